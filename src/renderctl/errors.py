@@ -1,0 +1,181 @@
+"""Every error a user can meet: its first sentence, its exit code, and what to do next.
+
+RenderctlError
+├── InvalidInput (9)         SceneNotFound, SceneUnreadable, MissingFiles, UnknownName, BadFrames, BadSettings, …
+├── NotFound (6)             no such job, model, task or worker
+├── NotAllowed (7)
+├── Unreachable (8)          StoreUnavailable, DatabaseUnavailable, BlenderMissing, …
+├── JobFailed (3), JobCanceled (4), GaveUpWaiting (5), Interrupted (130)
+└── IllegalTransition, AttemptSuperseded, …: what a use-case meets and handles
+"""
+
+import re
+
+
+class RenderctlError(Exception):
+    """Something went wrong that renderctl did not expect."""
+
+    exit_code = 1
+
+    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
+        self.message = message or (self.__doc__ or type(self).__name__).strip().splitlines()[0]
+        self.hint = hint
+        super().__init__(self.message)
+
+    @property
+    def code(self) -> str:
+        """A stable name for programs: `SceneNotFound` -> `scene_not_found`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+
+
+class UsageError(RenderctlError):
+    """The options do not fit together."""
+
+    exit_code = 2
+
+
+class JobFailed(RenderctlError):
+    """The job failed."""
+
+    exit_code = 3
+
+
+class JobCanceled(RenderctlError):
+    """The job was canceled."""
+
+    exit_code = 4
+
+
+class GaveUpWaiting(RenderctlError):
+    """The job did not end in time; it goes on without us."""
+
+    exit_code = 5
+
+
+class NotFound(RenderctlError):
+    """There is no such thing."""
+
+    exit_code = 6
+
+
+class NotAllowed(RenderctlError):
+    """You may not do that."""
+
+    exit_code = 7
+
+
+class Unreachable(RenderctlError):
+    """A part of the farm is out of reach."""
+
+    exit_code = 8
+
+
+class StoreUnavailable(Unreachable):
+    """The store is out of reach."""
+
+
+class DatabaseUnavailable(Unreachable):
+    """The database is out of reach."""
+
+
+class DatabaseOutdated(Unreachable):
+    """The database was made by another version of renderctl."""
+
+
+class QueueUnavailable(Unreachable):
+    """The queue is out of reach."""
+
+
+class BlenderMissing(Unreachable):
+    """No Blender was found."""
+
+
+class LibraryMissing(Unreachable):
+    """A system library that Blender needs is missing."""
+
+
+class InvalidInput(RenderctlError):
+    """The input is not valid."""
+
+    exit_code = 9
+
+
+class SceneNotFound(InvalidInput):
+    """There is no such scene file."""
+
+
+class SceneUnreadable(InvalidInput):
+    """The file is not a scene that Blender can open."""
+
+
+class SceneTooNew(SceneUnreadable):
+    """The scene was saved by a newer Blender than any that is here."""
+
+
+class MissingFiles(InvalidInput):
+    """The scene needs files that are not there."""
+
+
+class UnknownName(InvalidInput):
+    """The scene has nothing of that name."""
+
+
+class BadFrames(InvalidInput):
+    """The frames make no sense."""
+
+
+class BadSettings(InvalidInput):
+    """The config is not valid."""
+
+
+class OutputNotWritable(InvalidInput):
+    """The output directory can not be written to."""
+
+
+class Conflict(InvalidInput):
+    """The same idempotency key was used for another request."""
+
+
+class IllegalTransition(RenderctlError):
+    """That can not be done in this state."""
+
+    exit_code = 9
+
+
+class NotStored(NotFound):
+    """The store has no such blob."""
+
+
+class DigestMismatch(RenderctlError):
+    """The bytes are not those that were promised."""
+
+
+class AttemptSuperseded(RenderctlError):
+    """The task belongs to another attempt by now."""
+
+
+class SessionEnded(RenderctlError):
+    """Blender ended before it had answered."""
+
+
+class BadImage(RenderctlError):
+    """The file that Blender wrote is not a whole image."""
+
+
+class Interrupted(RenderctlError):
+    """Interrupted."""
+
+    exit_code = 130
+
+
+def did_you_mean(word: str, known: list[str]) -> str | None:
+    """A hint that names the likeliest of the `known` words, and the others when they are few."""
+    import difflib
+
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if near:
+        return f"Did you mean {near[0]!r}?"
+    if not known:
+        return None
+    shown = ", ".join(known[:12]) + (f", … ({len(known)} in all)" if len(known) > 12 else "")
+    return f"There is: {shown}"

@@ -1,0 +1,108 @@
+"""Frame sets: `1-100,120,200-300x2`, negative frames too (`-5--1`). A million frames stay cheap."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from renderctl.errors import BadFrames
+
+#: Blender's own limits (MINAFRAME and MAXFRAME in its DNA_scene_types.h).
+FIRST_FRAME, LAST_FRAME = -1_048_574, 1_048_574
+
+_PART = re.compile(r"(?P<first>-?\d+)(?:\s*-\s*(?P<last>-?\d+)(?:\s*[x:]\s*(?P<step>\d+))?)?")
+
+
+@dataclass(frozen=True)
+class FrameSet:
+    """Frames in the order in which they were asked for, each once."""
+
+    ranges: tuple[range, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "FrameSet":
+        """Read `1-100,120,200-300x2`. Raises BadFrames, pointing at the part that is wrong."""
+        ranges: list[range] = []
+        for part in text.split(","):
+            ranges.append(_parse_part(part.strip(), text))
+        return cls(_each_once(ranges))
+
+    @classmethod
+    def of(cls, frames: Iterable[int]) -> "FrameSet":
+        """The given frames, runs of them folded into ranges."""
+        return cls(_each_once([range(frame, frame + 1) for frame in frames]))
+
+    def __iter__(self) -> Iterator[int]:
+        for part in self.ranges:
+            yield from part
+
+    def __len__(self) -> int:
+        return sum(map(len, self.ranges))
+
+    def __contains__(self, frame: object) -> bool:
+        return any(frame in part for part in self.ranges)
+
+    def __str__(self) -> str:
+        return ",".join(map(_format_part, self.ranges))
+
+
+def _parse_part(part: str, text: str) -> range:
+    if not part:
+        raise BadFrames(f"{text!r} has an empty part between its commas.", hint=_EXAMPLE)
+    match = _PART.fullmatch(part)
+    if match is None:
+        raise BadFrames(f"{part!r} in {text!r} is not a frame or a range of frames.", hint=_EXAMPLE)
+    if max(len(digits or "") for digits in match.groups()) > 9:
+        raise BadFrames(f"{part!r} is beyond the frames that Blender has.", hint=_LIMITS)
+    first = int(match["first"])
+    last = int(match["last"] or first)
+    step = int(match["step"] or 1)
+    if last < first:
+        raise BadFrames(
+            f"{part!r} ends before it begins.", hint=f"Did you mean {_format_part(range(last, first + 1))}?"
+        )
+    if step < 1:
+        raise BadFrames(f"{part!r} has a step of 0.", hint=_EXAMPLE)
+    if first < FIRST_FRAME or last > LAST_FRAME:
+        raise BadFrames(f"{part!r} is beyond the frames that Blender has.", hint=_LIMITS)
+    return range(first, last + 1, step)
+
+
+def _each_once(ranges: list[range]) -> tuple[range, ...]:
+    if _apart(ranges):
+        return tuple(_folded(ranges))
+    seen: set[int] = set()
+    singles = []
+    for part in ranges:
+        for frame in part:
+            if frame not in seen:
+                seen.add(frame)
+                singles.append(range(frame, frame + 1))
+    return tuple(_folded(singles))
+
+
+def _apart(ranges: list[range]) -> bool:
+    ordered = sorted(ranges, key=lambda part: part.start)
+    return all(before[-1] < after.start for before, after in zip(ordered, ordered[1:], strict=False))
+
+
+def _folded(ranges: list[range]) -> Iterator[range]:
+    current: range | None = None
+    for part in ranges:
+        if current is not None and current.step == part.step == 1 and current.stop == part.start:
+            current = range(current.start, part.stop)
+            continue
+        if current is not None:
+            yield current
+        current = part
+    if current is not None:
+        yield current
+
+
+def _format_part(part: range) -> str:
+    if len(part) == 1:
+        return str(part.start)
+    return f"{part.start}-{part[-1]}" + (f"x{part.step}" if part.step > 1 else "")
+
+
+_EXAMPLE = "Frames look like 1-100,120,200-300x2; negative ones like -5--1."
+_LIMITS = f"Blender's frames go from {FIRST_FRAME} to {LAST_FRAME}."

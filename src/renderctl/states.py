@@ -1,0 +1,96 @@
+"""The states of jobs, tasks, attempts and workers, and the only steps between them."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TypeVar
+
+from renderctl.errors import IllegalTransition
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"  #: submitted; nothing has started
+    RUNNING = "running"  #: at least one task has been claimed
+    PAUSED = "paused"  #: running frames finish, no more start
+    SUCCEEDED = "succeeded"  #: every task succeeded
+    FAILED = "failed"  #: no task is open and one or more failed
+    CANCELED = "canceled"  #: stopped by a person
+
+
+class TaskState(StrEnum):
+    BLOCKED = "blocked"  #: waits for another task or job
+    QUEUED = "queued"  #: may be claimed
+    RUNNING = "running"  #: claimed by an attempt
+    SUCCEEDED = "succeeded"  #: its outputs are published
+    FAILED = "failed"  #: its attempts are used up, or a retry can not help
+    CANCELED = "canceled"  #: stopped with its job
+
+
+class AttemptState(StrEnum):
+    CLAIMED = "claimed"  #: owned by a slot, not started yet: goes back free of charge
+    RUNNING = "running"  #: Blender works on it
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    LOST = "lost"  #: its worker went silent, or does not know it any more
+    RELEASED = "released"  #: given back before it was started
+
+
+class WorkerState(StrEnum):
+    ACTIVE = "active"  #: takes work
+    DRAINING = "draining"  #: finishes what it holds and takes no more
+    GONE = "gone"  #: left in good order
+    LOST = "lost"  #: its heart stopped beating
+
+
+_JOB = JobState
+_TASK = TaskState
+
+JOB_STEPS: Mapping[JobState, frozenset[JobState]] = {
+    _JOB.QUEUED: frozenset({_JOB.RUNNING, _JOB.PAUSED, _JOB.SUCCEEDED, _JOB.FAILED, _JOB.CANCELED}),
+    _JOB.RUNNING: frozenset({_JOB.PAUSED, _JOB.SUCCEEDED, _JOB.FAILED, _JOB.CANCELED}),
+    _JOB.PAUSED: frozenset({_JOB.QUEUED, _JOB.RUNNING, _JOB.SUCCEEDED, _JOB.FAILED, _JOB.CANCELED}),
+    _JOB.SUCCEEDED: frozenset({_JOB.RUNNING}),
+    _JOB.FAILED: frozenset({_JOB.RUNNING}),
+    _JOB.CANCELED: frozenset({_JOB.RUNNING}),
+}
+
+TASK_STEPS: Mapping[TaskState, frozenset[TaskState]] = {
+    _TASK.BLOCKED: frozenset({_TASK.QUEUED, _TASK.CANCELED}),
+    _TASK.QUEUED: frozenset({_TASK.RUNNING, _TASK.CANCELED}),
+    _TASK.RUNNING: frozenset({_TASK.QUEUED, _TASK.SUCCEEDED, _TASK.FAILED, _TASK.CANCELED}),
+    _TASK.SUCCEEDED: frozenset({_TASK.QUEUED}),
+    _TASK.FAILED: frozenset({_TASK.QUEUED}),
+    _TASK.CANCELED: frozenset({_TASK.QUEUED}),
+}
+
+#: What the steps back from an end are called: `retry`. All others are the farm's own or `control`'s.
+ENDED_JOB = frozenset({_JOB.SUCCEEDED, _JOB.FAILED, _JOB.CANCELED})
+OPEN_JOB = frozenset(_JOB) - ENDED_JOB
+ENDED_TASK = frozenset({_TASK.SUCCEEDED, _TASK.FAILED, _TASK.CANCELED})
+OPEN_TASK = frozenset(_TASK) - ENDED_TASK
+OPEN_ATTEMPT = frozenset({AttemptState.CLAIMED, AttemptState.RUNNING})
+
+State = TypeVar("State", JobState, TaskState)
+
+
+def step(current: State, following: State) -> State:
+    """The `following` state, if it may come after the `current` one. Raises IllegalTransition."""
+    steps: Mapping[State, frozenset[State]] = JOB_STEPS if isinstance(current, JobState) else TASK_STEPS  # type: ignore[assignment]
+    if following not in steps[current]:
+        noun = "job" if isinstance(current, JobState) else "task"
+        allowed = ", ".join(sorted(steps[current]))
+        raise IllegalTransition(f"A {current} {noun} can not become {following}.", hint=f"It can become: {allowed}.")
+    return following
+
+
+def before(following: State) -> frozenset[State]:
+    """Every state from which `following` may be reached: for conditional updates."""
+    steps = JOB_STEPS if isinstance(following, JobState) else TASK_STEPS
+    return frozenset(state for state, nexts in steps.items() if following in nexts)  # type: ignore[misc]
+
+
+def ended(states: Mapping[TaskState, int]) -> JobState | None:
+    """How a job with so many tasks in each state has ended, or None while one is open."""
+    if any(states.get(state, 0) for state in OPEN_TASK):
+        return None
+    return JobState.FAILED if states.get(TaskState.FAILED, 0) else JobState.SUCCEEDED

@@ -1,0 +1,41 @@
+"""The store: immutable files by their SHA-256, and the logs of attempts."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+
+class Store(ABC):
+    """Immutable files by digest. A reader sees a whole file or none."""
+
+    @abstractmethod
+    def put(self, path: Path, digest: str) -> None:
+        """Keep the file at `path` as blob `digest` (hex SHA-256 of its bytes).
+
+        Idempotent; safe beside other writers of the same blob. Verifies what it reads while it copies, and has the
+        bytes on disk when it returns.
+        Raises DigestMismatch if the file is not (or is no longer) what the digest says, StoreUnavailable if the
+        store is out of reach, full or not writable.
+        """
+
+    @abstractmethod
+    def get(self, digest: str, path: Path) -> None:
+        """Write blob `digest` to `path`, whole or not at all; what stood there is replaced. Its parent exists.
+
+        Raises NotStored, DigestMismatch if the stored bytes are damaged, StoreUnavailable.
+        """
+
+    @abstractmethod
+    def missing(self, digests: set[str]) -> set[str]:
+        """Those of `digests` that the store does not have. Raises StoreUnavailable."""
+
+    @abstractmethod
+    def put_log(self, attempt_id: str, text: bytes) -> None:
+        """Keep the log of an attempt, in place of an earlier, shorter one. Raises StoreUnavailable."""
+
+    @abstractmethod
+    def get_log(self, attempt_id: str) -> bytes | None:
+        """The log of an attempt; None: there is none. Raises StoreUnavailable."""
+
+    @abstractmethod
+    def check(self) -> str:
+        """Write, read and remove a probe; what and where the store is, in a few words. Raises StoreUnavailable."""

@@ -1,0 +1,199 @@
+"""The embedded store: files below one directory.
+
+blobs/ab/cdef…     a blob, by its SHA-256; whole from the moment it has its name, never written again
+logs/ab/….log      the log of an attempt
+incoming/*.part    a blob or a log that is being written
+"""
+
+import errno
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from renderctl.errors import (
+    DigestMismatch,
+    InvalidInput,
+    NotStored,
+    OutputNotWritable,
+    RenderctlError,
+    StoreUnavailable,
+)
+from renderctl.stores import Store
+
+_CHUNK = 1 << 20
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_DEAD_AFTER_S = 3600.0
+_HINTS = {
+    errno.ENOSPC: "The disk is full: free some space.",
+    errno.EDQUOT: "The disk quota is used up.",
+    errno.EFBIG: "A file may not get this large here.",
+    errno.EACCES: "This user may not write there.",
+    errno.EPERM: "This user may not write there.",
+    errno.EROFS: "The disk is read-only.",
+    errno.ENOENT: "A folder is gone. Is the disk mounted?",
+    errno.ENOTDIR: "There is a file where a folder should be.",
+}
+
+
+class LocalStore(Store):
+    """Blobs and logs below `root`, which is made when it is first used; any number of processes may share it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._blobs = root / "blobs"
+        self._logs = root / "logs"
+        self._incoming = root / "incoming"
+        self._prepared = False
+
+    def put(self, path: Path, digest: str) -> None:
+        blob = self._blob(digest)
+        with self._ready():
+            if _same_size(path, blob):
+                return
+            _make(blob.parent)
+            with self._part() as part:
+                found = _write(part, _chunks(path, DigestMismatch), synced=True)
+                if found != digest:
+                    raise DigestMismatch(f"{path} is not what it was: its SHA-256 is {found}, not {digest}.")
+                part.chmod(0o444)
+                part.replace(blob)
+            _sync(blob.parent)
+
+    def get(self, digest: str, path: Path) -> None:
+        blob = self._blob(digest)
+        with self._ready():
+            if not blob.is_file():
+                raise NotStored(f"The store {self.root} has no blob {digest}.")
+        part = path.with_name(f".{os.urandom(8).hex()}.part")
+        try:
+            with _translated(OutputNotWritable, f"{path} can not be written"):
+                if _write(part, _chunks(blob, StoreUnavailable), synced=False) != digest:
+                    raise DigestMismatch(f"Blob {digest} in the store {self.root} is damaged.")
+                part.replace(path)
+        finally:
+            with suppress(OSError):
+                part.unlink()
+
+    def missing(self, digests: set[str]) -> set[str]:
+        with self._ready():
+            return {digest for digest in digests if not self._blob(digest).is_file()}
+
+    def put_log(self, attempt_id: str, text: bytes) -> None:
+        log = self._log(attempt_id)
+        with self._ready():
+            _make(log.parent)
+            with self._part() as part:
+                _write(part, [text], synced=False)
+                part.replace(log)
+
+    def get_log(self, attempt_id: str) -> bytes | None:
+        with self._ready():
+            try:
+                return self._log(attempt_id).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    def check(self) -> str:
+        with self._ready(), self._part() as probe:
+            _write(probe, [b"renderctl"], synced=True)
+            if probe.read_bytes() != b"renderctl":
+                raise StoreUnavailable(f"The store {self.root} does not keep what is written to it.")
+            return f"folder {self.root}, {shutil.disk_usage(self.root).free / 1e9:.0f} GB free"
+
+    def _blob(self, digest: str) -> Path:
+        if not _DIGEST.fullmatch(digest):
+            raise InvalidInput(f"{digest!r} is not a SHA-256 in hex.")
+        return self._blobs / digest[:2] / digest[2:]
+
+    def _log(self, attempt_id: str) -> Path:
+        name = quote(attempt_id, safe="")
+        return self._logs / f"_{name[-2:]}" / f"{name}.log"
+
+    @contextmanager
+    def _ready(self) -> Iterator[None]:
+        """The root is there, and what the system refuses is StoreUnavailable."""
+        with _translated(StoreUnavailable, f"The store {self.root} can not be used"):
+            if not self._prepared:
+                self._prepare()
+            self._blobs.stat()
+            yield
+
+    def _prepare(self) -> None:
+        for folder in (self._blobs, self._logs, self._incoming):
+            folder.mkdir(parents=True, exist_ok=True)
+        os.utime(self._incoming)
+        now = self._incoming.stat().st_mtime  # by the clock of the file system: it may be another machine's
+        for part in self._incoming.glob("*.part"):
+            with suppress(FileNotFoundError):
+                if now - part.stat().st_mtime > _DEAD_AFTER_S:
+                    part.unlink()
+        self._prepared = True
+
+    @contextmanager
+    def _part(self) -> Iterator[Path]:
+        """A file to write before it gets its name; removed if it gets none."""
+        part = self._incoming / f"{os.urandom(8).hex()}.part"
+        try:
+            yield part
+        finally:
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _translated(kind: type[RenderctlError], sentence: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        message = f"{sentence}: {error.strerror or error}{place}."
+        raise kind(message, hint=_HINTS.get(error.errno or 0)) from error
+
+
+def _chunks(path: Path, kind: type[RenderctlError]) -> Iterator[memoryview]:
+    """The bytes of a file; a `kind` of error when they can not be read, so that it is not taken for the writer's."""
+    with _translated(kind, f"{path} can not be read"), path.open("rb", buffering=0) as file:
+        buffer = memoryview(bytearray(_CHUNK))
+        while size := file.readinto(buffer):
+            yield buffer[:size]
+
+
+def _write(path: Path, chunks: Iterable[bytes | memoryview], *, synced: bool) -> str:
+    """Write a new file; the SHA-256 of what was written."""
+    digest = hashlib.sha256()
+    with path.open("xb", buffering=0) as file:
+        for chunk in chunks:
+            digest.update(chunk)
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[file.write(rest) :]
+        if synced:
+            os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+def _same_size(path: Path, blob: Path) -> bool:
+    """Whether the blob is there; one that a crash of the machine cut short is not."""
+    try:
+        return blob.stat().st_size == path.stat().st_size
+    except FileNotFoundError:
+        return False
+
+
+def _make(folder: Path) -> None:
+    with suppress(FileExistsError):
+        folder.mkdir()
+        _sync(folder.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in a folder on disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,25 @@
+"""The database: the one truth about jobs, tasks, attempts, outputs and workers."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from renderctl.repository.auditing import Auditing
+from renderctl.repository.claiming import Claim, Claimant, Claiming
+from renderctl.repository.database import open_engine
+from renderctl.repository.migrations import require_current
+from renderctl.repository.submitting import JobFilter, Submitting
+from renderctl.repository.sweeping import Sweeping
+from renderctl.repository.uploading import NewModel, Uploading
+
+__all__ = ["Claim", "Claimant", "JobFilter", "NewModel", "Repository", "open_repository"]
+
+
+class Repository(Submitting, Uploading, Claiming, Sweeping, Auditing):
+    """Every question to the database, and every change of it, as one class for SQLite and MySQL."""
+
+
+def open_repository(url: str, *, now: Callable[[], datetime], heartbeat_limit_s: float) -> Repository:
+    """The repository at `url`; a database that is empty is set up. Raises DatabaseUnavailable, DatabaseOutdated."""
+    engine = open_engine(url)
+    require_current(engine)
+    return Repository(engine, now=now, heartbeat_limit_s=heartbeat_limit_s)

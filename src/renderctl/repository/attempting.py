@@ -1,0 +1,190 @@
+"""What becomes of an attempt: started, completed, failed, given back. Its id is the fencing token."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from renderctl.errors import AttemptSuperseded
+from renderctl.jobs import Attempt, Failure, Output, retry_delay
+from renderctl.repository.database import Database
+from renderctl.repository.tables import attempts, jobs, outputs, tasks
+from renderctl.states import OPEN_ATTEMPT, AttemptState, JobState, TaskState
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an attempt used."""
+
+    seconds: float | None = None
+    memory_mb: float | None = None
+    device: str | None = None
+
+
+class Attempting(Database):
+    """The life of attempts."""
+
+    def start(self, attempt: Attempt) -> bool:
+        """Say that Blender works on it now; False: the attempt is not ours any more."""
+        return self.write(lambda connection: self._start(connection, attempt))
+
+    def complete(
+        self, attempt: Attempt, results: Sequence[Output], cost: Cost, *, starting: Attempt | None = None
+    ) -> None:
+        """Publish the outputs and end the task, in one transaction; say too that the next attempt is `starting`.
+
+        Conditional on the attempt still owning its task, else raises AttemptSuperseded and publishes nothing.
+        Repeated by the same attempt it changes nothing.
+        """
+
+        def writing(connection: Connection) -> None:
+            if starting is not None:
+                self._start(connection, starting)
+            if self._leave_running(connection, attempt, state=TaskState.SUCCEEDED, error=None):
+                self._publish(connection, attempt, results)
+                self._end(connection, attempt, AttemptState.SUCCEEDED, cost)
+            elif self._state(connection, attempt) != AttemptState.SUCCEEDED:
+                raise AttemptSuperseded(f"Task {attempt.task_id} belongs to another attempt by now.")
+
+        self.write(writing)
+
+    def fail(self, attempt: Attempt, failure: Failure, cost: Cost) -> float | None:
+        """End the attempt with a reason. Returns the seconds until the task is tried again; None: it has failed.
+
+        A failure of the scene that would hit every task alike ends the whole job.
+        """
+
+        def writing(connection: Connection) -> float | None:
+            used = connection.execute(
+                select(tasks.c.attempts, jobs.c.max_attempts, jobs.c.state)
+                .join(jobs, jobs.c.id == tasks.c.job_id)
+                .where(tasks.c.job_id == attempt.job_id, tasks.c.number == attempt.number)
+            ).one()
+            delay_s = retry_delay(failure, used.attempts + 1, used.max_attempts)
+            if not self._leave_running(connection, attempt, **self._after(connection, failure, used, delay_s)):
+                return None
+            reason = {"fault": failure.fault.value, "error": failure.reason}
+            self._end(connection, attempt, AttemptState.FAILED, cost, **reason)
+            if delay_s is None and failure.whole_job:
+                self._fail_job(connection, attempt.job_id, failure.reason)
+            return delay_s if used.state != JobState.CANCELED else None
+
+        return self.write(writing)
+
+    def release(self, held: Sequence[Attempt]) -> None:
+        """Give back, free of charge, what was claimed and is not started; cancel it if its job was canceled."""
+
+        def writing(connection: Connection) -> None:
+            for attempt in held:
+                self.give_back(connection, attempt, AttemptState.RELEASED, "given back")
+
+        if held:
+            self.write(writing)
+
+    def cancel_attempt(self, attempt: Attempt) -> None:
+        """End an attempt that was told to stop, or whose worker goes: its task is queued again or canceled."""
+        self.write(lambda connection: self.give_back(connection, attempt, AttemptState.CANCELED, "stopped"))
+
+    def give_back(
+        self, connection: Connection, attempt: Attempt, state: AttemptState, reason: str, *, charge: bool = False
+    ) -> None:
+        """Take a task away from an attempt: back to the queue, or to the end that its job or its charges call for."""
+        job = connection.execute(
+            select(jobs.c.state, jobs.c.max_attempts, tasks.c.attempts)
+            .join(tasks, tasks.c.job_id == jobs.c.id)
+            .where(jobs.c.id == attempt.job_id, tasks.c.number == attempt.number)
+        ).one()
+        used = job.attempts + int(charge)
+        changes: dict[str, Any] = {"state": TaskState.QUEUED, "attempts": used}
+        if job.state == JobState.CANCELED:
+            changes["state"] = TaskState.CANCELED
+        elif charge and used >= job.max_attempts:
+            changes |= {"state": TaskState.FAILED, "error": reason}
+        self._leave_running(connection, attempt, **changes)
+        self._end(connection, attempt, state, Cost(), error=reason)
+
+    def _after(self, connection: Connection, failure: Failure, used: Any, delay_s: float | None) -> dict[str, Any]:
+        changes: dict[str, Any] = {"attempts": used.attempts + 1, "error": failure.reason}
+        if used.state == JobState.CANCELED:
+            return changes | {"state": TaskState.CANCELED}
+        if delay_s is None:
+            return changes | {"state": TaskState.FAILED}
+        return changes | {"state": TaskState.QUEUED, "not_before": self.now(connection) + timedelta(seconds=delay_s)}
+
+    def _start(self, connection: Connection, attempt: Attempt) -> bool:
+        now = self.now(connection)
+        changed = connection.execute(
+            attempts.update()
+            .where(attempts.c.id == attempt.id, attempts.c.state == AttemptState.CLAIMED)
+            .values(state=AttemptState.RUNNING, started_at=now, seen_at=now)
+        )
+        return changed.rowcount == 1
+
+    def _leave_running(self, connection: Connection, attempt: Attempt, **changes: Any) -> bool:
+        """Move the task on, if this attempt still owns it."""
+        changed = connection.execute(
+            tasks.update()
+            .where(
+                tasks.c.job_id == attempt.job_id,
+                tasks.c.number == attempt.number,
+                tasks.c.state == TaskState.RUNNING,
+                tasks.c.attempt_id == attempt.id,
+            )
+            .values(changes)
+        )
+        return changed.rowcount == 1
+
+    def _end(self, connection: Connection, attempt: Attempt, state: AttemptState, cost: Cost, **changes: Any) -> None:
+        now = self.now(connection)
+        changes |= {"seconds": cost.seconds, "memory_mb": cost.memory_mb, "device": cost.device}
+        if state is AttemptState.SUCCEEDED:
+            changes["progress"] = 1.0
+        connection.execute(
+            attempts.update()
+            .where(attempts.c.id == attempt.id, attempts.c.state.in_(OPEN_ATTEMPT))
+            .values(state=state, ended_at=now, **changes)
+        )
+
+    def _publish(self, connection: Connection, attempt: Attempt, results: Sequence[Output]) -> None:
+        """Replace what an earlier rendering of the task has published."""
+        connection.execute(
+            outputs.delete().where(outputs.c.job_id == attempt.job_id, outputs.c.number == attempt.number)
+        )
+        now = self.now(connection)
+        rows = [
+            {
+                "job_id": attempt.job_id,
+                "number": attempt.number,
+                "attempt_id": attempt.id,
+                "name": each.name,
+                "frame": attempt.frame,
+                "camera": attempt.camera,
+                "digest": each.digest,
+                "size": each.size,
+                "width": each.width,
+                "height": each.height,
+                "device": each.device,
+                "created_at": now,
+            }
+            for each in results
+        ]
+        if rows:
+            connection.execute(outputs.insert(), rows)
+
+    def _fail_job(self, connection: Connection, job_id: str, reason: str) -> None:
+        running = (JobState.QUEUED, JobState.RUNNING, JobState.PAUSED)
+        connection.execute(
+            jobs.update()
+            .where(jobs.c.id == job_id, jobs.c.state.in_(running))
+            .values(state=JobState.FAILED, error=reason, finished_at=self.now(connection))
+        )
+        connection.execute(
+            tasks.update()
+            .where(tasks.c.job_id == job_id, tasks.c.state.in_((TaskState.QUEUED, TaskState.BLOCKED)))
+            .values(state=TaskState.CANCELED)
+        )
+
+    def _state(self, connection: Connection, attempt: Attempt) -> str | None:
+        return connection.scalar(select(attempts.c.state).where(attempts.c.id == attempt.id))

@@ -1,0 +1,199 @@
+"""Who may have which task: the one predicate, and the claim."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, or_, select
+
+from renderctl.ids import new_token
+from renderctl.jobs import Attempt, Job
+from renderctl.repository.database import Database
+from renderctl.repository.rows import to_job
+from renderctl.repository.tables import attempts, jobs, tasks, worker_pools, workers
+from renderctl.states import OPEN_ATTEMPT, AttemptState, JobState, TaskState, WorkerState
+
+_BEATING = (WorkerState.ACTIVE, WorkerState.DRAINING)
+_SERVED = (JobState.QUEUED, JobState.RUNNING)
+
+
+@dataclass(frozen=True)
+class Claimant:
+    """A slot that asks for work."""
+
+    worker_id: str
+    incarnation: str
+    slot: int
+    pools: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a slot got of a job, and what becomes of the job's ticket."""
+
+    job: Job | None = None  #: None: the ticket was stale, or the job has nothing to give
+    attempts: tuple[Attempt, ...] = ()
+    serial: int | None = None  #: a ticket with this serial goes back to the queue; None: none does
+    delay_s: float = 0.0  #: after so many seconds
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When somebody asks, and since when a silent worker counts as lost."""
+
+    now: datetime
+    silent: datetime
+
+
+def claimable_job(claimant: Claimant, moment: Moment) -> ColumnElement[bool]:
+    """Whether this worker may work for the job: it runs, its pool is served, it is nobody else's own."""
+    beating = select(workers.c.id).where(workers.c.state.in_(_BEATING), workers.c.seen_at >= moment.silent)
+    return and_(
+        jobs.c.state.in_(_SERVED),
+        jobs.c.pool.in_(claimant.pools),
+        or_(jobs.c.bound_to.is_(None), jobs.c.bound_to == claimant.worker_id, jobs.c.bound_to.not_in(beating)),
+    )
+
+
+def claimable_task(claimant: Claimant, moment: Moment) -> ColumnElement[bool]:
+    """Whether this worker may have the task now: not before its retry time, nor where it failed while others could."""
+    tried = attempts.alias("tried")
+    failed_here = exists().where(
+        tried.c.job_id == tasks.c.job_id,
+        tried.c.number == tasks.c.number,
+        tried.c.worker_id == claimant.worker_id,
+        tried.c.state == AttemptState.FAILED,
+    )
+    failed_there = exists().where(
+        tried.c.job_id == tasks.c.job_id,
+        tried.c.number == tasks.c.number,
+        tried.c.worker_id == workers.c.id,
+        tried.c.state == AttemptState.FAILED,
+    )
+    another = exists().where(
+        workers.c.id != claimant.worker_id,
+        workers.c.state == WorkerState.ACTIVE,
+        workers.c.seen_at >= moment.silent,
+        workers.c.id == worker_pools.c.worker_id,
+        worker_pools.c.pool == select(jobs.c.pool).where(jobs.c.id == tasks.c.job_id).scalar_subquery(),
+        ~failed_there,
+    )
+    return and_(
+        tasks.c.state == TaskState.QUEUED,
+        or_(tasks.c.not_before.is_(None), tasks.c.not_before <= moment.now),
+        or_(tasks.c.attempts == 0, ~failed_here, ~another),
+    )
+
+
+class Claiming(Database):
+    """Turns and claims."""
+
+    def claim(self, job_id: str, claimant: Claimant, *, limit: int = 1, serial: int | None = None) -> Claim:
+        """Up to `limit` tasks of the job for this slot; with the `serial` of a ticket that must be the current one."""
+        return self.write(lambda connection: self._claim(connection, job_id, claimant, limit, serial))
+
+    def waiting_jobs(self, claimant: Claimant, *, limit: int = 5) -> list[str]:
+        """Jobs that this slot could work on now, the one that was served longest ago first within a priority."""
+
+        def reading(connection: Connection) -> list[str]:
+            moment = self.moment(connection)
+            has_work = exists().where(tasks.c.job_id == jobs.c.id, claimable_task(claimant, moment))
+            never_first = case((jobs.c.served_at.is_(None), 0), else_=1)
+            query = (
+                select(jobs.c.id)
+                .where(claimable_job(claimant, moment), has_work)
+                .order_by(jobs.c.priority.desc(), never_first, jobs.c.served_at, jobs.c.id)
+            )
+            return list(connection.scalars(query.limit(limit)))
+
+        return self.read(reading)
+
+    def moment(self, connection: Connection) -> Moment:
+        now = self.now(connection)
+        return Moment(now, now - timedelta(seconds=self.heartbeat_limit_s))
+
+    def _claim(self, connection: Connection, job_id: str, claimant: Claimant, limit: int, serial: int | None) -> Claim:
+        moment = self.moment(connection)
+        query = select(jobs).where(jobs.c.id == job_id)
+        row = connection.execute(query.with_for_update() if serial is not None else query).first()
+        if row is None or row.state not in _SERVED or (serial is not None and row.serial != serial):
+            return Claim()
+        job = to_job(row)
+        allowed = connection.scalar(select(jobs.c.id).where(jobs.c.id == job_id, claimable_job(claimant, moment)))
+        if allowed is None or self._slots_used_up(connection, job, claimant):
+            return self._turned_away(connection, job, moment) if allowed is None else Claim()
+        claimed = self._take(connection, job, claimant, moment, 1 if job.in_order else limit)
+        following = job.serial if serial is None else job.serial + 1
+        changes: dict[str, Any] = {"serial": following, "served_at": moment.now, "nudges": 0}
+        if claimed and job.state is JobState.QUEUED:
+            changes |= {"state": JobState.RUNNING, "started_at": func.coalesce(jobs.c.started_at, moment.now)}
+        if serial is not None or claimed:
+            connection.execute(jobs.update().where(jobs.c.id == job_id, jobs.c.state.in_(_SERVED)).values(changes))
+        delay_s = self._delay_until_work(connection, job_id, moment, claimed=bool(claimed))
+        return Claim(job, claimed, following if delay_s is not None else None, delay_s or 0.0)
+
+    def _turned_away(self, connection: Connection, job: Job, moment: Moment) -> Claim:
+        """The job has work, but none for this worker: its ticket goes back with a delay."""
+        delay_s = self._delay_until_work(connection, job.id, moment, claimed=False)
+        return Claim(None, (), job.serial if delay_s is not None else None, delay_s or 0.0)
+
+    def _slots_used_up(self, connection: Connection, job: Job, claimant: Claimant) -> bool:
+        limit = 1 if job.in_order else job.max_slots
+        if limit is None:
+            return False
+        held = select(attempts.c.worker_id, attempts.c.slot).where(
+            attempts.c.job_id == job.id,
+            attempts.c.state.in_(OPEN_ATTEMPT),
+            or_(attempts.c.worker_id != claimant.worker_id, attempts.c.slot != claimant.slot),
+        )
+        return len(connection.execute(held.distinct()).all()) >= limit
+
+    def _take(
+        self, connection: Connection, job: Job, claimant: Claimant, moment: Moment, limit: int
+    ) -> tuple[Attempt, ...]:
+        wanted = (
+            select(tasks.c.number, tasks.c.frame, tasks.c.camera)
+            .where(tasks.c.job_id == job.id, claimable_task(claimant, moment))
+            .order_by(tasks.c.number)
+            .limit(limit)
+            .with_for_update(of=tasks, skip_locked=True)
+        )
+        taken = []
+        for number, frame, camera in connection.execute(wanted).all():
+            attempt = Attempt(new_token(), job.id, number, frame, camera, claimant.worker_id, AttemptState.CLAIMED)
+            changed = connection.execute(
+                tasks.update()
+                .where(tasks.c.job_id == job.id, tasks.c.number == number, tasks.c.state == TaskState.QUEUED)
+                .values(state=TaskState.RUNNING, attempt_id=attempt.id, not_before=None)
+            )
+            if changed.rowcount == 1:
+                taken.append(attempt)
+        if taken:
+            connection.execute(attempts.insert(), list(_attempt_rows(taken, claimant, moment.now)))
+        return tuple(taken)
+
+    def _delay_until_work(self, connection: Connection, job_id: str, moment: Moment, *, claimed: bool) -> float | None:
+        """Seconds until the job has more to give: 0 at once, None: it has nothing queued."""
+        queued = and_(tasks.c.job_id == job_id, tasks.c.state == TaskState.QUEUED)
+        ready = or_(tasks.c.not_before.is_(None), tasks.c.not_before <= moment.now)
+        if connection.execute(select(tasks.c.number).where(queued, ready).limit(1)).first():
+            return 0.0 if claimed else 1.0
+        earliest: datetime | None = connection.scalar(select(func.min(tasks.c.not_before)).where(queued))
+        return max(0.05, (earliest - moment.now).total_seconds()) if earliest else None
+
+
+def _attempt_rows(taken: Iterable[Attempt], claimant: Claimant, now: datetime) -> Iterable[dict[str, Any]]:
+    for attempt in taken:
+        yield {
+            "id": attempt.id,
+            "job_id": attempt.job_id,
+            "number": attempt.number,
+            "worker_id": claimant.worker_id,
+            "incarnation": claimant.incarnation,
+            "slot": claimant.slot,
+            "state": AttemptState.CLAIMED,
+            "claimed_at": now,
+            "seen_at": now,
+            "progress": 0.0,
+        }

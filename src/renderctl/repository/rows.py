@@ -1,0 +1,110 @@
+"""Rows to the core's objects and back."""
+
+from typing import Any
+
+from sqlalchemy import Row, Select, select
+
+from renderctl.jobs import Attempt, Job, Output, RenderOptions, Task
+from renderctl.models import Model, ModelFacts
+from renderctl.repository.tables import attempts, tasks
+from renderctl.states import AttemptState, JobState, TaskState, WorkerState
+from renderctl.workers import Capabilities, Worker
+
+ANY_ATTEMPT: Select[Any] = select(attempts, tasks.c.frame, tasks.c.camera).join(
+    tasks, (tasks.c.job_id == attempts.c.job_id) & (tasks.c.number == attempts.c.number)
+)
+
+
+def to_job(row: Row[Any]) -> Job:
+    return Job(
+        id=row.id,
+        name=row.name,
+        state=JobState(row.state),
+        model_id=row.model_id,
+        model=row.model,
+        options=RenderOptions.from_document(row.options),
+        frames=row.frames,
+        cameras=tuple(row.cameras),
+        project=row.project,
+        owner=row.owner,
+        pool=row.pool,
+        priority=row.priority,
+        max_slots=row.max_slots,
+        max_attempts=row.max_attempts,
+        frame_timeout_s=row.frame_timeout_s,
+        in_order=row.in_order,
+        bound_to=row.bound_to,
+        serial=row.serial,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        error=row.error,
+        notes=tuple(row.notes or ()),
+    )
+
+
+def to_task(row: Row[Any]) -> Task:
+    return Task(row.job_id, row.number, row.frame, row.camera, TaskState(row.state), row.attempts, row.error)
+
+
+def to_attempt(row: Row[Any]) -> Attempt:
+    return Attempt(
+        id=row.id,
+        job_id=row.job_id,
+        number=row.number,
+        frame=row.frame,
+        camera=row.camera,
+        worker_id=row.worker_id,
+        state=AttemptState(row.state),
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        progress=row.progress,
+        error=row.error,
+    )
+
+
+def to_output(row: Row[Any]) -> Output:
+    return Output(
+        name=row.name,
+        digest=row.digest,
+        size=row.size,
+        width=row.width,
+        height=row.height,
+        frame=row.frame,
+        camera=row.camera,
+        number=row.number,
+        device=row.device,
+    )
+
+
+def to_model(row: Row[Any]) -> Model:
+    return Model(
+        id=row.id,
+        name=row.name,
+        version=row.version,
+        owner=row.owner,
+        created_at=row.created_at,
+        main=row.main,
+        digest=row.digest,
+        facts=ModelFacts.from_document(row.facts),
+        size=row.size,
+        files=row.files,
+    )
+
+
+def to_worker(row: Row[Any], pools: tuple[str, ...], held: tuple[str, ...] = ()) -> Worker:
+    offered = row.capabilities
+    return Worker(
+        id=row.id,
+        host=row.host,
+        state=WorkerState(row.state),
+        incarnation=row.incarnation,
+        slots=row.slots,
+        pools=pools,
+        capabilities=Capabilities(
+            offered["cores"], offered["memory_mb"], tuple(offered["blenders"]), tuple(offered["gpus"])
+        ),
+        started_at=row.started_at,
+        seen_at=row.seen_at,
+        tasks=held,
+    )

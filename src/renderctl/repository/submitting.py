@@ -1,0 +1,219 @@
+"""Jobs as they are asked for: added whole, found, listed, counted."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from renderctl.actors import Actor
+from renderctl.errors import Conflict, NotFound
+from renderctl.frames import FrameSet
+from renderctl.ids import new_id
+from renderctl.jobs import Attempt, Input, Job, NewJob, Output, Task, TaskCounts
+from renderctl.repository.database import Database
+from renderctl.repository.rows import ANY_ATTEMPT, to_attempt, to_job, to_output, to_task
+from renderctl.repository.tables import attempts, job_dependencies, job_inputs, jobs, models, outputs, tasks
+from renderctl.states import JobState, TaskState
+
+_BATCH = 5_000
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs to list, the newest first."""
+
+    states: tuple[JobState, ...] = ()
+    owner: str | None = None
+    project: str | None = None
+    limit: int = 50
+
+
+class Submitting(Database):
+    """Jobs, and what they consist of."""
+
+    def add_job(self, new: NewJob, *, actor: Actor) -> tuple[Job, bool]:
+        """Add a job with all its tasks, in one transaction. False: its idempotency key had been used for the same.
+
+        Raises Conflict when the key was used for another request.
+        """
+        return self.deed(lambda connection: self._add_job(connection, new, actor))
+
+    def find_job(self, ref: str) -> Job:
+        """A job by its id, a unique beginning of it, or its name when that is unique. Raises NotFound."""
+        return self.read(lambda connection: to_job(_find(connection, jobs, "job", ref)))
+
+    def job(self, job_id: str) -> Job:
+        """A job by its whole id. Raises NotFound."""
+
+        def reading(connection: Connection) -> Job:
+            row = connection.execute(select(jobs).where(jobs.c.id == job_id)).first()
+            if row is None:
+                raise NotFound(f"There is no job {job_id!r}.")
+            return to_job(row)
+
+        return self.read(reading)
+
+    def jobs(self, wanted: JobFilter = JobFilter()) -> list[tuple[Job, TaskCounts]]:
+        def reading(connection: Connection) -> list[tuple[Job, TaskCounts]]:
+            query = select(jobs).order_by(jobs.c.id.desc()).limit(wanted.limit)
+            if wanted.states:
+                query = query.where(jobs.c.state.in_(wanted.states))
+            if wanted.owner:
+                query = query.where(jobs.c.owner == wanted.owner)
+            if wanted.project:
+                query = query.where(jobs.c.project == wanted.project)
+            found = [to_job(row) for row in connection.execute(query)]
+            counted = count_tasks(connection, [job.id for job in found])
+            return [(job, counted[job.id]) for job in found]
+
+        return self.read(reading)
+
+    def counts(self, job_id: str) -> TaskCounts:
+        return self.read(lambda connection: count_tasks(connection, [job_id])[job_id])
+
+    def tasks(self, job_id: str, *, states: Sequence[TaskState] = (), limit: int | None = None) -> list[Task]:
+        """The tasks of a job in their order."""
+        query = select(tasks).where(tasks.c.job_id == job_id).order_by(tasks.c.number).limit(limit)
+        if states:
+            query = query.where(tasks.c.state.in_(states))
+        return self.read(lambda connection: [to_task(row) for row in connection.execute(query)])
+
+    def attempts(self, job_id: str, number: int | None = None) -> list[Attempt]:
+        """The attempts at a job's tasks (or at one of them), in the order in which they were claimed."""
+        query = ANY_ATTEMPT.where(attempts.c.job_id == job_id).order_by(attempts.c.id)
+        if number is not None:
+            query = query.where(attempts.c.number == number)
+        return self.read(lambda connection: [to_attempt(row) for row in connection.execute(query)])
+
+    def outputs(self, job_id: str, *, after: int = 0, limit: int = 1000) -> tuple[list[Output], int]:
+        """Outputs in the order in which they were published, and where to go on."""
+        query = select(outputs).where(outputs.c.job_id == job_id, outputs.c.id > after).order_by(outputs.c.id)
+        rows = self.read(lambda connection: connection.execute(query.limit(limit)).all())
+        return [to_output(row) for row in rows], (rows[-1].id if rows else after)
+
+    def count_outputs(self, job_id: str) -> int:
+        query = select(func.count()).select_from(outputs).where(outputs.c.job_id == job_id)
+        return self.read(lambda connection: connection.execute(query).scalar_one())
+
+    def job_inputs(self, job_id: str) -> list[Input]:
+        """The files that a job brings beside its model."""
+        query = select(job_inputs).where(job_inputs.c.job_id == job_id)
+        rows = self.read(lambda connection: connection.execute(query).all())
+        return [Input(row.path, row.digest, row.size) for row in rows]
+
+    def waits_for(self, job_id: str) -> list[Job]:
+        """The jobs that have to succeed before this one starts."""
+        query = select(jobs).join(job_dependencies, job_dependencies.c.after_id == jobs.c.id)
+        query = query.where(job_dependencies.c.job_id == job_id, jobs.c.state != JobState.SUCCEEDED)
+        return self.read(lambda connection: [to_job(row) for row in connection.execute(query)])
+
+    def frame_seconds(self, job_id: str) -> float | None:
+        """What the last frames took on average; None: none is finished."""
+        latest = (
+            select(attempts.c.seconds)
+            .where(attempts.c.job_id == job_id, attempts.c.seconds.is_not(None), attempts.c.state == "succeeded")
+            .order_by(attempts.c.number.desc())
+            .limit(50)
+            .subquery()
+        )
+        return self.read(lambda connection: connection.scalar(select(func.avg(latest.c.seconds))))
+
+    def _add_job(self, connection: Connection, new: NewJob, actor: Actor) -> tuple[Job, bool]:
+        request = _request_digest(new)
+        earlier = self._same_key(connection, new, actor)
+        if earlier is not None:
+            if earlier.request_digest != request:
+                raise Conflict(hint=f"It was used for job {earlier.id}. Use a new key for a new request.")
+            return to_job(earlier), False
+        ref = connection.execute(select(models.c.name, models.c.version).where(models.c.id == new.model_id)).one()
+        job_id = new_id()
+        open_dependencies = self._open_dependencies(connection, new.after)
+        row = {
+            **{key: value for key, value in asdict(new).items() if key in jobs.c and key != "frames"},
+            "id": job_id,
+            "state": JobState.PAUSED if new.paused else JobState.QUEUED,
+            "model": f"{ref.name}@{ref.version}",
+            "options": new.options.as_document(),
+            "frames": new.frames,
+            "cameras": list(new.cameras),
+            "owner": actor.name,
+            "serial": 1,
+            "nudges": 0,
+            "created_at": self.now(connection),
+            "notes": [],
+            "request_digest": request,
+        }
+        connection.execute(jobs.insert(), row)
+        state = TaskState.BLOCKED if open_dependencies else TaskState.QUEUED
+        rows = _task_rows(job_id, new, state)
+        while batch := list(islice(rows, _BATCH)):
+            connection.execute(tasks.insert(), batch)
+        if new.inputs:
+            connection.execute(job_inputs.insert(), [{"job_id": job_id, **asdict(each)} for each in new.inputs])
+        if new.after:
+            links = [{"job_id": job_id, "after_id": after} for after in dict.fromkeys(new.after)]
+            connection.execute(job_dependencies.insert(), links)
+        self.audit(connection, actor, "job.submit", job_id, model=row["model"], frames=new.frames)
+        return to_job(connection.execute(select(jobs).where(jobs.c.id == job_id)).one()), True
+
+    def _same_key(self, connection: Connection, new: NewJob, actor: Actor) -> Any:
+        if new.idempotency_key is None:
+            return None
+        query = select(jobs).where(jobs.c.owner == actor.name, jobs.c.idempotency_key == new.idempotency_key)
+        return connection.execute(query).first()
+
+    def _open_dependencies(self, connection: Connection, after: Sequence[str]) -> bool:
+        if not after:
+            return False
+        rows = connection.execute(select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(after))).all()
+        return any(row.state != JobState.SUCCEEDED for row in rows)
+
+
+def count_tasks(connection: Connection, job_ids: Sequence[str]) -> dict[str, TaskCounts]:
+    """How many tasks of each job are in each state; answered from an index."""
+    query = select(tasks.c.job_id, tasks.c.state, func.count()).group_by(tasks.c.job_id, tasks.c.state)
+    counted: dict[str, dict[str, int]] = {job_id: {} for job_id in job_ids}
+    for job_id, state, count in connection.execute(query.where(tasks.c.job_id.in_(job_ids))):
+        counted[job_id][state] = count
+    return {job_id: TaskCounts(**states) for job_id, states in counted.items()}
+
+
+def _find(connection: Connection, table: Any, noun: str, ref: str) -> Any:
+    found = connection.execute(select(table).where(table.c.id == ref)).all()
+    if not found and ref:
+        found = connection.execute(select(table).where(table.c.id.startswith(ref, autoescape=True)).limit(6)).all()
+        found = found or connection.execute(select(table).where(table.c.name == ref).limit(6)).all()
+    if len(found) == 1:
+        return found[0]
+    if found:
+        listed = ", ".join(f"{row.id} ({row.name}, {row.state})" for row in found)
+        raise NotFound(f"{ref!r} means more than one {noun}.", hint=f"Say which by its id: {listed}")
+    recent = connection.execute(select(table).order_by(table.c.id.desc()).limit(5)).all()
+    listed = ", ".join(f"{row.id} ({row.name})" for row in recent)
+    raise NotFound(
+        f"There is no {noun} {ref!r}.", hint=f"The latest: {listed}" if listed else f"There is no {noun} yet."
+    )
+
+
+def _task_rows(job_id: str, new: NewJob, state: TaskState) -> Iterator[dict[str, Any]]:
+    number = 0
+    for frame in FrameSet.parse(new.frames):
+        for camera in new.cameras:
+            number += 1
+            yield {
+                "job_id": job_id,
+                "number": number,
+                "frame": frame,
+                "camera": camera,
+                "state": state,
+                "attempts": 0,
+            }
+
+
+def _request_digest(new: NewJob) -> str:
+    request = {**asdict(new), "options": new.options.as_document(), "idempotency_key": None, "bound_to": None}
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,148 @@
+"""The repair that turns what crashed back into what is queued."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Connection, func, or_, select
+
+from renderctl.jobs import Attempt, Job
+from renderctl.repository.controlling import Controlling
+from renderctl.repository.rows import to_job
+from renderctl.repository.serving import Serving
+from renderctl.repository.tables import attempts, job_dependencies, jobs, leases, tasks, workers
+from renderctl.states import OPEN_ATTEMPT, OPEN_JOB, JobState, TaskState, WorkerState
+
+_LEASE = "sweep"
+#: Seconds without service after which a job's ticket counts as lost; doubled with each new one, up to the limit.
+_UNSERVED_S, _UNSERVED_LIMIT_S = 10.0, 600.0
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What holding the sweep's lease allows."""
+
+    held: bool
+    may_expire: bool  #: false in the first heartbeat limit: silence may not have been the workers' fault
+
+
+class Sweeping(Serving, Controlling):
+    """What the sweep does, each step on its own safe to repeat."""
+
+    def keep_watch(self, holder: str) -> Watch:
+        """Take or keep the one lease of the sweep, for a heartbeat limit."""
+
+        def writing(connection: Connection) -> Watch:
+            now = self.now(connection)
+            limit = timedelta(seconds=self.heartbeat_limit_s)
+            row = connection.execute(select(leases).where(leases.c.name == _LEASE).with_for_update()).first()
+            if row is None:
+                connection.execute(
+                    leases.insert(), {"name": _LEASE, "holder": holder, "since": now, "until": now + limit}
+                )
+                return Watch(True, may_expire=False)
+            if row.holder != holder and row.until > now:
+                return Watch(False, may_expire=False)
+            since = row.since if row.holder == holder and row.until > now else now
+            connection.execute(
+                leases.update().where(leases.c.name == _LEASE).values(holder=holder, since=since, until=now + limit)
+            )
+            return Watch(True, may_expire=now - since >= limit)
+
+        return self.write(writing)
+
+    def end_watch(self, holder: str) -> None:
+        """Leave the lease to the next one."""
+        self.write(lambda connection: connection.execute(leases.delete().where(leases.c.holder == holder)))
+
+    def expire(self) -> tuple[list[str], list[Attempt]]:
+        """Workers and attempts that were silent for longer than the limit are lost; their tasks are queued again."""
+
+        def writing(connection: Connection) -> tuple[list[str], list[Attempt]]:
+            silent = self.now(connection) - timedelta(seconds=self.heartbeat_limit_s)
+            present = (WorkerState.ACTIVE, WorkerState.DRAINING)
+            gone = workers.c.state.in_(present) & (workers.c.seen_at < silent)
+            lost_workers = list(connection.scalars(select(workers.c.id).where(gone)))
+            if lost_workers:
+                lost = workers.c.id.in_(lost_workers)
+                connection.execute(workers.update().where(lost, gone).values(state=WorkerState.LOST))
+            stale = attempts.c.seen_at < silent
+            return lost_workers, self.lose(connection, stale, "its worker went silent")
+
+        return self.write(writing)
+
+    def unbind(self) -> list[str]:
+        """Jobs whose own worker is lost or gone become ordinary ones of their pool."""
+
+        def writing(connection: Connection) -> list[str]:
+            alive = select(workers.c.id).where(workers.c.state.in_((WorkerState.ACTIVE, WorkerState.DRAINING)))
+            deserted = (
+                jobs.c.bound_to.is_not(None)
+                & jobs.c.bound_to.not_in(alive)
+                & jobs.c.state.in_((JobState.QUEUED, JobState.RUNNING))
+            )
+            found = list(connection.scalars(select(jobs.c.id).where(deserted)))
+            if found:
+                connection.execute(jobs.update().where(jobs.c.id.in_(found), deserted).values(bound_to=None))
+            return found
+
+        return self.write(writing)
+
+    def open_jobs(self) -> list[str]:
+        query = select(jobs.c.id).where(jobs.c.state.in_(OPEN_JOB))
+        return self.read(lambda connection: list(connection.scalars(query)))
+
+    def finish_cancellations(self) -> int:
+        """Cancel the tasks that a crash left queued in jobs that have ended."""
+
+        def writing(connection: Connection) -> int:
+            idle = tasks.c.state.in_((TaskState.QUEUED, TaskState.BLOCKED))
+            query = select(jobs.c.id).where(jobs.c.state == JobState.CANCELED)
+            query = query.where(select(tasks.c.number).where(tasks.c.job_id == jobs.c.id, idle).exists())
+            return sum(self._cancel_idle(connection, job_id) for job_id in connection.scalars(query).all())
+
+        return self.write(writing)
+
+    def free_dependents(self) -> list[str]:
+        """Queue the tasks of jobs whose dependencies have all succeeded."""
+
+        def writing(connection: Connection) -> list[str]:
+            query = (
+                select(job_dependencies.c.after_id)
+                .join(jobs, jobs.c.id == job_dependencies.c.after_id)
+                .where(jobs.c.state == JobState.SUCCEEDED)
+                .distinct()
+            )
+            waiting = select(tasks.c.job_id).where(
+                tasks.c.job_id == job_dependencies.c.job_id, tasks.c.state == TaskState.BLOCKED
+            )
+            done = connection.scalars(query.where(waiting.exists())).all()
+            return [job_id for each in done for job_id in self._unblock(connection, each)]
+
+        return self.write(writing)
+
+    def unserved_jobs(self) -> list[Job]:
+        """Jobs with work that nobody came for in a while: their tickets may be lost. Each is named ever more rarely."""
+
+        def writing(connection: Connection) -> list[Job]:
+            now = self.now(connection)
+            ready = or_(tasks.c.not_before.is_(None), tasks.c.not_before <= now)
+            has_work = select(tasks.c.number).where(
+                tasks.c.job_id == jobs.c.id, tasks.c.state == TaskState.QUEUED, ready
+            )
+            query = select(jobs).where(jobs.c.state.in_((JobState.QUEUED, JobState.RUNNING)), has_work.exists())
+            found = []
+            for row in connection.execute(query).all():
+                latest = max(filter(None, (row.created_at, row.served_at, row.nudged_at)))
+                wait_s = min(_UNSERVED_S * 2**row.nudges, _UNSERVED_LIMIT_S)
+                if (now - latest).total_seconds() >= wait_s:
+                    found.append(to_job(row))
+            if found:
+                nudged = jobs.update().where(jobs.c.id.in_([job.id for job in found]))
+                connection.execute(nudged.values(nudged_at=now, nudges=jobs.c.nudges + 1))
+            return found
+
+        return self.write(writing)
+
+    def open_attempts(self) -> int:
+        query = select(func.count()).select_from(attempts).where(attempts.c.state.in_(OPEN_ATTEMPT))
+        return self.read(lambda connection: connection.execute(query).scalar_one())

@@ -1,0 +1,228 @@
+"""The tables. Times are UTC with microseconds; a task's key is its job and its number in it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Index, Integer, Table, Text, TypeDecorator
+from sqlalchemy.dialects import mysql
+from sqlmodel import Field, SQLModel
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """Aware UTC in Python; naive UTC with microseconds in the database."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        if dialect.name == "mysql":
+            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+        return dialect.type_descriptor(DateTime())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.astimezone(UTC).replace(tzinfo=None) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value else None
+
+
+#: 64 bits where that matters, and SQLite's own row id.
+_BigKey = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class ModelRow(SQLModel, table=True):
+    __tablename__ = "model"
+    __table_args__ = (Index("ux_model_name_version", "name", "version", unique=True),)
+
+    id: str = Field(primary_key=True, max_length=20)
+    name: str = Field(max_length=255)
+    version: int
+    owner: str = Field(max_length=255)
+    created_at: datetime = Field(sa_type=UtcTime)
+    main: str = Field(sa_type=Text)
+    digest: str = Field(max_length=64, index=True)
+    facts: dict[str, Any] = Field(sa_type=JSON)
+    size: int = Field(sa_type=BigInteger)
+    files: int
+
+
+class ModelInputRow(SQLModel, table=True):
+    __tablename__ = "model_input"
+
+    id: int | None = Field(default=None, sa_column=Column(_BigKey, primary_key=True))
+    model_id: str = Field(max_length=20, foreign_key="model.id", index=True)
+    path: str = Field(sa_type=Text)
+    digest: str = Field(max_length=64, index=True)
+    size: int = Field(sa_type=BigInteger)
+
+
+class JobRow(SQLModel, table=True):
+    __tablename__ = "job"
+    __table_args__ = (
+        Index("ux_job_idempotency", "owner", "idempotency_key", unique=True),
+        Index("ix_job_turn", "state", "priority", "served_at"),
+    )
+
+    id: str = Field(primary_key=True, max_length=20)
+    name: str = Field(max_length=255, index=True)
+    state: str = Field(max_length=16)
+    model_id: str = Field(max_length=20, foreign_key="model.id", index=True)
+    model: str = Field(max_length=255)
+    options: dict[str, Any] = Field(sa_type=JSON)
+    frames: str = Field(sa_type=Text)
+    cameras: list[str | None] = Field(sa_type=JSON)
+    project: str = Field(max_length=255)
+    owner: str = Field(max_length=255)
+    pool: str = Field(max_length=255)
+    priority: int
+    max_slots: int | None = None
+    max_attempts: int
+    frame_timeout_s: float | None = None
+    in_order: bool = False
+    bound_to: str | None = Field(default=None, max_length=64)
+    serial: int = 1
+    created_at: datetime = Field(sa_type=UtcTime)
+    started_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    served_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    nudged_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    nudges: int = 0
+    error: str | None = Field(default=None, sa_type=Text)
+    notes: list[str] = Field(sa_type=JSON)
+    idempotency_key: str | None = Field(default=None, max_length=255)
+    request_digest: str | None = Field(default=None, max_length=64)
+
+
+class JobInputRow(SQLModel, table=True):
+    __tablename__ = "job_input"
+
+    id: int | None = Field(default=None, sa_column=Column(_BigKey, primary_key=True))
+    job_id: str = Field(max_length=20, foreign_key="job.id", index=True)
+    path: str = Field(sa_type=Text)
+    digest: str = Field(max_length=64, index=True)
+    size: int = Field(sa_type=BigInteger)
+
+
+class JobDependencyRow(SQLModel, table=True):
+    __tablename__ = "job_dependency"
+
+    job_id: str = Field(primary_key=True, max_length=20, foreign_key="job.id")
+    after_id: str = Field(primary_key=True, max_length=20, foreign_key="job.id", index=True)
+
+
+class TaskRow(SQLModel, table=True):
+    __tablename__ = "task"
+    __table_args__ = (Index("ix_task_claim", "job_id", "state", "number"),)
+
+    job_id: str = Field(primary_key=True, max_length=20, foreign_key="job.id")
+    number: int = Field(primary_key=True)
+    frame: int
+    camera: str | None = Field(default=None, max_length=255)
+    state: str = Field(max_length=16)
+    attempts: int = 0
+    attempt_id: str | None = Field(default=None, max_length=24)
+    not_before: datetime | None = Field(default=None, sa_type=UtcTime)
+    error: str | None = Field(default=None, sa_type=Text)
+
+
+class AttemptRow(SQLModel, table=True):
+    __tablename__ = "attempt"
+    __table_args__ = (
+        Index("ix_attempt_task", "job_id", "number"),
+        Index("ix_attempt_worker", "worker_id", "state"),
+        Index("ix_attempt_stale", "state", "seen_at"),
+    )
+
+    id: str = Field(primary_key=True, max_length=24)
+    job_id: str = Field(max_length=20)
+    number: int
+    worker_id: str = Field(max_length=64)
+    incarnation: str = Field(max_length=24)
+    slot: int
+    state: str = Field(max_length=16)
+    claimed_at: datetime = Field(sa_type=UtcTime)
+    seen_at: datetime = Field(sa_type=UtcTime)
+    started_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    ended_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    progress: float = 0.0
+    seconds: float | None = None
+    memory_mb: float | None = None
+    device: str | None = Field(default=None, max_length=255)
+    fault: str | None = Field(default=None, max_length=16)
+    error: str | None = Field(default=None, sa_type=Text)
+
+
+class OutputRow(SQLModel, table=True):
+    __tablename__ = "output"
+    # ids never come again, so that who follows the outputs misses none that was rendered anew
+    __table_args__ = (
+        Index("ux_output_name", "job_id", "number", "name", unique=True),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(_BigKey, primary_key=True))
+    job_id: str = Field(max_length=20)
+    number: int
+    attempt_id: str = Field(max_length=24)
+    name: str = Field(max_length=255)
+    frame: int
+    camera: str | None = Field(default=None, max_length=255)
+    digest: str = Field(max_length=64, index=True)
+    size: int = Field(sa_type=BigInteger)
+    width: int | None = None
+    height: int | None = None
+    device: str | None = Field(default=None, max_length=255)
+    created_at: datetime = Field(sa_type=UtcTime)
+
+
+class WorkerRow(SQLModel, table=True):
+    __tablename__ = "worker"
+
+    id: str = Field(primary_key=True, max_length=64)
+    host: str = Field(max_length=255)
+    state: str = Field(max_length=16, index=True)
+    incarnation: str = Field(max_length=24)
+    slots: int
+    capabilities: dict[str, Any] = Field(sa_type=JSON)
+    started_at: datetime = Field(sa_type=UtcTime)
+    seen_at: datetime = Field(sa_type=UtcTime)
+
+
+class WorkerPoolRow(SQLModel, table=True):
+    __tablename__ = "worker_pool"
+
+    worker_id: str = Field(primary_key=True, max_length=64, foreign_key="worker.id")
+    pool: str = Field(primary_key=True, max_length=255, index=True)
+
+
+class LeaseRow(SQLModel, table=True):
+    __tablename__ = "lease"
+
+    name: str = Field(primary_key=True, max_length=64)
+    holder: str = Field(max_length=64)
+    since: datetime = Field(sa_type=UtcTime)
+    until: datetime = Field(sa_type=UtcTime)
+
+
+class AuditRow(SQLModel, table=True):
+    __tablename__ = "audit"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: int | None = Field(default=None, sa_column=Column(_BigKey, primary_key=True))
+    at: datetime = Field(sa_type=UtcTime, index=True)
+    actor: str = Field(max_length=255)
+    kind: str = Field(max_length=16)
+    action: str = Field(max_length=64)
+    subject: str = Field(max_length=64, index=True)
+    details: dict[str, Any] = Field(sa_type=JSON)
+
+
+def _table(row: type[SQLModel]) -> Table:
+    return SQLModel.metadata.tables[str(row.__tablename__)]
+
+
+models, model_inputs = _table(ModelRow), _table(ModelInputRow)
+jobs, job_inputs, job_dependencies = _table(JobRow), _table(JobInputRow), _table(JobDependencyRow)
+tasks, attempts, outputs = _table(TaskRow), _table(AttemptRow), _table(OutputRow)
+workers, worker_pools = _table(WorkerRow), _table(WorkerPoolRow)
+leases, audits = _table(LeaseRow), _table(AuditRow)

@@ -1,0 +1,212 @@
+"""Speaking with a session: a Blender that holds one scene and renders frames of it, one by one."""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from renderctl.blender.events import (
+    Event,
+    Opened,
+    Progress,
+    Rendered,
+    read_event,
+    read_failure,
+    read_opened,
+    read_progress,
+    read_rendered,
+)
+from renderctl.blender.failures import Ended, SessionFailed, SessionStopped, last_words, of_end
+from renderctl.blender.scripts import Plan, inspect_script, render_script
+from renderctl.blender.watching import Limits, Watch
+from renderctl.errors import SessionEnded
+from renderctl.jobs import Failure, Fault
+
+__all__ = ["Channel", "FrameOrder", "Limits", "Plan", "Session"]
+
+log = logging.getLogger(__name__)
+
+#: How often a waiting session looks whether it should stop, in seconds.
+_LOOK_S = 0.1
+_QUIT_S = 2.0
+
+OnProgress = Callable[[Progress], None]
+
+
+class Channel(Protocol):
+    """A running session process (`executors.Running`)."""
+
+    def send(self, line: str) -> None: ...
+    def receive(self, timeout_s: float) -> str | None: ...
+    def busy_s(self) -> float: ...
+    def stop(self, grace_s: float = 0.0) -> Ended: ...
+
+
+@dataclass(frozen=True)
+class FrameOrder:
+    """A frame to be rendered."""
+
+    task_id: str
+    frame: int
+    camera: str | None  #: None: the scene's own
+    folder: Path  #: empty, and there: what the frame leaves goes in it
+    log: Path  #: what Blender prints meanwhile is added to it
+
+    def as_line(self) -> str:
+        document = asdict(self)
+        return json.dumps({"task": document.pop("task_id"), **{key: _plain(value) for key, value in document.items()}})
+
+
+class Session:
+    """One Blender. Whatever goes wrong raises SessionFailed, which says whose fault it is.
+
+    After a crash, a stall or a time-out the process is gone (`alive` is False) and another session is needed; after a
+    failed frame this one goes on.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        scratch: Path,
+        *,
+        log: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`scratch` gets the scripts; `log` is where the process's standard error goes; `clock` counts seconds."""
+        self._channel = channel
+        self._scratch = scratch
+        self._log = log
+        self._clock = clock
+        self._in_script = False
+        self.alive = True
+
+    def started(self, limits: Limits) -> str:
+        """Wait until Blender is up; its version, such as `5.0.1`."""
+        return str(self._wait("started", limits, limits.start_s)["version"])
+
+    def inspect(self, scene: Path, limits: Limits) -> dict[str, Any]:
+        """What is known of a scene: the document of `inspect.py.j2`."""
+        self._run("inspect.py", inspect_script(scene))
+        facts = dict(self._wait("facts", limits, limits.start_s))
+        self._left(limits)
+        facts.pop("event")
+        return facts
+
+    def open(self, plan: Plan, limits: Limits) -> Opened:
+        """Open the scene and get it ready for rendering, in place of one that was open before."""
+        self.leave(limits)
+        self._run("render.py", render_script(plan))
+        return read_opened(self._wait("ready", limits, limits.start_s))
+
+    def render(
+        self, order: FrameOrder, *, limits: Limits, on_progress: OnProgress | None = None, stop: threading.Event
+    ) -> Rendered:
+        """Render one frame. Raises SessionStopped, with the process gone, soon after `stop` was set."""
+        self._send(order.as_line())
+        event = self._wait("done", limits, limits.frame_s, task=order, on_progress=on_progress, stop=stop)
+        return read_rendered(event)
+
+    def leave(self, limits: Limits) -> None:
+        """End the rendering script, so that another scene may be opened."""
+        if self._in_script:
+            self._send(json.dumps({"leave": True}))
+            self._left(limits)
+
+    def close(self) -> None:
+        """End Blender: in good order if it listens, by force otherwise."""
+        if self.alive:
+            self.alive = False
+            try:
+                self._channel.send(json.dumps({"leave": True}))
+                self._channel.send(json.dumps({"quit": True}))
+                deadline = self._clock() + _QUIT_S
+                while self._clock() < deadline:
+                    self._channel.receive(_LOOK_S)
+            except SessionEnded:
+                log.debug("The session has ended.")
+        self._channel.stop()
+
+    def _run(self, name: str, script: str) -> None:
+        path = self._scratch / name
+        path.write_text(script, encoding="utf-8")
+        self._send(json.dumps({"run": str(path)}))
+        self._in_script = True
+
+    def _left(self, limits: Limits) -> None:
+        self._wait("left", limits, limits.start_s)
+        self._in_script = False
+
+    def _send(self, line: str) -> None:
+        try:
+            self._channel.send(line)
+        except SessionEnded as error:
+            raise self._ended(None) from error
+
+    def _wait(
+        self,
+        wanted: str,
+        limits: Limits,
+        limit_s: float | None,
+        *,
+        task: FrameOrder | None = None,
+        on_progress: OnProgress | None = None,
+        stop: threading.Event | None = None,
+    ) -> Event:
+        watch = Watch(self._channel, limits.stall_s, limit_s, self._clock)
+        while True:
+            if stop is not None and stop.is_set():
+                self._kill()
+                raise SessionStopped
+            event = self._next(task)
+            if event is None:
+                self._check(watch, task)
+                continue
+            watch.heard()
+            kind = event["event"]
+            if kind == wanted:
+                return event
+            if kind == "failed":
+                raise self._failed(event, limits, task)
+            if kind == "progress" and on_progress is not None:
+                on_progress(read_progress(event))
+
+    def _next(self, task: FrameOrder | None) -> Event | None:
+        try:
+            line = self._channel.receive(_LOOK_S)
+        except SessionEnded as error:
+            raise self._ended(task) from error
+        if line is None:
+            return None
+        event = read_event(line)
+        if event is None:
+            log.debug("Blender prints: %s", line)
+        return event
+
+    def _check(self, watch: Watch, task: FrameOrder | None) -> None:
+        reason = watch.complaint()
+        if reason is not None:
+            self._kill()
+            raise SessionFailed(Failure(Fault.MACHINE, reason))
+
+    def _failed(self, event: Event, limits: Limits, task: FrameOrder | None) -> SessionFailed:
+        if task is None and self._in_script:
+            self._left(limits)
+        return SessionFailed(read_failure(event))
+
+    def _ended(self, task: FrameOrder | None) -> SessionFailed:
+        self.alive = False
+        ended = self._channel.stop()
+        words = (last_words(task.log) if task else "") or last_words(self._log)
+        return SessionFailed(of_end(ended, words))
+
+    def _kill(self) -> None:
+        self.alive = False
+        self._channel.stop()
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,96 @@
+"""Which files a scene needs, which of them are missing, and pointing it to where they lie now."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import bpy
+
+from inside import paths
+from inside.references import Reference, all_references, libraries
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that the scene names."""
+
+    path: str  #: as it is stored
+    absolute: str
+    kind: str
+    owner: str
+    exists: bool
+
+
+def needed_files() -> list[File]:
+    """Each file once, sequences, tiles and cache folders spread out."""
+    found: dict[str, File] = {}
+    for file in (*_walked(), *_known_to_blender()):
+        found.setdefault(file.absolute, file)
+    return list(found.values())
+
+
+def missing_files() -> list[File]:
+    return [file for file in _walked() if not file.exists]
+
+
+def _walked() -> Iterator[File]:
+    for reference in all_references():
+        there = reference.files()
+        for absolute in there:
+            yield File(reference.raw, absolute, reference.kind, reference.owner, True)
+        if reference.needed and not there:
+            yield File(reference.raw, reference.absolute, reference.kind, reference.owner, False)
+
+
+def _known_to_blender() -> Iterator[File]:
+    """What Blender (4.5 on) lists beyond that, as far as it is there."""
+    if not hasattr(bpy.data, "file_path_map"):
+        return
+    for block, raws in bpy.data.file_path_map(include_libraries=True).items():
+        for raw in sorted(raws):
+            absolute = paths.resolve(raw, block.library)
+            if os.path.isfile(absolute):
+                yield File(raw, absolute, "file", f"{block.bl_rna.name}: {block.name}", True)
+
+
+def relocate(places: Mapping[str, str]) -> None:
+    """Point every absolute path below one of the folders of `places` to the folder that took its place."""
+    if not places:
+        return
+    _relocate_libraries(places)
+    for reference in all_references():
+        if reference.kind != "library":
+            _move(reference, places)
+
+
+def _relocate_libraries(places: Mapping[str, str]) -> None:
+    """A library that was found may bring in others that are to be relocated in their turn."""
+    seen: set[str] = set()
+    while moved := [each.holder for each in libraries() if each.raw not in seen and _move(each, places)]:
+        for library in moved:
+            seen.add(library.filepath)
+        moved[0].reload()
+
+
+def _move(reference: Reference, places: Mapping[str, str]) -> bool:
+    if not paths.is_absolute(reference.raw):
+        return False
+    place = relocated(reference.absolute, places)
+    if place is None:
+        return False
+    setattr(reference.holder, reference.attribute, place)
+    return True
+
+
+def relocated(path: str, places: Mapping[str, str]) -> str | None:
+    """Where `path` lies now, by the longest folder of `places` that it is below; None: it did not move."""
+    for folder in sorted(places, key=len, reverse=True):
+        below = path[len(folder) :].lstrip("/")
+        if path == folder or path.startswith(folder.rstrip("/") + "/"):
+            return os.path.join(places[folder], below)
+    return None
+
+
+def document(file: File) -> dict[str, Any]:
+    return dict(vars(file))

@@ -1,0 +1,36 @@
+"""Opening a scene: with its scripts kept from running, unless they are trusted."""
+
+import os
+import re
+from typing import Any
+
+import bpy
+
+from inside.faults import SceneFault, no_such, sentence
+
+
+def open_scene(path: str, *, trusted: bool = False) -> None:
+    """Load the .blend at `path`. Raises SceneFault with the reason when Blender can not."""
+    if not os.path.isfile(path):
+        raise SceneFault(f"There is no scene file {path}.")
+    try:
+        bpy.ops.wm.open_mainfile(filepath=path, load_ui=False, use_scripts=trusted)
+    except RuntimeError as error:
+        text = re.sub(r"^Cannot read file \"?[^\"]*\"?: ", "", sentence(str(error)))
+        raise SceneFault(f"Blender {bpy.app.version_string} can not open {os.path.basename(path)}: {text}") from error
+
+
+def choose_scene(name: str | None) -> Any:
+    """The scene of that name (None: the active one), made the one that is worked on. Raises SceneFault."""
+    if name is None:
+        return bpy.context.scene
+    scene = next((each for each in bpy.data.scenes if each.name == name), None)
+    if scene is None:
+        raise no_such("scene", name, [each.name for each in bpy.data.scenes])
+    bpy.context.window.scene = scene
+    return scene
+
+
+def saved_by() -> str:
+    """The version of the Blender that saved the scene."""
+    return ".".join(map(str, bpy.data.version))

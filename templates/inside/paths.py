@@ -1,0 +1,79 @@
+"""How Blender's paths become paths of this machine, and which files one path stands for."""
+
+import os
+import re
+from typing import Any
+
+import bpy
+
+
+def resolve(path: str, library: Any = None) -> str:
+    """The absolute path that a datablock's `path` means; `library` is the one that the datablock was linked from.
+
+    As Blender does: `//` is the folder of the file that it stands in, backslashes of Windows are slashes, a drive
+    letter is dropped.
+    """
+    text = _slashed(path)
+    if text.startswith("//"):
+        text = os.path.join(folder_of(library), text[2:])
+    elif not text.startswith("/"):
+        text = os.path.join(folder_of(library), text)
+    plain = os.path.normpath(text)
+    return plain if os.path.exists(plain) or not os.path.exists(text) else os.path.realpath(text)
+
+
+def is_absolute(path: str) -> bool:
+    """Whether the path holds wherever the file that names it lies."""
+    text = _slashed(path)
+    return text.startswith("/") and not text.startswith("//")
+
+
+def _slashed(path: str) -> str:
+    if "\\" in path and not os.path.exists(path):
+        path = path.replace("\\", "/")
+    return re.sub(r"^[A-Za-z]:(?=/)", "", path)
+
+
+def folder_of(library: Any) -> str:
+    """The folder that `//` means in a library; None: in the scene itself."""
+    return os.path.dirname(library_path(library) if library is not None else bpy.data.filepath)
+
+
+def library_path(library: Any) -> str:
+    """The absolute path of a library. Blender keeps even a nested one's relative to the scene (4.2 to 5.0)."""
+    path = resolve(library.filepath)
+    if library.parent is not None and not os.path.exists(path):
+        beside_parent = resolve(library.filepath, library.parent)
+        return beside_parent if os.path.exists(beside_parent) else path
+    return path
+
+
+def single(path: str) -> list[str]:
+    return [path] if os.path.isfile(path) else []
+
+
+def sequence(path: str) -> list[str]:
+    """Every file that differs from `path` in its last number only."""
+    folder, name = os.path.split(path)
+    parts = re.fullmatch(r"(.*?)(\d+)(\D*)", name)
+    if parts is None:
+        return single(path)
+    return _matching(folder, re.escape(parts[1]) + r"\d+" + re.escape(parts[3]))
+
+
+def tiles(path: str) -> list[str]:
+    """Every tile of a UDIM (`<UDIM>`: 1001 …) or `<UVTILE>` (u1_v1 …) image."""
+    folder, name = os.path.split(path)
+    pattern = re.escape(name).replace("<UDIM>", r"\d{4}").replace("<UVTILE>", r"u\d+_v\d+")
+    return _matching(folder, pattern)
+
+
+def everything(path: str) -> list[str]:
+    """Every file below a folder."""
+    return sorted(os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
+
+
+def _matching(folder: str, pattern: str) -> list[str]:
+    if not os.path.isdir(folder):
+        return []
+    return sorted(os.path.join(folder, name) for name in os.listdir(folder) if re.fullmatch(pattern, name))

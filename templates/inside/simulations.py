@@ -1,0 +1,79 @@
+"""Simulations: which ones have no bake, so that a frame depends on all the frames before it."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from inside import paths
+from inside.references import point_caches
+
+
+def unbaked(scene: Any) -> list[str]:
+    """The simulations of a scene that are computed while it plays, such as `cloth of Flag`."""
+    if scene.frame_start == scene.frame_end:
+        return []
+    things = {thing.name_full for thing in scene.objects if not thing.hide_render}
+    return sorted({*_cached(things), *_rigid(scene), *_fluids(scene), *_zones(scene)})
+
+
+def _cached(things: set[str]) -> Iterator[str]:
+    for thing, what, cache in point_caches():
+        if thing.name_full in things and not cache.is_baked and not cache.use_external:
+            if what == "particles" and not _moves(thing, cache):
+                continue
+            yield f"{what} of {thing.name}"
+
+
+def _moves(thing: Any, cache: Any) -> bool:
+    """Hair stands still without dynamics; particles without physics stay where they are."""
+    for system in thing.particle_systems:
+        if system.point_cache == cache:
+            settings = system.settings
+            return bool(system.use_hair_dynamics if settings.type == "HAIR" else settings.physics_type != "NO")
+    return False
+
+
+def _rigid(scene: Any) -> Iterator[str]:
+    world = scene.rigidbody_world
+    if world is None or not world.enabled or world.collection is None or world.point_cache.is_baked:
+        return
+    if any(thing.rigid_body and thing.rigid_body.type == "ACTIVE" for thing in world.collection.objects):
+        yield "rigid bodies"
+
+
+def _fluids(scene: Any) -> Iterator[str]:
+    for thing, modifier in _modifiers(scene, "FLUID"):
+        domain = modifier.domain_settings if modifier.fluid_type == "DOMAIN" else None
+        if domain is not None and not domain.has_cache_baked_any:
+            folder = paths.resolve(domain.cache_directory, thing.library)
+            if not any(
+                name.startswith(("fluid_data", "data")) for name in paths.everything(os.path.join(folder, "data"))
+            ):
+                yield f"fluid of {thing.name}"
+
+
+def _zones(scene: Any) -> Iterator[str]:
+    for thing, modifier in _modifiers(scene, "NODES"):
+        if modifier.node_group is None or not _simulates(modifier.node_group, set()):
+            continue
+        folders = [bake.directory for bake in modifier.bakes if bake.use_custom_path] + [modifier.bake_directory]
+        if not any(folder and paths.everything(paths.resolve(folder, thing.library)) for folder in folders):
+            yield f"geometry nodes of {thing.name}"
+
+
+def _simulates(tree: Any, seen: set[str]) -> bool:
+    seen.add(tree.name_full)
+    for node in tree.nodes:
+        if node.bl_idname == "GeometryNodeSimulationOutput":
+            return True
+        inner = getattr(node, "node_tree", None)
+        if inner is not None and inner.name_full not in seen and _simulates(inner, seen):
+            return True
+    return False
+
+
+def _modifiers(scene: Any, kind: str) -> Iterator[tuple[Any, Any]]:
+    for thing in scene.objects:
+        for modifier in thing.modifiers:
+            if modifier.type == kind and modifier.show_render and not thing.hide_render:
+                yield thing, modifier

@@ -11,7 +11,9 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from urllib.parse import quote
 
@@ -165,15 +167,24 @@ def _chunks(path: Path, kind: type[RenderctlError]) -> Iterator[memoryview]:
 def _write(path: Path, chunks: Iterable[bytes | memoryview], *, synced: bool) -> str:
     """Write a new file; the SHA-256 of what was written."""
     digest = hashlib.sha256()
-    with path.open("xb", buffering=0) as file:
+    with path.open("xb", buffering=0) as file, ThreadPoolExecutor(max_workers=1) as beside:
         for chunk in chunks:
-            digest.update(chunk)
-            rest = memoryview(chunk)
-            while rest:
-                rest = rest[file.write(rest) :]
+            if len(chunk) < _CHUNK:
+                digest.update(chunk)
+                _write_all(file, chunk)
+            else:
+                hashed = beside.submit(digest.update, chunk)
+                _write_all(file, chunk)
+                hashed.result()
         if synced:
             os.fsync(file.fileno())
     return digest.hexdigest()
+
+
+def _write_all(file: FileIO, chunk: bytes | memoryview) -> None:
+    rest = memoryview(chunk)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _same_size(path: Path, blob: Path) -> bool:

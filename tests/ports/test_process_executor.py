@@ -1,0 +1,168 @@
+"""What is special about sessions that are processes of this machine."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from renderctl.errors import Unreachable
+from renderctl.executors import Launch, Running
+from renderctl.executors.environments import session_environment
+from renderctl.executors.process import ProcessExecutor
+from tests.ports.test_executor import lives, until
+
+OWN = {
+    "PATH": "/bin:/usr/bin",
+    "LANG": "de_DE.UTF-8",
+    "LD_LIBRARY_PATH": "/opt/lib",
+    "CUDA_VISIBLE_DEVICES": "1",
+    "NVIDIA_DRIVER_CAPABILITIES": "all",
+    "RENDERCTL_STORE__SECRET_KEY": "hush",
+    "RENDERCTL_DATABASE__URL": "mysql://root:hush@db/renderctl",
+    "AWS_SECRET_ACCESS_KEY": "hush",
+    "NVIDIA_API_KEY": "hush",
+    "GITHUB_TOKEN": "hush",
+    "HOME": "/home/artist",
+    "XDG_CONFIG_HOME": "/home/artist/.config",
+}
+
+
+@contextmanager
+def running(script: str, tmp_path: Path, environment: dict[str, str]) -> Iterator[Running]:
+    executor = ProcessExecutor(tmp_path / "drivers", environment)
+    argv = (sys.executable, "-u", "-c", script)
+    session = executor.start(Launch(argv, tmp_path / "scratch", tmp_path / "launch.log"))
+    try:
+        yield session
+    finally:
+        session.stop()
+
+
+def test_a_session_sees_drivers_and_no_secrets(tmp_path: Path) -> None:
+    with running("import json, os; print(json.dumps(dict(os.environ)))", tmp_path, OWN) as session:
+        seen = json.loads(session.receive(10) or "")
+    assert "hush" not in str(seen)
+    assert not [name for name in seen if name.startswith("RENDERCTL")]
+    for name in ("PATH", "LANG", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES"):
+        assert seen[name] == OWN[name]
+    assert seen["HOME"] == str(tmp_path / "scratch/home")
+
+
+def test_sessions_share_what_their_drivers_compiled(tmp_path: Path) -> None:
+    one = session_environment({}, tmp_path / "one", tmp_path / "drivers")
+    two = session_environment({"CUDA_CACHE_PATH": "/fast/cuda"}, tmp_path / "two", tmp_path / "drivers")
+    assert one["MESA_SHADER_CACHE_DIR"] == two["MESA_SHADER_CACHE_DIR"]
+    assert Path(one["MESA_SHADER_CACHE_DIR"]).is_dir()
+    assert two["CUDA_CACHE_PATH"] == "/fast/cuda"
+
+
+def test_a_program_that_can_not_run_is_said_to_be_so(tmp_path: Path) -> None:
+    program = tmp_path / "blender"
+    program.write_text("not a program")
+    program.chmod(0o755)
+    executor = ProcessExecutor(tmp_path / "drivers")
+    with pytest.raises(Unreachable, match="can not be started"):
+        executor.start(Launch((str(program),), tmp_path / "scratch", tmp_path / "launch.log"))
+
+
+def test_a_scratch_that_can_not_be_made_is_said_to_be_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    executor = ProcessExecutor(tmp_path / "drivers")
+    with pytest.raises(Unreachable, match="can not be started"):
+        executor.start(Launch((sys.executable,), tmp_path / "file/scratch", tmp_path / "launch.log"))
+
+
+def test_nothing_of_ours_stays_open_in_a_session(tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    os.set_inheritable(descriptor, True)
+    try:
+        with running(
+            "import os; print(sorted(os.listdir('/proc/self/fd'))[:3], len(os.listdir('/proc/self/fd')))", tmp_path, OWN
+        ) as session:
+            assert session.receive(10) == "['0', '1', '2'] 4"  # the fourth is the folder that it lists
+    finally:
+        os.close(descriptor)
+
+
+WORKER = """
+import sys
+from pathlib import Path
+from renderctl.executors import Launch
+from renderctl.executors.process import ProcessExecutor
+folder = Path(sys.argv[1])
+launch = Launch((sys.executable, "-u", "-c", sys.argv[2]), folder / "scratch", folder / "launch.log")
+session = ProcessExecutor(folder / "drivers").start(launch)
+print(session.receive(20), flush=True)
+"""
+DIES_WITH_PARENT = """
+import ctypes, os, signal, time
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+print(os.getpid())
+time.sleep(60)
+"""
+
+
+def test_a_session_that_asks_to_does_not_outlive_a_killed_worker(tmp_path: Path) -> None:
+    wait = "input()"
+    argv = [sys.executable, "-c", WORKER + wait, str(tmp_path), DIES_WITH_PARENT]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        session = int(worker.stdout.readline())
+        assert lives(session)
+        worker.send_signal(signal.SIGKILL)
+    assert until(lambda: not lives(session))
+
+
+@pytest.fixture
+def small_group(tmp_path: Path) -> Iterator[Path]:
+    """A control group that holds 200 MB, where this user may make one."""
+    group = _memory_group()
+    if group is None:
+        pytest.skip("needs a control group for memory that this user may make")
+    yield group
+    group.rmdir()
+
+
+def _memory_group() -> Path | None:
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, name = line.split(":", 2)
+        root, limit = ("/sys/fs/cgroup", "memory.max")
+        if controllers == "memory":
+            root, limit = ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+        elif controllers:
+            continue
+        group = Path(f"{root}{name}") / f"renderctl-test-{os.getpid()}"
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            (group / limit).write_text(str(200_000_000))
+        except OSError:
+            group.rmdir()
+            continue
+        return group
+    return None
+
+
+HOG = "print('begin')\nheld = []\nwhile True: held.append(bytearray(b'x') * 10_000_000)"
+
+
+def test_a_session_that_runs_out_of_memory_dies_before_its_worker_and_is_told_apart(
+    tmp_path: Path, small_group: Path
+) -> None:
+    enter = f"import os; open({str(small_group / 'cgroup.procs')!r}, 'w').write(str(os.getpid()))\n"
+    report = (
+        "\nfrom renderctl.errors import SessionEnded\n"
+        "try: session.receive(60)\nexcept SessionEnded: print(session.stop())\n"
+    )
+    argv = [sys.executable, "-c", enter + WORKER + report, str(tmp_path), HOG]
+    worker = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert worker.returncode == 0, worker.stderr
+    assert worker.stdout.splitlines() == ["begin", "the kernel killed it: out of memory"]

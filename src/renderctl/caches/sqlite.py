@@ -14,21 +14,17 @@ from renderctl.sqlitefiles import Layout, SqliteFile, transaction
 
 log = logging.getLogger(__name__)
 
-_LAYOUT = Layout(
-    schema="""
-        CREATE TABLE IF NOT EXISTS documents (
-            key TEXT PRIMARY KEY, version INTEGER NOT NULL, expires_at REAL NOT NULL, document TEXT NOT NULL
-        ) WITHOUT ROWID;
-        CREATE TABLE IF NOT EXISTS logs (
-            key TEXT PRIMARY KEY, kept_from INTEGER NOT NULL, ends_at INTEGER NOT NULL, expires_at REAL NOT NULL
-        ) WITHOUT ROWID;
-        CREATE TABLE IF NOT EXISTS pieces (
-            key TEXT NOT NULL, ends_at INTEGER NOT NULL, text BLOB NOT NULL, PRIMARY KEY (key, ends_at)
-        );
-    """,
-    synchronous="OFF",
-    busy_timeout_s=1.0,
-)
+_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS documents (
+        key TEXT PRIMARY KEY, version INTEGER NOT NULL, expires_at REAL NOT NULL, document TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS logs (
+        key TEXT PRIMARY KEY, kept_from INTEGER NOT NULL, ends_at INTEGER NOT NULL, expires_at REAL NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS pieces (
+        key TEXT NOT NULL, ends_at INTEGER NOT NULL, text BLOB NOT NULL, PRIMARY KEY (key, ends_at)
+    );
+"""
 _PUT = """
     INSERT INTO documents (key, version, expires_at, document) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT (key) DO UPDATE
@@ -50,8 +46,8 @@ Answer = TypeVar("Answer")
 class SqliteCache(Cache):
     """Documents and tails of logs in a file; a damaged one is replaced by an empty one."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
-        self._file = SqliteFile(path, _LAYOUT, clock)
+    def __init__(self, path: Path, clock: Clock, busy_timeout_s: float = 1.0) -> None:
+        self._file = SqliteFile(path, Layout(_SCHEMA, "OFF", busy_timeout_s), clock)
         self._clock = clock
         self._purge_at = 0.0
 

@@ -10,22 +10,18 @@ from renderctl.errors import QueueUnavailable
 from renderctl.queues import Queue, Ticket
 from renderctl.sqlitefiles import Layout, SqliteFile
 
-_LAYOUT = Layout(
-    schema="""
-        CREATE TABLE IF NOT EXISTS tickets (
-            id INTEGER PRIMARY KEY,
-            pool TEXT NOT NULL,
-            priority INTEGER NOT NULL,
-            visible_at REAL NOT NULL,
-            job_id TEXT NOT NULL,
-            serial INTEGER NOT NULL,
-            UNIQUE (job_id, serial)
-        );
-        CREATE INDEX IF NOT EXISTS turns ON tickets (pool, priority DESC, id);
-    """,
-    synchronous="NORMAL",
-    busy_timeout_s=10.0,
-)
+_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS tickets (
+        id INTEGER PRIMARY KEY,
+        pool TEXT NOT NULL,
+        priority INTEGER NOT NULL,
+        visible_at REAL NOT NULL,
+        job_id TEXT NOT NULL,
+        serial INTEGER NOT NULL,
+        UNIQUE (job_id, serial)
+    );
+    CREATE INDEX IF NOT EXISTS turns ON tickets (pool, priority DESC, id);
+"""
 # The same ticket again is the same turn: it keeps its place, at the job's priority of now.
 _PUT = """
     INSERT INTO tickets (pool, priority, visible_at, job_id, serial) VALUES (?, ?, ?, ?, ?)
@@ -43,8 +39,8 @@ _POLL_S = 0.015
 class SqliteQueue(Queue):
     """Tickets in a file. One who waits sees a ticket of this or another process within about 15 ms."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
-        self._file = SqliteFile(path, _LAYOUT, clock)
+    def __init__(self, path: Path, clock: Clock, busy_timeout_s: float = 10.0) -> None:
+        self._file = SqliteFile(path, Layout(_SCHEMA, "NORMAL", busy_timeout_s), clock)
         self._clock = clock
         self._puts = 0
 

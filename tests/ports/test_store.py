@@ -1,0 +1,167 @@
+"""What every store does: keeps blobs whole, immutable and by their digest; keeps logs."""
+
+import hashlib
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from renderctl.errors import DigestMismatch, InvalidInput, NotStored, OutputNotWritable
+from renderctl.stores import Store
+from renderctl.stores.local import LocalStore
+
+Given = Callable[[bytes], tuple[Path, str]]
+
+BYTES = b"A cube, a light and a camera. " * 10_000
+
+
+@pytest.fixture(params=["local"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return LocalStore(tmp_path / "store")
+
+
+@pytest.fixture
+def given_file(tmp_path: Path) -> Given:
+    def make(content: bytes) -> tuple[Path, str]:
+        digest = hashlib.sha256(content).hexdigest()
+        path = tmp_path / f"source-{digest[:8]}"
+        path.write_bytes(content)
+        return path, digest
+
+    return make
+
+
+@pytest.mark.parametrize("content", [b"", b"x", BYTES, bytes(3 << 20), bytes((2 << 20) + 1)], ids=len)
+def test_what_was_put_is_got_byte_for_byte(store: Store, given_file: Given, tmp_path: Path, content: bytes) -> None:
+    path, digest = given_file(content)
+    store.put(path, digest)
+    store.get(digest, tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == content
+
+
+def test_putting_again_changes_nothing(store: Store, given_file: Given, tmp_path: Path) -> None:
+    path, digest = given_file(BYTES)
+    store.put(path, digest)
+    store.put(path, digest)
+    store.get(digest, tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == BYTES
+
+
+def test_a_file_that_is_not_what_was_promised_is_refused(store: Store, given_file: Given) -> None:
+    path, digest = given_file(BYTES)
+    path.write_bytes(BYTES[:-1] + b"!")
+    with pytest.raises(DigestMismatch):
+        store.put(path, digest)
+    assert store.missing({digest}) == {digest}
+
+
+def test_a_file_that_is_gone_is_refused(store: Store, given_file: Given) -> None:
+    path, digest = given_file(BYTES)
+    path.unlink()
+    with pytest.raises(DigestMismatch, match=path.name):
+        store.put(path, digest)
+    assert store.missing({digest}) == {digest}
+
+
+def test_a_blob_that_is_not_there_is_not_stored(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "got").write_bytes(b"before")
+    with pytest.raises(NotStored):
+        store.get("0" * 64, tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == b"before"
+
+
+@pytest.mark.parametrize("name", ["", "..", "../../etc/passwd", "0" * 63, "G" * 64, "0" * 64 + "\n"])
+def test_a_name_that_is_no_digest_is_refused(store: Store, given_file: Given, tmp_path: Path, name: str) -> None:
+    path, _ = given_file(BYTES)
+    with pytest.raises(InvalidInput):
+        store.put(path, name)
+    with pytest.raises(InvalidInput):
+        store.get(name, tmp_path / "got")
+    with pytest.raises(InvalidInput):
+        store.missing({name})
+
+
+def test_getting_replaces_what_stood_there(store: Store, given_file: Given, tmp_path: Path) -> None:
+    path, digest = given_file(BYTES)
+    store.put(path, digest)
+    (tmp_path / "got").write_bytes(b"longer than before " * 100_000)
+    store.get(digest, tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == BYTES
+
+
+def test_a_file_that_was_got_may_be_changed_without_harm(store: Store, given_file: Given, tmp_path: Path) -> None:
+    path, digest = given_file(BYTES)
+    store.put(path, digest)
+    store.get(digest, tmp_path / "got")
+    (tmp_path / "got").write_bytes(b"changed")
+    path.write_bytes(b"changed too")
+    store.get(digest, tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == BYTES
+
+
+def test_a_target_that_can_not_be_written_is_not_the_stores_fault(
+    store: Store, given_file: Given, tmp_path: Path
+) -> None:
+    path, digest = given_file(BYTES)
+    store.put(path, digest)
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputNotWritable):
+        store.get(digest, tmp_path / "file" / "got")
+
+
+def test_a_get_leaves_nothing_but_its_file(store: Store, given_file: Given, tmp_path: Path) -> None:
+    path, digest = given_file(BYTES)
+    store.put(path, digest)
+    (tmp_path / "out").mkdir()
+    store.get(digest, tmp_path / "out" / "got")
+    assert [each.name for each in (tmp_path / "out").iterdir()] == ["got"]
+
+
+def test_missing_are_those_that_are_not_there(store: Store, given_file: Given) -> None:
+    path, digest = given_file(BYTES)
+    store.put(path, digest)
+    assert store.missing({digest, "a" * 64, "b" * 64}) == {"a" * 64, "b" * 64}
+    assert store.missing(set()) == set()
+
+
+def test_many_writers_of_one_blob_do_not_disturb_each_other(store: Store, given_file: Given, tmp_path: Path) -> None:
+    path, digest = given_file(BYTES * 10)
+    failed: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            store.put(path, digest)
+        except BaseException as error:
+            failed.append(error)
+
+    writers = [threading.Thread(target=write) for _ in range(8)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert not failed
+    store.get(digest, tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == BYTES * 10
+
+
+def test_a_log_replaces_an_earlier_one(store: Store) -> None:
+    store.put_log("attempt-1", b"Fra:1\n")
+    store.put_log("attempt-1", b"Fra:1\nSaved\xff\n")
+    store.put_log("attempt-2", b"")
+    assert store.get_log("attempt-1") == b"Fra:1\nSaved\xff\n"
+    assert store.get_log("attempt-2") == b""
+
+
+def test_a_log_that_was_never_put_is_none(store: Store) -> None:
+    assert store.get_log("attempt-1") is None
+
+
+def test_the_name_of_a_log_is_a_name_and_not_a_path(store: Store) -> None:
+    store.put_log("../../escape", b"one")
+    store.put_log("..", b"two")
+    assert (store.get_log("../../escape"), store.get_log("..")) == (b"one", b"two")
+
+
+def test_check_says_what_and_where_it_is(store: Store) -> None:
+    assert "store" in store.check()

@@ -28,6 +28,8 @@ _PUT = """
     ON CONFLICT (job_id, serial) DO UPDATE
     SET pool = excluded.pool, priority = excluded.priority, visible_at = min(visible_at, excluded.visible_at)
 """
+_SEES = "SELECT EXISTS (SELECT 1 FROM tickets WHERE pool IN ({pools}) AND visible_at <= ?)"
+_SOONEST = "SELECT min(visible_at) FROM tickets WHERE pool IN ({pools})"
 _TAKE = """
     DELETE FROM tickets WHERE id = (
         SELECT id FROM tickets WHERE pool IN ({pools}) AND visible_at <= ? ORDER BY priority DESC, id LIMIT 1
@@ -74,10 +76,8 @@ class SqliteQueue(Queue):
             seen = self._state(connection)
             now = self._clock.now().timestamp()
             # Looking takes no lock; only one who sees a ticket reaches for it.
-            (soonest,) = connection.execute(
-                f"SELECT min(visible_at) FROM tickets WHERE pool IN ({marks})", tuple(pools)
-            ).fetchone()
-            if soonest is None or soonest > now:
+            if not connection.execute(_SEES.format(pools=marks), (*pools, now)).fetchone()[0]:
+                (soonest,) = connection.execute(_SOONEST.format(pools=marks), tuple(pools)).fetchone()
                 return None, seen, (soonest - now if soonest is not None else float("inf"))
             row = connection.execute(_TAKE.format(pools=marks), (*pools, now)).fetchone()
         return (Ticket(*row) if row else None), seen, 0.0

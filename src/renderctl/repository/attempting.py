@@ -13,6 +13,9 @@ from renderctl.repository.database import Database
 from renderctl.repository.tables import attempts, jobs, outputs, tasks
 from renderctl.states import OPEN_ATTEMPT, AttemptState, JobState, TaskState
 
+#: Jobs of which nothing is to be rendered any more, whatever is still running.
+_STOPPED = (JobState.CANCELED, JobState.FAILED)
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -69,7 +72,7 @@ class Attempting(Database):
             self._end(connection, attempt, AttemptState.FAILED, cost, **reason)
             if delay_s is None and failure.whole_job:
                 self._fail_job(connection, attempt.job_id, failure.reason)
-            return delay_s if used.state != JobState.CANCELED else None
+            return delay_s if used.state not in _STOPPED else None
 
         return self.write(writing)
 
@@ -98,7 +101,7 @@ class Attempting(Database):
         ).one()
         used = job.attempts + int(charge)
         changes: dict[str, Any] = {"state": TaskState.QUEUED, "attempts": used}
-        if job.state == JobState.CANCELED:
+        if job.state in _STOPPED:
             changes["state"] = TaskState.CANCELED
         elif charge and used >= job.max_attempts:
             changes |= {"state": TaskState.FAILED, "error": reason}
@@ -107,7 +110,7 @@ class Attempting(Database):
 
     def _after(self, connection: Connection, failure: Failure, used: Any, delay_s: float | None) -> dict[str, Any]:
         changes: dict[str, Any] = {"attempts": used.attempts + 1, "error": failure.reason}
-        if used.state == JobState.CANCELED:
+        if used.state in _STOPPED:
             return changes | {"state": TaskState.CANCELED}
         if delay_s is None:
             return changes | {"state": TaskState.FAILED}

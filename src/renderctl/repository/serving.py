@@ -127,6 +127,16 @@ class Serving(Attempting):
 
         return self.read(reading)
 
+    def busy_slots(self, pool: str) -> int:
+        """How many slots of the workers that serve a pool are at work."""
+        query = (
+            select(attempts.c.worker_id, attempts.c.slot)
+            .join(worker_pools, worker_pools.c.worker_id == attempts.c.worker_id)
+            .where(worker_pools.c.pool == pool, attempts.c.state.in_(OPEN_ATTEMPT))
+            .distinct()
+        )
+        return self.read(lambda connection: len(connection.execute(query).all()))
+
     def lose(self, connection: Connection, which: Any, reason: str) -> list[Attempt]:
         """Take away the open attempts that match: those that had started are charged, the others are free."""
         query = ANY_ATTEMPT.where(attempts.c.state.in_(OPEN_ATTEMPT), which)
@@ -138,9 +148,9 @@ class Serving(Attempting):
         return lost
 
     def _to_stop(self, connection: Connection, beat: Beat) -> frozenset[str]:
-        canceled = select(jobs.c.id).where(jobs.c.state == JobState.CANCELED)
+        stopped = select(jobs.c.id).where(jobs.c.state.in_((JobState.CANCELED, JobState.FAILED)))
         query = select(attempts.c.id).where(attempts.c.id.in_(list(beat.progress)))
         kept = set(
-            connection.scalars(query.where(attempts.c.state.in_(OPEN_ATTEMPT), attempts.c.job_id.not_in(canceled)))
+            connection.scalars(query.where(attempts.c.state.in_(OPEN_ATTEMPT), attempts.c.job_id.not_in(stopped)))
         )
         return frozenset(set(beat.progress) - kept)

@@ -17,7 +17,7 @@ from renderctl.jobs import Attempt, Input, Job, NewJob, Output, Task, TaskCounts
 from renderctl.repository.database import Database
 from renderctl.repository.rows import ANY_ATTEMPT, to_attempt, to_job, to_output, to_task
 from renderctl.repository.tables import attempts, job_dependencies, job_inputs, jobs, models, outputs, tasks
-from renderctl.states import JobState, TaskState
+from renderctl.states import AttemptState, JobState, TaskState
 
 _BATCH = 5_000
 
@@ -89,6 +89,24 @@ class Submitting(Database):
             query = query.where(attempts.c.number == number)
         return self.read(lambda connection: [to_attempt(row) for row in connection.execute(query)])
 
+    def running_attempts(self, job_id: str) -> list[Attempt]:
+        query = ANY_ATTEMPT.where(attempts.c.job_id == job_id, attempts.c.state == AttemptState.RUNNING)
+        return self.read(lambda connection: [to_attempt(row) for row in connection.execute(query)])
+
+    def seconds_to_retry(self, job_id: str) -> float | None:
+        """Seconds until the first queued task may be tried again; None: one may be claimed now, or none is queued."""
+
+        def reading(connection: Connection) -> float | None:
+            queued = (tasks.c.job_id == job_id) & (tasks.c.state == TaskState.QUEUED)
+            now = self.now(connection)
+            at_once_first = (tasks.c.not_before.is_not(None), tasks.c.not_before)
+            query = select(tasks.c.not_before).where(queued).order_by(*at_once_first).limit(1)
+            row = connection.execute(query).first()
+            wait_s = (row.not_before - now).total_seconds() if row and row.not_before else 0.0
+            return wait_s if wait_s > 0 else None
+
+        return self.read(reading)
+
     def outputs(self, job_id: str, *, after: int = 0, limit: int = 1000) -> tuple[list[Output], int]:
         """Outputs in the order in which they were published, and where to go on."""
         query = select(outputs).where(outputs.c.job_id == job_id, outputs.c.id > after).order_by(outputs.c.id)
@@ -115,7 +133,7 @@ class Submitting(Database):
         """What the last frames took on average; None: none is finished."""
         latest = (
             select(attempts.c.seconds)
-            .where(attempts.c.job_id == job_id, attempts.c.seconds.is_not(None), attempts.c.state == "succeeded")
+            .where(attempts.c.job_id == job_id, attempts.c.state == AttemptState.SUCCEEDED)
             .order_by(attempts.c.number.desc())
             .limit(50)
             .subquery()

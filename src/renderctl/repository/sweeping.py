@@ -96,7 +96,7 @@ class Sweeping(Serving, Controlling):
 
         def writing(connection: Connection) -> int:
             idle = tasks.c.state.in_((TaskState.QUEUED, TaskState.BLOCKED))
-            query = select(jobs.c.id).where(jobs.c.state == JobState.CANCELED)
+            query = select(jobs.c.id).where(jobs.c.state.in_((JobState.CANCELED, JobState.FAILED)))
             query = query.where(select(tasks.c.number).where(tasks.c.job_id == jobs.c.id, idle).exists())
             return sum(self._cancel_idle(connection, job_id) for job_id in connection.scalars(query).all())
 

@@ -1,0 +1,129 @@
+"""`download`: a job's outputs into a folder, each whole or not at all, verified; what is there already is kept."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from renderctl.errors import OutputNotWritable
+from renderctl.farm import Advance, Farm, OnAdvance, unheard
+from renderctl.farm.safenames import safe_name
+from renderctl.jobs import Job, Output
+
+#: Says which job a folder belongs to.
+_MARK = ".renderctl-job"
+
+
+@dataclass(frozen=True)
+class Downloaded:
+    job_id: str
+    folder: Path
+    files: int
+    written: int  #: those that were not there yet
+    written_bytes: int
+
+
+def download(farm: Farm, job_ref: str, directory: Path, *, on_advance: OnAdvance = unheard) -> Downloaded:
+    """Every output of the job into `DIRECTORY/<job name>/`. Raises NotFound, OutputNotWritable, StoreUnavailable."""
+    job = farm.repository.find_job(job_ref)
+    total = farm.repository.count_outputs(job.id)
+    folder = OutputFolder(farm, job, directory)
+    files = written = size = 0
+    for output in _outputs(farm, job.id):
+        files += 1
+        if folder.fetch(output):
+            written += 1
+            size += output.size
+        on_advance(Advance("Downloading", files, total))
+    return Downloaded(job.id, folder.path, files, written, size)
+
+
+class OutputFolder:
+    """`DIRECTORY/<job name>/[<camera>/]<frame>.<ext>`; a folder that another job has is left to it."""
+
+    def __init__(self, farm: Farm, job: Job, directory: Path) -> None:
+        self._farm = farm
+        self._several = len(job.cameras) > 1
+        self.path = _own_folder(directory.expanduser().absolute(), job)
+
+    def target(self, output: Output) -> Path:
+        folder = self.path / safe_name(output.camera) if self._several and output.camera else self.path
+        return folder / "/".join(map(safe_name, output.name.split("/")))
+
+    def fetch(self, output: Output) -> bool:
+        """Whether it had to be written. Raises OutputNotWritable, StoreUnavailable."""
+        target = self.target(output)
+        if _is_there(target, output):
+            return False
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise not_writable(target.parent, error) from error
+        self._farm.store.get(output.digest, target)
+        return True
+
+
+def check_writable(directory: Path) -> None:
+    """Find out before the work, not after it. Raises OutputNotWritable."""
+    directory = directory.expanduser().absolute()
+    try:
+        made = [each for each in (directory, *directory.parents) if not each.exists()]
+        directory.mkdir(parents=True, exist_ok=True)
+        probe = directory / ".renderctl-probe"
+        probe.write_bytes(b"renderctl")
+        probe.unlink()
+        for each in made:
+            each.rmdir()
+    except OSError as error:
+        raise not_writable(directory, error) from error
+
+
+def not_writable(path: Path, error: OSError) -> OutputNotWritable:
+    return OutputNotWritable(
+        f"{path} can not be written to: {error.strerror or error}.", hint="Choose another folder with -o DIR."
+    )
+
+
+def _outputs(farm: Farm, job_id: str) -> Iterator[Output]:
+    after = 0
+    while True:
+        page, after = farm.repository.outputs(job_id, after=after)
+        if not page:
+            return
+        yield from page
+
+
+def _is_there(target: Path, output: Output) -> bool:
+    try:
+        if target.stat().st_size != output.size:
+            return False
+        with target.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == output.digest
+    except OSError:
+        return False
+
+
+def _own_folder(directory: Path, job: Job) -> Path:
+    name = safe_name(job.name)
+    for candidate in (directory / name, directory / f"{name}-{job.id}"):
+        if _claimed(candidate, job.id):
+            return candidate
+    raise OutputNotWritable(f"{directory / name} and its like belong to other jobs.", hint="Choose another -o DIR.")
+
+
+def _claimed(folder: Path, job_id: str) -> bool:
+    mark = folder / _MARK
+    try:
+        if mark.is_file():
+            return json.loads(mark.read_text(encoding="utf-8")).get("job") == job_id
+        if folder.is_dir() and any(folder.iterdir()):
+            return False
+        folder.mkdir(parents=True, exist_ok=True)
+        with mark.open("x", encoding="utf-8") as file:
+            json.dump({"job": job_id}, file)
+    except FileExistsError:
+        return folder.is_dir() and _claimed(folder, job_id)
+    except (OSError, ValueError) as error:
+        raise not_writable(folder, error if isinstance(error, OSError) else OSError(str(error))) from error
+    return True

@@ -1,0 +1,230 @@
+"""`render`: the whole job on this machine: upload, submit, work on it here, download as frames arrive."""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from renderctl.actors import Actor
+from renderctl.blender.events import Progress
+from renderctl.blender.failures import SessionFailed
+from renderctl.errors import IllegalTransition, Interrupted, InvalidInput
+from renderctl.farm import Advance, Farm, OnAdvance, unheard
+from renderctl.farm.download import OutputFolder, check_writable
+from renderctl.farm.status import forget, job_document
+from renderctl.farm.submit import SubmitRequest, submit
+from renderctl.farm.upload import UploadRequest, upload
+from renderctl.farm.work import Worker, WorkOptions, worker_for
+from renderctl.farm.work.publishing import Published
+from renderctl.farm.work.slot import Listeners
+from renderctl.jobs import Attempt, Failure, Fault, Job
+from renderctl.models import Model
+from renderctl.states import ENDED_JOB, JobState
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RenderRequest:
+    """What to render and where to put it."""
+
+    output: Path
+    scene: str | None = None  #: a .blend file, or a model by its name; None: go on with `job`
+    job: str | None = None
+    submit: SubmitRequest = field(default_factory=SubmitRequest)
+    slots: int | None = None
+
+
+@dataclass(frozen=True)
+class FrameDone:
+    """A frame that stands in the output folder."""
+
+    frame: int
+    camera: str | None
+    paths: tuple[Path, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RenderedJob:
+    """What a render came to."""
+
+    document: dict[str, Any]  #: the job document
+    folder: Path
+    files: int
+
+
+@dataclass(frozen=True)
+class RenderListener:
+    """Who shows how a render gets on; called from the thread that called `render`, unless it says otherwise."""
+
+    on_advance: OnAdvance = unheard
+    on_job: Callable[[Job, int], None] = lambda _job, _total: None  #: it is queued; so many tasks
+    on_note: Callable[[str], None] = lambda _note: None
+    on_frame: Callable[[FrameDone], None] = lambda _frame: None
+    on_progress: Callable[[Attempt, Progress], None] = lambda _attempt, _progress: None  #: from a slot's thread
+    on_failure: Callable[[Attempt, Failure], None] = lambda _attempt, _failure: None
+
+
+def render(
+    farm: Farm,
+    request: RenderRequest,
+    *,
+    actor: Actor,
+    stop: threading.Event,
+    listener: RenderListener | None = None,
+) -> RenderedJob:
+    """Render a scene here, or go on with a job; the result says how the job ended.
+
+    When `stop` is set the frame that is being rendered is given up, the job is paused, what is finished stays, and
+    Interrupted is raised. Raises what `upload`, `submit` and `download` raise; a scene that can not be opened as it
+    was asked for is InvalidInput, and leaves no job behind.
+    """
+    check_writable(request.output)
+    rendering = _Rendering(farm, request, actor, stop, listener or RenderListener())
+    return rendering.run()
+
+
+class _Rendering:
+    """One `render`, from the scene to the images."""
+
+    def __init__(
+        self, farm: Farm, request: RenderRequest, actor: Actor, stop: threading.Event, listener: RenderListener
+    ) -> None:
+        self._farm = farm
+        self._request = request
+        self._actor = actor
+        self._stop = stop
+        self._listener = listener
+        self._published: queue.SimpleQueue[Published] = queue.SimpleQueue()
+        self._failures: queue.SimpleQueue[tuple[Attempt, Failure]] = queue.SimpleQueue()
+        self._said: set[str] = set()
+
+    def run(self) -> RenderedJob:
+        worker = self._worker()
+        try:
+            worker.start()
+            job = self._taken_over(worker) if self._request.job else self._submitted(worker)
+            return self._rendered(job, worker)
+        finally:
+            worker.halt()
+            worker.leave()
+
+    def _worker(self) -> Worker:
+        heard = Listeners(
+            on_published=self._published.put,
+            on_failed=lambda attempt, failure: self._failures.put((attempt, failure)),
+            on_progress=self._listener.on_progress,
+        )
+        options = WorkOptions(
+            slots=self._request.slots, allow_scripts=True, only_job=self._request.job or "new", listeners=heard
+        )
+        return worker_for(self._farm, options, actor=self._actor)
+
+    def _submitted(self, worker: Worker) -> Job:
+        model = self._model(worker)
+        self._interrupt_if_asked(None)
+        submitted = submit(self._farm, model, self._request.submit, actor=self._actor, bound_to=worker.id)
+        self._note(*submitted.notes)
+        return submitted.job
+
+    def _model(self, worker: Worker) -> Model:
+        scene = Path(self._request.scene or "")
+        if not looks_like_a_file(self._request.scene or ""):
+            return self._farm.repository.find_model(self._request.scene or "")
+        request = UploadRequest(scene, allow_missing=self._request.submit.options.allow_missing)
+        try:
+            uploaded = upload(
+                self._farm,
+                request,
+                actor=self._actor,
+                session=worker.sessions[0].started,
+                on_advance=self._listener.on_advance,
+            )
+        except SessionFailed as error:
+            raise as_error(error) from error
+        self._note(*uploaded.notes)
+        return uploaded.model
+
+    def _taken_over(self, worker: Worker) -> Job:
+        job = self._farm.repository.find_job(self._request.job or "")
+        if job.state in ENDED_JOB:
+            raise IllegalTransition(
+                f"Job {job.id} has {job.state} already.", hint="`renderctl retry` queues failed frames again."
+            )
+        return self._farm.repository.resume(job.id, actor=self._actor, bound_to=worker.id)
+
+    def _rendered(self, job: Job, worker: Worker) -> RenderedJob:
+        total = self._farm.repository.counts(job.id).total
+        self._listener.on_job(job, total)
+        folder = OutputFolder(self._farm, job, self._request.output)
+        worker.work(job.id)
+        while not worker.wait(0.02):
+            self._interrupt_if_asked(job)
+            self._show(folder)
+        self._interrupt_if_asked(job)
+        self._show(folder)
+        job = self._farm.repository.job(job.id)
+        self._note(*job.notes)
+        forget(self._farm, job.id)
+        files = self._complete(job, folder)
+        return RenderedJob(job_document(self._farm, job), folder.path, files)
+
+    def _complete(self, job: Job, folder: OutputFolder) -> int:
+        """Fetch what an earlier run of this job has published, too."""
+        after = files = 0
+        while True:
+            page, after = self._farm.repository.outputs(job.id, after=after)
+            if not page:
+                return files
+            for output in page:
+                folder.fetch(output)
+                files += 1
+
+    def _show(self, folder: OutputFolder) -> None:
+        while not self._published.empty():
+            published = self._published.get()
+            paths = tuple(folder.target(output) for output in published.outputs)
+            for output in published.outputs:
+                folder.fetch(output)
+            attempt = published.attempt
+            self._listener.on_frame(FrameDone(attempt.frame, attempt.camera, paths, published.seconds))
+        while not self._failures.empty():
+            self._listener.on_failure(*self._failures.get())
+
+    def _interrupt_if_asked(self, job: Job | None) -> None:
+        if not self._stop.is_set():
+            return
+        if job is None:
+            raise Interrupted("Interrupted; nothing was queued yet.")
+        if self._farm.repository.job(job.id).state in (JobState.QUEUED, JobState.RUNNING):
+            self._farm.repository.pause(job.id, actor=self._actor)
+        forget(self._farm, job.id)
+        raise Interrupted(
+            f"Interrupted. Job {job.id} is paused; the frames that are finished are kept.",
+            hint=f"`renderctl render --job {job.id}` goes on with it.",
+        )
+
+    def _note(self, *notes: str) -> None:
+        for note in notes:
+            if note not in self._said:
+                self._said.add(note)
+                self._listener.on_note(note)
+
+
+def looks_like_a_file(text: str) -> bool:
+    """Whether a scene is named by its file, rather than a model by its name."""
+    path = Path(text)
+    return path.suffix.lower() == ".blend" or "/" in text or path.exists()
+
+
+def as_error(error: SessionFailed) -> Exception:
+    """A failure to look at a scene, as an error of the right kind."""
+    failure = error.failure
+    return InvalidInput(failure.reason) if failure.fault is Fault.SCENE else error
+
+
+__all__ = ["Advance", "FrameDone", "RenderListener", "RenderRequest", "RenderedJob", "render"]

@@ -1,0 +1,173 @@
+"""`submit`: a model, frames and options become a job."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from renderctl.actors import Actor
+from renderctl.errors import InvalidInput, QueueUnavailable, SceneNotFound, UnknownName, did_you_mean
+from renderctl.farm import Farm
+from renderctl.farm.layout import JOB_INPUTS
+from renderctl.farm.upload import hash_file, missing_files, send
+from renderctl.frames import FrameSet
+from renderctl.jobs import Input, Job, NewJob, RenderOptions
+from renderctl.models import Model, SceneFacts
+from renderctl.queues import Ticket
+
+_logger = logging.getLogger(__name__)
+
+#: What `--replace` takes.
+REPLACEMENT_KINDS = (".blend", ".fbx", ".glb", ".gltf", ".obj")
+
+
+@dataclass(frozen=True)
+class SubmitRequest:
+    """How a model is to be rendered, as the user says it. None: as the scene says."""
+
+    options: RenderOptions = field(default_factory=RenderOptions)
+    frames: str | None = None  #: `1-100,120`; None: the scene's current frame
+    animation: bool = False  #: the scene's own range
+    cameras: tuple[str, ...] = ()  #: names, or `all`
+    replacements: Mapping[str, Path] = field(default_factory=dict)
+    name: str | None = None
+    project: str = "default"
+    pool: str = "default"
+    priority: int = 5
+    max_slots: int | None = None
+    max_attempts: int = 3
+    frame_timeout_s: float | None = None
+    after: tuple[str, ...] = ()  #: references to jobs that have to succeed first
+    paused: bool = False
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Submitted:
+    job: Job
+    new: bool  #: False: the idempotency key had been used for the same request
+    notes: tuple[str, ...] = ()
+
+
+def submit(farm: Farm, model: Model, request: SubmitRequest, *, actor: Actor, bound_to: str | None = None) -> Submitted:
+    """Queue the job; with `bound_to` only that worker gets it while its heart beats.
+
+    Raises BadFrames, UnknownName, MissingFiles, InvalidInput, NotFound (for `after`), Conflict.
+    """
+    new, notes = _new_job(farm, model, request, bound_to)
+    job, fresh = farm.repository.add_job(new, actor=actor)
+    if fresh and notes:
+        farm.repository.note(job.id, notes)
+    if fresh and bound_to is None and not request.paused:
+        put_ticket(farm, job)
+    return Submitted(job, fresh, notes)
+
+
+def put_ticket(farm: Farm, job: Job, delay_s: float = 0.0) -> None:
+    """Give the job a turn. A queue that is away is no error: idle slots ask the database."""
+    try:
+        farm.queue.put(Ticket(job.id, job.serial), pool=job.pool, priority=job.priority, delay_s=delay_s)
+    except QueueUnavailable as error:
+        _logger.warning("no ticket for job %s: %s", job.id, error, extra={"job": job.id})
+
+
+def _new_job(farm: Farm, model: Model, request: SubmitRequest, bound_to: str | None) -> tuple[NewJob, tuple[str, ...]]:
+    scene = model.facts.scene(request.options.scene)
+    if model.facts.missing and not request.options.allow_missing:
+        raise missing_files(model.facts)
+    _check_view_layer(scene, request.options.view_layer)
+    files, replacements = _replacements(farm, request.replacements)
+    options = RenderOptions.from_document(
+        {**request.options.as_document(), "replacements": [{"object": o, "file": f} for o, f in replacements]}
+    )
+    notes = _notes(scene)
+    new = NewJob(
+        name=(request.name or model.name)[:255],
+        model_id=model.id,
+        options=options,
+        frames=str(_frames(scene, request)),
+        cameras=_cameras(scene, request.cameras),
+        inputs=files,
+        project=request.project,
+        pool=request.pool,
+        priority=request.priority,
+        max_slots=request.max_slots,
+        max_attempts=request.max_attempts,
+        frame_timeout_s=request.frame_timeout_s,
+        after=tuple(farm.repository.find_job(ref).id for ref in request.after),
+        paused=request.paused,
+        in_order=bool(scene.unbaked),
+        bound_to=bound_to,
+        idempotency_key=request.idempotency_key,
+    )
+    return new, notes
+
+
+def _frames(scene: SceneFacts, request: SubmitRequest) -> FrameSet:
+    if request.frames is not None and request.animation:
+        raise InvalidInput("--frames and --animation exclude each other.")
+    if request.frames is not None:
+        return FrameSet.parse(request.frames)
+    if request.animation:
+        return FrameSet((range(scene.frame_start, scene.frame_end + 1, max(1, scene.frame_step)),))
+    return FrameSet.of([scene.frame_current])
+
+
+def _cameras(scene: SceneFacts, wanted: Sequence[str]) -> tuple[str | None, ...]:
+    if not wanted:
+        return (None,)
+    if "all" in wanted and "all" not in scene.cameras:
+        return scene.cameras or (None,)
+    for name in wanted:
+        if name not in scene.cameras:
+            hint = did_you_mean(name, list(scene.cameras)) or f"Scene {scene.name!r} has no camera at all."
+            raise UnknownName(f"There is no camera {name!r}.", hint=hint)
+    return tuple(dict.fromkeys(wanted))
+
+
+def _check_view_layer(scene: SceneFacts, wanted: str | None) -> None:
+    if wanted is not None and wanted not in scene.view_layers:
+        raise UnknownName(f"There is no view layer {wanted!r}.", hint=did_you_mean(wanted, list(scene.view_layers)))
+
+
+def _notes(scene: SceneFacts) -> tuple[str, ...]:
+    if not scene.unbaked:
+        return ()
+    named = ", ".join(scene.unbaked[:5])
+    return (f"The simulation of {named} is not baked: the frames are rendered in their order, one at a time.",)
+
+
+def _replacements(farm: Farm, wanted: Mapping[str, Path]) -> tuple[tuple[Input, ...], tuple[tuple[str, str], ...]]:
+    """The files as inputs of the job, uploaded, and which object each of them replaces."""
+    files: dict[Path, Input] = {}
+    pairs = []
+    for number, (name, source) in enumerate(wanted.items(), 1):
+        path = source.expanduser().absolute()
+        if not path.is_file():
+            raise SceneNotFound(f"There is no file {source} to replace {name!r} with.")
+        if path.suffix.lower() not in REPLACEMENT_KINDS:
+            raise InvalidInput(f"{source} can not replace {name!r}.", hint=f"It takes {', '.join(REPLACEMENT_KINDS)}.")
+        folder = f"{JOB_INPUTS}/{number}"
+        files[path] = hash_file(path, f"{folder}/{path.name}")
+        pairs.append((name, files[path].path))
+        for beside in _companions(path):
+            files[beside] = hash_file(beside, f"{folder}/{beside.relative_to(path.parent).as_posix()}")
+    if files:
+        send(farm, files)
+    return tuple(files.values()), tuple(pairs)
+
+
+def _companions(model: Path) -> list[Path]:
+    """What an OBJ or a glTF needs beside itself: its materials, buffers and images, in its folder or one below."""
+    if model.suffix.lower() not in (".obj", ".gltf"):
+        return []
+    kinds = {".mtl", ".bin", ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".exr"}
+    found = [*model.parent.glob("*"), *model.parent.glob("*/*")]
+    text = model.read_text(encoding="utf-8", errors="replace") if model.stat().st_size < 1 << 26 else ""
+    return [each for each in found if each.suffix.lower() in kinds and each.is_file() and _named(each, text, found)]
+
+
+def _named(file: Path, text: str, found: Sequence[Path]) -> bool:
+    """Whether the model, or a material file beside it, names the file."""
+    texts = [text, *(each.read_text(errors="replace") for each in found if each.suffix.lower() == ".mtl")]
+    return any(file.name in each for each in texts)

@@ -1,0 +1,57 @@
+"""`sweep`: what crashed becomes what is queued again. Any worker does it; one at a time."""
+
+import logging
+from dataclasses import dataclass
+
+from renderctl.farm import Farm
+from renderctl.farm.status import forget
+from renderctl.farm.submit import put_ticket
+from renderctl.states import JobState
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep found and repaired."""
+
+    held: bool  #: False: another one is sweeping; nothing was done
+    watched: bool  #: False: workers still have time to report, so none was given up
+    lost_workers: tuple[str, ...] = ()
+    requeued: int = 0
+    ended: tuple[str, ...] = ()
+    tickets: int = 0
+    canceled: int = 0
+
+
+def sweep(farm: Farm, sweeper: str) -> Swept:
+    """One sweep in the name of `sweeper`, who keeps the lease for a heartbeat limit."""
+    watch = farm.repository.keep_watch(sweeper)
+    if not watch.held:
+        return Swept(held=False, watched=False)
+    lost_workers, attempts = farm.repository.expire() if watch.may_expire else ([], [])
+    for worker in lost_workers:
+        logger.warning("worker %s went silent: its tasks are queued again", worker)
+    canceled = farm.repository.finish_cancellations()
+    freed = [*farm.repository.unbind(), *farm.repository.free_dependents()]
+    ended = [job_id for job_id in farm.repository.open_jobs() if _ended(farm, job_id)]
+    hungry = {job_id: farm.repository.job(job_id) for job_id in {*freed, *(each.job_id for each in attempts)}}
+    hungry |= {job.id: job for job in farm.repository.unserved_jobs()}
+    for job in hungry.values():
+        put_ticket(farm, job)
+    for job_id in {*hungry, *ended}:
+        forget(farm, job_id)
+    return Swept(True, watch.may_expire, tuple(lost_workers), len(attempts), tuple(ended), len(hungry), canceled)
+
+
+def settle(farm: Farm, job_id: str) -> JobState | None:
+    """End the job if nothing of it is open, and start what waited for it; its state if it has ended."""
+    state = farm.repository.settle(job_id)
+    if state is JobState.SUCCEEDED:
+        for dependent in farm.repository.dependents(job_id):
+            put_ticket(farm, dependent)
+    return state
+
+
+def _ended(farm: Farm, job_id: str) -> bool:
+    return settle(farm, job_id) is not None

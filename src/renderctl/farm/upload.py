@@ -1,0 +1,171 @@
+"""`upload`: a scene and all that it depends on becomes a model, with what is known about it."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from renderctl.actors import Actor
+from renderctl.blender.header import read_header
+from renderctl.blender.session import Session
+from renderctl.errors import InvalidInput, MissingFiles, SceneNotFound
+from renderctl.farm import Advance, Farm, OnAdvance, unheard
+from renderctl.farm.blenders import Chosen, choose_blender, limits, start_session
+from renderctl.farm.layout import Layout, lay_out
+from renderctl.farm.scratch import scratch_of
+from renderctl.jobs import Input
+from renderctl.models import Dependency, Model, ModelFacts
+
+_PARALLEL = 8
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """What an upload came to."""
+
+    model: Model
+    new: bool  #: False: the latest version of the model is just the same
+    sent: int  #: files that the store did not have
+    sent_bytes: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class UploadRequest:
+    scene: Path
+    name: str | None = None  #: of the model; None: the file's
+    allow_missing: bool = False
+
+
+def upload(
+    farm: Farm,
+    request: UploadRequest,
+    *,
+    actor: Actor,
+    session: Callable[[Chosen], Session] | None = None,
+    on_advance: OnAdvance = unheard,
+) -> Uploaded:
+    """Look at the scene with a Blender, list what is missing, send what the store lacks, and keep a new version.
+
+    With `session` a Blender is used that the caller keeps; else one is started and ended here.
+    Raises SceneNotFound, SceneUnreadable, MissingFiles, BlenderMissing, StoreUnavailable.
+    """
+    scene = Path(os.path.normpath(request.scene.expanduser().absolute()))
+    chosen = choose_blender(farm, read_header(scene))
+    document = _looked_at(farm, scene, chosen, session)
+    layout = lay_out(scene, {Path(each["absolute"]) for each in document["files"] if each["exists"]})
+    hashed = _hashed(layout, on_advance)
+    facts = _facts(document, layout, hashed)
+    if facts.missing and not request.allow_missing:
+        raise missing_files(facts)
+    sent = send(farm, {source: hashed[path] for source, path in layout.stored.items()}, on_advance)
+    model, new = _kept(farm, request, layout, hashed, facts, actor)
+    return Uploaded(model, new, len(sent), sum(each.size for each in sent), tuple(filter(None, [chosen.note])))
+
+
+def missing_files(facts: ModelFacts) -> MissingFiles:
+    """The error that lists what a scene names and does not have."""
+    lines = [f"  {each.path}  ({each.kind}, {each.owner})" for each in facts.missing[:20]]
+    more = [f"  … and {len(facts.missing) - 20} more"] if len(facts.missing) > 20 else []
+    count = f"{len(facts.missing)} files" if len(facts.missing) > 1 else "a file"
+    return MissingFiles(
+        "\n".join([f"The scene needs {count} that can not be found:", *lines, *more]),
+        hint="Put them where the scene looks for them, or render without them with --allow-missing.",
+    )
+
+
+def _looked_at(
+    farm: Farm, scene: Path, chosen: Chosen, session: Callable[[Chosen], Session] | None
+) -> Mapping[str, Any]:
+    if session is not None:
+        return session(chosen).inspect(scene, limits(farm))
+    with scratch_of(farm, "upload") as scratch:
+        own = start_session(farm, chosen.blender, scratch)
+        try:
+            return own.inspect(scene, limits(farm))
+        finally:
+            own.close()
+
+
+def _facts(document: Mapping[str, Any], layout: Layout, hashed: Mapping[str, Input]) -> ModelFacts:
+    values = {key: value for key, value in document.items() if key not in ("files", "event")}
+    facts = ModelFacts.from_document({**values, "relocations": layout.relocations})
+    dependencies = []
+    for each in document["files"]:
+        stored = layout.stored.get(Path(os.path.normpath(each["absolute"]))) if each["exists"] else None
+        known = hashed.get(stored) if stored else None
+        dependencies.append(
+            Dependency(
+                path=each["path"],
+                source=each["absolute"],
+                kind=each["kind"],
+                owner=each["owner"],
+                stored=stored,
+                digest=known.digest if known else None,
+                size=known.size if known else None,
+            )
+        )
+    return replace(facts, dependencies=tuple(dependencies))
+
+
+def _hashed(layout: Layout, on_advance: OnAdvance) -> dict[str, Input]:
+    """Path below the root -> what lies there, hashed on several threads (hashing lets others run)."""
+    hashed = {}
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        results = pool.map(lambda item: hash_file(*item), layout.stored.items())
+        for done, each in enumerate(results, 1):
+            hashed[each.path] = each
+            on_advance(Advance("Reading", done, len(layout.stored)))
+    return hashed
+
+
+def hash_file(source: Path, path: str) -> Input:
+    """A file as an input that will lie at `path`. Raises SceneNotFound, InvalidInput."""
+    try:
+        with source.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return Input(path, digest, file.tell())
+    except FileNotFoundError as error:
+        raise SceneNotFound(f"{source} is gone.", hint="It was there a moment ago.") from error
+    except OSError as error:
+        raise InvalidInput(f"{source} can not be read: {error.strerror}.") from error
+
+
+def send(farm: Farm, files: Mapping[Path, Input], on_advance: OnAdvance = unheard) -> list[Input]:
+    """Put the files in the store that it lacks, several at a time; which those were."""
+    lacking = farm.store.missing({each.digest for each in files.values()})
+    wanted = {each.digest: (source, each) for source, each in files.items() if each.digest in lacking}
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        puts = pool.map(lambda item: farm.store.put(item[0], item[1].digest), wanted.values())
+        for done, _ in enumerate(puts, 1):
+            on_advance(Advance("Uploading", done, len(wanted)))
+    return [each for _, each in wanted.values()]
+
+
+def _kept(
+    farm: Farm,
+    request: UploadRequest,
+    layout: Layout,
+    hashed: Mapping[str, Input],
+    facts: ModelFacts,
+    actor: Actor,
+) -> tuple[Model, bool]:
+    from renderctl.repository import NewModel
+
+    scene = Path(os.path.normpath(request.scene.expanduser().absolute()))
+    inputs = tuple(sorted(hashed.values(), key=lambda each: each.path))
+    main = layout.stored[scene]
+    name = (request.name or scene.stem).strip()[:255] or "scene"
+    new = NewModel(name, main, manifest_digest(main, inputs), facts, inputs)
+    return farm.repository.add_model(new, actor=actor)
+
+
+def manifest_digest(main: str, inputs: Iterable[Input]) -> str:
+    """One digest for a model: equal when the files, their places and the main file are."""
+    rows = [[each.path, each.digest] for each in inputs]
+    return hashlib.sha256(json.dumps([main, rows]).encode()).hexdigest()

@@ -1,0 +1,48 @@
+"""`watch` and `--wait`: a job until it ends, decided from the database and never from the cache."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from renderctl.errors import GaveUpWaiting, JobCanceled, JobFailed
+from renderctl.farm import Farm
+from renderctl.farm.status import job_document
+from renderctl.states import ENDED_JOB, JobState
+
+_LOOK_EVERY_S = 0.5
+
+
+def watch(
+    farm: Farm, job_ref: str, *, stop: threading.Event, timeout_s: float | None = None
+) -> Iterator[dict[str, Any]]:
+    """The job's document whenever it has changed, until the job has ended and nothing of it runs any more.
+
+    Raises GaveUpWaiting after `timeout_s` seconds.
+    """
+    job_id = farm.repository.find_job(job_ref).id
+    started, last = farm.clock.monotonic(), None
+    while True:
+        document = job_document(farm, farm.repository.job(job_id))
+        if document != last:
+            yield document
+            last = document
+        if document["state"] in ENDED_JOB and not document["tasks"]["running"]:
+            return
+        if timeout_s is not None and farm.clock.monotonic() - started >= timeout_s:
+            raise GaveUpWaiting(f"Job {job_id} was still {document['state']} after {timeout_s:g} s; it goes on.")
+        if farm.clock.wait(stop, _LOOK_EVERY_S):
+            return
+
+
+def require_success(document: dict[str, Any]) -> None:
+    """Raises JobFailed or JobCanceled, with the reason, for a job that has ended otherwise than well."""
+    if document["state"] == JobState.FAILED:
+        reason = f": {document['error']}" if document["error"] else "."
+        failed = document["tasks"]["failed"]
+        count = f" ({failed} of {document['tasks']['total']} tasks)" if failed else ""
+        raise JobFailed(
+            f"Job {document['id']} failed{count}{reason}",
+            hint=f"`renderctl logs {document['id']}` shows what Blender said; `renderctl retry` tries again.",
+        )
+    if document["state"] == JobState.CANCELED:
+        raise JobCanceled(f"Job {document['id']} was canceled.")

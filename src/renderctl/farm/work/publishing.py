@@ -1,0 +1,132 @@
+"""What Blender wrote becomes a result: checked, stored, and only then completed. It never gives up on storage away."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from renderctl.blender.events import Opened, Rendered, Written
+from renderctl.blender.images import verify
+from renderctl.errors import BadImage, DatabaseUnavailable, DigestMismatch, StoreUnavailable
+from renderctl.farm import Farm
+from renderctl.farm.sweep import settle
+from renderctl.farm.upload import hash_file
+from renderctl.jobs import FORMATS, Attempt, Failure, Fault, Output
+from renderctl.repository.attempting import Cost
+
+logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+#: Seconds that an upload is tried again before the attempt fails.
+_STORE_PATIENCE_S = 300.0
+_NOTHING = Cost()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A frame that Blender says is done."""
+
+    attempt: Attempt
+    rendered: Rendered
+    opened: Opened
+    log: Path
+    following: Attempt | None  #: the attempt that Blender works on already
+
+
+@dataclass(frozen=True)
+class Published:
+    attempt: Attempt
+    outputs: tuple[Output, ...]
+    seconds: float
+
+
+class Publisher:
+    """Publishes finished frames and reports failures, whatever is away in the meantime."""
+
+    def __init__(self, farm: Farm, halt: threading.Event) -> None:
+        self._farm = farm
+        self._halt = halt
+
+    def publish(self, finished: Finished) -> Published | Failure:
+        """Publish the frame; or the failure that its attempt ended with. Raises AttemptSuperseded."""
+        attempt, rendered = finished.attempt, finished.rendered
+        cost = Cost(rendered.seconds, rendered.memory_mb, finished.opened.device)
+        self.keep_log(attempt, finished.log)
+        try:
+            outputs = tuple(self._stored(finished, each, main=not index) for index, each in enumerate(rendered.files))
+        except (BadImage, DigestMismatch, StoreUnavailable) as error:
+            if finished.following is not None:
+                self.insist(lambda: self._farm.repository.start(finished.following))  # type: ignore[arg-type]
+            failure = Failure(Fault.MACHINE, error.message)
+            self.fail(attempt, failure, cost)
+            return failure
+        self.insist(lambda: self._farm.repository.complete(attempt, outputs, cost, starting=finished.following))
+        self.insist(lambda: settle(self._farm, attempt.job_id))
+        return Published(attempt, outputs, rendered.seconds)
+
+    def fail(self, attempt: Attempt, failure: Failure, cost: Cost = _NOTHING) -> float | None:
+        """Report a failure; seconds until the task is tried again, None: it has failed for good."""
+        logger.warning(
+            "task %s failed: %s",
+            attempt.task_id,
+            failure.reason,
+            extra={"job": attempt.job_id, "task": attempt.task_id},
+        )
+        delay_s = self.insist(lambda: self._farm.repository.fail(attempt, failure, cost))
+        if delay_s is None:
+            self.insist(lambda: settle(self._farm, attempt.job_id))
+        return delay_s
+
+    def keep_log(self, attempt: Attempt, log: Path) -> None:
+        """The log of an attempt, to the store and to followers. A store that is away costs the log, not the frame."""
+        try:
+            self._farm.store.put_log(attempt.id, log.read_bytes())
+        except (StoreUnavailable, OSError) as error:
+            logger.warning("the log of task %s was not kept: %s", attempt.task_id, error)
+
+    def insist(self, deed: Callable[[], Result]) -> Result:
+        """Do it; while the database is away, keep what we hold and do it when it is back."""
+        delay_s = 0.2
+        while True:
+            try:
+                return deed()
+            except DatabaseUnavailable as error:
+                logger.warning("%s; trying again in %.1f s", error, delay_s)
+                if self._farm.clock.wait(self._halt, delay_s):
+                    raise
+                delay_s = min(delay_s * 2, 10.0)
+
+    def _stored(self, finished: Finished, written: Written, *, main: bool) -> Output:
+        attempt, opened = finished.attempt, finished.opened
+        width = height = None
+        if written.path.suffix.lstrip(".").lower() in (*FORMATS.values(), "jpeg", "tiff"):
+            expected = {"width": opened.width, "height": opened.height} if main else {}
+            facts = verify(written.path, **expected)
+            width, height = facts.width, facts.height
+        hashed = hash_file(written.path, written.name)
+        self._put(written.path, hashed.digest)
+        return Output(
+            name=written.name,
+            digest=hashed.digest,
+            size=hashed.size,
+            width=width,
+            height=height,
+            frame=attempt.frame,
+            camera=attempt.camera,
+            number=attempt.number,
+            device=opened.device,
+        )
+
+    def _put(self, path: Path, digest: str) -> None:
+        started, delay_s = self._farm.clock.monotonic(), 0.5
+        while True:
+            try:
+                return self._farm.store.put(path, digest)
+            except StoreUnavailable as error:
+                waited = self._farm.clock.monotonic() - started
+                if waited > _STORE_PATIENCE_S or self._farm.clock.wait(self._halt, delay_s):
+                    raise
+                logger.warning("%s; trying again in %.1f s", error, delay_s)
+                delay_s = min(delay_s * 2, 30.0)

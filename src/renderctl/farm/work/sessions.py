@@ -1,0 +1,104 @@
+"""The session of a slot: one warm Blender, kept while turns go to the same job or to one just like it."""
+
+import json
+import logging
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from renderctl.blender.events import Opened
+from renderctl.blender.find import Blender
+from renderctl.blender.session import Plan, Session
+from renderctl.errors import RenderctlError
+from renderctl.farm import Farm
+from renderctl.farm.blenders import Chosen, choose_blender, cpu_threads, limits, saved_by, start_session
+from renderctl.farm.work.materials import unpack_beside, unpacked
+from renderctl.ids import new_id
+from renderctl.jobs import Job
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A session with a job's scene open."""
+
+    session: Session
+    opened: Opened
+    command: str  #: the exact command, for logs
+    notes: tuple[str, ...]
+
+
+class Sessions:
+    """At most one running Blender; the one that is there is used if it fits."""
+
+    def __init__(self, farm: Farm, scratch: Path, *, allow_scripts: bool) -> None:
+        self._farm = farm
+        self._scratch = scratch
+        self._allow_scripts = allow_scripts
+        self._session: Session | None = None
+        self._blender: Blender | None = None
+        self._ready: Ready | None = None
+        self._key: str | None = None
+        self._held = ExitStack()  # the unpacked model that the session has open
+
+    def started(self, chosen: Chosen) -> Session:
+        """A Blender of that version which has nothing open; a warm one if there is one."""
+        if self._session is not None and self._blender == chosen.blender and self._ready is None:
+            return self._session
+        self.close()
+        self._blender = chosen.blender
+        self._session = start_session(self._farm, chosen.blender, self._scratch / new_id())
+        return self._session
+
+    def for_job(self, job: Job) -> Ready:
+        """The session that has the job's scene open, warm if it had. Raises SessionFailed and what the ports raise."""
+        key = _key(job)
+        if self._ready is not None and self._key == key:
+            return self._ready
+        model = self._farm.repository.find_model(job.model_id)
+        chosen = choose_blender(self._farm, saved_by(model.facts))
+        self._give_up_scene()
+        session = self.started(chosen)
+        root = self._held.enter_context(unpacked(self._farm, model))
+        own = unpack_beside(self._farm, self._farm.repository.job_inputs(job.id), self._scratch / f"inputs-{new_id()}")
+        plan = Plan(
+            scene=root / model.main,
+            options=job.options,
+            cameras=tuple(camera for camera in job.cameras if camera is not None),
+            relocations={old: str(root / new) for old, new in model.facts.relocations.items()},
+            replacements=tuple((each.object, own / each.file) for each in job.options.replacements),
+            threads=cpu_threads(self._farm),
+            in_order=job.in_order,
+            trust_scripts=job.options.trust_scripts and self._allow_scripts,
+        )
+        try:
+            opened = session.open(plan, limits(self._farm, job.frame_timeout_s))
+        except RenderctlError:
+            self.close()
+            raise
+        notes = (*((chosen.note,) if chosen.note else ()), *self._refused(job), *opened.notes)
+        self._ready = Ready(session, opened, " ".join(chosen.blender.argv()), notes)
+        self._key = key
+        return self._ready
+
+    def close(self) -> None:
+        """End Blender, if one is running."""
+        if self._session is not None:
+            self._session.close()
+        self._session = self._ready = self._key = self._blender = None
+        self._held.close()
+
+    def _give_up_scene(self) -> None:
+        if self._ready is not None:
+            self.close()
+
+    def _refused(self, job: Job) -> tuple[str, ...]:
+        if job.options.trust_scripts and not self._allow_scripts:
+            return ("--trust-scripts was not followed: this worker's allow_scripts is off.",)
+        return ()
+
+
+def _key(job: Job) -> str:
+    replaced = job.id if job.options.replacements else None
+    return json.dumps([job.model_id, job.options.as_document(), job.in_order, replaced], sort_keys=True)

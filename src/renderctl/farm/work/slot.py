@@ -1,0 +1,231 @@
+"""A slot: takes a turn at a job, claims frame after frame of it, and renders them in one warm Blender."""
+
+import logging
+import random
+import shutil
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from renderctl.blender.events import Progress
+from renderctl.blender.failures import SessionFailed, SessionStopped
+from renderctl.blender.session import FrameOrder
+from renderctl.errors import AttemptSuperseded, DatabaseUnavailable, RenderctlError
+from renderctl.farm import Farm
+from renderctl.farm.blenders import limits
+from renderctl.farm.status import forget
+from renderctl.farm.submit import put_ticket
+from renderctl.farm.work.held import Held, Hold
+from renderctl.farm.work.pipeline import Pipeline
+from renderctl.farm.work.publishing import Finished, Published, Publisher
+from renderctl.farm.work.sessions import Ready, Sessions
+from renderctl.farm.work.turns import Turns
+from renderctl.jobs import Attempt, Failure, Fault, Job
+from renderctl.repository import Claim
+
+logger = logging.getLogger(__name__)
+
+#: A claim covers so many seconds of short frames, and so many frames at most.
+_CLAIM_S, _CLAIM_MOST = 2.0, 50
+#: Frames below so many seconds are claimed ahead; a longer one is left to another slot that is free.
+_SHORT_S = 1.0
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What ends a slot."""
+
+    drain: threading.Event  #: finish the frame and take no more
+    halt: threading.Event  #: stop at once
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """Who is told what a slot does; called from its thread."""
+
+    on_published: Callable[[Published], None] = lambda _published: None
+    on_failed: Callable[[Attempt, Failure], None] = lambda _attempt, _failure: None
+    on_progress: Callable[[Attempt, Progress], None] = lambda _attempt, _progress: None
+    on_ready: Callable[[Job, Ready], None] = lambda _job, _ready: None
+
+
+class Slot:
+    """Runs in a thread of its own until it is told to drain or to halt."""
+
+    def __init__(
+        self, farm: Farm, turns: Turns, sessions: Sessions, held: Held, signals: Signals, listeners: Listeners
+    ) -> None:
+        self._farm = farm
+        self._turns = turns
+        self._sessions = sessions
+        self._held = held
+        self._signals = signals
+        self._listeners = listeners
+        self._publisher = Publisher(farm, signals.halt)
+        self._frame_s: float | None = None  # what the last frames of this job took
+        self._job_id: str | None = None
+        self._job_over = False  # every further task of it would fail alike
+        self._introduced: tuple[str, int] | None = None
+
+    def run(self, scratch: Path) -> None:
+        """Take turns until draining, or until there is nothing left to take."""
+        quantum = self._farm.settings.worker.quantum * random.random()
+        idle_since = self._farm.clock.monotonic()
+        try:
+            while not self._leaving() and not self._turns.over():
+                try:
+                    claim = self._turns.next(self._signals.drain)
+                except DatabaseUnavailable as error:
+                    logger.warning("no work without the database: %s", error)
+                    self._farm.clock.wait(self._signals.drain, 1.0)
+                    continue
+                if claim.job is not None and claim.attempts:
+                    self._serve(claim.job, claim, quantum, scratch)
+                    quantum = self._farm.settings.worker.quantum * random.uniform(0.5, 1.5)
+                    idle_since = self._farm.clock.monotonic()
+                elif self._farm.clock.monotonic() - idle_since > self._farm.settings.blender.idle_timeout:
+                    self._sessions.close()
+        finally:
+            self._sessions.close()
+
+    def _leaving(self) -> bool:
+        return self._signals.drain.is_set() or self._signals.halt.is_set()
+
+    def _serve(self, job: Job, claim: Claim, quantum_s: float, scratch: Path) -> None:
+        """Work on one job for a quantum."""
+        if job.id != self._job_id:
+            self._job_id, self._frame_s = job.id, None
+        self._job_over = False
+        pending = deque(claim.attempts)
+        self._held.add(pending)
+        ends = self._farm.clock.monotonic() + quantum_s
+        pipeline: Pipeline[Finished] = Pipeline(lambda finished: self._publish(job, finished))
+        started: Attempt | None = None  # the one that the publishing of its predecessor says to have begun
+        try:
+            while pending and not self._leaving():
+                attempt = pending.popleft()
+                if attempt is not started and not self._begin(attempt):
+                    self._held.drop(attempt)
+                    continue
+                if self._frames_are_short():
+                    self._fill(pending, job, ends)
+                finished = self._render(job, attempt, scratch)
+                if self._job_over:
+                    break
+                self._fill(pending, job, ends)
+                started = None
+                if finished is not None:
+                    started = pending[0] if pending and not self._leaving() else None
+                    pipeline.put(finished(started))
+        finally:
+            pipeline.close()
+            self._give_back(job, list(pending))
+
+    def _begin(self, attempt: Attempt) -> bool:
+        return self._publisher.insist(lambda: self._farm.repository.start(attempt))
+
+    def _frames_are_short(self) -> bool:
+        """Whether it is worth it to claim ahead, so that Blender need not wait for the next frame."""
+        return self._frame_s is not None and self._frame_s < _SHORT_S
+
+    def _fill(self, pending: deque[Attempt], job: Job, until: float) -> None:
+        """Claim more when nothing is left, while the quantum lasts."""
+        if not pending and not self._leaving() and self._farm.clock.monotonic() < until:
+            pending.extend(self._claim_more(job))
+
+    def _claim_more(self, job: Job) -> list[Attempt]:
+        limit = 1 if self._frame_s is None else int(_CLAIM_S / max(self._frame_s, 1e-6))
+        try:
+            attempts = list(self._turns.more(job, max(1, min(limit, _CLAIM_MOST))))
+        except DatabaseUnavailable as error:
+            logger.warning("no more work without the database: %s", error)
+            return []
+        self._held.add(attempts)
+        return attempts
+
+    def _render(self, job: Job, attempt: Attempt, scratch: Path) -> Callable[[Attempt | None], Finished] | None:
+        """Render one frame; what is to be published, or None when it failed or was stopped (and that is reported)."""
+        hold = self._held.of(attempt)
+        folder, log = scratch / "tasks" / attempt.id, scratch / "logs" / f"{attempt.id}.log"
+        folder.mkdir(parents=True)
+        log.parent.mkdir(exist_ok=True)
+        try:
+            ready = self._sessions.for_job(job)
+            self._introduce(job, ready)
+            log.write_text(f"$ {ready.command}\n# {attempt.task_id}: frame {attempt.frame}\n", encoding="utf-8")
+            hold.log = log
+            rendered = ready.session.render(
+                FrameOrder(attempt.task_id, attempt.frame, attempt.camera, folder, log),
+                limits=limits(self._farm, job.frame_timeout_s),
+                on_progress=lambda progress: self._progressed(hold, progress),
+                stop=hold.stop,
+            )
+        except SessionStopped:
+            self._stopped(attempt, log, folder)
+        except SessionFailed as error:
+            self._failed(job, attempt, error.failure, log, folder)
+        except RenderctlError as error:
+            self._failed(job, attempt, Failure(Fault.MACHINE, error.message), log, folder)
+        else:
+            self._frame_s = rendered.seconds
+            return lambda following: Finished(attempt, rendered, ready.opened, log, following)
+        return None
+
+    def _introduce(self, job: Job, ready: Ready) -> None:
+        """Once per session and job: what the artist should know."""
+        if self._introduced != (job.id, id(ready)):
+            self._introduced = (job.id, id(ready))
+            if ready.notes:
+                self._publisher.insist(lambda: self._farm.repository.note(job.id, ready.notes))
+            self._listeners.on_ready(job, ready)
+
+    def _progressed(self, hold: Hold, progress: Progress) -> None:
+        if progress.fraction is not None:
+            hold.progress = min(max(progress.fraction, hold.progress), 0.999)
+        self._listeners.on_progress(hold.attempt, progress)
+
+    def _publish(self, job: Job, finished: Finished) -> None:
+        """In the pipeline's thread: the next frame is being rendered meanwhile."""
+        attempt = finished.attempt
+        try:
+            result = self._publisher.publish(finished)
+            if isinstance(result, Published):
+                self._listeners.on_published(result)
+            else:
+                self._listeners.on_failed(attempt, result)
+        except AttemptSuperseded as error:
+            logger.warning("%s Its result is thrown away.", error, extra={"job": job.id, "task": attempt.task_id})
+        finally:
+            self._cleared(attempt, finished.log, finished.rendered.files[0].path.parent)
+
+    def _failed(self, job: Job, attempt: Attempt, failure: Failure, log: Path, folder: Path) -> None:
+        with log.open("a", encoding="utf-8") as file:
+            file.write(f"\n# failed: {failure.reason}\n")
+        self._publisher.keep_log(attempt, log)
+        delay_s = self._publisher.fail(attempt, failure)
+        self._job_over = failure.whole_job and delay_s is None
+        self._cleared(attempt, log, folder)
+        forget(self._farm, job.id)
+        self._listeners.on_failed(attempt, failure)
+        if delay_s is not None:
+            put_ticket(self._farm, self._farm.repository.job(job.id), delay_s)
+
+    def _stopped(self, attempt: Attempt, log: Path, folder: Path) -> None:
+        self._publisher.keep_log(attempt, log)
+        self._publisher.insist(lambda: self._farm.repository.cancel_attempt(attempt))
+        self._cleared(attempt, log, folder)
+
+    def _cleared(self, attempt: Attempt, log: Path, folder: Path) -> None:
+        self._held.drop(attempt)
+        log.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _give_back(self, job: Job, rest: list[Attempt]) -> None:
+        """What was claimed and not started is free again; a job with a slot limit hears that a slot left it."""
+        if rest:
+            self._publisher.insist(lambda: self._farm.repository.release(rest))
+            for attempt in rest:
+                self._held.drop(attempt)
+        self._turns.leave(job, gave_back=bool(rest))

@@ -1,0 +1,109 @@
+"""Whose turn it is: tickets from the queue, and the database when the queue has nothing or is away."""
+
+import logging
+import threading
+from abc import ABC, abstractmethod
+
+from renderctl.errors import QueueUnavailable
+from renderctl.farm import Farm
+from renderctl.farm.submit import put_ticket
+from renderctl.jobs import Attempt, Job
+from renderctl.queues import Ticket
+from renderctl.repository import Claim, Claimant
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that a slot waits for a ticket before it asks the database.
+_ASK_EVERY_S = 1.0
+
+
+class Turns(ABC):
+    """Where a slot gets its work."""
+
+    def __init__(self, farm: Farm, claimant: Claimant) -> None:
+        self._farm = farm
+        self._claimant = claimant
+
+    @abstractmethod
+    def next(self, stop: threading.Event) -> Claim:
+        """The next turn; one without attempts when there was nothing for a while. Raises DatabaseUnavailable."""
+
+    def more(self, job: Job, limit: int) -> tuple[Attempt, ...]:
+        """Further tasks of the job that the slot works on. Raises DatabaseUnavailable."""
+        return self._farm.repository.claim(job.id, self._claimant, limit=limit).attempts
+
+    @abstractmethod
+    def leave(self, job: Job, *, gave_back: bool) -> None:
+        """The slot leaves the job."""
+
+    def over(self) -> bool:
+        """Whether there is nothing more to come."""
+        return False
+
+
+class FarmTurns(Turns):
+    """Turns at every job of the worker's pools."""
+
+    def next(self, stop: threading.Event) -> Claim:
+        ticket = self._ticket(stop)
+        if ticket is None:
+            return self._longest_waiting()
+        claim = self._farm.repository.claim(ticket.job_id, self._claimant, serial=ticket.serial)
+        self._put_back(ticket.job_id, claim)
+        return claim
+
+    def leave(self, job: Job, *, gave_back: bool) -> None:
+        if gave_back or job.max_slots is not None or job.in_order:
+            put_ticket(self._farm, self._farm.repository.job(job.id))
+
+    def _ticket(self, stop: threading.Event) -> Ticket | None:
+        try:
+            return self._farm.queue.get(self._claimant.pools, _ASK_EVERY_S)
+        except QueueUnavailable as error:
+            logger.warning("%s; asking the database for work", error)
+            self._farm.clock.wait(stop, _ASK_EVERY_S)
+            return None
+
+    def _longest_waiting(self) -> Claim:
+        for job_id in self._farm.repository.waiting_jobs(self._claimant):
+            claim = self._farm.repository.claim(job_id, self._claimant)
+            if claim.attempts:
+                self._put_back(job_id, claim)
+                return claim
+        return Claim()
+
+    def _put_back(self, job_id: str, claim: Claim) -> None:
+        """The next free slot takes the next job: the ticket goes to the tail straight away."""
+        if claim.serial is None:
+            return
+        job = claim.job or self._farm.repository.job(job_id)
+        try:
+            self._farm.queue.put(
+                Ticket(job_id, claim.serial), pool=job.pool, priority=job.priority, delay_s=claim.delay_s
+            )
+        except QueueUnavailable as error:
+            logger.warning("the ticket of job %s did not go back: %s", job_id, error, extra={"job": job_id})
+
+
+class OwnTurns(Turns):
+    """Turns at one job that is bound to this worker: `render`."""
+
+    def __init__(self, farm: Farm, claimant: Claimant, job_id: str) -> None:
+        super().__init__(farm, claimant)
+        self._job_id = job_id
+        self._over = False
+
+    def next(self, stop: threading.Event) -> Claim:
+        claim = self._farm.repository.claim(self._job_id, self._claimant)
+        if not claim.attempts:
+            if claim.serial is None and not self._farm.repository.counts(self._job_id).running:
+                self._over = True
+            else:
+                self._farm.clock.wait(stop, min(claim.delay_s, _ASK_EVERY_S))
+        return claim
+
+    def leave(self, job: Job, *, gave_back: bool) -> None:
+        """Nobody else has a ticket for it."""
+
+    def over(self) -> bool:
+        return self._over

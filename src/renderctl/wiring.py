@@ -1,0 +1,191 @@
+"""Settings become a farm, and verbs are bound to it: the only module that names implementations.
+
+Everything is imported when it is first used, so that `--help` and a cached status pay for nothing else.
+"""
+
+import getpass
+import importlib
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+from renderctl.actors import Actor
+from renderctl.clocks import SystemClock
+from renderctl.settings import Settings, load_settings
+
+#: Where each verb lives: `module:function` below `renderctl.farm`.
+VERBS = {
+    "cancel": "control:cancel",
+    "check_writable": "download:check_writable",
+    "doctor": "doctor:doctor",
+    "download": "download:download",
+    "drain_worker": "workers:drain_worker",
+    "follow": "logs:follow",
+    "jobs": "status:jobs",
+    "list_models": "models:list_models",
+    "list_workers": "workers:list_workers",
+    "logs": "logs:logs",
+    "pause": "control:pause",
+    "priority": "control:priority",
+    "remove_model": "models:remove_model",
+    "render": "render:render",
+    "resume": "control:resume",
+    "resume_worker": "workers:resume_worker",
+    "retry": "control:retry",
+    "show_model": "models:show_model",
+    "status": "status:status",
+    "submit": "submit:submit",
+    "sweep": "sweep:sweep",
+    "upload": "upload:upload",
+    "watch": "waiting:watch",
+    "worker_for": "work:worker_for",
+}
+#: Those that write, and so take an actor.
+WRITING = {
+    "cancel",
+    "drain_worker",
+    "pause",
+    "priority",
+    "remove_model",
+    "render",
+    "resume",
+    "resume_worker",
+    "retry",
+    "submit",
+    "upload",
+    "worker_for",
+}
+
+
+class Connection:
+    """The verbs, bound to a farm and to who is using it."""
+
+    def __init__(self, settings: Settings, actor: Actor) -> None:
+        self.settings = settings
+        self.actor = actor
+        self._opened: list[Any] = []
+
+    def __getattr__(self, verb: str) -> Callable[..., Any]:
+        if verb not in VERBS:
+            raise AttributeError(verb)
+        module, _, function = VERBS[verb].partition(":")
+        bound = partial(getattr(importlib.import_module(f"renderctl.farm.{module}"), function), self.farm)
+        return partial(bound, actor=self.actor) if verb in WRITING else bound
+
+    @property
+    def farm(self) -> Any:
+        """The farm of the settings; its parts open when they are first used."""
+        if "farm" not in self.__dict__:
+            self.__dict__["farm"] = open_farm(self.settings, self._opened)
+        return self.__dict__["farm"]
+
+    def close(self) -> None:
+        """Let go of what was opened."""
+        while self._opened:
+            self._opened.pop().close()
+
+
+def connect(config: Path | None = None) -> Connection:
+    """The verbs for this machine's config and user. Raises BadSettings."""
+    return Connection(read_settings(config), Actor(_user()))
+
+
+def read_settings(config: Path | None = None) -> Settings:
+    """The settings that hold here: see `load_settings`."""
+    import platformdirs
+
+    return load_settings(
+        config,
+        default_data_dir=platformdirs.user_data_path("renderctl", appauthor=False),
+        user_config=platformdirs.user_config_path("renderctl", appauthor=False) / "renderctl.yaml",
+    )
+
+
+def open_farm(settings: Settings, opened: list[Any] | None = None) -> Any:
+    """A farm of the implementations that the settings name; what needs closing is added to `opened`."""
+    from renderctl.farm import Farm
+
+    clock = SystemClock()
+    closing = opened if opened is not None else []
+    return Farm(
+        settings=settings,
+        repository=cast(Any, _Deferred(partial(_repository, settings, clock), closing)),
+        store=cast(Any, _Deferred(partial(_store, settings), [])),
+        queue=cast(Any, _Deferred(partial(_queue, settings, clock), closing)),
+        cache=cast(Any, _Deferred(partial(_cache, settings, clock), closing)),
+        executor=cast(Any, _Deferred(_executor, [])),
+        clock=clock,
+    )
+
+
+class _Deferred:
+    """A port that opens when it is first used."""
+
+    def __init__(self, open_port: Callable[[], Any], opened: list[Any]) -> None:
+        self._open_port = open_port
+        self._opened = opened
+        self._port: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        if self._port is None:
+            self._port = self._open_port()
+            self._opened.append(self._port)
+        return getattr(self._port, name)
+
+
+def _repository(settings: Settings, clock: SystemClock) -> Any:
+    from renderctl.repository import open_repository
+
+    _make_data_dir(settings)
+    return open_repository(
+        settings.database_url, now=clock.now, heartbeat_limit_s=settings.worker.heartbeat_limit
+    )
+
+
+def _store(settings: Settings) -> Any:
+    from renderctl.stores.local import LocalStore
+
+    return LocalStore(settings.data_dir / "store")
+
+
+def _queue(settings: Settings, clock: SystemClock) -> Any:
+    from renderctl.queues.sqlite import SqliteQueue
+
+    _make_data_dir(settings)
+    return SqliteQueue(settings.data_dir / "queue.db", clock)
+
+
+def _cache(settings: Settings, clock: SystemClock) -> Any:
+    from renderctl.caches.sqlite import SqliteCache
+
+    with suppress(OSError):  # a cache that can not be written is one that is away
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    return SqliteCache(settings.data_dir / "cache.db", clock)
+
+
+def _executor() -> Any:
+    from renderctl.executors.process import ProcessExecutor
+
+    return ProcessExecutor()
+
+
+def _make_data_dir(settings: Settings) -> None:
+    from renderctl.errors import StoreUnavailable
+
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"The data folder {settings.data_dir} can not be made: {error.strerror or error}.",
+            hint="Choose another with data_dir in the config, or RENDERCTL_DATA_DIR.",
+        ) from error
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return f"uid-{os.getuid()}"

@@ -129,7 +129,18 @@ class _Rendering:
         self._interrupt_if_asked(None)
         submitted = submit(self._farm, model, self._request.submit, actor=self._actor, bound_to=worker.id)
         self._note(*submitted.notes)
+        self._open(submitted.job, worker)
         return submitted.job
+
+    def _open(self, job: Job, worker: Worker) -> None:
+        """Open the scene as it was asked for; if that can not be done, there was no job."""
+        try:
+            worker.sessions[0].for_job(job)
+        except SessionFailed as error:
+            if error.failure.fault is not Fault.SCENE:
+                return  # the slot meets it again, and has a policy for it
+            self._farm.repository.discard_job(job.id, error.failure.reason, actor=self._actor)
+            raise as_error(error) from error
 
     def _model(self, worker: Worker) -> Model:
         scene = Path(self._request.scene or "")

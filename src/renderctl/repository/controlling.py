@@ -10,7 +10,7 @@ from renderctl.errors import IllegalTransition, NotFound
 from renderctl.jobs import Job
 from renderctl.repository.database import Database
 from renderctl.repository.rows import to_job
-from renderctl.repository.tables import attempts, job_dependencies, jobs, tasks
+from renderctl.repository.tables import attempts, job_dependencies, job_inputs, jobs, tasks
 from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, OPEN_JOB, OPEN_TASK, JobState, TaskState, before, step
 
 _IDLE = (TaskState.QUEUED, TaskState.BLOCKED)
@@ -154,6 +154,19 @@ class Controlling(Database):
                 if connection.execute(blocked.values(state=TaskState.QUEUED)).rowcount:
                     freed.append(job_id)
         return freed
+
+    def discard_job(self, job_id: str, reason: str, *, actor: Actor) -> None:
+        """Take a job back that nobody has begun to work on, as if it had not been submitted."""
+
+        def writing(connection: Connection) -> None:
+            if connection.execute(select(attempts.c.id).where(attempts.c.job_id == job_id).limit(1)).first():
+                raise IllegalTransition(f"Job {job_id} has been worked on; it can only be canceled.")
+            for table in (job_dependencies, job_inputs, tasks):
+                connection.execute(table.delete().where(table.c.job_id == job_id))
+            connection.execute(jobs.delete().where(jobs.c.id == job_id))
+            self.audit(connection, actor, "job.discard", job_id, reason=reason)
+
+        self.deed(writing)
 
     def dependents(self, job_id: str) -> list[Job]:
         """The jobs that wait, or waited, for this one."""

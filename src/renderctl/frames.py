@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from renderctl.errors import BadFrames
 
@@ -21,15 +22,14 @@ class FrameSet:
     @classmethod
     def parse(cls, text: str) -> "FrameSet":
         """Read `1-100,120,200-300x2`. Raises BadFrames, pointing at the part that is wrong."""
-        ranges: list[range] = []
-        for part in text.split(","):
-            ranges.append(_parse_part(part.strip(), text))
-        return cls(_each_once(ranges))
+        if not text.strip():
+            raise BadFrames("No frames were given.", hint=_EXAMPLE)
+        return cls(_each_once([_parse_part(part.strip(), text) for part in text.split(",")]))
 
     @classmethod
     def of(cls, frames: Iterable[int]) -> "FrameSet":
         """The given frames, runs of them folded into ranges."""
-        return cls(_each_once([range(frame, frame + 1) for frame in frames]))
+        return cls(tuple(_runs(dict.fromkeys(frames), step=1)))
 
     def __iter__(self) -> Iterator[int]:
         for part in self.ranges:
@@ -56,36 +56,55 @@ def _parse_part(part: str, text: str) -> range:
     first = int(match["first"])
     last = int(match["last"] or first)
     step = int(match["step"] or 1)
-    if last < first:
-        raise BadFrames(
-            f"{part!r} ends before it begins.", hint=f"Did you mean {_format_part(range(last, first + 1))}?"
-        )
     if step < 1:
         raise BadFrames(f"{part!r} has a step of 0.", hint=_EXAMPLE)
+    if last < first:
+        turned = f"{last}-{first}" + (f"x{step}" if step > 1 else "")
+        raise BadFrames(f"{part!r} ends before it begins.", hint=f"Did you mean {turned}?")
     if first < FIRST_FRAME or last > LAST_FRAME:
         raise BadFrames(f"{part!r} is beyond the frames that Blender has.", hint=_LIMITS)
-    return range(first, last + 1, step)
+    return _range(first, last if step <= last - first else first, step)
 
 
 def _each_once(ranges: list[range]) -> tuple[range, ...]:
     if _apart(ranges):
         return tuple(_folded(ranges))
-    seen: set[int] = set()
-    singles = []
-    for part in ranges:
-        for frame in part:
-            if frame not in seen:
-                seen.add(frame)
-                singles.append(range(frame, frame + 1))
-    return tuple(_folded(singles))
+    seen = bytearray(LAST_FRAME - FIRST_FRAME + 1)
+    return tuple(_folded(run for part in ranges for run in _runs(_unseen(part, seen), part.step)))
+
+
+def _unseen(part: range, seen: bytearray) -> Iterator[int]:
+    for frame in part:
+        if not seen[frame - FIRST_FRAME]:
+            seen[frame - FIRST_FRAME] = True
+            yield frame
+
+
+def _runs(frames: Iterable[int], step: int) -> Iterator[range]:
+    """Frames in their order, those that follow each other by `step` as one range."""
+    first = last = None
+    for frame in frames:
+        if last is not None and frame == last + step:
+            last = frame
+            continue
+        if first is not None and last is not None:
+            yield _range(first, last, step)
+        first = last = frame
+    if first is not None and last is not None:
+        yield _range(first, last, step)
+
+
+def _range(first: int, last: int, step: int) -> range:
+    """Equal frames are an equal range: a single one has a step of 1."""
+    return range(first, last + 1, step if last - first >= step else 1)
 
 
 def _apart(ranges: list[range]) -> bool:
     ordered = sorted(ranges, key=lambda part: part.start)
-    return all(before[-1] < after.start for before, after in zip(ordered, ordered[1:], strict=False))
+    return all(before[-1] < after.start for before, after in pairwise(ordered))
 
 
-def _folded(ranges: list[range]) -> Iterator[range]:
+def _folded(ranges: Iterable[range]) -> Iterator[range]:
     current: range | None = None
     for part in ranges:
         if current is not None and current.step == part.step == 1 and current.stop == part.start:

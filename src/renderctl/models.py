@@ -84,7 +84,9 @@ class ModelFacts:
 
 
 def _scene_facts(document: Mapping[str, Any]) -> SceneFacts:
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in document.items()}
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in document.items()
+    }
     return SceneFacts(**values)
 
 

@@ -98,9 +98,12 @@ def load_settings(
     source = _config_file(config, environment, user_config)
     document = _read(source) if source else {}
     where = str(source) if source else "the config"
-    settings = _apply(Settings(data_dir=default_data_dir), document, where)
-    for key, text in _environment(environment):
-        settings = _apply(settings, _nested(key.split("."), yaml.safe_load(text)), _variable(key))
+    settings: Settings = _apply(Settings(data_dir=default_data_dir), document, where)
+    known = dict(_variables(Settings, ENVIRONMENT_PREFIX))
+    for name, text in _set_variables(environment):
+        if name not in known:
+            raise BadSettings(f"There is no setting {name}.", hint=did_you_mean(name, list(known)))
+        settings = _apply(settings, _nested(known[name], _Text(text)), name)
     settings = replace(settings, source=source, data_dir=Path(settings.data_dir).expanduser().absolute())
     _check(settings)
     return settings
@@ -132,17 +135,28 @@ def _read(source: Path) -> Mapping[str, Any]:
     return document
 
 
-def _environment(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _variables(group: Any, prefix: str, path: tuple[str, ...] = ()) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The variable of every setting, and the path of its key."""
+    hints = get_type_hints(group)
+    for each in fields(group):
+        if is_dataclass(hints[each.name]):
+            yield from _variables(hints[each.name], f"{prefix}{each.name.upper()}__", (*path, each.name))
+        elif each.name != "source":
+            yield prefix + each.name.upper(), (*path, each.name)
+
+
+def _set_variables(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Those that are settings; an empty one counts as not set."""
     for name, text in sorted(environment.items()):
-        if name.startswith(ENVIRONMENT_PREFIX) and not name.startswith(_NOT_SETTINGS):
-            yield name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", "."), text
+        if name.startswith(ENVIRONMENT_PREFIX) and not name.startswith(_NOT_SETTINGS) and text.strip():
+            yield name, text
 
 
-def _variable(key: str) -> str:
-    return ENVIRONMENT_PREFIX + key.upper().replace(".", "__")
+class _Text(str):
+    """The text of a variable: read as YAML, unless it is text that is wanted."""
 
 
-def _nested(path: list[str], value: Any) -> dict[str, Any]:
+def _nested(path: tuple[str, ...], value: Any) -> dict[str, Any]:
     return {path[0]: value if len(path) == 1 else _nested(path[1:], value)}
 
 
@@ -155,28 +169,44 @@ def _apply(target: Any, document: Mapping[str, Any], where: str, prefix: str = "
             raise BadSettings(f"{where} has an unknown setting {prefix}{key}.", hint=did_you_mean(str(key), known))
         current = getattr(target, key)
         if is_dataclass(current):
-            if not isinstance(value, dict):
-                raise BadSettings(f"{prefix}{key} in {where} is a group of settings, not {_shown(value)}.")
-            changes[key] = _apply(current, value, where, f"{prefix}{key}.")
+            changes[key] = _apply(current, _group(value, f"{prefix}{key} in {where}"), where, f"{prefix}{key}.")
         elif value is not None or key != "data_dir":
-            changes[key] = _converted(value, hints[key], f"{prefix}{key} in {where}")
+            changes[key] = _converted(value, _accepted(hints[key]), f"{prefix}{key} in {where}")
     return replace(target, **changes)
 
 
-def _converted(value: Any, hint: Any, name: str) -> Any:
-    accepted = _accepted(hint)
-    if value is None and type(None) in accepted:
-        return None
-    if tuple in accepted:
-        items = value if isinstance(value, list) else str(value or "").split(",")
+def _group(value: Any, name: str) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise BadSettings(f"{name} is a group of settings, not {_kind(value)}.")
+    return value
+
+
+def _converted(value: Any, accepted: tuple[type, ...], name: str) -> Any:
+    if isinstance(value, _Text):
+        value = _parsed(value, accepted, name)
+    if tuple in accepted and isinstance(value, str | list):
+        items = value if isinstance(value, list) else value.split(",")
         return tuple(str(item).strip() for item in items if str(item).strip())
     if Path in accepted and isinstance(value, str):
         return Path(value)
-    if float in accepted and isinstance(value, int) and not isinstance(value, bool):
+    if float in accepted and type(value) is int:
         return float(value)
-    if type(value) in accepted:
+    if type(value) in accepted and value == value:  # not NaN
         return value
-    raise BadSettings(f"{name} can not be {_shown(value)}.", hint=f"It is {_described(accepted)}.")
+    hint = f"It is {' or '.join(_NAMES[each] for each in accepted)}."
+    raise BadSettings(f"{name} can not be {_kind(value)}.", hint=hint)
+
+
+def _parsed(text: _Text, accepted: tuple[type, ...], name: str) -> Any:
+    wants_text = {str, Path} & set(accepted) or (tuple in accepted and not text.startswith("["))
+    if wants_text and not (text == "null" and type(None) in accepted):
+        return str(text)
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadSettings(f"{name} can not be read.", hint="It is read as YAML.") from error
 
 
 def _accepted(hint: Any) -> tuple[type, ...]:
@@ -187,20 +217,22 @@ def _accepted(hint: Any) -> tuple[type, ...]:
     return tuple(parts) if parts else (hint,)
 
 
-def _described(accepted: tuple[type, ...]) -> str:
-    names = {
-        float: "a number",
-        int: "a whole number",
-        bool: "true or false",
-        str: "text",
-        Path: "a folder",
-        type(None): "null",
-    }
-    return " or ".join(names.get(each, each.__name__) for each in accepted)
+_NAMES: Mapping[type, str] = {
+    float: "a number",
+    int: "a whole number",
+    bool: "true or false",
+    str: "text",
+    Path: "a folder",
+    tuple: "a list",
+    list: "a list",
+    dict: "a group of settings",
+    type(None): "null",
+}
 
 
-def _shown(value: Any) -> str:
-    return repr(value) if isinstance(value, int | float | bool | None) else f"a {type(value).__name__}"
+def _kind(value: Any) -> str:
+    """What a value is, never the value itself: it could be a secret."""
+    return next((_NAMES[each] for each in type(value).__mro__ if each in _NAMES), f"a {type(value).__name__}")
 
 
 def _check(settings: Settings) -> None:
@@ -212,7 +244,13 @@ def _check(settings: Settings) -> None:
     if worker.slots < 1 or worker.heartbeat <= 0 or worker.quantum <= 0 or not worker.pools:
         raise BadSettings("A worker has one slot or more, a pool or more, a heartbeat and a quantum above 0.")
     if worker.heartbeat_limit < 2 * worker.heartbeat:
+        limit = f"worker.heartbeat_limit ({worker.heartbeat_limit} s)"
         raise BadSettings(
-            f"worker.heartbeat_limit ({worker.heartbeat_limit} s) is too short for a heartbeat every {worker.heartbeat} s.",
+            f"{limit} is too short for a heartbeat every {worker.heartbeat} s.",
             hint="Make it three times the heartbeat.",
         )
+    blender = settings.blender
+    if min(blender.start_timeout, blender.stall_timeout, blender.frame_timeout or 1.0) <= 0:
+        raise BadSettings("Blender's start_timeout, stall_timeout and frame_timeout are above 0.")
+    if min(blender.idle_timeout, blender.threads, worker.cache_mb) < 0:
+        raise BadSettings("blender.idle_timeout, blender.threads and worker.cache_mb are 0 or more.")

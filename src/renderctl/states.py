@@ -75,7 +75,7 @@ State = TypeVar("State", JobState, TaskState)
 
 def step(current: State, following: State) -> State:
     """The `following` state, if it may come after the `current` one. Raises IllegalTransition."""
-    steps: Mapping[State, frozenset[State]] = JOB_STEPS if isinstance(current, JobState) else TASK_STEPS  # type: ignore[assignment]
+    steps: Mapping[State, frozenset[State]] = JOB_STEPS if isinstance(current, JobState) else TASK_STEPS
     if following not in steps[current]:
         noun = "job" if isinstance(current, JobState) else "task"
         allowed = ", ".join(sorted(steps[current]))
@@ -86,7 +86,7 @@ def step(current: State, following: State) -> State:
 def before(following: State) -> frozenset[State]:
     """Every state from which `following` may be reached: for conditional updates."""
     steps = JOB_STEPS if isinstance(following, JobState) else TASK_STEPS
-    return frozenset(state for state, nexts in steps.items() if following in nexts)  # type: ignore[misc]
+    return frozenset(state for state, nexts in steps.items() if following in nexts)
 
 
 def ended(states: Mapping[TaskState, int]) -> JobState | None:

@@ -140,9 +140,7 @@ def _repository(settings: Settings, clock: SystemClock) -> Any:
     from renderctl.repository import open_repository
 
     _make_data_dir(settings)
-    return open_repository(
-        settings.database_url, now=clock.now, heartbeat_limit_s=settings.worker.heartbeat_limit
-    )
+    return open_repository(settings.database_url, now=clock.now, heartbeat_limit_s=settings.worker.heartbeat_limit)
 
 
 def _store(settings: Settings) -> Any:

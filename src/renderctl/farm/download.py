@@ -116,7 +116,7 @@ def _claimed(folder: Path, job_id: str) -> bool:
     mark = folder / _MARK
     try:
         if mark.is_file():
-            return json.loads(mark.read_text(encoding="utf-8")).get("job") == job_id
+            return bool(json.loads(mark.read_text(encoding="utf-8")).get("job") == job_id)
         if folder.is_dir() and any(folder.iterdir()):
             return False
         folder.mkdir(parents=True, exist_ok=True)

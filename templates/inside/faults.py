@@ -46,7 +46,7 @@ def from_blender(error: Exception, *, whole_job: bool = False) -> SceneFault | M
 
 def sentence(text: str) -> str:
     """An error text of Blender's, in one line, without its `Error:` in front, ending like a sentence."""
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    lines = [line.strip().rstrip(".") for line in text.strip().splitlines() if line.strip()]
     joined = "; ".join(re.sub(r"^(Error|Warning): ?", "", line) for line in lines)
     return joined if joined.endswith((".", "!", "?")) else joined + "."
 

@@ -32,5 +32,5 @@ def choose_scene(name: str | None) -> Any:
 
 
 def saved_by() -> str:
-    """The version of the Blender that saved the scene."""
-    return ".".join(map(str, bpy.data.version))
+    """Major and minor version of the Blender that saved the scene; what follows counts changes of the file format."""
+    return ".".join(map(str, bpy.data.version[:2]))

@@ -90,6 +90,7 @@ class Session:
 
     def inspect(self, scene: Path, limits: Limits) -> dict[str, Any]:
         """What is known of a scene: the document of `inspect.py.j2`."""
+        self.leave(limits)
         self._run("inspect.py", inspect_script(scene))
         facts = dict(self._wait("facts", limits, limits.start_s))
         self._left(limits)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from renderctl.errors import AttemptSuperseded
 from renderctl.jobs import Attempt, Failure, Output, retry_delay
@@ -15,6 +15,28 @@ from renderctl.states import OPEN_ATTEMPT, AttemptState, JobState, TaskState
 
 #: Jobs of which nothing is to be rendered any more, whatever is still running.
 _STOPPED = (JobState.CANCELED, JobState.FAILED)
+
+
+# What every frame costs is built once: with SQLAlchemy the building of a statement takes longer than its execution.
+_START = (
+    attempts.update()
+    .where(attempts.c.id == bindparam("attempt"), attempts.c.state == AttemptState.CLAIMED)
+    .values(state=AttemptState.RUNNING, started_at=bindparam("now"), seen_at=bindparam("now"))
+)
+_SUCCEED = (
+    tasks.update()
+    .where(tasks.c.job_id == bindparam("job"), tasks.c.number == bindparam("task"))
+    .where(tasks.c.attempt_id == bindparam("attempt"), tasks.c.state == TaskState.RUNNING)
+    .values(state=TaskState.SUCCEEDED, error=None)
+)
+_UNPUBLISH = outputs.delete().where(outputs.c.job_id == bindparam("job"), outputs.c.number == bindparam("task"))
+_PUBLISH = outputs.insert()
+_COMPLETE = (
+    attempts.update()
+    .where(attempts.c.id == bindparam("attempt"), attempts.c.state.in_(OPEN_ATTEMPT))
+    .values(state=AttemptState.SUCCEEDED, ended_at=bindparam("now"), progress=1.0)
+    .values(seconds=bindparam("used_s"), memory_mb=bindparam("used_mb"), device=bindparam("used_device"))
+)
 
 
 @dataclass(frozen=True)
@@ -45,9 +67,11 @@ class Attempting(Database):
         def writing(connection: Connection) -> None:
             if starting is not None:
                 self._start(connection, starting)
-            if self._leave_running(connection, attempt, state=TaskState.SUCCEEDED, error=None):
+            owner = {"job": attempt.job_id, "task": attempt.number, "attempt": attempt.id}
+            if connection.execute(_SUCCEED, owner).rowcount == 1:
                 self._publish(connection, attempt, results)
-                self._end(connection, attempt, AttemptState.SUCCEEDED, cost)
+                ending = {"now": self.now(connection), "used_s": cost.seconds, "used_mb": cost.memory_mb}
+                connection.execute(_COMPLETE, {"attempt": attempt.id, "used_device": cost.device, **ending})
             elif self._state(connection, attempt) != AttemptState.SUCCEEDED:
                 raise AttemptSuperseded(f"Task {attempt.task_id} belongs to another attempt by now.")
 
@@ -117,12 +141,7 @@ class Attempting(Database):
         return changes | {"state": TaskState.QUEUED, "not_before": self.now(connection) + timedelta(seconds=delay_s)}
 
     def _start(self, connection: Connection, attempt: Attempt) -> bool:
-        now = self.now(connection)
-        changed = connection.execute(
-            attempts.update()
-            .where(attempts.c.id == attempt.id, attempts.c.state == AttemptState.CLAIMED)
-            .values(state=AttemptState.RUNNING, started_at=now, seen_at=now)
-        )
+        changed = connection.execute(_START, {"attempt": attempt.id, "now": self.now(connection)})
         return changed.rowcount == 1
 
     def _leave_running(self, connection: Connection, attempt: Attempt, **changes: Any) -> bool:
@@ -142,8 +161,6 @@ class Attempting(Database):
     def _end(self, connection: Connection, attempt: Attempt, state: AttemptState, cost: Cost, **changes: Any) -> None:
         now = self.now(connection)
         changes |= {"seconds": cost.seconds, "memory_mb": cost.memory_mb, "device": cost.device}
-        if state is AttemptState.SUCCEEDED:
-            changes["progress"] = 1.0
         connection.execute(
             attempts.update()
             .where(attempts.c.id == attempt.id, attempts.c.state.in_(OPEN_ATTEMPT))
@@ -152,9 +169,7 @@ class Attempting(Database):
 
     def _publish(self, connection: Connection, attempt: Attempt, results: Sequence[Output]) -> None:
         """Replace what an earlier rendering of the task has published."""
-        connection.execute(
-            outputs.delete().where(outputs.c.job_id == attempt.job_id, outputs.c.number == attempt.number)
-        )
+        connection.execute(_UNPUBLISH, {"job": attempt.job_id, "task": attempt.number})
         now = self.now(connection)
         rows = [
             {
@@ -174,7 +189,7 @@ class Attempting(Database):
             for each in results
         ]
         if rows:
-            connection.execute(outputs.insert(), rows)
+            connection.execute(_PUBLISH, rows)
 
     def _fail_job(self, connection: Connection, job_id: str, reason: str) -> None:
         running = (JobState.QUEUED, JobState.RUNNING, JobState.PAUSED)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, exists, func, or_, select
 
 from renderctl.ids import new_token
 from renderctl.jobs import Attempt, Job
@@ -16,6 +16,13 @@ from renderctl.states import OPEN_ATTEMPT, AttemptState, JobState, TaskState, Wo
 
 _BEATING = (WorkerState.ACTIVE, WorkerState.DRAINING)
 _SERVED = (JobState.QUEUED, JobState.RUNNING)
+
+_TAKE = (
+    tasks.update()
+    .where(tasks.c.job_id == bindparam("job"), tasks.c.number == bindparam("task"))
+    .where(tasks.c.state == TaskState.QUEUED)
+    .values(state=TaskState.RUNNING, attempt_id=bindparam("attempt"), not_before=None)
+)
 
 
 @dataclass(frozen=True)
@@ -159,19 +166,22 @@ class Claiming(Database):
             .limit(limit)
             .with_for_update(of=tasks, skip_locked=True)
         )
-        taken = []
-        for number, frame, camera in connection.execute(wanted).all():
-            attempt = Attempt(new_token(), job.id, number, frame, camera, claimant.worker_id, AttemptState.CLAIMED)
-            changed = connection.execute(
-                tasks.update()
-                .where(tasks.c.job_id == job.id, tasks.c.number == number, tasks.c.state == TaskState.QUEUED)
-                .values(state=TaskState.RUNNING, attempt_id=attempt.id, not_before=None)
-            )
-            if changed.rowcount == 1:
-                taken.append(attempt)
+        taken = [
+            Attempt(new_token(), job.id, number, frame, camera, claimant.worker_id, AttemptState.CLAIMED)
+            for number, frame, camera in connection.execute(wanted).all()
+        ]
         if taken:
+            owners = [{"job": job.id, "task": each.number, "attempt": each.id} for each in taken]
+            if connection.execute(_TAKE, owners).rowcount != len(taken):
+                taken = self._really_taken(connection, taken)
             connection.execute(attempts.insert(), list(_attempt_rows(taken, claimant, moment.now)))
         return tuple(taken)
+
+    def _really_taken(self, connection: Connection, wanted: list[Attempt]) -> list[Attempt]:
+        """Those that became ours, where a database let another one come between the two statements."""
+        ours = tasks.c.attempt_id.in_([each.id for each in wanted])
+        owned = set(connection.scalars(select(tasks.c.attempt_id).where(ours)))
+        return [each for each in wanted if each.id in owned]
 
     def _delay_until_work(self, connection: Connection, job_id: str, moment: Moment, *, claimed: bool) -> float | None:
         """Seconds until the job has more to give: 0 at once, None: it has nothing queued."""

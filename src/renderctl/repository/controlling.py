@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, exists, func, select
 
 from renderctl.actors import Actor
 from renderctl.errors import IllegalTransition, NotFound
@@ -14,6 +14,11 @@ from renderctl.repository.tables import attempts, job_dependencies, job_inputs, 
 from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, OPEN_JOB, OPEN_TASK, JobState, TaskState, before, step
 
 _IDLE = (TaskState.QUEUED, TaskState.BLOCKED)
+
+_STATE_AND_WORK = select(
+    jobs.c.state,
+    exists().where(tasks.c.job_id == jobs.c.id, tasks.c.state.in_(OPEN_TASK)).label("has_work"),
+).where(jobs.c.id == bindparam("job"))
 
 
 class Controlling(Database):
@@ -190,14 +195,10 @@ def _locked(connection: Connection, job_id: str) -> Job:
 
 def _ending(connection: Connection, job_id: str) -> JobState | None:
     """The job's state if it has ended; RUNNING if it should end now; None while a task is open."""
-    state: str | None = connection.scalar(select(jobs.c.state).where(jobs.c.id == job_id))
-    if state is None or JobState(state) in ENDED_JOB:
-        return JobState(state) if state else None
-    for each in sorted(OPEN_TASK):
-        query = select(tasks.c.number).where(tasks.c.job_id == job_id, tasks.c.state == each).limit(1)
-        if connection.execute(query).first():
-            return None
-    return JobState.RUNNING
+    row = connection.execute(_STATE_AND_WORK, {"job": job_id}).first()
+    if row is None or JobState(row.state) in ENDED_JOB:
+        return JobState(row.state) if row else None
+    return None if row.has_work else JobState.RUNNING
 
 
 def _in_batches(frames: Iterable[int], size: int = 500) -> Iterable[list[int]]:

@@ -36,6 +36,7 @@ VERBS = {
     "resume_worker": "workers:resume_worker",
     "retry": "control:retry",
     "show_model": "models:show_model",
+    "start_ahead": "standby:start_ahead",
     "status": "status:status",
     "submit": "submit:submit",
     "sweep": "sweep:sweep",

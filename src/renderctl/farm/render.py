@@ -14,6 +14,7 @@ from renderctl.blender.failures import SessionFailed
 from renderctl.errors import IllegalTransition, Interrupted, InvalidInput
 from renderctl.farm import Advance, Farm, OnAdvance, unheard
 from renderctl.farm.download import OutputFolder, check_writable
+from renderctl.farm.standby import Standby
 from renderctl.farm.status import forget, job_document
 from renderctl.farm.submit import SubmitRequest, submit
 from renderctl.farm.upload import UploadRequest, upload
@@ -36,6 +37,7 @@ class RenderRequest:
     job: str | None = None
     submit: SubmitRequest = field(default_factory=SubmitRequest)
     slots: int | None = None
+    standby: Standby | None = None  #: a Blender that was started ahead for the scene; closed in any case
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,12 @@ def render(
     Interrupted is raised. Raises what `upload`, `submit` and `download` raise; a scene that can not be opened as it
     was asked for is InvalidInput, and leaves no job behind.
     """
-    check_writable(request.output)
-    rendering = _Rendering(farm, request, actor, stop, listener or RenderListener())
-    return rendering.run()
+    try:
+        check_writable(request.output)
+        return _Rendering(farm, request, actor, stop, listener or RenderListener()).run()
+    finally:
+        if request.standby is not None:
+            request.standby.close()
 
 
 class _Rendering:
@@ -106,6 +111,8 @@ class _Rendering:
     def run(self) -> RenderedJob:
         worker = self._worker()
         try:
+            if self._request.standby is not None:
+                worker.sessions[0].adopt(self._request.standby)
             worker.start()
             job = self._taken_over(worker) if self._request.job else self._submitted(worker)
             return self._rendered(job, worker)

@@ -12,6 +12,7 @@ from renderctl.blender.session import Plan, Session
 from renderctl.errors import RenderctlError
 from renderctl.farm import Farm
 from renderctl.farm.blenders import Chosen, choose_blender, cpu_threads, limits, saved_by, start_session
+from renderctl.farm.standby import Standby
 from renderctl.farm.work.materials import unpack_beside, unpacked
 from renderctl.ids import new_id
 from renderctl.jobs import Job
@@ -41,6 +42,12 @@ class Sessions:
         self._ready: Ready | None = None
         self._key: str | None = None
         self._held = ExitStack()  # the unpacked model that the session has open
+
+    def adopt(self, standby: Standby) -> None:
+        """Take over a Blender that was started ahead."""
+        self.close()
+        self._session, self._blender = standby.session, standby.chosen.blender
+        self._held.callback(standby.scratch.remove)
 
     def started(self, chosen: Chosen) -> Session:
         """A Blender of that version which has nothing open; a warm one if there is one."""

@@ -1,0 +1,32 @@
+"""A Blender that starts while we are still getting ready: `render` has it look at the scene and then render it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from renderctl.blender.header import read_header
+from renderctl.blender.session import Session
+from renderctl.farm import Farm
+from renderctl.farm.blenders import Chosen, choose_blender, start_session
+from renderctl.farm.scratch import Scratch, scratch_root
+from renderctl.ids import new_id
+
+
+@dataclass(frozen=True)
+class Standby:
+    """A started Blender with a scratch directory of its own. Whoever uses it closes it."""
+
+    chosen: Chosen
+    session: Session
+    scratch: Scratch
+
+    def close(self) -> None:
+        self.session.close()
+        self.scratch.remove()
+
+
+def start_ahead(farm: Farm, scene: Path) -> Standby:
+    """The Blender for a scene file, starting. Raises SceneNotFound, SceneUnreadable, SceneTooNew, BlenderMissing."""
+    chosen = choose_blender(farm, read_header(scene.expanduser().absolute()))
+    scratch = Scratch.claim(scratch_root(farm) / f"standby-{new_id()}")
+    assert scratch is not None  # the name is new
+    return Standby(chosen, start_session(farm, chosen.blender, scratch.path), scratch)

@@ -1,0 +1,102 @@
+"""A Blender and its scenes, as the tests use them: one warm session for all that does not break it."""
+
+import itertools
+import os
+import subprocess
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import OpenImageIO as oiio
+
+from renderctl.blender.events import Opened, Progress, Rendered
+from renderctl.blender.find import Blender
+from renderctl.blender.session import FrameOrder, Limits, Plan, Session
+from renderctl.executors import Launch, Running
+from renderctl.executors.process import ProcessExecutor
+from renderctl.jobs import RenderOptions
+
+#: As in scenes.py, which imports bpy.
+EVIL = '"); import os; os.mkdir("hacked"); ("'
+LIMITS = Limits(start_s=120.0, stall_s=60.0, frame_s=120.0)
+
+
+@dataclass
+class Studio:
+    """A warm session of one Blender, and a folder to render to."""
+
+    blender: Blender
+    scenes: Path
+    folder: Path
+    progress: list[Progress] = field(default_factory=list)
+    _session: Session | None = None
+    _channel: Running | None = None
+    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    def scene(self, name: str) -> Path:
+        return self.scenes / name / "scene.blend"
+
+    @property
+    def session(self) -> Session:
+        if self._session is None or not self._session.alive:
+            scratch = self.new_folder("session")
+            log = scratch / "session.log"
+            launch = Launch(self.blender.argv(), scratch, log, self.blender.environment)
+            self._channel = ProcessExecutor(self.folder / "drivers").start(launch)
+            self._session = Session(self._channel, scratch, log=log)
+            self._session.started(LIMITS)
+        return self._session
+
+    @property
+    def pid(self) -> int:
+        assert self._channel is not None
+        assert self._channel.pid is not None
+        return self._channel.pid
+
+    def inspect(self, scene: Path) -> dict[str, Any]:
+        return self.session.inspect(scene, LIMITS)
+
+    def open(self, scene: Path, plan: dict[str, Any] | None = None, **options: Any) -> Opened:
+        return self.session.open(Plan(scene, RenderOptions(**options), **(plan or {})), LIMITS)
+
+    def render(self, frame: int = 1, camera: str | None = None, limits: Limits = LIMITS) -> Rendered:
+        order = self.order(frame, camera)
+        return self.session.render(order, limits=limits, on_progress=self.progress.append, stop=threading.Event())
+
+    def order(self, frame: int = 1, camera: str | None = None) -> FrameOrder:
+        folder = self.new_folder("task")
+        return FrameOrder(f"task-{folder.name}", frame, camera, folder, folder.with_suffix(".log"))
+
+    def new_folder(self, name: str) -> Path:
+        folder = self.folder / f"{name}-{next(self._numbers)}"
+        folder.mkdir(parents=True)
+        return folder
+
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+
+def build_scenes(blender: Blender, folder: Path) -> Path:
+    """Have the Blender make its scenes in the folder."""
+    script = Path(__file__).with_name("scenes.py")
+    argv: Sequence[str] = (str(blender.program), str(script), str(folder))
+    if not blender.module:
+        argv = (str(blender.program), "-b", "--factory-startup", "--python-exit-code", "1", "-P", str(script), "--", str(folder))
+    made = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONWARNINGS": "ignore"})
+    assert made.returncode == 0, made.stdout + made.stderr
+    return folder
+
+
+def pixels(path: Path) -> Any:
+    """The pixels of an image, as an array of height, width, channels."""
+    image = oiio.ImageBuf(str(path))
+    return image.get_pixels(oiio.FLOAT)
+
+
+def mean_colour(path: Path) -> tuple[float, float, float]:
+    red, green, blue = pixels(path)[:, :, :3].mean(axis=(0, 1))
+    return float(red), float(green), float(blue)

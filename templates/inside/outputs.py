@@ -21,6 +21,10 @@ def file_names(folder: str, main: str) -> list[str]:
     return sorted(names, key=lambda name: (name != main, not name.startswith(stem + "_"), name))
 
 
+#: Where the number of the frame goes. Up to 4.5 Blender adds one by itself; from 5.0 on to animations only.
+NUMBER = "####"
+
+
 class FileOutputs:
     """The File Output nodes of a scene's compositor, which write wherever their author wished."""
 
@@ -42,15 +46,14 @@ class FileOutputs:
             attribute = "name" if hasattr(node, "file_output_items") else "path"
             name = plain_name(getattr(slot, attribute), plain_name(node.name, "output"))
             if name in self._taken:
-                name = f"{plain_name(node.name, 'output')}_{name}"
+                name = plain_name(node.name, "output") + name
             self._taken.add(name)
-            if getattr(slot, attribute) != name:
-                setattr(slot, attribute, name)
+            setattr(slot, attribute, name + (NUMBER if attribute == "name" else ""))
 
     @property
     def _stems(self) -> list[str]:
         """For the nodes that write all layers into one file: what it is called."""
-        return [f"{plain_name(node.name, 'output')}_" for node in self._nodes]
+        return [plain_name(node.name, "output") for node in self._nodes]
 
 
 def _file_outputs(tree: Any, seen: set[str]) -> Iterator[Any]:
@@ -81,7 +84,7 @@ def _redirect_slots(node: Any, folder: str, stem: str) -> None:
 def _redirect_items(node: Any, folder: str, stem: str) -> None:
     """From 5.0 on: a folder, and the beginning of the names."""
     node.directory = literal_path(folder)
-    node.file_name = stem if _multilayer(node) else ""
+    node.file_name = stem + NUMBER if _multilayer(node) else ""
 
 
 def plain_name(text: str, otherwise: str) -> str:

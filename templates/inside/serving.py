@@ -55,7 +55,7 @@ def _prepare(render: Any) -> None:
     render.use_persistent_data = True
     render.use_overwrite = True
     render.use_placeholder = False
-    render.use_file_extension = False
+    render.use_file_extension = True  # for what the compositor writes; the image's own name has one
     render.use_render_cache = False
     forget_origin(render)
 

@@ -86,9 +86,7 @@ def glowing(thing: Any, image: Any) -> None:
         material.use_nodes = True
     nodes, links = material.node_tree.nodes, material.node_tree.links
     nodes.clear()
-    texture, glow, out = (
-        nodes.new(f"ShaderNode{kind}") for kind in ("TexImage", "Emission", "OutputMaterial")
-    )
+    texture, glow, out = (nodes.new(f"ShaderNode{kind}") for kind in ("TexImage", "Emission", "OutputMaterial"))
     texture.image = image
     links.new(texture.outputs[0], glow.inputs[0])
     links.new(glow.outputs[0], out.inputs[0])

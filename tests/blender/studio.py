@@ -85,8 +85,20 @@ def build_scenes(blender: Blender, folder: Path) -> Path:
     script = Path(__file__).with_name("scenes.py")
     argv: Sequence[str] = (str(blender.program), str(script), str(folder))
     if not blender.module:
-        argv = (str(blender.program), "-b", "--factory-startup", "--python-exit-code", "1", "-P", str(script), "--", str(folder))
-    made = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONWARNINGS": "ignore"})
+        argv = (
+            str(blender.program),
+            "-b",
+            "--factory-startup",
+            "--python-exit-code",
+            "1",
+            "-P",
+            str(script),
+            "--",
+            str(folder),
+        )
+    made = subprocess.run(
+        argv, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONWARNINGS": "ignore"}
+    )
     assert made.returncode == 0, made.stdout + made.stderr
     return folder
 

@@ -39,13 +39,15 @@ VERBS = {
     "start_ahead": "standby:start_ahead",
     "status": "status:status",
     "submit": "submit:submit",
-    "sweep": "sweep:sweep",
+    "model_of": "upload:model_of",
+    "sweep_here": "sweep:sweep_here",
     "upload": "upload:upload",
     "watch": "waiting:watch",
     "worker_for": "work:worker_for",
 }
 #: Those that write, and so take an actor.
 WRITING = {
+    "model_of",
     "cancel",
     "drain_worker",
     "pause",
@@ -83,6 +85,17 @@ class Connection:
             self.__dict__["farm"] = open_farm(self.settings, self._opened)
         return self.__dict__["farm"]
 
+    def upgrade_database(self) -> str:
+        """Bring the database to the revision that this renderctl needs; that revision. Raises DatabaseUnavailable."""
+        from renderctl.repository.database import open_engine
+        from renderctl.repository.migrations import upgrade
+
+        engine = open_engine(self.settings.database_url)
+        try:
+            return upgrade(engine)
+        finally:
+            engine.dispose()
+
     def close(self) -> None:
         """Let go of what was opened."""
         while self._opened:
@@ -103,6 +116,29 @@ def read_settings(config: Path | None = None) -> Settings:
         default_data_dir=platformdirs.user_data_path("renderctl", appauthor=False),
         user_config=platformdirs.user_config_path("renderctl", appauthor=False) / "renderctl.yaml",
     )
+
+
+def write_config(path: Path | None, *, force: bool) -> Path:
+    """Write the commented config to `path`, or where it is looked for. Raises BadSettings when one is there."""
+    import platformdirs
+
+    from renderctl.errors import BadSettings, OutputNotWritable
+
+    target = path or platformdirs.user_config_path("renderctl", appauthor=False) / "renderctl.yaml"
+    if target.exists() and not force:
+        raise BadSettings(f"{target} is there already.", hint="--force overwrites it; -o FILE writes another one.")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(_example_config().read_text(encoding="utf-8"), encoding="utf-8")
+    except OSError as error:
+        raise OutputNotWritable(f"{target} can not be written: {error.strerror or error}.") from error
+    return target
+
+
+def _example_config() -> Path:
+    package = Path(__file__).resolve().parent
+    packaged = package / "config.example.yaml"
+    return packaged if packaged.is_file() else package.parents[1] / "config.example.yaml"
 
 
 def open_farm(settings: Settings, opened: list[Any] | None = None) -> Any:

@@ -48,6 +48,12 @@ class SavedBy:
         return f"{self.version[0]}.{self.version[1]}"
 
 
+def names_a_file(scene: str) -> bool:
+    """Whether a scene is named by its file, rather than a model by its name."""
+    path = Path(scene)
+    return path.suffix.lower() == ".blend" or "/" in scene or path.exists()
+
+
 def read_header(path: Path) -> SavedBy:
     """Which Blender saved the scene at `path`, plain or compressed. Reads its first bytes only.
 

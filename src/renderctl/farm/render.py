@@ -3,7 +3,7 @@
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,17 @@ from renderctl.actors import Actor
 from renderctl.blender.events import Progress
 from renderctl.blender.failures import SessionFailed
 from renderctl.errors import IllegalTransition, Interrupted, InvalidInput
-from renderctl.farm import Advance, Farm, OnAdvance, unheard
+from renderctl.farm import Farm, OnAdvance, unheard
 from renderctl.farm.download import OutputFolder, check_writable
 from renderctl.farm.standby import Standby
 from renderctl.farm.status import forget, job_document
 from renderctl.farm.submit import SubmitRequest, submit
-from renderctl.farm.upload import UploadRequest, upload
+from renderctl.farm.upload import model_of
 from renderctl.farm.work import Worker, WorkOptions, worker_for
 from renderctl.farm.work.publishing import Published
 from renderctl.farm.work.slot import Listeners
 from renderctl.jobs import Attempt, Failure, Fault, Job
-from renderctl.models import Model
-from renderctl.states import ENDED_JOB, JobState
+from renderctl.states import ENDED_JOB
 
 logger = logging.getLogger(__name__)
 
@@ -68,12 +67,13 @@ class RenderListener:
     on_note: Callable[[str], None] = lambda _note: None
     on_frame: Callable[[FrameDone], None] = lambda _frame: None
     on_progress: Callable[[Attempt, Progress], None] = lambda _attempt, _progress: None  #: from a slot's thread
+    on_ready: Callable[[str], None] = lambda _text: None  #: which Blender renders, and on what; from a slot's thread
     on_failure: Callable[[Attempt, Failure], None] = lambda _attempt, _failure: None
 
 
 def render(
     farm: Farm,
-    request: RenderRequest,
+    wanted: Mapping[str, Any] | RenderRequest,
     *,
     actor: Actor,
     stop: threading.Event,
@@ -81,10 +81,11 @@ def render(
 ) -> RenderedJob:
     """Render a scene here, or go on with a job; the result says how the job ended.
 
-    When `stop` is set the frame that is being rendered is given up, the job is paused, what is finished stays, and
-    Interrupted is raised. Raises what `upload`, `submit` and `download` raise; a scene that can not be opened as it
-    was asked for is InvalidInput, and leaves no job behind.
+    On Ctrl-C, and when `stop` is set, the frame that is being rendered is given up, the job is paused, what is
+    finished stays, and Interrupted is raised. Raises what `upload`, `submit` and `download` raise; a scene that can
+    not be opened as it was asked for is InvalidInput, and leaves no job behind.
     """
+    request = wanted if isinstance(wanted, RenderRequest) else RenderRequest(**wanted)
     try:
         check_writable(request.output)
         return _Rendering(farm, request, actor, stop, listener or RenderListener()).run()
@@ -116,6 +117,8 @@ class _Rendering:
             worker.start()
             job = self._taken_over(worker) if self._request.job else self._submitted(worker)
             return self._rendered(job, worker)
+        except KeyboardInterrupt as error:
+            raise self._interrupted(worker) from error
         finally:
             worker.halt()
             worker.leave()
@@ -125,6 +128,7 @@ class _Rendering:
             on_published=self._published.put,
             on_failed=lambda attempt, failure: self._failures.put((attempt, failure)),
             on_progress=self._listener.on_progress,
+            on_ready=lambda _job, ready: self._listener.on_ready(ready.described),
         )
         options = WorkOptions(
             slots=self._request.slots, allow_scripts=True, only_job=self._request.job or "new", listeners=heard
@@ -132,8 +136,15 @@ class _Rendering:
         return worker_for(self._farm, options, actor=self._actor)
 
     def _submitted(self, worker: Worker) -> Job:
-        model = self._model(worker)
-        self._interrupt_if_asked(None)
+        model, notes = model_of(
+            self._farm,
+            self._request.scene or "",
+            self._request.submit.options.allow_missing,
+            actor=self._actor,
+            session=worker.sessions[0].started,
+            on_advance=self._listener.on_advance,
+        )
+        self._note(*notes)
         submitted = submit(self._farm, model, self._request.submit, actor=self._actor, bound_to=worker.id)
         self._note(*submitted.notes)
         self._open(submitted.job, worker)
@@ -147,25 +158,7 @@ class _Rendering:
             if error.failure.fault is not Fault.SCENE:
                 return  # the slot meets it again, and has a policy for it
             self._farm.repository.discard_job(job.id, error.failure.reason, actor=self._actor)
-            raise as_error(error) from error
-
-    def _model(self, worker: Worker) -> Model:
-        scene = Path(self._request.scene or "")
-        if not looks_like_a_file(self._request.scene or ""):
-            return self._farm.repository.find_model(self._request.scene or "")
-        request = UploadRequest(scene, allow_missing=self._request.submit.options.allow_missing)
-        try:
-            uploaded = upload(
-                self._farm,
-                request,
-                actor=self._actor,
-                session=worker.sessions[0].started,
-                on_advance=self._listener.on_advance,
-            )
-        except SessionFailed as error:
-            raise as_error(error) from error
-        self._note(*uploaded.notes)
-        return uploaded.model
+            raise InvalidInput(error.failure.reason) from error
 
     def _taken_over(self, worker: Worker) -> Job:
         job = self._farm.repository.find_job(self._request.job or "")
@@ -181,9 +174,9 @@ class _Rendering:
         folder = OutputFolder(self._farm, job, self._request.output)
         worker.work(job.id)
         while not worker.wait(0.02):
-            self._interrupt_if_asked(job)
+            if self._stop.is_set():
+                raise KeyboardInterrupt
             self._show(folder)
-        self._interrupt_if_asked(job)
         self._show(folder)
         job = self._farm.repository.job(job.id)
         self._note(*job.notes)
@@ -213,36 +206,24 @@ class _Rendering:
         while not self._failures.empty():
             self._listener.on_failure(*self._failures.get())
 
-    def _interrupt_if_asked(self, job: Job | None) -> None:
-        if not self._stop.is_set():
-            return
-        if job is None:
-            raise Interrupted("Interrupted; nothing was queued yet.")
-        if self._farm.repository.job(job.id).state in (JobState.QUEUED, JobState.RUNNING):
-            self._farm.repository.pause(job.id, actor=self._actor)
-        forget(self._farm, job.id)
-        raise Interrupted(
-            f"Interrupted. Job {job.id} is paused; the frames that are finished are kept.",
-            hint=f"`renderctl render --job {job.id}` goes on with it.",
+    def _interrupted(self, worker: Worker) -> Interrupted:
+        """Pause what we have begun; how to go on with it."""
+        paused = [self._farm.repository.pause(each, actor=self._actor) for each in self._bound_to(worker)]
+        for job in paused:
+            forget(self._farm, job.id)
+        if not paused:
+            return Interrupted("Interrupted; nothing was queued.")
+        return Interrupted(
+            f"Interrupted. Job {paused[0].id} is paused; the frames that are finished are kept.",
+            hint=f"`renderctl render --job {paused[0].id}` goes on with it.",
         )
+
+    def _bound_to(self, worker: Worker) -> list[str]:
+        """Asked of the database: the signal may have come between a commit and its return."""
+        return self._farm.repository.open_jobs(bound_to=worker.id)
 
     def _note(self, *notes: str) -> None:
         for note in notes:
             if note not in self._said:
                 self._said.add(note)
                 self._listener.on_note(note)
-
-
-def looks_like_a_file(text: str) -> bool:
-    """Whether a scene is named by its file, rather than a model by its name."""
-    path = Path(text)
-    return path.suffix.lower() == ".blend" or "/" in text or path.exists()
-
-
-def as_error(error: SessionFailed) -> Exception:
-    """A failure to look at a scene, as an error of the right kind."""
-    failure = error.failure
-    return InvalidInput(failure.reason) if failure.fault is Fault.SCENE else error
-
-
-__all__ = ["Advance", "FrameDone", "RenderListener", "RenderRequest", "RenderedJob", "render"]

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from renderctl.blender.header import read_header
+from renderctl.blender.header import names_a_file, read_header
+from renderctl.blender.libraries import require_libraries
 from renderctl.blender.session import Session
 from renderctl.farm import Farm
 from renderctl.farm.blenders import Chosen, choose_blender, start_session
@@ -24,9 +25,15 @@ class Standby:
         self.scratch.remove()
 
 
-def start_ahead(farm: Farm, scene: Path) -> Standby:
-    """The Blender for a scene file, starting. Raises SceneNotFound, SceneUnreadable, SceneTooNew, BlenderMissing."""
-    chosen = choose_blender(farm, read_header(scene.expanduser().absolute()))
+def start_ahead(farm: Farm, scene: str) -> Standby | None:
+    """The Blender for a scene file, starting; None: `scene` is the name of a model.
+
+    Raises SceneNotFound, SceneUnreadable, SceneTooNew, BlenderMissing, LibraryMissing.
+    """
+    if not names_a_file(scene):
+        return None
+    chosen = choose_blender(farm, read_header(Path(scene).expanduser().absolute()))
+    require_libraries(chosen.blender)
     scratch = Scratch.claim(scratch_root(farm) / f"standby-{new_id()}")
     assert scratch is not None  # the name is new
     return Standby(chosen, start_session(farm, chosen.blender, scratch.path), scratch)

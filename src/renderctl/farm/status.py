@@ -1,16 +1,16 @@
 """`status` and `jobs`: where things stand, and why a job waits."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from renderctl.errors import InvalidInput, did_you_mean
 from renderctl.farm import Farm
 from renderctl.states import ENDED_JOB, JobState
 
 if TYPE_CHECKING:
     from renderctl.jobs import Job, TaskCounts
-    from renderctl.repository import JobFilter
 
 #: Seconds for which a summary in the cache is good; an ended job's is good until something is done to it.
 _FRESH_S, _ENDED_S = 2.0, 86_400.0
@@ -37,9 +37,15 @@ def forget(farm: Farm, job_id: str) -> None:
     farm.cache.forget(_key(job_id))
 
 
-def jobs(farm: Farm, wanted: "JobFilter") -> list[dict[str, Any]]:
-    """The documents of many jobs, the newest first."""
-    return [job_document(farm, job, counts) for job, counts in farm.repository.jobs(wanted)]
+def jobs(
+    farm: Farm, states: Sequence[str] = (), *, owner: str | None = None, project: str | None = None, limit: int = 50
+) -> list[dict[str, Any]]:
+    """The documents of many jobs, the newest first. Raises InvalidInput for a state that there is not."""
+    for state in states:
+        if state not in set(JobState):
+            raise InvalidInput(f"Jobs are never {state!r}.", hint=did_you_mean(state, list(JobState)))
+    found = farm.repository.jobs(tuple(map(JobState, states)), owner=owner, project=project, limit=limit)
+    return [job_document(farm, job, counts) for job, counts in found]
 
 
 @dataclass(frozen=True)
@@ -115,6 +121,3 @@ def _key(job_id: str) -> str:
 
 def _version(farm: Farm) -> int:
     return int(farm.clock.now().timestamp() * 1e6)
-
-
-Document = Mapping[str, Any]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from renderctl.farm import Farm
 from renderctl.farm.status import forget
 from renderctl.farm.submit import put_ticket
+from renderctl.ids import new_id
 from renderctl.states import JobState
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,19 @@ def sweep(farm: Farm, sweeper: str) -> Swept:
     for job_id in {*hungry, *ended}:
         forget(farm, job_id)
     return Swept(True, watch.may_expire, tuple(lost_workers), len(attempts), tuple(ended), len(hungry), canceled)
+
+
+def sweep_here(farm: Farm, *, wait: bool) -> Swept:
+    """A sweep by a person; with `wait`, not before silent workers have had their time to report."""
+    sweeper = f"sweep-{new_id()}"
+    try:
+        while True:
+            swept = sweep(farm, sweeper)
+            if swept.watched or not swept.held or not wait:
+                return swept
+            farm.clock.wait(None, farm.settings.worker.heartbeat)
+    finally:
+        farm.repository.end_watch(sweeper)
 
 
 def settle(farm: Farm, job_id: str) -> JobState | None:

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from renderctl.actors import Actor
-from renderctl.blender.header import read_header
+from renderctl.blender.failures import SessionFailed
+from renderctl.blender.header import names_a_file, read_header
 from renderctl.blender.session import Session
-from renderctl.errors import InvalidInput, MissingFiles, SceneNotFound
+from renderctl.errors import InvalidInput, MissingFiles, RenderctlError, SceneNotFound, SceneUnreadable
 from renderctl.farm import Advance, Farm, OnAdvance, unheard
 from renderctl.farm.blenders import Chosen, choose_blender, limits, start_session
 from renderctl.farm.layout import Layout, lay_out
 from renderctl.farm.scratch import scratch_of
-from renderctl.jobs import Input
+from renderctl.jobs import Fault, Input
 from renderctl.models import Dependency, Model, ModelFacts
 
 _PARALLEL = 8
@@ -66,6 +67,31 @@ def upload(
     sent = send(farm, {source: hashed[path] for source, path in layout.stored.items()}, on_advance)
     model, new = _kept(farm, request, layout, hashed, facts, actor)
     return Uploaded(model, new, len(sent), sum(each.size for each in sent), tuple(filter(None, [chosen.note])))
+
+
+def model_of(
+    farm: Farm,
+    scene: str,
+    allow_missing: bool,
+    *,
+    actor: Actor,
+    session: Callable[[Chosen], Session] | None = None,
+    on_advance: OnAdvance = unheard,
+) -> tuple[Model, tuple[str, ...]]:
+    """The model that `scene` means, and notes: a file is uploaded, anything else is the name of a model."""
+    if not names_a_file(scene):
+        return farm.repository.find_model(scene), ()
+    request = UploadRequest(Path(scene), allow_missing=allow_missing)
+    try:
+        uploaded = upload(farm, request, actor=actor, session=session, on_advance=on_advance)
+    except SessionFailed as error:
+        raise as_error(error) from error
+    return uploaded.model, uploaded.notes
+
+
+def as_error(error: SessionFailed) -> RenderctlError:
+    """A scene that can not be opened is invalid input."""
+    return SceneUnreadable(error.failure.reason) if error.failure.fault is Fault.SCENE else error
 
 
 def missing_files(facts: ModelFacts) -> MissingFiles:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
@@ -20,16 +20,6 @@ from renderctl.repository.tables import attempts, job_dependencies, job_inputs, 
 from renderctl.states import AttemptState, JobState, TaskState
 
 _BATCH = 5_000
-
-
-@dataclass(frozen=True)
-class JobFilter:
-    """Which jobs to list, the newest first."""
-
-    states: tuple[JobState, ...] = ()
-    owner: str | None = None
-    project: str | None = None
-    limit: int = 50
 
 
 class Submitting(Database):
@@ -57,15 +47,19 @@ class Submitting(Database):
 
         return self.read(reading)
 
-    def jobs(self, wanted: JobFilter = JobFilter()) -> list[tuple[Job, TaskCounts]]:
+    def jobs(
+        self, states: Sequence[JobState] = (), *, owner: str | None = None, project: str | None = None, limit: int = 50
+    ) -> list[tuple[Job, TaskCounts]]:
+        """Jobs with the counts of their tasks, the newest first."""
+
         def reading(connection: Connection) -> list[tuple[Job, TaskCounts]]:
-            query = select(jobs).order_by(jobs.c.id.desc()).limit(wanted.limit)
-            if wanted.states:
-                query = query.where(jobs.c.state.in_(wanted.states))
-            if wanted.owner:
-                query = query.where(jobs.c.owner == wanted.owner)
-            if wanted.project:
-                query = query.where(jobs.c.project == wanted.project)
+            query = select(jobs).order_by(jobs.c.id.desc()).limit(limit)
+            if states:
+                query = query.where(jobs.c.state.in_(states))
+            if owner:
+                query = query.where(jobs.c.owner == owner)
+            if project:
+                query = query.where(jobs.c.project == project)
             found = [to_job(row) for row in connection.execute(query)]
             counted = count_tasks(connection, [job.id for job in found])
             return [(job, counted[job.id]) for job in found]

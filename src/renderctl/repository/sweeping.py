@@ -87,8 +87,11 @@ class Sweeping(Serving, Controlling):
 
         return self.write(writing)
 
-    def open_jobs(self) -> list[str]:
+    def open_jobs(self, *, bound_to: str | None = None) -> list[str]:
+        """The jobs that have not ended: all of them, or those that are bound to a worker."""
         query = select(jobs.c.id).where(jobs.c.state.in_(OPEN_JOB))
+        if bound_to is not None:
+            query = query.where(jobs.c.bound_to == bound_to)
         return self.read(lambda connection: list(connection.scalars(query)))
 
     def finish_cancellations(self) -> int:

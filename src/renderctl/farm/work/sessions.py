@@ -29,6 +29,12 @@ class Ready:
     command: str  #: the exact command, for logs
     notes: tuple[str, ...]
 
+    @property
+    def described(self) -> str:
+        """What renders, in a line."""
+        opened = self.opened
+        return f"Blender {opened.version}, {opened.engine} on {opened.device}, {opened.width}x{opened.height}"
+
 
 class Sessions:
     """At most one running Blender; the one that is there is used if it fits."""

@@ -42,7 +42,12 @@ class Turns(ABC):
 
 
 class FarmTurns(Turns):
-    """Turns at every job of the worker's pools."""
+    """Turns at every job of the worker's pools, until there was none for `idle_exit_s` seconds (None: for ever)."""
+
+    def __init__(self, farm: Farm, claimant: Claimant, idle_exit_s: float | None = None) -> None:
+        super().__init__(farm, claimant)
+        self._idle_exit_s = idle_exit_s
+        self._busy_at = farm.clock.monotonic()
 
     def next(self, stop: threading.Event) -> Claim:
         ticket = self._ticket(stop)
@@ -52,7 +57,11 @@ class FarmTurns(Turns):
         self._put_back(ticket.job_id, claim)
         return claim
 
+    def over(self) -> bool:
+        return self._idle_exit_s is not None and self._farm.clock.monotonic() - self._busy_at > self._idle_exit_s
+
     def leave(self, job: Job, *, gave_back: bool) -> None:
+        self._busy_at = self._farm.clock.monotonic()
         if gave_back or job.max_slots is not None or job.in_order:
             put_ticket(self._farm, self._farm.repository.job(job.id))
 

@@ -26,6 +26,9 @@ from renderctl.workers import Worker as WorkerRecord
 
 logger = logging.getLogger(__name__)
 
+#: Seconds between two looks at what the farm wants of the worker.
+_LOOK_EVERY_S = 0.2
+
 
 @dataclass(frozen=True)
 class WorkOptions:
@@ -36,6 +39,7 @@ class WorkOptions:
     pools: tuple[str, ...] | None = None
     allow_scripts: bool | None = None
     only_job: str | None = None  #: work on this job alone, until it has ended
+    idle_exit_s: float | None = None  #: leave after so many seconds without work
     listeners: Listeners = field(default_factory=Listeners)
 
 
@@ -86,12 +90,23 @@ class Worker:
         """Let the slots begin; with `job_id` they work on that job alone and end with it."""
         for number, sessions in enumerate(self.sessions):
             claimant = Claimant(self.id, self._identity.incarnation, number, self.pools)
-            turns = OwnTurns(self._farm, claimant, job_id) if job_id else FarmTurns(self._farm, claimant)
+            turns = OwnTurns(self._farm, claimant, job_id) if job_id else self._farm_turns(claimant)
             slot = Slot(self._farm, turns, sessions, self._held, self._signals, self._options.listeners)
             scratch = self._scratch.path / f"slot-{number}"
             thread = threading.Thread(target=self._run, args=(slot, scratch), name=f"slot-{number}", daemon=True)
             self._threads.append(thread)
             thread.start()
+
+    def run(self) -> None:
+        """Work until every slot has ended: told to drain or to halt, or idle for too long."""
+        self.start()
+        try:
+            self.work()
+            while not self.wait(_LOOK_EVERY_S):
+                pass
+        finally:
+            self.halt()
+            self.leave()
 
     def drain(self) -> None:
         """Let the running frames finish and take no more."""
@@ -127,6 +142,9 @@ class Worker:
         except RenderctlError as error:
             logger.warning("the worker could not say that it leaves: %s", error)
         self._scratch.remove()
+
+    def _farm_turns(self, claimant: Claimant) -> FarmTurns:
+        return FarmTurns(self._farm, claimant, self._options.idle_exit_s)
 
     def _run(self, slot: Slot, scratch: Path) -> None:
         try:

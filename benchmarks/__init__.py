@@ -1,0 +1,1 @@
+"""Benchmarks: each prints a ratio against its rival in the same run. `python -m benchmarks [NAME …]`."""

@@ -1,0 +1,11 @@
+"""`python -m benchmarks [overhead|lifecycles|submitting|startup …]`: all of them by default."""
+
+import importlib
+import sys
+
+NAMES = ("startup", "submitting", "lifecycles", "overhead")
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or NAMES:
+        print(f"== {name}", flush=True)
+        importlib.import_module(f"benchmarks.{name}").main()

@@ -1,0 +1,32 @@
+"""Embedded farms for the benchmarks that need no Blender."""
+
+from pathlib import Path
+from typing import Any
+
+from renderctl.actors import Actor
+from renderctl.jobs import Input, Job, NewJob, RenderOptions
+from renderctl.models import Model, ModelFacts, SceneFacts
+from renderctl.repository import NewModel
+from renderctl.settings import Settings
+from renderctl.wiring import open_farm
+
+ACTOR = Actor("bench")
+
+
+def given_farm(data_dir: Path) -> Any:
+    """The embedded farm of a folder."""
+    return open_farm(Settings(data_dir=data_dir))
+
+
+def given_model(farm: Any) -> Model:
+    """A model that is known of, and need not be opened."""
+    scene = SceneFacts("Scene", None, (), 1, 240, 1, 1, 24.0, (64, 64), 100, "CYCLES", 1, "PNG", ("ViewLayer",), 1, 6)
+    facts = ModelFacts("5.0", "5.0.1", "Scene", (scene,), 0, 1, 6)
+    new = NewModel("bench", "bench.blend", "d" * 64, facts, (Input("bench.blend", "e" * 64, 1),))
+    model, _ = farm.repository.add_model(new, actor=ACTOR)
+    return model
+
+
+def given_job(farm: Any, model: Model, frames: str) -> Job:
+    job, _ = farm.repository.add_job(NewJob(model.name, model.id, RenderOptions(), frames), actor=ACTOR)
+    return job

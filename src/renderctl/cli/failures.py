@@ -1,0 +1,44 @@
+"""Errors as a user meets them: a sentence, a hint and an exit code; a document with `--json`."""
+
+import json
+import sys
+import traceback
+from typing import Any
+
+import typer
+
+from renderctl.cli import invocation
+from renderctl.errors import Interrupted, RenderctlError, UsageError
+
+#: Typer brings a Click of its own along, and exports some of it only.
+_UsageError = typer.BadParameter.__bases__[0]
+
+
+def report(error: BaseException) -> int:
+    """Say what went wrong; the exit code for it."""
+    known = _known(error)
+    if invocation.current.debug:
+        traceback.print_exception(error)
+    if invocation.current.json:
+        print(json.dumps({"error": {"code": known.code, "message": known.message, "hint": known.hint}}))
+    else:
+        print(f"Error: {known.message}", file=sys.stderr)
+        if known.hint:
+            print(f"  {known.hint}", file=sys.stderr)
+    return known.exit_code
+
+
+def _known(error: BaseException) -> RenderctlError:
+    if isinstance(error, RenderctlError):
+        return error
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return Interrupted()
+    if isinstance(error, _UsageError):
+        usage: Any = error
+        hint = f"`{usage.ctx.command_path} --help` shows how it is used." if usage.ctx else None
+        return UsageError(usage.format_message(), hint=hint)
+    sentence = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return RenderctlError(
+        f"Something went wrong that renderctl did not expect: {sentence}",
+        hint="The same command with --debug shows where; please report it.",
+    )

@@ -1,0 +1,62 @@
+"""What holds for the whole command line, wherever it stands in it: `--json`, `--quiet`, `--debug`, `--config`."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from renderctl import wiring
+from renderctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from renderctl.wiring import Connection
+
+
+@dataclass
+class Invocation:
+    """How this process was called."""
+
+    json: bool = False
+    quiet: bool = False
+    debug: bool = False
+    config: Path | None = None
+
+
+#: The one of this process; `taken_from` fills it.
+current = Invocation()
+
+
+def taken_from(arguments: Sequence[str]) -> list[str]:
+    """Take the global options out of the arguments, wherever they stand, and return the rest."""
+    global current
+    current = Invocation()
+    rest: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--":
+            return [*rest, word, *words]
+        if word == "--json":
+            current.json = True
+        elif word in ("--quiet", "-q"):
+            current.quiet = True
+        elif word == "--debug":
+            current.debug = True
+        elif word.startswith("--config="):
+            current.config = Path(word.removeprefix("--config="))
+        elif word == "--config":
+            current.config = Path(_value(words))
+        else:
+            rest.append(word)
+    return rest
+
+
+def _value(words: Iterator[str]) -> str:
+    value = next(words, None)
+    if value is None:
+        raise UsageError("--config needs the path of a file.")
+    return value
+
+
+def connect() -> "Connection":
+    """The verbs of the farm that the config names."""
+    return wiring.connect(current.config)

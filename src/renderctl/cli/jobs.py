@@ -1,0 +1,48 @@
+"""`renderctl jobs`, `status` and `watch`."""
+
+import threading
+from typing import Annotated
+
+import typer
+
+from renderctl.cli import invocation, output, views
+from renderctl.cli.invocation import connect
+from renderctl.farm.waiting import require_success
+
+app = typer.Typer(add_completion=False)
+Job = Annotated[str, typer.Argument(help="An id, a unique beginning of one, or a unique name.", show_default=False)]
+
+
+@app.command()
+def jobs(
+    state: Annotated[list[str] | None, typer.Option("--state", help="Only jobs in this state (repeatable).")] = None,
+    owner: Annotated[str | None, typer.Option("--owner", help="Only this user's.")] = None,
+    mine: Annotated[bool, typer.Option("--mine", help="Only yours.")] = False,
+    project: Annotated[str | None, typer.Option("--project", help="Only of this project.")] = None,
+    limit: Annotated[int, typer.Option("--limit", help="At most so many.", min=1)] = 50,
+) -> None:
+    """List jobs, the newest first."""
+    connection = connect()
+    owner = connection.actor.name if mine else owner
+    output.show(connection.jobs(tuple(state or ()), owner=owner, project=project, limit=limit), views.jobs)
+
+
+@app.command()
+def status(job: Job) -> None:
+    """Say where a job stands, and why it waits."""
+    output.show(connect().status(job), views.job)
+
+
+@app.command()
+def watch(
+    job: Job,
+    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to watch at most.")] = None,
+) -> None:
+    """Follow a job until it ends; the exit code says how it did. With --json: a document a line, at every change."""
+    connection, document = connect(), {}
+    for document in connection.watch(job, stop=threading.Event(), timeout_s=timeout):
+        if invocation.current.json:
+            output.show_line(document)
+        else:
+            output.show(document, views.job_line)
+    require_success(document)

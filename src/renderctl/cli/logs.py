@@ -1,0 +1,30 @@
+"""`renderctl logs`."""
+
+import threading
+from typing import Annotated
+
+import typer
+
+from renderctl.cli import invocation, output
+from renderctl.cli.invocation import connect
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def logs(
+    job: Annotated[str, typer.Argument(help="A job.", show_default=False)],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Until the job ends.")] = False,
+    task: Annotated[str | None, typer.Option("--task", help="A task's id or its number in the job.")] = None,
+) -> None:
+    """Show what Blender printed: for what runs, else for what failed last. The exact command comes first."""
+    connection = connect()
+    parts = connection.follow(job, task, stop=threading.Event()) if follow else connection.logs(job, task)
+    if invocation.current.json and not follow:
+        output.show(list(parts), str)
+        return
+    for part in parts:
+        if invocation.current.json:
+            output.show_line(part)
+        else:
+            output.show_text(part.text)

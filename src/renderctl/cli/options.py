@@ -1,0 +1,148 @@
+"""The options that `render` and `submit` share, and what they come to."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from renderctl.errors import InvalidInput, UsageError
+from renderctl.farm.submit import SubmitRequest
+from renderctl.jobs import RenderOptions
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+_WHAT, _IMAGE, _QUEUE = "What to render", "How the image is made", "How the job is queued"
+
+
+def _option(*names: str, help: str, panel: str) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False)
+
+
+def _render_options(
+    frames: Annotated[
+        str | None, _option("--frames", "-f", help="1-100,120,200-300x2; default: the current frame.", panel=_WHAT)
+    ] = None,
+    animation: Annotated[bool, _option("--animation", "-a", help="The scene's own range.", panel=_WHAT)] = False,
+    camera: Annotated[
+        list[str] | None, _option("--camera", "-c", help="A camera's name (repeatable), or all.", panel=_WHAT)
+    ] = None,
+    scene_name: Annotated[str | None, _option("--scene", help="A scene of the file.", panel=_WHAT)] = None,
+    view_layer: Annotated[str | None, _option("--view-layer", help="Only this view layer.", panel=_WHAT)] = None,
+    replace: Annotated[
+        list[str] | None,
+        _option("--replace", help="OBJECT=FILE: an FBX, glTF, OBJ or .blend takes its place.", panel=_WHAT),
+    ] = None,
+    allow_missing: Annotated[
+        bool, _option("--allow-missing", help="Render although files are missing.", panel=_WHAT)
+    ] = False,
+    trust_scripts: Annotated[
+        bool, _option("--trust-scripts", help="Let scripts inside the scene run.", panel=_WHAT)
+    ] = False,
+    engine: Annotated[str | None, _option("--engine", help="cycles, eevee or workbench.", panel=_IMAGE)] = None,
+    samples: Annotated[int | None, _option("--samples", help="Samples of a pixel.", panel=_IMAGE)] = None,
+    resolution: Annotated[str | None, _option("--resolution", help="Such as 1920x1080.", panel=_IMAGE)] = None,
+    percentage: Annotated[int | None, _option("--percentage", help="Of the resolution.", panel=_IMAGE)] = None,
+    quality: Annotated[
+        str | None, _option("--quality", help="1k, 2k or 4k: the longer side, and samples to match.", panel=_IMAGE)
+    ] = None,
+    image_format: Annotated[
+        str | None,
+        _option("--format", help="PNG, JPEG, OPEN_EXR, OPEN_EXR_MULTILAYER, WEBP or TIFF.", panel=_IMAGE),
+    ] = None,
+    device: Annotated[
+        str, _option("--device", help="auto, cpu, cuda, optix, hip, metal or oneapi.", panel=_IMAGE)
+    ] = "auto",
+    denoise: Annotated[
+        bool | None, typer.Option("--denoise/--no-denoise", rich_help_panel=_IMAGE, show_default=False)
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        _option("--set", help="KEY=VALUE: any render property, such as cycles.max_bounces=4.", panel=_IMAGE),
+    ] = None,
+    name: Annotated[str | None, _option("--name", help="The job's name; default: the model's.", panel=_QUEUE)] = None,
+    project: Annotated[str, _option("--project", help="Default: default.", panel=_QUEUE)] = "default",
+    pool: Annotated[str, _option("--pool", help="Which workers get it. Default: default.", panel=_QUEUE)] = "default",
+    priority: Annotated[int, _option("--priority", help="0 to 10, 10 first. Default: 5.", panel=_QUEUE)] = 5,
+    after: Annotated[
+        list[str] | None, _option("--after", help="A job that has to succeed first (repeatable).", panel=_QUEUE)
+    ] = None,
+    max_slots: Annotated[int | None, _option("--max-slots", help="At most so many at a time.", panel=_QUEUE)] = None,
+    attempts: Annotated[int, _option("--attempts", help="Tries of a frame. Default: 3.", panel=_QUEUE)] = 3,
+    frame_timeout: Annotated[
+        float | None, _option("--frame-timeout", help="Seconds that a frame may take.", panel=_QUEUE)
+    ] = None,
+) -> SubmitRequest:
+    options = RenderOptions(
+        scene=scene_name,
+        view_layer=view_layer,
+        engine=engine.lower() if engine else None,
+        samples=samples,
+        resolution=_resolution(resolution),
+        percentage=percentage,
+        quality=quality.lower() if quality else None,
+        format=_format(image_format),
+        device=device.lower(),
+        denoise=denoise,
+        settings=_pairs(settings or (), "--set", "KEY=VALUE"),
+        allow_missing=allow_missing,
+        trust_scripts=trust_scripts,
+    )
+    return SubmitRequest(
+        options=options,
+        frames=frames,
+        animation=animation,
+        cameras=tuple(camera or ()),
+        replacements={each: Path(file) for each, file in _pairs(replace or (), "--replace", "OBJECT=FILE").items()},
+        name=name,
+        project=project,
+        pool=pool,
+        priority=priority,
+        max_slots=max_slots,
+        max_attempts=attempts,
+        frame_timeout_s=frame_timeout,
+        after=tuple(after or ()),
+    )
+
+
+def with_render_options(command: Command) -> Command:
+    """Give a command the render options; it gets what they come to as its parameter `request`."""
+    shared = inspect.signature(_render_options).parameters
+
+    @wraps(command)
+    def called(**values: Any) -> Any:
+        options = {name: values.pop(name) for name in list(values) if name in shared}
+        return command(request=_render_options(**options), **values)
+
+    own = [each for each in inspect.signature(command).parameters.values() if each.name != "request"]
+    called.__signature__ = inspect.Signature([*own, *shared.values()])  # type: ignore[attr-defined]
+    called.__annotations__ = {each.name: each.annotation for each in (*own, *shared.values())}
+    return called  # type: ignore[return-value]
+
+
+def _resolution(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    width, cross, height = text.lower().partition("x")
+    if not (cross and width.strip().isdecimal() and height.strip().isdecimal()):
+        raise InvalidInput(f"{text!r} is not a resolution.", hint="It looks like 1920x1080: width x height in pixels.")
+    return int(width), int(height)
+
+
+def _format(text: str | None) -> str | None:
+    if text is None:
+        return None
+    other = {"JPG": "JPEG", "EXR": "OPEN_EXR", "TIF": "TIFF", "MULTILAYER": "OPEN_EXR_MULTILAYER"}
+    name = text.upper().replace("-", "_")
+    return other.get(name, name)
+
+
+def _pairs(texts: Sequence[str], option: str, form: str) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not (key.strip() and equals):
+            raise UsageError(f"{option} {text!r} is not of the form {form}.")
+        pairs[key.strip()] = value
+    return pairs

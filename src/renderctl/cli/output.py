@@ -1,0 +1,65 @@
+"""Results to stdout, as text or as JSON; notes and progress to stderr. Nothing else prints."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+from renderctl.cli import invocation
+
+
+def show(result: Any, view: Callable[[Any], RenderableType]) -> None:
+    """The result of a command: the document of it with `--json`, else what the view makes of it."""
+    if invocation.current.json:
+        show_line(result)
+    else:
+        _out().print(view(result), markup=False, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def show_line(result: Any) -> None:
+    """One JSON document on a line of its own."""
+    sys.stdout.write(json.dumps(document(result), ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def show_text(text: str) -> None:
+    """Text as it is: a log."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """What a person may want to know, beside the result."""
+    if not invocation.current.quiet:
+        errors().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def errors() -> Console:
+    """Standard error."""
+    return Console(stderr=True)
+
+
+def document(result: Any) -> Any:
+    """A result as JSON knows it: dataclasses by their fields, times in UTC with a Z."""
+    if is_dataclass(result) and not isinstance(result, type):
+        ref = {"ref": result.ref} if hasattr(result, "ref") else {}
+        return ref | {each.name: document(getattr(result, each.name)) for each in fields(result)}
+    if isinstance(result, Mapping):
+        return {str(key): document(value) for key, value in result.items()}
+    if isinstance(result, list | tuple | set | frozenset):
+        return [document(each) for each in result]
+    if isinstance(result, datetime):
+        return result.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if isinstance(result, Enum):
+        return result.value
+    return str(result) if isinstance(result, Path) else result
+
+
+def _out() -> Console:
+    return Console() if sys.stdout.isatty() else Console(width=200, no_color=True)

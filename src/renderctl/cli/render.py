@@ -1,0 +1,42 @@
+"""`renderctl render`."""
+
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from renderctl.cli import output, views
+from renderctl.cli.invocation import connect
+from renderctl.cli.options import with_render_options
+from renderctl.cli.progress import render_listener
+from renderctl.cli.signals import interruptible
+from renderctl.errors import UsageError
+from renderctl.farm.waiting import require_success
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+@with_render_options
+def render(
+    request: Any,
+    scene: Annotated[str | None, typer.Argument(help="A .blend file, or the name of a model.")] = None,
+    directory: Annotated[
+        Path, typer.Option("--output", "-o", help="Where the images go, in a folder of the job's name.")
+    ] = Path("renders"),
+    job: Annotated[str | None, typer.Option("--job", help="Go on with a job that was interrupted.")] = None,
+    slots: Annotated[int | None, typer.Option("--slots", help="Frames at a time.")] = None,
+) -> None:
+    """Render a scene on this machine: upload, queue, render with a warm Blender, check, and put the images in place."""
+    if (scene is None) == (job is None):
+        raise UsageError("`render` takes a scene, or --job JOB to go on with.")
+    connection = connect()
+    with interruptible():
+        ahead = connection.start_ahead(scene) if scene is not None else None
+        render_job = connection.render  # imports what is heavy while Blender starts
+        with render_listener() as listener:
+            wanted = {"output": directory, "scene": scene, "job": job, "submit": request, "slots": slots}
+            done = render_job(wanted | {"standby": ahead}, stop=threading.Event(), listener=listener)
+    output.show(done, views.rendered)
+    require_success(done.document)

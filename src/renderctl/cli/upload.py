@@ -1,0 +1,27 @@
+"""`renderctl upload`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from renderctl.cli import output, views
+from renderctl.cli.invocation import connect
+from renderctl.cli.progress import advancing
+from renderctl.farm.upload import UploadRequest
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def upload(
+    scene: Annotated[Path, typer.Argument(help="A .blend file.", show_default=False)],
+    name: Annotated[str | None, typer.Option("--name", help="The model's name; default: the file's.")] = None,
+    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Upload although files are missing.")] = False,
+) -> None:
+    """Upload a scene with its textures, libraries, fonts, sounds and caches: a model, from which jobs are made."""
+    with advancing() as on_advance:
+        uploaded = connect().upload(UploadRequest(scene, name, allow_missing), on_advance=on_advance)
+    for each in uploaded.notes:
+        output.note(each)
+    output.show(uploaded, views.uploaded)

@@ -1,0 +1,228 @@
+"""Results as a person reads them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+_COLOURS = {
+    "queued": "yellow",
+    "running": "cyan",
+    "paused": "magenta",
+    "succeeded": "green",
+    "failed": "red",
+    "canceled": "bright_black",
+    "active": "green",
+    "draining": "yellow",
+    "lost": "red",
+    "gone": "bright_black",
+}
+
+
+def jobs(documents: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """One line a job."""
+    if not documents:
+        return "There are no jobs."
+    table = _table("id", "name", "state", "done", "pri", "pool", "left")
+    for each in documents:
+        done = f"{each['tasks']['succeeded']}/{each['tasks']['total']}"
+        left = each["waiting_reason"] or duration(each["eta_seconds"])
+        name = Text(each["name"], overflow="ellipsis", no_wrap=True)
+        table.add_row(each["id"], name, state(each["state"]), done, str(each["priority"]), each["pool"], left)
+    return table
+
+
+def job(each: Mapping[str, Any]) -> RenderableType:
+    """Everything that is known of a job's state."""
+    tasks = each["tasks"]
+    counted = ", ".join(f"{count} {name}" for name, count in tasks.items() if count and name != "total")
+    rows: list[tuple[str, RenderableType | None]] = [
+        ("job", f"{each['id']}  {each['name']}"),
+        ("state", state(each["state"])),
+        ("waits", each["waiting_reason"]),
+        ("model", each["model"]),
+        ("frames", each["frames"]),
+        ("tasks", f"{tasks['total']}: {counted}"),
+        ("progress", f"{each['progress']:.1%}"),
+        ("left", duration(each["eta_seconds"]) or None),
+        ("priority", f"{each['priority']}, pool {each['pool']}, project {each['project']}, owner {each['owner']}"),
+        ("submitted", moment(each["created_at"])),
+        ("started", moment(each["started_at"])),
+        ("finished", moment(each["finished_at"])),
+        ("error", Text(each["error"], style="red") if each["error"] else None),
+        *(("note", note) for note in each["notes"]),
+    ]
+    return _grid(rows)
+
+
+def job_line(each: Mapping[str, Any]) -> str:
+    """A job on one line, for those who follow it."""
+    tasks = each["tasks"]
+    parts = [f"{each['id']}  {each['state']}  {tasks['succeeded']}/{tasks['total']}  {each['progress']:.0%}"]
+    parts += [f"{tasks['failed']} failed"] if tasks["failed"] else []
+    parts += [f"{duration(each['eta_seconds'])} left"] if each["eta_seconds"] is not None else []
+    parts += [each["waiting_reason"]] if each["waiting_reason"] else []
+    return "  ".join(parts)
+
+
+def models(found: Iterable[Any]) -> RenderableType:
+    """One line a model."""
+    rows = list(found)
+    if not rows:
+        return "There are no models. `renderctl upload SCENE` makes one."
+    table = _table("model", "saved by", "engine", "frames", "files", "size", "uploaded")
+    for each in rows:
+        scene = each.facts.scene(None)
+        frames = f"{scene.frame_start}-{scene.frame_end}"
+        engine = scene.engine.removeprefix("BLENDER_").lower()
+        uploaded = moment(each.created_at.isoformat())
+        table.add_row(each.ref, each.facts.saved_by, engine, frames, str(each.files), size(each.size), uploaded)
+    return table
+
+
+def model(each: Any) -> RenderableType:
+    """All that is known of a model."""
+    facts = each.facts
+    head: list[tuple[str, RenderableType | None]] = [
+        ("model", f"{each.ref}  ({each.id})"),
+        ("owner", each.owner),
+        ("uploaded", moment(each.created_at.isoformat())),
+        ("saved by", f"Blender {facts.saved_by}, looked at by {facts.opened_by}"),
+        ("contents", f"{facts.objects} objects, {facts.faces} faces, {facts.materials} materials"),
+        ("files", f"{each.files}, {size(each.size)}"),
+        *(("script", script) for script in facts.scripts),
+    ]
+    scenes = [_scene(scene, active=scene.name == facts.active_scene) for scene in facts.scenes]
+    return Group(_grid(head), *scenes, *([_dependencies(facts.dependencies)] if facts.dependencies else []))
+
+
+def workers(found: Sequence[Any]) -> RenderableType:
+    """One line a worker."""
+    if not found:
+        return "No worker is at work. `renderctl worker` starts one."
+    table = _table("worker", "state", "slots", "pools", "Blender", "works on", "seen")
+    for each in found:
+        seen = (datetime.now(UTC) - each.seen_at).total_seconds()
+        blenders = ", ".join(each.capabilities.blenders)
+        busy = ", ".join(each.tasks) or "-"
+        table.add_row(
+            each.id, state(each.state), str(each.slots), ", ".join(each.pools), blenders, busy, f"{duration(seen)} ago"
+        )
+    return table
+
+
+def submitted(each: Mapping[str, Any]) -> RenderableType:
+    """The id alone, for scripts that read it."""
+    return str(each["id"])
+
+
+def uploaded(each: Any) -> RenderableType:
+    """The model, and what it took."""
+    if not each.new:
+        return f"{each.model.ref}  (nothing has changed)"
+    return f"{each.model.ref}  ({each.model.files} files, {size(each.model.size)}; {each.sent} of them sent)"
+
+
+def rendered(each: Any) -> RenderableType:
+    """Where the images are."""
+    return f"{each.folder}  ({each.files} files)"
+
+
+def downloaded(each: Any) -> RenderableType:
+    return f"{each.folder}  ({each.files} files, {each.written} of them new)"
+
+
+def swept(each: Any) -> RenderableType:
+    """What a sweep repaired."""
+    if not each.held:
+        return "A worker is sweeping already."
+    lost = f"{len(each.lost_workers)} workers lost, {each.requeued} tasks queued again"
+    return f"{lost}, {len(each.ended)} jobs ended, {each.tickets} tickets put, {each.canceled} tasks canceled."
+
+
+def findings(found: Iterable[Any]) -> RenderableType:
+    """What the doctor says."""
+    table = _table("", "part", "finding")
+    for each in found:
+        said = Text(each.finding, overflow="fold")
+        if each.hint:
+            said.append(f"\n{each.hint}", style="yellow")
+        table.add_row(Text("✓", style="green") if each.ok else Text("✗", style="red"), each.part, said)
+    return table
+
+
+def state(name: str) -> Text:
+    return Text(str(name), style=_COLOURS.get(str(name), ""))
+
+
+def size(count: float) -> str:
+    """Bytes, readable."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds, readable; empty for None."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def moment(text: str | None) -> str:
+    """A UTC time in the user's own zone."""
+    if text is None:
+        return ""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _scene(scene: Any, *, active: bool) -> RenderableType:
+    width, height = scene.resolution
+    return _grid(
+        [
+            ("scene", scene.name + ("  (active)" if active else "")),
+            (
+                "  cameras",
+                ", ".join(f"{name}{' (active)' * (name == scene.camera)}" for name in scene.cameras) or "none",
+            ),
+            ("  frames", f"{scene.frame_start}-{scene.frame_end}, now at {scene.frame_current}, {scene.fps:g} fps"),
+            ("  image", f"{width}x{height} at {scene.percentage} %, {scene.format}"),
+            ("  engine", scene.engine + (f", {scene.samples} samples" if scene.samples else "")),
+            ("  layers", ", ".join(scene.view_layers)),
+            ("  unbaked", ", ".join(scene.unbaked) or None),
+        ]
+    )
+
+
+def _dependencies(found: Sequence[Any]) -> RenderableType:
+    table = _table("file", "kind", "size", "sha-256")
+    for each in found:
+        held = size(each.size) if each.size is not None else Text("missing", style="red")
+        table.add_row(Text(each.path, overflow="fold"), each.kind, held, (each.digest or "")[:12])
+    return table
+
+
+def _grid(rows: Iterable[tuple[str, RenderableType | None]]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold")
+    grid.add_column(overflow="fold")
+    for name, value in rows:
+        if value is not None and value != "":
+            grid.add_row(name, Text(value) if isinstance(value, str) else value)
+    return grid
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

@@ -1,0 +1,66 @@
+"""`renderctl worker` and `workers`."""
+
+from typing import Annotated
+
+import typer
+
+from renderctl.cli import output, views
+from renderctl.cli.invocation import connect
+from renderctl.cli.logging import log_to_stderr
+from renderctl.cli.signals import asked_twice
+from renderctl.farm.work import WorkOptions
+
+app = typer.Typer(add_completion=False)
+workers = typer.Typer(
+    add_completion=False, name="workers", help="List, drain and resume workers.", invoke_without_command=True
+)
+app.add_typer(workers)
+Worker = Annotated[str, typer.Argument(help="A worker's id, or a unique beginning of it.", show_default=False)]
+
+
+@app.command()
+def worker(
+    name: Annotated[str | None, typer.Option("--name", help="Its stable id; default: the host's and a number.")] = None,
+    slots: Annotated[int | None, typer.Option("--slots", help="Frames at a time.", min=1)] = None,
+    pool: Annotated[list[str] | None, typer.Option("--pool", help="A pool that it serves (repeatable).")] = None,
+    allow_scripts: Annotated[
+        bool | None,
+        typer.Option("--allow-scripts/--no-allow-scripts", help="Whether --trust-scripts counts.", show_default=False),
+    ] = None,
+    exit_when_idle: Annotated[
+        float | None, typer.Option("--exit-when-idle", help="Leave after so many seconds without work.")
+    ] = None,
+) -> None:
+    """Work for the farm. SIGTERM or Ctrl-C: finish the frames and leave; once more: leave at once."""
+    log_to_stderr()
+    options = WorkOptions(name, slots, tuple(pool) if pool else None, allow_scripts, idle_exit_s=exit_when_idle)
+    working = connect().worker_for(options)
+    with asked_twice(working.drain, working.halt):
+        working.run()
+
+
+@workers.callback()
+def all_workers(context: typer.Context) -> None:
+    """List, drain and resume workers."""
+    if context.invoked_subcommand is None:
+        output.show(connect().list_workers(), views.workers)
+
+
+@workers.command("list")
+def list_workers(
+    every: Annotated[bool, typer.Option("--all", help="Those that are gone, too.")] = False,
+) -> None:
+    """List workers: their state, what they offer, what they work on."""
+    output.show(connect().list_workers(all_of_them=every), views.workers)
+
+
+@workers.command()
+def drain(worker: Worker) -> None:
+    """Let a worker finish its frames and take no more."""
+    output.show(connect().drain_worker(worker), lambda each: f"{each.id} is {each.state}.")
+
+
+@workers.command()
+def resume(worker: Worker) -> None:
+    """Let a drained worker take work again."""
+    output.show(connect().resume_worker(worker), lambda each: f"{each.id} is {each.state}.")

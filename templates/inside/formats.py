@@ -24,7 +24,8 @@ def choose_format(scene: Any, wanted: str | None, notes: list[str]) -> str:
         what = "a movie" if own in MOVIES else own
         notes.append(f"The scene writes {what}; its frames are rendered as PNG.")
         wanted = "PNG"
-    set_format(scene.render.image_settings, wanted or own)
+    if wanted is not None:
+        set_format(scene.render.image_settings, wanted)
     return EXTENSIONS[wanted or own]
 
 

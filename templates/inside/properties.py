@@ -65,7 +65,7 @@ def _known(holder: Any, name: str, key: str) -> None:
 
 def _set(holder: Any, name: str, text: str, key: str) -> None:
     known = holder.bl_rna.properties[name]
-    if known.is_readonly:
+    if known.is_readonly and known.type != "POINTER":
         raise SceneFault(f"{key} can not be set: Blender only shows it.")
     value = _vector(known, text, key) if getattr(known, "is_array", False) else _single(known, text, key)
     try:

@@ -58,8 +58,8 @@ class Studio:
     def inspect(self, scene: Path) -> dict[str, Any]:
         return self.session.inspect(scene, LIMITS)
 
-    def open(self, scene: Path, plan: dict[str, Any] | None = None, **options: Any) -> Opened:
-        return self.session.open(Plan(scene, RenderOptions(**options), **(plan or {})), LIMITS)
+    def open(self, path: Path, plan: dict[str, Any] | None = None, /, **options: Any) -> Opened:
+        return self.session.open(Plan(path, RenderOptions(**options), **(plan or {})), LIMITS)
 
     def render(self, frame: int = 1, camera: str | None = None, limits: Limits = LIMITS) -> Rendered:
         order = self.order(frame, camera)
@@ -107,6 +107,11 @@ def pixels(path: Path) -> Any:
     """The pixels of an image, as an array of height, width, channels."""
     image = oiio.ImageBuf(str(path))
     return image.get_pixels(oiio.FLOAT)
+
+
+def pixel_type(path: Path) -> str:
+    """How a channel of an image is stored: `uint8`, `half`, `float`, …"""
+    return str(oiio.ImageBuf(str(path)).spec().format)
 
 
 def mean_colour(path: Path) -> tuple[float, float, float]:

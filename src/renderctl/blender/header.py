@@ -72,11 +72,11 @@ def read_header(path: Path) -> SavedBy:
 
 
 def _start(path: Path) -> bytes:
-    if path.is_dir():
-        raise SceneNotFound(f"{path} is a folder, not a scene.", hint="Name the .blend file in it.")
     try:
         with path.open("rb") as file:
             start = file.read(64)
+    except IsADirectoryError as error:
+        raise SceneNotFound(f"{path} is a folder, not a scene.", hint="Name the .blend file in it.") from error
     except FileNotFoundError as error:
         raise SceneNotFound(f"There is no scene file {path}.") from error
     except (OSError, ValueError) as error:
@@ -90,13 +90,22 @@ def _start(path: Path) -> bytes:
 
 def _unpacked(path: Path, start: bytes) -> bytes:
     try:
-        if start.startswith(_GZIP):
-            with gzip.open(path) as file:
-                return file.read(32)
-        with path.open("rb") as packed, zstandard.ZstdDecompressor().stream_reader(packed) as reader:
-            return reader.read(32)
+        unpacked = _gunzipped(path) if start.startswith(_GZIP) else _unzstandard(path)
     except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
         raise SceneUnreadable(f"{path} is compressed, and damaged: {error}.") from error
+    if not unpacked:
+        raise SceneUnreadable(f"{path} is compressed, and cut off.")
+    return unpacked
+
+
+def _gunzipped(path: Path) -> bytes:
+    with gzip.open(path) as file:
+        return file.read(32)
+
+
+def _unzstandard(path: Path) -> bytes:
+    with path.open("rb") as packed, zstandard.ZstdDecompressor().stream_reader(packed) as reader:
+        return reader.read(32)
 
 
 def _described(start: bytes) -> str:

@@ -1,0 +1,44 @@
+"""Scenes whose files lie elsewhere, or nowhere."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from renderctl.blender.failures import SessionFailed
+from renderctl.jobs import Fault
+from tests.blender.studio import Studio, pixels
+
+pytestmark = pytest.mark.blender
+
+
+def test_a_scene_whose_absolute_files_moved_looks_the_same(studio: Studio) -> None:
+    original = studio.scenes / "linked"
+    studio.open(original / "shot/scene.blend")
+    in_place = pixels(studio.render(1).files[0].path)
+    moved = studio.new_folder("moved")
+    shutil.copytree(original, moved / "copy")
+    hidden = original.rename(original.with_name("linked-gone"))
+    try:
+        relocations = {str(original / "outside"): str(moved / "copy/outside")}
+        opened = studio.open(moved / "copy/shot/scene.blend", {"relocations": relocations})
+        assert not any("missing" in note for note in opened.notes)
+        assert np.array_equal(in_place, pixels(studio.render(1).files[0].path))
+    finally:
+        hidden.rename(original)
+    assert len({tuple(colour) for colour in (in_place[:, :, :3] > 0.3).reshape(-1, 3)}) >= 4, (
+        "red, green, blue and none"
+    )
+
+
+def test_missing_files_fail_a_job_unless_they_are_allowed_to(studio: Studio) -> None:
+    folder = studio.new_folder("lost")
+    scene = Path(shutil.copy(studio.scene("cube"), folder / "scene.blend"))
+    with pytest.raises(SessionFailed) as failed:
+        studio.open(scene)
+    assert failed.value.failure.fault is Fault.SCENE
+    assert failed.value.failure.reason.startswith("1 file is missing: //wood.png (Image: wood.png).")
+    opened = studio.open(scene, allow_missing=True)
+    assert opened.notes == ("1 file is missing: //wood.png (Image: wood.png).",)
+    assert studio.render(1).files

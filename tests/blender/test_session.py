@@ -1,0 +1,188 @@
+"""What a session makes of what Blender says, or does not say: with a Blender that follows a script."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from renderctl.blender.events import PREFIX
+from renderctl.blender.failures import SessionFailed, SessionStopped
+from renderctl.blender.session import FrameOrder, Limits, Plan, Session
+from renderctl.errors import SessionEnded
+from renderctl.executors import ExitStatus
+from renderctl.jobs import Fault
+from tests.fakes import FakeClock
+
+LIMITS = Limits(start_s=100.0, stall_s=10.0, frame_s=50.0)
+
+
+class ScriptedBlender:
+    """Says one line after the other. None: silence, while `busy_share` of a core is used; an ExitStatus: the end."""
+
+    def __init__(self, clock: FakeClock, lines: list[object], busy_share: float = 0.0) -> None:
+        self.sent: list[dict[str, object]] = []
+        self.stopped = False
+        self._clock = clock
+        self._lines = iter(lines)
+        self._busy_share = busy_share
+        self._status = ExitStatus(0)
+
+    def send(self, line: str) -> None:
+        self.sent.append(json.loads(line))
+
+    def receive(self, timeout_s: float) -> str | None:
+        line = next(self._lines, None)
+        if isinstance(line, ExitStatus):
+            self._status = line
+            raise SessionEnded
+        if line is None:
+            self._clock.advance(seconds=timeout_s)
+            return None
+        return line if isinstance(line, str) else PREFIX + json.dumps(line)
+
+    def busy_s(self) -> float:
+        return self._clock.monotonic() * self._busy_share
+
+    def stop(self, grace_s: float = 0.0) -> ExitStatus:
+        self.stopped = True
+        return self._status
+
+
+READY = {
+    "event": "ready",
+    "version": "5.0.1",
+    "engine": "CYCLES",
+    "device": "CPU",
+    "width": 64,
+    "height": 36,
+    "extension": "png",
+    "notes": ["One note."],
+}
+DONE = {
+    "event": "done",
+    "task": "t",
+    "files": [{"path": "/out/0001.png", "name": "0001.png"}],
+    "seconds": 0.5,
+    "memory_mb": 300.0,
+}
+
+
+@pytest.fixture
+def order(tmp_path: Path) -> FrameOrder:
+    return FrameOrder("t", 1, None, tmp_path, tmp_path / "task.log")
+
+
+def session_of(tmp_path: Path, blender: ScriptedBlender, clock: FakeClock) -> Session:
+    return Session(blender, tmp_path, log=tmp_path / "session.log", clock=clock.monotonic)
+
+
+def test_chatter_is_passed_over(tmp_path: Path, clock: FakeClock) -> None:
+    lines: list[object] = ["Blender 5.0.1", None, "@renderctl {", {"event": "started", "version": "5.0.1"}]
+    assert session_of(tmp_path, ScriptedBlender(clock, lines), clock).started(LIMITS) == "5.0.1"
+
+
+def test_a_frame_is_opened_ordered_and_reported(tmp_path: Path, clock: FakeClock, order: FrameOrder) -> None:
+    blender = ScriptedBlender(clock, [READY, {"event": "progress", "task": "t", "fraction": 0.5, "phase": "x"}, DONE])
+    session = session_of(tmp_path, blender, clock)
+    seen = []
+    opened = session.open(Plan(Path("/scene.blend")), LIMITS)
+    rendered = session.render(order, limits=LIMITS, on_progress=seen.append, stop=threading.Event())
+    assert (opened.device, opened.notes) == ("CPU", ("One note.",))
+    assert [each.fraction for each in seen] == [0.5]
+    assert rendered.files[0].path == Path("/out/0001.png")
+    assert blender.sent[0] == {"run": str(tmp_path / "render.py")}
+    assert blender.sent[1] == {"task": "t", "frame": 1, "camera": None, "folder": str(tmp_path), "log": str(order.log)}
+
+
+def test_another_scene_is_opened_after_leaving_the_first(tmp_path: Path, clock: FakeClock) -> None:
+    blender = ScriptedBlender(clock, [READY, {"event": "left"}, READY])
+    session = session_of(tmp_path, blender, clock)
+    session.open(Plan(Path("/a.blend")), LIMITS)
+    session.open(Plan(Path("/b.blend")), LIMITS)
+    assert [next(iter(sent)) for sent in blender.sent] == ["run", "leave", "run"]
+
+
+def test_a_fault_of_the_scene_leaves_the_session_alive(tmp_path: Path, clock: FakeClock) -> None:
+    failed = {"event": "failed", "fault": "scene", "reason": "No such scene.", "whole_job": True}
+    session = session_of(tmp_path, ScriptedBlender(clock, [failed, {"event": "left"}]), clock)
+    with pytest.raises(SessionFailed) as error:
+        session.open(Plan(Path("/a.blend")), LIMITS)
+    assert (error.value.failure.fault, error.value.failure.whole_job) == (Fault.SCENE, True)
+    assert session.alive
+
+
+def test_silence_without_work_is_a_stall(tmp_path: Path, clock: FakeClock, order: FrameOrder) -> None:
+    blender = ScriptedBlender(clock, [])
+    session = session_of(tmp_path, blender, clock)
+    with pytest.raises(SessionFailed, match="neither spoke nor used the processor for 10 s") as error:
+        session.render(order, limits=LIMITS, stop=threading.Event())
+    assert error.value.failure.fault is Fault.MACHINE
+    assert 10 <= clock.monotonic() < 12
+    assert blender.stopped
+    assert not session.alive
+
+
+def test_silence_with_work_is_none(tmp_path: Path, clock: FakeClock, order: FrameOrder) -> None:
+    blender = ScriptedBlender(clock, [*[None] * 400, DONE], busy_share=1.0)
+    rendered = session_of(tmp_path, blender, clock).render(order, limits=LIMITS, stop=threading.Event())
+    assert rendered.seconds == 0.5
+    assert clock.monotonic() > 30
+
+
+def test_a_frame_over_its_time_is_ended(tmp_path: Path, clock: FakeClock, order: FrameOrder) -> None:
+    blender = ScriptedBlender(clock, [], busy_share=1.0)
+    with pytest.raises(SessionFailed, match="took longer than 50 s"):
+        session_of(tmp_path, blender, clock).render(order, limits=LIMITS, stop=threading.Event())
+    assert blender.stopped
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (ExitStatus(None, signal=11), "Blender crashed (SIGSEGV). It said last: first | last words"),
+        (ExitStatus(134), "Blender crashed (SIGABRT). It said last: first | last words"),
+        (ExitStatus(None, signal=9, out_of_memory=True), "Blender ran out of memory and was killed."),
+        (ExitStatus(None, signal=9), "Blender was killed, most likely because memory ran out."),
+        (ExitStatus(17), "Blender ended too early, with exit code 17."),
+    ],
+)
+def test_an_end_is_explained(
+    tmp_path: Path, clock: FakeClock, order: FrameOrder, status: ExitStatus, reason: str
+) -> None:
+    order.log.write_text("first\n\nlast words\n")
+    session = session_of(tmp_path, ScriptedBlender(clock, [status]), clock)
+    with pytest.raises(SessionFailed) as error:
+        session.render(order, limits=LIMITS, stop=threading.Event())
+    assert error.value.failure.reason.startswith(reason)
+    assert error.value.failure.fault is Fault.MACHINE
+    assert not session.alive
+
+
+def test_a_frame_is_stopped_soon_after_it_is_asked_to(tmp_path: Path, clock: FakeClock, order: FrameOrder) -> None:
+    stop = threading.Event()
+
+    def lines() -> Iterator[object]:
+        yield from [None] * 20
+        asked.append(clock.monotonic())
+        stop.set()
+        yield from [None] * 100
+
+    asked: list[float] = []
+    blender = ScriptedBlender(clock, [], busy_share=1.0)
+    blender._lines = lines()
+    with pytest.raises(SessionStopped):
+        session_of(tmp_path, blender, clock).render(order, limits=LIMITS, stop=stop)
+    assert clock.monotonic() - asked[0] <= 0.2
+    assert blender.stopped
+
+
+def test_closing_asks_before_it_ends_by_force(tmp_path: Path, clock: FakeClock) -> None:
+    listening = ScriptedBlender(clock, [ExitStatus(0)])
+    session_of(tmp_path, listening, clock).close()
+    deaf = ScriptedBlender(clock, [])
+    session_of(tmp_path, deaf, clock).close()
+    assert {"quit": True} in listening.sent
+    assert listening.stopped
+    assert deaf.stopped

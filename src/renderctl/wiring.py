@@ -10,11 +10,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from renderctl.actors import Actor
-from renderctl.clocks import SystemClock
-from renderctl.settings import Settings, load_settings
+if TYPE_CHECKING:
+    from renderctl.actors import Actor
+    from renderctl.clocks import Clock
+    from renderctl.settings import Settings
 
 #: Where each verb lives: `module:function` below `renderctl.farm`.
 VERBS = {
@@ -66,7 +67,7 @@ WRITING = {
 class Connection:
     """The verbs, bound to a farm and to who is using it."""
 
-    def __init__(self, settings: Settings, actor: Actor) -> None:
+    def __init__(self, settings: "Settings", actor: "Actor") -> None:
         self.settings = settings
         self.actor = actor
         self._opened: list[Any] = []
@@ -104,12 +105,16 @@ class Connection:
 
 def connect(config: Path | None = None) -> Connection:
     """The verbs for this machine's config and user. Raises BadSettings."""
+    from renderctl.actors import Actor
+
     return Connection(read_settings(config), Actor(_user()))
 
 
-def read_settings(config: Path | None = None) -> Settings:
+def read_settings(config: Path | None = None) -> "Settings":
     """The settings that hold here: see `load_settings`."""
     import platformdirs
+
+    from renderctl.settings import load_settings
 
     return load_settings(
         config,
@@ -141,8 +146,9 @@ def _example_config() -> Path:
     return packaged if packaged.is_file() else package.parents[1] / "config.example.yaml"
 
 
-def open_farm(settings: Settings, opened: list[Any] | None = None) -> Any:
+def open_farm(settings: "Settings", opened: list[Any] | None = None) -> Any:
     """A farm of the implementations that the settings name; what needs closing is added to `opened`."""
+    from renderctl.clocks import SystemClock
     from renderctl.farm import Farm
 
     clock = SystemClock()
@@ -173,27 +179,27 @@ class _Deferred:
         return getattr(self._port, name)
 
 
-def _repository(settings: Settings, clock: SystemClock) -> Any:
+def _repository(settings: "Settings", clock: "Clock") -> Any:
     from renderctl.repository import open_repository
 
     _make_data_dir(settings)
     return open_repository(settings.database_url, now=clock.now, heartbeat_limit_s=settings.worker.heartbeat_limit)
 
 
-def _store(settings: Settings) -> Any:
+def _store(settings: "Settings") -> Any:
     from renderctl.stores.local import LocalStore
 
     return LocalStore(settings.data_dir / "store")
 
 
-def _queue(settings: Settings, clock: SystemClock) -> Any:
+def _queue(settings: "Settings", clock: "Clock") -> Any:
     from renderctl.queues.sqlite import SqliteQueue
 
     _make_data_dir(settings)
     return SqliteQueue(settings.data_dir / "queue.db", clock)
 
 
-def _cache(settings: Settings, clock: SystemClock) -> Any:
+def _cache(settings: "Settings", clock: "Clock") -> Any:
     from renderctl.caches.sqlite import SqliteCache
 
     with suppress(OSError):  # a cache that can not be written is one that is away
@@ -207,7 +213,7 @@ def _executor() -> Any:
     return ProcessExecutor()
 
 
-def _make_data_dir(settings: Settings) -> None:
+def _make_data_dir(settings: "Settings") -> None:
     from renderctl.errors import StoreUnavailable
 
     try:

@@ -3,44 +3,59 @@
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from renderctl import __version__
 from renderctl.cli import invocation
 from renderctl.cli.failures import report
+from renderctl.cli.helping import show_help
 from renderctl.errors import did_you_mean
 
 #: Command -> the module below `renderctl.cli` that has it, and what the list of commands says about it.
-COMMANDS = {
-    "render": ("render", "Render a scene on this machine, from the file to the images."),
-    "upload": ("upload", "Upload a scene and all that it depends on: a model."),
-    "models": ("models", "List, show and remove models."),
-    "submit": ("submit", "Queue a scene or a model for the workers of the farm."),
-    "jobs": ("jobs", "List jobs."),
-    "status": ("jobs", "Say where a job stands."),
-    "watch": ("jobs", "Follow a job until it ends."),
-    "logs": ("logs", "Show what Blender printed."),
-    "download": ("download", "Fetch a job's images."),
-    "cancel": ("control", "Stop a job; finished frames are kept."),
-    "pause": ("control", "Let running frames finish and start no more."),
-    "resume": ("control", "Go on with a paused job."),
-    "retry": ("control", "Render again what failed, or the given frames."),
-    "priority": ("control", "Change a job's priority."),
-    "worker": ("worker", "Work for the farm: take turns, render, publish."),
-    "workers": ("workers", "List, drain and resume workers."),
-    "sweep": ("sweep", "Repair now what crashed."),
-    "doctor": ("doctor", "Check every configured part."),
-    "init": ("init", "Write a config file."),
-    "database": ("database", "Upgrade the database."),
+GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "On this machine": {
+        "render": ("render", "Render a scene here, from the file to the images."),
+        "doctor": ("doctor", "Check every configured part."),
+        "init": ("init", "Write a config file."),
+    },
+    "Jobs": {
+        "submit": ("submit", "Queue a scene or a model for the workers of the farm."),
+        "jobs": ("jobs", "List jobs."),
+        "status": ("jobs", "Say where a job stands, and why it waits."),
+        "watch": ("jobs", "Follow a job until it ends."),
+        "logs": ("logs", "Show what Blender printed."),
+        "download": ("download", "Fetch a job's images."),
+        "cancel": ("control", "Stop a job; finished frames are kept."),
+        "pause": ("control", "Let running frames finish and start no more."),
+        "resume": ("control", "Go on with a paused job."),
+        "retry": ("control", "Render again what failed, or the given frames."),
+        "priority": ("control", "Change a job's priority."),
+    },
+    "Models": {
+        "upload": ("upload", "Upload a scene and all that it depends on."),
+        "models": ("models", "List, show and remove models."),
+    },
+    "The farm": {
+        "worker": ("worker", "Work for the farm: take turns, render, publish."),
+        "workers": ("workers", "List, drain and resume workers."),
+        "sweep": ("sweep", "Repair now what crashed."),
+        "database": ("database", "Upgrade the database."),
+    },
 }
+COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
 
-_EPILOG = """\
-Accepted in front of a command or after it:  --json  one JSON document on stdout;  --quiet, -q  no progress, no notes;
---debug  tracebacks and all logs;  --config FILE  another config."""
+_OPTIONS = {
+    "--json": "One JSON document on stdout, for an error too.",
+    "-q, --quiet": "No progress and no notes.",
+    "--debug": "Tracebacks and all logs.",
+    "--config FILE": "Another config file.",
+    "--version": "Show the version.",
+    "-h, --help": "Show this, or the help of a command.",
+}
 
 #: Typer brings a Click of its own along, and exports some of it only.
 _UsageError: Any = typer.BadParameter.__bases__[0]
@@ -49,17 +64,13 @@ _UsageError: Any = typer.BadParameter.__bases__[0]
 class LazyGroup(TyperGroup):
     """Knows its commands by name; `--help` imports none of them."""
 
-    _listing = False
-
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
-        module_name, summary = COMMANDS[cmd_name]
-        if self._listing:
-            return TyperCommand(cmd_name, help=summary)
+        module_name, _ = COMMANDS[cmd_name]
         command: Any = typer.main.get_command(importlib.import_module(f"renderctl.cli.{module_name}").app)
         return getattr(command, "commands", {}).get(cmd_name, command)
 
@@ -70,15 +81,12 @@ class LazyGroup(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        self._listing = True
-        super().format_help(ctx, formatter)
+        show_help(GROUPS, _OPTIONS)
 
 
 app = typer.Typer(
     cls=LazyGroup,
-    no_args_is_help=True,
     add_completion=False,
-    epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -102,7 +110,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command line; its exit code."""
     try:
         rest = invocation.taken_from(arguments)
-        result = typer.main.get_command(app).main(rest, prog_name="renderctl", standalone_mode=False)
+        result = typer.main.get_command(app).main(rest or ["--help"], prog_name="renderctl", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except typer.Exit as end:
         return int(end.exit_code)

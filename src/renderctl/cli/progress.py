@@ -53,6 +53,10 @@ def _failed(attempt: Any, failure: Any) -> None:
     )
 
 
+def _job_line(job: Any, total: int) -> str:
+    return f"Job {job.id}: {total} frame{'s' * (total != 1)} of {job.model}"
+
+
 class _Lines:
     """For logs and pipes."""
 
@@ -67,7 +71,7 @@ class _Lines:
     def job(self, job: Any, total: int) -> None:
         self._total = total
         self._began = time.monotonic()
-        output.note(f"Job {job.id}: {total} frames of {job.model}")
+        output.note(_job_line(job, total))
 
     def frame(self, done: Any) -> None:
         self._done += 1
@@ -124,7 +128,7 @@ class _Bar:
         for task in self._tasks.values():
             self._bars.remove_task(task)
         self._tasks.clear()
-        self._bars.console.print(f"Job {job.id}: {total} frames of {job.model}", markup=False, highlight=False)
+        self._bars.console.print(_job_line(job, total), markup=False, highlight=False)
         self._bars.update(self._task("Rendering"), total=total, completed=0)
 
     def frame(self, done: Any) -> None:

@@ -1,5 +1,6 @@
 """`renderctl render`."""
 
+import logging
 import threading
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,6 +9,7 @@ import typer
 
 from renderctl.cli import output, views
 from renderctl.cli.invocation import connect
+from renderctl.cli.logging import log_to_stderr
 from renderctl.cli.options import with_render_options
 from renderctl.cli.progress import render_listener
 from renderctl.cli.signals import interruptible
@@ -31,6 +33,7 @@ def render(
     """Render a scene on this machine: upload, queue, render with a warm Blender, check, and put the images in place."""
     if (scene is None) == (job is None):
         raise UsageError("`render` takes a scene, or --job JOB to go on with.")
+    log_to_stderr(logging.ERROR)  # what goes wrong with a frame is shown as it happens
     connection = connect()
     with interruptible():
         ahead = connection.start_ahead(scene) if scene is not None else None

@@ -11,7 +11,7 @@ from typing import Any
 from renderctl.actors import Actor
 from renderctl.blender.events import Progress
 from renderctl.blender.failures import SessionFailed
-from renderctl.errors import IllegalTransition, Interrupted, InvalidInput
+from renderctl.errors import IllegalTransition, Interrupted, InvalidInput, Unreachable
 from renderctl.farm import Farm, OnAdvance, unheard
 from renderctl.farm.download import OutputFolder, check_writable
 from renderctl.farm.standby import Standby
@@ -153,12 +153,14 @@ class _Rendering:
     def _open(self, job: Job, worker: Worker) -> None:
         """Open the scene as it was asked for; if that can not be done, there was no job."""
         try:
-            worker.sessions[0].for_job(job)
+            self._note(*worker.sessions[0].for_job(job).notes)
         except SessionFailed as error:
-            if error.failure.fault is not Fault.SCENE:
+            failure = error.failure
+            if not failure.whole_job:
                 return  # the slot meets it again, and has a policy for it
-            self._farm.repository.discard_job(job.id, error.failure.reason, actor=self._actor)
-            raise InvalidInput(error.failure.reason) from error
+            self._farm.repository.discard_job(job.id, failure.reason, actor=self._actor)
+            kind = InvalidInput if failure.fault is Fault.SCENE else Unreachable
+            raise kind(failure.reason) from error
 
     def _taken_over(self, worker: Worker) -> Job:
         job = self._farm.repository.find_job(self._request.job or "")

@@ -41,6 +41,13 @@ class SubmitRequest:
     paused: bool = False
     idempotency_key: str | None = None
 
+    def __post_init__(self) -> None:
+        """What can be said without the scene is said at once. Raises BadFrames, InvalidInput."""
+        if self.frames is not None and self.animation:
+            raise InvalidInput("--frames and --animation exclude each other.")
+        if self.frames is not None:
+            FrameSet.parse(self.frames)
+
 
 @dataclass(frozen=True)
 class Submitted:
@@ -104,8 +111,6 @@ def _new_job(farm: Farm, model: Model, request: SubmitRequest, bound_to: str | N
 
 
 def _frames(scene: SceneFacts, request: SubmitRequest) -> FrameSet:
-    if request.frames is not None and request.animation:
-        raise InvalidInput("--frames and --animation exclude each other.")
     if request.frames is not None:
         return FrameSet.parse(request.frames)
     if request.animation:

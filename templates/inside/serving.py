@@ -57,6 +57,7 @@ def _prepare(render: Any) -> None:
     render.use_placeholder = False
     render.use_file_extension = True  # for what the compositor writes; the image's own name has one
     render.use_render_cache = False
+    render.compositor_device = "CPU"  # the same pixels everywhere; on a GPU that is not there, Blender aborts
     forget_origin(render)
 
 

@@ -310,11 +310,10 @@ def simulated(folder: Path) -> None:
 
 
 def movie(folder: Path) -> None:
-    """A scene that writes a movie, with Workbench."""
+    """A scene that writes a movie."""
     box("Cube")
     camera("Camera")
     scene = bpy.context.scene
-    scene.render.engine = "BLENDER_WORKBENCH"
     settings = scene.render.image_settings
     if hasattr(settings, "media_type"):
         settings.media_type = "VIDEO"

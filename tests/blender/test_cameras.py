@@ -8,7 +8,7 @@ from tests.blender.studio import EVIL, Studio, pixels
 
 pytestmark = pytest.mark.blender
 
-WHITE = {"settings": {"render.engine": "BLENDER_WORKBENCH", "render.film_transparent": "true"}}
+WHITE = {"settings": {"render.film_transparent": "true"}}
 
 
 def covered(studio: Studio, camera: str | None = None) -> float:

@@ -22,7 +22,10 @@ def test_every_format_is_written_whole(studio: Studio, name: str) -> None:
 
 @pytest.mark.parametrize(("engine", "identifier"), [("workbench", "BLENDER_WORKBENCH"), ("eevee", "BLENDER_EEVEE")])
 def test_every_engine_renders_without_a_display(studio: Studio, engine: str, identifier: str) -> None:
-    opened = studio.open(studio.scene("cube"), engine=engine, samples=1)
+    try:
+        opened = studio.open(studio.scene("cube"), engine=engine, samples=1)
+    except SessionFailed as failed:
+        pytest.skip(str(failed))  # names the package that this machine lacks
     assert opened.engine.startswith(identifier)
     verify(studio.render(1).files[0].path, width=64, height=36)
 
@@ -46,11 +49,12 @@ def test_a_border_that_is_cropped_to_sets_the_size(studio: Studio) -> None:
 
 
 def test_denoising_changes_the_picture(studio: Studio) -> None:
-    shots = []
+    shots, notes = [], ()
     for denoise in (False, True):
-        studio.open(studio.scene("compositor"), denoise=denoise)
+        notes = studio.open(studio.scene("compositor"), denoise=denoise).notes
         shots.append(pixels(studio.render(1).files[0].path))
-    assert not np.array_equal(*shots)
+    built_without = "This Blender was built without a denoiser; the frames are not denoised." in notes
+    assert np.array_equal(*shots) == built_without
 
 
 def test_a_scene_and_a_view_layer_are_chosen_by_name(studio: Studio) -> None:

@@ -11,7 +11,7 @@ from tests.blender.studio import Studio, pixels
 pytestmark = pytest.mark.blender
 
 CLEAR = {
-    "settings": {"render.engine": "BLENDER_WORKBENCH", "render.film_transparent": "true"},
+    "settings": {"render.film_transparent": "true"},
     "resolution": (320, 180),
 }
 

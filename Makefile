@@ -1,0 +1,38 @@
+# make demo: from nothing to pictures.   make test: everything that has to be true.
+PY := .venv/bin/python
+DEMO := demo
+.PHONY: demo test check chaos bench docs clean setup-demo setup-dev
+
+demo: setup-demo
+	@mkdir -p $(DEMO)
+	$(PY) examples/turntable/make_scene.py $(DEMO)/scene
+	RENDERCTL_DATA_DIR=$(DEMO)/data .venv/bin/renderctl render $(DEMO)/scene/turntable.blend -f 1-45x4 -o $(DEMO)/images
+	@echo "The images are in $(DEMO)/images/turntable."
+
+test: setup-dev check
+	$(PY) -m pytest -q -m "blender or chaos"
+
+check: setup-dev
+	.venv/bin/ruff format --check --quiet
+	.venv/bin/ruff check --quiet
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(PY) -m pytest -q -n 2 -m "not blender and not chaos"
+
+chaos: setup-dev
+	$(PY) -m pytest -q tests/chaos -m chaos --rounds 50
+
+bench: setup-dev
+	$(PY) -m benchmarks
+
+docs: setup-dev
+	$(PY) -m tests.cli.reference
+
+clean:
+	rm -rf $(DEMO) .venv .mypy_cache .ruff_cache .pytest_cache
+
+setup-demo:
+	@tools/setup.sh blender
+
+setup-dev:
+	@tools/setup.sh blender,dev

@@ -14,6 +14,7 @@ from inside.faults import MachineFault, SceneFault, from_blender
 from inside.formats import forget_origin, size
 from inside.outputs import FileOutputs, file_names, literal_path
 from inside.progress import Reporter
+from inside.simulations import redirect_fluids
 from inside.wire import Document, Wire, printing_to
 
 
@@ -85,6 +86,8 @@ class Work:
         self._outputs = FileOutputs(stage.scene)
         self._reporter = reporter
         self._played: int | None = None
+        if stage.in_order:
+            redirect_fluids(stage.scene, bpy.app.tempdir)
         bpy.app.handlers.render_stats.append(reporter)
 
     def end(self) -> None:

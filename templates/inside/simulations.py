@@ -52,6 +52,14 @@ def _fluids(scene: Any) -> Iterator[str]:
                 yield f"fluid of {thing.name}"
 
 
+def redirect_fluids(scene: Any, folder: str) -> None:
+    """Have fluids that are not baked leave their files in `folder`: we do not write to the scene's own folders."""
+    for thing, modifier in _modifiers(scene, "FLUID"):
+        domain = modifier.domain_settings if modifier.fluid_type == "DOMAIN" else None
+        if domain is not None and f"fluid of {thing.name}" in unbaked(scene):
+            domain.cache_directory = os.path.join(folder, f"fluid_{thing.as_pointer():x}")
+
+
 def _zones(scene: Any) -> Iterator[str]:
     for thing, modifier in _modifiers(scene, "NODES"):
         if modifier.node_group is None or not _simulates(modifier.node_group, set()):

@@ -12,7 +12,7 @@ EVIL = '"); import os; os.mkdir("hacked"); ("'
 
 
 def main(folder: Path) -> None:
-    for build in (cube, bare, cameras, linked, files, compositor, scripted, replaceable, simulated, movie):
+    for build in (cube, bare, cameras, inactive, linked, files, compositor, scripted, replaceable, simulated, movie):
         target = folder / build.__name__
         target.mkdir(parents=True)
         begin()
@@ -128,6 +128,9 @@ def cameras(folder: Path) -> None:
     camera(EVIL, (0, -30, 0), active=False)
     scene = bpy.context.scene
     scene.view_layers.new("Second layer")
+    for frame, name in ((1, "Close"), (5, EVIL)):
+        marker = scene.timeline_markers.new(name, frame=frame)
+        marker.camera = bpy.data.objects[name]
     scene.name = EVIL[:60]
     bpy.data.scenes.new("Other")
     save(folder / "scene.blend")
@@ -152,6 +155,14 @@ def linked(folder: Path) -> None:
     camera("Camera", (0, -6, 0))
     (folder / "shot").mkdir()
     save(folder / "shot/scene.blend")
+
+
+def inactive(folder: Path) -> None:
+    """Cameras, but none of them active."""
+    box("Cube")
+    camera("Camera B", active=False)
+    camera("Camera A", active=False)
+    save(folder / "scene.blend")
 
 
 def _collected(name: str, *things: Any) -> None:

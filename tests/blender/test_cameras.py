@@ -11,17 +11,28 @@ pytestmark = pytest.mark.blender
 WHITE = {"settings": {"render.film_transparent": "true"}}
 
 
-def covered(studio: Studio, camera: str | None = None) -> float:
+def covered(studio: Studio, camera: str | None = None, frame: int = 1) -> float:
     """The share of the picture that something is seen in."""
-    return float((pixels(studio.render(1, camera).files[0].path)[:, :, 3] > 0.5).mean())
+    return float((pixels(studio.render(frame, camera).files[0].path)[:, :, 3] > 0.5).mean())
 
 
 def test_each_task_is_seen_by_its_camera(studio: Studio) -> None:
-    opened = studio.open(studio.scene("cameras"), {"cameras": ("Close", EVIL)}, scene=EVIL[:60], **WHITE)
+    studio.open(studio.scene("cameras"), {"cameras": ("Close", EVIL)}, scene=EVIL[:60], **WHITE)
     close, far, close_again = (covered(studio, name) for name in ("Close", EVIL, "Close"))
     assert close > 10 * far > 0
     assert close == close_again
-    assert any("no active camera" in note for note in opened.notes)
+
+
+def test_markers_on_the_timeline_change_the_camera_unless_one_is_named(studio: Studio) -> None:
+    studio.open(studio.scene("cameras"), {"cameras": ("Close",)}, scene=EVIL[:60], **WHITE)
+    first, named, last = covered(studio), covered(studio, "Close", 5), covered(studio, frame=5)
+    assert first == named > 10 * last > 0
+
+
+def test_a_scene_with_cameras_but_no_active_one_is_seen_by_the_first(studio: Studio) -> None:
+    opened = studio.open(studio.scene("inactive"))
+    assert "The scene has no active camera; the first one, 'Camera A', is used." in opened.notes
+    assert studio.render(1).files
 
 
 def test_an_unknown_camera_is_told_when_the_scene_is_opened(studio: Studio) -> None:

@@ -73,6 +73,11 @@ def everything(path: str) -> list[str]:
     return sorted(os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
 
 
+def fluid(path: str) -> list[str]:
+    """Every file of a fluid's cache. Its configuration, written as soon as it is opened, is none."""
+    return everything(path) if everything(os.path.join(path, "data")) else []
+
+
 def _matching(folder: str, pattern: str) -> list[str]:
     if not os.path.isdir(folder):
         return []

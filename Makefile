@@ -3,11 +3,13 @@ PY := .venv/bin/python
 DEMO := demo
 .PHONY: demo test check chaos bench docs clean setup-demo setup-dev
 
-demo: setup-demo
-	@mkdir -p $(DEMO)
-	$(PY) examples/turntable/make_scene.py $(DEMO)/scene
+demo: setup-demo $(DEMO)/scene/turntable.blend
+	@rm -rf $(DEMO)/images
 	RENDERCTL_DATA_DIR=$(DEMO)/data .venv/bin/renderctl render $(DEMO)/scene/turntable.blend -f 1-45x4 -o $(DEMO)/images
 	@echo "The images are in $(DEMO)/images/turntable."
+
+$(DEMO)/scene/turntable.blend: $(wildcard examples/turntable/*.py) | setup-demo
+	$(PY) examples/turntable/make_scene.py $(DEMO)/scene
 
 test: setup-dev check
 	$(PY) -m pytest -q -m "blender or chaos"

@@ -10,6 +10,8 @@ from renderctl.jobs import Failure, Fault
 #: Signals that a crash ends with (on every platform we know).
 CRASHES = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 11: "SIGSEGV"}
 KILLED = 9
+#: How the lines of a log begin that are not Blender's: the command, and what became of the attempt.
+OURS = ("$ ", "# ")
 
 
 class SessionFailed(RenderctlError):
@@ -57,5 +59,6 @@ def last_words(log: Path | None, *, lines: int = 4, most_bytes: int = 4096) -> s
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - most_bytes))
         text = file.read().decode("utf-8", "replace")
-    kept = deque((line.strip() for line in text.splitlines() if line.strip()), maxlen=lines)
+    said = (line.strip() for line in text.splitlines() if not line.startswith(OURS))
+    kept = deque(filter(None, said), maxlen=lines)
     return " | ".join(kept)

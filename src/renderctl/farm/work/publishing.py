@@ -31,6 +31,7 @@ class Finished:
     attempt: Attempt
     rendered: Rendered
     opened: Opened
+    folder: Path  #: the task's own
     log: Path
     following: Attempt | None  #: the attempt that Blender works on already
 

@@ -57,6 +57,7 @@ class Sessions:
 
     def started(self, chosen: Chosen) -> Session:
         """A Blender of that version which has nothing open; a warm one if there is one."""
+        self._bury()
         if self._session is not None and self._blender == chosen.blender and self._ready is None:
             return self._session
         self.close()
@@ -67,6 +68,7 @@ class Sessions:
     def for_job(self, job: Job) -> Ready:
         """The session that has the job's scene open, warm if it had. Raises SessionFailed and what the ports raise."""
         key = _key(job)
+        self._bury()
         if self._ready is not None and self._key == key:
             return self._ready
         model = self._farm.repository.find_model(job.model_id)
@@ -101,6 +103,11 @@ class Sessions:
             self._session.close()
         self._session = self._ready = self._key = self._blender = None
         self._held.close()
+
+    def _bury(self) -> None:
+        """Forget a Blender that has crashed or was stopped."""
+        if self._session is not None and not self._session.alive:
+            self.close()
 
     def _give_up_scene(self) -> None:
         if self._ready is not None:

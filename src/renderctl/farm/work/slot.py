@@ -170,7 +170,7 @@ class Slot:
             self._failed(job, attempt, Failure(Fault.MACHINE, error.message), log, folder)
         else:
             self._frame_s = rendered.seconds
-            return lambda following: Finished(attempt, rendered, ready.opened, log, following)
+            return lambda following: Finished(attempt, rendered, ready.opened, folder, log, following)
         return None
 
     def _introduce(self, job: Job, ready: Ready) -> None:
@@ -198,7 +198,7 @@ class Slot:
         except AttemptSuperseded as error:
             logger.warning("%s Its result is thrown away.", error, extra={"job": job.id, "task": attempt.task_id})
         finally:
-            self._cleared(attempt, finished.log, finished.rendered.files[0].path.parent)
+            self._cleared(attempt, finished.log, finished.folder)
 
     def _failed(self, job: Job, attempt: Attempt, failure: Failure, log: Path, folder: Path) -> None:
         with log.open("a", encoding="utf-8") as file:

@@ -1,0 +1,180 @@
+"""An executor whose Blender renders nothing: it speaks the session protocol in our own process, at once."""
+
+import json
+import queue
+import struct
+import threading
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from renderctl.blender.events import PREFIX
+from renderctl.errors import SessionEnded
+from renderctl.executors import Executor, ExitStatus, Launch, Running
+
+SIZE = 4
+
+
+def png(side: int = SIZE) -> bytes:
+    """A whole PNG of one colour."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    rows = b"".join(b"\0" + b"\x80\x40\x20" * side for _ in range(side))
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+PNG = png()
+Behaviour = Callable[["FakeBlender", Mapping[str, Any]], None]
+
+
+@dataclass
+class FakeExecutor(Executor):
+    """Starts FakeBlenders; `behaviours` says what becomes of a frame that is not simply rendered."""
+
+    behaviours: dict[int, Behaviour] = field(default_factory=dict)
+    refusal: Mapping[str, Any] | None = None  #: what the scene is refused with, as a `failed` event
+    writes: bool = True  #: whether a frame leaves a file
+    started: list["FakeBlender"] = field(default_factory=list)
+    rendered: list[int] = field(default_factory=list)
+    gate: threading.Event = field(default_factory=threading.Event)  #: `held` frames wait for it
+
+    def start(self, launch: Launch) -> Running:
+        blender = FakeBlender(self)
+        self.started.append(blender)
+        return blender
+
+    def check(self) -> str:
+        return "no Blender at all"
+
+
+class FakeBlender(Running):
+    """One session."""
+
+    def __init__(self, executor: FakeExecutor) -> None:
+        self.executor = executor
+        self.stopped = threading.Event()
+        self.opened = 0
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    @property
+    def pid(self) -> int | None:
+        return None
+
+    def send(self, line: str) -> None:
+        if self.stopped.is_set():
+            raise SessionEnded
+        order = json.loads(line)
+        if "run" in order:
+            self._run(Path(order["run"]).name)
+        elif order.get("leave"):
+            self.emit("left")
+        elif order.get("quit"):
+            self.end()
+        elif "task" in order:
+            self.executor.behaviours.get(order["frame"], rendered)(self, order)
+
+    def receive(self, timeout_s: float) -> str | None:
+        try:
+            line = self._lines.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+        if line is None:
+            self._lines.put(None)
+            raise SessionEnded
+        return line
+
+    def busy_s(self) -> float:
+        return 0.0
+
+    def memory_mb(self) -> float:
+        return 1.0
+
+    def stop(self, grace_s: float = 0.0) -> ExitStatus:
+        self.stopped.set()
+        self._lines.put(None)
+        return ExitStatus(None, signal=11)
+
+    def emit(self, event: str, **values: Any) -> None:
+        self._lines.put(PREFIX + json.dumps({"event": event, **values}))
+
+    def end(self) -> None:
+        """As a crash does."""
+        self._lines.put(None)
+
+    def _run(self, script: str) -> None:
+        if script == "render.py":
+            self.opened += 1
+            if self.executor.refusal is not None:
+                self.emit("failed", **self.executor.refusal)
+                self.emit("left")
+                return
+            self.emit(
+                "ready",
+                version="5.0.1",
+                engine="CYCLES",
+                device="CPU",
+                width=SIZE,
+                height=SIZE,
+                extension="png",
+                notes=[],
+            )
+
+
+def rendered(blender: FakeBlender, order: Mapping[str, Any], content: bytes = PNG) -> None:
+    """The frame is done at once."""
+    files = []
+    if blender.executor.writes:
+        path = Path(order["folder"]) / f"{order['frame']:04d}.png"
+        path.write_bytes(content)
+        files = [{"path": str(path), "name": path.name}]
+    blender.executor.rendered.append(order["frame"])
+    blender.emit("done", task=order["task"], files=files, seconds=0.001, memory_mb=1.0)
+
+
+def truncated(blender: FakeBlender, order: Mapping[str, Any]) -> None:
+    """A full disk: the file is cut off, and Blender says that all is well."""
+    rendered(blender, order, PNG[:-20])
+
+
+def crashed(blender: FakeBlender, order: Mapping[str, Any]) -> None:
+    """SIGSEGV."""
+    blender.end()
+
+
+def hung(blender: FakeBlender, order: Mapping[str, Any]) -> None:
+    """Neither a word nor any use of the processor."""
+
+
+def held(blender: FakeBlender, order: Mapping[str, Any]) -> None:
+    """Rendered once the test opens the gate."""
+
+    def later() -> None:
+        blender.executor.gate.wait(20)
+        rendered(blender, order)
+
+    threading.Thread(target=later, daemon=True).start()
+
+
+def failing(fault: str, reason: str, *, whole_job: bool = False) -> Behaviour:
+    """Blender says that it can not be done."""
+
+    def behaviour(blender: FakeBlender, order: Mapping[str, Any]) -> None:
+        blender.emit("failed", task=order["task"], fault=fault, reason=reason, whole_job=whole_job)
+
+    return behaviour
+
+
+def once(first: Behaviour, then: Behaviour = rendered) -> Behaviour:
+    """The first time so, afterwards otherwise."""
+    calls: list[int] = []
+
+    def behaviour(blender: FakeBlender, order: Mapping[str, Any]) -> None:
+        calls.append(1)
+        (first if len(calls) == 1 else then)(blender, order)
+
+    return behaviour

@@ -1,0 +1,264 @@
+import threading
+from dataclasses import replace
+
+import pytest
+
+from renderctl.errors import QueueUnavailable
+from renderctl.farm import Farm
+from renderctl.farm.control import cancel, pause, resume, retry
+from renderctl.farm.work import WorkOptions, worker_for
+from renderctl.jobs import TaskCounts
+from renderctl.queues import Queue, Ticket
+from renderctl.states import AttemptState, JobState
+from tests.fake_blender import FakeExecutor, crashed, failing, held, hung, once, truncated
+from tests.fakes import ForgetfulCache
+from tests.farms import ACTOR, given_job, given_model, work_off, work_until
+
+
+def counts(farm: Farm, job_id: str) -> TaskCounts:
+    return farm.repository.counts(job_id)
+
+
+def test_a_worker_renders_a_job_and_publishes_every_frame_once(farm, executor):
+    job = given_job(farm, "1-20")
+    work_off(farm)
+    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+    outputs, _ = farm.repository.outputs(job.id)
+    assert sorted(output.frame for output in outputs) == list(range(1, 21))
+    assert sorted(executor.rendered) == list(range(1, 21))
+    assert not farm.store.missing({output.digest for output in outputs})
+
+
+def test_one_warm_blender_serves_all_frames_of_a_job_and_another_job_of_the_same_scene(farm, executor):
+    model = given_model(farm)
+    given_job(farm, "1-10", model=model)
+    given_job(farm, "11-20", model=model)
+    work_off(farm)
+    assert [blender.opened for blender in executor.started] == [1]
+
+
+def test_another_scene_gets_another_session(farm, executor):
+    given_job(farm, "1-3", model=given_model(farm, "one"))
+    given_job(farm, "1-3", model=given_model(farm, "two"))
+    work_off(farm)
+    assert sum(blender.opened for blender in executor.started) == 2
+
+
+def test_a_truncated_image_is_not_published_and_is_rendered_again(farm, executor):
+    executor.behaviours[2] = once(truncated)
+    job = given_job(farm, "1-3", max_attempts=2)
+    work_until(farm, job)
+    states = [attempt.state for attempt in farm.repository.attempts(job.id, 2)]
+    assert states == [AttemptState.FAILED, AttemptState.SUCCEEDED]
+    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+
+
+def test_a_crash_of_blender_costs_one_attempt_of_one_frame(farm, executor):
+    executor.behaviours[2] = once(crashed)
+    job = given_job(farm, "1-3")
+    work_until(farm, job)
+    failed = [attempt for attempt in farm.repository.attempts(job.id) if attempt.state is AttemptState.FAILED]
+    assert [(attempt.frame, "SIGSEGV" in (attempt.error or "")) for attempt in failed] == [(2, True)]
+    assert counts(farm, job.id).succeeded == 3
+
+
+def test_a_hung_blender_is_ended_and_the_reason_told(farm, executor):
+    executor.behaviours[1] = hung
+    job = given_job(farm, "1", max_attempts=1)
+    work_off(farm)
+    ended = farm.repository.job(job.id)
+    assert ended.state is JobState.FAILED
+    assert ended.error == "Blender neither spoke nor used the processor for 0.5 s."
+    assert executor.started[0].stopped.is_set()
+
+
+def test_a_fault_of_the_scene_is_not_tried_again(farm, executor):
+    executor.behaviours[2] = failing("scene", "There is no camera 'X'.")
+    job = given_job(farm, "1-3")
+    work_off(farm)
+    assert counts(farm, job.id) == TaskCounts(succeeded=2, failed=1)
+    assert len(farm.repository.attempts(job.id, 2)) == 1
+
+
+def test_a_scene_that_can_not_be_opened_ends_the_job_at_once(farm, executor):
+    executor.refusal = {"fault": "scene", "reason": "Missing DNA block.", "whole_job": True}
+    job = given_job(farm, "1-100")
+    work_off(farm)
+    ended = farm.repository.job(job.id)
+    assert (ended.state, ended.error) == (JobState.FAILED, "Missing DNA block.")
+    assert counts(farm, job.id).failed == 1
+    assert counts(farm, job.id).canceled == 99
+
+
+def test_a_retry_renders_what_failed_and_no_more(farm, executor):
+    executor.behaviours[2] = once(failing("scene", "no"))
+    job = given_job(farm, "1-3")
+    work_off(farm)
+    _, count = retry(farm, job.id, actor=ACTOR)
+    work_off(farm)
+    assert count == 1
+    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+    assert sorted(executor.rendered) == [1, 2, 3]
+
+
+def test_frames_that_are_rendered_anew_replace_their_outputs(farm, executor):
+    job = given_job(farm, "1-3")
+    work_off(farm)
+    retry(farm, job.id, "2", actor=ACTOR)
+    work_off(farm)
+    assert executor.rendered.count(2) == 2
+    assert farm.repository.count_outputs(job.id) == 3
+
+
+def test_a_canceled_job_stops_its_running_frame(farm, executor):
+    executor.behaviours[1] = held
+    job = given_job(farm, "1-3")
+    worker = worker_for(farm, WorkOptions(name="w1", idle_exit_s=0.2), actor=ACTOR)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    wait_for(farm, lambda: counts(farm, job.id).running == 1)
+    cancel(farm, job.id, actor=ACTOR)
+    thread.join(20)
+    executor.gate.set()
+    assert counts(farm, job.id) == TaskCounts(canceled=3)
+    assert executor.started[0].stopped.is_set()
+
+
+def test_a_paused_job_finishes_what_runs_and_starts_no_more_until_resumed(farm, executor):
+    executor.behaviours[1] = held
+    job = given_job(farm, "1-3")
+    worker = worker_for(farm, WorkOptions(name="w1", idle_exit_s=0.5), actor=ACTOR)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    wait_for(farm, lambda: counts(farm, job.id).running == 1)
+    pause(farm, job.id, actor=ACTOR)
+    executor.gate.set()
+    thread.join(20)
+    assert counts(farm, job.id) == TaskCounts(succeeded=1, queued=2)
+    resume(farm, job.id, actor=ACTOR)
+    work_off(farm)
+    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+
+
+def test_a_drained_worker_finishes_its_frame_and_gives_the_rest_back_free_of_charge(farm, executor):
+    executor.behaviours[1] = held
+    job = given_job(farm, "1-3")
+    worker = worker_for(farm, WorkOptions(name="w1"), actor=ACTOR)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    wait_for(farm, lambda: counts(farm, job.id).running == 1)
+    worker.drain()
+    executor.gate.set()
+    thread.join(20)
+    assert counts(farm, job.id) == TaskCounts(succeeded=1, queued=2)
+    assert [task.attempts for task in farm.repository.tasks(job.id)] == [0, 0, 0]
+
+
+def test_a_halted_worker_gives_its_frame_back_free_of_charge(farm, executor):
+    executor.behaviours[1] = held
+    job = given_job(farm, "1-3")
+    worker = worker_for(farm, WorkOptions(name="w1"), actor=ACTOR)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    wait_for(farm, lambda: counts(farm, job.id).running == 1)
+    worker.halt()
+    thread.join(20)
+    executor.gate.set()
+    assert counts(farm, job.id) == TaskCounts(queued=3)
+    assert [task.attempts for task in farm.repository.tasks(job.id)] == [0, 0, 0]
+
+
+class BrokenQueue(Queue):
+    """A queue that is away."""
+
+    def put(self, ticket: Ticket, *, pool: str, priority: int, delay_s: float = 0.0) -> None:
+        raise QueueUnavailable
+
+    def get(self, pools, timeout_s):
+        raise QueueUnavailable
+
+    def check(self) -> str:
+        raise QueueUnavailable
+
+    def close(self) -> None:
+        pass
+
+
+def test_without_a_queue_slots_ask_the_database(farm):
+    bereft = replace(farm, queue=BrokenQueue())
+    job = given_job(bereft, "1-5")
+    work_until(bereft, job)
+    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+
+
+def test_a_lost_ticket_costs_a_second_and_no_frame(farm):
+    job = given_job(farm, "1-5")
+    assert farm.queue.get(["default"], 0.0) is not None
+    work_until(farm, job)
+    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+
+
+def test_without_a_cache_everything_works(farm):
+    bereft = replace(farm, cache=ForgetfulCache())
+    job = given_job(bereft, "1-5")
+    work_off(bereft)
+    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+
+
+def test_a_job_after_another_starts_when_that_one_has_succeeded(farm, executor):
+    first = given_job(farm, "1-2")
+    second = given_job(farm, "11-12", after=(first.id,))
+    assert counts(farm, second.id).blocked == 2
+    work_off(farm)
+    assert executor.rendered == [1, 2, 11, 12]
+    assert farm.repository.job(second.id).state is JobState.SUCCEEDED
+
+
+def test_jobs_of_one_priority_take_turns_and_a_higher_one_goes_first(tmp_path, executor):
+    from renderctl.settings import Settings, WorkerSettings
+    from tests.farms import close, make_farm
+
+    settings = Settings(tmp_path, worker=WorkerSettings(heartbeat=0.1, heartbeat_limit=1.0, quantum=1e-6))
+    farm = make_farm(tmp_path, executor=executor, settings=settings)
+    model = given_model(farm)
+    given_job(farm, "1-3", model=model)
+    given_job(farm, "11-13", model=model)
+    given_job(farm, "21-22", model=model, priority=9)
+    work_off(farm)
+    close(farm)
+    assert executor.rendered == [21, 22, 1, 11, 2, 12, 3, 13]
+
+
+def test_the_log_of_an_attempt_begins_with_the_exact_command(farm):
+    job = given_job(farm, "1")
+    work_off(farm)
+    log = farm.store.get_log(farm.repository.attempts(job.id)[0].id)
+    assert log is not None
+    assert log.startswith(b"$ ")
+    assert b"session.py" in log.splitlines()[0]
+
+
+def wait_for(farm: Farm, fact) -> None:
+    for _ in range(2000):
+        if fact():
+            return
+        farm.clock.wait(None, 0.005)
+    pytest.fail("it did not come true within 10 s")
+
+
+def test_two_workers_share_a_job_and_no_frame_is_rendered_twice(farm, executor):
+    job = given_job(farm, "1-200")
+    threads = [threading.Thread(target=work_off, args=(farm,), kwargs={"name": f"w{n}"}) for n in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(executor.rendered) == list(range(1, 201))
+    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+
+
+def test_the_executor_that_renders_nothing_is_enough_for_a_lifecycle(farm):
+    quick = FakeExecutor(writes=False)
+    job = given_job(farm, "1-50")
+    work_off(replace(farm, executor=quick))
+    assert farm.repository.job(job.id).state is JobState.SUCCEEDED

@@ -1,0 +1,116 @@
+"""Embedded farms with real SQLite and real files, and what tests put into them."""
+
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from renderctl.actors import Actor
+from renderctl.caches.sqlite import SqliteCache
+from renderctl.clocks import Clock, SystemClock
+from renderctl.farm import Farm
+from renderctl.farm.submit import SubmitRequest, submit
+from renderctl.farm.work import WorkOptions, worker_for
+from renderctl.jobs import Input, Job
+from renderctl.models import Model, ModelFacts, SceneFacts
+from renderctl.queues.sqlite import SqliteQueue
+from renderctl.repository import Claimant, NewModel, open_repository
+from renderctl.settings import BlenderSettings, Settings, WorkerSettings
+from renderctl.states import ENDED_JOB, WorkerState
+from renderctl.stores.local import LocalStore
+from renderctl.workers import Capabilities
+from renderctl.workers import Worker as WorkerRecord
+from tests.fake_blender import FakeExecutor
+
+ACTOR = Actor("ada")
+SCENE = SceneFacts(
+    name="Scene",
+    camera="Camera",
+    cameras=("Camera", "Side"),
+    frame_start=1,
+    frame_end=10,
+    frame_step=1,
+    frame_current=3,
+    fps=24.0,
+    resolution=(64, 64),
+    percentage=100,
+    engine="CYCLES",
+    samples=1,
+    format="PNG",
+    view_layers=("ViewLayer",),
+    objects=1,
+    faces=6,
+)
+FACTS = ModelFacts("5.0", "5.0.1", "Scene", (SCENE,), materials=0, objects=1, faces=6)
+QUICK = WorkerSettings(heartbeat=0.1, heartbeat_limit=1.0)
+
+
+def make_farm(folder: Path, *, clock: Clock | None = None, executor: Any = None, **ports: Any) -> Farm:
+    """The embedded farm of a folder; with a fake Blender and short heartbeats unless told otherwise."""
+    clock = clock or SystemClock()
+    settings = ports.pop("settings", Settings(folder, worker=QUICK, blender=BlenderSettings(stall_timeout=0.5)))
+    folder.mkdir(parents=True, exist_ok=True)
+    farm = Farm(
+        settings=settings,
+        repository=open_repository(
+            settings.database_url, now=clock.now, heartbeat_limit_s=settings.worker.heartbeat_limit
+        ),
+        store=LocalStore(folder / "store"),
+        queue=SqliteQueue(folder / "queue.db", clock),
+        cache=SqliteCache(folder / "cache.db", clock),
+        executor=executor or FakeExecutor(),
+        clock=clock,
+    )
+    return replace(farm, **ports)
+
+
+def close(farm: Farm) -> None:
+    for port in (farm.repository, farm.queue, farm.cache):
+        port.close()
+
+
+def given_model(farm: Farm, name: str = "shot", facts: ModelFacts = FACTS) -> Model:
+    """An uploaded model, whose blob is in the store."""
+    content = f"BLENDER-v500 {name}".encode()
+    file = farm.settings.data_dir / "given.blend"
+    file.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    farm.store.put(file, digest)
+    new = NewModel(name, f"{name}.blend", digest, facts, (Input(f"{name}.blend", digest, len(content)),))
+    return farm.repository.add_model(new, actor=ACTOR)[0]
+
+
+def given_job(farm: Farm, frames: str = "1-3", **request: Any) -> Job:
+    """A job that waits for a worker."""
+    model = request.pop("model", None) or given_model(farm)
+    bound_to = request.pop("bound_to", None)
+    return submit(farm, model, SubmitRequest(frames=frames, **request), actor=ACTOR, bound_to=bound_to).job
+
+
+def given_worker(farm: Farm, name: str = "w1", pools: tuple[str, ...] = ("default",), start: str = "1") -> Claimant:
+    """A registered worker; its first slot, which can claim."""
+    now = datetime.now(UTC)
+    record = WorkerRecord(name, "host", WorkerState.ACTIVE, start, 1, pools, Capabilities(1, 1000), now, now)
+    farm.repository.register(record, actor=ACTOR)
+    return Claimant(name, start, 0, pools)
+
+
+def work_until(farm: Farm, *jobs: Job, name: str = "w1") -> None:
+    """Have a worker work until the jobs have ended."""
+    worker = worker_for(farm, WorkOptions(name=name), actor=ACTOR)
+    worker.start()
+    worker.work()
+    for _ in range(3000):
+        if all(farm.repository.job(job.id).state in ENDED_JOB for job in jobs):
+            break
+        worker.wait(0.01)
+    worker.drain()
+    while not worker.wait(0.05):
+        pass
+    worker.leave()
+
+
+def work_off(farm: Farm, *, name: str = "w1", idle_exit_s: float = 0.2, **options: Any) -> None:
+    """Have a worker do all that there is to do."""
+    worker_for(farm, WorkOptions(name=name, idle_exit_s=idle_exit_s, **options), actor=ACTOR).run()

@@ -155,7 +155,8 @@ def held(blender: FakeBlender, order: Mapping[str, Any]) -> None:
 
     def later() -> None:
         blender.executor.gate.wait(20)
-        rendered(blender, order)
+        if not blender.stopped.is_set():
+            rendered(blender, order)
 
     threading.Thread(target=later, daemon=True).start()
 

@@ -29,7 +29,7 @@ class FrameSet:
     @classmethod
     def of(cls, frames: Iterable[int]) -> "FrameSet":
         """The given frames, runs of them folded into ranges."""
-        return cls(tuple(_runs(dict.fromkeys(frames), step=1)))
+        return cls(tuple(_runs(dict.fromkeys(frames))))
 
     def __iter__(self) -> Iterator[int]:
         for part in self.ranges:
@@ -70,28 +70,32 @@ def _each_once(ranges: list[range]) -> tuple[range, ...]:
     if _apart(ranges):
         return tuple(_folded(ranges))
     seen = bytearray(LAST_FRAME - FIRST_FRAME + 1)
-    return tuple(_folded(run for part in ranges for run in _runs(_unseen(part, seen), part.step)))
+    return tuple(_folded(run for part in ranges for run in _unseen(part, seen)))
 
 
-def _unseen(part: range, seen: bytearray) -> Iterator[int]:
-    for frame in part:
-        if not seen[frame - FIRST_FRAME]:
-            seen[frame - FIRST_FRAME] = True
-            yield frame
+def _unseen(part: range, seen: bytearray) -> Iterator[range]:
+    """The runs of a range that have no mark in `seen`, a byte a frame; they get theirs."""
+    window = slice(part[0] - FIRST_FRAME, part[-1] - FIRST_FRAME + 1, part.step)
+    marks = seen[window]
+    seen[window] = b"\1" * len(part)
+    begin = marks.find(0)
+    while begin >= 0:
+        end = marks.find(1, begin) % (len(marks) + 1)  # not found, -1: the run goes on to the end
+        yield _range(part[begin], part[end - 1], part.step)
+        begin = marks.find(0, end)
 
 
-def _runs(frames: Iterable[int], step: int) -> Iterator[range]:
-    """Frames in their order, those that follow each other by `step` as one range."""
+def _runs(frames: Iterable[int]) -> Iterator[range]:
+    """Frames in their order, those that follow each other as one range."""
     first = last = None
     for frame in frames:
-        if last is not None and frame == last + step:
-            last = frame
-            continue
-        if first is not None and last is not None:
-            yield _range(first, last, step)
-        first = last = frame
+        if first is not None and last is not None and frame != last + 1:
+            yield range(first, last + 1)
+            first = None
+        first = frame if first is None else first
+        last = frame
     if first is not None and last is not None:
-        yield _range(first, last, step)
+        yield range(first, last + 1)
 
 
 def _range(first: int, last: int, step: int) -> range:

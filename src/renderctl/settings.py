@@ -129,7 +129,11 @@ def _read(source: Path) -> Mapping[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
-        raise BadSettings(f"{source}{place} is not YAML: {getattr(error, 'problem', None) or error}.") from error
+        problem = getattr(error, "problem", None) or "it has characters that are not text"
+        # What stands in quotes may be a piece of a secret: `password: *hush` is an undefined alias 'hush'.
+        problem = problem if not isinstance(error, yaml.composer.ComposerError) else problem.partition(" '")[0]
+        hint = "Put text with special characters in quotes."
+        raise BadSettings(f"{source}{place} is not YAML: {problem}.", hint=hint) from error
     if not isinstance(document, dict):
         raise BadSettings(f"{source} holds no settings.", hint="It is a YAML file of `key: value` lines.")
     return document
@@ -250,7 +254,8 @@ def _check(settings: Settings) -> None:
             hint="Make it three times the heartbeat.",
         )
     blender = settings.blender
-    if min(blender.start_timeout, blender.stall_timeout, blender.frame_timeout or 1.0) <= 0:
+    frame_timeout = blender.start_timeout if blender.frame_timeout is None else blender.frame_timeout
+    if min(blender.start_timeout, blender.stall_timeout, frame_timeout) <= 0:
         raise BadSettings("Blender's start_timeout, stall_timeout and frame_timeout are above 0.")
     if min(blender.idle_timeout, blender.threads, worker.cache_mb) < 0:
         raise BadSettings("blender.idle_timeout, blender.threads and worker.cache_mb are 0 or more.")

@@ -67,7 +67,7 @@ class FarmTurns(Turns):
 
     def _ticket(self, stop: threading.Event) -> Ticket | None:
         try:
-            return self._farm.queue.get(self._claimant.pools, _ASK_EVERY_S)
+            return self._farm.queue.get(self._claimant.pools, min(_ASK_EVERY_S, self._idle_exit_s or _ASK_EVERY_S))
         except QueueUnavailable as error:
             logger.warning("%s; asking the database for work", error)
             self._farm.clock.wait(stop, _ASK_EVERY_S)

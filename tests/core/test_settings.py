@@ -1,0 +1,184 @@
+"""Settings: config file < environment; typos are answered, secrets never shown."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from renderctl.errors import BadSettings
+from renderctl.settings import Settings, load_settings
+
+EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
+DEFAULT = Path("/data")
+
+Load = Callable[..., Settings]
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    monkeypatch.chdir(tmp_path)
+
+    def loaded(text: str | None = None, **environment: str) -> Settings:
+        config = tmp_path / "config.yaml" if text is not None else None
+        if config is not None:
+            config.write_text(text or "", encoding="utf-8")
+        return load_settings(config, environment, default_data_dir=DEFAULT)
+
+    return loaded
+
+
+def test_without_a_config_everything_has_its_default(load: Load) -> None:
+    assert load() == Settings(data_dir=DEFAULT)
+
+
+def test_the_example_loads_and_has_every_default() -> None:
+    example = load_settings(EXAMPLE, {}, default_data_dir=DEFAULT)
+    assert replace(example, source=None) == Settings(data_dir=DEFAULT)
+
+
+def test_the_example_names_every_setting() -> None:
+    document = EXAMPLE.read_text(encoding="utf-8")
+    for group in ("blender", "worker"):
+        for name in vars(getattr(Settings(data_dir=DEFAULT), group)):
+            assert f"\n  {name}:" in document
+
+
+def test_the_environment_wins_over_the_file(load: Load) -> None:
+    settings = load("worker: {slots: 2, heartbeat: 2}", RENDERCTL_WORKER__SLOTS="4")
+    assert (settings.worker.slots, settings.worker.heartbeat) == (4, 2.0)
+
+
+def test_a_group_whose_lines_are_all_comments_has_its_defaults(load: Load) -> None:
+    assert load("worker:\n  # slots: 4\nblender:\n").worker == Settings(data_dir=DEFAULT).worker
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "group", "value"),
+    [
+        ("RENDERCTL_WORKER__POOLS", "cpu, gpu", ("worker", "pools"), ("cpu", "gpu")),
+        ("RENDERCTL_WORKER__POOLS", "[cpu, gpu]", ("worker", "pools"), ("cpu", "gpu")),
+        ("RENDERCTL_WORKER__ALLOW_SCRIPTS", "true", ("worker", "allow_scripts"), True),
+        ("RENDERCTL_WORKER__HEARTBEAT", "3", ("worker", "heartbeat"), 3.0),
+        ("RENDERCTL_BLENDER__FRAME_TIMEOUT", "null", ("blender", "frame_timeout"), None),
+        ("RENDERCTL_BLENDER__PATHS", "/opt/blender 4.2/blender", ("blender", "paths"), ("/opt/blender 4.2/blender",)),
+        ("RENDERCTL_DATABASE__URL", "12345", ("database", "url"), "12345"),
+        ("RENDERCTL_DATABASE__URL", "mysql://u:a #b: [c@h/d", ("database", "url"), "mysql://u:a #b: [c@h/d"),
+        ("RENDERCTL_DATABASE__URL", "null", ("database", "url"), None),
+    ],
+)
+def test_a_variable_is_read_as_its_setting_needs_it(
+    load: Load, name: str, text: str, group: tuple[str, str], value: object
+) -> None:
+    settings = load(**{name: text})
+    assert getattr(getattr(settings, group[0]), group[1]) == value
+
+
+def test_an_empty_variable_counts_as_not_set(load: Load) -> None:
+    assert load(RENDERCTL_WORKER__POOLS="", RENDERCTL_DATA_DIR=" ") == Settings(data_dir=DEFAULT)
+
+
+def test_variables_of_the_tests_and_of_others_are_no_settings(load: Load) -> None:
+    assert load(RENDERCTL_TEST_MYSQL="x", RENDERCTL_DEBUG="1", PATH="/bin") == Settings(data_dir=DEFAULT)
+
+
+def test_the_data_folder_moves_with_its_variable(load: Load, tmp_path: Path) -> None:
+    assert load(RENDERCTL_DATA_DIR="farm").data_dir == tmp_path / "farm"
+    assert load("data_dir: ~/farm").data_dir == Path("~/farm").expanduser()
+    assert load("data_dir: null").data_dir == DEFAULT
+
+
+def test_the_config_is_looked_for_where_it_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number, name in enumerate(("named.yaml", "variable.yaml", "renderctl.yaml", "user.yaml"), start=1):
+        (tmp_path / name).write_text(f"worker: {{slots: {number}}}")
+    user, variable = tmp_path / "user.yaml", {"RENDERCTL_CONFIG": str(tmp_path / "variable.yaml")}
+    named = load_settings(tmp_path / "named.yaml", variable, default_data_dir=DEFAULT, user_config=user)
+    by_variable = load_settings(None, variable, default_data_dir=DEFAULT, user_config=user)
+    here = load_settings(None, {}, default_data_dir=DEFAULT, user_config=user)
+    (tmp_path / "renderctl.yaml").unlink()
+    of_user = load_settings(None, {}, default_data_dir=DEFAULT, user_config=user)
+    assert [each.worker.slots for each in (named, by_variable, here, of_user)] == [1, 2, 3, 4]
+    assert of_user.source == user
+
+
+@pytest.mark.parametrize(
+    ("text", "named", "hint"),
+    [
+        ("wroker: {slots: 2}", "unknown setting wroker", "'worker'"),
+        ("worker: {slot: 2}", r"unknown setting worker\.slot", "'slots'"),
+        ("source: x", "unknown setting source", "'store'"),
+        ("worker: {slots: two}", r"worker\.slots in .* can not be text", "a whole number"),
+        ("worker: {slots: 1.5}", "can not be a number", "a whole number"),
+        ("worker: {slots: true}", "can not be true or false", "a whole number"),
+        ("worker: {heartbeat: .nan}", "can not be a number", "a number"),
+        ("worker: 5", "is a group of settings, not a whole number", None),
+        ("worker: {pools: 5}", "can not be a whole number", "a list"),
+        ("worker: {slots: 0}", "one slot or more", None),
+        ("worker: {pools: []}", "a pool or more", None),
+        ("worker: {heartbeat: 10, heartbeat_limit: 15}", "too short", "three times"),
+        ("blender: {stall_timeout: 0}", "above 0", None),
+        ("blender: {frame_timeout: 0}", "above 0", None),
+        ("blender: {threads: -1}", "0 or more", None),
+        ("store: {kind: locale}", "no store of kind 'locale'", "'local'"),
+        ("- a\n- b", "holds no settings", "key: value"),
+        ("a: b: c", "line 1 is not YAML", "quotes"),
+        ("worker: {slots: 2", "is not YAML", "quotes"),
+        ("a: \x00", "is not YAML", "quotes"),
+    ],
+)
+def test_a_wrong_config_is_an_error_that_names_the_place(load: Load, text: str, named: str, hint: str | None) -> None:
+    with pytest.raises(BadSettings, match=named) as caught:
+        load(text)
+    assert caught.value.exit_code == 9
+    assert hint is None or hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "named", "hint"),
+    [
+        ("RENDERCTL_WORKER_SLOTS", "2", "RENDERCTL_WORKER_SLOTS", "'RENDERCTL_WORKER__SLOTS'"),
+        ("RENDERCTL_WORKER__SLOT", "2", "RENDERCTL_WORKER__SLOT", "'RENDERCTL_WORKER__SLOTS'"),
+        ("RENDERCTL_WORKER__SLOTS", "[2", "RENDERCTL_WORKER__SLOTS can not be read", "YAML"),
+        ("RENDERCTL_WORKER__SLOTS", "many", "RENDERCTL_WORKER__SLOTS can not be text", "a whole number"),
+        ("RENDERCTL_CONFIG", "/no/such/config.yaml", "no config file /no/such", "init"),
+    ],
+)
+def test_a_wrong_variable_is_an_error_that_names_it(load: Load, name: str, text: str, named: str, hint: str) -> None:
+    with pytest.raises(BadSettings, match=named) as caught:
+        load(**{name: text})
+    assert hint in (caught.value.hint or "")
+
+
+def test_a_file_that_can_not_be_read_is_an_error(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(BadSettings, match="can not be read"):
+        load_settings(tmp_path / "config.yaml", {}, default_data_dir=DEFAULT)
+
+
+def test_secrets_are_not_in_what_is_printed_of_settings(load: Load) -> None:
+    settings = load("database: {url: 'mysql+pymysql://render:hush@db/renderctl'}")
+    assert "hush" not in repr(settings)
+    assert "hush" in settings.database_url
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "database: {url: {hush: hush}}",
+        "database: {url: [hush]}",
+        "database: {url: 4815}",
+        "database: hush",
+        "database: {url: *hush}",
+    ],
+)
+def test_secrets_are_not_in_errors(load: Load, text: str) -> None:
+    with pytest.raises(BadSettings) as caught:
+        load(text)
+    said = f"{caught.value} {caught.value.hint}"
+    assert "hush" not in said
+    assert "4815" not in said
+
+
+def test_the_embedded_database_lies_in_the_data_folder(load: Load) -> None:
+    assert load(RENDERCTL_DATA_DIR="/farm").database_url == "sqlite:////farm/renderctl.db"

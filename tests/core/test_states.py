@@ -1,0 +1,92 @@
+"""The one table of states and steps."""
+
+from itertools import product
+
+import pytest
+
+from renderctl.errors import IllegalTransition
+from renderctl.states import (
+    ENDED_JOB,
+    ENDED_TASK,
+    JOB_STEPS,
+    OPEN_JOB,
+    OPEN_TASK,
+    TASK_STEPS,
+    JobState,
+    TaskState,
+    before,
+    ended,
+    step,
+)
+
+
+def test_every_state_has_its_steps() -> None:
+    assert set(JOB_STEPS) == set(JobState)
+    assert set(TASK_STEPS) == set(TaskState)
+
+
+def test_a_state_is_open_or_ended() -> None:
+    assert set(JobState) == OPEN_JOB | ENDED_JOB
+    assert set(TaskState) == OPEN_TASK | ENDED_TASK
+    assert not OPEN_JOB & ENDED_JOB
+    assert not OPEN_TASK & ENDED_TASK
+
+
+@pytest.mark.parametrize(("current", "following"), list(product(JobState, JobState)))
+def test_a_job_takes_the_steps_of_the_table_and_no_other(current: JobState, following: JobState) -> None:
+    if following in JOB_STEPS[current]:
+        assert step(current, following) is following
+        assert current in before(following)
+    else:
+        with pytest.raises(IllegalTransition):
+            step(current, following)
+        assert current not in before(following)
+
+
+@pytest.mark.parametrize(("current", "following"), list(product(TaskState, TaskState)))
+def test_a_task_takes_the_steps_of_the_table_and_no_other(current: TaskState, following: TaskState) -> None:
+    if following in TASK_STEPS[current]:
+        assert step(current, following) is following
+        assert current in before(following)
+    else:
+        with pytest.raises(IllegalTransition):
+            step(current, following)
+        assert current not in before(following)
+
+
+def test_an_illegal_step_is_said_in_words() -> None:
+    with pytest.raises(IllegalTransition, match="A succeeded job can not become paused") as caught:
+        step(JobState.SUCCEEDED, JobState.PAUSED)
+    assert caught.value.hint == "It can become: running."
+
+
+@pytest.mark.parametrize("state", sorted(ENDED_JOB))
+def test_an_ended_job_only_runs_again(state: JobState) -> None:
+    assert JOB_STEPS[state] == {JobState.RUNNING}
+
+
+@pytest.mark.parametrize("state", sorted(ENDED_TASK))
+def test_an_ended_task_is_only_queued_again(state: TaskState) -> None:
+    assert TASK_STEPS[state] == {TaskState.QUEUED}
+
+
+def test_every_state_can_be_reached_and_every_open_one_can_end() -> None:
+    assert set().union(*JOB_STEPS.values()) == set(JobState)
+    assert set().union(*TASK_STEPS.values()) == set(TaskState) - {TaskState.BLOCKED}
+    assert all(JobState.CANCELED in JOB_STEPS[state] for state in OPEN_JOB)
+    assert all(TaskState.CANCELED in TASK_STEPS[state] for state in OPEN_TASK)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "state"),
+    [
+        ({TaskState.SUCCEEDED: 3}, JobState.SUCCEEDED),
+        ({TaskState.SUCCEEDED: 3, TaskState.RUNNING: 0}, JobState.SUCCEEDED),
+        ({TaskState.SUCCEEDED: 3, TaskState.FAILED: 1}, JobState.FAILED),
+        ({TaskState.SUCCEEDED: 3, TaskState.QUEUED: 1}, None),
+        ({TaskState.FAILED: 3, TaskState.RUNNING: 1}, None),
+        ({TaskState.BLOCKED: 1}, None),
+    ],
+)
+def test_a_job_ends_with_its_last_task(tasks: dict[TaskState, int], state: JobState | None) -> None:
+    assert ended(tasks) is state

@@ -44,6 +44,11 @@ def inspect_script(scene: Path) -> str:
     return _environment(templates_dir()).get_template("inspect.py.j2").render(scene=str(scene))
 
 
+def devices_script() -> str:
+    """The script that says what a Blender can render on."""
+    return _environment(templates_dir()).get_template("devices.py.j2").render()
+
+
 def render_script(plan: Plan) -> str:
     """The script that renders the tasks of a job."""
     path = plan.template or templates_dir() / "render.py.j2"

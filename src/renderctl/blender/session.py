@@ -21,7 +21,7 @@ from renderctl.blender.events import (
     read_rendered,
 )
 from renderctl.blender.failures import Ended, SessionFailed, SessionStopped, last_words, of_end
-from renderctl.blender.scripts import Plan, inspect_script, render_script
+from renderctl.blender.scripts import Plan, devices_script, inspect_script, render_script
 from renderctl.blender.watching import Limits, Watch
 from renderctl.errors import SessionEnded
 from renderctl.jobs import Failure, Fault
@@ -96,6 +96,14 @@ class Session:
         self._left(limits)
         facts.pop("event")
         return facts
+
+    def devices(self, limits: Limits) -> list[str]:
+        """What Cycles can render on here: `CPU`, and each GPU, such as `OPTIX: NVIDIA L4`."""
+        self.leave(limits)
+        self._run("devices.py", devices_script())
+        found = self._wait("devices", limits, limits.start_s)["devices"]
+        self._left(limits)
+        return list(found)
 
     def open(self, plan: Plan, limits: Limits) -> Opened:
         """Open the scene and get it ready for rendering, in place of one that was open before."""

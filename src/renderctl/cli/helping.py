@@ -1,28 +1,34 @@
-"""The page that `renderctl --help` shows. Typer's own would import every command, and a Markdown parser."""
+"""The page that `renderctl --help` shows. Typer's own would import every command, and Rich with a Markdown parser."""
 
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Iterator, Mapping
 
-from rich.console import Console
-from rich.table import Table
+from renderctl.cli.catalog import GROUPS, OPTIONS
+
+_BOLD, _CYAN, _PLAIN = "\033[1m", "\033[36m", "\033[0m"
 
 
-def show_help(groups: Mapping[str, Mapping[str, tuple[str, str]]], options: Mapping[str, str]) -> None:
+def show_help() -> None:
     """The commands in their groups, and the options that go with all of them."""
-    console = Console(highlight=False)
-    console.print("\nrenderctl: a render farm controller for Blender.\n")
-    console.print("  [bold]renderctl render shot.blend -f 1-240[/bold]      on this machine, with no set-up")
-    console.print("  [bold]renderctl COMMAND --help[/bold]                  all about one command\n")
-    for title, commands in groups.items():
-        console.print(f"[bold]{title}[/bold]")
-        console.print(_columns({name: summary for name, (_, summary) in commands.items()}))
-    console.print("[bold]Options, in front of a command or after it[/bold]")
-    console.print(_columns(options))
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    for line in help_lines():
+        print(line if coloured else line.replace(_BOLD, "").replace(_CYAN, "").replace(_PLAIN, ""))
 
 
-def _columns(rows: Mapping[str, str]) -> Table:
-    columns = Table.grid(padding=(0, 2))
-    columns.add_column(style="cyan", width=15)
-    columns.add_column()
+def help_lines() -> Iterator[str]:
+    """The page, in colours."""
+    yield "renderctl: a render farm controller for Blender."
+    yield ""
+    yield f"  {_BOLD}renderctl render shot.blend -f 1-240{_PLAIN}   on this machine, with no set-up"
+    yield f"  {_BOLD}renderctl COMMAND --help{_PLAIN}               all about one command"
+    for title, commands in GROUPS.items():
+        yield from _columns(title, {name: summary for name, (_, summary) in commands.items()})
+    yield from _columns("Options, in front of a command or after it", OPTIONS)
+
+
+def _columns(title: str, rows: Mapping[str, str]) -> Iterator[str]:
+    yield ""
+    yield f"{_BOLD}{title}{_PLAIN}"
     for name, meaning in rows.items():
-        columns.add_row(f"  {name}", meaning)
-    return columns
+        yield f"  {_CYAN}{name:15}{_PLAIN}{meaning}"

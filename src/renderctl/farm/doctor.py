@@ -1,14 +1,18 @@
 """`doctor`: every configured part, tried; it does not stop at the first that is broken."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from renderctl.blender.find import Blender
+from renderctl.blender.failures import SessionFailed
+from renderctl.blender.find import Blender, find_blenders
 from renderctl.blender.libraries import missing_libraries, require_libraries
-from renderctl.errors import RenderctlError
+from renderctl.errors import OutputNotWritable, RenderctlError, Unreachable
 from renderctl.farm import Farm
-from renderctl.farm.blenders import known_blenders
+from renderctl.farm.blenders import limits, start_session
+from renderctl.farm.scratch import Scratch, scratch_root
+from renderctl.ids import new_id
 
 
 @dataclass(frozen=True)
@@ -22,39 +26,84 @@ class Finding:
 
 
 def doctor(farm: Farm) -> list[Finding]:
-    """Check the config, the database, the ports and every Blender."""
+    """Check the config, the database, the ports and every Blender, each of which is started."""
     source = farm.settings.source
-    findings = [
+    return [
         Finding("config", True, str(source) if source else "none: everything has its default"),
-        Finding("data folder", True, str(farm.settings.data_dir)),
+        _tried("data folder", partial(_data_folder, farm)),
         _tried("database", farm.repository.check),
         _tried("store", farm.store.check),
         _tried("queue", farm.queue.check),
         _tried("cache", farm.cache.check),
         _tried("executor", farm.executor.check),
+        *_blenders(farm),
     ]
-    return [*findings, *_blenders(farm)]
+
+
+def _data_folder(farm: Farm) -> str:
+    folder = farm.settings.data_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        hint = "Choose another with data_dir in the config, or RENDERCTL_DATA_DIR."
+        raise OutputNotWritable(f"{folder} can not be written to.", hint=hint)
+    return str(folder)
 
 
 def _blenders(farm: Farm) -> Iterator[Finding]:
+    """One for each Blender, and one for each place where there should be one."""
+    sound = []
+    for path in farm.settings.blender.paths:
+        named = _tried("Blender", partial(_look_for, farm, path))
+        if named.ok:
+            sound.append(path)
+        else:
+            yield named
     try:
-        found = known_blenders(farm)
-    except RenderctlError as error:
-        yield Finding("Blender", False, error.message, error.hint)
+        found = find_blenders(sound, cache_dir=farm.settings.data_dir)
+    except (RenderctlError, OSError) as error:
+        yield _broken("Blender", error)
         return
     for blender in found:
-        yield _tried("Blender", partial(_sound, blender))
+        yield _tried("Blender", partial(_sound, farm, blender))
 
 
-def _sound(blender: Blender) -> str:
+def _look_for(farm: Farm, path: str) -> str:
+    return ", ".join(each.label for each in find_blenders([path], cache_dir=farm.settings.data_dir))
+
+
+def _sound(farm: Farm, blender: Blender) -> str:
     require_libraries(blender)
+    said = [blender.label, _devices(farm, blender)]
     if missing := missing_libraries(blender, drawing=True):
-        return f"{blender.label}; EEVEE and Workbench need {', '.join(missing)}"
-    return blender.label
+        said.append(f"EEVEE and Workbench need the package {', '.join(missing)}")
+    return "; ".join(said)
+
+
+def _devices(farm: Farm, blender: Blender) -> str:
+    """What it can render on, as it says itself."""
+    scratch = Scratch.claim(scratch_root(farm) / f"doctor-{new_id()}")
+    assert scratch is not None  # the name is new
+    try:
+        session = start_session(farm, blender, scratch.path)
+        try:
+            session.started(limits(farm))
+            return f"renders on {', '.join(session.devices(limits(farm)))}"
+        finally:
+            session.close()
+    except SessionFailed as error:
+        raise Unreachable(f"{blender.label} does not work: {error.failure.reason}") from error
+    finally:
+        scratch.remove()
 
 
 def _tried(part: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(part, True, check())
-    except RenderctlError as error:
+    except (RenderctlError, OSError) as error:
+        return _broken(part, error)
+
+
+def _broken(part: str, error: RenderctlError | OSError) -> Finding:
+    if isinstance(error, RenderctlError):
         return Finding(part, False, error.message, error.hint)
+    return Finding(part, False, f"{error.filename or part}: {error.strerror or error}.")

@@ -1,0 +1,48 @@
+"""How often and with which seed, and the farm with one uploaded model that every round begins with."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.nodes import Site, site_in
+
+FIXED_SEEDS = (1, 2, 3)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("chaos")
+    group.addoption("--rounds", type=int, default=0, help="so many rounds with seeds 1, 2, …; 0: the fixed seeds")
+    group.addoption("--seed", type=int, default=None, help="play the one round that this seed makes")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "seed" in metafunc.fixturenames:
+        one, rounds = metafunc.config.getoption("seed", None), metafunc.config.getoption("rounds", 0)
+        seeds = FIXED_SEEDS if not rounds else tuple(range(1, rounds + 1))
+        metafunc.parametrize("seed", seeds if one is None else (one,))
+
+
+@pytest.fixture(scope="session")
+def uploaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of a farm that has the models `quick` and `slow`."""
+    pytest.importorskip("bpy", reason="There is no Blender: pip install 'renderctl[blender]'")
+    folder = tmp_path_factory.mktemp("chaos")
+    maker = Path(__file__).with_name("quick_scene.py")
+    with site_in(folder) as site:
+        for name, samples in (("quick", "1"), ("slow", "3000")):
+            scene = folder / f"{name}.blend"
+            subprocess.run([sys.executable, str(maker), str(scene), samples], check=True, capture_output=True)
+            uploaded = site.run("upload", str(scene))
+            assert uploaded.returncode == 0, uploaded.stderr
+    return site.data
+
+
+@pytest.fixture
+def site(uploaded: Path, tmp_path: Path) -> Iterator[Site]:
+    shutil.copytree(uploaded, tmp_path / "data")
+    with site_in(tmp_path) as site:
+        yield site

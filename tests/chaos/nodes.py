@@ -1,0 +1,140 @@
+"""Real processes of one farm on this machine, and the ways in which they come to harm."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+from renderctl.clocks import SystemClock
+
+#: Seconds: short, so that a round is; a healthy worker on a busy machine may well be taken for dead now and then.
+HEARTBEAT_S, LIMIT_S = 0.2, 1.0
+CLOCK = SystemClock()
+
+
+def until(fact: Callable[[], bool], within_s: float, *, what: str) -> None:
+    """Wait for a fact; a failure of the test when it does not come true in time."""
+    give_up = CLOCK.monotonic() + within_s
+    while not fact():
+        if CLOCK.monotonic() > give_up:
+            pytest.fail(f"not within {within_s:g} s: {what}")
+        CLOCK.wait(None, 0.01)
+
+
+@dataclass
+class Node:
+    """One `renderctl` process, such as a worker."""
+
+    name: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    @property
+    def blenders(self) -> list[psutil.Process]:
+        """What it has started."""
+        with suppress(psutil.NoSuchProcess):
+            return psutil.Process(self.process.pid).children(recursive=True)
+        return []
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def freeze(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill_blender(self) -> bool:
+        """Whether there was one."""
+        for blender in self.blenders:
+            with suppress(psutil.NoSuchProcess):
+                blender.kill()
+                return True
+        return False
+
+    def end(self, within_s: float = 30.0) -> int:
+        """Ask it to leave; its exit code."""
+        self.process.terminate()
+        return self.process.wait(within_s)
+
+
+@dataclass
+class Site:
+    """A farm in a folder, and the processes that were started on it."""
+
+    data: Path
+    logs: Path
+    nodes: list[Node] = field(default_factory=list)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("RENDERCTL_")}
+        return ours | {
+            "RENDERCTL_DATA_DIR": str(self.data),
+            "RENDERCTL_WORKER__HEARTBEAT": str(HEARTBEAT_S),
+            "RENDERCTL_WORKER__HEARTBEAT_LIMIT": str(LIMIT_S),
+        }
+
+    def start(self, name: str, *arguments: str) -> Node:
+        """Start `renderctl ARGUMENTS`."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        log = self.logs / f"{len(self.nodes):02d}-{name}.log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                _command(arguments), env=self.environment, stdout=file, stderr=file, cwd=self.logs
+            )
+        node = Node(name, process, log)
+        self.nodes.append(node)
+        return node
+
+    def start_worker(self, name: str) -> Node:
+        return self.start(name, "worker", "--name", name)
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """`renderctl ARGUMENTS`, to its end."""
+        return subprocess.run(_command(arguments), env=self.environment, capture_output=True, text=True, timeout=120)
+
+    def blenders(self) -> list[psutil.Process]:
+        """Every living Blender of this farm, whoever started it and whoever has it now."""
+        return [each for each in psutil.process_iter() if _works_below(each, self.data)]
+
+    def end_all(self) -> None:
+        for node in self.nodes:
+            if node.alive:
+                node.thaw()
+                node.kill()
+
+
+@contextmanager
+def site_in(folder: Path) -> Iterator[Site]:
+    """A farm whose processes do not outlive the context."""
+    site = Site(folder / "data", folder / "logs")
+    try:
+        yield site
+    finally:
+        site.end_all()
+
+
+def _command(arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", "renderctl", *arguments]
+
+
+def _works_below(process: psutil.Process, folder: Path) -> bool:
+    """A session has its TMPDIR in its scratch."""
+    try:
+        return process.environ().get("TMPDIR", "").startswith(f"{folder}/") and process.status() != "zombie"
+    except (psutil.Error, OSError):
+        return False

@@ -62,8 +62,13 @@ def _gpus(kind: str) -> list[str]:
     return [device.name for device in found]
 
 
+def all_devices() -> list[str]:
+    """`CPU`, and the GPUs of each kind, such as `OPTIX: NVIDIA L4`."""
+    return ["CPU", *(f"{kind}: {', '.join(names)}" for kind in KINDS if (names := _gpus(kind)))]
+
+
 def _there() -> str:
-    there = [f"{kind}: {', '.join(names)}" for kind in KINDS if (names := _gpus(kind))]
+    there = all_devices()[1:]
     return "; ".join(there) if there else "there is no GPU that Blender sees"
 
 

@@ -1,17 +1,15 @@
 """Errors as a user meets them: a sentence, a hint and an exit code; a document with `--json`."""
 
-import json
-import sys
 import traceback
 from typing import Any
 
 import typer
 
-from renderctl.cli import invocation
+from renderctl.cli import invocation, output
 from renderctl.errors import Interrupted, RenderctlError, UsageError
 
 #: Typer brings a Click of its own along, and exports some of it only.
-_UsageError = typer.BadParameter.__bases__[0]
+_UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 def report(error: BaseException) -> int:
@@ -20,11 +18,9 @@ def report(error: BaseException) -> int:
     if invocation.current.debug:
         traceback.print_exception(error)
     if invocation.current.json:
-        print(json.dumps({"error": {"code": known.code, "message": known.message, "hint": known.hint}}))
+        output.show_line({"error": {"code": known.code, "message": known.message, "hint": known.hint}})
     else:
-        print(f"Error: {known.message}", file=sys.stderr)
-        if known.hint:
-            print(f"  {known.hint}", file=sys.stderr)
+        output.complain(known)
     return known.exit_code
 
 
@@ -40,5 +36,5 @@ def _known(error: BaseException) -> RenderctlError:
     sentence = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return RenderctlError(
         f"Something went wrong that renderctl did not expect: {sentence}",
-        hint="The same command with --debug shows where; please report it.",
+        hint="Run it again with --debug to see where; please report it.",
     )

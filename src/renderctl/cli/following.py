@@ -1,30 +1,46 @@
-"""Waiting for a job, and showing how it gets on."""
+"""Waiting for a job, showing how it gets on, and ending as it ended."""
 
-import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
-from renderctl.cli import invocation, output, views
-from renderctl.errors import Interrupted
+import typer
+
+from renderctl.cli import output
+from renderctl.cli.progress import job_progress
+from renderctl.errors import Interrupted, JobCanceled, JobFailed
+from renderctl.farm.waiting import require_success
+
+
+def watched(connection: Any, job: str, *, timeout_s: float | None) -> Iterator[Any]:
+    """The job's document at every change, until it has ended. Raises GaveUpWaiting, Interrupted."""
+    try:
+        yield from connection.watch(job, stop=threading.Event(), timeout_s=timeout_s)
+    except KeyboardInterrupt as error:
+        hint = f"`renderctl watch {job}` follows it."
+        raise Interrupted(f"Interrupted; job {job} goes on without us.", hint=hint) from error
 
 
 def wait_for(connection: Any, document: Any, *, timeout_s: float | None, cancel_on_interrupt: bool) -> Any:
-    """The job's document when it has ended. Raises GaveUpWaiting, Interrupted."""
+    """The job's document when it has ended, with its progress shown meanwhile. Raises GaveUpWaiting, Interrupted."""
     job_id = document["id"]
     output.note(f"Job {job_id} is queued; waiting for it.")
     try:
-        for document in connection.watch(job_id, stop=threading.Event(), timeout_s=timeout_s):
-            _shown(document)
-    except KeyboardInterrupt as error:
-        if cancel_on_interrupt:
-            connection.cancel(job_id)
-            raise Interrupted(f"Interrupted: job {job_id} was canceled.") from error
-        raise Interrupted(
-            f"Interrupted: job {job_id} goes on.", hint=f"`renderctl watch {job_id}` follows it."
-        ) from error
+        with job_progress() as show:
+            for document in watched(connection, job_id, timeout_s=timeout_s):
+                show(document)
+    except Interrupted as error:
+        if not cancel_on_interrupt:
+            raise
+        connection.cancel(job_id)
+        raise Interrupted(f"Interrupted; job {job_id} was canceled.") from error
     return document
 
 
-def _shown(document: Any) -> None:
-    if not invocation.current.quiet and not invocation.current.json and sys.stderr.isatty():
-        output.note(views.job_line(document))
+def end_as(document: Any) -> None:
+    """End as the job did, once its document has been shown: that was the one answer on stdout."""
+    try:
+        require_success(document)
+    except (JobFailed, JobCanceled) as error:
+        output.complain(error)
+        raise typer.Exit(error.exit_code) from error

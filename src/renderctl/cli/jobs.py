@@ -1,13 +1,13 @@
 """`renderctl jobs`, `status` and `watch`."""
 
-import threading
 from typing import Annotated
 
 import typer
 
-from renderctl.cli import invocation, output, views
+from renderctl.cli import output, views
+from renderctl.cli.following import end_as, watched
 from renderctl.cli.invocation import connect
-from renderctl.farm.waiting import require_success
+from renderctl.cli.progress import watch_lines
 
 app = typer.Typer(add_completion=False)
 Job = Annotated[str, typer.Argument(help="An id, a unique beginning of one, or a unique name.", show_default=False)]
@@ -39,10 +39,8 @@ def watch(
     timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to watch at most.")] = None,
 ) -> None:
     """Follow a job until it ends; the exit code says how it did. With --json: a document a line, at every change."""
-    connection, document = connect(), {}
-    for document in connection.watch(job, stop=threading.Event(), timeout_s=timeout):
-        if invocation.current.json:
-            output.show_line(document)
-        else:
-            output.show(document, views.job_line)
-    require_success(document)
+    connection, show = connect(), watch_lines()
+    job_id = connection.status(job, cached=False)["id"]
+    for document in watched(connection, job_id, timeout_s=timeout):
+        show(document)
+    end_as(document)

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from renderctl.cli import invocation
+from renderctl.errors import RenderctlError
 
 
 def show(result: Any, view: Callable[[Any], RenderableType]) -> None:
@@ -38,6 +39,16 @@ def note(text: str) -> None:
     """What a person may want to know, beside the result."""
     if not invocation.current.quiet:
         errors().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """What went wrong on the way, even with `--quiet`."""
+    errors().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def complain(error: RenderctlError) -> None:
+    """An error and what to do next, on stderr."""
+    sys.stderr.write(f"Error: {error.message}\n" + (f"  {error.hint}\n" if error.hint else ""))
 
 
 def errors() -> Console:

@@ -1,20 +1,19 @@
 """`renderctl render`."""
 
 import logging
-import threading
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from renderctl.cli import output, views
+from renderctl.cli.following import end_as
 from renderctl.cli.invocation import connect
 from renderctl.cli.logging import log_to_stderr
 from renderctl.cli.options import with_render_options
 from renderctl.cli.progress import render_listener
 from renderctl.cli.signals import interruptible
 from renderctl.errors import UsageError
-from renderctl.farm.waiting import require_success
 
 app = typer.Typer(add_completion=False)
 
@@ -35,11 +34,11 @@ def render(
         raise UsageError("`render` takes a scene, or --job JOB to go on with.")
     log_to_stderr(logging.ERROR)  # what goes wrong with a frame is shown as it happens
     connection = connect()
-    with interruptible():
+    with interruptible() as stop:
         ahead = connection.start_ahead(scene) if scene is not None else None
         render_job = connection.render  # imports what is heavy while Blender starts
         with render_listener() as listener:
             wanted = {"output": directory, "scene": scene, "job": job, "submit": request, "slots": slots}
-            done = render_job(wanted | {"standby": ahead}, stop=threading.Event(), listener=listener)
-    output.show(done, views.rendered)
-    require_success(done.document)
+            done = render_job(wanted | {"standby": ahead}, stop=stop, listener=listener)
+    output.show({**done.document, "folder": done.folder, "files": done.files}, views.rendered)
+    end_as(done.document)

@@ -1,32 +1,51 @@
 """Ctrl-C and SIGTERM."""
 
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """SIGTERM counts as Ctrl-C: what runs is given up in good order."""
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def interruptible() -> Iterator[threading.Event]:
+    """The first Ctrl-C, SIGTERM or closed terminal sets the event and raises KeyboardInterrupt: what runs is given
+    up in good order. A second one kills this process, and the kernel its Blenders.
+    """
+    stop = threading.Event()
+
+    def interrupt() -> None:
+        stop.set()
+        raise KeyboardInterrupt
+
+    with _called_back(interrupt, _die):
+        yield stop
 
 
 @contextmanager
 def asked_twice(first: Callable[[], None], second: Callable[[], None]) -> Iterator[None]:
-    """The first SIGTERM or Ctrl-C calls `first`, each further one `second`."""
+    """The first SIGTERM, Ctrl-C or closed terminal calls `first`, each further one `second`."""
+    with _called_back(first, lambda _number: second()):
+        yield
+
+
+@contextmanager
+def _called_back(first: Callable[[], None], further: Callable[[int], None]) -> Iterator[None]:
     asked = 0
 
-    def called(_signal: int, _frame: FrameType | None) -> None:
+    def called(number: int, _frame: FrameType | None) -> None:
         nonlocal asked
         asked += 1
-        (first if asked == 1 else second)()
+        if asked == 1:
+            first()
+        else:
+            further(number)
 
-    before = {each: signal.signal(each, called) for each in (signal.SIGTERM, signal.SIGINT)}
+    caught = [each for each in _ENDINGS if signal.getsignal(each) is not signal.SIG_IGN]  # nohup
+    before = {each: signal.signal(each, called) for each in caught}
     try:
         yield
     finally:
@@ -34,5 +53,6 @@ def asked_twice(first: Callable[[], None], second: Callable[[], None]) -> Iterat
             signal.signal(each, handler)
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _die(number: int) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)

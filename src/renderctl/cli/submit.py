@@ -7,11 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from renderctl.cli import output, views
-from renderctl.cli.following import wait_for
+from renderctl.cli.following import end_as, wait_for
 from renderctl.cli.invocation import connect
 from renderctl.cli.options import with_render_options
 from renderctl.cli.progress import advancing
-from renderctl.farm.waiting import require_success
 
 app = typer.Typer(add_completion=False)
 
@@ -49,4 +48,4 @@ def submit(
         connection.download(submitted.job.id, download)
     output.show(document, views.submitted)
     if wait or download:
-        require_success(document)
+        end_as(document)

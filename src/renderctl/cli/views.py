@@ -126,9 +126,9 @@ def uploaded(each: Any) -> RenderableType:
     return f"{each.model.ref}  ({each.model.files} files, {size(each.model.size)}; {each.sent} of them sent)"
 
 
-def rendered(each: Any) -> RenderableType:
+def rendered(each: Mapping[str, Any]) -> RenderableType:
     """Where the images are."""
-    return f"{each.folder}  ({each.files} files)"
+    return f"{each['folder']}  ({each['files']} file{'s' * (each['files'] != 1)})"
 
 
 def downloaded(each: Any) -> RenderableType:

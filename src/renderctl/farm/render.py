@@ -21,7 +21,7 @@ from renderctl.farm.upload import model_of
 from renderctl.farm.work import Worker, WorkOptions, worker_for
 from renderctl.farm.work.publishing import Published
 from renderctl.farm.work.slot import Listeners
-from renderctl.jobs import Attempt, Failure, Fault, Job
+from renderctl.jobs import Attempt, Failure, Fault, Job, TaskCounts
 from renderctl.states import ENDED_JOB
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class RenderListener:
     """Who shows how a render gets on; called from the thread that called `render`, unless it says otherwise."""
 
     on_advance: OnAdvance = unheard
-    on_job: Callable[[Job, int], None] = lambda _job, _total: None  #: it is queued; so many tasks
+    on_job: Callable[[Job, TaskCounts], None] = lambda _job, _counts: None  #: it is queued
     on_note: Callable[[str], None] = lambda _note: None
     on_frame: Callable[[FrameDone], None] = lambda _frame: None
     on_progress: Callable[[Attempt, Progress], None] = lambda _attempt, _progress: None  #: from a slot's thread
@@ -171,8 +171,7 @@ class _Rendering:
         return self._farm.repository.resume(job.id, actor=self._actor, bound_to=worker.id)
 
     def _rendered(self, job: Job, worker: Worker) -> RenderedJob:
-        total = self._farm.repository.counts(job.id).total
-        self._listener.on_job(job, total)
+        self._listener.on_job(job, self._farm.repository.counts(job.id))
         folder = OutputFolder(self._farm, job, self._request.output)
         worker.work(job.id)
         while not worker.wait(0.02):

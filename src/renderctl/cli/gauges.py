@@ -1,0 +1,127 @@
+"""How far a longer piece of work is: a bar on a terminal, lines elsewhere, nothing with `--quiet`."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from renderctl.cli import invocation, output, views
+
+_LINE_EVERY_S = 3.0
+_REDRAWS_A_SECOND = 8
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where the work stands."""
+
+    what: str  #: such as `Rendering`
+    done: float
+    total: float
+    unit: str = "frames"
+    now: str = ""  #: what is being done
+    last: str = ""  #: what was done last
+    left_s: float | None = None
+    pace: str = ""  #: such as `0.5 s a frame`
+
+    @property
+    def counted(self) -> str:
+        return f"{int(self.done)}/{int(self.total)} {self.unit}"
+
+    @property
+    def left(self) -> str:
+        return f"{views.duration(self.left_s)} left" if self.left_s is not None else ""
+
+
+class Gauge(Protocol):
+    """Shows steps; from any thread."""
+
+    def show(self, step: Step) -> None: ...
+
+
+@contextmanager
+def gauge() -> Iterator[Gauge]:
+    """The gauge that fits what stderr is."""
+    shown = Nothing() if invocation.current.quiet else Bar() if sys.stderr.isatty() else Lines(output.note)
+    try:
+        yield shown
+    finally:
+        shown.close()
+
+
+class Nothing:
+    """For `--quiet`."""
+
+    def show(self, step: Step) -> None:
+        """Nothing is shown."""
+
+    def close(self) -> None:
+        """Nothing is left."""
+
+
+class Lines:
+    """For logs and pipes: a line every few seconds, and the last one."""
+
+    def __init__(self, say: Callable[[str], None], now: Callable[[], float] = time.monotonic) -> None:
+        self._say = say
+        self._now = now
+        self._said_at = now()
+        self._waiting: str | None = None
+        self._lock = threading.Lock()
+
+    def show(self, step: Step) -> None:
+        parts = [f"{step.what}: {step.counted}", step.pace, step.left, step.now, step.last]
+        with self._lock:
+            self._waiting = ", ".join(filter(None, parts))
+            if self._now() - self._said_at >= _LINE_EVERY_S:
+                self._flush()
+
+    def close(self) -> None:
+        with self._lock:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting is not None:
+            self._say(self._waiting)
+            self._said_at, self._waiting = self._now(), None
+
+
+class Bar:
+    """For terminals: two lines that are drawn anew while the work goes on, and are gone after it."""
+
+    def __init__(self) -> None:
+        from rich.live import Live
+
+        self._step: Step | None = None
+        self._live = Live(
+            get_renderable=self._drawn,
+            console=output.errors(),
+            refresh_per_second=_REDRAWS_A_SECOND,
+            transient=True,
+        )
+        self._live.start()
+
+    def show(self, step: Step) -> None:
+        self._step = step
+
+    def close(self) -> None:
+        self._live.stop()
+
+    def _drawn(self) -> Any:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        step = self._step
+        if step is None:
+            return Text("")
+        line = Table.grid(padding=(0, 1))
+        bar = ProgressBar(total=step.total or 1, completed=step.done, width=24)
+        figures = "  ".join(filter(None, [step.counted, step.pace, step.left]))
+        line.add_row(step.what, bar, Text(figures, no_wrap=True, overflow="ellipsis"))
+        doing = "  ".join(filter(None, [step.now, step.last]))
+        return Group(line, Text(doing, style="dim", no_wrap=True, overflow="ellipsis"))

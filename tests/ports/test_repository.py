@@ -1,0 +1,300 @@
+"""What the repository promises, on every database that it runs on."""
+
+import multiprocessing
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlmodel import SQLModel
+
+from renderctl.errors import AttemptSuperseded, Conflict, DatabaseOutdated, IllegalTransition, NotFound
+from renderctl.farm import Farm
+from renderctl.jobs import Failure, Fault, NewJob, Output, RenderOptions, TaskCounts
+from renderctl.repository import Claimant, open_repository
+from renderctl.repository import migrations as migrated
+from renderctl.repository.attempting import Cost
+from renderctl.repository.database import open_engine
+from renderctl.states import AttemptState, JobState, TaskState
+from renderctl.workers import Beat
+from tests.fakes import FakeClock
+from tests.farms import ACTOR, close, given_job, given_model, given_worker, make_farm
+
+IMAGE = Output("0001.png", "a" * 64, 10)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def farm(tmp_path: Path, clock: FakeClock) -> Iterator[Farm]:
+    made = make_farm(tmp_path / "farm", clock=clock)
+    yield made
+    close(made)
+
+
+def test_a_claim_takes_tasks_in_their_order_and_moves_the_serial_on(farm):
+    job, slot = given_job(farm, "5,3,9"), given_worker(farm)
+    claim = farm.repository.claim(job.id, slot, limit=2, serial=job.serial)
+    assert [attempt.frame for attempt in claim.attempts] == [5, 3]
+    assert claim.serial == job.serial + 1
+    assert farm.repository.job(job.id).state is JobState.RUNNING
+
+
+def test_a_stale_ticket_is_worth_nothing(farm):
+    job, slot = given_job(farm, "1-3"), given_worker(farm)
+    farm.repository.claim(job.id, slot, serial=job.serial)
+    assert farm.repository.claim(job.id, slot, serial=job.serial).attempts == ()
+
+
+def test_the_last_claim_leaves_no_ticket(farm):
+    job, slot = given_job(farm, "1"), given_worker(farm)
+    assert farm.repository.claim(job.id, slot, serial=job.serial).serial is None
+
+
+@pytest.mark.parametrize("verb", ["pause", "cancel"])
+def test_a_job_that_does_not_run_gives_nothing(farm, verb):
+    job, slot = given_job(farm, "1-3"), given_worker(farm)
+    getattr(farm.repository, verb)(job.id, actor=ACTOR)
+    assert farm.repository.claim(job.id, slot).attempts == ()
+
+
+def test_a_pool_that_a_worker_does_not_serve_gives_it_nothing_and_keeps_its_ticket(farm):
+    job, slot = given_job(farm, "1-3", pool="gpu"), given_worker(farm)
+    claim = farm.repository.claim(job.id, slot, serial=job.serial)
+    assert (claim.attempts, claim.serial, claim.delay_s) == ((), job.serial, 1.0)
+
+
+def test_a_slot_limit_holds_across_workers(farm):
+    job = given_job(farm, "1-3", max_slots=1)
+    assert farm.repository.claim(job.id, given_worker(farm, "w1")).attempts
+    assert not farm.repository.claim(job.id, given_worker(farm, "w2")).attempts
+
+
+def test_a_bound_job_is_its_workers_while_that_ones_heart_beats(farm, clock):
+    given_worker(farm, "own")
+    other = given_worker(farm, "other")
+    job = given_job(farm, "1-3", bound_to="own")
+    assert not farm.repository.claim(job.id, other).attempts
+    clock.advance(seconds=2)
+    assert farm.repository.claim(job.id, other).attempts
+
+
+def test_outputs_are_published_once_and_a_repeated_completion_changes_nothing(farm):
+    job, slot = given_job(farm, "1"), given_worker(farm)
+    (attempt,) = farm.repository.claim(job.id, slot).attempts
+    farm.repository.start(attempt)
+    for _ in range(2):
+        farm.repository.complete(attempt, [IMAGE], Cost(1.5))
+    assert farm.repository.count_outputs(job.id) == 1
+    assert farm.repository.settle(job.id) is JobState.SUCCEEDED
+
+
+def test_a_zombie_can_not_publish_after_its_task_was_queued_again(farm, clock):
+    job, slot = given_job(farm, "1"), given_worker(farm)
+    (zombie,) = farm.repository.claim(job.id, slot).attempts
+    farm.repository.start(zombie)
+    clock.advance(seconds=2)
+    workers, lost = farm.repository.expire()
+    assert (workers, [attempt.id for attempt in lost]) == (["w1"], [zombie.id])
+    (second,) = farm.repository.claim(job.id, given_worker(farm, "w2")).attempts
+    farm.repository.complete(second, [IMAGE], Cost())
+    with pytest.raises(AttemptSuperseded):
+        farm.repository.complete(zombie, [Output("evil.png", "b" * 64, 1)], Cost())
+    outputs, _ = farm.repository.outputs(job.id)
+    assert [output.name for output in outputs] == ["0001.png"]
+
+
+def test_a_restarted_worker_fences_its_predecessor_at_once(farm):
+    job, slot = given_job(farm, "1-2"), given_worker(farm, start="first")
+    held = farm.repository.claim(job.id, slot, limit=2).attempts
+    farm.repository.start(held[0])
+    given_worker(farm, start="second")
+    assert farm.repository.counts(job.id) == TaskCounts(queued=2)
+    states = {attempt.id: attempt.state for attempt in farm.repository.attempts(job.id)}
+    assert states == {held[0].id: AttemptState.LOST, held[1].id: AttemptState.RELEASED}
+    assert [task.attempts for task in farm.repository.tasks(job.id)] == [1, 0]
+    assert farm.repository.beat(Beat("w1", "first", {held[0].id: 0.5})).superseded
+
+
+def test_heartbeats_keep_attempts_and_say_what_to_stop(farm, clock):
+    job, slot = given_job(farm, "1"), given_worker(farm)
+    (attempt,) = farm.repository.claim(job.id, slot).attempts
+    beat = Beat(slot.worker_id, slot.incarnation, {attempt.id: 0.5, "unknown": 0.1})
+    for _ in range(3):
+        clock.advance(seconds=0.9)
+        assert farm.repository.beat(beat).stop == {"unknown"}
+        assert farm.repository.expire() == ([], [])
+    farm.repository.cancel(job.id, actor=ACTOR)
+    assert attempt.id in farm.repository.beat(beat).stop
+
+
+def test_an_attempt_that_its_own_worker_does_not_list_any_more_is_queued_again(farm, clock):
+    job, slot = given_job(farm, "1"), given_worker(farm)
+    farm.repository.claim(job.id, slot)
+    clock.advance(seconds=0.9)
+    farm.repository.beat(Beat(slot.worker_id, slot.incarnation, {}))
+    clock.advance(seconds=0.9)
+    assert farm.repository.expire()[0] == []
+    assert farm.repository.counts(job.id) == TaskCounts(queued=1)
+
+
+def test_a_fault_of_the_machine_is_tried_again_after_a_while_and_ends_with_its_attempts(farm, clock):
+    job, slot = given_job(farm, "1", max_attempts=2), given_worker(farm)
+    failure = Failure(Fault.MACHINE, "Blender crashed.")
+    (first,) = farm.repository.claim(job.id, slot).attempts
+    assert farm.repository.fail(first, failure, Cost()) == 2.0
+    claim = farm.repository.claim(job.id, slot)
+    assert (claim.attempts, claim.delay_s) == ((), 2.0)
+    clock.advance(seconds=2)
+    (second,) = farm.repository.claim(job.id, slot).attempts
+    assert farm.repository.fail(second, failure, Cost()) is None
+    assert farm.repository.settle(job.id) is JobState.FAILED
+    assert farm.repository.job(job.id).error == "Blender crashed."
+
+
+def test_a_task_that_failed_here_goes_elsewhere_while_there_is_an_elsewhere(farm, clock):
+    job, here = given_job(farm, "1"), given_worker(farm, "here")
+    (attempt,) = farm.repository.claim(job.id, here).attempts
+    farm.repository.fail(attempt, Failure(Fault.MACHINE, "no memory"), Cost())
+    clock.advance(seconds=2)
+    there = given_worker(farm, "there")
+    assert not farm.repository.claim(job.id, here).attempts
+    assert farm.repository.claim(job.id, there).attempts
+
+
+def test_what_was_claimed_and_not_started_goes_back_free_of_charge(farm):
+    job, slot = given_job(farm, "1-3"), given_worker(farm)
+    farm.repository.release(farm.repository.claim(job.id, slot, limit=3).attempts)
+    assert farm.repository.counts(job.id) == TaskCounts(queued=3)
+    assert [task.attempts for task in farm.repository.tasks(job.id)] == [0, 0, 0]
+
+
+def test_a_job_that_was_canceled_keeps_what_is_finished(farm):
+    job, slot = given_job(farm, "1-3"), given_worker(farm)
+    (attempt,) = farm.repository.claim(job.id, slot).attempts
+    farm.repository.complete(attempt, [IMAGE], Cost())
+    farm.repository.cancel(job.id, actor=ACTOR)
+    assert farm.repository.counts(job.id) == TaskCounts(succeeded=1, canceled=2)
+
+
+def test_an_illegal_step_is_refused_with_what_is_legal(farm):
+    job = given_job(farm, "1")
+    farm.repository.cancel(job.id, actor=ACTOR)
+    with pytest.raises(IllegalTransition, match="A canceled job can not become paused"):
+        farm.repository.pause(job.id, actor=ACTOR)
+
+
+def test_tasks_of_a_dependent_job_wait_for_every_job_before_it(farm):
+    one, two, slot = given_job(farm, "1"), given_job(farm, "1"), given_worker(farm)
+    last = given_job(farm, "1", after=(one.id, two.id))
+    for job, waiting in ((one, TaskState.BLOCKED), (two, TaskState.QUEUED)):
+        (attempt,) = farm.repository.claim(job.id, slot).attempts
+        farm.repository.complete(attempt, [], Cost())
+        farm.repository.settle(job.id)
+        assert farm.repository.tasks(last.id)[0].state is waiting
+
+
+def test_an_idempotency_key_makes_one_job_and_refuses_another_request(farm):
+    model = given_model(farm)
+    new = NewJob("night", model.id, RenderOptions(), "1-3", idempotency_key="build-7")
+    job, fresh = farm.repository.add_job(new, actor=ACTOR)
+    again, fresh_again = farm.repository.add_job(new, actor=ACTOR)
+    assert (fresh, fresh_again, again.id) == (True, False, job.id)
+    with pytest.raises(Conflict, match="idempotency key"):
+        farm.repository.add_job(
+            NewJob("night", model.id, RenderOptions(samples=9), "1-3", idempotency_key="build-7"), actor=ACTOR
+        )
+
+
+def test_a_beginning_that_means_two_jobs_names_them(farm):
+    one, two = given_job(farm, "1", name="twin"), given_job(farm, "1", name="twin")
+    with pytest.raises(NotFound, match="more than one") as caught:
+        farm.repository.find_job("twin")
+    assert one.id in (caught.value.hint or "")
+    assert two.id in (caught.value.hint or "")
+
+
+def test_every_deed_leaves_an_audit_row(farm):
+    job = given_job(farm, "1-2")
+    farm.repository.pause(job.id, actor=ACTOR)
+    farm.repository.resume(job.id, actor=ACTOR)
+    farm.repository.set_priority(job.id, 9, actor=ACTOR)
+    farm.repository.cancel(job.id, actor=ACTOR)
+    farm.repository.retry(job.id, actor=ACTOR)
+    log = [(entry.actor, entry.action) for entry in reversed(farm.repository.audit_log(subject=job.id))]
+    deeds = ["job.submit", "job.pause", "job.resume", "job.priority", "job.cancel", "job.retry"]
+    assert log == [("ada", deed) for deed in deeds]
+
+
+def test_who_gains_the_lease_expires_nobody_for_a_heartbeat_limit(farm, clock):
+    assert not farm.repository.keep_watch("one").may_expire
+    assert not farm.repository.keep_watch("two").held
+    for _ in range(3):
+        clock.advance(seconds=0.5)
+        watch = farm.repository.keep_watch("one")
+    assert watch.held
+    assert watch.may_expire
+    clock.advance(seconds=5)
+    assert not farm.repository.keep_watch("two").may_expire
+
+
+def test_an_unserved_job_is_named_again_ever_more_rarely(farm, clock):
+    job = given_job(farm, "1")
+    named = []
+    for second in range(100):
+        clock.advance(seconds=1)
+        named += [second + 1] if farm.repository.unserved_jobs() else []
+    assert farm.repository.job(job.id).serial == 1
+    assert named == [10, 30, 70]
+
+
+def test_the_migrations_make_the_tables_that_the_code_knows(tmp_path):
+    engine = open_engine(f"sqlite:///{tmp_path / 'farm.db'}")
+    migrated.upgrade(engine)
+    with engine.connect().execution_options(reads=True) as connection:
+        assert compare_metadata(MigrationContext.configure(connection), SQLModel.metadata) == []
+    engine.dispose()
+    assert ScriptDirectory(str(Path(migrated.__file__).parent)).get_heads() == [migrated.HEAD]
+
+
+def test_an_old_database_is_refused_until_it_is_upgraded(tmp_path, clock):
+    url = f"sqlite:///{tmp_path / 'farm.db'}"
+    engine = open_engine(url)
+    migrated.upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+    with pytest.raises(DatabaseOutdated) as caught:
+        open_repository(url, now=clock.now, heartbeat_limit_s=1.0)
+    engine.dispose()
+    assert "renderctl database upgrade" in (caught.value.hint or "")
+
+
+def _claim_all(folder: Path, job_id: str, name: str, taken: "multiprocessing.Queue[list[int]]") -> None:
+    farm = make_farm(folder)
+    slot = Claimant(name, "1", 0, ("default",))
+    mine: list[int] = []
+    while claimed := farm.repository.claim(job_id, slot, limit=7).attempts:
+        mine += [attempt.number for attempt in claimed]
+    taken.put(mine)
+    close(farm)
+
+
+def test_eight_processes_claim_two_thousand_tasks_each_exactly_once(tmp_path):
+    farm = make_farm(tmp_path)
+    job = given_job(farm, "1-2000")
+    close(farm)
+    spawn = multiprocessing.get_context("spawn")
+    taken: multiprocessing.Queue[list[int]] = spawn.Queue()
+    processes = [spawn.Process(target=_claim_all, args=(tmp_path, job.id, f"w{n}", taken)) for n in range(8)]
+    for process in processes:
+        process.start()
+    claimed = sorted(number for _ in processes for number in taken.get(timeout=60))
+    for process in processes:
+        process.join(20)
+    assert claimed == list(range(1, 2001))

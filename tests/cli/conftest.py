@@ -1,0 +1,60 @@
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from renderctl.farm import Farm
+from renderctl.settings import Settings
+from tests.farms import close, make_farm
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command printed, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.out)
+
+
+Ctl = Callable[..., Said]
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def ctl(tmp_path: Path, data_dir: Path) -> Ctl:
+    """Run `renderctl`, a real process, in an empty folder with a farm of its own."""
+
+    def run(*words: object, **variables: str) -> Said:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("RENDERCTL_")}
+        environment |= {"RENDERCTL_DATA_DIR": str(data_dir), "HOME": str(tmp_path), "COLUMNS": "100", **variables}
+        command = [sys.executable, "-m", "renderctl", *map(str, words)]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert "Traceback" not in done.stderr
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def given(data_dir: Path) -> Iterator[Farm]:
+    """The farm that `ctl` uses, for putting things into it."""
+    farm = make_farm(data_dir, settings=Settings(data_dir))
+    yield farm
+    close(farm)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from renderctl.cli import run
 from renderctl.farm import Farm
 from renderctl.settings import Settings
 from tests.farms import close, make_farm
@@ -36,20 +37,40 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ctl(tmp_path: Path, data_dir: Path) -> Ctl:
-    """Run `renderctl`, a real process, in an empty folder with a farm of its own."""
+def ctl(tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ctl:
+    """Run `renderctl` in this process, in an empty folder with a farm of its own."""
+    for name in os.environ:
+        if name.startswith("RENDERCTL_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("RENDERCTL_DATA_DIR", str(data_dir))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.chdir(tmp_path)
 
-    def run(*words: object, **variables: str) -> Said:
+    def call(*words: object) -> Said:
+        capsys.readouterr()
+        code = run([str(word) for word in words])
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return Said(code, said.out, said.err)
+
+    return call
+
+
+@pytest.fixture
+def process(tmp_path: Path, data_dir: Path) -> Ctl:
+    """Run `renderctl` as a process of its own."""
+
+    def call(*words: object) -> Said:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("RENDERCTL_")}
-        environment |= {"RENDERCTL_DATA_DIR": str(data_dir), "HOME": str(tmp_path), "COLUMNS": "100", **variables}
+        environment |= {"RENDERCTL_DATA_DIR": str(data_dir), "HOME": str(tmp_path)}
         command = [sys.executable, "-m", "renderctl", *map(str, words)]
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
         )
-        assert "Traceback" not in done.stderr
         return Said(done.returncode, done.stdout, done.stderr)
 
-    return run
+    return call
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
 """docs/reference/cli.md, made from the commands' own help. `python -m tests.cli.reference` writes it."""
 
+import contextlib
+import io
 import os
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+from renderctl.cli import run
 from renderctl.cli.catalog import COMMANDS
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
@@ -22,10 +24,22 @@ def page() -> str:
 
 
 def _help(words: list[str]) -> str:
-    environment = {**os.environ, "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "TERMINAL_WIDTH": "100"}
-    command = [sys.executable, "-m", "renderctl", *words, "--help"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
+    said = io.StringIO()
+    with plain_terminal(), contextlib.redirect_stdout(said):
+        run([*words, "--help"])
+    return "\n".join(line.rstrip() for line in said.getvalue().strip().splitlines())
+
+
+@contextlib.contextmanager
+def plain_terminal() -> Iterator[None]:
+    """A terminal of 100 columns, without colours, wherever this runs."""
+    before = dict(os.environ)
+    os.environ.update(COLUMNS="100", TERM="dumb", NO_COLOR="1", TERMINAL_WIDTH="100")
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 if __name__ == "__main__":

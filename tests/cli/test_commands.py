@@ -156,3 +156,8 @@ def test_bad_input_gets_a_sentence_and_exit_code_9(ctl, tmp_path, words, sentenc
     assert said.code == 9
     assert sentence in said.err
     assert ctl("jobs", "--json").document == []
+
+
+def test_a_process_says_one_thing_on_stdout_and_ends_with_the_exit_code(process):
+    said = process("status", "nope", "--json")
+    assert (said.code, said.document["error"]["code"], said.err) == (6, "not_found", "")

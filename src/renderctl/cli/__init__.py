@@ -1,5 +1,6 @@
 """The command line: one thin file a command group. Everything that is heavy is imported by the verb that needs it."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,9 @@ from renderctl.cli.helping import show_help
 
 def main() -> None:
     """Run the command that the process was started with, and end it with the exit code that says how it went."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that can not spell a name still shows it
     sys.exit(run(sys.argv[1:]))
 
 
@@ -26,6 +30,8 @@ def run(arguments: Sequence[str]) -> int:
         from renderctl.cli.failures import report
 
         return report(error)
+    finally:
+        invocation.close()
 
 
 def _called(arguments: list[str]) -> int:

@@ -24,6 +24,7 @@ class Invocation:
 
 #: The one of this process; `taken_from` fills it.
 current = Invocation()
+_opened: list["Connection"] = []
 
 
 def taken_from(arguments: Sequence[str]) -> list[str]:
@@ -59,4 +60,12 @@ def _value(words: Iterator[str]) -> str:
 
 def connect() -> "Connection":
     """The verbs of the farm that the config names."""
-    return wiring.connect(current.config)
+    connection = wiring.connect(current.config)
+    _opened.append(connection)
+    return connection
+
+
+def close() -> None:
+    """Let go of what the command has opened."""
+    while _opened:
+        _opened.pop().close()

@@ -1,13 +1,14 @@
 """`renderctl jobs`, `status` and `watch`."""
 
+import sys
 from typing import Annotated
 
 import typer
 
-from renderctl.cli import output, views
+from renderctl.cli import invocation, output, views
 from renderctl.cli.following import end_as, watched
 from renderctl.cli.invocation import connect
-from renderctl.cli.progress import watch_lines
+from renderctl.cli.progress import watch_view
 
 app = typer.Typer(add_completion=False)
 Job = Annotated[str, typer.Argument(help="An id, a unique beginning of one, or a unique name.", show_default=False)]
@@ -39,8 +40,11 @@ def watch(
     timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to watch at most.")] = None,
 ) -> None:
     """Follow a job until it ends; the exit code says how it did. With --json: a document a line, at every change."""
-    connection, show = connect(), watch_lines()
+    connection, document = connect(), {}
     job_id = connection.status(job, cached=False)["id"]
-    for document in watched(connection, job_id, timeout_s=timeout):
-        show(document)
+    with watch_view() as show:
+        for document in watched(connection, job_id, timeout_s=timeout):
+            show(document)
+    if sys.stdout.isatty() and not invocation.current.json:
+        output.show(document, views.job)
     end_as(document)

@@ -5,12 +5,22 @@ import logging
 from renderctl.cli import invocation
 
 
-def log_to_stderr(level: int = logging.INFO) -> None:
-    """Show what renderctl logs; everything, libraries too, with `--debug`."""
+def log_to_stderr(level: int = logging.INFO, *, tasks: bool = True) -> None:
+    """Show what renderctl logs; everything, libraries too, with `--debug`.
+
+    Without `tasks`, what is logged about a single task is left out: the caller shows it in another way.
+    """
     if invocation.current.debug:
-        level = logging.DEBUG
+        level, tasks = logging.DEBUG, True
     elif invocation.current.quiet:
         level = logging.ERROR
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    logging.basicConfig(
+        level=logging.DEBUG if invocation.current.debug else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%Y-%m-%d %H:%M:%S",
+    )
     logging.getLogger("renderctl").setLevel(level)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    if not tasks:
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(lambda record: not hasattr(record, "task"))

@@ -1,11 +1,13 @@
 """Results to stdout, as text or as JSON; notes and progress to stderr. Nothing else prints."""
 
+import io
 import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +16,21 @@ from rich.console import Console, RenderableType
 from renderctl.cli import invocation
 from renderctl.errors import RenderctlError
 
+#: Columns of what goes into a file or a pipe.
+_WIDTH = 200
+
 
 def show(result: Any, view: Callable[[Any], RenderableType]) -> None:
     """The result of a command: the document of it with `--json`, else what the view makes of it."""
     if invocation.current.json:
         show_line(result)
     else:
-        _out().print(view(result), markup=False, highlight=False, soft_wrap=not sys.stdout.isatty())
+        _print(view(result))
 
 
 def show_line(result: Any) -> None:
     """One JSON document on a line of its own."""
-    sys.stdout.write(json.dumps(document(result), ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(document(result)) + "\n")
     sys.stdout.flush()
 
 
@@ -51,8 +56,9 @@ def complain(error: RenderctlError) -> None:
     sys.stderr.write(f"Error: {error.message}\n" + (f"  {error.hint}\n" if error.hint else ""))
 
 
+@cache
 def errors() -> Console:
-    """Standard error."""
+    """Standard error: one console, so that what is printed while a bar is drawn goes above it."""
     return Console(stderr=True)
 
 
@@ -72,5 +78,11 @@ def document(result: Any) -> Any:
     return str(result) if isinstance(result, Path) else result
 
 
-def _out() -> Console:
-    return Console() if sys.stdout.isatty() else Console(width=200, no_color=True)
+def _print(renderable: RenderableType) -> None:
+    if sys.stdout.isatty():
+        Console().print(renderable, markup=False, highlight=False)
+        return
+    plain = Console(width=_WIDTH, no_color=True, file=io.StringIO())
+    plain.print(renderable, markup=False, highlight=False, soft_wrap=True)
+    text = plain.file.getvalue()  # type: ignore[attr-defined]
+    show_text("".join(f"{line.rstrip()}\n" for line in text.splitlines()))

@@ -1,5 +1,6 @@
 """What renders, uploads, downloads and waiting show of how they get on."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -109,14 +110,32 @@ def _step(document: Mapping[str, Any]) -> Step:
         f"Job {document['id']} {document['state']}",
         document["progress"] * tasks["total"],
         tasks["total"],
-        now=document["waiting_reason"] or f"{tasks['running']} being rendered",
+        now=document["waiting_reason"] or f"{tasks['running']} running",
         last=failed,
         left_s=document["eta_seconds"],
     )
 
 
-def watch_lines() -> Callable[[Mapping[str, Any]], None]:
-    """Shows each document of a watched job as a line of the result."""
+@contextmanager
+def watch_view() -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Shows the documents of a watched job: as JSON lines, as a bar on a terminal, else as lines that differ."""
     if invocation.current.json:
-        return output.show_line
-    return lambda document: output.show(document, views.job_line)
+        yield output.show_line
+    elif sys.stdout.isatty() and sys.stderr.isatty() and not invocation.current.quiet:
+        with job_progress() as show:
+            yield show
+    else:
+        yield _ChangedLines()
+
+
+class _ChangedLines:
+    """A line for each document that reads otherwise than the one before it."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def __call__(self, document: Mapping[str, Any]) -> None:
+        line = views.job_line(document)
+        if line != self._last:
+            output.show_text(f"{line}\n")
+        self._last = line

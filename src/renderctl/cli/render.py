@@ -32,7 +32,7 @@ def render(
     """Render a scene on this machine: upload, queue, render with a warm Blender, check, and put the images in place."""
     if (scene is None) == (job is None):
         raise UsageError("`render` takes a scene, or --job JOB to go on with.")
-    log_to_stderr(logging.ERROR)  # what goes wrong with a frame is shown as it happens
+    log_to_stderr(logging.WARNING, tasks=False)  # what becomes of a frame is shown as it happens
     connection = connect()
     with interruptible() as stop:
         ahead = connection.start_ahead(scene) if scene is not None else None

@@ -45,7 +45,9 @@ def submit(
     if wait or download:
         document = wait_for(connection, document, timeout_s=timeout, cancel_on_interrupt=cancel_on_interrupt)
     if download:
-        connection.download(submitted.job.id, download)
+        with advancing() as on_advance:
+            fetched = connection.download(submitted.job.id, download, on_advance=on_advance)
+        document = {**document, "folder": fetched.folder, "files": fetched.files}
     output.show(document, views.submitted)
     if wait or download:
         end_as(document)

@@ -42,7 +42,7 @@ def job(each: Mapping[str, Any]) -> RenderableType:
     rows: list[tuple[str, RenderableType | None]] = [
         ("job", f"{each['id']}  {each['name']}"),
         ("state", state(each["state"])),
-        ("waits", each["waiting_reason"]),
+        ("waits", each["waiting_reason"] if each["waiting_reason"] != each["state"] else None),
         ("model", each["model"]),
         ("frames", each["frames"]),
         ("tasks", f"{tasks['total']}: {counted}"),
@@ -64,7 +64,7 @@ def job_line(each: Mapping[str, Any]) -> str:
     parts = [f"{each['id']}  {each['state']}  {tasks['succeeded']}/{tasks['total']}  {each['progress']:.0%}"]
     parts += [f"{tasks['failed']} failed"] if tasks["failed"] else []
     parts += [f"{duration(each['eta_seconds'])} left"] if each["eta_seconds"] is not None else []
-    parts += [each["waiting_reason"]] if each["waiting_reason"] else []
+    parts += [each["waiting_reason"]] if each["waiting_reason"] not in (None, each["state"]) else []
     return "  ".join(parts)
 
 
@@ -115,8 +115,8 @@ def workers(found: Sequence[Any]) -> RenderableType:
 
 
 def submitted(each: Mapping[str, Any]) -> RenderableType:
-    """The id alone, for scripts that read it."""
-    return str(each["id"])
+    """The id alone, for scripts that read it; and the folder, when the images were fetched."""
+    return f"{each['id']}  {each['folder']}" if "folder" in each else str(each["id"])
 
 
 def uploaded(each: Any) -> RenderableType:

@@ -1,5 +1,6 @@
 """`renderctl worker` and `workers`."""
 
+import logging
 from typing import Annotated
 
 import typer
@@ -9,7 +10,9 @@ from renderctl.cli.invocation import connect
 from renderctl.cli.logging import log_to_stderr
 from renderctl.cli.signals import asked_twice
 from renderctl.farm.work import WorkOptions
+from renderctl.farm.work.slot import Listeners
 
+logger = logging.getLogger(__name__)
 app = typer.Typer(add_completion=False)
 workers = typer.Typer(
     add_completion=False, name="workers", help="List, drain and resume workers.", invoke_without_command=True
@@ -33,10 +36,22 @@ def worker(
 ) -> None:
     """Work for the farm. SIGTERM or Ctrl-C: finish the frames and leave; once more: leave at once."""
     log_to_stderr()
-    options = WorkOptions(name, slots, tuple(pool) if pool else None, allow_scripts, idle_exit_s=exit_when_idle)
+    options = WorkOptions(
+        name, slots, tuple(pool) if pool else None, allow_scripts, idle_exit_s=exit_when_idle, listeners=_listeners()
+    )
     working = connect().worker_for(options)
     with asked_twice(working.drain, working.halt):
         working.run()
+
+
+def _listeners() -> Listeners:
+    """What a node's log tells of each frame; failures are in it already."""
+    return Listeners(
+        on_ready=lambda job, ready: logger.info("job %s (%s): %s", job.id, job.name, ready.described),
+        on_published=lambda done: logger.info(
+            "job %s frame %d: %.2f s", done.attempt.job_id, done.attempt.frame, done.seconds
+        ),
+    )
 
 
 @workers.callback()

@@ -64,7 +64,8 @@ class Publisher:
             self.fail(attempt, failure, cost)
             return failure
         self.insist(lambda: self._farm.repository.complete(attempt, outputs, cost, starting=finished.following))
-        self.insist(lambda: settle(self._farm, attempt.job_id))
+        if finished.following is None:  # else a task of the job is open, and it can not have ended
+            self.insist(lambda: settle(self._farm, attempt.job_id))
         return Published(attempt, outputs, rendered.seconds)
 
     def fail(self, attempt: Attempt, failure: Failure, cost: Cost = _NOTHING) -> float | None:

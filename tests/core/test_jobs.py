@@ -61,7 +61,7 @@ def test_an_option_of_a_newer_version_is_passed_over() -> None:
         (lambda: RenderOptions(device="gpu"), "device 'gpu'"),
         (lambda: RenderOptions(quality="8k"), "quality '8k'"),
         (lambda: RenderOptions(format="png"), "format 'png'"),
-        (lambda: RenderOptions(samples=0), "samples of 0"),
+        (lambda: RenderOptions(samples=0), "number of samples of 0"),
         (lambda: RenderOptions(percentage=-5), "percentage of -5"),
         (lambda: RenderOptions(resolution=(0, 1080)), "resolution of 0"),
         (lambda: RenderOptions(resolution=(1920, 10**6)), "resolution of 1000000"),

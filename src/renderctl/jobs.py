@@ -56,7 +56,7 @@ class RenderOptions:
         _one_of("device", self.device, DEVICES)
         _one_of("quality", self.quality, tuple(QUALITIES))
         _one_of("format", self.format, tuple(FORMATS))
-        _within("samples", self.samples, 1, 1 << 24)
+        _within("number of samples", self.samples, 1, 1 << 24)
         _within("percentage", self.percentage, 1, 32767)
         for pixels in self.resolution or ():
             _within("resolution", pixels, 4, 65536)

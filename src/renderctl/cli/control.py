@@ -39,7 +39,9 @@ def priority(job: Job, value: Annotated[int, typer.Argument(help="0 to 10; 10 is
 @app.command()
 def retry(
     job: Job,
-    frames: Annotated[str | None, typer.Option("--frames", "-f", help="These, even if they succeeded.")] = None,
+    frames: Annotated[
+        str | None, typer.Option("--frames", "-f", metavar="FRAMES", help="These, even if they succeeded.")
+    ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="All that failed or were canceled (the default).")] = False,
 ) -> None:
     """Render again: what failed or was canceled, or the given frames."""

@@ -16,7 +16,7 @@ app = typer.Typer(add_completion=False)
 def download(
     job: Annotated[str, typer.Argument(help="A job.", show_default=False)],
     directory: Annotated[
-        Path, typer.Option("--output", "-o", help="Where the images go, in a folder of the job's name.")
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Where the images go, in a folder of the job's name.")
     ] = Path("renders"),
 ) -> None:
     """Fetch a job's images: each whole and verified; those that are there already are kept."""

@@ -33,7 +33,7 @@ class Step:
 
     @property
     def left(self) -> str:
-        return f"{views.duration(self.left_s)} left" if self.left_s is not None else ""
+        return f"{views.duration(self.left_s)} left" if self.left_s else ""
 
 
 class Gauge(Protocol):
@@ -70,22 +70,27 @@ class Lines:
         self._now = now
         self._said_at = now()
         self._waiting: str | None = None
+        self._spoken = False
+        self._brief = False  # files that were moved in no time: nothing to tell
         self._lock = threading.Lock()
 
     def show(self, step: Step) -> None:
         parts = [f"{step.what}: {step.counted}", step.pace, step.left, step.now, step.last]
         with self._lock:
             self._waiting = ", ".join(filter(None, parts))
+            self._brief = step.unit == "files" and not self._spoken
             if self._now() - self._said_at >= _LINE_EVERY_S:
                 self._flush()
 
     def close(self) -> None:
         with self._lock:
-            self._flush()
+            if not self._brief:
+                self._flush()
 
     def _flush(self) -> None:
         if self._waiting is not None:
             self._say(self._waiting)
+            self._spoken = True
             self._said_at, self._waiting = self._now(), None
 
 

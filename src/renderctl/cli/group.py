@@ -29,7 +29,7 @@ class LazyGroup(TyperGroup):
         command: Any = typer.main.get_command(importlib.import_module(f"renderctl.cli.{module_name}").app)
         found = getattr(command, "commands", {}).get(cmd_name, command)
         for each in (found, *getattr(found, "commands", {}).values()):
-            each.epilog = _EPILOG
+            _finish(each)
         return found
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -40,6 +40,14 @@ class LazyGroup(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         show_help()
+
+
+def _finish(command: Any) -> None:
+    """What all commands share: how their help ends, and that a flag takes no value."""
+    command.epilog = _EPILOG
+    for parameter in command.params:
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
 
 
 app = typer.Typer(

@@ -14,7 +14,8 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def init(
     path: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Default: the user's config folder.", show_default=False)
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Default: the user's config folder.", show_default=False),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
 ) -> None:

@@ -16,11 +16,13 @@ Job = Annotated[str, typer.Argument(help="An id, a unique beginning of one, or a
 
 @app.command()
 def jobs(
-    state: Annotated[list[str] | None, typer.Option("--state", help="Only jobs in this state (repeatable).")] = None,
-    owner: Annotated[str | None, typer.Option("--owner", help="Only this user's.")] = None,
+    state: Annotated[
+        list[str] | None, typer.Option("--state", metavar="STATE", help="Only jobs in this state (repeatable).")
+    ] = None,
+    owner: Annotated[str | None, typer.Option("--owner", metavar="NAME", help="Only this user's.")] = None,
     mine: Annotated[bool, typer.Option("--mine", help="Only yours.")] = False,
-    project: Annotated[str | None, typer.Option("--project", help="Only of this project.")] = None,
-    limit: Annotated[int, typer.Option("--limit", help="At most so many.", min=1)] = 50,
+    project: Annotated[str | None, typer.Option("--project", metavar="NAME", help="Only of this project.")] = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", help="At most so many.", min=1)] = 50,
 ) -> None:
     """List jobs, the newest first."""
     connection = connect()
@@ -37,7 +39,9 @@ def status(job: Job) -> None:
 @app.command()
 def watch(
     job: Job,
-    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to watch at most.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", metavar="SECONDS", help="Watch at most so long.")
+    ] = None,
 ) -> None:
     """Follow a job until it ends; the exit code says how it did. With --json: a document a line, at every change."""
     connection, document = connect(), {}

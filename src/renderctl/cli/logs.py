@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from renderctl.cli import invocation, output
+from renderctl.cli import invocation, output, views
 from renderctl.cli.invocation import connect
 
 app = typer.Typer(add_completion=False)
@@ -15,7 +15,9 @@ app = typer.Typer(add_completion=False)
 def logs(
     job: Annotated[str, typer.Argument(help="A job.", show_default=False)],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Until the job ends.")] = False,
-    task: Annotated[str | None, typer.Option("--task", help="A task's id or its number in the job.")] = None,
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="TASK", help="A task's id or its number in the job.")
+    ] = None,
 ) -> None:
     """Show what Blender printed: for what runs, else for what failed last. The exact command comes first."""
     connection = connect()
@@ -23,8 +25,12 @@ def logs(
     if invocation.current.json and not follow:
         output.show(list(parts), str)
         return
+    shown = None if follow or task else ""  # one log alone needs no heading
     for part in parts:
         if invocation.current.json:
             output.show_line(part)
-        else:
-            output.show_text(part.text)
+            continue
+        if shown != "" and part.attempt.id != shown:
+            output.show_text(views.log_heading(part.attempt))
+            shown = part.attempt.id
+        output.show_text(part.text)

@@ -16,23 +16,34 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _WHAT, _IMAGE, _QUEUE = "What to render", "How the image is made", "How the job is queued"
 
 
-def _option(*names: str, help: str, panel: str) -> Any:
-    return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False)
+def _option(*names: str, help: str, panel: str, value: str | None = None) -> Any:
+    return typer.Option(*names, help=help, metavar=value, rich_help_panel=panel, show_default=False)
 
 
 def _render_options(
     frames: Annotated[
-        str | None, _option("--frames", "-f", help="1-100,120,200-300x2; default: the current frame.", panel=_WHAT)
+        str | None,
+        _option("--frames", "-f", value="FRAMES", help="1-100,120,200-300x2; default: the current frame.", panel=_WHAT),
     ] = None,
     animation: Annotated[bool, _option("--animation", "-a", help="The scene's own range.", panel=_WHAT)] = False,
     camera: Annotated[
-        list[str] | None, _option("--camera", "-c", help="A camera's name (repeatable), or all.", panel=_WHAT)
+        list[str] | None,
+        _option("--camera", "-c", value="NAME", help="A camera's name (repeatable), or all.", panel=_WHAT),
     ] = None,
-    scene_name: Annotated[str | None, _option("--scene", help="A scene of the file.", panel=_WHAT)] = None,
-    view_layer: Annotated[str | None, _option("--view-layer", help="Only this view layer.", panel=_WHAT)] = None,
+    scene_name: Annotated[
+        str | None, _option("--scene", value="NAME", help="A scene of the file.", panel=_WHAT)
+    ] = None,
+    view_layer: Annotated[
+        str | None, _option("--view-layer", value="NAME", help="Only this view layer.", panel=_WHAT)
+    ] = None,
     replace: Annotated[
         list[str] | None,
-        _option("--replace", help="OBJECT=FILE: an FBX, glTF, OBJ or .blend takes its place.", panel=_WHAT),
+        _option(
+            "--replace",
+            value="OBJECT=FILE",
+            help="An FBX, glTF, OBJ or .blend takes the object's place (repeatable).",
+            panel=_WHAT,
+        ),
     ] = None,
     allow_missing: Annotated[
         bool, _option("--allow-missing", help="Render although files are missing.", panel=_WHAT)
@@ -40,38 +51,57 @@ def _render_options(
     trust_scripts: Annotated[
         bool, _option("--trust-scripts", help="Let scripts inside the scene run.", panel=_WHAT)
     ] = False,
-    engine: Annotated[str | None, _option("--engine", help="cycles, eevee or workbench.", panel=_IMAGE)] = None,
-    samples: Annotated[int | None, _option("--samples", help="Samples of a pixel.", panel=_IMAGE)] = None,
-    resolution: Annotated[str | None, _option("--resolution", help="Such as 1920x1080.", panel=_IMAGE)] = None,
-    percentage: Annotated[int | None, _option("--percentage", help="Of the resolution.", panel=_IMAGE)] = None,
+    engine: Annotated[
+        str | None, _option("--engine", value="NAME", help="cycles, eevee or workbench.", panel=_IMAGE)
+    ] = None,
+    samples: Annotated[int | None, _option("--samples", value="N", help="Samples of a pixel.", panel=_IMAGE)] = None,
+    resolution: Annotated[
+        str | None, _option("--resolution", value="WxH", help="Such as 1920x1080.", panel=_IMAGE)
+    ] = None,
+    percentage: Annotated[
+        int | None, _option("--percentage", value="N", help="Of the resolution.", panel=_IMAGE)
+    ] = None,
     quality: Annotated[
-        str | None, _option("--quality", help="1k, 2k or 4k: the longer side, and samples to match.", panel=_IMAGE)
+        str | None,
+        _option("--quality", value="SIZE", help="1k, 2k or 4k: the longer side, and samples to match.", panel=_IMAGE),
     ] = None,
     image_format: Annotated[
         str | None,
-        _option("--format", help="PNG, JPEG, OPEN_EXR, OPEN_EXR_MULTILAYER, WEBP or TIFF.", panel=_IMAGE),
+        _option("--format", value="NAME", help="PNG, JPEG, OPEN_EXR, OPEN_EXR_MULTILAYER, WEBP or TIFF.", panel=_IMAGE),
     ] = None,
     device: Annotated[
-        str, _option("--device", help="auto, cpu, cuda, optix, hip, metal or oneapi.", panel=_IMAGE)
+        str, _option("--device", value="NAME", help="auto, cpu, cuda, optix, hip, metal or oneapi.", panel=_IMAGE)
     ] = "auto",
     denoise: Annotated[
-        bool | None, typer.Option("--denoise/--no-denoise", rich_help_panel=_IMAGE, show_default=False)
+        bool | None, _option("--denoise/--no-denoise", help="Default: as the scene says.", panel=_IMAGE)
     ] = None,
     settings: Annotated[
         list[str] | None,
-        _option("--set", help="KEY=VALUE: any render property, such as cycles.max_bounces=4.", panel=_IMAGE),
+        _option(
+            "--set",
+            value="KEY=VALUE",
+            help="Any render property, such as cycles.max_bounces=4 (repeatable).",
+            panel=_IMAGE,
+        ),
     ] = None,
-    name: Annotated[str | None, _option("--name", help="The job's name; default: the model's.", panel=_QUEUE)] = None,
-    project: Annotated[str, _option("--project", help="Default: default.", panel=_QUEUE)] = "default",
-    pool: Annotated[str, _option("--pool", help="Which workers get it. Default: default.", panel=_QUEUE)] = "default",
-    priority: Annotated[int, _option("--priority", help="0 to 10, 10 first. Default: 5.", panel=_QUEUE)] = 5,
+    name: Annotated[
+        str | None, _option("--name", value="NAME", help="The job's name; default: the model's.", panel=_QUEUE)
+    ] = None,
+    project: Annotated[str, _option("--project", value="NAME", help="Default: default.", panel=_QUEUE)] = "default",
+    pool: Annotated[
+        str, _option("--pool", value="NAME", help="Which workers get it. Default: default.", panel=_QUEUE)
+    ] = "default",
+    priority: Annotated[int, _option("--priority", value="N", help="0 to 10, 10 first. Default: 5.", panel=_QUEUE)] = 5,
     after: Annotated[
-        list[str] | None, _option("--after", help="A job that has to succeed first (repeatable).", panel=_QUEUE)
+        list[str] | None,
+        _option("--after", value="JOB", help="A job that has to succeed first (repeatable).", panel=_QUEUE),
     ] = None,
-    max_slots: Annotated[int | None, _option("--max-slots", help="At most so many at a time.", panel=_QUEUE)] = None,
-    attempts: Annotated[int, _option("--attempts", help="Tries of a frame. Default: 3.", panel=_QUEUE)] = 3,
+    max_slots: Annotated[
+        int | None, _option("--max-slots", value="N", help="At most so many at a time.", panel=_QUEUE)
+    ] = None,
+    attempts: Annotated[int, _option("--attempts", value="N", help="Tries of a frame. Default: 3.", panel=_QUEUE)] = 3,
     frame_timeout: Annotated[
-        float | None, _option("--frame-timeout", help="Seconds that a frame may take.", panel=_QUEUE)
+        float | None, _option("--frame-timeout", value="SECONDS", help="Seconds that a frame may take.", panel=_QUEUE)
     ] = None,
 ) -> SubmitRequest:
     options = RenderOptions(

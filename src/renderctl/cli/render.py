@@ -24,14 +24,18 @@ def render(
     request: Any,
     scene: Annotated[str | None, typer.Argument(help="A .blend file, or the name of a model.")] = None,
     directory: Annotated[
-        Path, typer.Option("--output", "-o", help="Where the images go, in a folder of the job's name.")
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Where the images go, in a folder of the job's name.")
     ] = Path("renders"),
-    job: Annotated[str | None, typer.Option("--job", help="Go on with a job that was interrupted.")] = None,
-    slots: Annotated[int | None, typer.Option("--slots", help="Frames at a time.")] = None,
+    job: Annotated[
+        str | None, typer.Option("--job", metavar="JOB", help="Go on with a job that was interrupted.")
+    ] = None,
+    slots: Annotated[
+        int | None, typer.Option("--slots", metavar="N", min=1, help="Frames at a time. Default: 1.")
+    ] = None,
 ) -> None:
     """Render a scene on this machine: upload, queue, render with a warm Blender, check, and put the images in place."""
     if (scene is None) == (job is None):
-        raise UsageError("`render` takes a scene, or --job JOB to go on with.")
+        raise UsageError("`render` takes either a scene, or --job JOB to go on with.")
     log_to_stderr(logging.WARNING, tasks=False)  # what becomes of a frame is shown as it happens
     connection = connect()
     with interruptible() as stop:

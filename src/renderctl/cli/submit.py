@@ -21,16 +21,16 @@ def submit(
     request: Any,
     scene: Annotated[str, typer.Argument(help="A .blend file, or MODEL[@VERSION].", show_default=False)],
     wait: Annotated[bool, typer.Option("--wait", help="Until the job ends; the exit code says how.")] = False,
-    timeout: Annotated[float | None, typer.Option("--timeout", help="Seconds to wait at most.")] = None,
+    timeout: Annotated[float | None, typer.Option("--timeout", metavar="SECONDS", help="Wait at most so long.")] = None,
     download: Annotated[
-        Path | None, typer.Option("--download", help="Wait, and fetch the images into this folder.")
+        Path | None, typer.Option("--download", metavar="DIR", help="Wait, and fetch the images into this folder.")
     ] = None,
     cancel_on_interrupt: Annotated[
         bool, typer.Option("--cancel-on-interrupt", help="Ctrl-C while waiting cancels the job.")
     ] = False,
     paused: Annotated[bool, typer.Option("--paused", help="Queue it paused.")] = False,
     idempotency_key: Annotated[
-        str | None, typer.Option("--idempotency-key", help="The same key makes the same job, once.")
+        str | None, typer.Option("--idempotency-key", metavar="KEY", help="The same key makes the same job, once.")
     ] = None,
 ) -> None:
     """Queue a scene or a model; workers of its pool render it."""

@@ -16,7 +16,9 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def upload(
     scene: Annotated[Path, typer.Argument(help="A .blend file.", show_default=False)],
-    name: Annotated[str | None, typer.Option("--name", help="The model's name; default: the file's.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="The model's name; default: the file's.")
+    ] = None,
     allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Upload although files are missing.")] = False,
 ) -> None:
     """Upload a scene with its textures, libraries, fonts, sounds and caches: a model, from which jobs are made."""

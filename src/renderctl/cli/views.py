@@ -29,7 +29,7 @@ def jobs(documents: Sequence[Mapping[str, Any]]) -> RenderableType:
     table = _table("id", "name", "state", "done", "pri", "pool", "left")
     for each in documents:
         done = f"{each['tasks']['succeeded']}/{each['tasks']['total']}"
-        left = each["waiting_reason"] or duration(each["eta_seconds"])
+        left = _waits(each) or duration(each["eta_seconds"])
         name = Text(each["name"], overflow="ellipsis", no_wrap=True)
         table.add_row(each["id"], name, state(each["state"]), done, str(each["priority"]), each["pool"], left)
     return table
@@ -42,7 +42,7 @@ def job(each: Mapping[str, Any]) -> RenderableType:
     rows: list[tuple[str, RenderableType | None]] = [
         ("job", f"{each['id']}  {each['name']}"),
         ("state", state(each["state"])),
-        ("waits", each["waiting_reason"] if each["waiting_reason"] != each["state"] else None),
+        ("waits", _waits(each)),
         ("model", each["model"]),
         ("frames", each["frames"]),
         ("tasks", f"{tasks['total']}: {counted}"),
@@ -64,7 +64,7 @@ def job_line(each: Mapping[str, Any]) -> str:
     parts = [f"{each['id']}  {each['state']}  {tasks['succeeded']}/{tasks['total']}  {each['progress']:.0%}"]
     parts += [f"{tasks['failed']} failed"] if tasks["failed"] else []
     parts += [f"{duration(each['eta_seconds'])} left"] if each["eta_seconds"] is not None else []
-    parts += [each["waiting_reason"]] if each["waiting_reason"] not in (None, each["state"]) else []
+    parts += [_waits(each)] if _waits(each) else []
     return "  ".join(parts)
 
 
@@ -97,6 +97,12 @@ def model(each: Any) -> RenderableType:
     ]
     scenes = [_scene(scene, active=scene.name == facts.active_scene) for scene in facts.scenes]
     return Group(_grid(head), *scenes, *([_dependencies(facts.dependencies)] if facts.dependencies else []))
+
+
+def log_heading(attempt: Any) -> str:
+    """What parts the logs of several attempts."""
+    camera = f", camera {attempt.camera}" if attempt.camera else ""
+    return f"==> task {attempt.task_id}, frame {attempt.frame}{camera}, on {attempt.worker_id}: {attempt.state} <==\n"
 
 
 def workers(found: Sequence[Any]) -> RenderableType:
@@ -183,6 +189,12 @@ def moment(text: str | None) -> str:
     if text is None:
         return ""
     return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _waits(each: Mapping[str, Any]) -> str:
+    """Why a job waits, unless its state says so."""
+    reason = each["waiting_reason"] or ""
+    return "" if reason == each["state"] else str(reason)
 
 
 def _scene(scene: Any, *, active: bool) -> RenderableType:

@@ -23,15 +23,19 @@ Worker = Annotated[str, typer.Argument(help="A worker's id, or a unique beginnin
 
 @app.command()
 def worker(
-    name: Annotated[str | None, typer.Option("--name", help="Its stable id; default: the host's and a number.")] = None,
-    slots: Annotated[int | None, typer.Option("--slots", help="Frames at a time.", min=1)] = None,
-    pool: Annotated[list[str] | None, typer.Option("--pool", help="A pool that it serves (repeatable).")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Its stable id; default: the host's and a number.")
+    ] = None,
+    slots: Annotated[int | None, typer.Option("--slots", metavar="N", help="Frames at a time.", min=1)] = None,
+    pool: Annotated[
+        list[str] | None, typer.Option("--pool", metavar="NAME", help="A pool that it serves (repeatable).")
+    ] = None,
     allow_scripts: Annotated[
         bool | None,
         typer.Option("--allow-scripts/--no-allow-scripts", help="Whether --trust-scripts counts.", show_default=False),
     ] = None,
     exit_when_idle: Annotated[
-        float | None, typer.Option("--exit-when-idle", help="Leave after so many seconds without work.")
+        float | None, typer.Option("--exit-when-idle", metavar="SECONDS", help="Leave after so long without work.")
     ] = None,
 ) -> None:
     """Work for the farm. SIGTERM or Ctrl-C: finish the frames and leave; once more: leave at once."""

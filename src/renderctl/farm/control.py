@@ -38,12 +38,14 @@ def priority(farm: Farm, job_ref: str, value: int, *, actor: Actor) -> Job:
 def retry(farm: Farm, job_ref: str, frames: str | None = None, *, actor: Actor) -> tuple[Job, int]:
     """Render again: the given frames whatever became of them, else all that failed or were canceled.
 
-    Returns the job and how many tasks were queued.
+    Returns the job and how many tasks were queued. Raises BadFrames, InvalidInput when it has none of the frames.
     """
     wanted = FrameSet.parse(frames) if frames is not None else None
     job = farm.repository.find_job(job_ref)
     job, count = farm.repository.retry(job.id, actor=actor, frames=wanted)
     forget(farm, job.id)
+    if wanted is not None and not count:
+        raise InvalidInput(f"Job {job.id} has no frames {wanted} to render again.", hint=f"Its frames: {job.frames}.")
     if count:
         put_ticket(farm, job)
     return job, count

@@ -27,15 +27,15 @@ class Finding:
 
 def doctor(farm: Farm) -> list[Finding]:
     """Check the config, the database, the ports and every Blender, each of which is started."""
-    source = farm.settings.source
+    source = farm.settings.source  # a port opens when it is first asked for something, so that is tried, too
     return [
         Finding("config", True, str(source) if source else "none: everything has its default"),
         _tried("data folder", partial(_data_folder, farm)),
-        _tried("database", farm.repository.check),
-        _tried("store", farm.store.check),
-        _tried("queue", farm.queue.check),
-        _tried("cache", farm.cache.check),
-        _tried("executor", farm.executor.check),
+        _tried("database", lambda: farm.repository.check()),
+        _tried("store", lambda: farm.store.check()),
+        _tried("queue", lambda: farm.queue.check()),
+        _tried("cache", lambda: farm.cache.check()),
+        _tried("executor", lambda: farm.executor.check()),
         *_blenders(farm),
     ]
 

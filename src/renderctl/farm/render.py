@@ -166,7 +166,7 @@ class _Rendering:
         job = self._farm.repository.find_job(self._request.job or "")
         if job.state in ENDED_JOB:
             raise IllegalTransition(
-                f"Job {job.id} has {job.state} already.", hint="`renderctl retry` queues failed frames again."
+                f"Job {job.id} has ended: it is {job.state}.", hint="`renderctl retry` queues failed frames again."
             )
         return self._farm.repository.resume(job.id, actor=self._actor, bound_to=worker.id)
 

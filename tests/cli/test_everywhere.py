@@ -1,0 +1,82 @@
+"""What holds for every command: options in any position, one document on stdout, errors that are sentences."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.farms import given_job, work_off
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--json", "--quiet", "jobs"), ("jobs", "--json", "-q"), ("--json", "jobs", "--limit", "3", "--quiet")],
+)
+def test_global_options_stand_in_front_of_a_command_or_after_it(ctl, given, words):
+    job = given_job(given)
+    assert [each["id"] for each in ctl(*words).document] == [job.id]
+
+
+def test_another_config_is_named_in_any_position(ctl, tmp_path):
+    (tmp_path / "other.yaml").write_text("worker: {slotz: 2}\n")
+    for words in (("--config", "other.yaml", "jobs"), ("jobs", "--config=other.yaml")):
+        said = ctl(*words, "--json")
+        assert (said.code, said.document["error"]["code"]) == (9, "bad_settings")
+
+
+def test_config_without_a_file_is_a_usage_error(ctl):
+    assert ctl("jobs", "--config").code == 2
+
+
+def test_frames_may_begin_with_a_minus(ctl, given):
+    given_job(given)
+    document = ctl("submit", "shot", "-f", "-5--1", "--json").document
+    assert (document["frames"], document["tasks"]["total"]) == ("-5--1", 5)
+
+
+def test_names_are_taken_in_any_case(ctl, given):
+    given_job(given)
+    words = ("--engine", "Cycles", "--format", "jpg", "--device", "CPU", "--quality", "1K")
+    assert ctl("submit", "shot", *words, "--json").code == 0
+
+
+def test_no_traceback_is_shown_without_debug(process, data_dir):
+    data_dir.mkdir()
+    (data_dir / "renderctl.db").write_text("this is no database")
+    quiet, debug = process("jobs"), process("jobs", "--debug")
+    assert quiet.code == debug.code == 8
+    assert "Traceback" not in quiet.err
+    assert "Traceback" in debug.err
+
+
+def test_a_reader_that_has_enough_is_no_error(tmp_path):
+    command = f"{sys.executable} -m renderctl --help | true"
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run(command, shell=True, env=environment, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
+def test_help_imports_neither_typer_nor_anything_heavy():
+    code = "import sys; from renderctl.cli import run; run(['--help']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert not loaded & {"typer", "rich", "yaml", "sqlmodel", "sqlalchemy", "jinja2", "renderctl.settings"}
+
+
+def test_a_cached_status_needs_no_database(given):
+    job = given_job(given)
+    work_off(given)
+    environment = {**os.environ, "RENDERCTL_DATA_DIR": str(given.settings.data_dir)}
+    code = f"import sys; from renderctl.cli import run; run(['status', '{job.id}', '--json']); print(*sys.modules)"
+    for _ in range(2):  # the first asks the database, and leaves a copy in the cache
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    document, loaded = done.stdout.splitlines()
+    assert json.loads(document)["state"] == "succeeded"
+    assert not set(loaded.split()) & {"sqlmodel", "sqlalchemy", "jinja2"}
+
+
+def test_the_version_is_told(ctl):
+    assert ctl("--version").out == ctl("version").out
+    assert set(ctl("--version", "--json").document) == {"version"}

@@ -1,0 +1,145 @@
+"""Jobs that others work on: waited for, watched, read, worked off; the exit code says how they ended."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from renderctl.farm import Farm
+from renderctl.farm.control import cancel
+from renderctl.jobs import Job
+from tests.farms import ACTOR, given_job, given_model, work_off
+
+FAULT = {"fault": "scene", "reason": "The scene is broken.", "whole_job": False}
+
+
+def failing(farm: Farm) -> None:
+    """Have the fake Blender fail at frame 2."""
+    farm.executor.behaviours[2] = lambda blender, order: blender.emit("failed", task=order["task"], **FAULT)
+
+
+@contextmanager
+def at_work(farm: Farm) -> Iterator[None]:
+    """A worker beside the command."""
+    thread = threading.Thread(target=work_off, args=(farm,), kwargs={"idle_exit_s": 1.0})
+    thread.start()
+    yield
+    thread.join()
+
+
+def given_failed_job(farm: Farm) -> Job:
+    failing(farm)
+    job = given_job(farm, "1-3", max_attempts=1)
+    work_off(farm)
+    return job
+
+
+def test_submit_waits_until_the_job_has_succeeded_and_fetches_the_images(ctl, given, tmp_path):
+    given_model(given)
+    with at_work(given):
+        said = ctl("submit", "shot", "-f", "1-3", "--wait", "--download", "images", "--json")
+    assert said.code == 0
+    assert (said.document["state"], said.document["files"]) == ("succeeded", 3)
+    assert len(list((tmp_path / "images").rglob("*.png"))) == 3
+
+
+def test_submit_ends_as_its_job_fails_and_says_one_thing_on_stdout(ctl, given):
+    given_model(given)
+    failing(given)
+    with at_work(given):
+        said = ctl("submit", "shot", "-f", "1-3", "--wait", "--json")
+    assert said.code == 3
+    assert said.document["state"] == "failed"
+    assert "The scene is broken." in said.err
+
+
+def test_submit_gives_up_waiting_and_the_job_goes_on(ctl, given):
+    given_model(given)
+    said = ctl("submit", "shot", "--wait", "--timeout", "0.1", "--json")
+    assert (said.code, said.document["error"]["code"]) == (5, "gave_up_waiting")
+    assert ctl("jobs", "--json").document[0]["state"] == "queued"
+
+
+def test_the_same_key_makes_the_same_job_and_another_request_with_it_is_refused(ctl, given):
+    given_model(given)
+    first, again = (ctl("submit", "shot", "-f", "1-3", "--idempotency-key", "k", "--json") for _ in range(2))
+    assert first.document["id"] == again.document["id"]
+    assert ctl("submit", "shot", "-f", "4", "--idempotency-key", "k").code == 9
+
+
+def test_watch_ends_as_the_job_did(ctl, given):
+    job = given_failed_job(given)
+    said = ctl("watch", job.id)
+    assert said.code == 3
+    assert "failed" in said.out
+    assert "The scene is broken." in said.err
+
+
+def test_watch_prints_a_document_a_line(ctl, given):
+    job = given_job(given, "1-3")
+    with at_work(given):
+        said = ctl("watch", job.id, "--json")
+    states = [json.loads(line)["state"] for line in said.out.splitlines()]
+    assert states[-1] == "succeeded"
+    assert said.code == 0
+
+
+def test_logs_are_followed_until_the_job_has_ended(ctl, given):
+    job = given_job(given, "1-2")
+    with at_work(given):
+        said = ctl("logs", "-f", job.id)
+    assert said.code == 0
+    assert f"==> task {job.id}-2, frame 2, on w1" in said.out
+
+
+def test_what_failed_is_rendered_again_on_request(ctl, given):
+    job = given_failed_job(given)
+    given.executor.behaviours.clear()
+    assert "1 tasks are queued again" in ctl("retry", job.id).err
+    work_off(given)
+    assert ctl("watch", job.id).code == 0
+
+
+def test_frames_that_a_job_does_not_have_are_not_rendered_again(ctl, given):
+    job = given_failed_job(given)
+    said = ctl("retry", job.id, "--frames", "99")
+    assert said.code == 9
+    assert "Its frames: 1-3" in said.err
+
+
+def test_a_job_that_waits_for_a_canceled_one_says_so(ctl, given):
+    first = given_job(given, "1", name="first")
+    second = given_job(given, "1", name="second", after=("first",))
+    cancel(given, first.id, actor=ACTOR)
+    assert f"waits for job {first.id} (first), which is canceled" in ctl("status", second.id).out
+
+
+@pytest.mark.parametrize(("option", "found"), [("--mine", False), ("--project=film", True), ("--state=failed", False)])
+def test_jobs_are_filtered(ctl, given, option, found):
+    given_job(given, "1", project="film")
+    assert bool(ctl("jobs", option, "--json").document) is found
+
+
+def test_workers_are_listed_drained_and_resumed(ctl, given):
+    from tests.farms import given_worker
+
+    given_worker(given, "node-1")
+    assert ctl("workers", "--json").document[0]["id"] == "node-1"
+    assert ctl("workers", "drain", "node-1", "--json").document["state"] == "draining"
+    assert ctl("workers", "resume", "node-1", "--json").document["state"] == "active"
+    assert "node-1" in ctl("workers", "list").out
+
+
+def test_sweep_says_what_it_repaired(ctl, given):
+    assert "0 workers lost" in ctl("sweep", "--now").out
+
+
+def test_the_doctor_checks_everything_and_goes_on_after_what_is_broken(ctl, given, tmp_path):
+    (tmp_path / "renderctl.yaml").write_text(f"blender: {{paths: [{tmp_path}/none]}}\n")
+    said = ctl("doctor", "--json")
+    assert said.code == 8
+    parts = {each["part"]: each["ok"] for each in said.document}
+    assert parts.keys() == {"config", "data folder", "database", "store", "queue", "cache", "executor", "Blender"}
+    assert all(ok for part, ok in parts.items() if part != "Blender")

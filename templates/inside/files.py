@@ -9,6 +9,7 @@ import bpy
 
 from inside import paths
 from inside.references import Reference, all_references, libraries
+from inside.usage import Usage
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,24 @@ def missing_files() -> list[File]:
 
 
 def _walked() -> Iterator[File]:
+    lost: list[Reference] = []
     for reference in all_references():
         there = reference.files()
         for absolute in there:
             yield File(reference.raw, absolute, reference.kind, reference.owner, True)
         if reference.needed and not there:
-            yield File(reference.raw, reference.absolute, reference.kind, reference.owner, False)
+            lost.append(reference)
+    for reference in _used(lost):
+        yield File(reference.raw, reference.absolute, reference.kind, reference.owner, False)
+
+
+def _used(references: list[Reference]) -> list[Reference]:
+    """Those that a picture can depend on. Who uses whom is costly to find out: only asked when there are any."""
+    if not references:
+        return []
+    usage = Usage()
+    blocks = bpy.types.ID
+    return [each for each in references if not isinstance(each.holder, blocks) or usage.is_seen(each.holder)]
 
 
 def _known_to_blender() -> Iterator[File]:

@@ -16,8 +16,15 @@ def open_scene(path: str, *, trusted: bool = False) -> None:
     try:
         bpy.ops.wm.open_mainfile(filepath=path, load_ui=False, use_scripts=trusted)
     except RuntimeError as error:
-        text = re.sub(r"^Cannot read file \"?[^\"]*\"?: ", "", sentence(str(error)))
+        text = _without_paths(sentence(str(error)))
         raise SceneFault(f"Blender {bpy.app.version_string} can not open {os.path.basename(path)}: {text}") from error
+
+
+def _without_paths(text: str) -> str:
+    """What Blender says of a file, without the path that it puts in front, in the words of each version."""
+    text = re.sub(r"^Cannot read file \"?[^\"]*\"?: ", "", text)
+    text = re.sub(r"^Loading \"[^\"]*\" failed: ", "", text)
+    return re.sub(r"^(Failed to|Cannot) read blend file '[^']*', ", "", text)
 
 
 def choose_scene(name: str | None) -> Any:

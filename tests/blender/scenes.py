@@ -12,7 +12,20 @@ EVIL = '"); import os; os.mkdir("hacked"); ("'
 
 
 def main(folder: Path) -> None:
-    for build in (cube, bare, cameras, inactive, linked, files, compositor, scripted, replaceable, simulated, movie):
+    for build in (
+        cube,
+        bare,
+        cameras,
+        inactive,
+        linked,
+        files,
+        compositor,
+        scripted,
+        replaceable,
+        simulated,
+        movie,
+        leftovers,
+    ):
         target = folder / build.__name__
         target.mkdir(parents=True)
         begin()
@@ -330,6 +343,21 @@ def movie(folder: Path) -> None:
         settings.media_type = "VIDEO"
     settings.file_format = "FFMPEG"
     save(folder / "scene.blend")
+
+
+def leftovers(folder: Path) -> None:
+    """A picture that nothing uses, and a material that nothing wears, kept by fake users; their files are lost."""
+    box("Cube")
+    camera("Camera")
+    kept = painted(folder / "kept.png", (1, 0, 0, 1))
+    kept.use_fake_user = True
+    thing = box("Gone")
+    glowing(thing, painted(folder / "worn.png", (0, 1, 0, 1)))
+    thing.data.materials[0].use_fake_user = True
+    bpy.data.meshes.remove(thing.data)
+    save(folder / "scene.blend")
+    for image in folder.glob("*.png"):
+        image.unlink()
 
 
 if __name__ == "__main__":

@@ -42,3 +42,10 @@ def test_missing_files_fail_a_job_unless_they_are_allowed_to(studio: Studio) -> 
     opened = studio.open(scene, allow_missing=True)
     assert opened.notes == ("1 file is missing: //wood.png (Image: wood.png).",)
     assert studio.render(1).files
+
+
+def test_files_that_no_scene_uses_are_not_missed(studio: Studio) -> None:
+    assert studio.inspect(studio.scene("leftovers"))["files"] == []
+    assert studio.open(studio.scene("leftovers")).notes == (
+        "The scene has no lamp and no world; what does not glow by itself is black.",
+    )

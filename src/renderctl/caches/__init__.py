@@ -29,7 +29,10 @@ class Cache(ABC):
 
     @abstractmethod
     def tail(self, key: str, offset: int) -> tuple[bytes, int]:
-        """What was appended from byte `offset` on (or from the oldest byte kept), and the offset after it."""
+        """What was appended from byte `offset` on (or from the oldest byte kept), and the offset after it.
+
+        A log that is gone is (b"", 0). An `offset` beyond the end is one of an earlier log, and this one all new.
+        """
 
     @abstractmethod
     def check(self) -> str:

@@ -11,8 +11,8 @@ class Store(ABC):
     def put(self, path: Path, digest: str) -> None:
         """Keep the file at `path` as blob `digest` (hex SHA-256 of its bytes).
 
-        Idempotent; safe beside other writers of the same blob. Verifies what it reads while it copies, and has the
-        bytes on disk when it returns.
+        Idempotent: a blob that is there already need not be read again. Safe beside other writers of the same blob.
+        Verifies what it reads while it copies, and has the bytes on disk when it returns.
         Raises DigestMismatch if the file is not (or is no longer) what the digest says, StoreUnavailable if the
         store is out of reach, full or not writable.
         """
@@ -21,7 +21,8 @@ class Store(ABC):
     def get(self, digest: str, path: Path) -> None:
         """Write blob `digest` to `path`, whole or not at all; what stood there is replaced. Its parent exists.
 
-        Raises NotStored, DigestMismatch if the stored bytes are damaged, StoreUnavailable.
+        Raises NotStored, DigestMismatch if the stored bytes are damaged, StoreUnavailable, OutputNotWritable if it is
+        `path` that can not be written.
         """
 
     @abstractmethod

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from tests.chaos.nodes import Site, site_in
 
 FIXED_SEEDS = (1, 2, 3)
+#: What happened in all rounds together.
+TALLY = pytest.StashKey[Counter[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,7 +36,7 @@ def uploaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("chaos")
     maker = Path(__file__).with_name("quick_scene.py")
     with site_in(folder) as site:
-        for name, samples in (("quick", "1"), ("slow", "3000")):
+        for name, samples in (("quick", "30"), ("slow", "20000")):
             scene = folder / f"{name}.blend"
             subprocess.run([sys.executable, str(maker), str(scene), samples], check=True, capture_output=True)
             uploaded = site.run("upload", str(scene))
@@ -46,3 +49,16 @@ def site(uploaded: Path, tmp_path: Path) -> Iterator[Site]:
     shutil.copytree(uploaded, tmp_path / "data")
     with site_in(tmp_path) as site:
         yield site
+
+
+@pytest.fixture(scope="session")
+def tally(pytestconfig: pytest.Config) -> Counter[str]:
+    return pytestconfig.stash.setdefault(TALLY, Counter())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    told = config.stash.get(TALLY, Counter())
+    if told:
+        terminalreporter.write_sep("=", "chaos")
+        for what, count in sorted(told.items()):
+            terminalreporter.write_line(f"{count:6d}  {what}")

@@ -19,7 +19,7 @@ def main(path: str, samples: int) -> None:
     scene.render.engine = "CYCLES"
     scene.render.resolution_x = scene.render.resolution_y = 64
     scene.cycles.samples = samples
-    scene.cycles.use_denoising = False
+    scene.cycles.use_denoising = scene.cycles.use_adaptive_sampling = False
     bpy.ops.wm.save_as_mainfile(filepath=path)
 
 

@@ -1,13 +1,13 @@
 """One round: a job of quick frames on two workers, and what a seed has in store for them."""
 
 import random
+import signal
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from renderctl.farm import Farm
 from renderctl.farm.submit import SubmitRequest
-from renderctl.jobs import RenderOptions
 from tests.chaos.nodes import CLOCK, LIMIT_S, Node, Site, until
 from tests.chaos.verdict import connected, wait_for_end
 
@@ -49,7 +49,8 @@ class Round:
             self._chance.choice(self._injuries())()
         wait_for_end(self._farm, self.job_id, _ROUND_S)
         for worker in self.workers.values():
-            assert worker.end() == 0, worker.log.read_text()
+            # one that is still getting up has not told the system yet that it wants to leave in good order
+            assert worker.end() in (0, -signal.SIGTERM), worker.log.read_text()
 
     def _injuries(self) -> list[Callable[[], None]]:
         return [self._kill_a_blender, self._kill_and_restart, self._kill_and_restart, self._kill_for_long, self._freeze]

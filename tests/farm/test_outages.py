@@ -1,0 +1,218 @@
+"""Parts of the farm are away for a while: nothing is lost, nothing is done twice, and no worker dies of it."""
+
+import random
+import sqlite3
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import OperationalError
+
+from renderctl.errors import StoreUnavailable
+from renderctl.farm import Farm
+from renderctl.farm.work import WorkOptions, worker_for
+from renderctl.jobs import Job
+from renderctl.repository import Claimant
+from renderctl.states import AttemptState, JobState
+from renderctl.stores import Store
+from tests.fake_blender import FakeExecutor, crashed, failing, held, once
+from tests.farms import ACTOR, given_job, work_until
+
+
+class Outage:
+    """A database that answers no new transaction while it is away."""
+
+    def __init__(self, farm: Farm) -> None:
+        self.away = False
+        self.refused = 0
+        event.listen(farm.repository.engine, "begin", self._begin)
+
+    def _begin(self, _connection: Connection) -> None:
+        if self.away:
+            self.refused += 1
+            raise OperationalError("BEGIN", {}, sqlite3.OperationalError("disk I/O error"))
+
+
+class UnsteadyStore(Store):
+    """A store that is away while it is said to be."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.away = False
+
+    def _there(self) -> Store:
+        if self.away:
+            raise StoreUnavailable
+        return self._store
+
+    def put(self, path: Path, digest: str) -> None:
+        self._there().put(path, digest)
+
+    def get(self, digest: str, path: Path) -> None:
+        self._there().get(digest, path)
+
+    def missing(self, digests: Collection[str]) -> set[str]:
+        return self._there().missing(digests)
+
+    def put_log(self, attempt_id: str, content: bytes) -> None:
+        self._there().put_log(attempt_id, content)
+
+    def get_log(self, attempt_id: str) -> bytes | None:
+        return self._there().get_log(attempt_id)
+
+    def check(self) -> str:
+        return self._there().check()
+
+
+@pytest.fixture
+def outage(farm: Farm) -> Outage:
+    return Outage(farm)
+
+
+@contextmanager
+def at_work(farm: Farm, name: str = "w1") -> Iterator[threading.Thread]:
+    """A worker that works for as long as the context."""
+    worker = worker_for(farm, WorkOptions(name=name), actor=ACTOR)
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            worker.run()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield thread
+    worker.drain()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert errors == []
+
+
+def wait_for(farm: Farm, fact: Callable[[], object], within_s: float = 15.0) -> None:
+    give_up = farm.clock.monotonic() + within_s
+    while not fact():
+        assert farm.clock.monotonic() < give_up, "it did not come true in time"
+        farm.clock.wait(None, 0.005)
+
+
+def succeeded(farm: Farm, job: Job) -> bool:
+    return farm.repository.job(job.id).state is JobState.SUCCEEDED
+
+
+def tries(farm: Farm, job: Job) -> list[AttemptState]:
+    return [attempt.state for attempt in farm.repository.attempts(job.id)]
+
+
+def test_a_frame_that_ends_while_the_database_is_away_is_kept_and_published_later(
+    farm: Farm, executor: FakeExecutor, outage: Outage
+) -> None:
+    executor.behaviours[2] = held
+    job = given_job(farm, "1-4")
+    with at_work(farm):
+        wait_for(farm, lambda: farm.repository.counts(job.id).succeeded == 1)
+        outage.away = True
+        executor.gate.set()
+        wait_for(farm, lambda: outage.refused > 6)
+        outage.away = False
+        wait_for(farm, lambda: succeeded(farm, job))
+    assert tries(farm, job) == [AttemptState.SUCCEEDED] * 4
+    assert sorted(executor.rendered) == [1, 2, 3, 4]
+
+
+def test_a_failure_while_the_database_is_away_is_told_later_and_the_worker_goes_on(
+    farm: Farm, executor: FakeExecutor, outage: Outage
+) -> None:
+    waiting = threading.Event()
+
+    def crash_when_away(*order: object) -> None:
+        outage.away = True
+        waiting.set()
+        crashed(*order)  # type: ignore[arg-type]
+
+    executor.behaviours[1] = once(crash_when_away)
+    job = given_job(farm, "1", max_slots=1)
+    with at_work(farm):
+        waiting.wait(10)
+        wait_for(farm, lambda: outage.refused > 5)
+        outage.away = False
+        wait_for(farm, lambda: succeeded(farm, job))
+    assert tries(farm, job) == [AttemptState.FAILED, AttemptState.SUCCEEDED]
+
+
+def test_a_database_that_fails_again_and_again_costs_no_attempt_and_no_worker(
+    farm: Farm, executor: FakeExecutor
+) -> None:
+    """Whatever a slot is about to do, its transaction fails with a chance of one in seven."""
+    chance = random.Random(7)
+
+    def begin(_connection: Connection) -> None:
+        if threading.current_thread().name in ("slot-0", "publisher") and chance.random() < 0.15:
+            raise OperationalError("BEGIN", {}, sqlite3.OperationalError("disk I/O error"))
+
+    executor.behaviours[3] = once(failing("machine", "the GPU is gone"))
+    job = given_job(farm, "1-5", max_slots=1)
+    event.listen(farm.repository.engine, "begin", begin)
+    with at_work(farm):
+        wait_for(farm, lambda: succeeded(farm, job))
+    assert [task.attempts for task in farm.repository.tasks(job.id)] == [0, 0, 1, 0, 0]
+
+
+def test_a_store_that_is_away_for_a_while_costs_no_attempt(farm: Farm, executor: FakeExecutor) -> None:
+    store = UnsteadyStore(farm.store)
+    executor.behaviours[2] = held
+    farm = replace(farm, store=store)
+    job = given_job(farm, "1-4")
+    with at_work(farm):
+        wait_for(farm, lambda: farm.repository.counts(job.id).succeeded == 1)
+        store.away = True
+        executor.gate.set()
+        wait_for(farm, lambda: 2 in executor.rendered)
+        farm.clock.wait(None, 0.3)
+        store.away = False
+        wait_for(farm, lambda: succeeded(farm, job))
+    assert tries(farm, job) == [AttemptState.SUCCEEDED] * 4
+
+
+def test_a_heart_beats_on_while_logs_come_and_go(farm: Farm, executor: FakeExecutor) -> None:
+    """The log of a frame is gone the moment that it is published, whoever is reading it."""
+    job = given_job(farm, "1-60")
+    with at_work(farm):
+        wait_for(farm, lambda: succeeded(farm, job))
+        assert any(thread.name == "heart" for thread in threading.enumerate())
+
+
+def test_logs_of_a_killed_worker_are_kept_by_the_next_one(farm: Farm) -> None:
+    left = farm.settings.data_dir / "scratch" / "w1" / "slot-0" / "logs"
+    left.mkdir(parents=True)
+    (left / "attempt9.log").write_bytes(b"the last words")
+    other = farm.settings.data_dir / "scratch" / "w7" / "slot-0" / "logs"
+    other.mkdir(parents=True)
+    (other / "attempt7.log").write_bytes(b"mine too")
+    (farm.settings.data_dir / "scratch" / "w7.lock").touch()
+    job = given_job(farm, "1")
+    work_until(farm, job)
+    assert farm.store.get_log("attempt9") == b"the last words"
+    assert farm.store.get_log("attempt7") == b"mine too"
+    assert not list((farm.settings.data_dir / "scratch").iterdir())
+
+
+def test_a_worker_that_lost_its_frame_throws_the_result_away(farm: Farm, executor: FakeExecutor) -> None:
+    executor.behaviours[1] = once(held)
+    job = given_job(farm, "1-2")
+    with at_work(farm):
+        wait_for(farm, lambda: farm.repository.counts(job.id).running)
+        held_here = farm.repository.running_attempts(job.id)[0]
+        thief = Claimant("w1", "another start", 0, ("default",))
+        farm.repository.release([held_here])  # as the sweep does to one that is taken for dead
+        stolen = farm.repository.claim(job.id, thief).attempts[0]
+        assert stolen.number == held_here.number
+        executor.gate.set()
+        wait_for(farm, lambda: farm.repository.counts(job.id).succeeded == 1)
+        outputs, _ = farm.repository.outputs(job.id)
+        assert [output.frame for output in outputs] == [2]

@@ -87,10 +87,3 @@ def before(following: State) -> frozenset[State]:
     """Every state from which `following` may be reached: for conditional updates."""
     steps = JOB_STEPS if isinstance(following, JobState) else TASK_STEPS
     return frozenset(state for state, nexts in steps.items() if following in nexts)
-
-
-def ended(states: Mapping[TaskState, int]) -> JobState | None:
-    """How a job with so many tasks in each state has ended, or None while one is open."""
-    if any(states.get(state, 0) for state in OPEN_TASK):
-        return None
-    return JobState.FAILED if states.get(TaskState.FAILED, 0) else JobState.SUCCEEDED

@@ -15,7 +15,6 @@ from renderctl.states import (
     JobState,
     TaskState,
     before,
-    ended,
     step,
 )
 
@@ -75,18 +74,3 @@ def test_every_state_can_be_reached_and_every_open_one_can_end() -> None:
     assert set().union(*TASK_STEPS.values()) == set(TaskState) - {TaskState.BLOCKED}
     assert all(JobState.CANCELED in JOB_STEPS[state] for state in OPEN_JOB)
     assert all(TaskState.CANCELED in TASK_STEPS[state] for state in OPEN_TASK)
-
-
-@pytest.mark.parametrize(
-    ("tasks", "state"),
-    [
-        ({TaskState.SUCCEEDED: 3}, JobState.SUCCEEDED),
-        ({TaskState.SUCCEEDED: 3, TaskState.RUNNING: 0}, JobState.SUCCEEDED),
-        ({TaskState.SUCCEEDED: 3, TaskState.FAILED: 1}, JobState.FAILED),
-        ({TaskState.SUCCEEDED: 3, TaskState.QUEUED: 1}, None),
-        ({TaskState.FAILED: 3, TaskState.RUNNING: 1}, None),
-        ({TaskState.BLOCKED: 1}, None),
-    ],
-)
-def test_a_job_ends_with_its_last_task(tasks: dict[TaskState, int], state: JobState | None) -> None:
-    assert ended(tasks) is state

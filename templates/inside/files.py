@@ -78,12 +78,12 @@ def relocate(places: Mapping[str, str]) -> None:
 
 
 def _relocate_libraries(places: Mapping[str, str]) -> None:
-    """A library that was found may bring in others that are to be relocated in their turn."""
-    seen: set[str] = set()
-    while moved := [each.holder for each in libraries() if each.raw not in seen and _move(each, places)]:
-        for library in moved:
-            seen.add(library.filepath)
-        moved[0].reload()
+    """One after the other: each that is found brings in others that are to be relocated in their turn."""
+    done: set[str] = set()
+    while library := next((each.holder for each in libraries() if each.raw not in done and _move(each, places)), None):
+        done.add(library.filepath)
+        if os.path.isfile(library.filepath):
+            library.reload()
 
 
 def _move(reference: Reference, places: Mapping[str, str]) -> bool:

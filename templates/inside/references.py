@@ -151,6 +151,12 @@ def point_caches() -> Iterator[tuple[Any, str, Any]]:
             yield thing, "particles", system.point_cache
 
 
+def _rigid_bodies() -> Iterator[tuple[Any, str, Any]]:
+    for scene in bpy.data.scenes:
+        if scene.rigidbody_world is not None:
+            yield scene, "rigid bodies", scene.rigidbody_world.point_cache
+
+
 @dataclass
 class BesideScene(Reference):
     """Disk caches: the folder `blendcache_NAME` beside NAME.blend, whatever the holder says."""
@@ -162,7 +168,7 @@ class BesideScene(Reference):
 
 
 def _point_caches() -> Iterator[Reference]:
-    for thing, what, cache in point_caches():
+    for thing, what, cache in (*point_caches(), *_rigid_bodies()):
         owner = _owner(thing, what)
         if cache.use_external:
             yield Reference("cache", owner, cache, "filepath", thing.library, paths.everything, needed=False)

@@ -150,8 +150,13 @@ def cameras(folder: Path) -> None:
 
 
 def linked(folder: Path) -> None:
-    """main -> libs/outer (absolute) -> libs/sub/inner; textures relative and absolute, one of them in a library."""
+    """main -> libs/outer -> libs/sub/inner, and main -> libs/third; textures relative, absolute, and in libraries."""
     outside = folder / "outside"
+    thing = box("Third", (0, 0, 1.2))
+    glowing(thing, painted(outside / "libs/tex/third.png", (1, 1, 0, 1)))
+    _collected("ThirdSet", thing)
+    save(outside / "libs/third.blend")
+    begin()
     thing = box("Inner", (1.2, 0, 0))
     glowing(thing, painted(outside / "libs/sub/tex/inner.png", (0, 0, 1, 1)))
     bpy.data.images["inner.png"].filepath = "//tex/inner.png"
@@ -163,6 +168,7 @@ def linked(folder: Path) -> None:
     _collected("OuterSet", thing, _instance_of(outside / "libs/sub/inner.blend", "InnerSet"))
     save(outside / "libs/outer.blend")
     begin()
+    _instance_of(outside / "libs/third.blend", "ThirdSet")
     _instance_of(outside / "libs/outer.blend", "OuterSet")
     glowing(box("Own"), painted(outside / "own/own.png", (1, 0, 0, 1)))
     camera("Camera", (0, -6, 0))

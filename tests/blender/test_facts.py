@@ -53,6 +53,8 @@ def test_libraries_and_what_they_use_are_found(studio: Studio) -> None:
     assert {(file["kind"], str(Path(file["absolute"]).relative_to(folder))) for file in found} == {
         ("library", "outside/libs/outer.blend"),
         ("library", "outside/libs/sub/inner.blend"),
+        ("library", "outside/libs/third.blend"),
+        ("image", "outside/libs/tex/third.png"),
         ("image", "outside/libs/tex/outer.png"),
         ("image", "outside/libs/sub/tex/inner.png"),
         ("image", "outside/own/own.png"),

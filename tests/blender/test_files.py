@@ -15,20 +15,21 @@ pytestmark = pytest.mark.blender
 
 def test_a_scene_whose_absolute_files_moved_looks_the_same(studio: Studio) -> None:
     original = studio.scenes / "linked"
-    studio.open(original / "shot/scene.blend")
+    raw = {"view_settings.view_transform": "Raw"}
+    studio.open(original / "shot/scene.blend", settings=raw)
     in_place = pixels(studio.render(1).files[0].path)
     moved = studio.new_folder("moved")
     shutil.copytree(original, moved / "copy")
     hidden = original.rename(original.with_name("linked-gone"))
     try:
         relocations = {str(original / "outside"): str(moved / "copy/outside")}
-        opened = studio.open(moved / "copy/shot/scene.blend", {"relocations": relocations})
+        opened = studio.open(moved / "copy/shot/scene.blend", {"relocations": relocations}, settings=raw)
         assert not any("missing" in note for note in opened.notes)
         assert np.array_equal(in_place, pixels(studio.render(1).files[0].path))
     finally:
         hidden.rename(original)
-    assert len({tuple(colour) for colour in (in_place[:, :, :3] > 0.3).reshape(-1, 3)}) >= 4, (
-        "red, green, blue and none"
+    assert len({tuple(colour) for colour in (in_place[:, :, :3] > 0.3).reshape(-1, 3)}) >= 5, (
+        "red, green, blue, yellow and none"
     )
 
 

@@ -25,9 +25,12 @@ class Swept:
     canceled: int = 0
 
 
-def sweep(farm: Farm, sweeper: str) -> Swept:
-    """One sweep in the name of `sweeper`, who keeps the lease for a heartbeat limit."""
-    watch = farm.repository.keep_watch(sweeper)
+def sweep(farm: Farm, sweeper: str, *, afresh: bool = False) -> Swept:
+    """One sweep in the name of `sweeper`, who keeps the lease for a heartbeat limit.
+
+    `afresh`: the sweeper has seen the database fail, and expires nobody for that time.
+    """
+    watch = farm.repository.keep_watch(sweeper, afresh=afresh)
     if not watch.held:
         return Swept(held=False, watched=False)
     lost_workers, attempts = farm.repository.expire() if watch.may_expire else ([], [])

@@ -28,8 +28,8 @@ class Watch:
 class Sweeping(Serving, Controlling):
     """What the sweep does, each step on its own safe to repeat."""
 
-    def keep_watch(self, holder: str) -> Watch:
-        """Take or keep the one lease of the sweep, for a heartbeat limit."""
+    def keep_watch(self, holder: str, *, afresh: bool = False) -> Watch:
+        """Take or keep the one lease of the sweep, for a heartbeat limit; `afresh`: as if it were just taken."""
 
         def writing(connection: Connection) -> Watch:
             now = self.now(connection)
@@ -42,7 +42,7 @@ class Sweeping(Serving, Controlling):
                 return Watch(True, may_expire=False)
             if row.holder != holder and row.until > now:
                 return Watch(False, may_expire=False)
-            since = row.since if row.holder == holder and row.until > now else now
+            since = row.since if row.holder == holder and row.until > now and not afresh else now
             connection.execute(
                 leases.update().where(leases.c.name == _LEASE).values(holder=holder, since=since, until=now + limit)
             )

@@ -4,7 +4,7 @@ import logging
 import threading
 from dataclasses import dataclass
 
-from renderctl.errors import DatabaseUnavailable, StoreUnavailable
+from renderctl.errors import DatabaseUnavailable, RenderctlError, StoreUnavailable
 from renderctl.farm import Farm
 from renderctl.farm.sweep import sweep
 from renderctl.farm.work.held import Held, Hold
@@ -34,9 +34,11 @@ class Heart:
         self._identity = identity
         self._held = held
         self._stop = threading.Event()
+        self._was_deaf = False  # the database has failed since the last sweep
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
         self.drain = threading.Event()  #: somebody asked the worker to take no more
         self.superseded = threading.Event()  #: a newer incarnation has its name
+        self.error: BaseException | None = None  #: what it has died of
 
     def start(self) -> None:
         self._thread.start()
@@ -46,6 +48,13 @@ class Heart:
         self._thread.join()
 
     def _run(self) -> None:
+        try:
+            self._beat_until_stopped()
+        except BaseException as error:  # raised again by the worker: without a heart it must not go on
+            logger.exception("the heart of worker %s has stopped", self._identity.worker_id)
+            self.error = error
+
+    def _beat_until_stopped(self) -> None:
         beat_every = self._farm.settings.worker.heartbeat
         due = self._farm.clock.monotonic()
         while not self._farm.clock.wait(self._stop, min(_PULSE_S, beat_every / 2)):
@@ -58,10 +67,14 @@ class Heart:
         try:
             beat = Beat(self._identity.worker_id, self._identity.incarnation, self._held.progress())
             self._follow(self._farm.repository.beat(beat))
-            self._keep_logs()
-            sweep(self._farm, self._identity.worker_id)
-        except (DatabaseUnavailable, StoreUnavailable) as error:
+            sweep(self._farm, self._identity.worker_id, afresh=self._was_deaf)
+            self._was_deaf = False
+        except DatabaseUnavailable as error:
+            self._was_deaf = True
             logger.warning("the heartbeat was not heard: %s", error)
+        except RenderctlError as error:  # such as a job that is discarded while it is swept
+            logger.warning("the sweep was not finished: %s", error)
+        self._keep_logs()
 
     def _follow(self, orders: Orders) -> None:
         self._held.stop(orders.stop)
@@ -82,9 +95,15 @@ class Heart:
     def _keep_logs(self) -> None:
         """So that a node that dies does not take its logs along."""
         for hold in self._held.all():
-            if hold.log is not None and hold.logged and hold.log.exists():
+            if hold.log is None or not hold.logged:
+                continue
+            try:
                 with hold.log.open("rb") as log:
                     self._farm.store.put_log(hold.attempt.id, log.read(_LOG_LIMIT))
+            except FileNotFoundError:
+                continue  # its frame is finished, and its log kept
+            except (OSError, StoreUnavailable) as error:
+                logger.warning("the log of task %s was not kept: %s", hold.attempt.task_id, error)
 
 
 def _fresh(hold: Hold) -> bytes:
@@ -94,7 +113,7 @@ def _fresh(hold: Hold) -> bytes:
         with hold.log.open("rb") as log:
             log.seek(hold.logged)
             fresh = log.read(_LOG_CHUNK)
-    except FileNotFoundError:
+    except OSError:
         return b""
     hold.logged += len(fresh)
     return fresh

@@ -105,11 +105,14 @@ class Session:
         self._left(limits)
         return list(found)
 
-    def open(self, plan: Plan, limits: Limits) -> Opened:
-        """Open the scene and get it ready for rendering, in place of one that was open before."""
+    def open(self, plan: Plan, limits: Limits, stop: threading.Event | None = None) -> Opened:
+        """Open the scene and get it ready for rendering, in place of one that was open before.
+
+        Raises SessionStopped, with the process gone, soon after `stop` was set.
+        """
         self.leave(limits)
         self._run("render.py", render_script(plan))
-        return read_opened(self._wait("ready", limits, limits.start_s))
+        return read_opened(self._wait("ready", limits, limits.start_s, stop=stop))
 
     def render(
         self, order: FrameOrder, *, limits: Limits, on_progress: OnProgress | None = None, stop: threading.Event

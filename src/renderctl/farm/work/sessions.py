@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,8 +66,11 @@ class Sessions:
         self._session = start_session(self._farm, chosen.blender, self._scratch / new_id())
         return self._session
 
-    def for_job(self, job: Job) -> Ready:
-        """The session that has the job's scene open, warm if it had. Raises SessionFailed and what the ports raise."""
+    def for_job(self, job: Job, stop: threading.Event | None = None) -> Ready:
+        """The session that has the job's scene open, warm if it had; given up soon after `stop` was set.
+
+        Raises SessionFailed, SessionStopped and what the ports raise.
+        """
         key = _key(job)
         self._bury()
         if self._ready is not None and self._key == key:
@@ -88,7 +92,7 @@ class Sessions:
             trust_scripts=job.options.trust_scripts and self._allow_scripts,
         )
         try:
-            opened = session.open(plan, limits(self._farm, job.frame_timeout_s))
+            opened = session.open(plan, limits(self._farm, job.frame_timeout_s), stop)
         except RenderctlError:
             self.close()
             raise

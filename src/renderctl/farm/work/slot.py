@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,10 +150,10 @@ class Slot:
         """Render one frame; what is to be published, or None when it failed or was stopped (and that is reported)."""
         hold = self._held.of(attempt)
         folder, log = scratch / "tasks" / attempt.id, scratch / "logs" / f"{attempt.id}.log"
-        folder.mkdir(parents=True)
-        log.parent.mkdir(exist_ok=True)
         try:
-            ready = self._sessions.for_job(job)
+            folder.mkdir(parents=True)
+            log.parent.mkdir(exist_ok=True)
+            ready = self._publisher.insist(lambda: self._sessions.for_job(job, hold.stop))
             self._introduce(job, ready)
             log.write_text(f"$ {ready.command}\n# {attempt.task_id}: frame {attempt.frame}\n", encoding="utf-8")
             hold.log = log
@@ -168,6 +169,8 @@ class Slot:
             self._failed(job, attempt, error.failure, log, folder)
         except RenderctlError as error:
             self._failed(job, attempt, Failure(Fault.MACHINE, error.message), log, folder)
+        except OSError as error:
+            self._failed(job, attempt, Failure(Fault.MACHINE, f"The scratch folder: {error}."), log, folder)
         else:
             self._frame_s = rendered.seconds
             return lambda following: Finished(attempt, rendered, ready.opened, folder, log, following)
@@ -201,7 +204,7 @@ class Slot:
             self._cleared(attempt, finished.log, finished.folder)
 
     def _failed(self, job: Job, attempt: Attempt, failure: Failure, log: Path, folder: Path) -> None:
-        with log.open("a", encoding="utf-8") as file:
+        with suppress(OSError), log.open("a", encoding="utf-8") as file:
             file.write(f"\n# failed: {failure.reason}\n")
         self._publisher.keep_log(attempt, log)
         delay_s = self._publisher.fail(attempt, failure)
@@ -210,7 +213,7 @@ class Slot:
         forget(self._farm, job.id)
         self._listeners.on_failed(attempt, failure)
         if delay_s is not None:
-            put_ticket(self._farm, self._farm.repository.job(job.id), delay_s)
+            self._publisher.insist(lambda: put_ticket(self._farm, self._farm.repository.job(job.id), delay_s))
 
     def _stopped(self, attempt: Attempt, log: Path, folder: Path) -> None:
         self._publisher.keep_log(attempt, log)
@@ -228,4 +231,4 @@ class Slot:
             self._publisher.insist(lambda: self._farm.repository.release(rest))
             for attempt in rest:
                 self._held.drop(attempt)
-        self._turns.leave(job, gave_back=bool(rest))
+        self._publisher.insist(lambda: self._turns.leave(job, gave_back=bool(rest)))

@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds that a slot waits for a ticket before it asks the database.
 _ASK_EVERY_S = 1.0
+#: Seconds between two looks at a job of which the last frames are in other slots' hands.
+_GLANCE_S = 0.2
 
 
 class Turns(ABC):
@@ -108,7 +110,7 @@ class OwnTurns(Turns):
             if claim.serial is None and not self._farm.repository.counts(self._job_id).running:
                 self._over = True
             else:
-                self._farm.clock.wait(stop, min(claim.delay_s, _ASK_EVERY_S))
+                self._farm.clock.wait(stop, min(claim.delay_s or _GLANCE_S, _ASK_EVERY_S))
         return claim
 
     def leave(self, job: Job, *, gave_back: bool) -> None:

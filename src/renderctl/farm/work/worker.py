@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two looks at what the farm wants of the worker.
 _LOOK_EVERY_S = 0.2
+#: Seconds that a slot has to end what it was told to stop.
+_LEAVE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -127,12 +129,16 @@ class Worker:
         deadline = self._farm.clock.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - self._farm.clock.monotonic()))
+        if self._heart.error is not None:
+            raise self._heart.error
         if self._errors:
             raise self._errors[0]
         return not any(thread.is_alive() for thread in self._threads)
 
     def leave(self) -> None:
-        """End in good order, after the slots have ended."""
+        """End in good order: the slots that were halted end first."""
+        for thread in self._threads:
+            thread.join(_LEAVE_S)
         self._heart.stop()
         for sessions in self.sessions:
             sessions.close()

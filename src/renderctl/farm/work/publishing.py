@@ -9,7 +9,14 @@ from typing import TypeVar
 
 from renderctl.blender.events import Opened, Rendered, Written
 from renderctl.blender.images import verify
-from renderctl.errors import BadImage, DatabaseUnavailable, DigestMismatch, StoreUnavailable
+from renderctl.errors import (
+    AttemptSuperseded,
+    BadImage,
+    DatabaseUnavailable,
+    DigestMismatch,
+    InvalidInput,
+    StoreUnavailable,
+)
 from renderctl.farm import Farm
 from renderctl.farm.sweep import settle
 from renderctl.farm.upload import hash_file
@@ -57,13 +64,16 @@ class Publisher:
         self.keep_log(attempt, finished.log)
         try:
             outputs = tuple(self._stored(finished, each, main=not index) for index, each in enumerate(rendered.files))
-        except (BadImage, DigestMismatch, StoreUnavailable) as error:
-            if finished.following is not None:
-                self.insist(lambda: self._farm.repository.start(finished.following))  # type: ignore[arg-type]
+        except (BadImage, DigestMismatch, InvalidInput, StoreUnavailable) as error:
+            self._begin(finished.following)
             failure = Failure(Fault.MACHINE, error.message)
             self.fail(attempt, failure, cost)
             return failure
-        self.insist(lambda: self._farm.repository.complete(attempt, outputs, cost, starting=finished.following))
+        try:
+            self.insist(lambda: self._farm.repository.complete(attempt, outputs, cost, starting=finished.following))
+        except AttemptSuperseded:
+            self._begin(finished.following)
+            raise
         if finished.following is None:  # else a task of the job is open, and it can not have ended
             self.insist(lambda: settle(self._farm, attempt.job_id))
         return Published(attempt, outputs, rendered.seconds)
@@ -99,6 +109,11 @@ class Publisher:
                 if self._farm.clock.wait(self._halt, delay_s):
                     raise
                 delay_s = min(delay_s * 2, 10.0)
+
+    def _begin(self, following: Attempt | None) -> None:
+        """Say that Blender works on it, where that could not be said in passing."""
+        if following is not None:
+            self.insist(lambda: self._farm.repository.start(following))
 
     def _stored(self, finished: Finished, written: Written, *, main: bool) -> Output:
         attempt, opened = finished.attempt, finished.opened

@@ -1,0 +1,109 @@
+"""Outputs in a folder: each whole or not at all, verified, taken up again, and never in another job's folder."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from renderctl.errors import DigestMismatch, OutputNotWritable
+from renderctl.farm import Farm
+from renderctl.farm.download import check_writable, download
+from renderctl.jobs import Job, Output
+from renderctl.repository.attempting import Cost
+from tests.farms import given_job, given_model, given_worker
+
+
+def given_rendered(farm: Farm, frames: str = "1-2", **request: object) -> Job:
+    """A job of which every frame is published, with a few bytes that differ."""
+    job = given_job(farm, frames, **request)
+    claimant = given_worker(farm)
+    while claimed := farm.repository.claim(job.id, claimant).attempts:
+        (attempt,) = claimed
+        content = f"{job.id} {attempt.frame} {attempt.camera}".encode()
+        file = farm.settings.data_dir / "frame"
+        file.write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest()
+        farm.store.put(file, digest)
+        name = f"{attempt.frame:04d}.png"
+        output = Output(name, digest, len(content), 4, 4, attempt.frame, attempt.camera, attempt.number)
+        farm.repository.complete(attempt, [output], Cost())
+    return job
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith(".")
+    )
+
+
+def test_the_folder_is_called_as_the_job_and_the_files_as_the_frames(farm: Farm, tmp_path: Path) -> None:
+    job = given_rendered(farm, "1,-2,12000", name="my shot")
+    done = download(farm, job.id, tmp_path / "out")
+    assert (done.folder, done.files, done.written) == (tmp_path / "out" / "my shot", 3, 3)
+    assert names(done.folder) == ["-002.png", "0001.png", "12000.png"]
+
+
+def test_every_camera_has_its_folder_when_there_are_several(farm: Farm, tmp_path: Path) -> None:
+    done = download(farm, given_rendered(farm, "1", cameras=("Camera", "Side")).id, tmp_path)
+    assert names(done.folder) == ["Camera/0001.png", "Side/0001.png"]
+
+
+def test_what_is_there_is_kept_and_what_is_cut_off_is_fetched_again(farm: Farm, tmp_path: Path) -> None:
+    job = given_rendered(farm, "1-3")
+    first = download(farm, job.id, tmp_path)
+    (first.folder / "0001.png").write_bytes(b"cut")
+    (first.folder / "0002.png").unlink()
+    kept = (first.folder / "0003.png").stat()
+    again = download(farm, job.id, tmp_path)
+    assert (again.folder, again.files, again.written) == (first.folder, 3, 2)
+    assert (first.folder / "0003.png").stat().st_mtime_ns == kept.st_mtime_ns
+    assert (first.folder / "0001.png").read_bytes() == f"{job.id} 1 None".encode()
+
+
+def test_a_changed_file_of_the_same_size_is_noticed(farm: Farm, tmp_path: Path) -> None:
+    job = given_rendered(farm, "1")
+    frame = download(farm, job.id, tmp_path).folder / "0001.png"
+    frame.write_bytes(b"x" * frame.stat().st_size)
+    assert download(farm, job.id, tmp_path).written == 1
+
+
+def test_a_blob_that_is_damaged_is_refused_and_leaves_nothing(farm: Farm, tmp_path: Path) -> None:
+    job = given_rendered(farm, "1")
+    for blob in (farm.settings.data_dir / "store" / "blobs").rglob("*"):
+        if blob.is_file():
+            blob.chmod(0o644)
+            blob.write_bytes(b"y" * blob.stat().st_size)
+    with pytest.raises(DigestMismatch):
+        download(farm, job.id, tmp_path / "out")
+    assert names(tmp_path / "out") == []
+
+
+def test_the_folder_of_another_job_is_left_alone(farm: Farm, tmp_path: Path) -> None:
+    model = given_model(farm)
+    one, two = (given_rendered(farm, "1", name="same", model=model) for _ in range(2))
+    first, second = download(farm, one.id, tmp_path), download(farm, two.id, tmp_path)
+    assert (first.folder.name, second.folder.name) == ("same", f"same-{two.id}")
+    assert download(farm, two.id, tmp_path).written == 0
+
+
+def test_a_folder_with_somebodys_files_is_left_alone(farm: Farm, tmp_path: Path) -> None:
+    (tmp_path / "shot").mkdir()
+    (tmp_path / "shot" / "holiday.jpg").write_bytes(b"dear")
+    job = given_rendered(farm, "1")
+    assert download(farm, job.id, tmp_path).folder.name == f"shot-{job.id}"
+
+
+def test_a_name_that_would_lead_out_of_the_folder_does_not(farm: Farm, tmp_path: Path) -> None:
+    done = download(farm, given_rendered(farm, "1", name="../../etc").id, tmp_path / "out")
+    assert done.folder.parent == tmp_path / "out"
+    assert names(tmp_path / "out") == [f"{done.folder.name}/0001.png"]
+
+
+def test_a_folder_that_can_not_be_made_is_an_error_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OutputNotWritable):
+        check_writable(tmp_path / "file" / "below")
+    check_writable(tmp_path / "new" / "deep")
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,148 @@
+"""The job document, and why a job waits: see DESIGN §5."""
+
+import pytest
+
+from renderctl.errors import InvalidInput
+from renderctl.farm import Farm
+from renderctl.farm.control import cancel, pause, retry
+from renderctl.farm.status import forget, jobs, status
+from renderctl.jobs import Attempt, Failure, Fault, Job, Output
+from renderctl.repository.attempting import Cost
+from tests.fakes import FakeClock
+from tests.farms import ACTOR, QUICK, close, given_job, given_model, given_worker, make_farm
+
+FIXED = {
+    "id", "name", "state", "model", "project", "owner", "pool", "priority", "tasks", "progress", "eta_seconds",
+    "created_at", "started_at", "finished_at", "error", "waiting_reason", "outputs",
+}  # fmt: skip
+
+
+@pytest.fixture
+def farm(tmp_path, clock: FakeClock):
+    farm = make_farm(tmp_path, clock=clock)
+    yield farm
+    close(farm)
+
+
+def reason(farm: Farm, job: Job) -> str | None:
+    return status(farm, job.id, cached=False)["waiting_reason"]
+
+
+def given_running(farm: Farm, job: Job, name: str = "w1") -> Attempt:
+    attempt = farm.repository.claim(job.id, given_worker(farm, name)).attempts[0]
+    assert farm.repository.start(attempt)
+    return attempt
+
+
+def complete(farm: Farm, attempt: Attempt, seconds: float) -> None:
+    output = Output(f"{attempt.frame:04d}.png", "a" * 64, 1, 4, 4, attempt.frame, None, attempt.number)
+    farm.repository.complete(attempt, [output], Cost(seconds))
+
+
+def test_the_document_has_the_fields_that_programs_rely_on(farm: Farm) -> None:
+    job = given_job(farm, "1-3", name="shot 12", project="film")
+    document = status(farm, job.id)
+    assert set(document) >= FIXED
+    assert set(document["tasks"]) == {"total", "blocked", "queued", "running", "succeeded", "failed", "canceled"}
+    assert (document["name"], document["project"], document["owner"]) == ("shot 12", "film", "ada")
+    assert (document["model"], document["state"], document["tasks"]["total"]) == ("shot@1", "queued", 3)
+    assert document["created_at"] == "2026-01-01T00:00:00.000000Z"
+    assert document["started_at"] is document["finished_at"] is document["eta_seconds"] is document["error"] is None
+
+
+def test_progress_and_time_left_come_from_what_the_frames_took(farm: Farm) -> None:
+    job = given_job(farm, "1-4")
+    complete(farm, given_running(farm, job), seconds=10.0)
+    given_running(farm, job)
+    document = status(farm, job.id, cached=False)
+    assert (document["progress"], document["eta_seconds"], document["outputs"]) == (0.25, 30.0, 1)
+
+
+def test_two_frames_at_a_time_halve_the_time_that_is_left(farm: Farm) -> None:
+    job = given_job(farm, "1-5")
+    complete(farm, given_running(farm, job), seconds=10.0)
+    given_running(farm, job, "w1")
+    given_running(farm, job, "w2")
+    assert status(farm, job.id, cached=False)["eta_seconds"] == 20.0
+
+
+def test_a_job_waits_for_a_worker_of_its_pool(farm: Farm) -> None:
+    job = given_job(farm, pool="gpu")
+    given_worker(farm, pools=("default",))
+    assert reason(farm, job) == "no worker serves pool gpu"
+
+
+def test_a_job_waits_for_slots_that_others_use(farm: Farm) -> None:
+    given_running(farm, given_job(farm))
+    assert reason(farm, given_job(farm)) == "all 1 slots busy"
+
+
+def test_a_job_waits_for_its_turn(farm: Farm) -> None:
+    given_worker(farm)
+    assert reason(farm, given_job(farm)) == "its turn comes next"
+
+
+def test_a_job_that_is_paused_says_so(farm: Farm) -> None:
+    job = given_job(farm)
+    pause(farm, job.id, actor=ACTOR)
+    assert reason(farm, job) == "paused"
+
+
+def test_a_job_waits_for_another_job(farm: Farm) -> None:
+    first = given_job(farm, name="first")
+    assert reason(farm, given_job(farm, after=(first.id,))) == f"waits for job {first.id} (first), which is queued"
+
+
+def test_a_job_waits_until_it_is_tried_again(farm: Farm) -> None:
+    job = given_job(farm, "1")
+    attempt = given_running(farm, job)
+    farm.repository.fail(attempt, Failure(Fault.MACHINE, "The GPU is gone."), Cost())
+    assert reason(farm, job) == "tries again in 2 s"
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_job_that_runs_or_has_ended_waits_for_nothing(farm: Farm, ended: bool) -> None:
+    job = given_job(farm)
+    given_running(farm, job)
+    if ended:
+        cancel(farm, job.id, actor=ACTOR)
+    assert reason(farm, job) is None
+
+
+def test_a_quick_answer_comes_from_the_cache_and_what_people_do_is_seen_at_once(farm: Farm) -> None:
+    job = given_job(farm)
+    assert status(farm, job.id)["state"] == "queued"
+    farm.repository.pause(job.id, actor=ACTOR)  # behind the back of the cache
+    assert status(farm, job.id)["state"] == "queued"
+    forget(farm, job.id)
+    assert status(farm, job.id)["state"] == "paused"
+    cancel(farm, job.id, actor=ACTOR)
+    assert status(farm, job.id)["state"] == "canceled"
+    retry(farm, job.id, actor=ACTOR)
+    assert status(farm, job.id)["state"] == "running"
+
+
+def test_a_cached_answer_is_no_older_than_two_seconds(farm: Farm, clock: FakeClock) -> None:
+    job = given_job(farm)
+    status(farm, job.id)
+    farm.repository.pause(job.id, actor=ACTOR)
+    clock.advance(seconds=2.1)
+    assert status(farm, job.id)["state"] == "paused"
+
+
+def test_a_silent_worker_serves_no_pool_once_it_is_given_up(farm: Farm, clock: FakeClock) -> None:
+    job = given_job(farm)
+    given_worker(farm)
+    clock.advance(seconds=QUICK.heartbeat_limit + 0.1)
+    farm.repository.expire()
+    assert reason(farm, job) == "no worker serves pool default"
+
+
+def test_jobs_are_listed_newest_first_and_by_state(farm: Farm) -> None:
+    model = given_model(farm)
+    first, second = (given_job(farm, model=model, name=name) for name in ("first", "second"))
+    pause(farm, first.id, actor=ACTOR)
+    assert [each["id"] for each in jobs(farm)] == [second.id, first.id]
+    assert [each["id"] for each in jobs(farm, ["paused"])] == [first.id]
+    with pytest.raises(InvalidInput, match="never 'paussed'"):
+        jobs(farm, ["paussed"])

@@ -39,6 +39,7 @@ class FakeExecutor(Executor):
     behaviours: dict[int, Behaviour] = field(default_factory=dict)
     refusal: Mapping[str, Any] | None = None  #: what the scene is refused with, as a `failed` event
     writes: bool = True  #: whether a frame leaves a file
+    opens: bool = True  #: whether the scene is ever open
     started: list["FakeBlender"] = field(default_factory=list)
     rendered: list[int] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)  #: `held` frames wait for it
@@ -109,6 +110,8 @@ class FakeBlender(Running):
     def _run(self, script: str) -> None:
         if script == "render.py":
             self.opened += 1
+            if not self.executor.opens:
+                return
             if self.executor.refusal is not None:
                 self.emit("failed", **self.executor.refusal)
                 self.emit("left")
@@ -125,20 +128,25 @@ class FakeBlender(Running):
             )
 
 
-def rendered(blender: FakeBlender, order: Mapping[str, Any], content: bytes = PNG) -> None:
-    """The frame is done at once."""
+def rendered(blender: FakeBlender, order: Mapping[str, Any], content: bytes = PNG, *, seconds: float = 0.001) -> None:
+    """The frame is done at once; it is said to have taken `seconds`."""
     files = []
     if blender.executor.writes:
         path = Path(order["folder"]) / f"{order['frame']:04d}.png"
         path.write_bytes(content)
         files = [{"path": str(path), "name": path.name}]
     blender.executor.rendered.append(order["frame"])
-    blender.emit("done", task=order["task"], files=files, seconds=0.001, memory_mb=1.0)
+    blender.emit("done", task=order["task"], files=files, seconds=seconds, memory_mb=1.0)
 
 
 def truncated(blender: FakeBlender, order: Mapping[str, Any]) -> None:
     """A full disk: the file is cut off, and Blender says that all is well."""
     rendered(blender, order, PNG[:-20])
+
+
+def long(blender: FakeBlender, order: Mapping[str, Any]) -> None:
+    """A frame of half a minute."""
+    rendered(blender, order, seconds=30.0)
 
 
 def crashed(blender: FakeBlender, order: Mapping[str, Any]) -> None:

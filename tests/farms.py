@@ -3,7 +3,9 @@
 import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from renderctl.actors import Actor
@@ -51,6 +53,8 @@ def make_farm(folder: Path, *, clock: Clock | None = None, executor: Any = None,
     clock = clock or SystemClock()
     settings = ports.pop("settings", Settings(folder, worker=QUICK, blender=BlenderSettings(stall_timeout=0.5)))
     folder.mkdir(parents=True, exist_ok=True)
+    if settings.database_url == f"sqlite:///{folder / 'renderctl.db'}" and not (folder / "renderctl.db").exists():
+        (folder / "renderctl.db").write_bytes(_empty_database())
     farm = Farm(
         settings=settings,
         repository=open_repository(
@@ -63,6 +67,15 @@ def make_farm(folder: Path, *, clock: Clock | None = None, executor: Any = None,
         clock=clock,
     )
     return replace(farm, **ports)
+
+
+@cache
+def _empty_database() -> bytes:
+    """A database that is set up and holds nothing: the migrations take a while."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.db"
+        open_repository(f"sqlite:///{path}", now=SystemClock().now, heartbeat_limit_s=1.0).close()
+        return path.read_bytes()
 
 
 def close(farm: Farm) -> None:

@@ -1,12 +1,12 @@
-"""The command line: one thin file a command group. Everything that is heavy is imported by the verb that needs it."""
+"""The command line: one thin file a command group. Everything that is heavy is imported by the verb that needs it.
+
+What `run` needs is imported inside it, so that Ctrl-C in the first tenth of a second is met by it, too.
+"""
 
 import io
 import os
 import sys
 from collections.abc import Sequence
-
-from renderctl.cli import invocation
-from renderctl.cli.helping import show_help
 
 
 def main() -> None:
@@ -20,7 +20,9 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run a command line; its exit code. The one place that turns errors into one."""
     try:
-        code = _called(invocation.taken_from(arguments))
+        from renderctl.cli.invocation import taken_from
+
+        code = _called(taken_from(arguments))
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -31,10 +33,14 @@ def run(arguments: Sequence[str]) -> int:
 
         return report(error)
     finally:
-        invocation.close()
+        from renderctl.cli.invocation import close
+
+        close()
 
 
 def _called(arguments: list[str]) -> int:
+    from renderctl.cli.helping import show_help
+
     if not arguments or arguments[0] in ("-h", "--help"):
         show_help()
         return 0

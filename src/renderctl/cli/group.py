@@ -64,8 +64,10 @@ def renderctl() -> None:
 
 def call(arguments: Sequence[str]) -> int:
     """Call the command that the arguments name; its exit code. Raises what the command raises, and usage errors."""
+    command: Any = typer.main.get_command(app)
     try:
-        result = typer.main.get_command(app).main(list(arguments), prog_name="renderctl", standalone_mode=False)
+        with command.make_context("renderctl", list(arguments)) as context:  # `main` would swallow KeyboardInterrupt
+            result = command.invoke(context)
     except typer.Exit as end:
         return int(end.exit_code)
     return result if isinstance(result, int) else 0

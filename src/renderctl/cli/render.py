@@ -1,6 +1,7 @@
 """`renderctl render`."""
 
 import logging
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,8 +39,10 @@ def render(
         raise UsageError("`render` takes either a scene, or --job JOB to go on with.")
     log_to_stderr(logging.WARNING, tasks=False)  # what becomes of a frame is shown as it happens
     connection = connect()
-    with interruptible() as stop:
+    with interruptible() as stop, ExitStack() as started:
         ahead = connection.start_ahead(scene) if scene is not None else None
+        if ahead is not None:
+            started.callback(ahead.close)
         render_job = connection.render  # imports what is heavy while Blender starts
         with render_listener() as listener:
             wanted = {"output": directory, "scene": scene, "job": job, "submit": request, "slots": slots}

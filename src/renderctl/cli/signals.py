@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from renderctl.errors import Interrupted
+
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -22,7 +24,12 @@ def interruptible() -> Iterator[threading.Event]:
         raise KeyboardInterrupt
 
     with _called_back(interrupt, _die):
-        yield stop
+        try:
+            yield stop
+        except Exception as error:
+            if stop.is_set() and not isinstance(error, Interrupted):  # such as an import that was broken off
+                raise Interrupted from error
+            raise
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,8 +12,7 @@ from renderctl.blender.libraries import missing_libraries, require_libraries
 from renderctl.errors import OutputNotWritable, RenderctlError, Unreachable
 from renderctl.farm import Farm
 from renderctl.farm.blenders import limits, start_session
-from renderctl.farm.scratch import Scratch, scratch_root
-from renderctl.ids import new_id
+from renderctl.farm.scratch import scratch_of
 
 
 @dataclass(frozen=True)
@@ -81,19 +81,12 @@ def _sound(farm: Farm, blender: Blender) -> str:
 
 def _devices(farm: Farm, blender: Blender) -> str:
     """What it can render on, as it says itself."""
-    scratch = Scratch.claim(scratch_root(farm) / f"doctor-{new_id()}")
-    assert scratch is not None  # the name is new
-    try:
-        session = start_session(farm, blender, scratch.path)
+    with scratch_of(farm, "doctor") as scratch, closing(start_session(farm, blender, scratch)) as session:
         try:
             session.started(limits(farm))
             return f"renders on {', '.join(session.devices(limits(farm)))}"
-        finally:
-            session.close()
-    except SessionFailed as error:
-        raise Unreachable(f"{blender.label} does not work: {error.failure.reason}") from error
-    finally:
-        scratch.remove()
+        except SessionFailed as error:
+            raise Unreachable(f"{blender.label} does not work: {error.failure.reason}") from error
 
 
 def _tried(part: str, check: Callable[[], str]) -> Finding:

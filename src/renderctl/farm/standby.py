@@ -36,4 +36,8 @@ def start_ahead(farm: Farm, scene: str) -> Standby | None:
     require_libraries(chosen.blender)
     scratch = Scratch.claim(scratch_root(farm) / f"standby-{new_id()}")
     assert scratch is not None  # the name is new
-    return Standby(chosen, start_session(farm, chosen.blender, scratch.path), scratch)
+    try:
+        return Standby(chosen, start_session(farm, chosen.blender, scratch.path), scratch)
+    except BaseException:
+        scratch.remove()
+        raise

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.nodes import Site, site_in
+from tests.nodes import Site, site_in
 
 FIXED_SEEDS = (1, 2, 3)
 #: What happened in all rounds together.
@@ -34,7 +34,7 @@ def uploaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data folder of a farm that has the models `quick` and `slow`."""
     pytest.importorskip("bpy", reason="There is no Blender: pip install 'renderctl[blender]'")
     folder = tmp_path_factory.mktemp("chaos")
-    maker = Path(__file__).with_name("quick_scene.py")
+    maker = Path(__file__).parents[1] / "quick_scene.py"
     with site_in(folder) as site:
         for name, samples in (("quick", "30"), ("slow", "20000")):
             scene = folder / f"{name}.blend"

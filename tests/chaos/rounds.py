@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from renderctl.farm import Farm
 from renderctl.farm.submit import SubmitRequest
-from tests.chaos.nodes import CLOCK, LIMIT_S, Node, Site, until
 from tests.chaos.verdict import connected, wait_for_end
+from tests.nodes import CLOCK, LIMIT_S, Node, Site, until
 
 FRAMES = 36
 #: So many that chance can not use them up: every kill costs the frame that it hits one attempt.

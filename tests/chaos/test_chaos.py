@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.nodes import Site
 from tests.chaos.rounds import FRAMES, Round
 from tests.chaos.verdict import require_cleared, require_whole
+from tests.nodes import Site
 
 pytestmark = [pytest.mark.chaos, pytest.mark.blender]
 

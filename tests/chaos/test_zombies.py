@@ -9,8 +9,8 @@ from renderctl.farm.submit import SubmitRequest
 from renderctl.jobs import RenderOptions
 from renderctl.repository.tables import attempts
 from renderctl.states import AttemptState
-from tests.chaos.nodes import LIMIT_S, Site, until
 from tests.chaos.verdict import connected, require_cleared, require_whole, rows, wait_for_end
+from tests.nodes import LIMIT_S, Site, until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.blender]
 

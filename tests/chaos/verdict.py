@@ -15,7 +15,7 @@ from renderctl.repository.tables import attempts, outputs, tasks
 from renderctl.settings import Settings
 from renderctl.states import OPEN_ATTEMPT, AttemptState, JobState, TaskState
 from renderctl.wiring import Connection
-from tests.chaos.nodes import CLOCK, HEARTBEAT_S, LIMIT_S, Site, until
+from tests.nodes import CLOCK, HEARTBEAT_S, LIMIT_S, Site, until
 
 SIDE = 64
 #: How an attempt may end other than well, and then it says why.

@@ -1,4 +1,4 @@
-"""The scene that is rendered under fire: `python quick_scene.py FILE [SAMPLES]`, with bpy."""
+"""A scene that renders quickly: `python quick_scene.py FILE [SAMPLES]`, with bpy."""
 
 import sys
 

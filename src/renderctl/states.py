@@ -60,7 +60,7 @@ TASK_STEPS: Mapping[TaskState, frozenset[TaskState]] = {
     _TASK.RUNNING: frozenset({_TASK.QUEUED, _TASK.SUCCEEDED, _TASK.FAILED, _TASK.CANCELED}),
     _TASK.SUCCEEDED: frozenset({_TASK.QUEUED}),
     _TASK.FAILED: frozenset({_TASK.QUEUED}),
-    _TASK.CANCELED: frozenset({_TASK.QUEUED}),
+    _TASK.CANCELED: frozenset({_TASK.QUEUED, _TASK.BLOCKED}),  # what its job waits for may not be done yet
 }
 
 #: What the steps back from an end are called: `retry`. All others are the farm's own or `control`'s.

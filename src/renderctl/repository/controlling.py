@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, func, select
+from sqlalchemy import Connection, Select, bindparam, exists, func, select
 
 from renderctl.actors import Actor
 from renderctl.errors import IllegalTransition, NotFound
@@ -72,7 +72,9 @@ class Controlling(Database):
             job = _locked(connection, job_id)
             wanted = tasks.c.job_id == job_id
             sources = before(TaskState.QUEUED) - {TaskState.RUNNING, TaskState.BLOCKED}
-            fresh = {"state": TaskState.QUEUED, "attempts": 0, "attempt_id": None, "not_before": None, "error": None}
+            waits = connection.execute(_open_dependencies(job_id)).scalar_one()
+            state = TaskState.BLOCKED if waits else TaskState.QUEUED
+            fresh = {"state": state, "attempts": 0, "attempt_id": None, "not_before": None, "error": None}
             count = 0
             for condition in _in_batches(frames) if frames is not None else (None,):
                 states = sources if condition is not None else sources - {TaskState.SUCCEEDED}
@@ -130,15 +132,15 @@ class Controlling(Database):
         state = _ending(connection, job_id)
         if state is None or state in ENDED_JOB:
             return state
-        query = select(tasks.c.state, tasks.c.error).where(tasks.c.job_id == job_id)
-        failed = connection.execute(
-            query.where(tasks.c.state == TaskState.FAILED).order_by(tasks.c.number).limit(1)
-        ).first()
-        state = JobState.FAILED if failed else JobState.SUCCEEDED
+        undone = (TaskState.FAILED, TaskState.CANCELED)
+        query = select(tasks.c.state, tasks.c.error).where(tasks.c.job_id == job_id, tasks.c.state.in_(undone))
+        worst_first = query.order_by(tasks.c.state.desc(), tasks.c.number)  # failed, then canceled
+        worst = connection.execute(worst_first.limit(1)).first()
+        state = JobState(worst.state) if worst else JobState.SUCCEEDED
         connection.execute(
             jobs.update()
             .where(jobs.c.id == job_id, jobs.c.state.in_(before(state)))
-            .values(state=state, finished_at=self.now(connection), error=failed.error if failed else None)
+            .values(state=state, finished_at=self.now(connection), error=worst.error if worst else None)
         )
         if state is JobState.SUCCEEDED:
             self._unblock(connection, job_id)
@@ -149,12 +151,7 @@ class Controlling(Database):
         freed = []
         waiting = select(job_dependencies.c.job_id).where(job_dependencies.c.after_id == done_id)
         for job_id in connection.scalars(waiting).all():
-            others = (
-                select(func.count())
-                .select_from(job_dependencies.join(jobs, jobs.c.id == job_dependencies.c.after_id))
-                .where(job_dependencies.c.job_id == job_id, jobs.c.state != JobState.SUCCEEDED)
-            )
-            if connection.scalar(others) == 0:
+            if connection.execute(_open_dependencies(job_id)).scalar_one() == 0:
                 blocked = tasks.update().where(tasks.c.job_id == job_id, tasks.c.state == TaskState.BLOCKED)
                 if connection.execute(blocked.values(state=TaskState.QUEUED)).rowcount:
                     freed.append(job_id)
@@ -184,6 +181,15 @@ class Controlling(Database):
         query = select(func.count()).select_from(attempts)
         query = query.where(attempts.c.job_id == job_id, attempts.c.state.in_(OPEN_ATTEMPT))
         return self.read(lambda connection: connection.execute(query).scalar_one())
+
+
+def _open_dependencies(job_id: str) -> Select[Any]:
+    """How many of the jobs that have to succeed first have not."""
+    return (
+        select(func.count())
+        .select_from(job_dependencies.join(jobs, jobs.c.id == job_dependencies.c.after_id))
+        .where(job_dependencies.c.job_id == job_id, jobs.c.state != JobState.SUCCEEDED)
+    )
 
 
 def _locked(connection: Connection, job_id: str) -> Job:

@@ -1,0 +1,228 @@
+"""Many hands at one database: whatever the order of their steps, its rows fit together."""
+
+import multiprocessing
+import random
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from renderctl.clocks import SystemClock
+from renderctl.errors import AttemptSuperseded, IllegalTransition
+from renderctl.farm import Farm
+from renderctl.farm.sweep import sweep
+from renderctl.jobs import Attempt, Failure, Fault, Job, Output, TaskCounts
+from renderctl.repository import Claimant, open_repository
+from renderctl.repository.attempting import Cost
+from renderctl.repository.tables import attempts, outputs, tasks
+from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, AttemptState, JobState, TaskState
+from renderctl.workers import Beat
+from tests.fakes import FakeClock
+from tests.farms import ACTOR, QUICK, close, given_job, given_model, given_worker, make_farm
+
+
+@pytest.fixture
+def farm(tmp_path: Path, clock: FakeClock) -> Iterator[Farm]:
+    made = make_farm(tmp_path / "farm", clock=clock)
+    yield made
+    close(made)
+
+
+def image(attempt: Attempt) -> Output:
+    return Output(f"{attempt.frame:04d}.png", "a" * 64, 10, 4, 4, attempt.frame, None, attempt.number)
+
+
+def claimed(farm: Farm, job: Job, slot: Claimant) -> Attempt:
+    return farm.repository.claim(job.id, slot).attempts[0]
+
+
+def test_two_last_tasks_that_end_at_once_end_the_job(tmp_path: Path) -> None:
+    farm = make_farm(tmp_path / "farm")
+    slot = given_worker(farm)
+    model = given_model(farm)
+    for _ in range(10):
+        job = given_job(farm, "1-2", model=model)
+        both = farm.repository.claim(job.id, slot, limit=2).attempts
+        line = threading.Barrier(2)
+
+        def end(attempt: Attempt, line: threading.Barrier = line, job: Job = job) -> None:
+            line.wait()
+            farm.repository.complete(attempt, [image(attempt)], Cost())
+            farm.repository.settle(job.id)
+
+        threads = [threading.Thread(target=end, args=(attempt,)) for attempt in both]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+    close(farm)
+
+
+def _open(folder: str, opened: "multiprocessing.Queue[str]") -> None:
+    repository = open_repository(f"sqlite:///{folder}/farm.db", now=SystemClock().now, heartbeat_limit_s=1.0)
+    opened.put(repository.check())
+    repository.close()
+
+
+def test_processes_that_open_an_empty_database_at_once_set_it_up_once(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    opened: multiprocessing.Queue[str] = spawn.Queue()
+    processes = [spawn.Process(target=_open, args=(str(tmp_path), opened)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    assert len({opened.get(timeout=60) for _ in processes}) == 1
+    for process in processes:
+        process.join(20)
+    assert [process.exitcode for process in processes] == [0] * 4
+
+
+def test_who_has_seen_the_database_fail_expires_nobody_for_a_heartbeat_limit(farm: Farm, clock: FakeClock) -> None:
+    job = given_job(farm, "1")
+    attempt = claimed(farm, job, given_worker(farm))
+    farm.repository.start(attempt)
+    sweep(farm, "sweeper")
+    for _ in range(4):
+        clock.advance(seconds=QUICK.heartbeat_limit / 2)
+        swept = sweep(farm, "sweeper", afresh=True)
+        assert (swept.held, swept.watched, swept.requeued) == (True, False, 0)
+    clock.advance(seconds=QUICK.heartbeat_limit / 2)
+    sweep(farm, "sweeper")
+    clock.advance(seconds=QUICK.heartbeat_limit / 2)
+    assert sweep(farm, "sweeper").requeued == 1
+
+
+def test_frames_of_a_canceled_job_that_are_rendered_after_all_do_not_make_it_succeed(farm: Farm) -> None:
+    job, slot = given_job(farm, "1-3"), given_worker(farm)
+    farm.repository.cancel(job.id, actor=ACTOR)
+    _, count = farm.repository.retry(job.id, actor=ACTOR, frames=[2])
+    farm.repository.complete(attempt := claimed(farm, job, slot), [image(attempt)], Cost())
+    assert farm.repository.settle(job.id) is JobState.CANCELED
+    assert farm.repository.counts(job.id) == TaskCounts(succeeded=1, canceled=2)
+    assert count == 1
+
+
+def test_a_job_that_is_tried_again_still_waits_for_the_one_before_it(farm: Farm) -> None:
+    first = given_job(farm, "1")
+    second = given_job(farm, "1-2", after=(first.id,))
+    farm.repository.cancel(second.id, actor=ACTOR)
+    farm.repository.retry(second.id, actor=ACTOR)
+    assert farm.repository.counts(second.id) == TaskCounts(blocked=2)
+    farm.repository.complete(attempt := claimed(farm, first, given_worker(farm)), [image(attempt)], Cost())
+    farm.repository.settle(first.id)
+    assert farm.repository.counts(second.id) == TaskCounts(queued=2)
+
+
+class Crowd:
+    """Workers and people who do one random legal thing after the other."""
+
+    def __init__(self, farm: Farm, clock: FakeClock, seed: int) -> None:
+        self.farm, self.clock = farm, clock
+        self.chance = random.Random(seed)
+        self.jobs = [given_job(farm, "1-4", max_attempts=2) for _ in range(2)]
+        self.jobs.append(given_job(farm, "1-3", after=(self.jobs[0].id,)))
+        self.slots = [given_worker(farm, f"w{number}") for number in range(3)]
+        self.held: list[Attempt] = []  # what some worker believes that it has, rightly or not
+        self.steps = [self.claim, self.claim, self.start, self.complete, self.fail, self.release, self.stop]
+        self.steps += [self.beat, self.sweep, self.restart, self.steer, self.settle]
+
+    def step(self) -> None:
+        self.chance.choice(self.steps)()
+
+    def claim(self) -> None:
+        slot = self.chance.choice(self.slots)
+        self.held += self.farm.repository.claim(
+            self.chance.choice(self.jobs).id, slot, limit=self.chance.randint(1, 3)
+        ).attempts
+
+    def any_held(self) -> Attempt | None:
+        return self.chance.choice(self.held) if self.held else None
+
+    def start(self) -> None:
+        if attempt := self.any_held():
+            self.farm.repository.start(attempt)
+
+    def complete(self) -> None:
+        if attempt := self.any_held():
+            try:
+                self.farm.repository.complete(attempt, [image(attempt)], Cost(1.0), starting=self.any_held())
+            except AttemptSuperseded:
+                self.held.remove(attempt)
+
+    def fail(self) -> None:
+        if attempt := self.any_held():
+            fault = self.chance.choice(list(Fault))
+            self.farm.repository.fail(
+                attempt, Failure(fault, "It went wrong.", whole_job=self.chance.random() < 0.2), Cost()
+            )
+
+    def release(self) -> None:
+        if attempt := self.any_held():
+            self.farm.repository.release([attempt])
+
+    def stop(self) -> None:
+        if attempt := self.any_held():
+            self.farm.repository.cancel_attempt(attempt)
+
+    def beat(self) -> None:
+        slot = self.chance.choice(self.slots)
+        held = {attempt.id: 0.5 for attempt in self.held if attempt.worker_id == slot.worker_id}
+        self.farm.repository.beat(Beat(slot.worker_id, slot.incarnation, held))
+
+    def sweep(self) -> None:
+        self.clock.advance(seconds=self.chance.uniform(0.0, 1.5 * QUICK.heartbeat_limit))
+        sweep(self.farm, "sweeper")
+
+    def restart(self) -> None:
+        index = self.chance.randrange(len(self.slots))
+        name = self.slots[index].worker_id
+        self.slots[index] = given_worker(self.farm, name, start=f"start {self.chance.random()}")
+
+    def steer(self) -> None:
+        job, repository = self.chance.choice(self.jobs), self.farm.repository
+        verb = self.chance.choice([repository.pause, repository.resume, repository.cancel, repository.retry])
+        try:
+            verb(job.id, actor=ACTOR)
+        except IllegalTransition:
+            assert repository.job(job.id).state is not JobState.PAUSED
+
+    def settle(self) -> None:
+        self.farm.repository.settle(self.chance.choice(self.jobs).id)
+
+
+def require_consistent(farm: Farm) -> None:
+    with farm.repository.engine.connect().execution_options(reads=True) as connection:
+        all_tasks = connection.execute(select(tasks)).all()
+        all_attempts = connection.execute(select(attempts)).all()
+        published = connection.execute(select(outputs)).all()
+    running = {(row.job_id, row.number): row.attempt_id for row in all_tasks if row.state == TaskState.RUNNING}
+    held = {(row.job_id, row.number): row.id for row in all_attempts if row.state in OPEN_ATTEMPT}
+    assert running == held, "a task runs as long as one attempt at it does"
+    for row in all_attempts:
+        assert (row.ended_at is None) == (row.state in OPEN_ATTEMPT), row
+    done = {(row.job_id, row.number): row.attempt_id for row in all_tasks if row.state == TaskState.SUCCEEDED}
+    by = {(row.job_id, row.number): row.attempt_id for row in published}
+    assert len(by) == len(published), "each name once"
+    assert done.items() <= by.items(), "what has succeeded is published, by the attempt that did it"
+    winners = {row.id for row in all_attempts if row.state == AttemptState.SUCCEEDED}
+    assert set(by.values()) <= winners
+    for job, _ in farm.repository.jobs():
+        open_tasks = Counter(row.state for row in all_tasks if row.job_id == job.id)
+        if job.state in ENDED_JOB:
+            assert not open_tasks[TaskState.QUEUED] + open_tasks[TaskState.BLOCKED], job
+            assert job.finished_at is not None
+        if job.state is JobState.SUCCEEDED:
+            assert set(open_tasks) == {TaskState.SUCCEEDED}, job
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_workers_and_people_do_in_whatever_order_the_rows_fit_together(
+    farm: Farm, clock: FakeClock, seed: int
+) -> None:
+    crowd = Crowd(farm, clock, seed)
+    for _ in range(150):
+        crowd.step()
+        require_consistent(farm)

@@ -97,7 +97,7 @@ def test_logs_are_followed_until_the_job_has_ended(ctl, given):
 def test_what_failed_is_rendered_again_on_request(ctl, given):
     job = given_failed_job(given)
     given.executor.behaviours.clear()
-    assert "1 tasks are queued again" in ctl("retry", job.id).err
+    assert "Queued again: 1 task." in ctl("retry", job.id).err
     work_off(given)
     assert ctl("watch", job.id).code == 0
 

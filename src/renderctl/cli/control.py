@@ -49,7 +49,7 @@ def retry(
         raise UsageError("--frames and --failed exclude each other.")
     connection = connect()
     again, count = connection.retry(job, frames)
-    output.note(f"{count} tasks are queued again.")
+    output.note(f"Queued again: {views.counted(count, 'task')}.")
     output.show(connection.status(again.id, cached=False), views.job_line)
 
 

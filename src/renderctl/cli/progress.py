@@ -60,7 +60,7 @@ class RenderView:
         self._earlier = self._done = counts.succeeded
         self._total = counts.total
         self._began = self._now()
-        output.note(f"Job {job.id}: {self._total} frame{'s' * (self._total != 1)} of {job.model}")
+        output.note(f"Job {job.id}: {views.counted(self._total, 'frame')} of {job.model}")
         self._show()
 
     def opened(self, described: str) -> None:

@@ -38,14 +38,14 @@ def jobs(documents: Sequence[Mapping[str, Any]]) -> RenderableType:
 def job(each: Mapping[str, Any]) -> RenderableType:
     """Everything that is known of a job's state."""
     tasks = each["tasks"]
-    counted = ", ".join(f"{count} {name}" for name, count in tasks.items() if count and name != "total")
+    by_state = ", ".join(f"{count} {name}" for name, count in tasks.items() if count and name != "total")
     rows: list[tuple[str, RenderableType | None]] = [
         ("job", f"{each['id']}  {each['name']}"),
         ("state", state(each["state"])),
         ("waits", _waits(each)),
         ("model", each["model"]),
         ("frames", each["frames"]),
-        ("tasks", f"{tasks['total']}: {counted}"),
+        ("tasks", f"{tasks['total']}: {by_state}"),
         ("progress", f"{each['progress']:.1%}"),
         ("left", duration(each["eta_seconds"]) or None),
         ("priority", f"{each['priority']}, pool {each['pool']}, project {each['project']}, owner {each['owner']}"),
@@ -129,24 +129,25 @@ def uploaded(each: Any) -> RenderableType:
     """The model, and what it took."""
     if not each.new:
         return f"{each.model.ref}  (nothing has changed)"
-    return f"{each.model.ref}  ({each.model.files} files, {size(each.model.size)}; {each.sent} of them sent)"
+    return f"{each.model.ref}  ({counted(each.model.files, 'file')}, {size(each.model.size)}; {each.sent} of them sent)"
 
 
 def rendered(each: Mapping[str, Any]) -> RenderableType:
     """Where the images are."""
-    return f"{each['folder']}  ({each['files']} file{'s' * (each['files'] != 1)})"
+    return f"{each['folder']}  ({counted(each['files'], 'file')})"
 
 
 def downloaded(each: Any) -> RenderableType:
-    return f"{each.folder}  ({each.files} files, {each.written} of them new)"
+    return f"{each.folder}  ({counted(each.files, 'file')}, {each.written} of them new)"
 
 
 def swept(each: Any) -> RenderableType:
     """What a sweep repaired."""
     if not each.held:
         return "A worker is sweeping already."
-    lost = f"{len(each.lost_workers)} workers lost, {each.requeued} tasks queued again"
-    return f"{lost}, {len(each.ended)} jobs ended, {each.tickets} tickets put, {each.canceled} tasks canceled."
+    lost = f"{counted(len(each.lost_workers), 'worker')} lost, {counted(each.requeued, 'task')} queued again"
+    put = f"{counted(each.tickets, 'ticket')} put, {counted(each.canceled, 'task')} canceled"
+    return f"{lost}, {counted(len(each.ended), 'job')} ended, {put}."
 
 
 def findings(found: Iterable[Any]) -> RenderableType:
@@ -162,6 +163,11 @@ def findings(found: Iterable[Any]) -> RenderableType:
 
 def state(name: str) -> Text:
     return Text(str(name), style=_COLOURS.get(str(name), ""))
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 job`, `2 jobs`."""
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def size(count: float) -> str:

@@ -49,14 +49,20 @@ def sweep(farm: Farm, sweeper: str, *, afresh: bool = False) -> Swept:
 
 
 def sweep_here(farm: Farm, *, wait: bool) -> Swept:
-    """A sweep by a person; with `wait`, not before silent workers have had their time to report."""
+    """A sweep by a person; with `wait`, not before silent workers have had their time to report.
+
+    A sweeper that died keeps its lease for a heartbeat limit: with `wait` it is outwaited, too.
+    """
     sweeper = f"sweep-{new_id()}"
+    settings = farm.settings.worker
+    patience = farm.clock.monotonic() + settings.heartbeat_limit + settings.heartbeat
     try:
         while True:
             swept = sweep(farm, sweeper)
-            if swept.watched or not swept.held or not wait:
+            outwaited = not swept.held and farm.clock.monotonic() >= patience
+            if swept.watched or outwaited or not wait:
                 return swept
-            farm.clock.wait(None, farm.settings.worker.heartbeat)
+            farm.clock.wait(None, settings.heartbeat)
     finally:
         farm.repository.end_watch(sweeper)
 

@@ -9,10 +9,11 @@ from renderctl.farm.control import cancel, pause, resume, retry
 from renderctl.farm.work import WorkOptions, worker_for
 from renderctl.jobs import TaskCounts
 from renderctl.queues import Queue, Ticket
+from renderctl.settings import Settings, WorkerSettings
 from renderctl.states import AttemptState, JobState
 from tests.fake_blender import FakeExecutor, crashed, failing, held, hung, once, truncated
 from tests.fakes import ForgetfulCache
-from tests.farms import ACTOR, given_job, given_model, work_off, work_until
+from tests.farms import ACTOR, close, given_job, given_model, make_farm, work_off, work_until
 
 
 def counts(farm: Farm, job_id: str) -> TaskCounts:
@@ -215,9 +216,6 @@ def test_a_job_after_another_starts_when_that_one_has_succeeded(farm, executor):
 
 
 def test_jobs_of_one_priority_take_turns_and_a_higher_one_goes_first(tmp_path, executor):
-    from renderctl.settings import Settings, WorkerSettings
-    from tests.farms import close, make_farm
-
     settings = Settings(tmp_path, worker=WorkerSettings(heartbeat=0.1, heartbeat_limit=1.0, quantum=1e-6))
     farm = make_farm(tmp_path, executor=executor, settings=settings)
     model = given_model(farm)
@@ -246,15 +244,17 @@ def wait_for(farm: Farm, fact) -> None:
     pytest.fail("it did not come true within 10 s")
 
 
-def test_two_workers_share_a_job_and_no_frame_is_rendered_twice(farm, executor):
+def test_two_workers_share_a_job_and_no_frame_is_rendered_twice(tmp_path, executor):
+    farm = make_farm(tmp_path, executor=executor, settings=Settings(tmp_path))  # a busy machine is no lost worker
     job = given_job(farm, "1-200")
-    threads = [threading.Thread(target=work_off, args=(farm,), kwargs={"name": f"w{n}"}) for n in (1, 2)]
+    threads = [threading.Thread(target=work_until, args=(farm, job), kwargs={"name": f"w{n}"}) for n in (1, 2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
     assert sorted(executor.rendered) == list(range(1, 201))
     assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+    close(farm)
 
 
 def test_the_executor_that_renders_nothing_is_enough_for_a_lifecycle(farm):

@@ -60,6 +60,8 @@ class FakeBlender(Running):
         self.executor = executor
         self.stopped = threading.Event()
         self.opened = 0
+        self.idle = False  #: whether it uses no processor any more
+        self._busy_s = 0.0
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     @property
@@ -90,7 +92,8 @@ class FakeBlender(Running):
         return line
 
     def busy_s(self) -> float:
-        return 0.0
+        self._busy_s += 0.0 if self.idle else 1.0
+        return self._busy_s
 
     def memory_mb(self) -> float:
         return 1.0
@@ -156,6 +159,7 @@ def crashed(blender: FakeBlender, order: Mapping[str, Any]) -> None:
 
 def hung(blender: FakeBlender, order: Mapping[str, Any]) -> None:
     """Neither a word nor any use of the processor."""
+    blender.idle = True
 
 
 def held(blender: FakeBlender, order: Mapping[str, Any]) -> None:

@@ -16,11 +16,12 @@ from renderctl.errors import StoreUnavailable
 from renderctl.farm import Farm
 from renderctl.farm.work import WorkOptions, worker_for
 from renderctl.jobs import Job
+from renderctl.queues import Ticket
 from renderctl.repository import Claimant
 from renderctl.states import AttemptState, JobState
 from renderctl.stores import Store
-from tests.fake_blender import FakeExecutor, crashed, failing, held, once
-from tests.farms import ACTOR, given_job, work_until
+from tests.fake_blender import Behaviour, FakeExecutor, crashed, failing, held, once, truncated
+from tests.farms import ACTOR, given_job, work_off, work_until
 
 
 class Outage:
@@ -206,7 +207,7 @@ def test_a_worker_that_lost_its_frame_throws_the_result_away(farm: Farm, executo
     executor.behaviours[1] = once(held)
     job = given_job(farm, "1-2")
     with at_work(farm):
-        wait_for(farm, lambda: farm.repository.counts(job.id).running)
+        wait_for(farm, lambda: farm.repository.running_attempts(job.id))
         held_here = farm.repository.running_attempts(job.id)[0]
         thief = Claimant("w1", "another start", 0, ("default",))
         farm.repository.release([held_here])  # as the sweep does to one that is taken for dead
@@ -216,3 +217,14 @@ def test_a_worker_that_lost_its_frame_throws_the_result_away(farm: Farm, executo
         wait_for(farm, lambda: farm.repository.counts(job.id).succeeded == 1)
         outputs, _ = farm.repository.outputs(job.id)
         assert [output.frame for output in outputs] == [2]
+
+
+@pytest.mark.parametrize("behaviour", [truncated, crashed], ids=["truncated", "crashed"])
+def test_a_frame_that_failed_gives_its_job_a_turn_when_it_may_be_tried_again(
+    farm: Farm, executor: FakeExecutor, behaviour: Behaviour
+) -> None:
+    executor.behaviours[1] = behaviour
+    job = given_job(farm, "1")
+    work_off(farm)
+    assert farm.queue.get(["default"], 0) is None
+    assert farm.queue.get(["default"], 3) == Ticket(job.id, farm.repository.job(job.id).serial)

@@ -18,6 +18,8 @@ from renderctl.errors import (
     StoreUnavailable,
 )
 from renderctl.farm import Farm
+from renderctl.farm.status import forget
+from renderctl.farm.submit import put_ticket
 from renderctl.farm.sweep import settle
 from renderctl.farm.upload import hash_file
 from renderctl.jobs import FORMATS, Attempt, Failure, Fault, Output
@@ -89,6 +91,9 @@ class Publisher:
         delay_s = self.insist(lambda: self._farm.repository.fail(attempt, failure, cost))
         if delay_s is None:
             self.insist(lambda: settle(self._farm, attempt.job_id))
+        else:
+            self.insist(lambda: put_ticket(self._farm, self._farm.repository.job(attempt.job_id), delay_s))
+        forget(self._farm, attempt.job_id)
         return delay_s
 
     def keep_log(self, attempt: Attempt, log: Path) -> None:

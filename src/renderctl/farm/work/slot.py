@@ -16,8 +16,6 @@ from renderctl.blender.session import FrameOrder
 from renderctl.errors import AttemptSuperseded, DatabaseUnavailable, RenderctlError
 from renderctl.farm import Farm
 from renderctl.farm.blenders import limits
-from renderctl.farm.status import forget
-from renderctl.farm.submit import put_ticket
 from renderctl.farm.work.held import Held, Hold
 from renderctl.farm.work.pipeline import Pipeline
 from renderctl.farm.work.publishing import Finished, Published, Publisher
@@ -210,10 +208,7 @@ class Slot:
         delay_s = self._publisher.fail(attempt, failure)
         self._job_over = failure.whole_job and delay_s is None
         self._cleared(attempt, log, folder)
-        forget(self._farm, job.id)
         self._listeners.on_failed(attempt, failure)
-        if delay_s is not None:
-            self._publisher.insist(lambda: put_ticket(self._farm, self._farm.repository.job(job.id), delay_s))
 
     def _stopped(self, attempt: Attempt, log: Path, folder: Path) -> None:
         self._publisher.keep_log(attempt, log)

@@ -11,10 +11,18 @@ from collections.abc import Sequence
 
 def main() -> None:
     """Run the command that the process was started with, and end it with the exit code that says how it went."""
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that can not spell a name still shows it
-    sys.exit(run(sys.argv[1:]))
+        elif stream is None:  # closed by the caller
+            setattr(sys, name, io.StringIO())
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError:  # that was told already
+        _fall_silent()
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -26,7 +34,7 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that nothing is said at exit
+        _fall_silent()
         return 141
     except (Exception, KeyboardInterrupt) as error:
         from renderctl.cli.failures import report
@@ -36,6 +44,11 @@ def run(arguments: Sequence[str]) -> int:
         from renderctl.cli.invocation import close
 
         close()
+
+
+def _fall_silent() -> None:
+    """So that Python says nothing at exit of what it could not write."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _called(arguments: list[str]) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from renderctl.cli import invocation, output
-from renderctl.errors import Interrupted, RenderctlError, UsageError
+from renderctl.errors import Interrupted, OutputNotWritable, RenderctlError, UsageError
 
 #: Typer brings a Click of its own along, and exports some of it only.
 _UsageError: Any = typer.BadParameter.__bases__[0]
@@ -17,9 +17,12 @@ def report(error: BaseException) -> int:
     known = _known(error)
     if invocation.current.debug:
         traceback.print_exception(error)
-    if invocation.current.json:
-        output.show_line({"error": {"code": known.code, "message": known.message, "hint": known.hint}})
-    else:
+    try:
+        if invocation.current.json:
+            output.show_line({"error": {"code": known.code, "message": known.message, "hint": known.hint}})
+        else:
+            output.complain(known)
+    except OutputNotWritable:
         output.complain(known)
     return known.exit_code
 

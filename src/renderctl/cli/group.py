@@ -29,7 +29,7 @@ class LazyGroup(TyperGroup):
         command: Any = typer.main.get_command(importlib.import_module(f"renderctl.cli.{module_name}").app)
         found = getattr(command, "commands", {}).get(cmd_name, command)
         for each in (found, *getattr(found, "commands", {}).values()):
-            _finish(each)
+            _finish(each, ctx)
         return found
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -42,10 +42,10 @@ class LazyGroup(TyperGroup):
         show_help()
 
 
-def _finish(command: Any) -> None:
+def _finish(command: Any, ctx: Any) -> None:
     """What all commands share: how their help ends, and that a flag takes no value."""
     command.epilog = _EPILOG
-    for parameter in command.params:
+    for parameter in (*command.params, command.get_help_option(ctx)):
         if getattr(parameter, "is_flag", False):
             parameter.metavar = ""
 

@@ -1,12 +1,13 @@
 """What holds for the whole command line, wherever it stands in it: `--json`, `--quiet`, `--debug`, `--config`."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from renderctl import wiring
-from renderctl.errors import UsageError
+from renderctl.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
     from renderctl.wiring import Connection
@@ -35,7 +36,7 @@ def taken_from(arguments: Sequence[str]) -> list[str]:
     words = iter(arguments)
     for word in words:
         if word == "--":
-            return [*rest, word, *words]
+            rest += [word, *words]
         if word == "--json":
             current.json = True
         elif word in ("--quiet", "-q"):
@@ -48,7 +49,17 @@ def taken_from(arguments: Sequence[str]) -> list[str]:
             current.config = Path(_value(words))
         else:
             rest.append(word)
+    for word in arguments:
+        _require_text(word)
     return rest
+
+
+def _require_text(word: str) -> None:
+    try:
+        word.encode()
+    except UnicodeEncodeError as error:
+        hint = "Rename the file, or type the name anew."
+        raise InvalidInput(f"{os.fsencode(word)!r} is not text in UTF-8.", hint=hint) from error
 
 
 def _value(words: Iterator[str]) -> str:

@@ -9,6 +9,8 @@ from renderctl.cli import invocation, output, views
 from renderctl.cli.following import end_as, watched
 from renderctl.cli.invocation import connect
 from renderctl.cli.progress import watch_view
+from renderctl.cli.values import seconds
+from renderctl.errors import UsageError
 
 app = typer.Typer(add_completion=False)
 Job = Annotated[str, typer.Argument(help="An id, a unique beginning of one, or a unique name.", show_default=False)]
@@ -22,9 +24,11 @@ def jobs(
     owner: Annotated[str | None, typer.Option("--owner", metavar="NAME", help="Only this user's.")] = None,
     mine: Annotated[bool, typer.Option("--mine", help="Only yours.")] = False,
     project: Annotated[str | None, typer.Option("--project", metavar="NAME", help="Only of this project.")] = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", help="At most so many.", min=1)] = 50,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", help="At most so many.", min=1, max=1_000_000)] = 50,
 ) -> None:
     """List jobs, the newest first."""
+    if mine and owner is not None:
+        raise UsageError("--mine and --owner exclude each other.")
     connection = connect()
     owner = connection.actor.name if mine else owner
     output.show(connection.jobs(tuple(state or ()), owner=owner, project=project, limit=limit), views.jobs)
@@ -40,7 +44,7 @@ def status(job: Job) -> None:
 def watch(
     job: Job,
     timeout: Annotated[
-        float | None, typer.Option("--timeout", metavar="SECONDS", help="Watch at most so long.")
+        float | None, typer.Option("--timeout", metavar="SECONDS", parser=seconds, help="Watch at most so long.")
     ] = None,
 ) -> None:
     """Follow a job until it ends; the exit code says how it did. With --json: a document a line, at every change."""

@@ -2,7 +2,12 @@
 
 import logging
 
-from renderctl.cli import invocation
+from renderctl.cli import invocation, spelling
+
+
+class _OneLine(logging.Formatter):
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return spelling.one_line(super().formatMessage(record))
 
 
 def log_to_stderr(level: int = logging.INFO, *, tasks: bool = True) -> None:
@@ -14,11 +19,9 @@ def log_to_stderr(level: int = logging.INFO, *, tasks: bool = True) -> None:
         level, tasks = logging.DEBUG, True
     elif invocation.current.quiet:
         level = logging.ERROR
-    logging.basicConfig(
-        level=logging.DEBUG if invocation.current.debug else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(message)s",
-        datefmt="%Y-%m-%d %H:%M:%S",
-    )
+    shown = logging.StreamHandler()
+    shown.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    logging.basicConfig(level=logging.DEBUG if invocation.current.debug else logging.WARNING, handlers=[shown])
     logging.getLogger("renderctl").setLevel(level)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     if not tasks:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from renderctl.cli.values import some_text
 from renderctl.errors import InvalidInput, UsageError
 from renderctl.farm.submit import SubmitRequest
 from renderctl.jobs import RenderOptions
@@ -16,8 +17,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _WHAT, _IMAGE, _QUEUE = "What to render", "How the image is made", "How the job is queued"
 
 
-def _option(*names: str, help: str, panel: str, value: str | None = None) -> Any:
-    return typer.Option(*names, help=help, metavar=value, rich_help_panel=panel, show_default=False)
+def _option(*names: str, help: str, panel: str, value: str | None = None, **more: Any) -> Any:
+    return typer.Option(*names, help=help, metavar=value, rich_help_panel=panel, show_default=False, **more)
 
 
 def _render_options(
@@ -85,7 +86,8 @@ def _render_options(
         ),
     ] = None,
     name: Annotated[
-        str | None, _option("--name", value="NAME", help="The job's name; default: the model's.", panel=_QUEUE)
+        str | None,
+        _option("--name", value="NAME", parser=some_text, help="The job's name; default: the model's.", panel=_QUEUE),
     ] = None,
     project: Annotated[str, _option("--project", value="NAME", help="Default: default.", panel=_QUEUE)] = "default",
     pool: Annotated[
@@ -134,6 +136,11 @@ def _render_options(
         frame_timeout_s=frame_timeout,
         after=tuple(after or ()),
     )
+
+
+def asks_for_nothing(request: SubmitRequest) -> bool:
+    """Whether no render option was given."""
+    return request == _render_options()
 
 
 def with_render_options(command: Command) -> Command:

@@ -4,6 +4,7 @@ import io
 import json
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
@@ -13,8 +14,8 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
-from renderctl.cli import invocation
-from renderctl.errors import RenderctlError
+from renderctl.cli import invocation, spelling
+from renderctl.errors import OutputNotWritable, RenderctlError
 
 #: Columns of what goes into a file or a pipe.
 _WIDTH = 200
@@ -30,30 +31,34 @@ def show(result: Any, view: Callable[[Any], RenderableType]) -> None:
 
 def show_line(result: Any) -> None:
     """One JSON document on a line of its own."""
-    sys.stdout.write(json.dumps(document(result)) + "\n")
-    sys.stdout.flush()
+    show_text(json.dumps(document(result)) + "\n")
 
 
 def show_text(text: str) -> None:
-    """Text as it is: a log."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    """Text as it is: a log. Raises OutputNotWritable, and BrokenPipeError when its reader has had enough."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputNotWritable(f"The result can not be printed: {error.strerror or error}.") from error
 
 
 def note(text: str) -> None:
     """What a person may want to know, beside the result."""
     if not invocation.current.quiet:
-        errors().print(text, markup=False, highlight=False, soft_wrap=True)
+        _say(text)
 
 
 def warn(text: str) -> None:
     """What went wrong on the way, even with `--quiet`."""
-    errors().print(text, markup=False, highlight=False, soft_wrap=True)
+    _say(text)
 
 
 def complain(error: RenderctlError) -> None:
     """An error and what to do next, on stderr."""
-    sys.stderr.write(f"Error: {error.message}\n" + (f"  {error.hint}\n" if error.hint else ""))
+    _say(f"Error: {error.message}" + (f"\n  {error.hint}" if error.hint else ""))
 
 
 @cache
@@ -78,7 +83,17 @@ def document(result: Any) -> Any:
     return str(result) if isinstance(result, Path) else result
 
 
+def _say(text: str) -> None:
+    with suppress(OSError):  # nobody listens any more; the work goes on
+        if sys.stderr.isatty():
+            errors().print(spelling.lines(text), markup=False, highlight=False, soft_wrap=True)
+        else:
+            sys.stderr.write(f"{spelling.lines(text)}\n")
+
+
 def _print(renderable: RenderableType) -> None:
+    if isinstance(renderable, str):
+        renderable = spelling.lines(renderable)
     if sys.stdout.isatty():
         Console().print(renderable, markup=False, highlight=False)
         return

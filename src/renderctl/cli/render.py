@@ -11,7 +11,7 @@ from renderctl.cli import output, views
 from renderctl.cli.following import end_as
 from renderctl.cli.invocation import connect
 from renderctl.cli.logging import log_to_stderr
-from renderctl.cli.options import with_render_options
+from renderctl.cli.options import asks_for_nothing, with_render_options
 from renderctl.cli.progress import render_listener
 from renderctl.cli.signals import interruptible
 from renderctl.errors import UsageError
@@ -37,6 +37,8 @@ def render(
     """Render a scene on this machine: upload, queue, render with a warm Blender, check, and put the images in place."""
     if (scene is None) == (job is None):
         raise UsageError("`render` takes either a scene, or --job JOB to go on with.")
+    if job is not None and not asks_for_nothing(request):
+        raise UsageError("--job goes on with the job as it was asked for: only -o and --slots go with it.")
     log_to_stderr(logging.WARNING, tasks=False)  # what becomes of a frame is shown as it happens
     connection = connect()
     with interruptible() as stop, ExitStack() as started:

@@ -11,6 +11,8 @@ from renderctl.cli.following import end_as, wait_for
 from renderctl.cli.invocation import connect
 from renderctl.cli.options import with_render_options
 from renderctl.cli.progress import advancing
+from renderctl.cli.values import seconds, some_text
+from renderctl.errors import UsageError
 
 app = typer.Typer(add_completion=False)
 
@@ -19,9 +21,13 @@ app = typer.Typer(add_completion=False)
 @with_render_options
 def submit(
     request: Any,
-    scene: Annotated[str, typer.Argument(help="A .blend file, or MODEL[@VERSION].", show_default=False)],
+    scene: Annotated[
+        str, typer.Argument(help="A .blend file, or MODEL[@VERSION].", parser=some_text, show_default=False)
+    ],
     wait: Annotated[bool, typer.Option("--wait", help="Until the job ends; the exit code says how.")] = False,
-    timeout: Annotated[float | None, typer.Option("--timeout", metavar="SECONDS", help="Wait at most so long.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", metavar="SECONDS", parser=seconds, help="Wait at most so long.")
+    ] = None,
     download: Annotated[
         Path | None, typer.Option("--download", metavar="DIR", help="Wait, and fetch the images into this folder.")
     ] = None,
@@ -34,6 +40,9 @@ def submit(
     ] = None,
 ) -> None:
     """Queue a scene or a model; workers of its pool render it."""
+    wait = wait or download is not None
+    if not wait and (timeout is not None or cancel_on_interrupt):
+        raise UsageError("--timeout and --cancel-on-interrupt go with --wait or --download.")
     connection = connect()
     request = replace(request, paused=paused, idempotency_key=idempotency_key)
     with advancing() as on_advance:
@@ -42,12 +51,17 @@ def submit(
     for each in (*notes, *submitted.notes):
         output.note(each)
     document = connection.status(submitted.job.id, cached=False)
-    if wait or download:
+    if wait:
         document = wait_for(connection, document, timeout_s=timeout, cancel_on_interrupt=cancel_on_interrupt)
-    if download:
-        with advancing() as on_advance:
-            fetched = connection.download(submitted.job.id, download, on_advance=on_advance)
-        document = {**document, "folder": fetched.folder, "files": fetched.files}
+    if download is not None:
+        document = document | _fetched(connection, submitted.job.id, download)
     output.show(document, views.submitted)
-    if wait or download:
+    if wait:
         end_as(document)
+
+
+def _fetched(connection: Any, job: str, directory: Path) -> dict[str, Any]:
+    """What the job's document gains when its images are here."""
+    with advancing() as on_advance:
+        fetched = connection.download(job, directory, on_advance=on_advance)
+    return {"folder": fetched.folder, "files": fetched.files}

@@ -8,6 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from renderctl.cli.spelling import lines, one_line
+
 _COLOURS = {
     "queued": "yellow",
     "running": "cyan",
@@ -30,7 +32,7 @@ def jobs(documents: Sequence[Mapping[str, Any]]) -> RenderableType:
     for each in documents:
         done = f"{each['tasks']['succeeded']}/{each['tasks']['total']}"
         left = _waits(each) or duration(each["eta_seconds"])
-        name = Text(each["name"], overflow="ellipsis", no_wrap=True)
+        name = Text(one_line(each["name"]), overflow="ellipsis", no_wrap=True)
         table.add_row(each["id"], name, state(each["state"]), done, str(each["priority"]), each["pool"], left)
     return table
 
@@ -52,7 +54,7 @@ def job(each: Mapping[str, Any]) -> RenderableType:
         ("submitted", moment(each["created_at"])),
         ("started", moment(each["started_at"])),
         ("finished", moment(each["finished_at"])),
-        ("error", Text(each["error"], style="red") if each["error"] else None),
+        ("error", Text(lines(each["error"]), style="red") if each["error"] else None),
         *(("note", note) for note in each["notes"]),
     ]
     return _grid(rows)
@@ -65,7 +67,7 @@ def job_line(each: Mapping[str, Any]) -> str:
     parts += [f"{tasks['failed']} failed"] if tasks["failed"] else []
     parts += [f"{duration(each['eta_seconds'])} left"] if each["eta_seconds"] is not None else []
     parts += [_waits(each)] if _waits(each) else []
-    return "  ".join(parts)
+    return one_line("  ".join(parts))
 
 
 def models(found: Iterable[Any]) -> RenderableType:
@@ -102,7 +104,8 @@ def model(each: Any) -> RenderableType:
 def log_heading(attempt: Any) -> str:
     """What parts the logs of several attempts."""
     camera = f", camera {attempt.camera}" if attempt.camera else ""
-    return f"==> task {attempt.task_id}, frame {attempt.frame}{camera}, on {attempt.worker_id}: {attempt.state} <==\n"
+    place = f"task {attempt.task_id}, frame {attempt.frame}{camera}, on {attempt.worker_id}"
+    return f"{one_line(f'==> {place}: {attempt.state} <==')}\n"
 
 
 def workers(found: Sequence[Any]) -> RenderableType:
@@ -225,7 +228,7 @@ def _dependencies(found: Sequence[Any]) -> RenderableType:
     table = _table("file", "kind", "size", "sha-256")
     for each in found:
         held = size(each.size) if each.size is not None else Text("missing", style="red")
-        table.add_row(Text(each.path, overflow="fold"), each.kind, held, (each.digest or "")[:12])
+        table.add_row(Text(one_line(each.path), overflow="fold"), each.kind, held, (each.digest or "")[:12])
     return table
 
 
@@ -235,12 +238,20 @@ def _grid(rows: Iterable[tuple[str, RenderableType | None]]) -> Table:
     grid.add_column(overflow="fold")
     for name, value in rows:
         if value is not None and value != "":
-            grid.add_row(name, Text(value) if isinstance(value, str) else value)
+            grid.add_row(name, Text(lines(value)) if isinstance(value, str) else value)
     return grid
 
 
+class _Rows(Table):
+    """A table that shows all text as it is."""
+
+    def add_row(self, *cells: RenderableType | None, **more: Any) -> None:
+        """A row; what is in it is neither markup nor an order to the terminal."""
+        super().add_row(*(Text(one_line(each)) if isinstance(each, str) else each for each in cells), **more)
+
+
 def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table = _Rows(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
         table.add_column(column, overflow="fold")
     return table

@@ -9,6 +9,7 @@ from renderctl.cli import output, views
 from renderctl.cli.invocation import connect
 from renderctl.cli.logging import log_to_stderr
 from renderctl.cli.signals import asked_twice
+from renderctl.cli.values import seconds, some_text
 from renderctl.farm.work import WorkOptions
 from renderctl.farm.work.slot import Listeners
 
@@ -24,18 +25,23 @@ Worker = Annotated[str, typer.Argument(help="A worker's id, or a unique beginnin
 @app.command()
 def worker(
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="Its stable id; default: the host's and a number.")
+        str | None,
+        typer.Option(
+            "--name", metavar="NAME", parser=some_text, help="Its stable id; default: the host's and a number."
+        ),
     ] = None,
     slots: Annotated[int | None, typer.Option("--slots", metavar="N", help="Frames at a time.", min=1)] = None,
     pool: Annotated[
-        list[str] | None, typer.Option("--pool", metavar="NAME", help="A pool that it serves (repeatable).")
+        list[str] | None,
+        typer.Option("--pool", metavar="NAME", parser=some_text, help="A pool that it serves (repeatable)."),
     ] = None,
     allow_scripts: Annotated[
         bool | None,
         typer.Option("--allow-scripts/--no-allow-scripts", help="Whether --trust-scripts counts.", show_default=False),
     ] = None,
     exit_when_idle: Annotated[
-        float | None, typer.Option("--exit-when-idle", metavar="SECONDS", help="Leave after so long without work.")
+        float | None,
+        typer.Option("--exit-when-idle", metavar="SECONDS", parser=seconds, help="Leave after so long without work."),
     ] = None,
 ) -> None:
     """Work for the farm. SIGTERM or Ctrl-C: finish the frames and leave; once more: leave at once."""

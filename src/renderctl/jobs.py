@@ -119,7 +119,7 @@ class NewJob:
         _within("priority", self.priority, 0, 10)
         _within("number of attempts", self.max_attempts, 1, 100)
         _within("number of slots", self.max_slots, 1, 1 << 20)
-        if self.frame_timeout_s is not None and not self.frame_timeout_s > 0:
+        if self.frame_timeout_s is not None and not 0 < self.frame_timeout_s < float("inf"):
             raise InvalidInput(f"A frame timeout of {self.frame_timeout_s} seconds makes no sense.")
         if not self.name.strip() or not self.pool.strip() or not self.project.strip():
             raise InvalidInput("A job's name, pool and project are not empty.")

@@ -35,10 +35,7 @@ def render(
     ] = None,
 ) -> None:
     """Render a scene on this machine: upload, queue, render with a warm Blender, check, and put the images in place."""
-    if (scene is None) == (job is None):
-        raise UsageError("`render` takes either a scene, or --job JOB to go on with.")
-    if job is not None and not asks_for_nothing(request):
-        raise UsageError("--job goes on with the job as it was asked for: only -o and --slots go with it.")
+    _require_one(scene, job, request)
     log_to_stderr(logging.WARNING, tasks=False)  # what becomes of a frame is shown as it happens
     connection = connect()
     with interruptible() as stop, ExitStack() as started:
@@ -51,3 +48,10 @@ def render(
             done = render_job(wanted | {"standby": ahead}, stop=stop, listener=listener)
     output.show({**done.document, "folder": done.folder, "files": done.files}, views.rendered)
     end_as(done.document)
+
+
+def _require_one(scene: str | None, job: str | None, request: Any) -> None:
+    if (scene is None) == (job is None):
+        raise UsageError("`render` takes either a scene, or --job JOB to go on with.")
+    if job is not None and not asks_for_nothing(request):
+        raise UsageError("--job goes on with the job as it was asked for: only -o and --slots go with it.")

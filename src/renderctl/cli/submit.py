@@ -45,19 +45,24 @@ def submit(
         raise UsageError("--timeout and --cancel-on-interrupt go with --wait or --download.")
     connection = connect()
     request = replace(request, paused=paused, idempotency_key=idempotency_key)
+    document = connection.status(_submitted(connection, scene, request), cached=False)
+    if wait:
+        document = wait_for(connection, document, timeout_s=timeout, cancel_on_interrupt=cancel_on_interrupt)
+    if download is not None:
+        document = document | _fetched(connection, document["id"], download)
+    output.show(document, views.submitted)
+    if wait:
+        end_as(document)
+
+
+def _submitted(connection: Any, scene: str, request: Any) -> str:
+    """The id of the job."""
     with advancing() as on_advance:
         model, notes = connection.model_of(scene, request.options.allow_missing, on_advance=on_advance)
     submitted = connection.submit(model, request)
     for each in (*notes, *submitted.notes):
         output.note(each)
-    document = connection.status(submitted.job.id, cached=False)
-    if wait:
-        document = wait_for(connection, document, timeout_s=timeout, cancel_on_interrupt=cancel_on_interrupt)
-    if download is not None:
-        document = document | _fetched(connection, submitted.job.id, download)
-    output.show(document, views.submitted)
-    if wait:
-        end_as(document)
+    return str(submitted.job.id)
 
 
 def _fetched(connection: Any, job: str, directory: Path) -> dict[str, Any]:

@@ -11,7 +11,8 @@ import pytest
 
 from tests.nodes import Site, site_in
 
-FIXED_SEEDS = (1, 2, 3)
+#: Between them they hold every injury.
+FIXED_SEEDS = (13, 24, 31)
 #: What happened in all rounds together.
 TALLY = pytest.StashKey[Counter[str]]()
 

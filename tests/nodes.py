@@ -2,10 +2,11 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +40,15 @@ class Node:
     @property
     def alive(self) -> bool:
         return self.process.poll() is None
+
+    def freeze_between_transactions(self, database: Path) -> None:
+        """Freeze it while we hold the lock of the database: one that held it would stop the whole farm with it."""
+        with closing(sqlite3.connect(database, timeout=10.0)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            self.freeze()
+            until(
+                lambda: psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED, 10, what="a frozen worker"
+            )
 
     @property
     def blenders(self) -> list[psutil.Process]:

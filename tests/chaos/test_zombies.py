@@ -27,10 +27,11 @@ def states(farm: Farm, job_id: str) -> list[str]:
 
 
 def test_a_zombie_whose_frame_is_done_can_not_publish_it(site: Site, tmp_path: Path) -> None:
-    farm, job_id = given_slow_job(site, samples=1500)
+    farm, job_id = given_slow_job(site, samples=10000)
     late = site.start_worker("late")
-    until(lambda: any(row.progress > 0 for row in rows(farm, attempts, job_id)), 30, what="a frame that gets on")
-    late.freeze()  # its Blender goes on, and its answer waits for the worker
+    until(lambda: "CYCLES" in late.log.read_text(), 30, what="a scene that is open")
+    # its Blender goes on, and its answer waits for the worker
+    late.freeze_between_transactions(site.data / "renderctl.db")
     heir = site.start_worker("heir")
     wait_for_end(farm, job_id, 120 * LIMIT_S)
     late.thaw()
@@ -41,7 +42,7 @@ def test_a_zombie_whose_frame_is_done_can_not_publish_it(site: Site, tmp_path: P
 
 
 def test_a_second_start_under_the_same_name_fences_the_first(site: Site, tmp_path: Path) -> None:
-    farm, job_id = given_slow_job(site, samples=1500)
+    farm, job_id = given_slow_job(site, samples=10000)
     first = site.start_worker("twice")
     until(lambda: states(farm, job_id) == [AttemptState.RUNNING], 30, what="a running frame")
     first.kill()

@@ -6,6 +6,7 @@ import pytest
 from renderctl.errors import QueueUnavailable
 from renderctl.farm import Farm
 from renderctl.farm.control import cancel, pause, resume, retry
+from renderctl.farm.scratch import Scratch, scratch_root
 from renderctl.farm.work import WorkOptions, worker_for
 from renderctl.jobs import TaskCounts
 from renderctl.queues import Queue, Ticket
@@ -261,4 +262,15 @@ def test_the_executor_that_renders_nothing_is_enough_for_a_lifecycle(farm):
     quick = FakeExecutor(writes=False)
     job = given_job(farm, "1-50")
     work_off(replace(farm, executor=quick))
+    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+
+
+def test_a_worker_is_not_refused_because_another_start_is_looking_for_the_dead(farm):
+    looked_at = Scratch.claim(scratch_root(farm) / "w1")
+    assert looked_at is not None
+    looking = threading.Timer(0.2, looked_at.remove)
+    looking.start()
+    job = given_job(farm, "1-3")
+    work_until(farm, job)
+    looking.join()
     assert farm.repository.job(job.id).state is JobState.SUCCEEDED

@@ -171,9 +171,19 @@ def worker_for(farm: Farm, options: WorkOptions, *, actor: Actor) -> Worker:
     return Worker(farm, options, scratch, actor=actor)
 
 
+def _claim_patiently(farm: Farm, path: Path) -> Scratch | None:
+    """Another start that looks for what the dead have left holds every lock for a moment."""
+    for _ in range(20):
+        scratch = Scratch.claim(path)
+        if scratch is not None:
+            return scratch
+        farm.clock.wait(None, 0.05)
+    return None
+
+
 def _claim_scratch(farm: Farm, options: WorkOptions) -> Scratch:
     if options.name is not None:
-        scratch = Scratch.claim(scratch_root(farm) / safe_name(options.name))
+        scratch = _claim_patiently(farm, scratch_root(farm) / safe_name(options.name))
         if scratch is None:
             raise NotFound(f"A worker called {options.name!r} is running here already.", hint="Give it another --name.")
         _keep_logs(farm, scratch.path)

@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 
 def main() -> None:
@@ -18,10 +19,11 @@ def main() -> None:
         elif stream is None:  # closed by the caller
             setattr(sys, name, io.StringIO())
     code = run(sys.argv[1:])
-    try:
-        sys.stdout.flush()
-    except OSError:  # that was told already
-        _fall_silent()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # that was told already, or can not be told
+            _fall_silent(stream)
     sys.exit(code)
 
 
@@ -34,7 +36,7 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        _fall_silent()
+        _fall_silent(sys.stdout)
         return 141
     except (Exception, KeyboardInterrupt) as error:
         from renderctl.cli.failures import report
@@ -46,9 +48,9 @@ def run(arguments: Sequence[str]) -> int:
         close()
 
 
-def _fall_silent() -> None:
-    """So that Python says nothing at exit of what it could not write."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _fall_silent(stream: TextIO) -> None:
+    """So that Python says nothing at exit of what it could not write, and keeps our exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _called(arguments: list[str]) -> int:

@@ -1,6 +1,9 @@
 """Embedded farms with real SQLite and real files, and what tests put into them."""
 
 import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -13,7 +16,7 @@ from renderctl.caches.sqlite import SqliteCache
 from renderctl.clocks import Clock, SystemClock
 from renderctl.farm import Farm
 from renderctl.farm.submit import SubmitRequest, submit
-from renderctl.farm.work import WorkOptions, worker_for
+from renderctl.farm.work import Worker, WorkOptions, worker_for
 from renderctl.jobs import Input, Job
 from renderctl.models import Model, ModelFacts, SceneFacts
 from renderctl.queues.sqlite import SqliteQueue
@@ -107,6 +110,38 @@ def given_worker(farm: Farm, name: str = "w1", pools: tuple[str, ...] = ("defaul
     record = WorkerRecord(name, "host", WorkerState.ACTIVE, start, 1, pools, Capabilities(1, 1000), now, now)
     farm.repository.register(record, actor=ACTOR)
     return Claimant(name, start, 0, pools)
+
+
+def wait_for(farm: Farm, fact: Callable[[], object], within_s: float = 20.0) -> None:
+    """Wait for a fact; the test fails when it does not come true in time."""
+    give_up = farm.clock.monotonic() + within_s
+    while not fact():
+        assert farm.clock.monotonic() < give_up, "it did not come true in time"
+        farm.clock.wait(None, 0.005)
+
+
+@contextmanager
+def at_work(farm: Farm, name: str = "w1", **options: Any) -> Iterator[Worker]:
+    """A worker that works for as long as the context, unless it is told to leave before, and is halted then."""
+    worker = worker_for(farm, WorkOptions(name=name, **options), actor=ACTOR)
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            worker.run()
+        except BaseException as error:  # raised again in the test's own thread
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield worker
+    finally:
+        worker.halt()
+        thread.join(30)
+    assert not thread.is_alive()
+    if errors:
+        raise errors[0]
 
 
 def work_until(farm: Farm, *jobs: Job, name: str = "w1") -> None:

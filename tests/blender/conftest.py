@@ -31,7 +31,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def blender(request: pytest.FixtureRequest) -> Blender:
     if request.param is None:
-        pytest.skip("There is no Blender: pip install 'renderctl[blender]'")
+        missing = "There is no Blender: pip install 'renderctl[blender]'"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
     assert isinstance(request.param, Blender)
     return request.param
 

@@ -1,5 +1,7 @@
 """What can be asked of a render, and how a wrong wish is answered."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -25,6 +27,8 @@ def test_every_engine_renders_without_a_display(studio: Studio, engine: str, ide
     try:
         opened = studio.open(studio.scene("cube"), engine=engine, samples=1)
     except SessionFailed as failed:
+        if os.environ.get("CI"):
+            raise
         pytest.skip(str(failed))  # names the package that this machine lacks
     assert opened.engine.startswith(identifier)
     verify(studio.render(1).files[0].path, width=64, height=36)

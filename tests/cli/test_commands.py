@@ -24,20 +24,6 @@ def test_every_verb_is_there():
     assert set(VERBS) >= WRITING
 
 
-@pytest.mark.parametrize(
-    "path", ["README.md", "docs/quickstart.md", *map(str, sorted((ROOT / "docs/howto").glob("*")))]
-)
-def test_every_command_in_the_docs_has_the_options_that_it_is_given(path, ctl):
-    text = (ROOT / path).read_text(encoding="utf-8")
-    found = re.findall(r"^(?:\$ )?renderctl ([a-z]+)(.*)$", "\n".join(re.findall(r"```sh\n(.*?)```", text, re.S)), re.M)
-    assert found or path.endswith("blenders.md")
-    for name, rest in found:
-        assert name in COMMANDS
-        known = ctl(name, "--help").out + " --json --quiet --debug --config "
-        for option in re.findall(r"(?<!\S)(--?[a-z][a-z-]*)", rest.partition("#")[0]):
-            assert option in known, f"{path}: renderctl {name} has no {option}"
-
-
 def test_help_names_every_command(ctl):
     said = ctl("--help")
     assert said.code == 0

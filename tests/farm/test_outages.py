@@ -3,8 +3,7 @@
 import random
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,14 +13,13 @@ from sqlalchemy.exc import OperationalError
 
 from renderctl.errors import StoreUnavailable
 from renderctl.farm import Farm
-from renderctl.farm.work import WorkOptions, worker_for
 from renderctl.jobs import Job
 from renderctl.queues import Ticket
 from renderctl.repository import Claimant
 from renderctl.states import AttemptState, JobState
 from renderctl.stores import Store
 from tests.fake_blender import Behaviour, FakeExecutor, crashed, held, once, truncated
-from tests.farms import ACTOR, given_job, work_off, work_until
+from tests.farms import at_work, given_job, wait_for, work_off, work_until
 
 
 class Outage:
@@ -72,34 +70,6 @@ class UnsteadyStore(Store):
 @pytest.fixture
 def outage(farm: Farm) -> Outage:
     return Outage(farm)
-
-
-@contextmanager
-def at_work(farm: Farm, name: str = "w1") -> Iterator[threading.Thread]:
-    """A worker that works for as long as the context."""
-    worker = worker_for(farm, WorkOptions(name=name), actor=ACTOR)
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            worker.run()
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    yield thread
-    worker.drain()
-    thread.join(20)
-    assert not thread.is_alive()
-    assert errors == []
-
-
-def wait_for(farm: Farm, fact: Callable[[], object], within_s: float = 15.0) -> None:
-    give_up = farm.clock.monotonic() + within_s
-    while not fact():
-        assert farm.clock.monotonic() < give_up, "it did not come true in time"
-        farm.clock.wait(None, 0.005)
 
 
 def succeeded(farm: Farm, job: Job) -> bool:

@@ -1,8 +1,6 @@
 """How much a slot takes at a time, and how it leaves."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -10,41 +8,20 @@ import pytest
 from renderctl.errors import NotFound
 from renderctl.farm import Farm
 from renderctl.farm.control import cancel
-from renderctl.farm.work import Worker, WorkOptions, worker_for
+from renderctl.farm.work import WorkOptions, worker_for
 from renderctl.farm.work.slot import Listeners
 from renderctl.jobs import Attempt, Job, TaskCounts
 from renderctl.repository import Repository
 from renderctl.settings import BlenderSettings
 from renderctl.states import AttemptState, JobState
 from tests.fake_blender import FakeExecutor, held, long, once, truncated
-from tests.farms import ACTOR, FACTS, SCENE, given_job, given_model, work_off, work_until
+from tests.farms import ACTOR, FACTS, SCENE, at_work, given_job, given_model, wait_for, work_off, work_until
 
 
 @pytest.fixture
 def farm(farm: Farm) -> Farm:
     """One that takes no frame for stalled: these tests hold frames back."""
     return replace(farm, settings=replace(farm.settings, blender=BlenderSettings(stall_timeout=300.0)))
-
-
-def wait_for(farm: Farm, fact: Callable[[], object], within_s: float = 20.0) -> None:
-    give_up = farm.clock.monotonic() + within_s
-    while not fact():
-        assert farm.clock.monotonic() < give_up, "it did not come true in time"
-        farm.clock.wait(None, 0.005)
-
-
-@contextmanager
-def at_work(farm: Farm, name: str = "w1", **options: object) -> Iterator[Worker]:
-    """A worker that works for as long as the context, and is halted then."""
-    worker = worker_for(farm, WorkOptions(name=name, **options), actor=ACTOR)  # type: ignore[arg-type]
-    thread = threading.Thread(target=worker.run)
-    thread.start()
-    try:
-        yield worker
-    finally:
-        worker.halt()
-        thread.join(20)
-    assert not thread.is_alive()
 
 
 def held_by(farm: Farm, job: Job) -> dict[str, int]:

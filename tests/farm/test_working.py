@@ -1,20 +1,17 @@
 import threading
 from dataclasses import replace
 
-import pytest
-
 from renderctl.errors import QueueUnavailable
 from renderctl.farm import Farm
 from renderctl.farm.control import cancel, pause, resume, retry
 from renderctl.farm.scratch import Scratch, scratch_root
-from renderctl.farm.work import WorkOptions, worker_for
-from renderctl.jobs import TaskCounts
+from renderctl.jobs import Job, TaskCounts
 from renderctl.queues import Queue, Ticket
 from renderctl.settings import Settings, WorkerSettings
 from renderctl.states import AttemptState, JobState
 from tests.fake_blender import FakeExecutor, crashed, failing, held, hung, once, truncated
 from tests.fakes import ForgetfulCache
-from tests.farms import ACTOR, close, given_job, given_model, make_farm, work_off, work_until
+from tests.farms import ACTOR, at_work, close, given_job, given_model, make_farm, wait_for, work_off, work_until
 
 
 def counts(farm: Farm, job_id: str) -> TaskCounts:
@@ -112,31 +109,29 @@ def test_frames_that_are_rendered_anew_replace_their_outputs(farm, executor):
     assert farm.repository.count_outputs(job.id) == 3
 
 
+def running(farm: Farm, job: Job) -> bool:
+    return len(farm.repository.running_attempts(job.id)) == 1
+
+
 def test_a_canceled_job_stops_its_running_frame(farm, executor):
     executor.behaviours[1] = held
     job = given_job(farm, "1-3")
-    worker = worker_for(farm, WorkOptions(name="w1", idle_exit_s=0.2), actor=ACTOR)
-    thread = threading.Thread(target=worker.run)
-    thread.start()
-    wait_for(farm, lambda: len(farm.repository.running_attempts(job.id)) == 1)
-    cancel(farm, job.id, actor=ACTOR)
-    thread.join(20)
+    with at_work(farm):
+        wait_for(farm, lambda: running(farm, job))
+        cancel(farm, job.id, actor=ACTOR)
+        wait_for(farm, lambda: counts(farm, job.id) == TaskCounts(canceled=3))
     executor.gate.set()
-    assert counts(farm, job.id) == TaskCounts(canceled=3)
     assert executor.started[0].stopped.is_set()
 
 
 def test_a_paused_job_finishes_what_runs_and_starts_no_more_until_resumed(farm, executor):
     executor.behaviours[1] = held
     job = given_job(farm, "1-3")
-    worker = worker_for(farm, WorkOptions(name="w1", idle_exit_s=0.5), actor=ACTOR)
-    thread = threading.Thread(target=worker.run)
-    thread.start()
-    wait_for(farm, lambda: len(farm.repository.running_attempts(job.id)) == 1)
-    pause(farm, job.id, actor=ACTOR)
-    executor.gate.set()
-    thread.join(20)
-    assert counts(farm, job.id) == TaskCounts(succeeded=1, queued=2)
+    with at_work(farm):
+        wait_for(farm, lambda: running(farm, job))
+        pause(farm, job.id, actor=ACTOR)
+        executor.gate.set()
+        wait_for(farm, lambda: counts(farm, job.id) == TaskCounts(succeeded=1, queued=2))
     resume(farm, job.id, actor=ACTOR)
     work_off(farm)
     assert farm.repository.job(job.id).state is JobState.SUCCEEDED
@@ -145,26 +140,20 @@ def test_a_paused_job_finishes_what_runs_and_starts_no_more_until_resumed(farm, 
 def test_a_drained_worker_finishes_its_frame_and_gives_the_rest_back_free_of_charge(farm, executor):
     executor.behaviours[1] = held
     job = given_job(farm, "1-3")
-    worker = worker_for(farm, WorkOptions(name="w1"), actor=ACTOR)
-    thread = threading.Thread(target=worker.run)
-    thread.start()
-    wait_for(farm, lambda: len(farm.repository.running_attempts(job.id)) == 1)
-    worker.drain()
-    executor.gate.set()
-    thread.join(20)
-    assert counts(farm, job.id) == TaskCounts(succeeded=1, queued=2)
+    with at_work(farm) as worker:
+        wait_for(farm, lambda: running(farm, job))
+        worker.drain()
+        executor.gate.set()
+        wait_for(farm, lambda: counts(farm, job.id) == TaskCounts(succeeded=1, queued=2))
     assert [task.attempts for task in farm.repository.tasks(job.id)] == [0, 0, 0]
 
 
 def test_a_halted_worker_gives_its_frame_back_free_of_charge(farm, executor):
     executor.behaviours[1] = held
     job = given_job(farm, "1-3")
-    worker = worker_for(farm, WorkOptions(name="w1"), actor=ACTOR)
-    thread = threading.Thread(target=worker.run)
-    thread.start()
-    wait_for(farm, lambda: len(farm.repository.running_attempts(job.id)) == 1)
-    worker.halt()
-    thread.join(20)
+    with at_work(farm) as worker:
+        wait_for(farm, lambda: running(farm, job))
+        worker.halt()
     executor.gate.set()
     assert counts(farm, job.id) == TaskCounts(queued=3)
     assert [task.attempts for task in farm.repository.tasks(job.id)] == [0, 0, 0]
@@ -235,14 +224,6 @@ def test_the_log_of_an_attempt_begins_with_the_exact_command(farm):
     assert log is not None
     assert log.startswith(b"$ ")
     assert b"session.py" in log.splitlines()[0]
-
-
-def wait_for(farm: Farm, fact) -> None:
-    for _ in range(2000):
-        if fact():
-            return
-        farm.clock.wait(None, 0.005)
-    pytest.fail("it did not come true within 10 s")
 
 
 def test_two_workers_share_a_job_and_no_frame_is_rendered_twice(tmp_path, executor):

@@ -11,7 +11,7 @@ from renderctl.jobs import Job
 from renderctl.repository.database import Database
 from renderctl.repository.rows import to_job
 from renderctl.repository.tables import attempts, job_dependencies, job_inputs, jobs, tasks
-from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, OPEN_JOB, OPEN_TASK, JobState, TaskState, before, step
+from renderctl.states import ENDED_JOB, OPEN_JOB, OPEN_TASK, JobState, TaskState, before, step
 
 _IDLE = (TaskState.QUEUED, TaskState.BLOCKED)
 
@@ -175,12 +175,6 @@ class Controlling(Database):
         query = select(jobs).join(job_dependencies, job_dependencies.c.job_id == jobs.c.id)
         query = query.where(job_dependencies.c.after_id == job_id)
         return self.read(lambda connection: [to_job(row) for row in connection.execute(query)])
-
-    def stopped_attempts(self, job_id: str) -> int:
-        """How many attempts of a job are still at work."""
-        query = select(func.count()).select_from(attempts)
-        query = query.where(attempts.c.job_id == job_id, attempts.c.state.in_(OPEN_ATTEMPT))
-        return self.read(lambda connection: connection.execute(query).scalar_one())
 
 
 def _open_dependencies(job_id: str) -> Select[Any]:

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, or_, select
 
 from renderctl.jobs import Attempt, Job
 from renderctl.repository.controlling import Controlling
 from renderctl.repository.rows import to_job
 from renderctl.repository.serving import Serving
 from renderctl.repository.tables import attempts, job_dependencies, jobs, leases, tasks, workers
-from renderctl.states import OPEN_ATTEMPT, OPEN_JOB, JobState, TaskState, WorkerState
+from renderctl.states import OPEN_JOB, JobState, TaskState, WorkerState
 
 _LEASE = "sweep"
 #: Seconds without service after which a job's ticket counts as lost; doubled with each new one, up to the limit.
@@ -145,7 +145,3 @@ class Sweeping(Serving, Controlling):
             return found
 
         return self.write(writing)
-
-    def open_attempts(self) -> int:
-        query = select(func.count()).select_from(attempts).where(attempts.c.state.in_(OPEN_ATTEMPT))
-        return self.read(lambda connection: connection.execute(query).scalar_one())

@@ -23,16 +23,24 @@ class DatabaseSettings:
 @dataclass(frozen=True)
 class StoreSettings:
     kind: str = "local"
+    endpoint: str | None = None  #: of S3: HOST or HOST:PORT
+    access_key: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+    bucket: str = "renderctl"
+    region: str | None = None
+    secure: bool = True  #: TLS
 
 
 @dataclass(frozen=True)
 class QueueSettings:
     kind: str = "sqlite"
+    url: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
 class CacheSettings:
     kind: str = "sqlite"
+    url: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,8 @@ class WorkerSettings:
     quantum: float = 60.0  #: seconds
     allow_scripts: bool = False
     cache_mb: int = 20480
+    tags: tuple[str, ...] = ()
+    min_free_mb: int = 2048
 
 
 @dataclass(frozen=True)
@@ -80,9 +90,9 @@ class Settings:
 
 #: What a kind may be; another implementation of a port adds its name here.
 KINDS: Mapping[str, tuple[str, ...]] = {
-    "store": ("local",),
-    "queue": ("sqlite",),
-    "cache": ("sqlite",),
+    "store": ("local", "minio"),
+    "queue": ("sqlite", "rabbitmq"),
+    "cache": ("sqlite", "redis"),
     "executor": ("process",),
 }
 
@@ -239,11 +249,25 @@ def _kind(value: Any) -> str:
     return next((_NAMES[each] for each in type(value).__mro__ if each in _NAMES), f"a {type(value).__name__}")
 
 
+#: What a kind can not do without.
+NEEDED: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("store", "minio"): ("endpoint", "access_key", "secret_key"),
+    ("queue", "rabbitmq"): ("url",),
+    ("cache", "redis"): ("url",),
+}
+
+
 def _check(settings: Settings) -> None:
     for port, kinds in KINDS.items():
         kind = getattr(settings, port).kind
         if kind not in kinds:
             raise BadSettings(f"There is no {port} of kind {kind!r}.", hint=did_you_mean(kind, list(kinds)))
+        for key in NEEDED.get((port, kind), ()):
+            if not getattr(getattr(settings, port), key):
+                variable = f"{ENVIRONMENT_PREFIX}{port.upper()}__{key.upper()}"
+                raise BadSettings(
+                    f"A {port} of kind {kind} needs {port}.{key}.", hint=f"Set it in the config, or as {variable}."
+                )
     worker = settings.worker
     if worker.slots < 1 or worker.heartbeat <= 0 or worker.quantum <= 0 or not worker.pools:
         raise BadSettings("A worker has one slot or more, a pool or more, a heartbeat and a quantum above 0.")
@@ -257,5 +281,5 @@ def _check(settings: Settings) -> None:
     frame_timeout = blender.start_timeout if blender.frame_timeout is None else blender.frame_timeout
     if min(blender.start_timeout, blender.stall_timeout, frame_timeout) <= 0:
         raise BadSettings("Blender's start_timeout, stall_timeout and frame_timeout are above 0.")
-    if min(blender.idle_timeout, blender.threads, worker.cache_mb) < 0:
-        raise BadSettings("blender.idle_timeout, blender.threads and worker.cache_mb are 0 or more.")
+    if min(blender.idle_timeout, blender.threads, worker.cache_mb, worker.min_free_mb) < 0:
+        raise BadSettings("blender.idle_timeout, blender.threads, worker.cache_mb and min_free_mb are 0 or more.")

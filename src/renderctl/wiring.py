@@ -187,12 +187,20 @@ def _repository(settings: "Settings", clock: "Clock") -> Any:
 
 
 def _store(settings: "Settings") -> Any:
+    if settings.store.kind == "minio":
+        from renderctl.stores.minio import MinioStore
+
+        return MinioStore(settings.store)
     from renderctl.stores.local import LocalStore
 
     return LocalStore(settings.data_dir / "store")
 
 
 def _queue(settings: "Settings", clock: "Clock") -> Any:
+    if settings.queue.kind == "rabbitmq":
+        from renderctl.queues.rabbitmq import RabbitQueue
+
+        return RabbitQueue(settings.queue.url or "", clock)
     from renderctl.queues.sqlite import SqliteQueue
 
     _make_data_dir(settings)
@@ -200,6 +208,10 @@ def _queue(settings: "Settings", clock: "Clock") -> Any:
 
 
 def _cache(settings: "Settings", clock: "Clock") -> Any:
+    if settings.cache.kind == "redis":
+        from renderctl.caches.redis import RedisCache
+
+        return RedisCache(settings.cache.url or "", clock)
     from renderctl.caches.sqlite import SqliteCache
 
     with suppress(OSError):  # a cache that can not be written is one that is away

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Index, Integer, Table, Text, TypeDecorator
+from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Double, Index, Integer, Table, Text, TypeDecorator
 from sqlalchemy.dialects import mysql
 from sqlmodel import Field, SQLModel
 
@@ -77,9 +77,10 @@ class JobRow(SQLModel, table=True):
     priority: int
     max_slots: int | None = None
     max_attempts: int
-    frame_timeout_s: float | None = None
+    frame_timeout_s: float | None = Field(default=None, sa_type=Double)
     in_order: bool = False
-    bound_to: str | None = Field(default=None, max_length=64)
+    requirements: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    bound_to: str | None = Field(default=None, max_length=255)
     serial: int = 1
     created_at: datetime = Field(sa_type=UtcTime)
     started_at: datetime | None = Field(default=None, sa_type=UtcTime)
@@ -129,6 +130,7 @@ class AttemptRow(SQLModel, table=True):
     __tablename__ = "attempt"
     __table_args__ = (
         Index("ix_attempt_task", "job_id", "number"),
+        Index("ix_attempt_job", "job_id", "state", "number"),
         Index("ix_attempt_worker", "worker_id", "state"),
         Index("ix_attempt_stale", "state", "seen_at"),
     )
@@ -136,7 +138,7 @@ class AttemptRow(SQLModel, table=True):
     id: str = Field(primary_key=True, max_length=24)
     job_id: str = Field(max_length=20)
     number: int
-    worker_id: str = Field(max_length=64)
+    worker_id: str = Field(max_length=255)
     incarnation: str = Field(max_length=24)
     slot: int
     state: str = Field(max_length=16)
@@ -144,9 +146,9 @@ class AttemptRow(SQLModel, table=True):
     seen_at: datetime = Field(sa_type=UtcTime)
     started_at: datetime | None = Field(default=None, sa_type=UtcTime)
     ended_at: datetime | None = Field(default=None, sa_type=UtcTime)
-    progress: float = 0.0
-    seconds: float | None = None
-    memory_mb: float | None = None
+    progress: float = Field(default=0.0, sa_type=Double)
+    seconds: float | None = Field(default=None, sa_type=Double)
+    memory_mb: float | None = Field(default=None, sa_type=Double)
     device: str | None = Field(default=None, max_length=255)
     fault: str | None = Field(default=None, max_length=16)
     error: str | None = Field(default=None, sa_type=Text)
@@ -178,9 +180,10 @@ class OutputRow(SQLModel, table=True):
 class WorkerRow(SQLModel, table=True):
     __tablename__ = "worker"
 
-    id: str = Field(primary_key=True, max_length=64)
+    id: str = Field(primary_key=True, max_length=255)
     host: str = Field(max_length=255)
     state: str = Field(max_length=16, index=True)
+    reason: str | None = Field(default=None, sa_type=Text)
     incarnation: str = Field(max_length=24)
     slots: int
     capabilities: dict[str, Any] = Field(sa_type=JSON)
@@ -191,7 +194,7 @@ class WorkerRow(SQLModel, table=True):
 class WorkerPoolRow(SQLModel, table=True):
     __tablename__ = "worker_pool"
 
-    worker_id: str = Field(primary_key=True, max_length=64, foreign_key="worker.id")
+    worker_id: str = Field(primary_key=True, max_length=255, foreign_key="worker.id")
     pool: str = Field(primary_key=True, max_length=255, index=True)
 
 
@@ -199,9 +202,18 @@ class LeaseRow(SQLModel, table=True):
     __tablename__ = "lease"
 
     name: str = Field(primary_key=True, max_length=64)
-    holder: str = Field(max_length=64)
+    holder: str = Field(max_length=255)
     since: datetime = Field(sa_type=UtcTime)
     until: datetime = Field(sa_type=UtcTime)
+
+
+class BlobLeaseRow(SQLModel, table=True):
+    """Somebody has asked for a blob or is about to put it: the garbage collection leaves it alone."""
+
+    __tablename__ = "blob_lease"
+
+    digest: str = Field(primary_key=True, max_length=64)
+    until: datetime = Field(sa_type=UtcTime, index=True)
 
 
 class AuditRow(SQLModel, table=True):
@@ -213,7 +225,7 @@ class AuditRow(SQLModel, table=True):
     actor: str = Field(max_length=255)
     kind: str = Field(max_length=16)
     action: str = Field(max_length=64)
-    subject: str = Field(max_length=64, index=True)
+    subject: str = Field(max_length=255, index=True)
     details: dict[str, Any] = Field(sa_type=JSON)
 
 
@@ -225,4 +237,4 @@ models, model_inputs = _table(ModelRow), _table(ModelInputRow)
 jobs, job_inputs, job_dependencies = _table(JobRow), _table(JobInputRow), _table(JobDependencyRow)
 tasks, attempts, outputs = _table(TaskRow), _table(AttemptRow), _table(OutputRow)
 workers, worker_pools = _table(WorkerRow), _table(WorkerPoolRow)
-leases, audits = _table(LeaseRow), _table(AuditRow)
+leases, blob_leases, audits = _table(LeaseRow), _table(BlobLeaseRow), _table(AuditRow)

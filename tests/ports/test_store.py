@@ -10,6 +10,7 @@ import pytest
 from renderctl.errors import DigestMismatch, InvalidInput, NotStored, OutputNotWritable
 from renderctl.stores import Store
 from renderctl.stores.local import LocalStore
+from tests.ports.test_executor import until
 
 Given = Callable[[bytes], tuple[Path, str]]
 
@@ -161,6 +162,65 @@ def test_the_name_of_a_log_is_a_name_and_not_a_path(store: Store) -> None:
     store.put_log("../../escape", b"one")
     store.put_log("..", b"two")
     assert (store.get_log("../../escape"), store.get_log("..")) == (b"one", b"two")
+
+
+def test_every_blob_is_listed_in_the_order_of_the_digests(store: Store, given_file: Given) -> None:
+    sizes = {}
+    for number in range(30):
+        path, digest = given_file(BYTES[: number * 7])
+        store.put(path, digest)
+        sizes[digest] = number * 7
+    listed = list(store.blobs())
+    assert [each.digest for each in listed] == sorted(sizes)
+    assert {each.digest: each.size for each in listed} == sizes
+    assert all(0 <= each.age_s < 600 for each in listed)
+
+
+def test_an_empty_store_lists_nothing(store: Store) -> None:
+    assert list(store.blobs()) == list(store.logs()) == []
+
+
+def test_to_put_a_blob_again_makes_it_young_again(store: Store, given_file: Given) -> None:
+    path, digest = given_file(BYTES)
+    store.put(path, digest)
+    assert until(lambda: next(store.blobs()).age_s >= 2.0, 20)
+    store.put(path, digest)
+    assert next(store.blobs()).age_s < 2.0
+
+
+def test_what_was_removed_is_gone_and_may_be_put_again(store: Store, given_file: Given, tmp_path: Path) -> None:
+    path, digest = given_file(BYTES)
+    other_path, other = given_file(b"stays")
+    store.put(path, digest)
+    store.put(other_path, other)
+    store.remove({digest, "a" * 64})
+    assert store.missing({digest, other}) == {digest}
+    with pytest.raises(NotStored):
+        store.get(digest, tmp_path / "got")
+    store.put(path, digest)
+    store.get(digest, tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == BYTES
+
+
+def test_to_remove_nothing_is_no_error(store: Store) -> None:
+    store.remove([])
+    store.remove_logs([])
+
+
+def test_a_name_that_is_no_digest_is_not_removed(store: Store) -> None:
+    with pytest.raises(InvalidInput):
+        store.remove({"../../etc/passwd"})
+
+
+def test_logs_are_listed_and_removed(store: Store) -> None:
+    for name in ("attempt-1", "../../escape", "attempt-3"):
+        store.put_log(name, b"Fra:1\n")
+    listed = {each.attempt_id: each for each in store.logs()}
+    assert set(listed) == {"attempt-1", "../../escape", "attempt-3"}
+    assert all(each.size == 6 and 0 <= each.age_s < 600 for each in listed.values())
+    store.remove_logs({"attempt-1", "../../escape", "attempt-4"})
+    assert [each.attempt_id for each in store.logs()] == ["attempt-3"]
+    assert store.get_log("attempt-1") is None
 
 
 def test_check_says_what_and_where_it_is(store: Store) -> None:

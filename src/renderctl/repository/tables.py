@@ -92,6 +92,7 @@ class JobRow(SQLModel, table=True):
     notes: list[str] = Field(sa_type=JSON)
     idempotency_key: str | None = Field(default=None, max_length=255)
     request_digest: str | None = Field(default=None, max_length=64)
+    removed_at: datetime | None = Field(default=None, sa_type=UtcTime, index=True)  # its rows are being deleted
 
 
 class JobInputRow(SQLModel, table=True):
@@ -208,12 +209,16 @@ class LeaseRow(SQLModel, table=True):
 
 
 class BlobLeaseRow(SQLModel, table=True):
-    """Somebody has asked for a blob or is about to put it: the garbage collection leaves it alone."""
+    """Somebody has asked for a blob or is about to put it: the garbage collection leaves it alone.
+
+    Whoever leases writes `until` alone: `collected_at` is the garbage collection's, and outlives a lease.
+    """
 
     __tablename__ = "blob_lease"
 
     digest: str = Field(primary_key=True, max_length=64)
     until: datetime = Field(sa_type=UtcTime, index=True)
+    collected_at: datetime | None = Field(default=None, sa_type=UtcTime)
 
 
 class AuditRow(SQLModel, table=True):

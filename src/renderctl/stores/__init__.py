@@ -1,7 +1,27 @@
 """The store: immutable files by their SHA-256, and the logs of attempts."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True)
+class StoredBlob:
+    """A blob that is in the store."""
+
+    digest: str
+    size: int  #: bytes
+    age_s: float  #: seconds since it was last put, by the store's own clock
+
+
+@dataclass(frozen=True)
+class StoredLog:
+    """The log of an attempt that is in the store."""
+
+    attempt_id: str
+    size: int  #: bytes
+    age_s: float  #: seconds since it was last put, by the store's own clock
 
 
 class Store(ABC):
@@ -11,7 +31,8 @@ class Store(ABC):
     def put(self, path: Path, digest: str) -> None:
         """Keep the file at `path` as blob `digest` (hex SHA-256 of its bytes).
 
-        Idempotent: a blob that is there already need not be read again. Safe beside other writers of the same blob.
+        Idempotent: a blob that is there already need not be read again, but its age begins anew. Safe beside other
+        writers of the same blob.
         Verifies what it reads while it copies, and has the bytes on disk when it returns.
         Raises DigestMismatch if the file is not (or is no longer) what the digest says, StoreUnavailable if the
         store is out of reach, full or not writable.
@@ -30,12 +51,31 @@ class Store(ABC):
         """Those of `digests` that the store does not have. Raises StoreUnavailable."""
 
     @abstractmethod
+    def blobs(self) -> Iterator[StoredBlob]:
+        """Every blob, in the order of the digests, one batch at a time: the store may hold more than memory does.
+
+        What is put or removed meanwhile may be among them or not. Raises StoreUnavailable.
+        """
+
+    @abstractmethod
+    def remove(self, digests: Iterable[str]) -> None:
+        """Remove the blobs; one that is not there is no error. For the garbage collection. Raises StoreUnavailable."""
+
+    @abstractmethod
     def put_log(self, attempt_id: str, text: bytes) -> None:
         """Keep the log of an attempt, in place of an earlier, shorter one. Raises StoreUnavailable."""
 
     @abstractmethod
     def get_log(self, attempt_id: str) -> bytes | None:
         """The log of an attempt; None: there is none. Raises StoreUnavailable."""
+
+    @abstractmethod
+    def logs(self) -> Iterator[StoredLog]:
+        """Every log, in any order, one batch at a time. Raises StoreUnavailable."""
+
+    @abstractmethod
+    def remove_logs(self, attempt_ids: Iterable[str]) -> None:
+        """Remove the logs; one that is not there is no error. Raises StoreUnavailable."""
 
     @abstractmethod
     def check(self) -> str:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from renderctl.errors import (
     DigestMismatch,
@@ -25,7 +25,7 @@ from renderctl.errors import (
     RenderctlError,
     StoreUnavailable,
 )
-from renderctl.stores import Store
+from renderctl.stores import Store, StoredBlob, StoredLog
 
 _CHUNK = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -55,7 +55,7 @@ class LocalStore(Store):
     def put(self, path: Path, digest: str) -> None:
         blob = self._blob(digest)
         with self._ready():
-            if _same_size(path, blob):
+            if _refreshed(path, blob):
                 return
             _make(blob.parent)
             with self._part() as part:
@@ -85,6 +85,19 @@ class LocalStore(Store):
         with self._ready():
             return {digest for digest in digests if not self._blob(digest).is_file()}
 
+    def blobs(self) -> Iterator[StoredBlob]:
+        with self._ready():
+            now = self._now()
+            for folder in sorted(self._blobs.iterdir()):
+                for name, found in sorted(_files(folder)):
+                    if _DIGEST.fullmatch(folder.name + name):
+                        yield StoredBlob(folder.name + name, found.st_size, max(0.0, now - found.st_mtime))
+
+    def remove(self, digests: Iterable[str]) -> None:
+        with self._ready():
+            for digest in digests:
+                self._blob(digest).unlink(missing_ok=True)
+
     def put_log(self, attempt_id: str, text: bytes) -> None:
         log = self._log(attempt_id)
         with self._ready():
@@ -99,6 +112,19 @@ class LocalStore(Store):
                 return self._log(attempt_id).read_bytes()
             except FileNotFoundError:
                 return None
+
+    def logs(self) -> Iterator[StoredLog]:
+        with self._ready():
+            now = self._now()
+            for folder in self._logs.iterdir():
+                for name, found in _files(folder):
+                    attempt_id = unquote(name.removesuffix(".log"))
+                    yield StoredLog(attempt_id, found.st_size, max(0.0, now - found.st_mtime))
+
+    def remove_logs(self, attempt_ids: Iterable[str]) -> None:
+        with self._ready():
+            for attempt_id in attempt_ids:
+                self._log(attempt_id).unlink(missing_ok=True)
 
     def check(self) -> str:
         with self._ready(), self._part() as probe:
@@ -128,13 +154,17 @@ class LocalStore(Store):
     def _prepare(self) -> None:
         for folder in (self._blobs, self._logs, self._incoming):
             folder.mkdir(parents=True, exist_ok=True)
-        os.utime(self._incoming)
-        now = self._incoming.stat().st_mtime  # by the clock of the file system: it may be another machine's
+        now = self._now()
         for part in self._incoming.glob("*.part"):
             with suppress(FileNotFoundError):
                 if now - part.stat().st_mtime > _DEAD_AFTER_S:
                     part.unlink()
         self._prepared = True
+
+    def _now(self) -> float:
+        """The time by the clock of the file system: it may be another machine's."""
+        os.utime(self._incoming)
+        return self._incoming.stat().st_mtime
 
     @contextmanager
     def _part(self) -> Iterator[Path]:
@@ -187,12 +217,23 @@ def _write_all(file: FileIO, chunk: bytes | memoryview) -> None:
         rest = rest[file.write(rest) :]
 
 
-def _same_size(path: Path, blob: Path) -> bool:
-    """Whether the blob is there; one that a crash of the machine cut short is not."""
+def _refreshed(path: Path, blob: Path) -> bool:
+    """Whether the blob is there, and as young as one just put; one that a crash of the machine cut short is not."""
     try:
-        return blob.stat().st_size == path.stat().st_size
-    except FileNotFoundError:
+        if blob.stat().st_size != path.stat().st_size:
+            return False
+        os.utime(blob)
+        return True
+    except (FileNotFoundError, PermissionError):  # another user's can not be refreshed: it is replaced by ours
         return False
+
+
+def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """The files of a folder that are still there when they are looked at."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                yield entry.name, entry.stat()
 
 
 def _make(folder: Path) -> None:

@@ -27,9 +27,11 @@ class StoredLog:
 class Store(ABC):
     """Immutable files by digest. A reader sees a whole file or none."""
 
+    parallel = 8  #: files that are best put at a time
+
     @abstractmethod
-    def put(self, path: Path, digest: str) -> None:
-        """Keep the file at `path` as blob `digest` (hex SHA-256 of its bytes).
+    def put(self, path: Path, digest: str) -> bool:
+        """Keep the file at `path` as blob `digest` (hex SHA-256 of its bytes). False: it was there, and nothing sent.
 
         Idempotent: a blob that is there already need not be read again, but its age begins anew. Safe beside other
         writers of the same blob.

@@ -52,11 +52,11 @@ class LocalStore(Store):
         self._incoming = root / "incoming"
         self._prepared = False
 
-    def put(self, path: Path, digest: str) -> None:
+    def put(self, path: Path, digest: str) -> bool:
         blob = self._blob(digest)
         with self._ready():
             if _refreshed(path, blob):
-                return
+                return False
             _make(blob.parent)
             with self._part() as part:
                 found = _write(part, _chunks(path, DigestMismatch), synced=True)
@@ -65,6 +65,7 @@ class LocalStore(Store):
                 part.chmod(0o444)
                 part.replace(blob)
             _sync(blob.parent)
+            return True
 
     def get(self, digest: str, path: Path) -> None:
         blob = self._blob(digest)

@@ -145,7 +145,8 @@ class Publisher:
         started, delay_s = self._farm.clock.monotonic(), 0.5
         while True:
             try:
-                return self._farm.store.put(path, digest)
+                self._farm.store.put(path, digest)
+                return
             except StoreUnavailable as error:
                 waited = self._farm.clock.monotonic() - started
                 if waited > _STORE_PATIENCE_S or self._farm.clock.wait(self._halt, delay_s):

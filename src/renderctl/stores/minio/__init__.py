@@ -1,0 +1,203 @@
+"""The store of a farm: a bucket of MinIO or any other S3.
+
+blobs/ab/cdef…     a blob, by its SHA-256; an object appears whole or not at all, and always with the same bytes
+logs/_ab/….log     the log of an attempt
+probes/…           what `check` and the garbage collection write and remove
+"""
+
+import hashlib
+import os
+import re
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from itertools import chain
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from minio import S3Error
+
+from renderctl.errors import DigestMismatch, InvalidInput, NotStored, OutputNotWritable, StoreUnavailable
+from renderctl.settings import StoreSettings
+from renderctl.stores import Store, StoredBlob, StoredLog
+from renderctl.stores.minio.bucket import Bucket
+from renderctl.stores.minio.connecting import connect
+from renderctl.stores.minio.failures import translated
+from renderctl.stores.minio.parts import PART, PARTS_AT_A_TIME, pieces, send
+from renderctl.stores.minio.reading import promised
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+#: Large files that are sent at a time; each has `PARTS_AT_A_TIME + 1` parts in memory.
+_LARGE_AT_A_TIME = 3
+#: After this time, whoever began to send the parts of a file must be dead.
+_DEAD_AFTER = timedelta(days=1)
+
+
+class MinioStore(Store):
+    """Blobs and logs in one bucket, which is made if it is not there; any number of processes may share it."""
+
+    parallel = 32
+
+    def __init__(self, settings: StoreSettings) -> None:
+        self._settings = settings
+        self._name = f"The S3 store {settings.endpoint}"
+        client = connect(settings, connections=self.parallel + _LARGE_AT_A_TIME * PARTS_AT_A_TIME)
+        self._bucket = Bucket(client, settings.bucket)
+        self._opening = threading.Lock()
+        self._opened = False
+        self._large = threading.BoundedSemaphore(_LARGE_AT_A_TIME)
+
+    def put(self, path: Path, digest: str) -> bool:
+        key = _blob_key(digest)
+        with self._ready() as bucket, promised(path, digest) as file:
+            if file.size <= PART:
+                bucket.put(key, file.all())
+                return True
+            with self._large:
+                if bucket.touch(key, file.size):
+                    return False
+                send(bucket, key, file)
+                return True
+
+    def get(self, digest: str, path: Path) -> None:
+        key = _blob_key(digest)
+        part = path.with_name(f".{os.urandom(8).hex()}.part")
+        with self._ready() as bucket:
+            coming = pieces(bucket, key)
+            first = next(coming, None)
+            if first is None:
+                raise NotStored(f"{self._name} has no blob {digest}.")
+            try:
+                if _write(part, chain([first], coming)) != digest:
+                    raise DigestMismatch(f"{self._name} has a damaged blob {digest}.")
+                part.replace(path)
+            except OSError as error:
+                raise OutputNotWritable(f"{path} can not be written: {error.strerror or error}.") from error
+            finally:
+                coming.close()
+                with suppress(OSError):
+                    part.unlink()
+
+    def missing(self, digests: set[str]) -> set[str]:
+        keys = {digest: _blob_key(digest) for digest in digests}
+        with self._ready() as bucket, ThreadPoolExecutor(self.parallel) as pool:
+            found = zip(keys, pool.map(bucket.stat, keys.values()), strict=True)
+            missing = {digest for digest, each in found if each is None}
+            if missing:
+                bucket.look()  # an answer without a body does not tell a missing blob from a missing bucket
+            return missing
+
+    def blobs(self) -> Iterator[StoredBlob]:
+        for key, size, age_s in self._listed("blobs/"):
+            digest = key.removeprefix("blobs/").replace("/", "", 1)
+            if _DIGEST.fullmatch(digest):
+                yield StoredBlob(digest, size, age_s)
+
+    def remove(self, digests: Iterable[str]) -> None:
+        self._remove(_blob_key(digest) for digest in digests)
+
+    def put_log(self, attempt_id: str, text: bytes) -> None:
+        with self._ready() as bucket:
+            bucket.put(_log_key(attempt_id), text)
+
+    def get_log(self, attempt_id: str) -> bytes | None:
+        with self._ready() as bucket:
+            found = list(pieces(bucket, _log_key(attempt_id)))
+            return b"".join(found) if found else None
+
+    def logs(self) -> Iterator[StoredLog]:
+        for key, size, age_s in self._listed("logs/"):
+            attempt_id = unquote(key.rpartition("/")[2].removesuffix(".log"))
+            yield StoredLog(attempt_id, size, age_s)
+
+    def remove_logs(self, attempt_ids: Iterable[str]) -> None:
+        self._remove(_log_key(attempt_id) for attempt_id in attempt_ids)
+
+    def check(self) -> str:
+        with self._ready() as bucket, self._probe(bucket) as (probe, now):
+            if b"".join(pieces(bucket, probe)) != b"renderctl":
+                raise StoreUnavailable(f"{self._name} does not keep what is written to it.")
+            bucket.abort_uploads(before=now - _DEAD_AFTER)
+        return f"S3 store {self._settings.endpoint}, bucket {bucket.name}"
+
+    @contextmanager
+    def _ready(self) -> Iterator[Bucket]:
+        """The bucket, which is there; what is refused is StoreUnavailable."""
+        with translated(self._settings):
+            with self._opening:
+                if not self._opened:
+                    self._open()
+                    self._opened = True
+            yield self._bucket
+
+    def _open(self) -> None:
+        try:
+            self._bucket.look()
+        except S3Error as error:
+            if error.code != "NoSuchBucket":
+                raise
+            self._make_bucket()
+
+    def _make_bucket(self) -> None:
+        try:
+            self._bucket.make(self._settings.region)
+        except S3Error as error:
+            if error.code not in ("AccessDenied", "TooManyBuckets"):
+                raise
+            raise StoreUnavailable(
+                f"{self._name} has no bucket {self._bucket.name}, and does not let these keys make one ({error.code}).",
+                hint="Make the bucket, or allow s3:CreateBucket.",
+            ) from error
+
+    @contextmanager
+    def _probe(self, bucket: Bucket) -> Iterator[tuple[str, datetime]]:
+        """An object that says `renderctl`, and what o'clock it is for the store."""
+        key = f"probes/{os.urandom(8).hex()}"
+        bucket.put(key, b"renderctl")
+        try:
+            found = bucket.stat(key)
+            if found is None or found.last_modified is None:
+                raise StoreUnavailable(f"{self._name} does not keep what is written to it.")
+            yield key, found.last_modified
+        finally:
+            bucket.remove([key])
+
+    def _listed(self, prefix: str) -> Iterator[tuple[str, int, float]]:
+        """Key, bytes and seconds since the last put of every object; forgets what dead writers left."""
+        with self._ready() as bucket:
+            with self._probe(bucket) as (_, now):
+                bucket.abort_uploads(before=now - _DEAD_AFTER)
+            for each in bucket.list(prefix):
+                age_s = (now - (each.last_modified or now)).total_seconds()
+                yield each.object_name or "", each.size or 0, max(0.0, age_s)
+
+    def _remove(self, keys: Iterable[str]) -> None:
+        with self._ready() as bucket:
+            refused = bucket.remove(keys)
+        if refused is not None:
+            raise StoreUnavailable(f"{self._name} does not remove {refused}.", hint="The keys need s3:DeleteObject.")
+
+
+def _blob_key(digest: str) -> str:
+    if not _DIGEST.fullmatch(digest):
+        raise InvalidInput(f"{digest!r} is not a SHA-256 in hex.")
+    return f"blobs/{digest[:2]}/{digest[2:]}"
+
+
+def _log_key(attempt_id: str) -> str:
+    name = quote(attempt_id, safe="")
+    return f"logs/_{name[-2:]}/{name}.log"
+
+
+def _write(path: Path, content: Iterable[bytes]) -> str:
+    """Write a new file; the SHA-256 of what was written."""
+    found = hashlib.sha256()
+    with path.open("xb", buffering=0) as file:
+        for piece in content:
+            rest = memoryview(piece)
+            found.update(rest)
+            while rest:
+                rest = rest[file.write(rest) :]
+    return found.hexdigest()

@@ -1,0 +1,78 @@
+"""One bucket, by what the store does with it. What goes wrong is raised as the client raises it."""
+
+import io
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from minio import Minio, S3Error
+from minio.commonconfig import REPLACE, CopySource
+from minio.datatypes import Object
+from minio.deleteobjects import DeleteObject
+
+#: An object that was put less than this ago is not touched again.
+_YOUNG = timedelta(hours=1)
+
+
+class Bucket:
+    """A bucket of a client."""
+
+    def __init__(self, client: Minio, name: str) -> None:
+        self.client = client
+        self.name = name
+
+    def look(self) -> None:
+        """Ask for a short list: unlike others, the answer says why it is refused."""
+        next(self.list("probes/"), None)
+
+    def make(self, region: str | None) -> None:
+        try:
+            self.client.make_bucket(self.name, region)
+        except S3Error as error:
+            if error.code != "BucketAlreadyOwnedByYou":  # else another process was quicker
+                raise
+
+    def put(self, key: str, content: bytes) -> None:
+        self.client.put_object(self.name, key, io.BytesIO(content), len(content))
+
+    def stat(self, key: str) -> Object | None:
+        try:
+            return self.client.stat_object(self.name, key)
+        except S3Error as error:
+            if error.code != "NoSuchKey":
+                raise
+            return None
+
+    def touch(self, key: str, size: int) -> bool:
+        """Whether an object of this size is there; its age begins anew, by a copy that the server makes onto itself."""
+        found = self.stat(key)
+        if found is None or found.size != size:
+            return False
+        if not _is_young(found):
+            self.client.copy_object(self.name, key, CopySource(self.name, key), metadata_directive=REPLACE)
+        return True
+
+    def list(self, prefix: str) -> Iterator[Object]:
+        return iter(self.client.list_objects(self.name, prefix=prefix, recursive=True))
+
+    def remove(self, keys: Iterable[str]) -> str | None:
+        """Remove the objects, a thousand a request; the key and the reason of one that is refused."""
+        errors = self.client.remove_objects(self.name, (DeleteObject(key) for key in keys))
+        return next((f"{error.name} ({error.code})" for error in errors if error.code != "NoSuchKey"), None)
+
+    def abort_uploads(self, *, before: datetime) -> None:
+        """Forget the parts of files that somebody began to send so long ago, and never finished.
+
+        The client has no public name for that.
+        """
+        for each in self.client._list_multipart_uploads(self.name, prefix="blobs/").uploads:
+            if each.upload_id and each.initiated_time and each.initiated_time < before:
+                self.client._abort_multipart_upload(self.name, each.object_name, each.upload_id)
+
+
+def _is_young(found: Object) -> bool:
+    """By the store's own clock."""
+    said = (found.metadata or {}).get("date")
+    if said is None or found.last_modified is None:
+        return False
+    return parsedate_to_datetime(said) - found.last_modified < _YOUNG

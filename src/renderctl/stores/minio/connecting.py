@@ -1,0 +1,88 @@
+"""The client of an S3: connections that are kept open, time-outs that mean no progress, retries with back-off."""
+
+import io
+import logging
+import ssl
+from typing import Any
+
+import certifi
+import minio
+import urllib3
+
+from renderctl.errors import BadSettings
+from renderctl.settings import StoreSettings
+
+#: Seconds until a connection stands, or a block of a body is taken; and until an answer begins or goes on.
+_CONNECT_S, _READ_S = 5.0, 30.0
+#: A body is sent in blocks of this many bytes. Sent in one piece it would have to be through within the time-out,
+#: which a slow line can not do.
+_BLOCK = 1 << 17
+
+
+def connect(settings: StoreSettings, *, connections: int) -> minio.Minio:
+    """A client for the endpoint of the settings; nothing is sent yet. Raises BadSettings."""
+    try:
+        return minio.Minio(
+            settings.endpoint or "",
+            access_key=settings.access_key,
+            secret_key=settings.secret_key,
+            secure=settings.secure,
+            region=settings.region,
+            http_client=_Connections(settings.secure, connections),
+        )
+    except ValueError as error:
+        raise BadSettings(
+            f"store.endpoint or store.region can not be used: {error}.",
+            hint="The endpoint is HOST or HOST:PORT and nothing else; store.secure says whether it is TLS.",
+        ) from error
+
+
+class _Connections(urllib3.PoolManager):
+    """What the client sends its requests over."""
+
+    def __init__(self, secure: bool, connections: int) -> None:
+        _quieten()
+        super().__init__(
+            timeout=urllib3.Timeout(connect=_CONNECT_S, read=_READ_S),
+            retries=_retries(),
+            maxsize=connections,
+            blocksize=_BLOCK,
+            ssl_context=_trust() if secure else None,
+        )
+
+    def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]
+        body = kw.get("body")
+        if isinstance(body, bytes) and len(body) > _BLOCK:
+            kw["body"] = io.BytesIO(body)
+        return super().urlopen(method, url, redirect, **kw)
+
+
+def _retries() -> urllib3.Retry:
+    """For every method: a part or a whole object that is sent twice is the same, and so is a list."""
+    return urllib3.Retry(
+        total=4,
+        connect=3,
+        read=1,  # an endpoint that accepts and does not answer costs two time-outs, not five
+        redirect=0,
+        backoff_factor=0.2,
+        backoff_jitter=0.2,
+        allowed_methods=None,
+        status_forcelist=(500, 502, 503, 504),
+        raise_on_status=False,
+        raise_on_redirect=False,
+        respect_retry_after_header=False,  # it may say hours
+    )
+
+
+def _trust() -> ssl.SSLContext:
+    """The authorities that the system trusts (or SSL_CERT_FILE names), and those of every browser."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
+
+
+def _quieten() -> None:
+    """Each retry is a warning of the library, in its own words; what comes of it is said in ours."""
+    logger = logging.getLogger("urllib3.connectionpool")
+    if logger.getEffectiveLevel() > logging.DEBUG:
+        logger.setLevel(logging.ERROR)

@@ -1,0 +1,60 @@
+"""The file that is being stored, held to its promise while it is read."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from renderctl.errors import DigestMismatch
+
+
+@contextmanager
+def promised(path: Path, digest: str) -> Iterator["Promised"]:
+    """The file at `path`, from its beginning. Raises DigestMismatch if it can not be read."""
+    with _readable(path):
+        file = path.open("rb", buffering=0)
+    with file:
+        yield Promised(file, path, digest)
+
+
+class Promised:
+    """Reads a file, and raises DigestMismatch in place of its last bytes if it is not what the digest says."""
+
+    def __init__(self, file: BinaryIO, path: Path, digest: str) -> None:
+        self.size = os.fstat(file.fileno()).st_size
+        self._file = file
+        self._path = path
+        self._digest = digest
+        self._found = hashlib.sha256()
+        self._left = self.size
+
+    def read(self, size: int) -> bytes:
+        with _readable(self._path):
+            content = self._file.read(min(size, self._left))
+        self._found.update(content)
+        self._left -= len(content)
+        if not content or not self._left:
+            self._verify()
+        return content
+
+    def all(self) -> bytes:
+        """The whole file, for one that fits into memory."""
+        pieces = [self.read(self.size)]
+        while self._left:
+            pieces.append(self.read(self._left))
+        return b"".join(pieces)
+
+    def _verify(self) -> None:
+        found = self._found.hexdigest()
+        if self._left or found != self._digest:
+            raise DigestMismatch(f"{self._path} is not what it was: its SHA-256 is {found}, not {self._digest}.")
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DigestMismatch(f"{path} can not be read: {error.strerror or error}.") from error

@@ -19,7 +19,7 @@ check: setup-dev
 	.venv/bin/ruff check --quiet
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	$(PY) -m pytest -q -n 2 -m "not blender and not chaos"
+	$(PY) -m pytest -q -n 2 -m "not blender and not chaos and not services"
 
 chaos: setup-dev
 	$(PY) -m pytest -q tests/chaos -m chaos --rounds 50

@@ -10,6 +10,8 @@ from tests.fake_blender import FakeExecutor
 from tests.fakes import FakeClock
 from tests.farms import close, make_farm
 
+pytest_plugins = ["tests.services.fixtures"]
+
 
 @pytest.fixture
 def clock() -> FakeClock:

@@ -1,0 +1,104 @@
+"""Fixtures: an empty place on a real server for each test. What uses one carries the marker `services`.
+
+The servers are those of RENDERCTL_TEST_*_URL, else our own, each started once in a run when a test first needs it.
+On a machine that can not run one its tests skip; where CI is set they fail.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import pytest
+
+from renderctl.settings import StoreSettings
+from tests.services import MariaDb, RabbitMq, RadosGateway, Redis, Server
+from tests.services.fresh import address, fresh_bucket, fresh_mysql, fresh_rabbitmq, fresh_redis
+from tests.services.sharing import close_folder, open_folder, shared
+
+NAMES = {"mysql_url", "rabbitmq_url", "redis_url", "s3"}
+Place = TypeVar("Place")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # not in the processes of pytest-xdist
+        open_folder()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        close_folder()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if NAMES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("services")
+
+
+@pytest.fixture
+def mysql_url() -> Iterator[str]:
+    """The URL of an empty database."""
+    url = url_of(MariaDb)
+    with _fresh(MariaDb, url, lambda: fresh_mysql(url)) as fresh:
+        yield fresh
+
+
+@pytest.fixture
+def rabbitmq_url() -> Iterator[str]:
+    """The URL of an empty virtual host."""
+    url = url_of(RabbitMq)
+    api_url = os.environ.get(RabbitMq.api_variable) or _api_beside(url)
+    with _fresh(RabbitMq, url, lambda: fresh_rabbitmq(url, api_url)) as fresh:
+        yield fresh
+
+
+@pytest.fixture
+def redis_url() -> Iterator[str]:
+    """The URL of an empty database."""
+    url = url_of(Redis)
+    with _fresh(Redis, url, lambda: fresh_redis(url)) as fresh:
+        yield fresh
+
+
+@pytest.fixture
+def s3() -> Iterator[StoreSettings]:
+    """The settings of a store whose bucket does not exist yet."""
+    url = url_of(RadosGateway)
+    with _fresh(RadosGateway, url, lambda: fresh_bucket(url)) as fresh:
+        yield fresh
+
+
+def url_of(kind: type[Server]) -> str:
+    """Where the tests' server of that kind is; it is started if none was named. Skips where it can not be."""
+    if kind.variable not in os.environ:
+        require(kind)
+        os.environ.update(shared(kind))
+    return os.environ[kind.variable]
+
+
+def require(kind: type[Server]) -> None:
+    """Skip where a server can not be started; where CI is set that is a failure."""
+    if missing := kind.missing():
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+
+
+@contextmanager
+def _fresh(kind: type[Server], url: str, make: Callable[[], AbstractContextManager[Place]]) -> Iterator[Place]:
+    making = make()
+    try:
+        place = making.__enter__()
+    except Exception as error:
+        pytest.fail(f"{kind.name} at {address(url)} ({kind.variable}) does not serve: {error}", pytrace=False)
+    try:
+        yield place
+    finally:
+        making.__exit__(None, None, None)
+
+
+def _api_beside(url: str) -> str:
+    parts = urlsplit(url)
+    user, _, host = parts.netloc.rpartition("@")
+    return f"http://{user}@{host.partition(':')[0]}:15672"

@@ -1,0 +1,45 @@
+"""MariaDB, as a stand-in for MySQL: root without a password, on loopback only."""
+
+import getpass
+
+import pymysql
+
+from tests.services.server import Server
+
+
+class MariaDb(Server):
+    name = "mariadb"
+    variable = "RENDERCTL_TEST_MYSQL_URL"
+    programs = ("mariadbd", "mariadb-install-db")
+    packages = ("mariadb-server",)
+
+    @property
+    def url(self) -> str:
+        return f"mysql+pymysql://root@127.0.0.1:{self.port}/"
+
+    def prepare(self) -> None:
+        self.run(
+            "mariadb-install-db",
+            "--no-defaults",
+            f"--datadir={self.folder / 'files'}",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            f"--user={getpass.getuser()}",
+        )
+
+    def launch(self) -> None:
+        self.spawn(
+            "mariadbd",
+            "--no-defaults",
+            f"--user={getpass.getuser()}",
+            f"--datadir={self.folder / 'files'}",
+            f"--socket={self.folder / 'socket'}",
+            f"--pid-file={self.folder / 'pid'}",
+            f"--port={self.port}",
+            "--bind-address=127.0.0.1",
+            "--max-connections=600",
+        )
+
+    def answers(self) -> bool:
+        pymysql.connect(host="127.0.0.1", port=self.port, user="root", connect_timeout=2, read_timeout=2).close()
+        return True

@@ -1,0 +1,120 @@
+"""Ceph's RADOS Gateway as the S3 server, with the smallest cluster that there can be behind it."""
+
+import urllib.request
+import uuid
+
+from tests.services.server import Server, ServerFailed, free_port
+
+ACCESS_KEY, SECRET_KEY = "testkey", "testsecret"
+
+_CONFIG = """\
+[global]
+fsid = {cluster}
+mon host = v1:127.0.0.1:{monitor_port}
+mon initial members = a
+paxos propose interval = 0.05
+paxos min wait = 0.01
+bluestore fsck on mkfs = false
+auth cluster required = none
+auth service required = none
+auth client required = none
+auth allow insecure global id reclaim = true
+mon warn on insecure global id reclaim = false
+mon allow pool size one = true
+osd pool default size = 1
+osd pool default min size = 1
+osd pool default pg num = 1
+osd pool default pgp num = 1
+osd pool default pg autoscale mode = off
+osd crush chooseleaf type = 0
+osd objectstore = bluestore
+bluestore block size = 10737418240
+bluestore block create = true
+osd memory target = 1073741824
+mon data = {folder}/mon
+osd data = {folder}/osd
+run dir = {folder}/run
+log file = {folder}/logs/$name.log
+admin socket = {folder}/run/$name.asok
+pid file = {folder}/run/$name.pid
+public addr = 127.0.0.1
+cluster addr = 127.0.0.1
+[client.rgw.a]
+rgw frontends = beast endpoint=127.0.0.1:{port}
+rgw dns name = 127.0.0.1
+"""
+
+
+class RadosGateway(Server):
+    name = "rados"
+    variable = "RENDERCTL_TEST_S3_URL"
+    programs = ("ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "monmaptool", "ceph")
+    packages = ("ceph-mon", "ceph-osd", "ceph-common", "radosgw")
+
+    @property
+    def url(self) -> str:
+        return f"http://{ACCESS_KEY}:{SECRET_KEY}@127.0.0.1:{self.port}"
+
+    def prepare(self) -> None:
+        self._cluster, self._monitor_port = str(uuid.uuid4()), free_port()
+        for each in ("mon", "osd", "run", "logs"):
+            (self.folder / each).mkdir()
+        config = _CONFIG.format(
+            cluster=self._cluster, monitor_port=self._monitor_port, folder=self.folder, port=self.port
+        )
+        (self.folder / "ceph.conf").write_text(config)
+        self._make_monitor()
+        self._launch_monitor()
+        device = str(uuid.uuid4())
+        self._do("ceph", "osd", "new", device)
+        self._do("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", device)
+        self._launch_disk()
+        self._do(
+            "radosgw-admin",
+            "user",
+            "create",
+            "--uid=test",
+            "--display-name=test",
+            f"--access-key={ACCESS_KEY}",
+            f"--secret-key={SECRET_KEY}",
+        )
+
+    def launch(self) -> None:
+        if not self._children:  # they run already at the first start
+            self._launch_monitor()
+            self._launch_disk()
+        self._spawn("radosgw", "-f", "-n", "client.rgw.a")
+
+    def answers(self) -> bool:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=2) as answer:
+            return bool(answer.status == 200)
+
+    def _make_monitor(self) -> None:
+        address = f"v1:127.0.0.1:{self._monitor_port}"
+        self.run("monmaptool", "--create", "--addv", "a", f"[{address}]", "--fsid", self._cluster, "monmap")
+        self._do("ceph-mon", "--mkfs", "-i", "a", "--monmap", "monmap")
+
+    def _launch_monitor(self) -> None:
+        self._spawn("ceph-mon", "-f", "-i", "a")
+        self._do("ceph", "mon", "stat")
+
+    def _launch_disk(self) -> None:
+        """The first start may end with 'wrong fsid'; the next one works."""
+        disk = self._spawn("ceph-osd", "-f", "-i", "0")
+        for _ in range(6):
+            try:
+                self.wait_until(lambda: "1 up" in self._do("ceph", "osd", "stat"), "a disk")
+            except ServerFailed:
+                if disk.poll() is None:
+                    raise
+                self._children.remove(disk)
+                disk = self._spawn("ceph-osd", "-f", "-i", "0")
+            else:
+                return
+        raise ServerFailed("The disk does not start.")
+
+    def _spawn(self, program: str, *words: str):  # type: ignore[no-untyped-def]
+        return self.spawn(program, "-c", str(self.folder / "ceph.conf"), *words)
+
+    def _do(self, program: str, *words: str) -> str:
+        return self.run(program, "-c", str(self.folder / "ceph.conf"), *words)

@@ -1,0 +1,27 @@
+"""Redis, that keeps nothing on disk."""
+
+import redis
+
+from tests.services.server import Server
+
+
+class Redis(Server):
+    name = "redis"
+    variable = "RENDERCTL_TEST_REDIS_URL"
+    programs = ("redis-server",)
+    packages = ("redis-server",)
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def prepare(self) -> None:
+        pass
+
+    def launch(self) -> None:
+        options = {"port": str(self.port), "bind": "127.0.0.1", "save": "", "dir": str(self.folder), "databases": "256"}
+        self.spawn("redis-server", *(word for key, value in options.items() for word in (f"--{key}", value)))
+
+    def answers(self) -> bool:
+        with redis.Redis.from_url(self.url, socket_timeout=2) as client:
+            return bool(client.ping())

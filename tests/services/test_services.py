@@ -1,0 +1,125 @@
+"""What tests may rely on: fresh places on real servers, and servers that can be injured and are gone afterwards."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psutil
+import pymysql
+import pytest
+import redis
+
+from renderctl.settings import StoreSettings
+from tests.nodes import until
+from tests.services import SERVERS, Redis, Server, running
+from tests.services.fixtures import require
+
+pytestmark = pytest.mark.services
+ROOT = Path(__file__).parents[2]
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "tests.services", *words]
+
+
+def answers(server: Server) -> bool:
+    try:
+        return server.answers()
+    except Exception:
+        return False
+
+
+def test_every_place_is_fresh(mysql_url: str, rabbitmq_url: str, redis_url: str, s3: StoreSettings) -> None:
+    assert mysql_url.rpartition("/")[2].startswith("renderctl_test_")
+    assert rabbitmq_url.rpartition("/")[2].startswith("renderctl-test-")
+    assert s3.bucket.startswith("renderctl-test-")
+    with redis.Redis.from_url(redis_url) as database:
+        assert database.dbsize() == 0
+
+
+@pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
+def test_a_server_survives_every_injury_on_the_same_port(kind: type[Server]) -> None:
+    require(kind)
+    with running(kind) as server:
+        url, processes = server.url, server.processes()
+        server.freeze()
+        assert not answers(server)
+        server.thaw()
+        server.wait_until(server.answers, "an answer after the thaw")
+        server.kill()
+        assert not answers(server)
+        assert not any(process.is_running() for process in processes)
+        server.start()
+        server.restart()
+        assert server.url == url
+        processes = server.processes()
+    assert not any(process.is_running() for process in processes)
+    assert not server.folder.exists()
+
+
+def test_a_killed_database_keeps_what_was_committed() -> None:
+    (kind,) = [kind for kind in SERVERS if kind.name == "mariadb"]
+    require(kind)
+    with running(kind) as server:
+        connection = pymysql.connect(host="127.0.0.1", port=server.port, user="root", autocommit=True)
+        connection.cursor().execute("CREATE DATABASE kept")
+        server.kill()
+        server.start()
+        with pymysql.connect(host="127.0.0.1", port=server.port, user="root", database="kept"):
+            pass
+
+
+def test_a_command_runs_beside_the_servers_and_its_exit_code_is_ours() -> None:
+    require(Redis)
+    script = "import os, redis, sys; redis.Redis.from_url(os.environ['RENDERCTL_TEST_REDIS_URL']).ping(); sys.exit(7)"
+    assert subprocess.run(command("--only", "redis", "--", sys.executable, "-c", script), cwd=ROOT).returncode == 7
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_no_server_outlives_us_when_we_are_told_to_end(number: signal.Signals) -> None:
+    require(Redis)
+    keeper = subprocess.Popen(command("--only", "redis", "--", "sleep", "600"), cwd=ROOT, start_new_session=True)
+    try:
+        tree = psutil.Process(keeper.pid)
+        until(lambda: len(tree.children(recursive=True)) == 2, 30, what="a server and a command")
+        started = tree.children(recursive=True)
+        if number == signal.SIGINT:
+            os.killpg(keeper.pid, number)  # as a terminal does it
+        else:
+            keeper.send_signal(number)
+        assert keeper.wait(30) == 128 + number
+        assert not any(process.is_running() for process in started)
+    finally:
+        keeper.kill()
+
+
+def test_no_server_outlives_a_run_of_pytest_that_was_killed(tmp_path: Path) -> None:
+    require(Redis)
+    test = ROOT / "tests" / "services" / f"test_hung_{os.getpid()}.py"
+    test.write_text(
+        "def test_hung(redis_url):\n    import time\n    print(redis_url, flush=True)\n    time.sleep(600)\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RENDERCTL_TEST_")}
+    words = [sys.executable, "-m", "pytest", "-q", "-s", str(test)]
+    try:
+        with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as run:
+            assert run.stdout is not None
+            url = next(line for line in run.stdout if "redis://" in line).strip().rpartition("redis://")[2]
+            run.kill()
+        port = int(url.partition(":")[2].partition("/")[0])
+        until(lambda: not _listens(port), 30, what="the end of the server")
+    finally:
+        test.unlink()
+
+
+def _listens(port: int) -> bool:
+    connections = psutil.net_connections("tcp")
+    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in connections)
+
+
+def test_the_folders_of_servers_have_short_paths() -> None:
+    """Those of sockets end after a hundred characters."""
+    assert len(tempfile.gettempdir()) < 60

@@ -88,10 +88,10 @@ class Connection:
 
     def upgrade_database(self) -> str:
         """Bring the database to the revision that this renderctl needs; that revision. Raises DatabaseUnavailable."""
-        from renderctl.repository.database import open_engine
+        from renderctl.repository.engines import open_engine
         from renderctl.repository.migrations import upgrade
 
-        engine = open_engine(self.settings.database_url)
+        engine = open_engine(self.settings.database_url, patient=True)
         try:
             return upgrade(engine)
         finally:

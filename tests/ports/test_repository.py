@@ -17,7 +17,7 @@ from renderctl.jobs import Failure, Fault, NewJob, Output, RenderOptions, TaskCo
 from renderctl.repository import Claimant, open_repository
 from renderctl.repository import migrations as migrated
 from renderctl.repository.attempting import Cost
-from renderctl.repository.database import open_engine
+from renderctl.repository.engines import open_engine
 from renderctl.states import AttemptState, JobState, TaskState
 from renderctl.workers import Beat
 from tests.fakes import FakeClock

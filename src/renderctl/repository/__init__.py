@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from renderctl.repository.auditing import Auditing
 from renderctl.repository.claiming import Claim, Claimant, Claiming
-from renderctl.repository.database import open_engine
+from renderctl.repository.engines import open_engine
 from renderctl.repository.migrations import HEAD, require_current
 from renderctl.repository.submitting import Submitting
 from renderctl.repository.sweeping import Sweeping

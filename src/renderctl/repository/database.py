@@ -1,58 +1,34 @@
-"""The connection: one engine for SQLite and MySQL, units of work, retries, and the database's own clock."""
+"""Units of work on one database: retried when they lose against others, and with the database's own clock."""
 
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 
 from renderctl.actors import Actor
-from renderctl.errors import DatabaseUnavailable
+from renderctl.ids import new_token
+from renderctl.repository.outages import lost_race, read_only, tries, unavailable
 from renderctl.repository.tables import audits
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
-#: MySQL: dead-lock, lock wait time-out, server gone, lost connection. SQLite: locked.
-_PASSING = ("(1213,", "(1205,", "(2006,", "(2013,", "database is locked", "database table is locked")
-_TRIES = 6
+_NOW = text("SELECT UTC_TIMESTAMP(6)")
 
 
-def open_engine(url: str) -> Engine:
-    """An engine for `sqlite:///FILE` or `mysql+pymysql://…`, set up the way the repository needs it."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        return _sqlite(url)
-    return create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True, pool_recycle=1800)
+@dataclass
+class Unit:
+    """The unit of work that a connection is in."""
 
-
-def _sqlite(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": 30.0})
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves: the driver would begin too late to exclude others
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        options = connection.get_execution_options()
-        if options.get("reads"):
-            connection.exec_driver_sql("BEGIN")
-            return
-        # A power cut may take back what the farm did (it does it again), never what a person was told.
-        connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if options.get('durable') else 'NORMAL'}")
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
+    deed: str | None = None  #: the id of a person's deed
+    now: datetime | None = None  #: the time of the database, once it was asked
 
 
 class Database:
@@ -65,63 +41,102 @@ class Database:
         self._waiting = threading.Event()  # never set: something to wait on between two tries
 
     def now(self, connection: Connection) -> datetime:
-        """The time of the database: node clocks are never compared."""
-        if connection.dialect.name == "sqlite":
-            return self._now()
-        moment: datetime = connection.execute(text("SELECT UTC_TIMESTAMP(6)")).scalar_one()
-        return moment.replace(tzinfo=UTC)
+        """The time of the database, one and the same for a unit of work: node clocks are never compared."""
+        unit: Unit = connection.info["unit"]
+        if unit.now is None:
+            on_sqlite = connection.dialect.name == "sqlite"
+            unit.now = self._now() if on_sqlite else connection.execute(_NOW).scalar_one().replace(tzinfo=UTC)
+        return unit.now
 
-    def write(self, work: Callable[[Connection], Result], *, durable: bool = False) -> Result:
+    def write(
+        self, work: Callable[[Connection], Result], *, known: Callable[[Connection], Result | None] | None = None
+    ) -> Result:
         """Run `work` in one transaction; again when it lost against another one. Raises DatabaseUnavailable.
 
-        A `durable` one has reached the disk when this returns, whatever happens to the machine.
+        When the answer to a COMMIT was lost, nobody knows whether it is done. Then `known` is asked first, in the
+        next try: what `work` has returned if it is, else None. Work that may be done twice needs no `known`.
         """
+        return self._writing(work, known, Unit, durable=False)
 
-        def writing() -> Result:
-            with self.engine.connect().execution_options(durable=durable) as connection, connection.begin():
-                return work(connection)
+    def deed(
+        self,
+        work: Callable[[Connection], Result],
+        *,
+        done: Callable[[Connection, Mapping[str, Any]], Result] | None = None,
+    ) -> Result:
+        """What a person does: a write that has reached the disk when this returns, whatever happens to the machine.
 
-        return self._retrying(writing)
+        `done` is the result of a deed whose answer was lost, from the details of its audit row.
+        """
+        deed = new_token()
 
-    def deed(self, work: Callable[[Connection], Result]) -> Result:
-        """A durable write: for what people do."""
-        return self.write(work, durable=True)
+        def known(connection: Connection) -> Result | None:
+            row = connection.execute(select(audits.c.details).where(audits.c.deed == deed)).first()
+            return done(connection, row.details) if done and row is not None else None
+
+        return self._writing(work, known, lambda: Unit(deed), durable=True)
 
     def read(self, work: Callable[[Connection], Result]) -> Result:
-        """Run `work` on one snapshot. Raises DatabaseUnavailable."""
+        """Run `work`, which changes nothing: on SQLite on one snapshot, on MySQL on one for each statement.
+
+        Raises DatabaseUnavailable.
+        """
 
         def reading() -> Result:
             with self.engine.connect().execution_options(reads=True) as connection, connection.begin():
+                connection.info["unit"] = Unit()
                 return work(connection)
 
         return self._retrying(reading)
 
     def audit(self, connection: Connection, actor: Actor, action: str, subject: str, **details: Any) -> None:
         """Leave a row that says who did what to what, in the deed's own transaction."""
+        unit: Unit = connection.info["unit"]
         row = {"at": self.now(connection), "actor": actor.name, "kind": actor.kind, "action": action}
-        connection.execute(audits.insert(), {**row, "subject": subject, "details": details})
+        connection.execute(audits.insert(), {**row, "subject": subject, "details": details, "deed": unit.deed})
 
     def close(self) -> None:
         self.engine.dispose()
 
+    def _writing(
+        self,
+        work: Callable[[Connection], Result],
+        known: Callable[[Connection], Result | None] | None,
+        unit: Callable[[], Unit],
+        *,
+        durable: bool,
+    ) -> Result:
+        in_doubt = False  # from when COMMIT is sent until its answer is here
+
+        def writing() -> Result:
+            nonlocal in_doubt
+            connecting = self.engine.connect().execution_options(durable=durable)
+            with connecting as connection, connection.begin() as transaction:
+                connection.info["unit"] = unit()
+                earlier = known(connection) if in_doubt and known is not None else None
+                if earlier is not None:
+                    return earlier
+                result = work(connection)
+                in_doubt = True
+                transaction.commit()
+            return result
+
+        return self._retrying(writing)
+
     def _retrying(self, unit: Callable[[], Result]) -> Result:
-        for attempt in range(1, _TRIES + 1):
+        for attempt in count(1):
             try:
                 return unit()
             except DBAPIError as error:
-                if not isinstance(error, OperationalError) and not error.connection_invalidated:
+                outage = isinstance(error, OperationalError | InternalError) or error.connection_invalidated
+                if not outage and not lost_race(error):
                     raise
-                if attempt == _TRIES or not any(sign in str(error.orig) for sign in _PASSING):
+                if read_only(error):
+                    self.engine.dispose()  # the address may lead to another server by now
+                if attempt >= tries(self.engine, error):
+                    if not outage:
+                        raise
                     raise unavailable(self.engine, error) from error
                 logger.info("transaction lost, try %d: %s", attempt, error.orig)
-                self._waiting.wait(random.uniform(0.2, 1.0) * 0.01 * 2**attempt)
+                self._waiting.wait(random.uniform(0.2, 1.0) * 0.005 * 2**attempt)
         raise AssertionError("unreachable")
-
-
-def unavailable(engine: Engine, error: DBAPIError) -> DatabaseUnavailable:
-    """What went wrong, in a sentence without the password."""
-    place = engine.url.database if engine.dialect.name == "sqlite" else engine.url.render_as_string(hide_password=True)
-    return DatabaseUnavailable(
-        f"The database {place} does not answer: {error.orig}.",
-        hint="Is the disk full, or the folder not writable?" if engine.dialect.name == "sqlite" else "Is it running?",
-    )

@@ -26,6 +26,8 @@ class UtcTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value else None
 
 
+#: As long as they come; MySQL's own TEXT ends at 64 KiB.
+_LongText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
 #: 64 bits where that matters, and SQLite's own row id.
 _BigKey = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -39,7 +41,7 @@ class ModelRow(SQLModel, table=True):
     version: int
     owner: str = Field(max_length=255)
     created_at: datetime = Field(sa_type=UtcTime)
-    main: str = Field(sa_type=Text)
+    main: str = Field(sa_type=_LongText)
     digest: str = Field(max_length=64, index=True)
     facts: dict[str, Any] = Field(sa_type=JSON)
     size: int = Field(sa_type=BigInteger)
@@ -51,7 +53,7 @@ class ModelInputRow(SQLModel, table=True):
 
     id: int | None = Field(default=None, sa_column=Column(_BigKey, primary_key=True))
     model_id: str = Field(max_length=20, foreign_key="model.id", index=True)
-    path: str = Field(sa_type=Text)
+    path: str = Field(sa_type=_LongText)
     digest: str = Field(max_length=64, index=True)
     size: int = Field(sa_type=BigInteger)
 
@@ -69,7 +71,7 @@ class JobRow(SQLModel, table=True):
     model_id: str = Field(max_length=20, foreign_key="model.id", index=True)
     model: str = Field(max_length=255)
     options: dict[str, Any] = Field(sa_type=JSON)
-    frames: str = Field(sa_type=Text)
+    frames: str = Field(sa_type=_LongText)
     cameras: list[str | None] = Field(sa_type=JSON)
     project: str = Field(max_length=255)
     owner: str = Field(max_length=255)
@@ -88,7 +90,7 @@ class JobRow(SQLModel, table=True):
     served_at: datetime | None = Field(default=None, sa_type=UtcTime)
     nudged_at: datetime | None = Field(default=None, sa_type=UtcTime)
     nudges: int = 0
-    error: str | None = Field(default=None, sa_type=Text)
+    error: str | None = Field(default=None, sa_type=_LongText)
     notes: list[str] = Field(sa_type=JSON)
     idempotency_key: str | None = Field(default=None, max_length=255)
     request_digest: str | None = Field(default=None, max_length=64)
@@ -100,7 +102,7 @@ class JobInputRow(SQLModel, table=True):
 
     id: int | None = Field(default=None, sa_column=Column(_BigKey, primary_key=True))
     job_id: str = Field(max_length=20, foreign_key="job.id", index=True)
-    path: str = Field(sa_type=Text)
+    path: str = Field(sa_type=_LongText)
     digest: str = Field(max_length=64, index=True)
     size: int = Field(sa_type=BigInteger)
 
@@ -124,7 +126,7 @@ class TaskRow(SQLModel, table=True):
     attempts: int = 0
     attempt_id: str | None = Field(default=None, max_length=24)
     not_before: datetime | None = Field(default=None, sa_type=UtcTime)
-    error: str | None = Field(default=None, sa_type=Text)
+    error: str | None = Field(default=None, sa_type=_LongText)
 
 
 class AttemptRow(SQLModel, table=True):
@@ -133,7 +135,7 @@ class AttemptRow(SQLModel, table=True):
         Index("ix_attempt_task", "job_id", "number"),
         Index("ix_attempt_job", "job_id", "state", "number"),
         Index("ix_attempt_worker", "worker_id", "state"),
-        Index("ix_attempt_stale", "state", "seen_at"),
+        Index("ix_attempt_state", "state"),
     )
 
     id: str = Field(primary_key=True, max_length=24)
@@ -152,7 +154,7 @@ class AttemptRow(SQLModel, table=True):
     memory_mb: float | None = Field(default=None, sa_type=Double)
     device: str | None = Field(default=None, max_length=255)
     fault: str | None = Field(default=None, max_length=16)
-    error: str | None = Field(default=None, sa_type=Text)
+    error: str | None = Field(default=None, sa_type=_LongText)
 
 
 class OutputRow(SQLModel, table=True):
@@ -184,7 +186,7 @@ class WorkerRow(SQLModel, table=True):
     id: str = Field(primary_key=True, max_length=255)
     host: str = Field(max_length=255)
     state: str = Field(max_length=16, index=True)
-    reason: str | None = Field(default=None, sa_type=Text)
+    reason: str | None = Field(default=None, sa_type=_LongText)
     incarnation: str = Field(max_length=24)
     slots: int
     capabilities: dict[str, Any] = Field(sa_type=JSON)
@@ -232,6 +234,7 @@ class AuditRow(SQLModel, table=True):
     action: str = Field(max_length=64)
     subject: str = Field(max_length=255, index=True)
     details: dict[str, Any] = Field(sa_type=JSON)
+    deed: str | None = Field(default=None, max_length=20, index=True)
 
 
 def _table(row: type[SQLModel]) -> Table:

@@ -1,20 +1,40 @@
 """Alembic migrations: an empty database is set up, an old one is upgraded by a command and refused otherwise."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from renderctl.errors import DatabaseOutdated
-from renderctl.repository.database import unavailable
+from renderctl.errors import DatabaseOutdated, DatabaseUnavailable
+from renderctl.repository.engines import collation, open_engine
+from renderctl.repository.outages import error_number, unavailable
+
+logger = logging.getLogger(__name__)
 
 #: The newest revision in `versions/`; a test holds the two together. Known here so that no start pays for Alembic.
 HEAD = "0002"
+#: The oldest servers that know SKIP LOCKED.
+_OLDEST = {True: (10, 6), False: (8, 0, 17)}
+_UNKNOWN_DATABASE = 1049
+#: Seconds that a server waits for whoever is at the tables at this moment, and how often it is asked to.
+_LOCK_S, _LOCK_TRIES = 5, 60
 
 
 def require_current(engine: Engine) -> None:
     """Set up an empty database. Raises DatabaseOutdated for one that another version of renderctl has made."""
-    revision = current_revision(engine)
+    try:
+        revision = current_revision(engine)
+    except DatabaseUnavailable as error:
+        if not _unknown_database(error):
+            raise
+        _create_database(engine)
+        revision = None
+    if revision not in (None, HEAD):
+        with engine.begin() as connection, _alone(connection):  # somebody may be about to bring it there
+            revision = _read_revision(connection)
     if revision is None:
         upgrade(engine)
     elif revision != HEAD:
@@ -29,18 +49,25 @@ def current_revision(engine: Engine) -> str | None:
     """The revision of the database; None: it is empty. Raises DatabaseUnavailable."""
     try:
         with engine.connect().execution_options(reads=True) as connection:
-            if not inspect(connection).has_table("alembic_version"):
-                return None
-            revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
-            return revision
+            _require_new_enough(connection)
+            return _read_revision(connection)
     except DBAPIError as error:
         raise unavailable(engine, error) from error
 
 
-def upgrade(engine: Engine) -> str:
-    """Bring the database to the newest revision, in one transaction; the revision. Raises DatabaseUnavailable."""
-    import logging
+def _read_revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
 
+
+def upgrade(engine: Engine) -> str:
+    """Bring the database to the newest revision; the revision. Raises DatabaseUnavailable.
+
+    On SQLite in one transaction. MySQL has none for that: one upgrade at a time, and what a killed one has left
+    half done the next one finishes.
+    """
     from alembic import command
     from alembic.config import Config
 
@@ -48,9 +75,60 @@ def upgrade(engine: Engine) -> str:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     try:
-        with engine.begin() as connection:
+        with engine.begin() as connection, _alone(connection):
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except DBAPIError as error:
         raise unavailable(engine, error) from error
     return HEAD
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """Wait until nobody else changes the tables. (SQLite: the transaction does that.)"""
+    if connection.dialect.name == "sqlite":
+        yield
+        return
+    lock = {"lock": f"renderctl {connection.engine.url.database}"[:64]}
+    for _ in range(_LOCK_TRIES):
+        if connection.scalar(text(f"SELECT GET_LOCK(:lock, {_LOCK_S})"), lock):
+            break
+        logger.warning("another renderctl is setting up or upgrading the database; waiting for it")
+    else:
+        raise DatabaseUnavailable("Another renderctl is setting up or upgrading the database.", hint="Try again later.")
+    try:
+        yield
+    finally:
+        connection.execute(text("DO RELEASE_LOCK(:lock)"), lock)
+
+
+def _require_new_enough(connection: Connection) -> None:
+    dialect = connection.dialect
+    if dialect.name == "sqlite":
+        return
+    mariadb = bool(getattr(dialect, "is_mariadb", False))
+    version, oldest = dialect.server_version_info or (0,), _OLDEST[mariadb]
+    if tuple(version[: len(oldest)]) < oldest:
+        name = "MariaDB" if mariadb else "MySQL"
+        shown, needed = (".".join(str(part) for part in each) for each in (version, oldest))
+        raise DatabaseUnavailable(
+            f"The database is {name} {shown}.", hint=f"renderctl needs {name} {needed} or newer (SKIP LOCKED)."
+        )
+
+
+def _unknown_database(error: DatabaseUnavailable) -> bool:
+    return isinstance(error.__cause__, DBAPIError) and error_number(error.__cause__) == _UNKNOWN_DATABASE
+
+
+def _create_database(engine: Engine) -> None:
+    """Make it where that is allowed. Raises DatabaseUnavailable with what an administrator has to do."""
+    server = open_engine(engine.url.set(database="information_schema").render_as_string(hide_password=False))
+    name = engine.dialect.identifier_preparer.quote_identifier(str(engine.url.database))
+    try:
+        with server.connect() as connection:
+            sort = collation(server)
+            connection.execute(text(f"CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8mb4 COLLATE {sort}"))
+    except DBAPIError as error:
+        raise unavailable(engine, error) from error
+    finally:
+        server.dispose()

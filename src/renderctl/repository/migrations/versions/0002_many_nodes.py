@@ -1,35 +1,42 @@
-"""What many nodes need: requirements of jobs, reasons of workers, leases on blobs."""
+"""What many nodes need: requirements of jobs, reasons of workers, leases on blobs, deeds that are known again."""
 
 import sqlalchemy as sa
-from alembic import op
-from sqlalchemy.dialects import mysql
+
+from renderctl.repository.migrations import steps
 
 revision = "0002"
 down_revision = "0001"
 
-_TIME = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql")
-
 
 def upgrade() -> None:
-    op.add_column("job", sa.Column("requirements", sa.JSON(), nullable=True))
-    op.add_column("job", sa.Column("removed_at", _TIME, nullable=True))
-    op.create_index("ix_job_removed_at", "job", ["removed_at"], unique=False)
-    op.add_column("worker", sa.Column("reason", sa.Text(), nullable=True))
-    op.create_index("ix_attempt_job", "attempt", ["job_id", "state", "number"], unique=False)
-    op.create_table(
+    steps.add_column("job", sa.Column("requirements", sa.JSON(), nullable=True))
+    steps.add_column("job", sa.Column("removed_at", steps.TIME, nullable=True))
+    steps.create_index("ix_job_removed_at", "job", ["removed_at"])
+    steps.add_column("worker", sa.Column("reason", steps.LONG_TEXT, nullable=True))
+    steps.add_column("audit", sa.Column("deed", sa.String(length=20), nullable=True))
+    steps.create_index("ix_audit_deed", "audit", ["deed"])
+    steps.create_index("ix_attempt_job", "attempt", ["job_id", "state", "number"])
+    # a heartbeat is to change no index
+    steps.create_index("ix_attempt_state", "attempt", ["state"])
+    steps.drop_index("ix_attempt_stale", "attempt")
+    steps.create_table(
         "blob_lease",
         sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("until", _TIME, nullable=False),
-        sa.Column("collected_at", _TIME, nullable=True),
+        sa.Column("until", steps.TIME, nullable=False),
+        sa.Column("collected_at", steps.TIME, nullable=True),
         sa.PrimaryKeyConstraint("digest"),
     )
-    op.create_index("ix_blob_lease_until", "blob_lease", ["until"], unique=False)
+    steps.create_index("ix_blob_lease_until", "blob_lease", ["until"])
 
 
 def downgrade() -> None:
-    op.drop_table("blob_lease")
-    op.drop_index("ix_attempt_job", "attempt")
-    op.drop_column("worker", "reason")
-    op.drop_index("ix_job_removed_at", "job")
-    op.drop_column("job", "removed_at")
-    op.drop_column("job", "requirements")
+    steps.drop_table("blob_lease")
+    steps.create_index("ix_attempt_stale", "attempt", ["state", "seen_at"])
+    steps.drop_index("ix_attempt_state", "attempt")
+    steps.drop_index("ix_attempt_job", "attempt")
+    steps.drop_index("ix_audit_deed", "audit")
+    steps.drop_column("audit", "deed")
+    steps.drop_column("worker", "reason")
+    steps.drop_index("ix_job_removed_at", "job")
+    steps.drop_column("job", "removed_at")
+    steps.drop_column("job", "requirements")

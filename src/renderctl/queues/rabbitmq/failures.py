@@ -1,0 +1,119 @@
+"""What can go wrong with a broker, in sentences that say where and what to do."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+
+from pika.exceptions import (
+    AMQPError,
+    AMQPHeartbeatTimeout,
+    ChannelClosedByBroker,
+    ConnectionClosedByBroker,
+    IncompatibleProtocolError,
+    ProbableAccessDeniedError,
+    ProbableAuthenticationError,
+)
+
+from renderctl.errors import QueueUnavailable
+from renderctl.queues.rabbitmq.address import Address
+
+_NOT_FOUND = 404
+
+
+class Blocked(AMQPError):  # type: ignore[misc]  # pika has no types
+    """The broker takes no messages for now."""
+
+
+class QueueGone(AMQPError):  # type: ignore[misc]
+    """A queue that we use was deleted, or can not be reached on its node."""
+
+
+def is_gone(error: BaseException) -> bool:
+    """Whether a queue was not there: made again, it may well be."""
+    return isinstance(error, QueueGone) or (isinstance(error, ChannelClosedByBroker) and error.reply_code == _NOT_FOUND)
+
+
+def unavailable(error: BaseException, address: Address) -> QueueUnavailable:
+    """The error as the user should see it: with the address, and never with the password."""
+    said, hint = next(
+        (found for each in _causes(error) if (found := _explained(each, address))),
+        ("can not be used", "`renderctl doctor` looks at every part of the farm."),
+    )
+    return QueueUnavailable(f"RabbitMQ at {address} {said}.", hint=hint)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that it wraps, the innermost first: pika nests them in several ways."""
+    for inner in (*error.args, *getattr(error, "exceptions", ()), getattr(error, "exception", None), error.__cause__):
+        if isinstance(inner, BaseException):
+            yield from _causes(inner)
+    yield error
+
+
+def _explained(error: BaseException, address: Address) -> tuple[str, str] | None:
+    return _of_the_network(error, address) or _of_the_login(error, address) or _of_the_broker(error, address)
+
+
+def _of_the_network(error: BaseException, address: Address) -> tuple[str, str] | None:
+    where = "Check the host and port in queue.url"
+    match error:
+        case socket.gaierror():
+            return f"is not found: the name {address.host} does not resolve", f"{where}, and the name servers."
+        case ssl.SSLCertVerificationError():
+            hint = "?cacertfile=FILE in queue.url names the authority that signed it."
+            return f"has a certificate that is not trusted: {error.verify_message}", hint
+        case ssl.SSLError():
+            hint = "Without TLS it is amqp:// in queue.url; with it, the port is usually 5671."
+            return f"does not speak TLS as we do: {error.reason or error}", hint
+        case ConnectionRefusedError():
+            return "refuses the connection", f"Is it running? {where}."
+        case TimeoutError() | AMQPHeartbeatTimeout():
+            return "does not answer", f"Is it running, and not frozen? {where}."
+        case OSError():
+            return f"is out of reach: {error.strerror or error}", f"{where}."
+    return None
+
+
+def _of_the_login(error: BaseException, address: Address) -> tuple[str, str] | None:
+    match error:
+        case ProbableAuthenticationError() | ConnectionClosedByBroker(reply_code=403):
+            hint = "Check user and password in queue.url; the user guest may only come from the broker's own machine."
+            return f"does not accept user {address.user!r} and the password", hint
+        case ProbableAccessDeniedError() if "not found" in str(error):  # pika has made text of what the broker said
+            hint = f"`rabbitmqctl add_vhost {address.vhost}` makes it, or name another one in queue.url."
+            return f"has no virtual host {address.vhost!r}", hint
+        case ProbableAccessDeniedError():
+            return f"lets user {address.user!r} not use the virtual host {address.vhost!r}", _permissions(address)
+        case IncompatibleProtocolError():
+            hint = "Is it RabbitMQ, and its port for AMQP (usually 5672)? Behind TLS it is amqps:// in queue.url."
+            return "is something else, or wants TLS", hint
+    return None
+
+
+def _of_the_broker(error: BaseException, address: Address) -> tuple[str, str] | None:
+    match error:
+        case Blocked():
+            hint = "It is short of memory or disk: `rabbitmq-diagnostics alarms` on its machine says which."
+            return f"takes no messages for now: {error}", hint
+        case ChannelClosedByBroker(reply_code=403):
+            return f"refuses user {address.user!r}: {_plain(error.reply_text)}", _permissions(address)
+        case ChannelClosedByBroker(reply_code=406):
+            hint = "Delete that queue (`rabbitmqctl delete_queue NAME`): tickets are issued again by themselves."
+            return f"has the queue with other properties: {_plain(error.reply_text)}", hint
+        case QueueGone():
+            return f"could not keep the ticket: {error}", "Is the node that holds the queue up?"
+        case ConnectionClosedByBroker() | ChannelClosedByBroker():
+            return f"closed the connection: {_plain(error.reply_text)}", "Its log says more."
+        case AMQPError():
+            return "was lost", "It is tried again by itself."
+    return None
+
+
+def _permissions(address: Address) -> str:
+    rights = "'^renderctl' '^(renderctl|amq.default)' '^renderctl'"
+    return f"`rabbitmqctl set_permissions -p {address.vhost} {address.user} {rights}` allows it what it needs."
+
+
+def _plain(reply: str) -> str:
+    """`ACCESS_REFUSED - configure access …` without the code's name."""
+    return reply.partition(" - ")[2] or reply

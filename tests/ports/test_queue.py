@@ -9,12 +9,17 @@ import pytest
 
 from renderctl.clocks import SystemClock
 from renderctl.queues import Queue, Ticket
+from renderctl.queues.rabbitmq import RabbitQueue
 from renderctl.queues.sqlite import SqliteQueue
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", pytest.param("rabbitmq", marks=pytest.mark.services)])
 def queue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Queue]:
-    queue = SqliteQueue(tmp_path / "queue.db", SystemClock())
+    queue: Queue
+    if request.param == "sqlite":
+        queue = SqliteQueue(tmp_path / "queue.db", SystemClock())
+    else:
+        queue = RabbitQueue(request.getfixturevalue("rabbitmq_url"), SystemClock())
     yield queue
     queue.close()
 

@@ -18,17 +18,17 @@ class Queue(ABC):
 
     @abstractmethod
     def put(self, ticket: Ticket, *, pool: str, priority: int, delay_s: float = 0.0) -> None:
-        """Put a ticket at the tail of its priority (0 to 10, 10 first), visible after `delay_s` seconds.
+        """Put a ticket at the tail of its priority (0 to 10, 10 first), visible after `delay_s` seconds or a bit more.
 
-        Raises QueueUnavailable.
+        The same ticket put again may come once or twice. Raises QueueUnavailable: then it may have been put, or not.
         """
 
     @abstractmethod
     def get(self, pools: Sequence[str], timeout_s: float) -> Ticket | None:
         """Take the ticket whose turn it is among `pools`: no one else gets it, and it is gone from the queue.
 
-        Highest priority first, then the one that was put first. None: nothing came within `timeout_s` seconds.
-        Raises QueueUnavailable.
+        Highest priority first; of equal ones in one pool the one that was put first, while several pools may take
+        turns. None: nothing came within `timeout_s` seconds. Raises QueueUnavailable, soon, when the queue is away.
         """
 
     @abstractmethod

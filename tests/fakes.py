@@ -1,7 +1,7 @@
 """Stand-ins that are real: a clock turned by hand, a cache that forgets at once."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -42,17 +42,20 @@ class ForgetfulCache(Cache):
     def put(self, key: str, document: Mapping[str, Any], *, version: int, ttl_s: float) -> None:
         pass
 
-    def get(self, key: str) -> dict[str, Any] | None:
+    def get(self, key: str, *, younger_than_s: float | None = None) -> dict[str, Any] | None:
         return None
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        return {}
 
     def forget(self, key: str) -> None:
         pass
 
-    def append(self, key: str, text: bytes, *, limit: int = 1 << 20, ttl_s: float = 3600.0) -> None:
+    def append(self, key: str, text: bytes, *, at: int, limit: int = 1 << 20, ttl_s: float = 120.0) -> None:
         pass
 
     def tail(self, key: str, offset: int) -> tuple[bytes, int]:
-        return b"", 0
+        return b"", offset
 
     def check(self) -> str:
         return "forgets everything"

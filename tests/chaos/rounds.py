@@ -66,9 +66,9 @@ class Round:
         render = self.site.start(
             "render", "render", "quick", "-f", f"1-{FRAMES}", "--attempts", str(_ATTEMPTS), "-o", str(self.site.logs)
         )
-        until(lambda: bool(self._farm.repository.jobs()) or not render.alive, 30, what="a job of `render`")
+        until(lambda: bool(self._farm.repository.summaries()) or not render.alive, 30, what="a job of `render`")
         assert render.alive, render.log.read_text()
-        self.job_id = self._farm.repository.jobs()[0][0].id
+        self.job_id = self._farm.repository.summaries()[0].job.id
         self._wait_for_frames(self._chance.randrange(FRAMES // 2))
         CLOCK.wait(None, self._chance.uniform(0.0, 0.3))
         render.kill()

@@ -209,7 +209,7 @@ def require_consistent(farm: Farm) -> None:
     assert done.items() <= by.items(), "what has succeeded is published, by the attempt that did it"
     winners = {row.id for row in all_attempts if row.state == AttemptState.SUCCEEDED}
     assert set(by.values()) <= winners
-    for job, _ in farm.repository.jobs():
+    for job in (each.job for each in farm.repository.summaries(limit=1000)):
         open_tasks = Counter(row.state for row in all_tasks if row.job_id == job.id)
         if job.state in ENDED_JOB:
             assert not open_tasks[TaskState.QUEUED] + open_tasks[TaskState.BLOCKED], job

@@ -16,7 +16,7 @@ from tests.fakes import FakeClock
 
 def used(cache: Cache) -> None:
     cache.put("job:1", {"at": 1}, version=1, ttl_s=60)
-    cache.append("log:1", b"text")
+    cache.append("log:1", b"text", at=0)
     cache.forget("job:2")
 
 
@@ -77,7 +77,7 @@ def test_a_place_that_can_not_be_written_is_a_cache_that_is_away(tmp_path: Path,
     (tmp_path / "file").touch()
     cache = SqliteCache(tmp_path / "file/cache.db", clock)
     used(cache)
-    assert (cache.get("job:1"), cache.tail("log:1", 7)) == (None, (b"", 0))
+    assert (cache.get("job:1"), cache.tail("log:1", 7)) == (None, (b"", 7))
     with pytest.raises(Unreachable, match="can not be used"):
         cache.check()
     cache.close()
@@ -101,11 +101,11 @@ def test_what_has_expired_is_removed_now_and_then(tmp_path: Path, clock: FakeClo
     cache = SqliteCache(tmp_path / "cache.db", clock)
     for number in range(10):
         cache.put(f"job:{number}", {}, version=1, ttl_s=60)
-        cache.append(f"log:{number}", b"text", ttl_s=60)
+        cache.append(f"log:{number}", b"text", at=0, ttl_s=60)
     clock.advance(seconds=100)
     cache.put("job:new", {}, version=1, ttl_s=60)
     other = sqlite3.connect(tmp_path / "cache.db")
-    counts = [other.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("documents", "logs", "pieces")]
+    counts = [other.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("copies", "logs", "pieces")]
     other.close()
     assert counts == [1, 0, 0]
     cache.close()

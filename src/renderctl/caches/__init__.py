@@ -1,7 +1,7 @@
 """The cache: copies for quick answers. It may forget anything at any time; every reader does without."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -16,22 +16,29 @@ class Cache(ABC):
         """Keep a document for `ttl_s` seconds, unless one of a higher version is there."""
 
     @abstractmethod
-    def get(self, key: str) -> dict[str, Any] | None:
-        """The document of that key, or None."""
+    def get(self, key: str, *, younger_than_s: float | None = None) -> dict[str, Any] | None:
+        """The document of that key, or None; None as well for one that was put longer ago, by the cache's own clock."""
+
+    @abstractmethod
+    def get_many(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Those of the documents that are there, in one question."""
 
     @abstractmethod
     def forget(self, key: str) -> None:
         """Drop a document, so that the next reader asks the truth."""
 
     @abstractmethod
-    def append(self, key: str, text: bytes, *, limit: int = 1 << 20, ttl_s: float = 3600.0) -> None:
-        """Add to the end of a log of which the last `limit` bytes are kept."""
+    def append(self, key: str, text: bytes, *, at: int, limit: int = 1 << 20, ttl_s: float = 120.0) -> None:
+        """Add the text that begins at byte `at` of a log, of which the last `limit` bytes are kept.
+
+        What is there already is not added again. Where a piece before it was lost, the log that is kept begins with it.
+        """
 
     @abstractmethod
     def tail(self, key: str, offset: int) -> tuple[bytes, int]:
-        """What was appended from byte `offset` on (or from the oldest byte kept), and the offset after it.
+        """What is kept of a log from byte `offset` on, and where it ends: (b"", offset) if there is nothing.
 
-        A log that is gone is (b"", 0). An `offset` beyond the end is one of an earlier log, and this one all new.
+        It begins later than asked for where something was dropped or lost: at its end less its length.
         """
 
     @abstractmethod
@@ -41,3 +48,8 @@ class Cache(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of connections and files."""
+
+
+def encoded(key: str) -> bytes:
+    """A key as bytes, whatever a user has typed for it."""
+    return key.encode("utf-8", "surrogatepass")

@@ -1,13 +1,16 @@
 """`logs`: what Blender printed, attempt by attempt; followed while it prints."""
 
+import logging
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from renderctl.errors import NotFound
+from renderctl.errors import NotFound, StoreUnavailable
 from renderctl.farm import Farm
 from renderctl.jobs import Attempt, Job
 from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, AttemptState
+
+logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.5
 
@@ -32,32 +35,72 @@ def logs(farm: Farm, job_ref: str, task: str | None = None) -> list[LogPart]:
 def follow(farm: Farm, job_ref: str, task: str | None = None, *, stop: threading.Event) -> Iterator[LogPart]:
     """The logs of a job's attempts as they grow, until the job has ended or `stop` is set."""
     job = farm.repository.find_job(job_ref)
-    offsets: dict[str, int] = {}
-    ended: set[str] = set()
+    readers: dict[str, _Reader] = {}
     while True:
         over = farm.repository.job(job.id).state in ENDED_JOB
         for attempt in _followed(farm, job, task):
-            if attempt.id not in ended and attempt.state is not AttemptState.CLAIMED:
-                yield from _news(farm, attempt, offsets)
-                if attempt.state not in OPEN_ATTEMPT:
-                    ended.add(attempt.id)
+            reader = readers.setdefault(attempt.id, _Reader(farm))
+            if text := reader.news(attempt):
+                yield LogPart(attempt, text.decode("utf-8", "replace"))
         if over or farm.clock.wait(stop, _LOOK_EVERY_S):
             return
 
 
+class _Reader:
+    """How far a follower has read the log of one attempt."""
+
+    def __init__(self, farm: Farm) -> None:
+        self._farm = farm
+        self._known = 0
+        self._look_at = 0.0  # when the store is looked at, for want of anything newer
+        self._done = False  # the attempt has ended, and all of it was read
+
+    def news(self, attempt: Attempt) -> bytes:
+        """What was not read yet."""
+        if self._done or attempt.state is AttemptState.CLAIMED:
+            return b""
+        if attempt.state in OPEN_ATTEMPT:
+            return self._live(attempt)
+        self._done = True
+        return (self._farm.store.get_log(attempt.id) or b"")[self._known :]
+
+    def _live(self, attempt: Attempt) -> bytes:
+        """From the cache; what it has lost, and everything while it is away, from the store, a heartbeat late."""
+        live, end = self._farm.cache.tail(f"log:{attempt.id}", self._known)
+        now = self._farm.clock.monotonic()
+        if end - len(live) > self._known or (not live and now >= self._look_at):
+            kept = _stored(self._farm, attempt)
+            text, end = _since(self._known, kept, live, end), max(end, len(kept))
+        else:
+            text = live
+        if text or now >= self._look_at:
+            self._look_at = now + self._farm.settings.worker.heartbeat
+        self._known = max(self._known, end)
+        return text
+
+
+def _since(known: int, kept: bytes, live: bytes, end: int) -> bytes:
+    """A log from byte `known` on: the store's part, and after it the cache's, which ends at byte `end`.
+
+    Between them may be what neither has.
+    """
+    if end <= len(kept):
+        return kept[known:]
+    begin = end - len(live)
+    return kept[known:begin] + live[max(0, known - begin) :]
+
+
+def _stored(farm: Farm, attempt: Attempt) -> bytes:
+    """What the store has of a log that grows; nothing while the store is away."""
+    try:
+        return farm.store.get_log(attempt.id) or b""
+    except StoreUnavailable as error:
+        logger.debug("the log of %s is out of reach: %s", attempt.id, error)
+        return b""
+
+
 def _followed(farm: Farm, job: Job, task: str | None) -> list[Attempt]:
     return farm.repository.attempts(job.id, task_number(farm, job, task) if task else None)[-50:]
-
-
-def _news(farm: Farm, attempt: Attempt, offsets: dict[str, int]) -> Iterator[LogPart]:
-    known = offsets.get(attempt.id, 0)
-    if attempt.state in OPEN_ATTEMPT:
-        text, offsets[attempt.id] = farm.cache.tail(f"log:{attempt.id}", known)
-    else:
-        text = (farm.store.get_log(attempt.id) or b"")[known:]
-        offsets[attempt.id] = known + len(text)
-    if text:
-        yield LogPart(attempt, text.decode("utf-8", "replace"))
 
 
 def _chosen(farm: Farm, job: Job, task: str | None) -> list[Attempt]:
@@ -74,8 +117,7 @@ def _chosen(farm: Farm, job: Job, task: str | None) -> list[Attempt]:
 def _whole(farm: Farm, attempt: Attempt) -> str:
     kept = farm.store.get_log(attempt.id) or b""
     if attempt.state in OPEN_ATTEMPT:
-        live, _ = farm.cache.tail(f"log:{attempt.id}", 0)
-        kept = max(kept, live, key=len)
+        kept = _since(0, kept, *farm.cache.tail(f"log:{attempt.id}", 0))
     return kept.decode("utf-8", "replace")
 
 

@@ -183,7 +183,7 @@ class _Rendering:
         self._note(*job.notes)
         forget(self._farm, job.id)
         files = self._complete(job, folder)
-        return RenderedJob(job_document(self._farm, job), folder.path, files)
+        return RenderedJob(job_document(self._farm, job.id), folder.path, files)
 
     def _complete(self, job: Job, folder: OutputFolder) -> int:
         """Fetch what an earlier run of this job has published, too."""

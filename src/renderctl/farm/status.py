@@ -5,36 +5,48 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from renderctl.errors import InvalidInput, did_you_mean
+from renderctl.errors import DatabaseUnavailable, InvalidInput, did_you_mean
 from renderctl.farm import Farm
 from renderctl.states import ENDED_JOB, JobState
 
 if TYPE_CHECKING:
     from renderctl.jobs import Job, TaskCounts
+    from renderctl.repository import Summary
 
-#: Seconds for which a summary in the cache is good; an ended job's is good until something is done to it.
+#: Seconds for which a copy in the cache is good as it is, and for which one of an ended job is kept: when it is older
+#: than the first, it is compared with the job's row.
 _FRESH_S, _ENDED_S = 2.0, 86_400.0
 
 
 def status(farm: Farm, ref: str, *, cached: bool = True) -> dict[str, Any]:
-    """The job document (docs/reference): from the cache when it is there and fresh, else from the database."""
-    if cached and (document := farm.cache.get(_key(ref))):
+    """The job document (docs/reference): from the cache when it is there and fresh, else from the database.
+
+    Of a job that has ended and whose row has not changed the cached document is used on; any other is replaced.
+    """
+    if cached and (document := farm.cache.get(_key(ref), younger_than_s=_FRESH_S)):
         return document
-    return job_document(farm, farm.repository.find_job(ref))
+    job, at = farm.repository.find_job_at(ref)
+    copy = farm.cache.get(_key(job.id))
+    if cached and copy and job.state in ENDED_JOB and copy.items() >= _of_the_row(job).items():
+        farm.cache.put(_key(job.id), copy, version=_version(at), ttl_s=_ENDED_S)
+        return copy
+    if copy:  # whatever its version: it is not what the database says
+        farm.cache.forget(_key(job.id))
+    return job_document(farm, job.id)
 
 
-def job_document(farm: Farm, job: "Job", counts: "TaskCounts | None" = None) -> dict[str, Any]:
+def job_document(farm: Farm, job_id: str) -> dict[str, Any]:
     """The document of a job, from the database; the cache gets a copy."""
-    counted = counts or farm.repository.counts(job.id)
-    document = _document(farm, job, counted)
-    ttl_s = _ENDED_S if job.state in ENDED_JOB and not counted.running else _FRESH_S
-    farm.cache.put(_key(job.id), document, version=_version(farm), ttl_s=ttl_s)
-    return document
+    return _shown(farm, farm.repository.summary(job_id))
 
 
 def forget(farm: Farm, job_id: str) -> None:
-    """Something was done to the job: the next reader asks the database."""
+    """Something was done to the job: the next reader asks the database, and who has read it before comes too late."""
     farm.cache.forget(_key(job_id))
+    try:
+        farm.cache.put(_key(job_id), {}, version=_version(farm.repository.time()), ttl_s=_FRESH_S)
+    except DatabaseUnavailable:
+        return  # what was done is done; a copy that is put too late now is good for two seconds
 
 
 def jobs(
@@ -44,8 +56,8 @@ def jobs(
     for state in states:
         if state not in set(JobState):
             raise InvalidInput(f"Jobs are never {state!r}.", hint=did_you_mean(state, list(JobState)))
-    found = farm.repository.jobs(tuple(map(JobState, states)), owner=owner, project=project, limit=limit)
-    return [job_document(farm, job, counts) for job, counts in found]
+    found = farm.repository.summaries(tuple(map(JobState, states)), owner=owner, project=project, limit=limit)
+    return [_document(farm, each) for each in found]
 
 
 @dataclass(frozen=True)
@@ -54,8 +66,28 @@ class _Pace:
     eta_seconds: float | None
 
 
-def _document(farm: Farm, job: "Job", counts: "TaskCounts") -> dict[str, Any]:
-    pace = _pace(farm, job, counts)
+def _shown(farm: Farm, summary: "Summary") -> dict[str, Any]:
+    document = _document(farm, summary)
+    over = summary.job.state in ENDED_JOB and not summary.counts.running
+    ttl_s = _ENDED_S if over else _FRESH_S
+    farm.cache.put(_key(summary.job.id), document, version=_version(summary.at), ttl_s=ttl_s)
+    return document
+
+
+def _document(farm: Farm, summary: "Summary") -> dict[str, Any]:
+    pace = _pace(farm, summary)
+    counts = summary.counts
+    return _of_the_row(summary.job) | {
+        "tasks": {"total": counts.total, **asdict(counts)},
+        "progress": round(pace.progress, 4),
+        "eta_seconds": pace.eta_seconds,
+        "waiting_reason": waiting_reason(farm, summary.job, counts),
+        "outputs": summary.outputs,
+    }
+
+
+def _of_the_row(job: "Job") -> dict[str, Any]:
+    """What stands in the job's own row: a copy that says otherwise is wrong."""
     return {
         "id": job.id,
         "name": job.name,
@@ -66,28 +98,29 @@ def _document(farm: Farm, job: "Job", counts: "TaskCounts") -> dict[str, Any]:
         "pool": job.pool,
         "priority": job.priority,
         "frames": job.frames,
-        "tasks": {"total": counts.total, **asdict(counts)},
-        "progress": round(pace.progress, 4),
-        "eta_seconds": pace.eta_seconds,
         "created_at": _time(job.created_at),
         "started_at": _time(job.started_at),
         "finished_at": _time(job.finished_at),
         "error": job.error,
-        "waiting_reason": waiting_reason(farm, job, counts),
-        "outputs": farm.repository.count_outputs(job.id),
         "notes": list(job.notes),
     }
 
 
-def _pace(farm: Farm, job: "Job", counts: "TaskCounts") -> _Pace:
-    running = [each.progress for each in farm.repository.running_attempts(job.id)] if counts.running else []
+def _pace(farm: Farm, summary: "Summary") -> _Pace:
+    job, counts = summary.job, summary.counts
+    running = _progress(farm, summary)
     done = counts.succeeded + sum(running)
     progress = done / counts.total if counts.total else 1.0
-    seconds = farm.repository.frame_seconds(job.id) if running else None
-    if job.state is not JobState.RUNNING or seconds is None:
+    if job.state is not JobState.RUNNING or summary.frame_seconds is None:
         return _Pace(progress, None)
     left = counts.queued + counts.blocked + len(running) - sum(running)
-    return _Pace(progress, round(left * seconds / max(1, len(running)), 1))
+    return _Pace(progress, round(left * summary.frame_seconds / max(1, len(running)), 1))
+
+
+def _progress(farm: Farm, summary: "Summary") -> list[float]:
+    """How far the running frames are: the database knows it from the last heartbeat, the cache as of now."""
+    live = farm.cache.get_many([f"attempt:{each.id}" for each in summary.running]) if summary.running else {}
+    return [max(each.progress, live.get(f"attempt:{each.id}", {}).get("progress", 0.0)) for each in summary.running]
 
 
 def waiting_reason(farm: Farm, job: "Job", counts: "TaskCounts") -> str | None:
@@ -119,5 +152,6 @@ def _key(job_id: str) -> str:
     return f"job:{job_id}"
 
 
-def _version(farm: Farm) -> int:
-    return int(farm.clock.now().timestamp() * 1e6)
+def _version(at: datetime) -> int:
+    """Copies are ordered by the database's clock: those of nodes may be hours apart."""
+    return int(at.timestamp() * 1e6)

@@ -22,7 +22,7 @@ def watch(
     job_id = farm.repository.find_job(job_ref).id
     started, last = farm.clock.monotonic(), None
     while True:
-        document = job_document(farm, farm.repository.job(job_id))
+        document = job_document(farm, job_id)
         if document != last:
             yield document
             last = document

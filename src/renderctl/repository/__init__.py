@@ -9,14 +9,14 @@ from renderctl.repository.auditing import Auditing
 from renderctl.repository.claiming import Claim, Claimant, Claiming
 from renderctl.repository.engines import open_engine
 from renderctl.repository.migrations import HEAD, require_current
-from renderctl.repository.submitting import Submitting
+from renderctl.repository.summarizing import Summarizing, Summary
 from renderctl.repository.sweeping import Sweeping
 from renderctl.repository.uploading import NewModel, Uploading
 
-__all__ = ["Claim", "Claimant", "NewModel", "Repository", "open_repository"]
+__all__ = ["Claim", "Claimant", "NewModel", "Repository", "Summary", "open_repository"]
 
 
-class Repository(Submitting, Uploading, Claiming, Sweeping, Auditing):
+class Repository(Summarizing, Uploading, Claiming, Sweeping, Auditing):
     """Every question to the database, and every change of it, as one class for SQLite and MySQL."""
 
     def check(self) -> str:

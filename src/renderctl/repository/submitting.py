@@ -34,7 +34,7 @@ class Submitting(Database):
 
     def find_job(self, ref: str) -> Job:
         """A job by its id, a unique beginning of it, or its name when that is unique. Raises NotFound."""
-        return self.read(lambda connection: to_job(_find(connection, jobs, "job", ref)))
+        return self.read(lambda connection: to_job(find_row(connection, jobs, "job", ref)))
 
     def job(self, job_id: str) -> Job:
         """A job by its whole id. Raises NotFound."""
@@ -44,25 +44,6 @@ class Submitting(Database):
             if row is None:
                 raise NotFound(f"There is no job {job_id!r}.")
             return to_job(row)
-
-        return self.read(reading)
-
-    def jobs(
-        self, states: Sequence[JobState] = (), *, owner: str | None = None, project: str | None = None, limit: int = 50
-    ) -> list[tuple[Job, TaskCounts]]:
-        """Jobs with the counts of their tasks, the newest first."""
-
-        def reading(connection: Connection) -> list[tuple[Job, TaskCounts]]:
-            query = select(jobs).order_by(jobs.c.id.desc()).limit(limit)
-            if states:
-                query = query.where(jobs.c.state.in_(states))
-            if owner:
-                query = query.where(jobs.c.owner == owner)
-            if project:
-                query = query.where(jobs.c.project == project)
-            found = [to_job(row) for row in connection.execute(query)]
-            counted = count_tasks(connection, [job.id for job in found])
-            return [(job, counted[job.id]) for job in found]
 
         return self.read(reading)
 
@@ -122,17 +103,6 @@ class Submitting(Database):
         query = select(jobs).join(job_dependencies, job_dependencies.c.after_id == jobs.c.id)
         query = query.where(job_dependencies.c.job_id == job_id, jobs.c.state != JobState.SUCCEEDED)
         return self.read(lambda connection: [to_job(row) for row in connection.execute(query)])
-
-    def frame_seconds(self, job_id: str) -> float | None:
-        """What the last frames took on average; None: none is finished."""
-        latest = (
-            select(attempts.c.seconds)
-            .where(attempts.c.job_id == job_id, attempts.c.state == AttemptState.SUCCEEDED)
-            .order_by(attempts.c.number.desc())
-            .limit(50)
-            .subquery()
-        )
-        return self.read(lambda connection: connection.scalar(select(func.avg(latest.c.seconds))))
 
     def _add_job(self, connection: Connection, new: NewJob, actor: Actor) -> tuple[Job, bool]:
         request = _request_digest(new)
@@ -194,7 +164,8 @@ def count_tasks(connection: Connection, job_ids: Sequence[str]) -> dict[str, Tas
     return {job_id: TaskCounts(**states) for job_id, states in counted.items()}
 
 
-def _find(connection: Connection, table: Any, noun: str, ref: str) -> Any:
+def find_row(connection: Connection, table: Any, noun: str, ref: str) -> Any:
+    """A row by its id, a unique beginning of it, or its name when that is unique. Raises NotFound."""
     found = connection.execute(select(table).where(table.c.id == ref)).all()
     if not found and ref:
         found = connection.execute(select(table).where(table.c.id.startswith(ref, autoescape=True)).limit(6)).all()

@@ -85,12 +85,15 @@ class Heart:
             self.superseded.set()
 
     def _feed_followers(self) -> None:
+        """Whoever follows learns of what is new, and only of that: most frames are silent most of the time."""
         for hold in self._held.all():
-            attempt = hold.attempt
-            document = {"progress": hold.progress, "worker": attempt.worker_id, "frame": attempt.frame}
-            self._farm.cache.put(f"attempt:{attempt.id}", document, version=int(hold.progress * 1e6), ttl_s=30.0)
+            attempt, begin = hold.attempt, hold.logged
+            if hold.progress > hold.told:
+                hold.told = hold.progress
+                document = {"progress": hold.progress}
+                self._farm.cache.put(f"attempt:{attempt.id}", document, version=int(hold.progress * 1e6), ttl_s=60.0)
             if fresh := _fresh(hold):
-                self._farm.cache.append(f"log:{attempt.id}", fresh)
+                self._farm.cache.append(f"log:{attempt.id}", fresh, at=begin)
 
     def _keep_logs(self) -> None:
         """So that a node that dies does not take its logs along."""

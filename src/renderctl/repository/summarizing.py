@@ -1,0 +1,115 @@
+"""Jobs as they stand: what a job document says, read at one moment."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from renderctl.errors import NotFound
+from renderctl.jobs import Attempt, Job, TaskCounts
+from renderctl.repository.rows import ANY_ATTEMPT, to_attempt, to_job
+from renderctl.repository.submitting import Submitting, count_tasks, find_row
+from renderctl.repository.tables import attempts, jobs, outputs
+from renderctl.states import AttemptState, JobState
+
+#: Frames whose cost says what the next ones will take.
+_LATEST = 50
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A job, and what has become of it so far."""
+
+    job: Job
+    counts: TaskCounts
+    outputs: int
+    running: tuple[Attempt, ...]
+    frame_seconds: float | None  #: what the last frames took on average; None: none is finished, or none is running
+    at: datetime  #: by the database's clock: all that was committed before it is in here
+
+
+class Summarizing(Submitting):
+    """Questions whose answers people read."""
+
+    def time(self) -> datetime:
+        """What o'clock it is in the database."""
+        return self.read(self.now)
+
+    def find_job_at(self, ref: str) -> tuple[Job, datetime]:
+        """A job as `find_job` finds it, and when."""
+
+        def reading(connection: Connection) -> tuple[Job, datetime]:
+            now = self.now(connection)
+            return to_job(find_row(connection, jobs, "job", ref)), now
+
+        return self.read(reading)
+
+    def summary(self, job_id: str) -> Summary:
+        """How a job stands. Raises NotFound."""
+
+        def reading(connection: Connection) -> Summary:
+            now = self.now(connection)
+            row = connection.execute(select(jobs).where(jobs.c.id == job_id)).first()
+            if row is None:
+                raise NotFound(f"There is no job {job_id!r}.")
+            return _summaries(connection, [to_job(row)], now)[0]
+
+        return self.read(reading)
+
+    def summaries(
+        self, states: Sequence[JobState] = (), *, owner: str | None = None, project: str | None = None, limit: int = 50
+    ) -> list[Summary]:
+        """How the jobs stand, the newest first."""
+        query = select(jobs).order_by(jobs.c.id.desc()).limit(limit)
+        if states:
+            query = query.where(jobs.c.state.in_(states))
+        if owner:
+            query = query.where(jobs.c.owner == owner)
+        if project:
+            query = query.where(jobs.c.project == project)
+
+        def reading(connection: Connection) -> list[Summary]:
+            now = self.now(connection)
+            return _summaries(connection, [to_job(row) for row in connection.execute(query)], now)
+
+        return self.read(reading)
+
+
+def _summaries(connection: Connection, found: Sequence[Job], now: datetime) -> list[Summary]:
+    ids = [job.id for job in found]
+    counted = count_tasks(connection, ids)
+    published = _published(connection, ids)
+    busy = [job_id for job_id in ids if counted[job_id].running]
+    running = _running(connection, busy)
+    paces = {job_id: _frame_seconds(connection, job_id) for job_id in busy}
+    return [
+        Summary(job, counted[job.id], published.get(job.id, 0), tuple(running.get(job.id, ())), paces.get(job.id), now)
+        for job in found
+    ]
+
+
+def _published(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
+    query = select(outputs.c.job_id, func.count()).where(outputs.c.job_id.in_(ids)).group_by(outputs.c.job_id)
+    return {job_id: count for job_id, count in connection.execute(query)}
+
+
+def _running(connection: Connection, ids: Sequence[str]) -> dict[str, list[Attempt]]:
+    found: dict[str, list[Attempt]] = {}
+    if ids:
+        query = ANY_ATTEMPT.where(attempts.c.job_id.in_(ids), attempts.c.state == AttemptState.RUNNING)
+        for row in connection.execute(query):
+            found.setdefault(row.job_id, []).append(to_attempt(row))
+    return found
+
+
+def _frame_seconds(connection: Connection, job_id: str) -> float | None:
+    ended: Any = (
+        select(attempts.c.seconds)
+        .where(attempts.c.job_id == job_id, attempts.c.state == AttemptState.SUCCEEDED)
+        .order_by(attempts.c.number.desc())
+        .limit(_LATEST)
+        .subquery()
+    )
+    return connection.scalar(select(func.avg(ended.c.seconds)))

@@ -1,0 +1,119 @@
+"""Logs while they grow: from the cache, and from the store what the cache has lost."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from renderctl.farm import Farm
+from renderctl.farm.logs import LogPart, follow, logs
+from renderctl.jobs import Attempt, Job
+from renderctl.repository.attempting import Cost
+from tests.caches import BOTH_CACHES, open_cache
+from tests.fake_blender import FakeExecutor, held
+from tests.fakes import FakeClock, ForgetfulCache
+from tests.farms import at_work, close, given_job, given_worker, make_farm, wait_for
+
+TEXT = b"".join(b"Fra:1 Mem:%03dM\n" % number for number in range(100))
+
+
+@pytest.fixture(params=BOTH_CACHES)
+def farm(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Iterator[Farm]:
+    with open_cache(request, tmp_path, clock) as (cache, _):
+        farm = make_farm(tmp_path, clock=clock, cache=cache)
+        yield farm
+        close(farm)
+
+
+@pytest.fixture
+def attempt(farm: Farm) -> Attempt:
+    attempt = farm.repository.claim(given_job(farm, "1").id, given_worker(farm)).attempts[0]
+    farm.repository.start(attempt)
+    return attempt
+
+
+class Steps(FakeClock):
+    """A follower's clock: while he waits, the next thing happens; when there is no other he has read enough."""
+
+    def __init__(self, steps: Sequence[Callable[[], None]]) -> None:
+        super().__init__()
+        self._steps = list(steps)
+
+    def wait(self, event: threading.Event | None, seconds: float) -> bool:
+        super().wait(None, seconds)
+        if not self._steps:
+            return True
+        self._steps.pop(0)()
+        return False
+
+
+def followed(farm: Farm, attempt: Attempt, *steps: Callable[[], None]) -> list[str]:
+    """What a follower reads, look by look, while the steps happen."""
+    parts = follow(replace(farm, clock=Steps(steps)), attempt.job_id, stop=threading.Event())
+    return [part.text for part in parts]
+
+
+def test_a_follower_reads_what_the_cache_is_told(farm: Farm, attempt: Attempt) -> None:
+    key = f"log:{attempt.id}"
+    said = followed(
+        farm,
+        attempt,
+        lambda: farm.cache.append(key, b"one ", at=0),
+        lambda: None,
+        lambda: farm.cache.append(key, b"two ", at=4),
+        lambda: farm.cache.append(key, b"three", at=8),
+    )
+    assert said == ["one ", "two ", "three"]
+
+
+def test_what_the_cache_has_lost_comes_from_the_store(farm: Farm, attempt: Attempt) -> None:
+    key = f"log:{attempt.id}"
+    farm.store.put_log(attempt.id, b"one two ")
+    said = followed(
+        farm,
+        attempt,
+        lambda: farm.cache.append(key, b"three ", at=8),
+        lambda: farm.store.put_log(attempt.id, b"one two three four five six "),
+        lambda: farm.cache.append(key, b"six ", at=24),
+        lambda: farm.store.put_log(attempt.id, b"one two three four five six seven"),
+        lambda: farm.repository.complete(attempt, [], Cost()),
+    )
+    assert "".join(said) == "one two three four five six seven"
+
+
+def test_without_any_cache_a_log_is_followed_in_the_store(farm: Farm, attempt: Attempt) -> None:
+    said = followed(
+        replace(farm, cache=ForgetfulCache()),
+        attempt,
+        lambda: farm.store.put_log(attempt.id, b"one "),
+        lambda: farm.store.put_log(attempt.id, b"one two "),
+        lambda: farm.store.put_log(attempt.id, b"one two three"),
+        lambda: farm.repository.complete(attempt, [], Cost()),
+    )
+    assert said == ["one ", "two ", "three"]
+
+
+def test_a_log_is_read_whole_from_store_and_cache(farm: Farm, attempt: Attempt) -> None:
+    farm.store.put_log(attempt.id, TEXT[:500])
+    farm.cache.append(f"log:{attempt.id}", TEXT[300:], at=300)
+    (part,) = logs(farm, attempt.job_id)
+    assert part.text == TEXT.decode()
+    farm.store.put_log(attempt.id, TEXT)
+    (part,) = logs(farm, attempt.job_id)
+    assert part.text == TEXT.decode()
+
+
+def test_who_follows_a_frame_reads_its_log_while_it_is_rendered(tmp_path: Path, executor: FakeExecutor) -> None:
+    farm = make_farm(tmp_path, executor=executor)
+    executor.behaviours[1] = held
+    job = given_job(farm, "1")
+    with at_work(farm):
+        wait_for(farm, lambda: any("frame 1" in part.text for part in logs_of(farm, job)))
+        executor.gate.set()
+    close(farm)
+
+
+def logs_of(farm: Farm, job: Job) -> list[LogPart]:
+    return logs(farm, job.id) if farm.repository.attempts(job.id) else []

@@ -1,7 +1,7 @@
 # make demo: from nothing to pictures.   make test: everything that has to be true.
 PY := .venv/bin/python
 DEMO := demo
-.PHONY: demo test check chaos bench docs clean setup-demo setup-dev
+.PHONY: demo test check chaos bench docs clean setup-demo setup-dev setup-services
 
 demo: setup-demo $(DEMO)/scene/turntable.blend
 	@rm -rf $(DEMO)/images
@@ -11,8 +11,8 @@ demo: setup-demo $(DEMO)/scene/turntable.blend
 $(DEMO)/scene/turntable.blend: $(wildcard examples/turntable/*.py) | setup-demo
 	$(PY) examples/turntable/make_scene.py $(DEMO)/scene
 
-test: setup-dev check
-	$(PY) -m pytest -q -m "blender or chaos"
+test: setup-dev check setup-services
+	$(PY) -m tests.services -- $(PY) -m pytest -q -m "blender or chaos or services"
 
 check: setup-dev
 	.venv/bin/ruff format --check --quiet
@@ -38,3 +38,6 @@ setup-demo:
 
 setup-dev:
 	@tools/setup.sh blender,dev
+
+setup-services:
+	@tools/setup.sh services

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Make .venv with a Python that has a bpy wheel and install renderctl in it. usage: tools/setup.sh EXTRAS (blender, or blender,dev)
+# Install the servers that the tests start for themselves, and start none.      usage: tools/setup.sh services
 # Repeatable: what is installed already is not installed again.
 set -eu
 cd "$(dirname "$0")/.."
@@ -25,23 +26,74 @@ pick_python() {
 
 # The system libraries that bpy needs on a bare Debian or Ubuntu, and libegl1 for EEVEE and Workbench.
 libraries="libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libgl1 libegl1"
+
+# Which of the named Debian packages are not installed.
+missing_of() {
+    for package in "$@"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || printf ' %s' "$package"
+    done
+}
+
+# Set $sudo to what makes an administrator; false: nothing does.
+become_root() {
+    if [ "$(id -u)" = 0 ]; then sudo=; elif sudo -n true 2>/dev/null; then sudo=sudo; else return 1; fi
+}
+
+apt_install() {
+    $sudo apt-get update -qq || fail "apt-get update failed. Is there a network?"
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null ||
+        fail "apt-get could not install: $*"
+}
+
 install_libraries() {
     [ "$(uname -s)" = Linux ] && command -v dpkg-query >/dev/null 2>&1 || return 0
-    missing=
-    for package in $libraries; do
-        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
-    done
-    [ -n "$missing" ] || return 0
-    if [ "$(id -u)" = 0 ]; then sudo=; elif sudo -n true 2>/dev/null; then sudo=sudo; else
-        fail "Blender needs system libraries that are missing. Ask an administrator for:
-    sudo apt-get install --no-install-recommends$missing"
-    fi
-    echo "Installing the system libraries that Blender needs:$missing"
-    $sudo apt-get update -qq || fail "apt-get update failed. Is there a network?"
     # shellcheck disable=SC2086
-    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >/dev/null ||
-        fail "apt-get could not install:$missing"
+    missing=$(missing_of $libraries)
+    [ -n "$missing" ] || return 0
+    become_root || fail "Blender needs system libraries that are missing. Ask an administrator for:
+    sudo apt-get install --no-install-recommends$missing"
+    echo "Installing the system libraries that Blender needs:$missing"
+    # shellcheck disable=SC2086
+    apt_install $missing
 }
+
+# The packages would start their servers now (a policy forbids it) and at every boot (they are disabled).
+install_services() {
+    packages="mariadb-server redis-server rabbitmq-server ceph-mon ceph-osd ceph-common radosgw"
+    if ! command -v dpkg-query >/dev/null 2>&1; then
+        missing=" (this is no Debian) $packages"
+    else
+        # shellcheck disable=SC2086
+        missing=$(missing_of $packages)
+    fi
+    [ -n "$missing" ] || return 0
+    if ! command -v apt-get >/dev/null 2>&1 || ! become_root; then
+        asking="Tests need servers that are missing. Ask an administrator for:
+    sudo apt-get install --no-install-recommends$missing
+or name running ones in RENDERCTL_TEST_MYSQL_URL, …_REDIS_URL, …_RABBITMQ_URL and …_S3_URL."
+        [ -z "${CI:-}" ] || fail "$asking"
+        printf '\n%s\nWithout them those tests are skipped.\n\n' "$asking" >&2
+        return 0
+    fi
+    echo "Installing the servers that the tests start for themselves:$missing"
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e $policy ]; then
+        trap '$sudo rm -f $policy' EXIT
+        printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null
+        $sudo chmod 755 $policy
+    fi
+    # shellcheck disable=SC2086
+    apt_install $missing
+    [ ! -d /run/systemd/system ] || for package in $missing; do
+        case $package in mariadb-server) unit=mariadb ;; redis-server | rabbitmq-server) unit=$package ;; *) continue ;; esac
+        $sudo systemctl disable --quiet "$unit" || true
+    done
+}
+
+if [ "$extras" = services ]; then
+    install_services
+    exit
+fi
 
 if [ ! -x .venv/bin/python ]; then
     python=$(pick_python) || exit 1

@@ -1,4 +1,7 @@
-"""`python -m tests.services [--only NAME …] [-- COMMAND …]`: servers for a command, or until Ctrl-C."""
+"""`python -m tests.services [--only NAME …] [-- COMMAND …]`: servers for a command, or until Ctrl-C.
+
+One that a variable names already is not started; one that this machine can not run is left out, unless CI is set.
+"""
 
 import argparse
 import os
@@ -34,12 +37,12 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--owner", type=int, metavar="PID", help="end with this process")
     parser.add_argument("command", nargs="*", help="what to run beside the servers")
     options = parser.parse_args(words)
-    kinds = [kind for kind in SERVERS if not options.only or kind.name in options.only]
+    kinds = [kind for kind in SERVERS if kind.name in (options.only or names)]
     servers: list[Server] = []
     for number in SIGNALS:
         signal.signal(number, _end)
     try:
-        servers += [kind() for kind in kinds]
+        servers += [kind() for kind in _wanted(kinds, needed=not options.command)]
         variables = _start(servers)
         if options.command:
             return _run(options.command, variables)
@@ -66,11 +69,19 @@ def _end(number: int, _frame: object) -> None:
     raise Told(number)
 
 
+def _wanted(kinds: Sequence[type[Server]], *, needed: bool) -> list[type[Server]]:
+    """Those to start. Raises ServerFailed when one can not be and is needed, or promised as in CI."""
+    unset = [kind for kind in kinds if not os.environ.get(kind.variable)]
+    missing = {kind: lack for kind in unset if (lack := kind.missing())}
+    if missing and (needed or os.environ.get("CI")):
+        raise ServerFailed("\n".join(missing.values()))
+    for lack in missing.values():
+        print(f"tests.services: left out: {lack}", file=sys.stderr)
+    return [kind for kind in unset if kind not in missing]
+
+
 def _start(servers: Sequence[Server]) -> dict[str, str]:
     """All at once; the variables that make tests use them. Raises ServerFailed."""
-    for server in servers:
-        if missing := server.missing():
-            raise ServerFailed(missing)
     with ThreadPoolExecutor() as pool:
         try:
             list(pool.map(lambda server: server.start(), servers))

@@ -73,7 +73,7 @@ def s3() -> Iterator[StoreSettings]:
 
 def url_of(kind: type[Server]) -> str:
     """Where the tests' server of that kind is; it is started if none was named. Skips where it can not be."""
-    if kind.variable not in os.environ:
+    if not os.environ.get(kind.variable):
         require(kind)
         os.environ.update(shared(kind))
     return os.environ[kind.variable]

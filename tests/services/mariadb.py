@@ -11,7 +11,6 @@ class MariaDb(Server):
     name = "mariadb"
     variable = "RENDERCTL_TEST_MYSQL_URL"
     programs = ("mariadbd", "mariadb-install-db")
-    packages = ("mariadb-server",)
 
     @property
     def url(self) -> str:

@@ -2,6 +2,8 @@
 
 import secrets
 import subprocess
+import urllib.request
+from contextlib import suppress
 
 import pika
 import psutil
@@ -15,7 +17,6 @@ class RabbitMq(Server):
     #: Where its HTTP API is; 15672 beside the broker if it is not set.
     api_variable = "RENDERCTL_TEST_RABBITMQ_API_URL"
     programs = ("rabbitmq-server", "epmd")
-    packages = ("rabbitmq-server",)
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,10 +69,14 @@ class RabbitMq(Server):
 
     def answers(self) -> bool:
         pika.BlockingConnection(pika.URLParameters(f"{self.url}%2F?socket_timeout=2&connection_attempts=1")).close()
-        return True
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.api_port}/", timeout=2) as answer:  # it comes up later
+            return bool(answer.status == 200)
 
     def ask_to_end(self, child: "subprocess.Popen[bytes]") -> None:
         """To the machine itself: the script around it would start a second one to tell it."""
-        machines = [each for each in psutil.Process(child.pid).children(recursive=True) if each.name() == "beam.smp"]
-        for each in machines or [child]:
-            each.terminate()
+        with suppress(psutil.NoSuchProcess):
+            for each in psutil.Process(child.pid).children(recursive=True):
+                if each.name() == "beam.smp":
+                    each.terminate()
+                    return
+        child.terminate()

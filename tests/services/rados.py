@@ -1,5 +1,6 @@
 """Ceph's RADOS Gateway as the S3 server, with the smallest cluster that there can be behind it."""
 
+import subprocess
 import urllib.request
 import uuid
 
@@ -49,7 +50,6 @@ class RadosGateway(Server):
     name = "rados"
     variable = "RENDERCTL_TEST_S3_URL"
     programs = ("ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "monmaptool", "ceph")
-    packages = ("ceph-mon", "ceph-osd", "ceph-common", "radosgw")
 
     @property
     def url(self) -> str:
@@ -113,7 +113,7 @@ class RadosGateway(Server):
                 return
         raise ServerFailed("The disk does not start.")
 
-    def _spawn(self, program: str, *words: str):  # type: ignore[no-untyped-def]
+    def _spawn(self, program: str, *words: str) -> "subprocess.Popen[bytes]":
         return self.spawn(program, "-c", str(self.folder / "ceph.conf"), *words)
 
     def _do(self, program: str, *words: str) -> str:

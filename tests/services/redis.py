@@ -9,7 +9,6 @@ class Redis(Server):
     name = "redis"
     variable = "RENDERCTL_TEST_REDIS_URL"
     programs = ("redis-server",)
-    packages = ("redis-server",)
 
     @property
     def url(self) -> str:

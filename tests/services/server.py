@@ -35,8 +35,6 @@ class Server(ABC):
     #: What tells a test to use another server: its URL.
     variable: ClassVar[str]
     programs: ClassVar[tuple[str, ...]]
-    #: Of Debian.
-    packages: ClassVar[tuple[str, ...]]
 
     def __init__(self) -> None:
         # not below a test's folder: the paths of sockets end after a hundred characters
@@ -178,7 +176,7 @@ class Server(ABC):
         """Wait for a fact while all processes live. Raises ServerFailed."""
         give_up = CLOCK.monotonic() + within_s
         while not _is(fact):
-            ended = [child.args for child in self._children if child.poll() is not None]
+            ended = [str(child.args) for child in self._children if child.poll() is not None]
             if ended or CLOCK.monotonic() > give_up:
                 why = f"{ended[0]} ended" if ended else f"not within {within_s:g} s"
                 said = self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""

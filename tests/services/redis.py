@@ -1,5 +1,9 @@
 """Redis, that keeps nothing on disk."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
 import redis
 
 from tests.services.server import Server
@@ -9,6 +13,8 @@ class Redis(Server):
     name = "redis"
     variable = "RENDERCTL_TEST_REDIS_URL"
     programs = ("redis-server",)
+    #: More of its configuration, for a test that needs a special one.
+    options: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     @property
     def url(self) -> str:
@@ -19,7 +25,8 @@ class Redis(Server):
 
     def launch(self) -> None:
         options = {"port": str(self.port), "bind": "127.0.0.1", "save": "", "dir": str(self.folder), "databases": "256"}
-        self.spawn("redis-server", *(word for key, value in options.items() for word in (f"--{key}", value)))
+        words = [word for key, value in {**options, **self.options}.items() for word in (f"--{key}", value)]
+        self.spawn("redis-server", *words)
 
     def answers(self) -> bool:
         with redis.Redis.from_url(self.url, socket_timeout=2) as client:

@@ -87,7 +87,7 @@ class RedisCache(Cache):
             pool.connection_class(**pool.connection_kwargs)  # opens nothing, and says which options there are not
         except (TypeError, ValueError, redis.RedisError):
             raise unusable_url() from None  # what they say may hold a piece of the password
-        self.place = place_of(pool.connection_kwargs)
+        self.place = place_of(url, pool.connection_kwargs)
         self._clock = clock
         self._breaker = Breaker(clock)
         self._told: dict[str, float] = {}

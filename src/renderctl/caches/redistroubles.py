@@ -13,6 +13,7 @@ from renderctl.errors import BadSettings, Unreachable
 #: All that a try may end with.
 TROUBLE = (redis.RedisError, OSError)
 
+_SILENT = "does not answer"
 _FULL = "Give it more memory (maxmemory), or let it drop what is old: `CONFIG SET maxmemory-policy allkeys-lru`."
 _ACL = "It needs: `ACL SETUSER NAME ~renderctl:* +@read +@write +@scripting +@connection +info`."
 #: What the server said, by redis-py's name for it: what is wrong, and what to do.
@@ -51,6 +52,8 @@ _WORDS: tuple[tuple[str, str, str], ...] = (
 def complaint(error: Exception, place: str) -> Unreachable:
     """The error for a person: what and where, and what to do; never a password."""
     what, hint = _explained(error)
+    if what == _SILENT and place.startswith("rediss://"):
+        hint = "Is it frozen, or a plain port? Then cache.url begins with redis://."
     return Unreachable(f"The cache at {place} {what}.", hint=hint)
 
 
@@ -62,10 +65,12 @@ def unusable_url() -> BadSettings:
     )
 
 
-def place_of(options: Mapping[str, Any]) -> str:
-    """Where the server is, for people: never with a password."""
-    where = options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
-    return f"{where}, database {options.get('db') or 0}"
+def place_of(url: str, options: Mapping[str, Any]) -> str:
+    """The URL for people: never with a password."""
+    scheme = url.partition("://")[0]
+    if "path" in options:
+        return f"{scheme}://{options['path']}"
+    return f"{scheme}://{options.get('host', 'localhost')}:{options.get('port', 6379)}/{options.get('db') or 0}"
 
 
 def _explained(error: Exception) -> tuple[str, str]:
@@ -93,7 +98,7 @@ def _of_the_connection(cause: BaseException) -> tuple[str, str] | None:
     if isinstance(cause, ConnectionRefusedError | FileNotFoundError):
         return f"is not there: {cause.strerror}", "Is it running, and does cache.url name the right port?"
     if isinstance(cause, redis.TimeoutError | TimeoutError):
-        return "does not answer", "Is the server overloaded or frozen, or does a firewall swallow what is sent?"
+        return _SILENT, "Is the server overloaded or frozen, or does a firewall swallow what is sent?"
     return None
 
 

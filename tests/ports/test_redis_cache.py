@@ -1,0 +1,357 @@
+"""What is special about a cache on a server: it is away, frozen, full, locked or not ours, and slows nobody down."""
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import MappingProxyType
+from urllib.parse import quote
+
+import pytest
+import redis
+
+from renderctl.caches import Cache
+from renderctl.caches.redis import RedisCache
+from renderctl.errors import BadSettings, Unreachable
+from tests.certificates import own_certificate
+from tests.fakes import FakeClock
+from tests.services import Redis, running
+from tests.services.fixtures import require
+
+pytestmark = pytest.mark.services
+
+KEY, CERTIFICATE = own_certificate("127.0.0.1")
+SECRET = "pa$$/wö:rd@#1"
+
+
+class LockedRedis(Redis):
+    options = MappingProxyType({"requirepass": SECRET})
+
+    @property
+    def url(self) -> str:
+        return f"redis://:{quote(SECRET, safe='')}@127.0.0.1:{self.port}/0"
+
+
+class SlowRedis(Redis):
+    """It takes 2 ms to read a key when it starts."""
+
+    options = MappingProxyType({"key-load-delay": "2000", "loading-process-events-interval-bytes": "1024"})
+
+
+class ClusteredRedis(Redis):
+    options = MappingProxyType({"databases": "1", "cluster-enabled": "yes"})
+
+
+class TlsRedis(Redis):
+    """With a certificate that it has signed itself."""
+
+    @property
+    def url(self) -> str:
+        return f"rediss://127.0.0.1:{self.port}/0?ssl_ca_certs={self.folder / 'cert.pem'}"
+
+    def launch(self) -> None:
+        (self.folder / "key.pem").write_bytes(KEY)
+        (self.folder / "cert.pem").write_bytes(CERTIFICATE)
+        files = ("--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem", "--tls-auth-clients", "no")
+        self.spawn("redis-server", "--port", "0", "--tls-port", str(self.port), "--save", "", *files)
+
+
+@pytest.fixture
+def server() -> Iterator[Redis]:
+    require(Redis)
+    with running(Redis) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: Redis) -> Iterator["redis.Redis"]:
+    with redis.Redis.from_url(server.url) as client:
+        yield client
+
+
+@pytest.fixture
+def cache(server: Redis, clock: FakeClock) -> Iterator[RedisCache]:
+    cache = RedisCache(server.url, clock)
+    yield cache
+    cache.close()
+
+
+def used(cache: Cache, times: int = 1) -> None:
+    """Everything that a cache can do, while it is away."""
+    for _ in range(times):
+        cache.put("job:1", {"at": 1}, version=1, ttl_s=60)
+        assert cache.get("job:1") is None
+        assert cache.get("job:1", younger_than_s=2) is None
+        assert cache.get_many(["job:1"]) == {}
+        cache.append("log:1", b"text", at=0)
+        assert cache.tail("log:1", 7) == (b"", 7)
+        cache.forget("job:1")
+
+
+def works(cache: Cache) -> bool:
+    cache.put("job:1", {"at": 1}, version=1, ttl_s=60)
+    cache.append("log:1", b"text", at=0)
+    return cache.get("job:1") == {"at": 1} and cache.tail("log:1", 0) == (b"text", 4)
+
+
+def complaint(cache: Cache) -> str:
+    """What is wrong and what to do, as a person reads it."""
+    with pytest.raises(Unreachable) as caught:
+        cache.check()
+    assert caught.value.hint
+    return f"{caught.value.message} {caught.value.hint}"
+
+
+@contextmanager
+def black_hole() -> Iterator[str]:
+    """A port that swallows what is sent to it: its queue of connections is full."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        waiting = []
+        try:
+            for _ in range(8):
+                waiting.append(socket.socket())
+                waiting[-1].setblocking(False)
+                waiting[-1].connect_ex(listener.getsockname())
+            yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+        finally:
+            for each in waiting:
+                each.close()
+
+
+def test_a_server_that_is_gone_costs_nothing_and_is_used_again_when_it_is_back(
+    server: Redis, cache: RedisCache, clock: FakeClock
+) -> None:
+    assert works(cache)
+    server.kill()
+    started = time.monotonic()
+    used(cache, 200)
+    assert time.monotonic() - started < 1.0
+    assert "is not there: Connection refused" in complaint(cache)
+    assert f"127.0.0.1:{server.port}" in complaint(cache)
+    server.start()
+    clock.advance(seconds=3.1)
+    assert works(cache)
+
+
+def test_a_restart_between_two_questions_is_not_noticed(server: Redis, cache: RedisCache) -> None:
+    assert works(cache)
+    server.restart()
+    assert works(cache)
+
+
+def test_a_server_that_lost_its_scripts_is_told_them_again(cache: RedisCache, client: "redis.Redis") -> None:
+    assert works(cache)
+    client.script_flush()
+    client.flushall()
+    assert works(cache)
+
+
+def test_a_frozen_server_costs_a_third_of_a_second_and_then_nothing_for_a_while(
+    server: Redis, cache: RedisCache, clock: FakeClock
+) -> None:
+    assert works(cache)
+    server.freeze()
+    started = time.monotonic()
+    used(cache, 200)
+    assert time.monotonic() - started < 2.0
+    clock.advance(seconds=3.1)
+    started = time.monotonic()
+    used(cache, 200)
+    assert time.monotonic() - started < 2.0
+    assert "does not answer" in complaint(cache)
+    server.thaw()
+    clock.advance(seconds=3.1)
+    assert works(cache)
+
+
+def test_of_many_threads_one_finds_out_whether_a_frozen_server_is_back(
+    server: Redis, cache: RedisCache, clock: FakeClock
+) -> None:
+    server.freeze()
+    used(cache)
+    clock.advance(seconds=3.1)
+    seconds: list[float] = []
+
+    def ask() -> None:
+        started = time.monotonic()
+        cache.get("job:1")
+        seconds.append(time.monotonic() - started)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(each > 0.2 for each in seconds) == 1
+
+
+def test_a_black_hole_costs_no_more(clock: FakeClock) -> None:
+    with black_hole() as url:
+        cache = RedisCache(url, clock)
+        started = time.monotonic()
+        used(cache, 200)
+        assert time.monotonic() - started < 2.0
+        assert "does not answer" in complaint(cache)
+        cache.close()
+
+
+def test_a_warning_is_given_once_and_not_at_every_try(
+    server: Redis, cache: RedisCache, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.kill()
+    with caplog.at_level(logging.INFO, "renderctl"):
+        for _ in range(10):
+            used(cache)
+            clock.advance(seconds=3.1)
+        server.start()
+        assert works(cache)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert "The farm goes on without it." in caplog.messages[0]
+    assert caplog.messages[1].endswith("is back")
+
+
+def test_a_server_that_is_full_loses_writes_and_says_so(cache: RedisCache, client: "redis.Redis") -> None:
+    assert works(cache)
+    client.config_set("maxmemory", "1mb")
+    cache.put("job:1", {"at": 2}, version=2, ttl_s=60)
+    assert cache.get("job:1") == {"at": 1}
+    assert "is full" in complaint(cache)
+    client.config_set("maxmemory", "0")
+    assert works(cache) or cache.get("job:1") == {"at": 1}
+
+
+def test_a_replica_is_told_from_a_primary(cache: RedisCache, client: "redis.Redis", server: Redis) -> None:
+    with running(Redis) as primary:
+        client.replicaof("127.0.0.1", primary.port)
+        used(cache)
+        assert "is a replica" in complaint(cache)
+        assert "primary" in complaint(cache)
+
+
+def test_a_password_is_needed_wrong_or_too_much(server: Redis, clock: FakeClock) -> None:
+    with running(LockedRedis) as locked:
+        plain = f"127.0.0.1:{locked.port}/0"
+        assert works(RedisCache(locked.url, clock))
+        assert "wants a password" in complaint(RedisCache(f"redis://{plain}", clock))
+        for user, url in (("", f":{SECRET[:3]}nono@"), ("ada", "ada:nono@")):
+            said = complaint(RedisCache(f"redis://{url}{plain}", clock))
+            assert "refuses the user or the password" in said, user
+            assert "nono" not in said
+    assert "has no password" in complaint(RedisCache(f"redis://:nono@127.0.0.1:{server.port}/0", clock))
+
+
+def test_a_user_who_may_not_do_all_is_told_what_he_needs(
+    server: Redis, client: "redis.Redis", clock: FakeClock
+) -> None:
+    client.execute_command("ACL", "SETUSER", "farm", "on", ">key", "~renderctl:*", "+get", "+info")
+    url = f"redis://farm:key@127.0.0.1:{server.port}/0"
+    used(RedisCache(url, clock))
+    said = complaint(RedisCache(url, clock))
+    assert "does not let this user" in said
+    needed = said[said.index("~renderctl") : said.rindex(".")].strip("`").split()
+    client.execute_command("ACL", "SETUSER", "farm", *needed)
+    cache = RedisCache(url, clock)
+    assert works(cache)
+    assert "Redis" in cache.check()
+
+
+def test_a_server_with_too_many_clients_is_told_from_one_that_is_away(cache: RedisCache, client: "redis.Redis") -> None:
+    client.config_set("maxclients", 1)
+    used(cache)
+    assert "too many clients" in complaint(cache)
+
+
+def test_a_server_that_reads_its_data_is_told_from_one_that_is_away(clock: FakeClock) -> None:
+    with running(SlowRedis) as server:
+        with redis.Redis.from_url(server.url) as client:
+            client.mset({f"key {number}": "x" * 1000 for number in range(1000)})
+            client.save()
+        server.kill()
+        server.launch()
+        cache = RedisCache(server.url, clock)
+        server.wait_until(lambda: "is starting" in complaint(cache), "that it reads its data")
+        cache.close()
+
+
+def test_a_node_of_a_cluster_is_told_from_a_single_server(clock: FakeClock) -> None:
+    with running(ClusteredRedis) as server:
+        cache = RedisCache(server.url, clock)
+        used(cache)
+        assert "a cluster is not supported" in complaint(cache)
+        cache.close()
+
+
+def test_tls_is_spoken_and_what_is_wrong_with_it_is_told(server: Redis, clock: FakeClock) -> None:
+    with running(TlsRedis) as secure:
+        assert works(RedisCache(secure.url, clock))
+        place = f"127.0.0.1:{secure.port}/0"
+        assert "certificate that is not trusted" in complaint(RedisCache(f"rediss://{place}", clock))
+        assert "rediss://" in complaint(RedisCache(f"redis://{place}", clock))
+    assert "a plain port" in complaint(RedisCache(f"rediss://127.0.0.1:{server.port}/0", clock))
+
+
+def test_a_database_that_there_is_not_is_named(server: Redis, clock: FakeClock) -> None:
+    said = complaint(RedisCache(f"redis://127.0.0.1:{server.port}/999", clock))
+    assert "no database of that number" in said
+    assert f"redis://127.0.0.1:{server.port}/999" in said
+
+
+def test_a_name_that_does_not_resolve_is_named(clock: FakeClock) -> None:
+    said = complaint(RedisCache("redis://no-such-host.invalid:6379/0", clock))
+    assert "can not be found" in said
+    assert "no-such-host.invalid:6379" in said
+
+
+def test_a_server_that_is_not_redis_is_told_from_one(clock: FakeClock) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def greet() -> None:
+            for _ in range(4):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(100)
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=greet, daemon=True).start()
+        cache = RedisCache(f"redis://127.0.0.1:{listener.getsockname()[1]}/0", clock)
+        assert "does not speak as Redis does" in complaint(cache)
+        cache.close()
+
+
+@pytest.mark.parametrize("url", ["", "http://host", f"redis://:{SECRET}@host:6379/0", "redis://h/0?nonsense=1"])
+def test_a_url_that_makes_no_sense_is_a_setting_that_is_wrong(url: str, clock: FakeClock) -> None:
+    with pytest.raises(BadSettings, match=r"cache\.url") as caught:
+        RedisCache(url, clock)
+    assert "wö" not in f"{caught.value.message} {caught.value.hint}"
+    assert caught.value.__cause__ is None
+
+
+def test_what_somebody_else_wrote_there_is_nothing_and_is_replaced(cache: RedisCache, client: "redis.Redis") -> None:
+    document, log = "renderctl:document:job:1", "renderctl:log:log:1"
+    for write in (
+        lambda: client.set(document, "nonsense"),
+        lambda: client.set(document, "9" * 20 + " 5 [1]"),
+        lambda: client.set(document, "9" * 30 + " 5 {"),
+        lambda: client.set(document, "9" * 20 + " five {"),
+        lambda: client.rpush(document, "a list"),
+        lambda: client.set(log, "no stream"),
+    ):
+        client.delete(document, log)
+        write()
+        assert cache.get("job:1") is None
+        assert cache.get("job:1", younger_than_s=9) is None
+        assert cache.get_many(["job:1"]) == {}
+        assert cache.tail("log:1", 0) == (b"", 0)
+        assert works(cache)
+
+
+def test_its_keys_are_its_own_and_all_of_them_end(cache: RedisCache, client: "redis.Redis") -> None:
+    assert works(cache)
+    cache.check()
+    keys = list(client.scan_iter())
+    assert len(keys) >= 2
+    assert all(key.startswith(b"renderctl:") and client.pttl(key) > 0 for key in keys)

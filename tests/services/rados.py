@@ -99,11 +99,11 @@ class RadosGateway(Server):
         self._do("ceph", "mon", "stat")
 
     def _launch_disk(self) -> None:
-        """The first start may end with 'wrong fsid'; the next one works."""
+        """The first start may end with 'wrong fsid'; the next one works. The monitor may still believe in the last one."""
         disk = self._spawn("ceph-osd", "-f", "-i", "0")
         for _ in range(6):
             try:
-                self.wait_until(lambda: "1 up" in self._do("ceph", "osd", "stat"), "a disk")
+                self.wait_until(self._disk_is_active, "a disk")
             except ServerFailed:
                 if disk.poll() is None:
                     raise
@@ -112,6 +112,9 @@ class RadosGateway(Server):
             else:
                 return
         raise ServerFailed("The disk does not start.")
+
+    def _disk_is_active(self) -> bool:
+        return '"active"' in self._do("ceph", "--admin-daemon", str(self.folder / "run/osd.0.asok"), "status")
 
     def _spawn(self, program: str, *words: str) -> "subprocess.Popen[bytes]":
         return self.spawn(program, "-c", str(self.folder / "ceph.conf"), *words)

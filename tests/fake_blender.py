@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from renderctl.blender.events import PREFIX
-from renderctl.errors import SessionEnded
+from renderctl.errors import SessionEnded, Unreachable
 from renderctl.executors import Executor, ExitStatus, Launch, Running
 
 SIZE = 4
@@ -40,11 +40,15 @@ class FakeExecutor(Executor):
     refusal: Mapping[str, Any] | None = None  #: what the scene is refused with, as a `failed` event
     writes: bool = True  #: whether a frame leaves a file
     opens: bool = True  #: whether the scene is ever open
+    gpus: tuple[str, ...] = ()  #: what there is to render on, beside the CPU
+    broken: str | None = None  #: why it can not be started
     started: list["FakeBlender"] = field(default_factory=list)
     rendered: list[int] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)  #: `held` frames wait for it
 
     def start(self, launch: Launch) -> Running:
+        if self.broken is not None:
+            raise Unreachable(self.broken)
         blender = FakeBlender(self)
         self.started.append(blender)
         return blender
@@ -111,7 +115,10 @@ class FakeBlender(Running):
         self._lines.put(None)
 
     def _run(self, script: str) -> None:
-        if script == "render.py":
+        if script == "devices.py":
+            self.emit("devices", devices=["CPU", *self.executor.gpus])
+            self.emit("left")
+        elif script == "render.py":
             self.opened += 1
             if not self.executor.opens:
                 return

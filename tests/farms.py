@@ -48,6 +48,7 @@ SCENE = SceneFacts(
     faces=6,
 )
 FACTS = ModelFacts("5.0", "5.0.1", "Scene", (SCENE,), materials=0, objects=1, faces=6)
+NODE = Capabilities(1, 1000, ("5.0.1",))
 QUICK = WorkerSettings(heartbeat=0.1, heartbeat_limit=1.0)
 
 
@@ -104,12 +105,19 @@ def given_job(farm: Farm, frames: str = "1-3", **request: Any) -> Job:
     return submit(farm, model, SubmitRequest(frames=frames, **request), actor=ACTOR, bound_to=bound_to).job
 
 
-def given_worker(farm: Farm, name: str = "w1", pools: tuple[str, ...] = ("default",), start: str = "1") -> Claimant:
+def given_worker(
+    farm: Farm,
+    name: str = "w1",
+    pools: tuple[str, ...] = ("default",),
+    start: str = "1",
+    offered: Capabilities = NODE,
+    **more: Any,
+) -> Claimant:
     """A registered worker; its first slot, which can claim."""
     now = datetime.now(UTC)
-    record = WorkerRecord(name, "host", WorkerState.ACTIVE, start, 1, pools, Capabilities(1, 1000), now, now)
-    farm.repository.register(record, actor=ACTOR)
-    return Claimant(name, start, 0, pools)
+    record = WorkerRecord(name, "host", WorkerState.ACTIVE, start, 1, pools, offered, now, now)
+    farm.repository.register(replace(record, **more), actor=ACTOR)
+    return Claimant(name, start, 0, pools, offered)
 
 
 def wait_for(farm: Farm, fact: Callable[[], object], within_s: float = 20.0) -> None:

@@ -132,6 +132,10 @@ class OutputNotWritable(InvalidInput):
     """The output directory can not be written to."""
 
 
+class WorkerNameTaken(InvalidInput):
+    """Another worker has that name."""
+
+
 class Conflict(InvalidInput):
     """The same idempotency key was used for another request."""
 

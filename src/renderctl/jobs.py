@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from renderctl.errors import InvalidInput, did_you_mean
+from renderctl.requirements import NOTHING_REQUIRED, Requirements
 from renderctl.states import AttemptState, JobState, TaskState
 
 #: Image formats, by Blender's own names, and the extension each is written with.
@@ -112,6 +113,7 @@ class NewJob:
     after: tuple[str, ...] = ()
     paused: bool = False
     in_order: bool = False  #: one slot renders the frames in their order (a simulation that is not baked)
+    requirements: Requirements = NOTHING_REQUIRED
     bound_to: str | None = None  #: the worker that it belongs to while that one's heart beats
     idempotency_key: str | None = None
 
@@ -166,6 +168,7 @@ class Job:
     finished_at: datetime | None
     error: str | None
     notes: tuple[str, ...] = ()  #: what the artist should know: a default camera, scripts that were blocked, …
+    requirements: Requirements = NOTHING_REQUIRED
 
 
 @dataclass(frozen=True)
@@ -222,10 +225,11 @@ class Output:
 
 
 class Fault(StrEnum):
-    """Whose fault a failure is; a retry helps only against the machine's."""
+    """Whose fault a failure is; no retry helps against the scene's."""
 
     SCENE = "scene"
     MACHINE = "machine"
+    FARM = "farm"  #: the store, say, was away: nothing is held against the worker
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,9 @@ class AttemptState(StrEnum):
 
 class WorkerState(StrEnum):
     ACTIVE = "active"  #: takes work
-    DRAINING = "draining"  #: finishes what it holds and takes no more
+    UNHEALTHY = "unhealthy"  #: something is wrong with its node: it takes nothing until that is over
+    DRAINING = "draining"  #: asked to: it finishes what it holds and takes no more until it is resumed
+    QUARANTINED = "quarantined"  #: it failed where others succeed: it takes nothing until it is resumed
     GONE = "gone"  #: left in good order
     LOST = "lost"  #: its heart stopped beating
 
@@ -61,6 +63,19 @@ TASK_STEPS: Mapping[TaskState, frozenset[TaskState]] = {
     _TASK.SUCCEEDED: frozenset({_TASK.QUEUED}),
     _TASK.FAILED: frozenset({_TASK.QUEUED}),
     _TASK.CANCELED: frozenset({_TASK.QUEUED, _TASK.BLOCKED}),  # what its job waits for may not be done yet
+}
+
+_WORKER = WorkerState
+#: Workers whose hearts beat.
+PRESENT_WORKER = frozenset({_WORKER.ACTIVE, _WORKER.UNHEALTHY, _WORKER.DRAINING, _WORKER.QUARANTINED})
+
+WORKER_STEPS: Mapping[WorkerState, frozenset[WorkerState]] = {
+    _WORKER.ACTIVE: frozenset(_WORKER) - {_WORKER.ACTIVE},
+    _WORKER.UNHEALTHY: frozenset(_WORKER) - {_WORKER.UNHEALTHY},
+    _WORKER.DRAINING: frozenset({_WORKER.ACTIVE, _WORKER.UNHEALTHY, _WORKER.GONE, _WORKER.LOST}),
+    _WORKER.QUARANTINED: frozenset({_WORKER.ACTIVE, _WORKER.UNHEALTHY, _WORKER.GONE, _WORKER.LOST}),
+    _WORKER.GONE: PRESENT_WORKER,
+    _WORKER.LOST: frozenset(_WORKER) - {_WORKER.LOST},
 }
 
 #: What the steps back from an end are called: `retry`. All others are the farm's own or `control`'s.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from renderctl.requirements import Requirements
 from renderctl.states import WorkerState
 
 
@@ -10,10 +11,38 @@ from renderctl.states import WorkerState
 class Capabilities:
     """What a node offers."""
 
-    cores: int
-    memory_mb: int
-    blenders: tuple[str, ...] = ()  #: versions
-    gpus: tuple[str, ...] = ()
+    cores: int = 1
+    memory_mb: int = 0
+    blenders: tuple[str, ...] = ()  #: versions, such as `5.0.1`
+    gpus: tuple[str, ...] = ()  #: as Blender names them, such as `OPTIX: NVIDIA L4`
+    tags: tuple[str, ...] = ()  #: its owner's own words
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Every tag that a job may require: its owner's, `optix` and the like, `blender-5.0` and the like."""
+        devices = (gpu.partition(":")[0].strip().lower() for gpu in self.gpus)
+        return frozenset((*self.tags, *devices, *(f"blender-{_series(each)}" for each in self.blenders)))
+
+    def lacks(self, requirements: Requirements) -> str | None:
+        """The first thing that is required and not there, in words; None: a job may be rendered here."""
+        for tag in requirements.tags:
+            if tag not in self.offers:
+                return f"the tag {tag}"
+        oldest = requirements.blender
+        if oldest is not None and not any(_numbers(each) >= _numbers(oldest) for each in self.blenders):
+            return f"Blender {oldest} or newer"
+        return None
+
+
+NOTHING_OFFERED = Capabilities()
+
+
+def _series(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in version.split("."))
 
 
 @dataclass(frozen=True)
@@ -28,15 +57,27 @@ class Worker:
     started_at: datetime
     seen_at: datetime
     tasks: tuple[str, ...] = ()  #: ids of the tasks it works on
+    reason: str | None = None  #: why it takes no work
+    node: str | None = None  #: which installation it is part of, by a number that no other one has
+
+
+def standing(hold: WorkerState | None, complaint: str | None) -> WorkerState:
+    """The state of a worker whose heart beats: what it is held in, else what its node's health allows."""
+    if hold is not None:
+        return hold
+    return WorkerState.UNHEALTHY if complaint else WorkerState.ACTIVE
 
 
 @dataclass(frozen=True)
 class Beat:
-    """One heartbeat: what a worker holds, and how far it is."""
+    """One heartbeat: what a worker holds, how far it is, and how its node is."""
 
     worker_id: str
     incarnation: str
     progress: dict[str, float] = field(default_factory=dict)  #: attempt id -> 0 to 1
+    complaint: str | None = None  #: what is wrong with its node
+    drain: bool | None = None  #: somebody on its node asked it to drain (True) or to go on (False)
+    capabilities: Capabilities | None = None  #: when they have changed
 
 
 @dataclass(frozen=True)
@@ -44,5 +85,5 @@ class Orders:
     """The answer to a heartbeat."""
 
     stop: frozenset[str] = frozenset()  #: attempts that were canceled or superseded
-    drain: bool = False
+    state: WorkerState = WorkerState.ACTIVE  #: what the worker is now; unless active it takes no work
     superseded: bool = False  #: a newer incarnation has the worker's name

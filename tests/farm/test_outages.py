@@ -3,7 +3,6 @@
 import random
 import sqlite3
 import threading
-from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,11 +14,10 @@ from renderctl.errors import StoreUnavailable
 from renderctl.farm import Farm
 from renderctl.jobs import Job
 from renderctl.queues import Ticket
-from renderctl.repository import Claimant
 from renderctl.states import AttemptState, JobState
-from renderctl.stores import Store
+from renderctl.stores.local import LocalStore
 from tests.fake_blender import Behaviour, FakeExecutor, crashed, held, once, truncated
-from tests.farms import at_work, given_job, wait_for, work_off, work_until
+from tests.farms import at_work, given_job, given_worker, wait_for, work_off, work_until
 
 
 class Outage:
@@ -36,35 +34,30 @@ class Outage:
             raise OperationalError("BEGIN", {}, sqlite3.OperationalError("disk I/O error"))
 
 
-class UnsteadyStore(Store):
+class UnsteadyStore(LocalStore):
     """A store that is away while it is said to be."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
         self.away = False
-
-    def _there(self) -> Store:
-        if self.away:
-            raise StoreUnavailable
-        return self._store
+        self.refused = 0
 
     def put(self, path: Path, digest: str) -> None:
-        self._there().put(path, digest)
+        self._require()
+        super().put(path, digest)
 
     def get(self, digest: str, path: Path) -> None:
-        self._there().get(digest, path)
+        self._require()
+        super().get(digest, path)
 
-    def missing(self, digests: Collection[str]) -> set[str]:
-        return self._there().missing(digests)
+    def put_log(self, attempt_id: str, text: bytes) -> None:
+        self._require()
+        super().put_log(attempt_id, text)
 
-    def put_log(self, attempt_id: str, content: bytes) -> None:
-        self._there().put_log(attempt_id, content)
-
-    def get_log(self, attempt_id: str) -> bytes | None:
-        return self._there().get_log(attempt_id)
-
-    def check(self) -> str:
-        return self._there().check()
+    def _require(self) -> None:
+        if self.away:
+            self.refused += 1
+            raise StoreUnavailable
 
 
 @pytest.fixture
@@ -132,7 +125,7 @@ def test_a_database_that_fails_again_and_again_costs_no_attempt_and_no_worker(fa
 
 
 def test_a_store_that_is_away_for_a_while_costs_no_attempt(farm: Farm, executor: FakeExecutor) -> None:
-    store = UnsteadyStore(farm.store)
+    store = UnsteadyStore(farm.settings.data_dir / "store")
     executor.behaviours[2] = held
     farm = replace(farm, store=store)
     job = given_job(farm, "1-4")
@@ -176,7 +169,7 @@ def test_a_worker_that_lost_its_frame_throws_the_result_away(farm: Farm, executo
     with at_work(farm):
         wait_for(farm, lambda: farm.repository.running_attempts(job.id))
         held_here = farm.repository.running_attempts(job.id)[0]
-        thief = Claimant("w1", "another start", 0, ("default",))
+        thief = given_worker(farm, "w2")
         farm.repository.release([held_here])  # as the sweep does to one that is taken for dead
         stolen = farm.repository.claim(job.id, thief).attempts[0]
         assert stolen.number == held_here.number

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from renderctl.errors import NotFound
+from renderctl.errors import WorkerNameTaken
 from renderctl.farm import Farm
 from renderctl.farm.control import cancel
 from renderctl.farm.work import WorkOptions, worker_for
@@ -168,7 +168,7 @@ def test_a_second_slot_waits_for_the_last_frames_of_the_first_without_asking_all
 
 
 def test_two_workers_of_one_name_do_not_run_on_one_machine(farm: Farm) -> None:
-    with at_work(farm), pytest.raises(NotFound, match="running here already"):
+    with at_work(farm), pytest.raises(WorkerNameTaken, match="running here already"):
         worker_for(farm, WorkOptions(name="w1"), actor=ACTOR)
 
 

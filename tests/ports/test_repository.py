@@ -14,8 +14,8 @@ from sqlmodel import SQLModel
 from renderctl.errors import AttemptSuperseded, Conflict, DatabaseOutdated, IllegalTransition, NotFound
 from renderctl.farm import Farm
 from renderctl.jobs import Failure, Fault, NewJob, Output, RenderOptions, TaskCounts
-from renderctl.repository import Claimant, open_repository
 from renderctl.repository import migrations as migrated
+from renderctl.repository import open_repository
 from renderctl.repository.attempting import Cost
 from renderctl.repository.engines import open_engine
 from renderctl.states import AttemptState, JobState, TaskState
@@ -277,7 +277,7 @@ def test_an_old_database_is_refused_until_it_is_upgraded(tmp_path, clock):
 
 def _claim_all(folder: Path, job_id: str, name: str, taken: "multiprocessing.Queue[list[int]]") -> None:
     farm = make_farm(folder)
-    slot = Claimant(name, "1", 0, ("default",))
+    slot = given_worker(farm, name)
     mine: list[int] = []
     while claimed := farm.repository.claim(job_id, slot, limit=7).attempts:
         mine += [attempt.number for attempt in claimed]

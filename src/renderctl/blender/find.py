@@ -89,8 +89,8 @@ def pick_blender(blenders: Sequence[Blender], saved_by: SavedBy) -> tuple[Blende
     newer = [each for each in blenders if each.version[:2] > saved_by.version]
     if newer:
         return min(newer, key=lambda each: (each.version[:2], -each.version[2])), None
-    able = [each for each in blenders if not saved_by.file_format or each.version >= READS_NEW_FORMAT]
-    if not able or saved_by.file_format > 1:
+    able = [each for each in blenders if each.version >= oldest_able(saved_by)]
+    if not able:
         newest = max(blenders, key=lambda each: each.version)
         raise SceneTooNew(
             f"The scene was saved by Blender {saved_by}, and {newest.label} can not open it.",
@@ -98,6 +98,13 @@ def pick_blender(blenders: Sequence[Blender], saved_by: SavedBy) -> tuple[Blende
         )
     best = max(able, key=lambda each: each.version)
     return best, f"The scene was saved by Blender {saved_by}; Blender {spell(best.version)} may lose parts of it."
+
+
+def oldest_able(saved_by: SavedBy) -> Version:
+    """The oldest Blender that `pick_blender` would open the scene with."""
+    if saved_by.file_format > 1:
+        return (*saved_by.version, 0)
+    return READS_NEW_FORMAT if saved_by.file_format else OLDEST
 
 
 def _named(path: Path, cache_dir: Path) -> Blender:

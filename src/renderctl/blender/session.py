@@ -97,11 +97,14 @@ class Session:
         facts.pop("event")
         return facts
 
-    def devices(self, limits: Limits) -> list[str]:
-        """What Cycles can render on here: `CPU`, and each GPU, such as `OPTIX: NVIDIA L4`."""
+    def devices(self, limits: Limits, stop: threading.Event | None = None) -> list[str]:
+        """What Cycles can render on here: `CPU`, and each GPU, such as `OPTIX: NVIDIA L4`.
+
+        Raises SessionStopped, with the process gone, soon after `stop` was set.
+        """
         self.leave(limits)
         self._run("devices.py", devices_script())
-        found = self._wait("devices", limits, limits.start_s)["devices"]
+        found = self._wait("devices", limits, limits.start_s, stop=stop)["devices"]
         self._left(limits)
         return list(found)
 

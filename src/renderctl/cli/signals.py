@@ -40,6 +40,18 @@ def asked_twice(first: Callable[[], None], second: Callable[[], None]) -> Iterat
 
 
 @contextmanager
+def steered(rest: Callable[[], None], go_on: Callable[[], None]) -> Iterator[None]:
+    """SIGUSR1 calls `rest`, SIGUSR2 `go_on`."""
+    called = {signal.SIGUSR1: rest, signal.SIGUSR2: go_on}
+    before = {each: signal.signal(each, lambda number, _frame: called[signal.Signals(number)]()) for each in called}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@contextmanager
 def _called_back(first: Callable[[], None], further: Callable[[int], None]) -> Iterator[None]:
     asked = 0
 

@@ -35,6 +35,12 @@ def submit(
         bool, typer.Option("--cancel-on-interrupt", help="Ctrl-C while waiting cancels the job.")
     ] = False,
     paused: Annotated[bool, typer.Option("--paused", help="Queue it paused.")] = False,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--require", metavar="TAG", parser=some_text, help="Only on workers that have this tag (repeatable)."
+        ),
+    ] = None,
     idempotency_key: Annotated[
         str | None, typer.Option("--idempotency-key", metavar="KEY", help="The same key makes the same job, once.")
     ] = None,
@@ -44,7 +50,7 @@ def submit(
     if not wait and (timeout is not None or cancel_on_interrupt):
         raise UsageError("--timeout and --cancel-on-interrupt go with --wait or --download.")
     connection = connect()
-    request = replace(request, paused=paused, idempotency_key=idempotency_key)
+    request = replace(request, paused=paused, requires=tuple(require or ()), idempotency_key=idempotency_key)
     document = connection.status(_submitted(connection, scene, request), cached=False)
     if wait:
         document = wait_for(connection, document, timeout_s=timeout, cancel_on_interrupt=cancel_on_interrupt)

@@ -19,6 +19,8 @@ _COLOURS = {
     "canceled": "bright_black",
     "active": "green",
     "draining": "yellow",
+    "unhealthy": "red",
+    "quarantined": "red",
     "lost": "red",
     "gone": "bright_black",
 }
@@ -31,7 +33,7 @@ def jobs(documents: Sequence[Mapping[str, Any]]) -> RenderableType:
     table = _table("id", "name", "state", "done", "pri", "pool", "left")
     for each in documents:
         done = f"{each['tasks']['succeeded']}/{each['tasks']['total']}"
-        left = _waits(each) or duration(each["eta_seconds"])
+        left = duration(each["eta_seconds"]) or _waits(each)
         name = Text(one_line(each["name"]), overflow="ellipsis", no_wrap=True)
         table.add_row(each["id"], name, state(each["state"]), done, str(each["priority"]), each["pool"], left)
     return table
@@ -112,15 +114,24 @@ def workers(found: Sequence[Any]) -> RenderableType:
     """One line a worker."""
     if not found:
         return "No worker is at work. `renderctl worker` starts one."
-    table = _table("worker", "state", "slots", "pools", "Blender", "works on", "seen")
+    table = _table("worker", "state", "slots", "pools", "offers", "works on", "seen")
     for each in found:
         seen = (datetime.now(UTC) - each.seen_at).total_seconds()
-        blenders = ", ".join(each.capabilities.blenders)
+        stands = state(each.state)
+        if each.reason:
+            stands.append(f": {one_line(each.reason)}", style="")
         busy = ", ".join(each.tasks) or "-"
-        table.add_row(
-            each.id, state(each.state), str(each.slots), ", ".join(each.pools), blenders, busy, f"{duration(seen)} ago"
-        )
+        pools, offers = ", ".join(each.pools), _offers(each.capabilities)
+        table.add_row(each.id, stands, str(each.slots), pools, offers, busy, f"{duration(max(0.0, seen))} ago")
     return table
+
+
+def _offers(capabilities: Any) -> str:
+    """What a node has, as short as it can be said."""
+    memory = f"{capabilities.memory_mb / 1024:.0f} GB"
+    blenders = f"Blender {', '.join(capabilities.blenders)}" if capabilities.blenders else ""
+    parts = [f"{counted(capabilities.cores, 'core')}, {memory}", blenders, *capabilities.gpus, *capabilities.tags]
+    return "; ".join(filter(None, parts))
 
 
 def submitted(each: Mapping[str, Any]) -> RenderableType:

@@ -8,7 +8,7 @@ import typer
 from renderctl.cli import output, views
 from renderctl.cli.invocation import connect
 from renderctl.cli.logging import log_to_stderr
-from renderctl.cli.signals import asked_twice
+from renderctl.cli.signals import asked_twice, steered
 from renderctl.cli.values import seconds, some_text
 from renderctl.farm.work import WorkOptions
 from renderctl.farm.work.slot import Listeners
@@ -27,7 +27,7 @@ def worker(
     name: Annotated[
         str | None,
         typer.Option(
-            "--name", metavar="NAME", parser=some_text, help="Its stable id; default: the host's and a number."
+            "--name", metavar="NAME", parser=some_text, help="Its stable id; default: one that its node keeps."
         ),
     ] = None,
     slots: Annotated[int | None, typer.Option("--slots", metavar="N", help="Frames at a time.", min=1)] = None,
@@ -35,22 +35,45 @@ def worker(
         list[str] | None,
         typer.Option("--pool", metavar="NAME", parser=some_text, help="A pool that it serves (repeatable)."),
     ] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="TAG", parser=some_text, help="What it is good for: see --require (repeatable)."),
+    ] = None,
     allow_scripts: Annotated[
         bool | None,
         typer.Option("--allow-scripts/--no-allow-scripts", help="Whether --trust-scripts counts.", show_default=False),
+    ] = None,
+    drain_timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--drain-timeout",
+            metavar="SECONDS",
+            parser=seconds,
+            help="Give frames up that take longer once it was told to leave.",
+        ),
     ] = None,
     exit_when_idle: Annotated[
         float | None,
         typer.Option("--exit-when-idle", metavar="SECONDS", parser=seconds, help="Leave after so long without work."),
     ] = None,
 ) -> None:
-    """Work for the farm. SIGTERM or Ctrl-C: finish the frames and leave; once more: leave at once."""
+    """Work for the farm. SIGTERM or Ctrl-C: finish the frames and leave; once more: leave at once.
+
+    SIGUSR1: finish the frames and take no more, as `workers drain` does. SIGUSR2: go on, as `workers resume` does.
+    """
     log_to_stderr()
     options = WorkOptions(
-        name, slots, tuple(pool) if pool else None, allow_scripts, idle_exit_s=exit_when_idle, listeners=_listeners()
+        name,
+        slots,
+        tuple(pool) if pool else None,
+        tuple(tag) if tag else None,
+        allow_scripts,
+        idle_exit_s=exit_when_idle,
+        drain_timeout_s=drain_timeout,
+        listeners=_listeners(),
     )
     working = connect().worker_for(options)
-    with asked_twice(working.drain, working.halt):
+    with asked_twice(working.drain, working.halt), steered(working.rest, working.resume):
         working.run()
 
 
@@ -81,11 +104,11 @@ def list_workers(
 
 @workers.command()
 def drain(worker: Worker) -> None:
-    """Let a worker finish its frames and take no more."""
+    """Let a worker finish its frames and take no more until it is resumed; it stays with the farm."""
     output.show(connect().drain_worker(worker), lambda each: f"{each.id} is {each.state}.")
 
 
 @workers.command()
 def resume(worker: Worker) -> None:
-    """Let a drained worker take work again."""
+    """Let a drained or quarantined worker take work again; what was held against it is forgotten."""
     output.show(connect().resume_worker(worker), lambda each: f"{each.id} is {each.state}.")

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from renderctl.blender.find import Blender, find_blenders, pick_blender
+from renderctl.blender.find import OLDEST, Blender, find_blenders, oldest_able, pick_blender, spell
 from renderctl.blender.header import SavedBy
 from renderctl.blender.session import Limits, Session
 from renderctl.executors import Launch
@@ -28,6 +28,12 @@ def known_blenders(farm: Farm) -> tuple[Blender, ...]:
 def choose_blender(farm: Farm, saved_by: SavedBy) -> Chosen:
     """The nearest version that can open the scene. Raises BlenderMissing, SceneTooNew."""
     return Chosen(*pick_blender(known_blenders(farm), saved_by))
+
+
+def needed_blender(facts: ModelFacts) -> str | None:
+    """The oldest Blender that can open the model, such as `4.5`; None: any that we speak to."""
+    oldest = oldest_able(saved_by(facts))
+    return spell(oldest[:2]) if oldest > OLDEST else None
 
 
 def start_session(farm: Farm, blender: Blender, scratch: Path, inputs: tuple[Path, ...] = ()) -> Session:

@@ -10,7 +10,7 @@ from renderctl.farm import Farm
 from renderctl.states import ENDED_JOB, JobState
 
 if TYPE_CHECKING:
-    from renderctl.jobs import Job, TaskCounts
+    from renderctl.jobs import Job
     from renderctl.repository import Summary
 
 #: Seconds for which a copy in the cache is good as it is, and for which one of an ended job is kept: when it is older
@@ -75,6 +75,8 @@ def _shown(farm: Farm, summary: "Summary") -> dict[str, Any]:
 
 
 def _document(farm: Farm, summary: "Summary") -> dict[str, Any]:
+    from renderctl.farm.reasons import waiting_reason  # a cached status needs none
+
     pace = _pace(farm, summary)
     counts = summary.counts
     return _of_the_row(summary.job) | {
@@ -121,27 +123,6 @@ def _progress(farm: Farm, summary: "Summary") -> list[float]:
     """How far the running frames are: the database knows it from the last heartbeat, the cache as of now."""
     live = farm.cache.get_many([f"attempt:{each.id}" for each in summary.running]) if summary.running else {}
     return [max(each.progress, live.get(f"attempt:{each.id}", {}).get("progress", 0.0)) for each in summary.running]
-
-
-def waiting_reason(farm: Farm, job: "Job", counts: "TaskCounts") -> str | None:
-    """Why nothing of the job is being rendered, in words; None: something is, or nothing has to be."""
-    if job.state in ENDED_JOB or counts.running:
-        return None
-    if job.state is JobState.PAUSED:
-        return "paused"
-    if counts.blocked:
-        waits = farm.repository.waits_for(job.id)
-        return "waits for " + ", ".join(f"job {each.id} ({each.name}), which is {each.state}" for each in waits)
-    if not counts.queued:
-        return None
-    slots = farm.repository.serving_slots(job.pool)
-    if not slots:
-        return f"no worker serves pool {job.pool}"
-    retry_s = farm.repository.seconds_to_retry(job.id)
-    if retry_s is not None:
-        return f"tries again in {retry_s:.0f} s"
-    busy = farm.repository.busy_slots(job.pool)
-    return f"all {slots} slots busy" if busy >= slots else "its turn comes next"
 
 
 def _time(moment: datetime | None) -> str | None:

@@ -8,12 +8,14 @@ from pathlib import Path
 from renderctl.actors import Actor
 from renderctl.errors import InvalidInput, QueueUnavailable, SceneNotFound, UnknownName, did_you_mean
 from renderctl.farm import Farm
+from renderctl.farm.blenders import needed_blender
 from renderctl.farm.layout import JOB_INPUTS
 from renderctl.farm.upload import hash_file, missing_files, send
 from renderctl.frames import FrameSet
 from renderctl.jobs import Input, Job, NewJob, RenderOptions
 from renderctl.models import Model, SceneFacts
 from renderctl.queues import Ticket
+from renderctl.requirements import Requirements
 
 _logger = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ class SubmitRequest:
     frame_timeout_s: float | None = None
     after: tuple[str, ...] = ()  #: references to jobs that have to succeed first
     paused: bool = False
+    requires: tuple[str, ...] = ()  #: tags that a worker must have
     idempotency_key: str | None = None
 
     def __post_init__(self) -> None:
@@ -104,10 +107,18 @@ def _new_job(farm: Farm, model: Model, request: SubmitRequest, bound_to: str | N
         after=tuple(farm.repository.find_job(ref).id for ref in request.after),
         paused=request.paused,
         in_order=bool(scene.unbaked),
+        requirements=_requirements(model, request),
         bound_to=bound_to,
         idempotency_key=request.idempotency_key,
     )
     return new, notes
+
+
+def _requirements(model: Model, request: SubmitRequest) -> Requirements:
+    """What a worker must have: the tags, the device (every worker has a CPU), a Blender that can open the model."""
+    device = request.options.device
+    tags = (*request.requires, *(() if device in ("auto", "cpu") else (device,)))
+    return Requirements(tuple(dict.fromkeys(tags)), needed_blender(model.facts))
 
 
 def _frames(scene: SceneFacts, request: SubmitRequest) -> FrameSet:

@@ -36,6 +36,8 @@ def sweep(farm: Farm, sweeper: str, *, afresh: bool = False) -> Swept:
     lost_workers, attempts = farm.repository.expire() if watch.may_expire else ([], [])
     for worker in lost_workers:
         logger.warning("worker %s went silent: its tasks are queued again", worker)
+    for each in farm.repository.quarantine():
+        logger.warning("worker %s is quarantined: %s", each.worker_id, each.reason)
     canceled = farm.repository.finish_cancellations()
     freed = [*farm.repository.unbind(), *farm.repository.free_dependents()]
     ended = [job_id for job_id in farm.repository.open_jobs() if _ended(farm, job_id)]

@@ -11,10 +11,10 @@ def list_workers(farm: Farm, *, all_of_them: bool = False) -> list[Worker]:
 
 
 def drain_worker(farm: Farm, worker_ref: str, *, actor: Actor) -> Worker:
-    """Let a worker finish its frames and take no more. Raises NotFound."""
+    """Let a worker finish its frames and take no more until it is resumed. Raises NotFound."""
     return farm.repository.drain(worker_ref, actor=actor)
 
 
 def resume_worker(farm: Farm, worker_ref: str, *, actor: Actor) -> Worker:
-    """Let a drained worker take work again. Raises NotFound."""
+    """Let a drained or quarantined worker take work again, with a clean record. Raises NotFound."""
     return farm.repository.drain(worker_ref, actor=actor, resume=True)

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select
 
 from renderctl.errors import AttemptSuperseded
-from renderctl.jobs import Attempt, Failure, Output, retry_delay
-from renderctl.repository.database import Database
+from renderctl.jobs import Attempt, Failure, Fault, Output, retry_delay
+from renderctl.repository.judging import Judging
 from renderctl.repository.tables import attempts, jobs, outputs, tasks
 from renderctl.states import OPEN_ATTEMPT, AttemptState, JobState, TaskState
 
@@ -48,7 +48,7 @@ class Cost:
     device: str | None = None
 
 
-class Attempting(Database):
+class Attempting(Judging):
     """The life of attempts."""
 
     def start(self, attempt: Attempt) -> bool:
@@ -94,6 +94,8 @@ class Attempting(Database):
                 return None
             reason = {"fault": failure.fault.value, "error": failure.reason}
             self._end(connection, attempt, AttemptState.FAILED, cost, **reason)
+            if failure.fault is Fault.MACHINE:
+                self.exclude(connection, attempt)
             if delay_s is None and failure.whole_job:
                 self._fail_job(connection, attempt.job_id, failure.reason)
             return delay_s if used.state not in _STOPPED else None

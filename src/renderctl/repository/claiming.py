@@ -1,21 +1,25 @@
 """Who may have which task: the one predicate, and the claim."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, exists, func, or_, select, true
 
 from renderctl.ids import new_token
 from renderctl.jobs import Attempt, Job
 from renderctl.repository.database import Database
-from renderctl.repository.rows import to_job
-from renderctl.repository.tables import attempts, jobs, tasks, worker_pools, workers
-from renderctl.states import OPEN_ATTEMPT, AttemptState, JobState, TaskState, WorkerState
+from renderctl.repository.rows import to_capabilities, to_job
+from renderctl.repository.tables import attempts, job_exclusions, jobs, tasks, worker_pools, workers
+from renderctl.requirements import Requirements
+from renderctl.states import OPEN_ATTEMPT, PRESENT_WORKER, AttemptState, JobState, TaskState, WorkerState
+from renderctl.workers import NOTHING_OFFERED, Capabilities
 
-_BEATING = (WorkerState.ACTIVE, WorkerState.DRAINING)
 _SERVED = (JobState.QUEUED, JobState.RUNNING)
+#: How many jobs are looked at for each one that is wanted: some require what the worker has not.
+_UNSUITABLE = 20
 
 _TAKE = (
     tasks.update()
@@ -33,6 +37,11 @@ class Claimant:
     incarnation: str
     slot: int
     pools: tuple[str, ...]
+    capabilities: Capabilities = NOTHING_OFFERED
+
+    def suits(self, requirements: Requirements, bound_to: str | None) -> bool:
+        """Whether the worker has what a job requires. Its own worker was chosen by a person, who is told the rest."""
+        return bound_to == self.worker_id or self.capabilities.lacks(requirements) is None
 
 
 @dataclass(frozen=True)
@@ -54,17 +63,26 @@ class Moment:
 
 
 def claimable_job(claimant: Claimant, moment: Moment) -> ColumnElement[bool]:
-    """Whether this worker may work for the job: it runs, its pool is served, it is nobody else's own."""
-    beating = select(workers.c.id).where(workers.c.state.in_(_BEATING), workers.c.seen_at >= moment.silent)
+    """Whether this worker may work for the job: both are active, its pool is served, it is nobody else's own."""
+    beating = select(workers.c.id).where(workers.c.state.in_(PRESENT_WORKER), workers.c.seen_at >= moment.silent)
+    takes_work = exists().where(
+        workers.c.id == claimant.worker_id,
+        workers.c.incarnation == claimant.incarnation,
+        workers.c.state == WorkerState.ACTIVE,
+    )
     return and_(
+        takes_work,
         jobs.c.state.in_(_SERVED),
         jobs.c.pool.in_(claimant.pools),
         or_(jobs.c.bound_to.is_(None), jobs.c.bound_to == claimant.worker_id, jobs.c.bound_to.not_in(beating)),
     )
 
 
-def claimable_task(claimant: Claimant, moment: Moment) -> ColumnElement[bool]:
-    """Whether this worker may have the task now: not before its retry time, nor where it failed while others could."""
+def claimable_task(claimant: Claimant, moment: Moment, others: Sequence[str] | None = None) -> ColumnElement[bool]:
+    """Whether this worker may have the task now: not before its retry time, nor where it failed while others could.
+
+    `others`: those that could, where not every worker of the pool can.
+    """
     tried = attempts.alias("tried")
     failed_here = exists().where(
         tried.c.job_id == tasks.c.job_id,
@@ -85,6 +103,7 @@ def claimable_task(claimant: Claimant, moment: Moment) -> ColumnElement[bool]:
         workers.c.id == worker_pools.c.worker_id,
         worker_pools.c.pool == select(jobs.c.pool).where(jobs.c.id == tasks.c.job_id).scalar_subquery(),
         ~failed_there,
+        true() if others is None else workers.c.id.in_(others),
     )
     return and_(
         tasks.c.state == TaskState.QUEUED,
@@ -108,11 +127,15 @@ class Claiming(Database):
             has_work = exists().where(tasks.c.job_id == jobs.c.id, claimable_task(claimant, moment))
             never_first = case((jobs.c.served_at.is_(None), 0), else_=1)
             query = (
-                select(jobs.c.id)
+                select(jobs.c.id, jobs.c.requirements, jobs.c.bound_to)
                 .where(claimable_job(claimant, moment), has_work)
                 .order_by(jobs.c.priority.desc(), never_first, jobs.c.served_at, jobs.c.id)
             )
-            return list(connection.scalars(query.limit(limit)))
+            rows = connection.execute(query.limit(limit * _UNSUITABLE)).all()
+            suitable = (
+                row.id for row in rows if claimant.suits(Requirements.from_document(row.requirements), row.bound_to)
+            )
+            return list(islice(suitable, limit))
 
         return self.read(reading)
 
@@ -127,10 +150,15 @@ class Claiming(Database):
         if row is None or row.state not in _SERVED or (serial is not None and row.serial != serial):
             return Claim()
         job = to_job(row)
-        allowed = connection.scalar(select(jobs.c.id).where(jobs.c.id == job_id, claimable_job(claimant, moment)))
-        if allowed is None or self._slots_used_up(connection, job, claimant):
-            return self._turned_away(connection, job, moment) if allowed is None else Claim()
-        claimed = self._take(connection, job, claimant, moment, 1 if job.in_order else limit)
+        if not self._may_work(connection, job, claimant, moment):
+            return self._turned_away(connection, job, moment)
+        if self._slots_used_up(connection, job, claimant):
+            return Claim()
+        limit = 1 if job.in_order else limit
+        claimed = self._take(connection, job, claimant, moment, claimable_task(claimant, moment), limit)
+        if not claimed and job.requirements and self._tried_before(connection, job):
+            able = claimable_task(claimant, moment, self._others(connection, job, claimant, moment))
+            claimed = self._take(connection, job, claimant, moment, able, limit)
         following = job.serial if serial is None else job.serial + 1
         changes: dict[str, Any] = {"serial": following, "served_at": moment.now, "nudges": 0}
         if claimed and job.state is JobState.QUEUED:
@@ -139,6 +167,39 @@ class Claiming(Database):
             connection.execute(jobs.update().where(jobs.c.id == job_id, jobs.c.state.in_(_SERVED)).values(changes))
         delay_s = self._delay_until_work(connection, job_id, moment, claimed=bool(claimed))
         return Claim(job, claimed, following if delay_s is not None else None, delay_s or 0.0)
+
+    def _may_work(self, connection: Connection, job: Job, claimant: Claimant, moment: Moment) -> bool:
+        """Whether the worker may have tasks of the job: see claimable_job, what it requires, and whom it excludes."""
+        excluded = exists().where(
+            job_exclusions.c.job_id == jobs.c.id, job_exclusions.c.worker_id == claimant.worker_id
+        )
+        query = select(excluded.label("excluded")).select_from(jobs)
+        row = connection.execute(query.where(jobs.c.id == job.id, claimable_job(claimant, moment))).first()
+        if row is None or not claimant.suits(job.requirements, job.bound_to):
+            return False
+        return not (row.excluded and self._others(connection, job, claimant, moment, excluded=False))
+
+    def _others(
+        self, connection: Connection, job: Job, claimant: Claimant, moment: Moment, *, excluded: bool = True
+    ) -> list[str]:
+        """The other workers that could render the job now; with `excluded` those that it excludes, too."""
+        query = (
+            select(workers.c.id, workers.c.capabilities)
+            .join(worker_pools, worker_pools.c.worker_id == workers.c.id)
+            .where(worker_pools.c.pool == job.pool, workers.c.id != claimant.worker_id)
+            .where(workers.c.state == WorkerState.ACTIVE, workers.c.seen_at >= moment.silent)
+        )
+        if not excluded:
+            query = query.where(
+                ~exists().where(job_exclusions.c.job_id == job.id, job_exclusions.c.worker_id == workers.c.id)
+            )
+        rows = connection.execute(query)
+        return [row.id for row in rows if to_capabilities(row.capabilities).lacks(job.requirements) is None]
+
+    def _tried_before(self, connection: Connection, job: Job) -> bool:
+        """Whether a queued task has failed somewhere."""
+        tried = (tasks.c.job_id == job.id) & (tasks.c.state == TaskState.QUEUED) & (tasks.c.attempts > 0)
+        return connection.execute(select(tasks.c.number).where(tried).limit(1)).first() is not None
 
     def _turned_away(self, connection: Connection, job: Job, moment: Moment) -> Claim:
         """The job has work, but none for this worker: its ticket goes back with a delay."""
@@ -157,11 +218,17 @@ class Claiming(Database):
         return len(connection.execute(held.distinct()).all()) >= limit
 
     def _take(
-        self, connection: Connection, job: Job, claimant: Claimant, moment: Moment, limit: int
+        self,
+        connection: Connection,
+        job: Job,
+        claimant: Claimant,
+        moment: Moment,
+        which: ColumnElement[bool],
+        limit: int,
     ) -> tuple[Attempt, ...]:
         wanted = (
             select(tasks.c.number, tasks.c.frame, tasks.c.camera)
-            .where(tasks.c.job_id == job.id, claimable_task(claimant, moment))
+            .where(tasks.c.job_id == job.id, which)
             .order_by(tasks.c.number)
             .limit(limit)
             .with_for_update(of=tasks, skip_locked=True)

@@ -10,7 +10,7 @@ from renderctl.errors import IllegalTransition, NotFound
 from renderctl.jobs import Job
 from renderctl.repository.database import Database
 from renderctl.repository.rows import to_job
-from renderctl.repository.tables import attempts, job_dependencies, job_inputs, jobs, tasks
+from renderctl.repository.tables import attempts, job_dependencies, job_exclusions, job_inputs, jobs, tasks
 from renderctl.states import ENDED_JOB, OPEN_JOB, OPEN_TASK, JobState, TaskState, before, step
 
 _IDLE = (TaskState.QUEUED, TaskState.BLOCKED)
@@ -88,6 +88,7 @@ class Controlling(Database):
                     .where(jobs.c.id == job_id)
                     .values(state=JobState.RUNNING, finished_at=None, error=None, bound_to=None)
                 )
+            connection.execute(job_exclusions.delete().where(job_exclusions.c.job_id == job_id))
             self.audit(connection, actor, "job.retry", job_id, tasks=count)
             return _locked(connection, job_id), count
 

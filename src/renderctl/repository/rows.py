@@ -1,5 +1,6 @@
 """Rows to the core's objects and back."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Row, Select, select
@@ -7,6 +8,7 @@ from sqlalchemy import Row, Select, select
 from renderctl.jobs import Attempt, Job, Output, RenderOptions, Task
 from renderctl.models import Model, ModelFacts
 from renderctl.repository.tables import attempts, tasks
+from renderctl.requirements import Requirements
 from renderctl.states import AttemptState, JobState, TaskState, WorkerState
 from renderctl.workers import Capabilities, Worker
 
@@ -40,6 +42,7 @@ def to_job(row: Row[Any]) -> Job:
         finished_at=row.finished_at,
         error=row.error,
         notes=tuple(row.notes or ()),
+        requirements=Requirements.from_document(row.requirements),
     )
 
 
@@ -93,7 +96,6 @@ def to_model(row: Row[Any]) -> Model:
 
 
 def to_worker(row: Row[Any], pools: tuple[str, ...], held: tuple[str, ...] = ()) -> Worker:
-    offered = row.capabilities
     return Worker(
         id=row.id,
         host=row.host,
@@ -101,10 +103,17 @@ def to_worker(row: Row[Any], pools: tuple[str, ...], held: tuple[str, ...] = ())
         incarnation=row.incarnation,
         slots=row.slots,
         pools=pools,
-        capabilities=Capabilities(
-            offered["cores"], offered["memory_mb"], tuple(offered["blenders"]), tuple(offered["gpus"])
-        ),
+        capabilities=to_capabilities(row.capabilities),
         started_at=row.started_at,
         seen_at=row.seen_at,
         tasks=held,
+        reason=row.reason,
+        node=row.node,
     )
+
+
+def to_capabilities(document: Mapping[str, Any]) -> Capabilities:
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in document.items()
+    }
+    return Capabilities(**values)

@@ -1,33 +1,45 @@
 """Workers: registered, heard, drained, listed."""
 
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from renderctl.actors import Actor
-from renderctl.errors import NotFound, did_you_mean
+from renderctl.errors import NotFound, WorkerNameTaken, did_you_mean
 from renderctl.jobs import Attempt
 from renderctl.repository.attempting import Attempting
 from renderctl.repository.rows import ANY_ATTEMPT, to_attempt, to_worker
 from renderctl.repository.tables import attempts, jobs, worker_pools, workers
-from renderctl.states import OPEN_ATTEMPT, AttemptState, JobState, WorkerState
-from renderctl.workers import Beat, Orders, Worker
+from renderctl.states import OPEN_ATTEMPT, PRESENT_WORKER, AttemptState, JobState, WorkerState
+from renderctl.workers import Beat, Orders, Worker, standing
 
-_PRESENT = (WorkerState.ACTIVE, WorkerState.DRAINING)
+#: Who steers a worker by a signal.
+_NODE = Actor("a signal", "worker")
 
 
 class Serving(Attempting):
     """The workers of the farm."""
 
     def register(self, worker: Worker, *, actor: Actor) -> list[Attempt]:
-        """A worker starts: whatever an earlier incarnation of it held is taken away. Returns those attempts."""
+        """A worker starts: whatever an earlier incarnation of it held is taken away. Returns those attempts.
+
+        What it is held in, drained or quarantined, it stays in. Raises WorkerNameTaken while another node's worker of
+        that name is at work.
+        """
 
         def writing(connection: Connection) -> list[Attempt]:
             now = self.now(connection)
+            known = connection.execute(select(workers).where(workers.c.id == worker.id)).first()
+            if known is not None:
+                self._require_same_node(worker, known, now)
+            hold = WorkerState(known.held) if known is not None and known.held else None
             row: dict[str, Any] = {
                 "host": worker.host,
-                "state": WorkerState.ACTIVE,
+                "node": worker.node,
+                "state": standing(hold, worker.reason),
+                "reason": known.reason if known is not None and hold else worker.reason,
                 "incarnation": worker.incarnation,
                 "slots": worker.slots,
                 "capabilities": asdict(worker.capabilities),
@@ -52,15 +64,21 @@ class Serving(Attempting):
         def writing(connection: Connection) -> Orders:
             now = self.now(connection)
             mine = (workers.c.id == beat.worker_id) & (workers.c.incarnation == beat.incarnation)
-            row = connection.execute(select(workers.c.state).where(mine)).first()
+            row = connection.execute(select(workers.c.held, workers.c.reason).where(mine)).first()
             if row is None:
                 return Orders(stop=frozenset(beat.progress), superseded=True)
-            state = row.state if row.state in _PRESENT else WorkerState.ACTIVE
-            connection.execute(workers.update().where(mine).values(seen_at=now, state=state))
+            hold, reason = (WorkerState(row.held), row.reason) if row.held else (None, beat.complaint)
+            if beat.drain is not None:
+                hold, reason = self._held(connection, beat.worker_id, _NODE, drain=beat.drain)
+            state = standing(hold, beat.complaint)
+            changes = {"seen_at": now, "state": state, "reason": reason if state != WorkerState.ACTIVE else None}
+            if beat.capabilities is not None:
+                changes["capabilities"] = asdict(beat.capabilities)
+            connection.execute(workers.update().where(mine).values(changes))
             for attempt_id, progress in beat.progress.items():
                 held = attempts.update().where(attempts.c.id == attempt_id, attempts.c.state.in_(OPEN_ATTEMPT))
                 connection.execute(held.values(seen_at=now, progress=progress))
-            return Orders(self._to_stop(connection, beat), drain=state == WorkerState.DRAINING)
+            return Orders(self._to_stop(connection, beat), state)
 
         return self.write(writing)
 
@@ -99,43 +117,73 @@ class Serving(Attempting):
         return self.read(reading)
 
     def drain(self, worker_ref: str, *, actor: Actor, resume: bool = False) -> Worker:
-        """Let a worker finish what it holds and take no more; or let it take work again."""
+        """Let a worker finish what it holds and take no more; or let it take work again, with a clean record."""
 
         def writing(connection: Connection) -> str:
-            known = list(connection.scalars(select(workers.c.id).where(workers.c.state.in_(_PRESENT))))
-            matches = [each for each in known if each == worker_ref] or [e for e in known if e.startswith(worker_ref)]
-            if len(matches) != 1:
-                raise NotFound(f"There is no worker {worker_ref!r} at work.", hint=did_you_mean(worker_ref, known))
-            state = WorkerState.ACTIVE if resume else WorkerState.DRAINING
-            connection.execute(workers.update().where(workers.c.id == matches[0]).values(state=state))
-            self.audit(connection, actor, "worker.resume" if resume else "worker.drain", matches[0])
-            return str(matches[0])
+            worker_id = _the_worker(connection, worker_ref)
+            there = connection.scalar(select(workers.c.state).where(workers.c.id == worker_id))
+            hold, reason = self._held(connection, worker_id, actor, drain=not resume)
+            changes: dict[str, Any] = {"reason": reason}
+            if there in PRESENT_WORKER and (hold is not None or there != WorkerState.UNHEALTHY):
+                changes["state"] = standing(hold, None)
+            connection.execute(workers.update().where(workers.c.id == worker_id).values(changes))
+            return worker_id
 
         worker_id = self.write(writing)
-        return next(worker for worker in self.workers() if worker.id == worker_id)
+        return next(worker for worker in self.workers(all_of_them=True) if worker.id == worker_id)
 
-    def serving_slots(self, pool: str) -> int:
-        """How many slots of live workers serve a pool."""
+    def _held(
+        self, connection: Connection, worker_id: str, actor: Actor, *, drain: bool
+    ) -> tuple[WorkerState | None, str | None]:
+        """Hold a worker, or let it go; what it is held in then, and the reason."""
+        self.audit(connection, actor, "worker.drain" if drain else "worker.resume", worker_id)
+        hold = WorkerState.DRAINING if drain else None
+        connection.execute(workers.update().where(workers.c.id == worker_id).values(held=hold))
+        if not drain:
+            self.acquit(connection, worker_id)
+        return hold, f"asked for by {actor.name}" if drain else None
 
-        def reading(connection: Connection) -> int:
-            query = (
-                select(func.coalesce(func.sum(workers.c.slots), 0))
-                .join(worker_pools, worker_pools.c.worker_id == workers.c.id)
-                .where(worker_pools.c.pool == pool, workers.c.state == WorkerState.ACTIVE)
+    def _require_same_node(self, worker: Worker, known: Any, now: datetime) -> None:
+        silent = now - timedelta(seconds=self.heartbeat_limit_s)
+        alive = known.state in PRESENT_WORKER and known.seen_at >= silent
+        if alive and known.node is not None and known.node != worker.node:
+            raise WorkerNameTaken(
+                f"A worker called {worker.id!r} is at work on {known.host} already.", hint="Give it another --name."
             )
-            return int(connection.scalar(query) or 0)
+
+    def serving(self, pool: str) -> list[Worker]:
+        """The workers of a pool whose hearts beat, whatever their state."""
+
+        def reading(connection: Connection) -> list[Worker]:
+            silent = self.now(connection) - timedelta(seconds=self.heartbeat_limit_s)
+            query = (
+                select(workers)
+                .join(worker_pools, worker_pools.c.worker_id == workers.c.id)
+                .where(worker_pools.c.pool == pool, workers.c.state.in_(PRESENT_WORKER), workers.c.seen_at >= silent)
+                .order_by(workers.c.id)
+            )
+            return [to_worker(row, (pool,)) for row in connection.execute(query)]
 
         return self.read(reading)
 
-    def busy_slots(self, pool: str) -> int:
-        """How many slots of the workers that serve a pool are at work."""
-        query = (
+    def slots_of(self, job_id: str) -> int:
+        """How many slots work on a job."""
+        held = select(attempts.c.worker_id, attempts.c.slot).where(
+            attempts.c.job_id == job_id, attempts.c.state.in_(OPEN_ATTEMPT)
+        )
+        return self.read(lambda connection: len(connection.execute(held.distinct()).all()))
+
+    def busy_slots(self, pool: str) -> dict[str, int]:
+        """How many slots of each worker that serves a pool are at work."""
+        busy = (
             select(attempts.c.worker_id, attempts.c.slot)
             .join(worker_pools, worker_pools.c.worker_id == attempts.c.worker_id)
             .where(worker_pools.c.pool == pool, attempts.c.state.in_(OPEN_ATTEMPT))
             .distinct()
+            .subquery()
         )
-        return self.read(lambda connection: len(connection.execute(query).all()))
+        query = select(busy.c.worker_id, func.count()).group_by(busy.c.worker_id)
+        return self.read(lambda connection: {row[0]: row[1] for row in connection.execute(query)})
 
     def lose(self, connection: Connection, which: Any, reason: str) -> list[Attempt]:
         """Take away the open attempts that match: those that had started are charged, the others are free."""
@@ -154,3 +202,13 @@ class Serving(Attempting):
             connection.scalars(query.where(attempts.c.state.in_(OPEN_ATTEMPT), attempts.c.job_id.not_in(stopped)))
         )
         return frozenset(set(beat.progress) - kept)
+
+
+def _the_worker(connection: Connection, ref: str) -> str:
+    """The id of a worker, by it or a unique beginning of it; those that are gone only by the whole of it."""
+    rows = connection.execute(select(workers.c.id, workers.c.state)).all()
+    there = [row.id for row in rows if row.state != WorkerState.GONE]
+    matches = [row.id for row in rows if row.id == ref] or [each for each in there if each.startswith(ref)]
+    if len(matches) != 1:
+        raise NotFound(f"There is no worker {ref!r} at work.", hint=did_you_mean(ref, there))
+    return str(matches[0])

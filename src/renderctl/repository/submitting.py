@@ -122,6 +122,7 @@ class Submitting(Database):
             "options": new.options.as_document(),
             "frames": new.frames,
             "cameras": list(new.cameras),
+            "requirements": new.requirements.as_document() if new.requirements else None,
             "owner": actor.name,
             "serial": 1,
             "nudges": 0,

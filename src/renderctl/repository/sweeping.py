@@ -10,7 +10,7 @@ from renderctl.repository.controlling import Controlling
 from renderctl.repository.rows import to_job
 from renderctl.repository.serving import Serving
 from renderctl.repository.tables import attempts, job_dependencies, jobs, leases, tasks, workers
-from renderctl.states import OPEN_JOB, JobState, TaskState, WorkerState
+from renderctl.states import OPEN_JOB, PRESENT_WORKER, JobState, TaskState, WorkerState
 
 _LEASE = "sweep"
 #: Seconds without service after which a job's ticket counts as lost; doubled with each new one, up to the limit.
@@ -59,8 +59,7 @@ class Sweeping(Serving, Controlling):
 
         def writing(connection: Connection) -> tuple[list[str], list[Attempt]]:
             silent = self.now(connection) - timedelta(seconds=self.heartbeat_limit_s)
-            present = (WorkerState.ACTIVE, WorkerState.DRAINING)
-            gone = workers.c.state.in_(present) & (workers.c.seen_at < silent)
+            gone = workers.c.state.in_(PRESENT_WORKER) & (workers.c.seen_at < silent)
             lost_workers = list(connection.scalars(select(workers.c.id).where(gone)))
             if lost_workers:
                 lost = workers.c.id.in_(lost_workers)
@@ -74,7 +73,7 @@ class Sweeping(Serving, Controlling):
         """Jobs whose own worker is lost or gone become ordinary ones of their pool."""
 
         def writing(connection: Connection) -> list[str]:
-            alive = select(workers.c.id).where(workers.c.state.in_((WorkerState.ACTIVE, WorkerState.DRAINING)))
+            alive = select(workers.c.id).where(workers.c.state.in_(PRESENT_WORKER))
             deserted = (
                 jobs.c.bound_to.is_not(None)
                 & jobs.c.bound_to.not_in(alive)

@@ -107,6 +107,16 @@ class JobInputRow(SQLModel, table=True):
     size: int = Field(sa_type=BigInteger)
 
 
+class JobExclusionRow(SQLModel, table=True):
+    """A worker that gets no more of a job's tasks while another one could: it failed too many of them in a row."""
+
+    __tablename__ = "job_exclusion"
+
+    job_id: str = Field(primary_key=True, max_length=20)
+    worker_id: str = Field(primary_key=True, max_length=255, index=True)
+    at: datetime = Field(sa_type=UtcTime)
+
+
 class JobDependencyRow(SQLModel, table=True):
     __tablename__ = "job_dependency"
 
@@ -186,7 +196,10 @@ class WorkerRow(SQLModel, table=True):
     id: str = Field(primary_key=True, max_length=255)
     host: str = Field(max_length=255)
     state: str = Field(max_length=16, index=True)
+    held: str | None = Field(default=None, max_length=16)
     reason: str | None = Field(default=None, sa_type=_LongText)
+    judged_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    node: str | None = Field(default=None, max_length=64)
     incarnation: str = Field(max_length=24)
     slots: int
     capabilities: dict[str, Any] = Field(sa_type=JSON)
@@ -243,6 +256,7 @@ def _table(row: type[SQLModel]) -> Table:
 
 models, model_inputs = _table(ModelRow), _table(ModelInputRow)
 jobs, job_inputs, job_dependencies = _table(JobRow), _table(JobInputRow), _table(JobDependencyRow)
+job_exclusions = _table(JobExclusionRow)
 tasks, attempts, outputs = _table(TaskRow), _table(AttemptRow), _table(OutputRow)
 workers, worker_pools = _table(WorkerRow), _table(WorkerPoolRow)
 leases, blob_leases, audits = _table(LeaseRow), _table(BlobLeaseRow), _table(AuditRow)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from renderctl.blender.events import Opened, Rendered, Written
+from renderctl.blender.failures import SessionStopped
 from renderctl.blender.images import verify
 from renderctl.errors import (
     AttemptSuperseded,
@@ -15,6 +16,8 @@ from renderctl.errors import (
     DatabaseUnavailable,
     DigestMismatch,
     InvalidInput,
+    NotStored,
+    RenderctlError,
     StoreUnavailable,
 )
 from renderctl.farm import Farm
@@ -22,13 +25,14 @@ from renderctl.farm.status import forget
 from renderctl.farm.submit import put_ticket
 from renderctl.farm.sweep import settle
 from renderctl.farm.upload import hash_file
+from renderctl.farm.work.health import Health
 from renderctl.jobs import FORMATS, Attempt, Failure, Fault, Output
 from renderctl.repository.attempting import Cost
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
-#: Seconds that an upload is tried again before the attempt fails.
+#: Seconds that a store may be away before the attempt fails.
 _STORE_PATIENCE_S = 300.0
 _NOTHING = Cost()
 
@@ -43,6 +47,15 @@ class Finished:
     folder: Path  #: the task's own
     log: Path
     following: Attempt | None  #: the attempt that Blender works on already
+    stop: threading.Event  #: whether the attempt has to stop
+
+
+@dataclass(frozen=True)
+class Told:
+    """A failure that the farm knows of."""
+
+    failure: Failure
+    delay_s: float | None  #: until the task is tried again; None: it has failed for good
 
 
 @dataclass(frozen=True)
@@ -52,25 +65,36 @@ class Published:
     seconds: float
 
 
+def failure_of(error: RenderctlError) -> Failure:
+    """What an attempt fails with when a port has failed: the node is not to blame for the farm's parts."""
+    farms = isinstance(error, StoreUnavailable | NotStored)
+    return Failure(Fault.FARM if farms else Fault.MACHINE, error.message)
+
+
 class Publisher:
     """Publishes finished frames and reports failures, whatever is away in the meantime."""
 
-    def __init__(self, farm: Farm, halt: threading.Event) -> None:
+    def __init__(self, farm: Farm, health: Health, halt: threading.Event) -> None:
         self._farm = farm
+        self._health = health
         self._halt = halt
 
-    def publish(self, finished: Finished) -> Published | Failure:
-        """Publish the frame; or the failure that its attempt ended with. Raises AttemptSuperseded."""
+    def publish(self, finished: Finished) -> Published | Failure | None:
+        """Publish the frame; or the failure that its attempt ended with; None: it was stopped.
+
+        Raises AttemptSuperseded.
+        """
         attempt, rendered = finished.attempt, finished.rendered
         cost = Cost(rendered.seconds, rendered.memory_mb, finished.opened.device)
         self.keep_log(attempt, finished.log)
         try:
             outputs = tuple(self._stored(finished, each, main=not index) for index, each in enumerate(rendered.files))
+        except SessionStopped:
+            self.insist(lambda: self._farm.repository.cancel_attempt(attempt))
+            return None
         except (BadImage, DigestMismatch, InvalidInput, StoreUnavailable) as error:
             self._begin(finished.following)
-            failure = Failure(Fault.MACHINE, error.message)
-            self.fail(attempt, failure, cost)
-            return failure
+            return self.fail(attempt, failure_of(error), cost).failure
         try:
             self.insist(lambda: self._farm.repository.complete(attempt, outputs, cost, starting=finished.following))
         except AttemptSuperseded:
@@ -80,8 +104,9 @@ class Publisher:
             self.insist(lambda: settle(self._farm, attempt.job_id))
         return Published(attempt, outputs, rendered.seconds)
 
-    def fail(self, attempt: Attempt, failure: Failure, cost: Cost = _NOTHING) -> float | None:
-        """Report a failure; seconds until the task is tried again, None: it has failed for good."""
+    def fail(self, attempt: Attempt, failure: Failure, cost: Cost = _NOTHING) -> "Told":
+        """Report a failure, with what the node's health adds to it."""
+        failure = self._health.explained(failure)
         logger.warning(
             "task %s failed: %s",
             attempt.task_id,
@@ -94,7 +119,7 @@ class Publisher:
         else:
             self.insist(lambda: put_ticket(self._farm, self._farm.repository.job(attempt.job_id), delay_s))
         forget(self._farm, attempt.job_id)
-        return delay_s
+        return Told(failure, delay_s)
 
     def keep_log(self, attempt: Attempt, log: Path) -> None:
         """The log of an attempt, to the store and to followers. A store that is away costs the log, not the frame."""
@@ -102,6 +127,25 @@ class Publisher:
             self._farm.store.put_log(attempt.id, log.read_bytes())
         except (StoreUnavailable, OSError) as error:
             logger.warning("the log of task %s was not kept: %s", attempt.task_id, error)
+
+    def await_store(
+        self, deed: Callable[[], Result], stop: threading.Event, patience_s: float = _STORE_PATIENCE_S
+    ) -> Result:
+        """Do it; while the store is away try again, less and less often, for `patience_s` seconds.
+
+        Raises StoreUnavailable after that, SessionStopped soon after `stop` was set.
+        """
+        started, delay_s = self._farm.clock.monotonic(), 0.5
+        while True:
+            try:
+                return deed()
+            except StoreUnavailable as error:
+                if self._farm.clock.monotonic() - started > patience_s:
+                    raise
+                logger.warning("%s; trying again in %.1f s", error, delay_s)
+                if self._farm.clock.wait(stop, delay_s):
+                    raise SessionStopped from error
+                delay_s = min(delay_s * 2, 30.0)
 
     def insist(self, deed: Callable[[], Result]) -> Result:
         """Do it; while the database is away, keep what we hold and do it when it is back."""
@@ -128,7 +172,8 @@ class Publisher:
             facts = verify(written.path, **expected)
             width, height = facts.width, facts.height
         hashed = hash_file(written.path, written.name)
-        self._put(written.path, hashed.digest)
+        patience_s = max(_STORE_PATIENCE_S, finished.rendered.seconds)  # to render it again would take as long
+        self.await_store(lambda: self._farm.store.put(written.path, hashed.digest), finished.stop, patience_s)
         return Output(
             name=written.name,
             digest=hashed.digest,
@@ -140,16 +185,3 @@ class Publisher:
             number=attempt.number,
             device=opened.device,
         )
-
-    def _put(self, path: Path, digest: str) -> None:
-        started, delay_s = self._farm.clock.monotonic(), 0.5
-        while True:
-            try:
-                self._farm.store.put(path, digest)
-                return
-            except StoreUnavailable as error:
-                waited = self._farm.clock.monotonic() - started
-                if waited > _STORE_PATIENCE_S or self._farm.clock.wait(self._halt, delay_s):
-                    raise
-                logger.warning("%s; trying again in %.1f s", error, delay_s)
-                delay_s = min(delay_s * 2, 30.0)

@@ -12,7 +12,7 @@ from renderctl.blender.find import Blender
 from renderctl.blender.session import Plan, Session
 from renderctl.errors import RenderctlError
 from renderctl.farm import Farm
-from renderctl.farm.blenders import Chosen, choose_blender, cpu_threads, limits, saved_by, start_session
+from renderctl.farm.blenders import Chosen, choose_blender, cpu_threads, known_blenders, limits, saved_by, start_session
 from renderctl.farm.standby import Standby
 from renderctl.farm.work.materials import unpack_beside, unpacked
 from renderctl.ids import new_id
@@ -48,7 +48,13 @@ class Sessions:
         self._blender: Blender | None = None
         self._ready: Ready | None = None
         self._key: str | None = None
+        self._latest: Chosen | None = None
         self._held = ExitStack()  # the unpacked model that the session has open
+
+    @property
+    def alive(self) -> bool:
+        """Whether a Blender is running."""
+        return self._session is not None and self._session.alive
 
     def adopt(self, standby: Standby) -> None:
         """Take over a Blender that was started ahead."""
@@ -62,9 +68,23 @@ class Sessions:
         if self._session is not None and self._blender == chosen.blender and self._ready is None:
             return self._session
         self.close()
-        self._blender = chosen.blender
+        self._blender, self._latest = chosen.blender, chosen
         self._session = start_session(self._farm, chosen.blender, self._scratch / new_id())
         return self._session
+
+    def devices(self, stop: threading.Event) -> list[str]:
+        """Start the newest Blender, or the one that was there last; what it renders on. It stays warm.
+
+        Raises SessionFailed, SessionStopped, BlenderMissing, Unreachable.
+        """
+        chosen = self._latest or Chosen(known_blenders(self._farm)[0], None)
+        self._give_up_scene()
+        session = self.started(chosen)
+        try:
+            return session.devices(limits(self._farm), stop)
+        except RenderctlError:
+            self.close()
+            raise
 
     def for_job(self, job: Job, stop: threading.Event | None = None) -> Ready:
         """The session that has the job's scene open, warm if it had; given up soon after `stop` was set.

@@ -13,13 +13,15 @@ from pathlib import Path
 from renderctl.blender.events import Progress
 from renderctl.blender.failures import SessionFailed, SessionStopped
 from renderctl.blender.session import FrameOrder
-from renderctl.errors import AttemptSuperseded, DatabaseUnavailable, RenderctlError
+from renderctl.errors import AttemptSuperseded, DatabaseUnavailable, RenderctlError, StoreUnavailable, Unreachable
 from renderctl.farm import Farm
 from renderctl.farm.blenders import limits
+from renderctl.farm.work.health import Health
 from renderctl.farm.work.held import Held, Hold
 from renderctl.farm.work.pipeline import Pipeline
-from renderctl.farm.work.publishing import Finished, Published, Publisher
+from renderctl.farm.work.publishing import Finished, Published, Publisher, failure_of
 from renderctl.farm.work.sessions import Ready, Sessions
+from renderctl.farm.work.signals import Signals
 from renderctl.farm.work.turns import Turns
 from renderctl.jobs import Attempt, Failure, Fault, Job
 from renderctl.repository import Claim
@@ -30,14 +32,8 @@ logger = logging.getLogger(__name__)
 _CLAIM_S, _CLAIM_MOST = 2.0, 50
 #: Frames below so many seconds are claimed ahead; a longer one is left to another slot that is free.
 _SHORT_S = 1.0
-
-
-@dataclass(frozen=True)
-class Signals:
-    """What ends a slot."""
-
-    drain: threading.Event  #: finish the frame and take no more
-    halt: threading.Event  #: stop at once
+#: Seconds between two looks whether a resting slot may go on.
+_REST_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -50,19 +46,28 @@ class Listeners:
     on_ready: Callable[[Job, Ready], None] = lambda _job, _ready: None
 
 
+@dataclass(frozen=True)
+class Tools:
+    """What a slot works with."""
+
+    turns: Turns
+    sessions: Sessions
+    held: Held  #: shared by the slots of a worker
+    health: Health  #: of the node
+
+
 class Slot:
     """Runs in a thread of its own until it is told to drain or to halt."""
 
-    def __init__(
-        self, farm: Farm, turns: Turns, sessions: Sessions, held: Held, signals: Signals, listeners: Listeners
-    ) -> None:
+    def __init__(self, farm: Farm, tools: Tools, signals: Signals, listeners: Listeners) -> None:
         self._farm = farm
-        self._turns = turns
-        self._sessions = sessions
-        self._held = held
+        self._turns = tools.turns
+        self._sessions = tools.sessions
+        self._held = tools.held
+        self._health = tools.health
         self._signals = signals
         self._listeners = listeners
-        self._publisher = Publisher(farm, signals.halt)
+        self._publisher = Publisher(farm, tools.health, signals.halt)
         self._frame_s: float | None = None  # what the last frames of this job took
         self._job_id: str | None = None
         self._job_over = False  # every further task of it would fail alike
@@ -73,13 +78,8 @@ class Slot:
         quantum = self._farm.settings.worker.quantum * random.random()
         idle_since = self._farm.clock.monotonic()
         try:
-            while not self._leaving() and not self._turns.over():
-                try:
-                    claim = self._turns.next(self._signals.drain)
-                except DatabaseUnavailable as error:
-                    logger.warning("no work without the database: %s", error)
-                    self._farm.clock.wait(self._signals.drain, 1.0)
-                    continue
+            while not self._signals.leaving and not self._turns.over():
+                claim = self._next()
                 if claim.job is not None and claim.attempts:
                     self._serve(claim.job, claim, quantum, scratch)
                     quantum = self._farm.settings.worker.quantum * random.uniform(0.5, 1.5)
@@ -89,8 +89,18 @@ class Slot:
         finally:
             self._sessions.close()
 
-    def _leaving(self) -> bool:
-        return self._signals.drain.is_set() or self._signals.halt.is_set()
+    def _next(self) -> Claim:
+        """The next turn; one without attempts while there is none to be had, or none to be taken."""
+        if self._signals.rest.is_set() or not self._health.reassure(self._sessions):
+            self._farm.clock.wait(self._signals.drain, _REST_S)
+            return Claim()
+        self._turns.offer(self._health.capabilities)
+        try:
+            return self._turns.next(self._signals.drain)
+        except DatabaseUnavailable as error:
+            logger.warning("no work without the database: %s", error)
+            self._farm.clock.wait(self._signals.drain, 1.0)
+            return Claim()
 
     def _serve(self, job: Job, claim: Claim, quantum_s: float, scratch: Path) -> None:
         """Work on one job for a quantum."""
@@ -103,7 +113,7 @@ class Slot:
         pipeline: Pipeline[Finished] = Pipeline(lambda finished: self._publish(job, finished))
         started: Attempt | None = None  # the one that the publishing of its predecessor says to have begun
         try:
-            while pending and not self._leaving():
+            while pending and self._signals.taking:
                 attempt = pending.popleft()
                 if attempt is not started and not self._begin(attempt):
                     self._held.drop(attempt)
@@ -116,7 +126,7 @@ class Slot:
                 self._fill(pending, job, ends)
                 started = None
                 if finished is not None:
-                    started = pending[0] if pending and not self._leaving() else None
+                    started = pending[0] if pending and self._signals.taking else None
                     pipeline.put(finished(started))
         finally:
             pipeline.close()
@@ -131,7 +141,7 @@ class Slot:
 
     def _fill(self, pending: deque[Attempt], job: Job, until: float) -> None:
         """Claim more when nothing is left, while the quantum lasts."""
-        if not pending and not self._leaving() and self._farm.clock.monotonic() < until:
+        if not pending and self._signals.taking and self._farm.clock.monotonic() < until:
             pending.extend(self._claim_more(job))
 
     def _claim_more(self, job: Job) -> list[Attempt]:
@@ -151,7 +161,7 @@ class Slot:
         try:
             folder.mkdir(parents=True)
             log.parent.mkdir(exist_ok=True)
-            ready = self._publisher.insist(lambda: self._sessions.for_job(job, hold.stop))
+            ready = self._opened(job, hold.stop)
             self._introduce(job, ready)
             log.write_text(f"$ {ready.command}\n# {attempt.task_id}: frame {attempt.frame}\n", encoding="utf-8")
             hold.log = log
@@ -163,16 +173,31 @@ class Slot:
             )
         except SessionStopped:
             self._stopped(attempt, log, folder)
-        except SessionFailed as error:
-            self._failed(job, attempt, error.failure, log, folder)
-        except RenderctlError as error:
-            self._failed(job, attempt, Failure(Fault.MACHINE, error.message), log, folder)
-        except OSError as error:
-            self._failed(job, attempt, Failure(Fault.MACHINE, f"The scratch folder: {error}."), log, folder)
+        except (RenderctlError, OSError) as error:
+            self._failed(attempt, self._failure_of(error), log, folder)
         else:
             self._frame_s = rendered.seconds
-            return lambda following: Finished(attempt, rendered, ready.opened, folder, log, following)
+            return lambda following: Finished(attempt, rendered, ready.opened, folder, log, following, hold.stop)
         return None
+
+    def _opened(self, job: Job, stop: threading.Event) -> Ready:
+        """The session for the job, whatever is away in the meantime."""
+
+        def opening() -> Ready:
+            return self._publisher.insist(lambda: self._sessions.for_job(job, stop))
+
+        return self._publisher.await_store(opening, stop)
+
+    def _failure_of(self, error: RenderctlError | OSError) -> Failure:
+        if isinstance(error, OSError):
+            return Failure(Fault.MACHINE, f"The scratch folder: {error}.")
+        if isinstance(error, SessionFailed):
+            if not self._sessions.alive:
+                self._health.doubt()
+            return error.failure
+        if isinstance(error, Unreachable) and not isinstance(error, StoreUnavailable):
+            self._health.doubt()
+        return failure_of(error)
 
     def _introduce(self, job: Job, ready: Ready) -> None:
         """Once per session and job: what the artist should know."""
@@ -194,21 +219,21 @@ class Slot:
             result = self._publisher.publish(finished)
             if isinstance(result, Published):
                 self._listeners.on_published(result)
-            else:
+            elif result is not None:
                 self._listeners.on_failed(attempt, result)
         except AttemptSuperseded as error:
             logger.warning("%s Its result is thrown away.", error, extra={"job": job.id, "task": attempt.task_id})
         finally:
             self._cleared(attempt, finished.log, finished.folder)
 
-    def _failed(self, job: Job, attempt: Attempt, failure: Failure, log: Path, folder: Path) -> None:
+    def _failed(self, attempt: Attempt, failure: Failure, log: Path, folder: Path) -> None:
         with suppress(OSError), log.open("a", encoding="utf-8") as file:
             file.write(f"\n# failed: {failure.reason}\n")
         self._publisher.keep_log(attempt, log)
-        delay_s = self._publisher.fail(attempt, failure)
-        self._job_over = failure.whole_job and delay_s is None
+        told = self._publisher.fail(attempt, failure)
+        self._job_over = failure.whole_job and told.delay_s is None
         self._cleared(attempt, log, folder)
-        self._listeners.on_failed(attempt, failure)
+        self._listeners.on_failed(attempt, told.failure)
 
     def _stopped(self, attempt: Attempt, log: Path, folder: Path) -> None:
         self._publisher.keep_log(attempt, log)

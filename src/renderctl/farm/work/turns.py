@@ -3,6 +3,7 @@
 import logging
 import threading
 from abc import ABC, abstractmethod
+from dataclasses import replace
 
 from renderctl.errors import QueueUnavailable
 from renderctl.farm import Farm
@@ -10,6 +11,7 @@ from renderctl.farm.submit import put_ticket
 from renderctl.jobs import Attempt, Job
 from renderctl.queues import Ticket
 from renderctl.repository import Claim, Claimant
+from renderctl.workers import Capabilities
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +27,11 @@ class Turns(ABC):
     def __init__(self, farm: Farm, claimant: Claimant) -> None:
         self._farm = farm
         self._claimant = claimant
+
+    def offer(self, capabilities: Capabilities) -> None:
+        """Ask from now on as a worker that can do this."""
+        if capabilities != self._claimant.capabilities:
+            self._claimant = replace(self._claimant, capabilities=capabilities)
 
     @abstractmethod
     def next(self, stop: threading.Event) -> Claim:

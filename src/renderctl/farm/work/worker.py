@@ -1,27 +1,26 @@
 """A worker: registered, its heart beating, its slots at work; drained or stopped, it leaves in good order."""
 
 import logging
-import os
-import platform
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from renderctl.actors import Actor
-from renderctl.errors import BlenderMissing, NotFound, RenderctlError, StoreUnavailable
+from renderctl.errors import RenderctlError, StoreUnavailable, WorkerNameTaken
 from renderctl.farm import Farm
-from renderctl.farm.blenders import known_blenders
-from renderctl.farm.safenames import safe_name
-from renderctl.farm.scratch import Scratch, abandoned, scratch_root
+from renderctl.farm.scratch import Scratch, abandoned
+from renderctl.farm.work.health import Health
 from renderctl.farm.work.heart import Heart, Identity
 from renderctl.farm.work.held import Held
+from renderctl.farm.work.identity import claim_scratch, give_up_number, host_name, node_number
+from renderctl.farm.work.reporting import Reporter
 from renderctl.farm.work.sessions import Sessions
-from renderctl.farm.work.slot import Listeners, Signals, Slot
+from renderctl.farm.work.signals import Signals
+from renderctl.farm.work.slot import Listeners, Slot, Tools
 from renderctl.farm.work.turns import FarmTurns, OwnTurns
-from renderctl.ids import new_id, new_token
+from renderctl.ids import new_token
 from renderctl.repository import Claimant
 from renderctl.states import WorkerState
-from renderctl.workers import Capabilities
 from renderctl.workers import Worker as WorkerRecord
 
 logger = logging.getLogger(__name__)
@@ -36,12 +35,14 @@ _LEAVE_S = 10.0
 class WorkOptions:
     """How a worker works; what is None comes from the settings."""
 
-    name: str | None = None  #: its stable id; None: the host's name and a number
+    name: str | None = None  #: its stable id; None: one that its node keeps
     slots: int | None = None
     pools: tuple[str, ...] | None = None
+    tags: tuple[str, ...] | None = None
     allow_scripts: bool | None = None
     only_job: str | None = None  #: work on this job alone, until it has ended
     idle_exit_s: float | None = None  #: leave after so many seconds without work
+    drain_timeout_s: float | None = None  #: give up frames that take so long after the worker was told to leave
     listeners: Listeners = field(default_factory=Listeners)
 
 
@@ -57,9 +58,12 @@ class Worker:
         self.slots = options.slots or farm.settings.worker.slots
         self.pools = options.pools or farm.settings.worker.pools
         self._identity = Identity(self.id, new_token())
-        self._signals = Signals(threading.Event(), threading.Event())
+        self._signals = Signals()
         self._held = Held()
-        self._heart = Heart(farm, self._identity, self._held)
+        tags = farm.settings.worker.tags if options.tags is None else options.tags
+        self._health = Health(farm, (scratch.path, farm.settings.data_dir), self._signals, tags)
+        self._heart = Heart(farm, self._identity, self._held, self._signals, self._health)
+        self._reporter = Reporter(farm, self._held)
         allow_scripts = options.allow_scripts
         allowed = farm.settings.worker.allow_scripts if allow_scripts is None else allow_scripts
         self.sessions = [
@@ -67,40 +71,57 @@ class Worker:
         ]
         self._threads: list[threading.Thread] = []
         self._errors: list[BaseException] = []
+        self._leave_by: float | None = None  # when what still runs is given up
 
     def start(self) -> None:
-        """Register, take away what an earlier incarnation held, and begin to work. Raises DatabaseUnavailable."""
+        """Register, take away what an earlier incarnation held, and begin to beat.
+
+        Before that Blender is tried, but for a job of its own. Raises DatabaseUnavailable, WorkerNameTaken.
+        """
+        if self._options.only_job:
+            self._health.take_stock()
+        else:
+            self._health.examine(self.sessions[0])
         now = self._farm.clock.now()
         record = WorkerRecord(
             id=self.id,
-            host=platform.node(),
+            host=host_name(),
             state=WorkerState.ACTIVE,
             incarnation=self._identity.incarnation,
             slots=self.slots,
             pools=self.pools,
-            capabilities=_capabilities(self._farm),
+            capabilities=self._health.capabilities,
             started_at=now,
             seen_at=now,
+            reason=self._health.complaint,
+            node=node_number(self._farm),
         )
         fenced = self._farm.repository.register(record, actor=self._actor)
         if fenced:
             logger.warning("%d tasks of an earlier start of %s are queued again", len(fenced), self.id)
+        if not self._options.only_job:
+            self._health.start()
         self._heart.start()
+        self._reporter.start()
         logger.info("worker %s: %d slots, pools %s", self.id, self.slots, ", ".join(self.pools))
 
     def work(self, job_id: str | None = None) -> None:
         """Let the slots begin; with `job_id` they work on that job alone and end with it."""
         for number, sessions in enumerate(self.sessions):
-            claimant = Claimant(self.id, self._identity.incarnation, number, self.pools)
+            claimant = Claimant(self.id, self._identity.incarnation, number, self.pools, self._health.capabilities)
             turns = OwnTurns(self._farm, claimant, job_id) if job_id else self._farm_turns(claimant)
-            slot = Slot(self._farm, turns, sessions, self._held, self._signals, self._options.listeners)
+            tools = Tools(turns, sessions, self._held, self._health)
+            slot = Slot(self._farm, tools, self._signals, self._options.listeners)
             scratch = self._scratch.path / f"slot-{number}"
             thread = threading.Thread(target=self._run, args=(slot, scratch), name=f"slot-{number}", daemon=True)
             self._threads.append(thread)
             thread.start()
 
     def run(self) -> None:
-        """Work until every slot has ended: told to drain or to halt, or idle for too long."""
+        """Work until every slot has ended: told to drain or to halt, or idle for too long.
+
+        Raises WorkerNameTaken when another machine works under this one's name.
+        """
         self.start()
         try:
             self.work()
@@ -109,9 +130,25 @@ class Worker:
         finally:
             self.halt()
             self.leave()
+        if self._heart.superseded.is_set():
+            give_up_number(self._farm)
+            raise WorkerNameTaken(
+                f"Another machine works under the name {self.id}: one of the two may be a copy of the other.",
+                hint="Started again, this one gets a name of its own; those that --name names each need their own.",
+            )
+
+    def rest(self) -> None:
+        """Let the running frames finish and take no more until the worker is resumed."""
+        self._heart.ask(drain=True)
+
+    def resume(self) -> None:
+        """Take work again, whatever the worker was held in."""
+        self._heart.ask(drain=False)
 
     def drain(self) -> None:
-        """Let the running frames finish and take no more."""
+        """Let the running frames finish, take no more, and leave."""
+        if self._options.drain_timeout_s is not None:
+            self._leave_by = self._farm.clock.monotonic() + self._options.drain_timeout_s
         self._signals.drain.set()
 
     def halt(self) -> None:
@@ -122,23 +159,22 @@ class Worker:
 
     def wait(self, seconds: float) -> bool:
         """Wait for up to `seconds` until every slot has ended; whether they have. Passes on orders of the farm."""
-        if self._heart.superseded.is_set():
+        if self._heart.superseded.is_set() or self._too_late():
             self.halt()
-        if self._heart.drain.is_set():
-            self.drain()
         deadline = self._farm.clock.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - self._farm.clock.monotonic()))
-        if self._heart.error is not None:
-            raise self._heart.error
-        if self._errors:
-            raise self._errors[0]
+        for error in (self._heart.error, self._reporter.error, self._health.error, *self._errors):
+            if error is not None:
+                raise error
         return not any(thread.is_alive() for thread in self._threads)
 
     def leave(self) -> None:
         """End in good order: the slots that were halted end first."""
         for thread in self._threads:
             thread.join(_LEAVE_S)
+        self._reporter.stop()
+        self._health.stop()
         self._heart.stop()
         for sessions in self.sessions:
             sessions.close()
@@ -148,6 +184,12 @@ class Worker:
         except RenderctlError as error:
             logger.warning("the worker could not say that it leaves: %s", error)
         self._scratch.remove()
+
+    def _too_late(self) -> bool:
+        late = self._leave_by is not None and self._farm.clock.monotonic() >= self._leave_by
+        if late and not self._signals.halt.is_set():
+            logger.warning("the frames did not finish in time: they are queued again")
+        return late
 
     def _farm_turns(self, claimant: Claimant) -> FarmTurns:
         return FarmTurns(self._farm, claimant, self._options.idle_exit_s)
@@ -162,43 +204,17 @@ class Worker:
 
 
 def worker_for(farm: Farm, options: WorkOptions, *, actor: Actor) -> Worker:
-    """A worker with a scratch directory of its own, after clearing up behind those that died on this machine."""
-    scratch = _claim_scratch(farm, options)
+    """A worker with a scratch directory of its own, after clearing up behind those that died on this machine.
+
+    Raises WorkerNameTaken.
+    """
+    scratch = claim_scratch(farm, options.name, for_one_job=options.only_job is not None)
+    _keep_logs(farm, scratch.path)
     scratch.clear()
     for dead in abandoned(farm):
         _keep_logs(farm, dead.path)
         dead.remove()
     return Worker(farm, options, scratch, actor=actor)
-
-
-def _claim_patiently(farm: Farm, path: Path) -> Scratch | None:
-    """Another start that looks for what the dead have left holds every lock for a moment."""
-    for _ in range(20):
-        scratch = Scratch.claim(path)
-        if scratch is not None:
-            return scratch
-        farm.clock.wait(None, 0.05)
-    return None
-
-
-def _claim_scratch(farm: Farm, options: WorkOptions) -> Scratch:
-    if options.name is not None:
-        scratch = _claim_patiently(farm, scratch_root(farm) / safe_name(options.name))
-        if scratch is None:
-            raise NotFound(f"A worker called {options.name!r} is running here already.", hint="Give it another --name.")
-        _keep_logs(farm, scratch.path)
-        return scratch
-    if options.only_job is not None:
-        own = Scratch.claim(scratch_root(farm) / f"render-{new_id()}")
-        assert own is not None  # the name is new
-        return own
-    host = safe_name(platform.node() or "worker")
-    for number in range(1, 1000):
-        scratch = Scratch.claim(scratch_root(farm) / f"{host}-{number}")
-        if scratch is not None:
-            _keep_logs(farm, scratch.path)
-            return scratch
-    raise NotFound("A thousand workers are running here already.")
 
 
 def _keep_logs(farm: Farm, scratch: Path) -> None:
@@ -208,13 +224,3 @@ def _keep_logs(farm: Farm, scratch: Path) -> None:
             farm.store.put_log(log.stem, log.read_bytes())
         except (OSError, StoreUnavailable) as error:
             logger.warning("the log %s was not kept: %s", log, error)
-
-
-def _capabilities(farm: Farm) -> Capabilities:
-    try:
-        versions = tuple(".".join(map(str, each.version)) for each in known_blenders(farm))
-    except BlenderMissing as error:
-        logger.warning("%s", error)
-        versions = ()
-    memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
-    return Capabilities(os.cpu_count() or 1, memory_mb, versions)

@@ -1,0 +1,42 @@
+"""One thing, done again and again in a thread of its own."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from renderctl.clocks import Clock
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that a thread has to end what it is at; what hangs for longer ends with the process.
+_END_S = 10.0
+
+
+class Repeating:
+    """Does `deed` every `every_s` seconds until it is stopped, or until it raises what it should not."""
+
+    def __init__(self, clock: Clock, name: str, every_s: float, deed: Callable[[], None]) -> None:
+        self._clock = clock
+        self._every_s = every_s
+        self._deed = deed
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self.error: BaseException | None = None  #: what it has died of
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(_END_S)
+
+    def _run(self) -> None:
+        try:
+            due = self._clock.monotonic()
+            while not self._clock.wait(self._stop, due - self._clock.monotonic()):
+                due = self._clock.monotonic() + self._every_s
+                self._deed()
+        except BaseException as error:  # raised again in the thread that looks after the worker
+            logger.exception("%s has stopped", self._thread.name)
+            self.error = error

@@ -1,0 +1,86 @@
+"""What becomes known of frames while they are rendered: progress and log for followers, the log for good.
+
+Followers are served through the cache, logs are kept in the store; each from a thread of its own, so that one that
+is slow or frozen holds up neither the other nor a heartbeat.
+"""
+
+import logging
+import threading
+
+from renderctl.errors import StoreUnavailable
+from renderctl.farm import Farm
+from renderctl.farm.work.held import Held, Hold
+from renderctl.farm.work.repeating import Repeating
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two looks at the logs of running frames, for those who follow them.
+_PULSE_S = 0.5
+#: The most of a log that is read at a time, and that is kept whole in the store while a frame runs; bytes.
+_LOG_CHUNK, _LOG_LIMIT = 1 << 18, 8 << 20
+
+
+class Reporter:
+    """Reports on what a worker holds until it is stopped."""
+
+    def __init__(self, farm: Farm, held: Held) -> None:
+        self._farm = farm
+        self._held = held
+        beat_s = farm.settings.worker.heartbeat
+        self._threads = (
+            Repeating(farm.clock, "followers", min(_PULSE_S, beat_s / 2), self._feed_followers),
+            Repeating(farm.clock, "logs", beat_s, self._keep_logs),
+        )
+
+    @property
+    def error(self) -> BaseException | None:
+        """What one of its threads has died of."""
+        return next((each.error for each in self._threads if each.error is not None), None)
+
+    def start(self) -> None:
+        for each in self._threads:
+            each.start()
+
+    def stop(self) -> None:
+        ending = [threading.Thread(target=each.stop) for each in self._threads]
+        for each in ending:
+            each.start()
+        for each in ending:
+            each.join()
+
+    def _feed_followers(self) -> None:
+        """Whoever follows learns of what is new, and only of that: most frames are silent most of the time."""
+        for hold in self._held.all():
+            attempt, begin = hold.attempt, hold.logged
+            if hold.progress > hold.told:
+                hold.told = hold.progress
+                document = {"progress": hold.progress}
+                self._farm.cache.put(f"attempt:{attempt.id}", document, version=int(hold.progress * 1e6), ttl_s=60.0)
+            if fresh := _fresh(hold):
+                self._farm.cache.append(f"log:{attempt.id}", fresh, at=begin)
+
+    def _keep_logs(self) -> None:
+        """So that a node that dies does not take its logs along."""
+        for hold in self._held.all():
+            if hold.log is None or not hold.logged:
+                continue
+            try:
+                with hold.log.open("rb") as log:
+                    self._farm.store.put_log(hold.attempt.id, log.read(_LOG_LIMIT))
+            except FileNotFoundError:
+                continue  # its frame is finished, and its log kept
+            except (OSError, StoreUnavailable) as error:
+                logger.warning("the log of task %s was not kept: %s", hold.attempt.task_id, error)
+
+
+def _fresh(hold: Hold) -> bytes:
+    if hold.log is None:
+        return b""
+    try:
+        with hold.log.open("rb") as log:
+            log.seek(hold.logged)
+            fresh = log.read(_LOG_CHUNK)
+    except OSError:
+        return b""
+    hold.logged += len(fresh)
+    return fresh

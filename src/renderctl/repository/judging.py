@@ -1,0 +1,124 @@
+"""Whose fault it is that frames fail on one worker: the worker's, or the job's.
+
+A worker that fails frame after frame of a job gets no more of them while another worker could (an exclusion, for a
+day). A worker that several jobs exclude, while the very frames that failed on it succeed on others and it succeeds at
+nothing, is quarantined until somebody resumes it. A job that fails everywhere proves nothing against anybody.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Connection, and_, exists, func, or_, select
+
+from renderctl.actors import Actor
+from renderctl.jobs import Attempt, Fault
+from renderctl.repository.database import Database
+from renderctl.repository.tables import attempts, job_exclusions, workers
+from renderctl.states import PRESENT_WORKER, AttemptState, WorkerState
+
+#: Failures in a row, within one job, after which it excludes the worker.
+EXCLUDE_AFTER = 3
+#: Jobs that have to exclude a worker before it is quarantined.
+QUARANTINE_AFTER = 2
+#: How long an exclusion lasts.
+_EXCLUDED_FOR = timedelta(days=1)
+_FARM = Actor("renderctl", "farm")
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A worker that was just put into quarantine, and why."""
+
+    worker_id: str
+    reason: str
+
+
+class Judging(Database):
+    """What is held against workers."""
+
+    def quarantine(self) -> list[Quarantined]:
+        """Quarantine the workers that several jobs prove to be bad; never more than half of those that are there."""
+        if not self.read(lambda connection: connection.execute(select(job_exclusions.c.job_id).limit(1)).first()):
+            return []
+        return self.write(self._quarantine)
+
+    def exclude(self, connection: Connection, attempt: Attempt) -> None:
+        """After a failure: has the worker failed the job's frames too often in a row?"""
+        here = and_(attempts.c.job_id == attempt.job_id, attempts.c.worker_id == attempt.worker_id)
+        succeeded = connection.scalar(
+            select(func.max(attempts.c.ended_at)).where(here, attempts.c.state == AttemptState.SUCCEEDED)
+        )
+        failures = select(func.count()).where(
+            here, attempts.c.state == AttemptState.FAILED, attempts.c.fault == Fault.MACHINE
+        )
+        if succeeded is not None:
+            failures = failures.where(attempts.c.ended_at > succeeded)
+        if (connection.scalar(failures) or 0) < EXCLUDE_AFTER:
+            return
+        pair = {"job_id": attempt.job_id, "worker_id": attempt.worker_id}
+        connection.execute(job_exclusions.delete().filter_by(**pair))
+        connection.execute(job_exclusions.insert(), {**pair, "at": self.now(connection)})
+
+    def acquit(self, connection: Connection, worker_id: str) -> None:
+        """Forget what is held against a worker: it was resumed."""
+        connection.execute(job_exclusions.delete().where(job_exclusions.c.worker_id == worker_id))
+        connection.execute(workers.update().where(workers.c.id == worker_id).values(judged_at=self.now(connection)))
+
+    def _quarantine(self, connection: Connection) -> list[Quarantined]:
+        connection.execute(job_exclusions.delete().where(job_exclusions.c.at < self.now(connection) - _EXCLUDED_FOR))
+        present = connection.execute(
+            select(workers.c.id, workers.c.held, workers.c.judged_at).where(workers.c.state.in_(PRESENT_WORKER))
+        ).all()
+        room = len(present) // 2 - sum(row.held == WorkerState.QUARANTINED for row in present)
+        found: list[Quarantined] = []
+        for row in present:
+            if row.held is None and len(found) < room:
+                jobs = self._proven(connection, row.id)
+                if len(jobs) >= QUARANTINE_AFTER:
+                    found.append(self._put_away(connection, row.id, jobs))
+        return found
+
+    def _proven(self, connection: Connection, worker_id: str) -> list[str]:
+        """The jobs that exclude the worker and of which others render what it failed; none if it succeeds elsewhere."""
+        excluding = connection.scalars(
+            select(job_exclusions.c.job_id).where(job_exclusions.c.worker_id == worker_id).order_by("job_id")
+        ).all()
+        if len(excluding) < QUARANTINE_AFTER:
+            return []
+        failed, elsewhere = attempts.alias("failed"), attempts.alias("elsewhere")
+        held_against = and_(
+            failed.c.worker_id == worker_id,
+            failed.c.state == AttemptState.FAILED,
+            failed.c.fault == Fault.MACHINE,
+            failed.c.job_id.in_(excluding),
+        )
+        judged = select(workers.c.judged_at).where(workers.c.id == worker_id).scalar_subquery()
+        held_against = and_(held_against, or_(judged.is_(None), failed.c.ended_at > judged))
+        first = connection.scalar(select(func.min(failed.c.ended_at)).where(held_against))
+        worked = and_(attempts.c.worker_id == worker_id, attempts.c.state == AttemptState.SUCCEEDED)
+        if (
+            first is None
+            or connection.execute(select(attempts.c.id).where(worked, attempts.c.ended_at > first).limit(1)).first()
+        ):
+            return []
+        done = exists().where(
+            elsewhere.c.job_id == failed.c.job_id,
+            elsewhere.c.number == failed.c.number,
+            elsewhere.c.state == AttemptState.SUCCEEDED,
+            elsewhere.c.worker_id != worker_id,
+        )
+        return list(connection.scalars(select(failed.c.job_id).where(held_against, done).distinct()))
+
+    def _put_away(self, connection: Connection, worker_id: str, jobs: list[str]) -> Quarantined:
+        last = connection.scalar(
+            select(attempts.c.error)
+            .where(attempts.c.worker_id == worker_id, attempts.c.state == AttemptState.FAILED)
+            .order_by(attempts.c.ended_at.desc())
+            .limit(1)
+        )
+        reason = f"frames of {len(jobs)} jobs failed here and succeeded elsewhere ({', '.join(sorted(jobs))}): {last}"
+        state = WorkerState.QUARANTINED
+        held = {"state": state, "held": state, "reason": reason}
+        connection.execute(workers.update().where(workers.c.id == worker_id).values(held))
+        self.audit(connection, _FARM, "worker.quarantine", worker_id, reason=reason)
+        return Quarantined(worker_id, reason)

@@ -4,6 +4,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 
+from pika.adapters.utils.connection_workflow import AMQPConnectorSocketConnectError, AMQPConnectorStackTimeout
 from pika.exceptions import (
     AMQPError,
     AMQPHeartbeatTimeout,
@@ -44,7 +45,9 @@ def unavailable(error: BaseException, address: Address) -> QueueUnavailable:
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """The error and all that it wraps, the innermost first: pika nests them in several ways."""
-    for inner in (*error.args, *getattr(error, "exceptions", ()), getattr(error, "exception", None), error.__cause__):
+    # Of a host's several addresses, one where somebody answers tells more.
+    tried = sorted(getattr(error, "exceptions", ()), key=lambda each: isinstance(each, AMQPConnectorSocketConnectError))
+    for inner in (*error.args, *tried, getattr(error, "exception", None), error.__cause__):
         if isinstance(inner, BaseException):
             yield from _causes(inner)
     yield error
@@ -67,7 +70,7 @@ def _of_the_network(error: BaseException, address: Address) -> tuple[str, str] |
             return f"does not speak TLS as we do: {error.reason or error}", hint
         case ConnectionRefusedError():
             return "refuses the connection", f"Is it running? {where}."
-        case TimeoutError() | AMQPHeartbeatTimeout():
+        case TimeoutError() | AMQPHeartbeatTimeout() | AMQPConnectorStackTimeout():
             return "does not answer", f"Is it running, and not frozen? {where}."
         case OSError():
             return f"is out of reach: {error.strerror or error}", f"{where}."

@@ -4,19 +4,17 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
-from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.exceptions import AMQPError
 
 from renderctl.queues.rabbitmq.address import Address
-from renderctl.queues.rabbitmq.channel import ANSWER_S, Channel
+from renderctl.queues.rabbitmq.channel import Channel
+from renderctl.queues.rabbitmq.connecting import connected, cut
 from renderctl.queues.rabbitmq.failures import Blocked, QueueGone, is_gone, unavailable
 
 logger = logging.getLogger(__name__)
-# What goes wrong is raised in our words; pika would tell it a second time.
-logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 #: Seconds before a lost connection is tried again: doubled each time up to the limit, and spread by a half either way.
 _PAUSE_S, _PAUSE_LIMIT_S = 0.1, 5.0
@@ -34,11 +32,9 @@ class Link:
         self._address = address
         self._publishing = publishing
         self._keeper: asyncio.Task[None] | None = None
-        self._latest: Any = None  # pika's connection, open or not
-        self._ended: asyncio.Future[BaseException] | None = None  # what has ended it
+        self._connection: Any = None  # pika's, while it is open
         self._settled = asyncio.Event()  # whether the broker can be reached is known
         self._reason: BaseException | None = None  # why it can not
-        self._pause_s = _PAUSE_S
         self._lent: set[Channel] = set()
         self._free: list[Channel] = []
         self._blocked: Blocked | None = None
@@ -67,7 +63,7 @@ class Link:
                 self._lent.discard(channel)
             self._free.append(channel)
         except TimeoutError as error:
-            _cut(connection, error)
+            cut(connection, error)
             raise unavailable(error, self._address) from error
         except AMQPError as error:
             if is_gone(error):
@@ -77,17 +73,9 @@ class Link:
 
     async def close(self) -> None:
         """Say goodbye, but do not wait long for an answer."""
-        if self._keeper is None or self._ended is None:
-            return
-        self._keeper.cancel()
-        if not self._latest.is_closed:
-            if not self._latest.is_closing:
-                self._latest.close()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self._ended), _GOODBYE_S)
-        if not self._ended.done():
-            _cut(self._latest, TimeoutError())
-            await self._ended
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
 
     def _take_free(self) -> Channel | None:
         while self._free:
@@ -100,44 +88,48 @@ class Link:
         """The open connection. Raises QueueUnavailable."""
         if self._keeper is None:
             self._keeper = asyncio.create_task(self._keep())
-        try:
-            async with asyncio.timeout(2 * ANSWER_S):  # the search for the host's name has no limit of its own
-                await self._settled.wait()
-        except TimeoutError as error:
-            self._down(error)
+        await self._settled.wait()
         if self._reason is not None:
             raise unavailable(self._reason, self._address) from self._reason
-        return self._latest
+        return self._connection
 
     async def _keep(self) -> None:
+        pause_s = _PAUSE_S
         while True:
-            self._ended = asyncio.get_running_loop().create_future()
-            self._latest = AsyncioConnection(
-                self._address.parameters,
-                on_open_callback=self._up,
-                on_open_error_callback=self._end,
-                on_close_callback=self._end,
-            )
-            self._latest.add_on_connection_blocked_callback(self._block)
-            self._latest.add_on_connection_unblocked_callback(self._unblock)
-            self._down(await asyncio.shield(self._ended))  # it outlives this task
-            await asyncio.sleep(self._pause_s * random.uniform(0.5, 1.5))
-            self._pause_s = min(2 * self._pause_s, _PAUSE_LIMIT_S)
+            outcome = await connected(self._address)
+            if isinstance(outcome, BaseException):
+                self._down(outcome)
+            else:
+                pause_s = _PAUSE_S
+                self._down(await self._serve(outcome))
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))
+            pause_s = min(2 * pause_s, _PAUSE_LIMIT_S)
 
-    def _up(self, _connection: object) -> None:
+    async def _serve(self, connection: Any) -> BaseException:
+        """Lend channels of the connection until it ends; what has ended it."""
+        ended: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+        connection.add_on_close_callback(lambda _connection, reason: ended.set_result(reason))
+        connection.add_on_connection_blocked_callback(self._block)
+        connection.add_on_connection_unblocked_callback(self._unblock)
+        self._up(connection)
+        try:
+            return await asyncio.shield(ended)
+        finally:
+            if not ended.done():
+                if connection.is_open:
+                    connection.close()
+                await asyncio.wait([ended], timeout=_GOODBYE_S)
+                cut(connection, TimeoutError())
+                await ended
+
+    def _up(self, connection: object) -> None:
         if self._reason is not None:
             logger.info("RabbitMQ at %s is back", self._address)
-        self._reason = None
-        self._pause_s = _PAUSE_S
+        self._connection, self._reason = connection, None
         self._settled.set()
 
-    def _end(self, _connection: object, reason: BaseException) -> None:
-        if self._ended is not None and not self._ended.done():
-            self._ended.set_result(reason)
-
     def _down(self, reason: BaseException) -> None:
-        self._reason = reason
-        self._blocked = None
+        self._connection, self._reason, self._blocked = None, reason, None
         self._free.clear()
         self.known.clear()
         self._settled.set()
@@ -150,9 +142,3 @@ class Link:
 
     def _unblock(self, _connection: object, _frame: object) -> None:
         self._blocked = None
-
-
-def _cut(connection: Any, reason: Exception) -> None:
-    """End a connection of which the other side is silent: what pika itself does when heartbeats stay away."""
-    if not connection.is_closed:
-        connection._terminate_stream(reason)

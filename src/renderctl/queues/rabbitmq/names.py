@@ -1,6 +1,7 @@
 """What the queues of the farm are called on the broker: any pool has one of its own, and one for each delay."""
 
 import hashlib
+import math
 
 #: Bytes of UTF-8 that the name of a queue may have.
 _LONGEST = 255
@@ -20,7 +21,7 @@ def delay_queue(pool: str, delay_ms: int) -> str:
 
 def rounded_delay(delay_s: float) -> int:
     """Milliseconds, rounded up by less than a quarter, so that the number of different delays stays small."""
-    delay_ms = min(max(int(delay_s * 1000), 1), _LONGEST_DELAY)
+    delay_ms = min(max(math.ceil(delay_s * 1000), 1), _LONGEST_DELAY)
     step = 1 << max(delay_ms.bit_length() - 3, 0)
     return -(-delay_ms // step) * step
 

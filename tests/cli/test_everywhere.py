@@ -65,16 +65,17 @@ def test_help_imports_neither_typer_nor_anything_heavy():
     assert not loaded & {"typer", "rich", "yaml", "sqlmodel", "sqlalchemy", "jinja2", "renderctl.settings"}
 
 
-def test_a_cached_status_needs_no_database(given):
+def test_a_cached_status_needs_neither_database_nor_queue(given):
     job = given_job(given)
     work_off(given)
-    environment = {**os.environ, "RENDERCTL_DATA_DIR": str(given.settings.data_dir)}
+    broker = {"RENDERCTL_QUEUE__KIND": "rabbitmq", "RENDERCTL_QUEUE__URL": "amqp://no-such-host.invalid/"}
+    environment = {**os.environ, **broker, "RENDERCTL_DATA_DIR": str(given.settings.data_dir)}
     code = f"import sys; from renderctl.cli import run; run(['status', '{job.id}', '--json']); print(*sys.modules)"
     for _ in range(2):  # the first asks the database, and leaves a copy in the cache
         done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     document, loaded = done.stdout.splitlines()
     assert json.loads(document)["state"] == "succeeded"
-    assert not set(loaded.split()) & {"sqlmodel", "sqlalchemy", "jinja2"}
+    assert not set(loaded.split()) & {"sqlmodel", "sqlalchemy", "jinja2", "pika"}
 
 
 def test_the_version_is_told(ctl):

@@ -116,6 +116,10 @@ class MissingFiles(InvalidInput):
     """The scene needs files that are not there."""
 
 
+class FileChanged(InvalidInput):
+    """A file changed while it was used."""
+
+
 class UnknownName(InvalidInput):
     """The scene has nothing of that name."""
 

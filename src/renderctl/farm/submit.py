@@ -9,8 +9,10 @@ from renderctl.actors import Actor
 from renderctl.errors import InvalidInput, QueueUnavailable, SceneNotFound, UnknownName, did_you_mean
 from renderctl.farm import Farm
 from renderctl.farm.blenders import needed_blender
+from renderctl.farm.hashing import hash_files
 from renderctl.farm.layout import JOB_INPUTS
-from renderctl.farm.upload import hash_file, missing_files, send
+from renderctl.farm.sending import send
+from renderctl.farm.upload import missing_files
 from renderctl.frames import FrameSet
 from renderctl.jobs import Input, Job, NewJob, RenderOptions
 from renderctl.models import Model, SceneFacts
@@ -155,7 +157,7 @@ def _notes(scene: SceneFacts) -> tuple[str, ...]:
 
 def _replacements(farm: Farm, wanted: Mapping[str, Path]) -> tuple[tuple[Input, ...], tuple[tuple[str, str], ...]]:
     """The files as inputs of the job, uploaded, and which object each of them replaces."""
-    files: dict[Path, Input] = {}
+    sources: dict[str, Path] = {}
     pairs = []
     for number, (name, source) in enumerate(wanted.items(), 1):
         path = source.expanduser().absolute()
@@ -164,13 +166,14 @@ def _replacements(farm: Farm, wanted: Mapping[str, Path]) -> tuple[tuple[Input, 
         if path.suffix.lower() not in REPLACEMENT_KINDS:
             raise InvalidInput(f"{source} can not replace {name!r}.", hint=f"It takes {', '.join(REPLACEMENT_KINDS)}.")
         folder = f"{JOB_INPUTS}/{number}"
-        files[path] = hash_file(path, f"{folder}/{path.name}")
-        pairs.append((name, files[path].path))
-        for beside in _companions(path):
-            files[beside] = hash_file(beside, f"{folder}/{beside.relative_to(path.parent).as_posix()}")
+        for each in (path, *_companions(path)):
+            sources[f"{folder}/{each.relative_to(path.parent).as_posix()}"] = each
+        pairs.append((name, f"{folder}/{path.name}"))
+    hashed = hash_files(farm, set(sources.values()))
+    files = [Input(place, hashed[source].digest, hashed[source].size) for place, source in sources.items()]
     if files:
-        send(farm, files)
-    return tuple(files.values()), tuple(pairs)
+        send(farm, dict(zip(sources.values(), files, strict=True)))
+    return tuple(files), tuple(pairs)
 
 
 def _companions(model: Path) -> list[Path]:

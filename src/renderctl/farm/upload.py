@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,15 @@ from renderctl.actors import Actor
 from renderctl.blender.failures import SessionFailed
 from renderctl.blender.header import names_a_file, read_header
 from renderctl.blender.session import Session
-from renderctl.errors import InvalidInput, MissingFiles, RenderctlError, SceneNotFound, SceneUnreadable
-from renderctl.farm import Advance, Farm, OnAdvance, unheard
+from renderctl.errors import MissingFiles, RenderctlError, SceneUnreadable
+from renderctl.farm import Farm, OnAdvance, unheard
 from renderctl.farm.blenders import Chosen, choose_blender, limits, start_session
+from renderctl.farm.hashing import hash_files
 from renderctl.farm.layout import Layout, lay_out
 from renderctl.farm.scratch import scratch_of
+from renderctl.farm.sending import send
 from renderctl.jobs import Fault, Input
 from renderctl.models import Dependency, Model, ModelFacts
-
-_PARALLEL = 8
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Uploaded:
 
     model: Model
     new: bool  #: False: the latest version of the model is just the same
-    sent: int  #: files that the store did not have
+    sent: int  #: files that were sent: the farm did not have them
     sent_bytes: int
     notes: tuple[str, ...] = ()
 
@@ -41,6 +39,7 @@ class UploadRequest:
     scene: Path
     name: str | None = None  #: of the model; None: the file's
     allow_missing: bool = False
+    verify: bool = False  #: ask the store for every file, also for those that the database says are there
 
 
 def upload(
@@ -60,11 +59,12 @@ def upload(
     chosen = choose_blender(farm, read_header(scene))
     document = _looked_at(farm, scene, chosen, session)
     layout = lay_out(scene, {Path(each["absolute"]) for each in document["files"] if each["exists"]})
-    hashed = _hashed(layout, on_advance)
+    hashed = _hashed(farm, layout, on_advance)
     facts = _facts(document, layout, hashed)
     if facts.missing and not request.allow_missing:
         raise missing_files(facts)
-    sent = send(farm, {source: hashed[path] for source, path in layout.stored.items()}, on_advance)
+    files = {source: hashed[path] for source, path in layout.stored.items()}
+    sent = send(farm, files, on_advance, verify=request.verify)
     model, new = _kept(farm, request, layout, hashed, facts, actor)
     return Uploaded(model, new, len(sent), sum(each.size for each in sent), tuple(filter(None, [chosen.note])))
 
@@ -139,38 +139,10 @@ def _facts(document: Mapping[str, Any], layout: Layout, hashed: Mapping[str, Inp
     return replace(facts, dependencies=tuple(dependencies))
 
 
-def _hashed(layout: Layout, on_advance: OnAdvance) -> dict[str, Input]:
-    """Path below the root -> what lies there, hashed on several threads (hashing lets others run)."""
-    hashed = {}
-    with ThreadPoolExecutor(_PARALLEL) as pool:
-        results = pool.map(lambda item: hash_file(*item), layout.stored.items())
-        for done, each in enumerate(results, 1):
-            hashed[each.path] = each
-            on_advance(Advance("Reading", done, len(layout.stored)))
-    return hashed
-
-
-def hash_file(source: Path, path: str) -> Input:
-    """A file as an input that will lie at `path`. Raises SceneNotFound, InvalidInput."""
-    try:
-        with source.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return Input(path, digest, file.tell())
-    except FileNotFoundError as error:
-        raise SceneNotFound(f"{source} is gone.", hint="It was there a moment ago.") from error
-    except OSError as error:
-        raise InvalidInput(f"{source} can not be read: {error.strerror}.") from error
-
-
-def send(farm: Farm, files: Mapping[Path, Input], on_advance: OnAdvance = unheard) -> list[Input]:
-    """Put the files in the store that it lacks, several at a time; which those were."""
-    lacking = farm.store.missing({each.digest for each in files.values()})
-    wanted = {each.digest: (source, each) for source, each in files.items() if each.digest in lacking}
-    with ThreadPoolExecutor(_PARALLEL) as pool:
-        puts = pool.map(lambda item: farm.store.put(item[0], item[1].digest), wanted.values())
-        for done, _ in enumerate(puts, 1):
-            on_advance(Advance("Uploading", done, len(wanted)))
-    return [each for _, each in wanted.values()]
+def _hashed(farm: Farm, layout: Layout, on_advance: OnAdvance) -> dict[str, Input]:
+    """Path below the root -> what lies there."""
+    hashed = hash_files(farm, layout.stored, on_advance)
+    return {path: Input(path, hashed[source].digest, hashed[source].size) for source, path in layout.stored.items()}
 
 
 def _kept(

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import text
 
 from renderctl.repository.auditing import Auditing
+from renderctl.repository.blobs import Blobs
 from renderctl.repository.claiming import Claim, Claimant, Claiming
 from renderctl.repository.engines import open_engine
 from renderctl.repository.migrations import HEAD, require_current
@@ -16,7 +17,7 @@ from renderctl.repository.uploading import NewModel, Uploading
 __all__ = ["Claim", "Claimant", "NewModel", "Repository", "Summary", "open_repository"]
 
 
-class Repository(Summarizing, Uploading, Claiming, Sweeping, Auditing):
+class Repository(Summarizing, Uploading, Blobs, Claiming, Sweeping, Auditing):
     """Every question to the database, and every change of it, as one class for SQLite and MySQL."""
 
     def check(self) -> str:

@@ -21,10 +21,10 @@ from renderctl.errors import (
     StoreUnavailable,
 )
 from renderctl.farm import Farm
+from renderctl.farm.hashing import hash_file
 from renderctl.farm.status import forget
 from renderctl.farm.submit import put_ticket
 from renderctl.farm.sweep import settle
-from renderctl.farm.upload import hash_file
 from renderctl.farm.work.health import Health
 from renderctl.jobs import FORMATS, Attempt, Failure, Fault, Output
 from renderctl.repository.attempting import Cost
@@ -171,7 +171,7 @@ class Publisher:
             expected = {"width": opened.width, "height": opened.height} if main else {}
             facts = verify(written.path, **expected)
             width, height = facts.width, facts.height
-        hashed = hash_file(written.path, written.name)
+        hashed = hash_file(written.path)
         patience_s = max(_STORE_PATIENCE_S, finished.rendered.seconds)  # to render it again would take as long
         self.await_store(lambda: self._farm.store.put(written.path, hashed.digest), finished.stop, patience_s)
         return Output(

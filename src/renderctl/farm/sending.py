@@ -1,0 +1,50 @@
+"""Files go into the store: only those that the farm does not have, many at a time."""
+
+import random
+from collections.abc import Mapping, Set
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from renderctl.errors import DigestMismatch, FileChanged
+from renderctl.farm import Advance, Farm, OnAdvance, unheard
+from renderctl.jobs import Input
+
+#: Blobs that the database says are there, of which the store is asked whether it still has them.
+_SAMPLE = 32
+
+
+def send(
+    farm: Farm, files: Mapping[Path, Input], on_advance: OnAdvance = unheard, *, verify: bool = False
+) -> list[Input]:
+    """Have the files in the store, leased for a day; those that had to be sent.
+
+    One question to the database tells which it may lack. With `verify` the store is asked for all others, too.
+    Raises FileChanged, StoreUnavailable, DatabaseUnavailable.
+    """
+    sources = {each.digest: (source, each) for source, each in files.items()}
+    unknown = farm.repository.unknown_blobs(sources.keys())
+    unknown |= _lost(farm, sources.keys() - unknown, verify)
+    wanted = [sources[digest] for digest in sorted(unknown)]
+    sent = []
+    with ThreadPoolExecutor(farm.store.parallel) as pool:
+        puts = pool.map(lambda item: _put(farm, *item), wanted)
+        for done, ((_, each), new) in enumerate(zip(wanted, puts, strict=True), 1):
+            if new:
+                sent.append(each)
+            on_advance(Advance("Uploading", done, len(wanted)))
+    return sent
+
+
+def _lost(farm: Farm, known: Set[str], verify: bool) -> set[str]:
+    """What the store has lost: all of it is looked for when something of a sample is missing, or when told to."""
+    sample = known if verify or len(known) <= _SAMPLE else random.sample(sorted(known), _SAMPLE)
+    lost = farm.store.missing(set(sample))
+    return farm.store.missing(set(known)) if lost and len(sample) < len(known) else lost
+
+
+def _put(farm: Farm, source: Path, promised: Input) -> bool:
+    try:
+        return farm.store.put(source, promised.digest)
+    except DigestMismatch as error:
+        hint = "Try again when nothing writes to it any more."
+        raise FileChanged(f"{source} changed while it was uploaded: {error.message}", hint=hint) from error

@@ -1,6 +1,7 @@
 """What every store does: keeps blobs whole, immutable and by their digest; keeps logs."""
 
 import hashlib
+import random
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,16 +11,18 @@ import pytest
 from renderctl.errors import DigestMismatch, InvalidInput, NotStored, OutputNotWritable
 from renderctl.stores import Store
 from renderctl.stores.local import LocalStore
+from renderctl.stores.minio import MinioStore
 from tests.ports.test_executor import until
 
 Given = Callable[[bytes], tuple[Path, str]]
 
+LARGE = random.Random(7).randbytes((32 << 20) + 1)
 BYTES = b"A cube, a light and a camera. " * 10_000
 
 
-@pytest.fixture(params=["local"])
+@pytest.fixture(params=["local", pytest.param("minio", marks=pytest.mark.services)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return LocalStore(tmp_path / "store")
+    return LocalStore(tmp_path / "store") if request.param == "local" else MinioStore(request.getfixturevalue("s3"))
 
 
 @pytest.fixture
@@ -33,7 +36,7 @@ def given_file(tmp_path: Path) -> Given:
     return make
 
 
-@pytest.mark.parametrize("content", [b"", b"x", BYTES, bytes(3 << 20), bytes((2 << 20) + 1)], ids=len)
+@pytest.mark.parametrize("content", [b"", b"x", BYTES, bytes(3 << 20), bytes((2 << 20) + 1), LARGE], ids=len)
 def test_what_was_put_is_got_byte_for_byte(store: Store, given_file: Given, tmp_path: Path, content: bytes) -> None:
     path, digest = given_file(content)
     store.put(path, digest)

@@ -1,6 +1,8 @@
 """The one table of states and steps."""
 
+from collections.abc import Mapping
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +13,12 @@ from renderctl.states import (
     JOB_STEPS,
     OPEN_JOB,
     OPEN_TASK,
+    PRESENT_WORKER,
     TASK_STEPS,
+    WORKER_STEPS,
     JobState,
     TaskState,
+    WorkerState,
     before,
     step,
 )
@@ -74,3 +79,20 @@ def test_every_state_can_be_reached_and_every_open_one_can_end() -> None:
     assert set().union(*TASK_STEPS.values()) == set(TaskState)
     assert all(JobState.CANCELED in JOB_STEPS[state] for state in OPEN_JOB)
     assert all(TaskState.CANCELED in TASK_STEPS[state] for state in OPEN_TASK)
+
+
+def test_every_worker_that_is_present_may_leave_or_be_lost_and_comes_back_as_it_was() -> None:
+    assert set(WORKER_STEPS) == set(WorkerState)
+    for state in PRESENT_WORKER:
+        assert {WorkerState.GONE, WorkerState.LOST} <= WORKER_STEPS[state]
+        assert state in WORKER_STEPS[WorkerState.GONE]
+        assert state in WORKER_STEPS[WorkerState.LOST]
+
+
+@pytest.mark.parametrize(("title", "steps"), [("Jobs", JOB_STEPS), ("Tasks", TASK_STEPS), ("Workers", WORKER_STEPS)])
+def test_the_documented_states_are_those_of_the_table(title: str, steps: Mapping[str, frozenset[str]]) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "states.md").read_text(encoding="utf-8")
+    section = text.partition(f"## {title}\n")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line.startswith("| ")]
+    documented = {name: frozenset(following.split(", ")) for name, _, following in rows[1:]}
+    assert documented == {str(state): frozenset(map(str, following)) for state, following in steps.items()}

@@ -1,4 +1,4 @@
-"""The job document, and why a job waits: see DESIGN §5."""
+"""The job document: see DESIGN §5."""
 
 import pytest
 
@@ -6,10 +6,10 @@ from renderctl.errors import InvalidInput
 from renderctl.farm import Farm
 from renderctl.farm.control import cancel, pause, retry
 from renderctl.farm.status import forget, jobs, status
-from renderctl.jobs import Attempt, Failure, Fault, Job, Output
+from renderctl.jobs import Attempt, Job, Output
 from renderctl.repository.attempting import Cost
 from tests.fakes import FakeClock
-from tests.farms import ACTOR, QUICK, close, given_job, given_model, given_worker, make_farm
+from tests.farms import ACTOR, close, given_job, given_model, given_worker, make_farm
 
 FIXED = {
     "id", "name", "state", "model", "project", "owner", "pool", "priority", "tasks", "progress", "eta_seconds",
@@ -22,10 +22,6 @@ def farm(tmp_path, clock: FakeClock):
     farm = make_farm(tmp_path, clock=clock)
     yield farm
     close(farm)
-
-
-def reason(farm: Farm, job: Job) -> str | None:
-    return status(farm, job.id, cached=False)["waiting_reason"]
 
 
 def given_running(farm: Farm, job: Job, name: str = "w1") -> Attempt:
@@ -66,49 +62,6 @@ def test_two_frames_at_a_time_halve_the_time_that_is_left(farm: Farm) -> None:
     assert status(farm, job.id, cached=False)["eta_seconds"] == 20.0
 
 
-def test_a_job_waits_for_a_worker_of_its_pool(farm: Farm) -> None:
-    job = given_job(farm, pool="gpu")
-    given_worker(farm, pools=("default",))
-    assert reason(farm, job) == "no worker serves pool gpu"
-
-
-def test_a_job_waits_for_slots_that_others_use(farm: Farm) -> None:
-    given_running(farm, given_job(farm))
-    assert reason(farm, given_job(farm)) == "all 1 slots busy"
-
-
-def test_a_job_waits_for_its_turn(farm: Farm) -> None:
-    given_worker(farm)
-    assert reason(farm, given_job(farm)) == "its turn comes next"
-
-
-def test_a_job_that_is_paused_says_so(farm: Farm) -> None:
-    job = given_job(farm)
-    pause(farm, job.id, actor=ACTOR)
-    assert reason(farm, job) == "paused"
-
-
-def test_a_job_waits_for_another_job(farm: Farm) -> None:
-    first = given_job(farm, name="first")
-    assert reason(farm, given_job(farm, after=(first.id,))) == f"waits for job {first.id} (first), which is queued"
-
-
-def test_a_job_waits_until_it_is_tried_again(farm: Farm) -> None:
-    job = given_job(farm, "1")
-    attempt = given_running(farm, job)
-    farm.repository.fail(attempt, Failure(Fault.MACHINE, "The GPU is gone."), Cost())
-    assert reason(farm, job) == "tries again in 2 s"
-
-
-@pytest.mark.parametrize("ended", [False, True])
-def test_a_job_that_runs_or_has_ended_waits_for_nothing(farm: Farm, ended: bool) -> None:
-    job = given_job(farm)
-    given_running(farm, job)
-    if ended:
-        cancel(farm, job.id, actor=ACTOR)
-    assert reason(farm, job) is None
-
-
 def test_a_quick_answer_comes_from_the_cache_and_what_people_do_is_seen_at_once(farm: Farm) -> None:
     job = given_job(farm)
     assert status(farm, job.id)["state"] == "queued"
@@ -128,14 +81,6 @@ def test_a_cached_answer_is_no_older_than_two_seconds(farm: Farm, clock: FakeClo
     farm.repository.pause(job.id, actor=ACTOR)
     clock.advance(seconds=2.1)
     assert status(farm, job.id)["state"] == "paused"
-
-
-def test_a_silent_worker_serves_no_pool_once_it_is_given_up(farm: Farm, clock: FakeClock) -> None:
-    job = given_job(farm)
-    given_worker(farm)
-    clock.advance(seconds=QUICK.heartbeat_limit + 0.1)
-    farm.repository.expire()
-    assert reason(farm, job) == "no worker serves pool default"
 
 
 def test_jobs_are_listed_newest_first_and_by_state(farm: Farm) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from renderctl.farm import Farm
 from renderctl.jobs import Job, TaskCounts
@@ -9,12 +10,32 @@ from renderctl.states import ENDED_JOB, JobState, WorkerState
 from renderctl.workers import Worker
 
 
-def waiting_reason(farm: Farm, job: Job, counts: TaskCounts) -> str | None:
-    """Why nothing of the job is being rendered, or no more of it; None: as much as can be, or nothing is left."""
+@dataclass(frozen=True)
+class Floor:
+    """The workers of one pool, whatever their state, and how many slots of each are at work."""
+
+    workers: tuple[Worker, ...]
+    busy: dict[str, int]
+
+    @property
+    def shared(self) -> tuple[Worker, ...]:
+        """Without every `render`: that works on its own job alone."""
+        return tuple(each for each in self.workers if not each.id.startswith("render-"))
+
+    def able(self, job: Job) -> tuple[Worker, ...]:
+        """Those that have what a job requires."""
+        return tuple(each for each in self.shared if each.capabilities.lacks(job.requirements) is None)
+
+
+def waiting_reason(farm: Farm, job: Job, counts: TaskCounts, floors: dict[str, Floor]) -> str | None:
+    """Why nothing of the job is being rendered, or no more of it; None: as much as can be, or nothing is left.
+
+    What was looked up of a pool is kept in `floors`, for the next job.
+    """
     if job.state in ENDED_JOB:
         return None
     if counts.running:
-        limited = job.max_slots is not None and counts.queued and _slots_of(farm, job) >= job.max_slots
+        limited = job.max_slots is not None and counts.queued and farm.repository.slots_of(job.id) >= job.max_slots
         return f"its own slot limit of {job.max_slots} is reached" if limited else None
     if job.state is JobState.PAUSED:
         return "paused"
@@ -24,36 +45,29 @@ def waiting_reason(farm: Farm, job: Job, counts: TaskCounts) -> str | None:
         return f"waits for {named}" if waits else "its turn comes next"
     if not counts.queued:
         return None
-    return _own_worker(farm, job) or _no_worker(farm, job) or _no_slot(farm, job)
+    if job.pool not in floors:
+        repository = farm.repository
+        floors[job.pool] = Floor(tuple(repository.serving(job.pool)), repository.busy_slots(job.pool))
+    floor = floors[job.pool]
+    return _own_worker(job, floor) or _no_worker(job, floor) or _no_slot(farm, job, floor)
 
 
-def _slots_of(farm: Farm, job: Job) -> int:
-    """How many slots work on the job."""
-    return farm.repository.slots_of(job.id)
-
-
-def _own_worker(farm: Farm, job: Job) -> str | None:
+def _own_worker(job: Job, floor: Floor) -> str | None:
     """A job that `render` began is that one's while its heart beats."""
-    own = next((each for each in farm.repository.serving(job.pool) if each.id == job.bound_to), None)
+    own = next((each for each in floor.workers if each.id == job.bound_to), None)
     return f"bound to `render` on host {own.host}" if own is not None else None
 
 
-def _no_worker(farm: Farm, job: Job) -> str | None:
+def _no_worker(job: Job, floor: Floor) -> str | None:
     """What keeps every worker of the pool from it; None: one takes work, and can render it."""
-    there = _for_others(farm.repository.serving(job.pool))
-    if not there:
+    if not floor.shared:
         return f"no worker serves pool {job.pool}"
-    able = [each for each in there if each.capabilities.lacks(job.requirements) is None]
+    able = floor.able(job)
     if not able:
-        return _lacking(job, there)
+        return _lacking(job, floor.shared)
     if any(each.state is WorkerState.ACTIVE for each in able):
         return None
-    return _held(job, able, all_of_them=len(able) == len(there))
-
-
-def _for_others(workers: Sequence[Worker]) -> list[Worker]:
-    """A `render` works on its own job alone."""
-    return [each for each in workers if not each.id.startswith("render-")]
+    return _held(job, able, all_of_them=len(able) == len(floor.shared))
 
 
 def _lacking(job: Job, there: Sequence[Worker]) -> str:
@@ -77,16 +91,11 @@ def _held(job: Job, able: Sequence[Worker], *, all_of_them: bool) -> str:
     return f"{which} is {able[0].state}" + (f": {example}" if example else "")
 
 
-def _no_slot(farm: Farm, job: Job) -> str:
+def _no_slot(farm: Farm, job: Job, floor: Floor) -> str:
     retry_s = farm.repository.seconds_to_retry(job.id)
     if retry_s is not None:
         return f"tries again in {retry_s:.0f} s"
-    there = _for_others(farm.repository.serving(job.pool))
-    able = [
-        each for each in there if each.state is WorkerState.ACTIVE and each.capabilities.lacks(job.requirements) is None
-    ]
-    busy = farm.repository.busy_slots(job.pool)
-    slots = sum(each.slots for each in able)
-    if slots and all(busy.get(each.id, 0) >= each.slots for each in able):
-        return f"all {slots} slots busy"
+    able = [each for each in floor.able(job) if each.state is WorkerState.ACTIVE]
+    if all(floor.busy.get(each.id, 0) >= each.slots for each in able):
+        return f"all {sum(each.slots for each in able)} slots busy"
     return "its turn comes next"

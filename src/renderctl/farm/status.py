@@ -10,6 +10,7 @@ from renderctl.farm import Farm
 from renderctl.states import ENDED_JOB, JobState
 
 if TYPE_CHECKING:
+    from renderctl.farm.reasons import Floor
     from renderctl.jobs import Job
     from renderctl.repository import Summary
 
@@ -57,7 +58,8 @@ def jobs(
         if state not in set(JobState):
             raise InvalidInput(f"Jobs are never {state!r}.", hint=did_you_mean(state, list(JobState)))
     found = farm.repository.summaries(tuple(map(JobState, states)), owner=owner, project=project, limit=limit)
-    return [_document(farm, each) for each in found]
+    floors: dict[str, Floor] = {}
+    return [_document(farm, each, floors) for each in found]
 
 
 @dataclass(frozen=True)
@@ -67,14 +69,14 @@ class _Pace:
 
 
 def _shown(farm: Farm, summary: "Summary") -> dict[str, Any]:
-    document = _document(farm, summary)
+    document = _document(farm, summary, {})
     over = summary.job.state in ENDED_JOB and not summary.counts.running
     ttl_s = _ENDED_S if over else _FRESH_S
     farm.cache.put(_key(summary.job.id), document, version=_version(summary.at), ttl_s=ttl_s)
     return document
 
 
-def _document(farm: Farm, summary: "Summary") -> dict[str, Any]:
+def _document(farm: Farm, summary: "Summary", floors: "dict[str, Floor]") -> dict[str, Any]:
     from renderctl.farm.reasons import waiting_reason  # a cached status needs none
 
     pace = _pace(farm, summary)
@@ -83,7 +85,7 @@ def _document(farm: Farm, summary: "Summary") -> dict[str, Any]:
         "tasks": {"total": counts.total, **asdict(counts)},
         "progress": round(pace.progress, 4),
         "eta_seconds": pace.eta_seconds,
-        "waiting_reason": waiting_reason(farm, summary.job, counts),
+        "waiting_reason": waiting_reason(farm, summary.job, counts, floors),
         "outputs": summary.outputs,
     }
 

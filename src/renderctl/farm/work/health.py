@@ -69,6 +69,11 @@ class Health:
         if self._watching:
             self._doubted.set()
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether Blender has to be tried first."""
+        return self._doubted.is_set()
+
     def reassure(self, sessions: Sessions) -> bool:
         """Whether a slot may take work; where there is doubt its Blender is started to find out, and stays warm."""
         if self._doubted.is_set():

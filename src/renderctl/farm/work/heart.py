@@ -88,7 +88,8 @@ class Heart:
     def _follow(self, orders: Orders) -> None:
         self._held.stop(orders.stop)
         if orders.superseded:
-            logger.error("another worker was started under the name %s: this one ends", self._identity.worker_id)
+            if not self.superseded.is_set():
+                logger.error("another worker was started under the name %s: this one ends", self._identity.worker_id)
             self.superseded.set()
             return
         if orders.state is not self._state:

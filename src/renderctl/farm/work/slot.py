@@ -113,7 +113,7 @@ class Slot:
         pipeline: Pipeline[Finished] = Pipeline(lambda finished: self._publish(job, finished))
         started: Attempt | None = None  # the one that the publishing of its predecessor says to have begun
         try:
-            while pending and self._signals.taking:
+            while pending and self._going_on():
                 attempt = pending.popleft()
                 if attempt is not started and not self._begin(attempt):
                     self._held.drop(attempt)
@@ -126,7 +126,7 @@ class Slot:
                 self._fill(pending, job, ends)
                 started = None
                 if finished is not None:
-                    started = pending[0] if pending and self._signals.taking else None
+                    started = pending[0] if pending and self._going_on() else None
                     pipeline.put(finished(started))
         finally:
             pipeline.close()
@@ -135,13 +135,17 @@ class Slot:
     def _begin(self, attempt: Attempt) -> bool:
         return self._publisher.insist(lambda: self._farm.repository.start(attempt))
 
+    def _going_on(self) -> bool:
+        """Whether the slot stays with its job: one whose Blender may not start finds that out first."""
+        return self._signals.taking and not self._health.doubtful
+
     def _frames_are_short(self) -> bool:
         """Whether it is worth it to claim ahead, so that Blender need not wait for the next frame."""
         return self._frame_s is not None and self._frame_s < _SHORT_S
 
     def _fill(self, pending: deque[Attempt], job: Job, until: float) -> None:
         """Claim more when nothing is left, while the quantum lasts."""
-        if not pending and self._signals.taking and self._farm.clock.monotonic() < until:
+        if not pending and self._going_on() and self._farm.clock.monotonic() < until:
             pending.extend(self._claim_more(job))
 
     def _claim_more(self, job: Job) -> list[Attempt]:

@@ -1,0 +1,117 @@
+"""A worker gets the jobs that it can render, and no others."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from renderctl.farm import Farm
+from renderctl.jobs import Failure, Fault, RenderOptions
+from renderctl.repository.attempting import Cost
+from renderctl.requirements import Requirements
+from renderctl.states import JobState
+from renderctl.workers import Capabilities
+from tests.fake_blender import FakeExecutor
+from tests.fakes import FakeClock
+from tests.farms import ACTOR, FACTS, NODE, close, given_job, given_model, given_worker, make_farm, work_until
+
+GPU = replace(NODE, gpus=("OPTIX: NVIDIA L4", "CUDA: NVIDIA L4"))
+OLD = replace(NODE, blenders=("4.2.1",))
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def quiet(tmp_path: Path, clock: FakeClock) -> Iterator[Farm]:
+    """A farm whose time a test turns."""
+    farm = make_farm(tmp_path / "quiet", clock=clock)
+    yield farm
+    close(farm)
+
+
+@pytest.mark.parametrize(
+    ("requirements", "offered", "lacks"),
+    [
+        (Requirements(), Capabilities(), None),
+        (Requirements(("ssd",)), NODE, "the tag ssd"),
+        (Requirements(("ssd",)), replace(NODE, tags=("ssd",)), None),
+        (Requirements(("optix",)), NODE, "the tag optix"),
+        (Requirements(("optix", "cuda")), GPU, None),
+        (Requirements(("blender-5.0",)), NODE, None),
+        (Requirements(("blender-5.2",)), NODE, "the tag blender-5.2"),
+        (Requirements(blender="4.5"), NODE, None),
+        (Requirements(blender="4.5"), OLD, "Blender 4.5 or newer"),
+        (Requirements(blender="4.5"), Capabilities(), "Blender 4.5 or newer"),
+        (Requirements(blender="5.10"), replace(NODE, blenders=("5.9.0",)), "Blender 5.10 or newer"),
+    ],
+)
+def test_a_worker_lacks_what_it_does_not_offer(
+    requirements: Requirements, offered: Capabilities, lacks: str | None
+) -> None:
+    assert offered.lacks(requirements) == lacks
+
+
+def test_a_job_keeps_what_it_requires(quiet: Farm) -> None:
+    job = given_job(quiet, requires=("ssd", "ssd"), options=RenderOptions(device="optix"))
+    assert quiet.repository.job(job.id).requirements == Requirements(("ssd", "optix"), "4.5")
+
+
+def test_a_scene_of_an_old_blender_and_any_device_require_nothing(quiet: Farm) -> None:
+    model = given_model(quiet, facts=replace(FACTS, saved_by="4.2.3"))
+    assert not given_job(quiet, model=model, options=RenderOptions(device="cpu")).requirements
+
+
+@pytest.mark.parametrize("serial", [True, False])
+def test_a_worker_without_the_tag_gets_nothing_and_the_ticket_goes_back_with_a_delay(quiet: Farm, serial: bool) -> None:
+    job = given_job(quiet, "1-3", requires=("ssd",))
+    plain = given_worker(quiet, "plain")
+    claim = quiet.repository.claim(job.id, plain, serial=job.serial if serial else None)
+    assert (claim.attempts, claim.serial, claim.delay_s) == ((), job.serial, 1.0)
+    fit = given_worker(quiet, "fit", offered=replace(NODE, tags=("ssd",)))
+    assert quiet.repository.claim(job.id, fit, serial=job.serial).attempts
+
+
+def test_an_idle_slot_is_not_offered_what_it_can_not_render(quiet: Farm) -> None:
+    model = given_model(quiet)
+    for _ in range(30):
+        given_job(quiet, "1", model=model, requires=("ssd",), priority=9)
+    possible = given_job(quiet, "1", model=model)
+    assert quiet.repository.waiting_jobs(given_worker(quiet)) == [possible.id]
+
+
+def test_a_job_that_is_bound_to_a_worker_is_rendered_there_whatever_it_requires(quiet: Farm) -> None:
+    own = given_worker(quiet, "own", offered=Capabilities())
+    job = given_job(quiet, "1", options=RenderOptions(device="optix"), bound_to="own")
+    assert quiet.repository.claim(job.id, own).attempts
+
+
+def test_a_frame_that_failed_here_is_tried_here_again_when_no_other_worker_has_what_it_requires(
+    quiet: Farm, clock: FakeClock
+) -> None:
+    fit = given_worker(quiet, "fit", offered=replace(NODE, tags=("ssd",)))
+    job = given_job(quiet, "1", requires=("ssd",))
+    (attempt,) = quiet.repository.claim(job.id, fit).attempts
+    quiet.repository.start(attempt)
+    quiet.repository.fail(attempt, Failure(Fault.MACHINE, "no"), Cost())
+    clock.advance(seconds=3.0)
+    given_worker(quiet, "fit", offered=replace(NODE, tags=("ssd",)))
+    given_worker(quiet, "plain")
+    assert quiet.repository.claim(job.id, fit).attempts
+
+
+def test_the_workers_that_can_render_it_share_a_job_and_the_others_take_no_part(
+    farm: Farm, executor: FakeExecutor
+) -> None:
+    executor.gpus = ("OPTIX: NVIDIA L4",)
+    job = given_job(farm, "1-3", options=RenderOptions(device="optix"))
+    plain = given_worker(farm, "plain")
+    assert not farm.repository.claim(job.id, plain).attempts
+    work_until(farm, job)
+    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+    (worker,) = (each for each in farm.repository.workers(all_of_them=True) if each.id == "w1")
+    assert worker.capabilities.gpus == ("OPTIX: NVIDIA L4",)
+    assert farm.repository.audit_log(subject="w1")[0].actor == ACTOR.name

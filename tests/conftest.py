@@ -1,6 +1,8 @@
 """What every suite shares."""
 
-from collections.abc import Iterator
+import os
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,3 +31,20 @@ def farm(tmp_path: Path, executor: FakeExecutor) -> Iterator[Farm]:
     farm = make_farm(tmp_path, executor=executor)
     yield farm
     close(farm)
+
+
+@pytest.fixture
+def mount() -> Iterator[Callable[[Path, str], None]]:
+    """Put a disk of our own at a folder, with the options of a tmpfs."""
+    mounted: list[Path] = []
+
+    def mount_at(folder: Path, options: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", options, "renderctl-test", str(folder)]
+        if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode != 0:
+            pytest.skip("needs a user who may mount a tmpfs")
+        mounted.append(folder)
+
+    yield mount_at
+    for folder in mounted:
+        subprocess.run(["umount", "-l", str(folder)], check=True)

@@ -69,9 +69,9 @@ def _is_current(lock: IO[bytes]) -> bool:
         return False
 
 
-def abandoned(farm: Farm) -> Iterator[Scratch]:
-    """The directories of processes that died, each ours while the caller looks at it."""
-    for lock in sorted(scratch_root(farm).glob("*.lock")):
+def abandoned(root: Path) -> Iterator[Scratch]:
+    """The directories below `root` whose processes died, each ours while the caller looks at it."""
+    for lock in sorted(root.glob("*.lock")):
         scratch = Scratch.claim(lock.with_suffix(""))
         if scratch is not None:
             yield scratch

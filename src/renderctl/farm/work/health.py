@@ -16,6 +16,7 @@ from renderctl.blender.find import spell
 from renderctl.errors import BlenderMissing, RenderctlError
 from renderctl.farm import Farm
 from renderctl.farm.blenders import known_blenders
+from renderctl.farm.work.blobcache import BlobCache
 from renderctl.farm.work.repeating import Repeating
 from renderctl.farm.work.sessions import Sessions
 from renderctl.farm.work.signals import Signals
@@ -35,6 +36,7 @@ class Health:
         """`folders` are those that are written to while frames are rendered."""
         self._farm = farm
         self._folders = tuple(folders)
+        self._blobs = BlobCache(farm)
         self._signals = signals
         self._doubted = threading.Event()  # a session ended badly: does Blender start at all?
         self._trying = threading.Lock()
@@ -108,8 +110,11 @@ class Health:
         self.capabilities = replace(self.capabilities, blenders=versions)
 
     def look(self) -> None:
-        """Look at the disks."""
+        """Look at the disks; where there is no room, models that nobody uses are given up first."""
         before, self._no_room = self._no_room, self._room()
+        if self._no_room is not None:
+            self._blobs.make_room(self._farm.settings.worker.min_free_mb << 20)
+            self._no_room = self._room()
         if self.complaint is not None:
             self._signals.rest.set()
             if self._no_room != before or self._no_blender is not None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ from renderctl.errors import RenderctlError
 from renderctl.farm import Farm
 from renderctl.farm.blenders import Chosen, choose_blender, cpu_threads, known_blenders, limits, saved_by, start_session
 from renderctl.farm.standby import Standby
-from renderctl.farm.work.materials import unpack_beside, unpacked
+from renderctl.farm.work.blobcache import BlobCache
 from renderctl.ids import new_id
 from renderctl.jobs import Job
+from renderctl.models import Model
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +51,8 @@ class Sessions:
         self._ready: Ready | None = None
         self._key: str | None = None
         self._latest: Chosen | None = None
-        self._held = ExitStack()  # the unpacked model that the session has open
+        self._blobs = BlobCache(farm)
+        self._held = ExitStack()  # the folders that the session uses
 
     @property
     def alive(self) -> bool:
@@ -69,7 +72,9 @@ class Sessions:
             return self._session
         self.close()
         self._blender, self._latest = chosen.blender, chosen
-        self._session = start_session(self._farm, chosen.blender, self._scratch / new_id())
+        folder = self._scratch / new_id()
+        self._held.callback(shutil.rmtree, folder, ignore_errors=True)
+        self._session = start_session(self._farm, chosen.blender, folder)
         return self._session
 
     def devices(self, stop: threading.Event) -> list[str]:
@@ -99,8 +104,8 @@ class Sessions:
         chosen = choose_blender(self._farm, saved_by(model.facts))
         self._give_up_scene()
         session = self.started(chosen)
-        root = self._held.enter_context(unpacked(self._farm, model))
-        own = unpack_beside(self._farm, self._farm.repository.job_inputs(job.id), self._scratch / f"inputs-{new_id()}")
+        trusted = job.options.trust_scripts and self._allow_scripts
+        root, own = self._laid_out(job, model, stop or threading.Event(), trusted=trusted)
         plan = Plan(
             scene=root / model.main,
             options=job.options,
@@ -109,7 +114,7 @@ class Sessions:
             replacements=tuple((each.object, own / each.file) for each in job.options.replacements),
             threads=cpu_threads(self._farm),
             in_order=job.in_order,
-            trust_scripts=job.options.trust_scripts and self._allow_scripts,
+            trust_scripts=trusted,
         )
         try:
             opened = session.open(plan, limits(self._farm, job.frame_timeout_s), stop)
@@ -120,6 +125,16 @@ class Sessions:
         self._ready = Ready(session, opened, " ".join(chosen.blender.argv()), notes)
         self._key = key
         return self._ready
+
+    def _laid_out(self, job: Job, model: Model, stop: threading.Event, *, trusted: bool) -> tuple[Path, Path]:
+        """The folders of the model's files and of the job's own. Scripts of the scene get copies to do as they like."""
+        folder = self._scratch / f"scene-{new_id()}"
+        self._held.callback(shutil.rmtree, folder, ignore_errors=True)
+        root, own = folder / "model", folder / "inputs"
+        inputs = self._farm.repository.model_inputs(model.id)
+        self._blobs.lay_out(inputs, root, stop=stop, own=trusted)
+        self._blobs.lay_out(self._farm.repository.job_inputs(job.id), own, stop=stop, own=trusted)
+        return root, own
 
     def close(self) -> None:
         """End Blender, if one is running."""

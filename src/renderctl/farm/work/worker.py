@@ -8,7 +8,7 @@ from pathlib import Path
 from renderctl.actors import Actor
 from renderctl.errors import RenderctlError, StoreUnavailable, WorkerNameTaken
 from renderctl.farm import Farm
-from renderctl.farm.scratch import Scratch, abandoned
+from renderctl.farm.scratch import Scratch, abandoned, scratch_root
 from renderctl.farm.work.health import Health
 from renderctl.farm.work.heart import Heart, Identity
 from renderctl.farm.work.held import Held
@@ -211,7 +211,7 @@ def worker_for(farm: Farm, options: WorkOptions, *, actor: Actor) -> Worker:
     scratch = claim_scratch(farm, options.name, for_one_job=options.only_job is not None)
     _keep_logs(farm, scratch.path)
     scratch.clear()
-    for dead in abandoned(farm):
+    for dead in abandoned(scratch_root(farm)):
         _keep_logs(farm, dead.path)
         dead.remove()
     return Worker(farm, options, scratch, actor=actor)

@@ -40,10 +40,11 @@ class MinioStore(Store):
 
     parallel = 32
 
-    def __init__(self, settings: StoreSettings) -> None:
+    def __init__(self, settings: StoreSettings, *, patience_s: float = 30.0) -> None:
         self._settings = settings
         self._name = f"The S3 store {settings.endpoint}"
-        client = connect(settings, connections=self.parallel + _LARGE_AT_A_TIME * PARTS_AT_A_TIME)
+        connections = self.parallel + _LARGE_AT_A_TIME * PARTS_AT_A_TIME
+        client = connect(settings, connections=connections, patience_s=patience_s)
         self._bucket = Bucket(client, settings.bucket)
         self._opening = threading.Lock()
         self._opened = False

@@ -8,43 +8,48 @@ from typing import Any
 import certifi
 import minio
 import urllib3
+from minio.helpers import check_bucket_name
 
 from renderctl.errors import BadSettings
 from renderctl.settings import StoreSettings
 
-#: Seconds until a connection stands, or a block of a body is taken; and until an answer begins or goes on.
-_CONNECT_S, _READ_S = 5.0, 30.0
+#: Seconds until a connection stands, or a block of a body is taken.
+_CONNECT_S = 5.0
 #: A body is sent in blocks of this many bytes. Sent in one piece it would have to be through within the time-out,
 #: which a slow line can not do.
 _BLOCK = 1 << 17
 
 
-def connect(settings: StoreSettings, *, connections: int) -> minio.Minio:
-    """A client for the endpoint of the settings; nothing is sent yet. Raises BadSettings."""
+def connect(settings: StoreSettings, *, connections: int, patience_s: float) -> minio.Minio:
+    """A client for the endpoint of the settings, who waits `patience_s` for an answer to begin or to go on.
+
+    With less patience it also tries again sooner. Nothing is sent yet. Raises BadSettings.
+    """
     try:
+        check_bucket_name(settings.bucket, strict=True)
         return minio.Minio(
             settings.endpoint or "",
             access_key=settings.access_key,
             secret_key=settings.secret_key,
             secure=settings.secure,
             region=settings.region,
-            http_client=_Connections(settings.secure, connections),
+            http_client=_Connections(settings.secure, connections, patience_s),
         )
     except ValueError as error:
         raise BadSettings(
-            f"store.endpoint or store.region can not be used: {error}.",
-            hint="The endpoint is HOST or HOST:PORT and nothing else; store.secure says whether it is TLS.",
+            f"The settings of the store can not be used: {error}.",
+            hint="store.endpoint is HOST or HOST:PORT and nothing else; store.secure says whether it is TLS.",
         ) from error
 
 
 class _Connections(urllib3.PoolManager):
     """What the client sends its requests over."""
 
-    def __init__(self, secure: bool, connections: int) -> None:
+    def __init__(self, secure: bool, connections: int, patience_s: float) -> None:
         _quieten()
         super().__init__(
-            timeout=urllib3.Timeout(connect=_CONNECT_S, read=_READ_S),
-            retries=_retries(),
+            timeout=urllib3.Timeout(connect=_CONNECT_S, read=patience_s),
+            retries=_retries(min(0.2, patience_s / 10)),
             maxsize=connections,
             blocksize=_BLOCK,
             ssl_context=_trust() if secure else None,
@@ -57,15 +62,16 @@ class _Connections(urllib3.PoolManager):
         return super().urlopen(method, url, redirect, **kw)
 
 
-def _retries() -> urllib3.Retry:
+def _retries(pause_s: float) -> urllib3.Retry:
     """For every method: a part or a whole object that is sent twice is the same, and so is a list."""
     return urllib3.Retry(
         total=4,
         connect=3,
         read=1,  # an endpoint that accepts and does not answer costs two time-outs, not five
         redirect=0,
-        backoff_factor=0.2,
-        backoff_jitter=0.2,
+        other=0,  # a certificate does not get better
+        backoff_factor=pause_s,
+        backoff_jitter=pause_s,
         allowed_methods=None,
         status_forcelist=(500, 502, 503, 504),
         raise_on_status=False,

@@ -1,5 +1,6 @@
 """What an S3 or the way to it says when it can not, in sentences that name the endpoint and what to do."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -83,7 +84,7 @@ _SET_CLOCK = "Set the clocks of this machine and of the store by a time server (
 def _apart(date: str | None) -> str:
     try:
         seconds = (datetime.now(UTC) - parsedate_to_datetime(date or "")).total_seconds()
-    except ValueError:
+    except (ValueError, TypeError):
         return "it is too far from its own"
     return f"it is {abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} its own"
 
@@ -94,10 +95,10 @@ def _unreached(error: urllib3.HTTPError, settings: StoreSettings) -> tuple[str, 
         return _not_secure(str(cause))
     if isinstance(cause, urllib3.NameResolutionError):
         return "has a name that nobody knows", "Check store.endpoint."
-    if isinstance(cause, urllib3.ConnectTimeoutError):
-        return "does not answer: no connection within the time-out", "Check store.endpoint; is a firewall in between?"
     if isinstance(cause, urllib3.NewConnectionError):
         return f"is out of reach: {_system(cause)}", "Is it running? Check store.endpoint."
+    if isinstance(cause, urllib3.ConnectTimeoutError):
+        return "does not answer: no connection within the time-out", "Check store.endpoint; is a firewall in between?"
     if isinstance(cause, urllib3.TimeoutError):
         return "took the request and did not answer in time", "Is it overloaded, or frozen?"
     hint = "Is it running?" if settings.secure else f"Is it running? {_PLAIN_HINT}"
@@ -121,8 +122,8 @@ def _strange(error: Exception, settings: StoreSettings) -> tuple[str, str | None
         return "is full", _FULL
     if isinstance(error, InvalidResponseError) and "HTTPS server" in str(error):
         return "speaks TLS only", "Set store.secure to true."
-    if isinstance(error, ServerError):
-        return f"answers with status {error.status_code}", "Look at its own log."
+    if status := re.search(r"(?:Response|status) code:? (50[0234])", str(error)):
+        return f"has failed: status {status[1]}", "Is what stands in front of it running, and it itself? See its log."
     return "answers, but not the way an S3 does", "Check store.endpoint: is that the port of a web page?"
 
 

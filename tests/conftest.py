@@ -12,7 +12,7 @@ from tests.fake_blender import FakeExecutor
 from tests.fakes import FakeClock
 from tests.farms import close, make_farm
 
-pytest_plugins = ["tests.services.fixtures"]
+pytest_plugins = ["tests.services.fixtures", "tests.databases"]
 
 
 @pytest.fixture

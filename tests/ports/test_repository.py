@@ -1,7 +1,6 @@
 """What the repository promises, on every database that it runs on."""
 
 import multiprocessing
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from sqlalchemy import text
 from sqlmodel import SQLModel
 
 from renderctl.errors import AttemptSuperseded, Conflict, DatabaseOutdated, IllegalTransition, NotFound
-from renderctl.farm import Farm
 from renderctl.jobs import Failure, Fault, NewJob, Output, RenderOptions, TaskCounts
 from renderctl.repository import migrations as migrated
 from renderctl.repository import open_repository
@@ -20,22 +18,10 @@ from renderctl.repository.attempting import Cost
 from renderctl.repository.engines import open_engine
 from renderctl.states import AttemptState, JobState, TaskState
 from renderctl.workers import Beat
-from tests.fakes import FakeClock
-from tests.farms import ACTOR, close, given_job, given_model, given_worker, make_farm
+from tests.databases import farm_on
+from tests.farms import ACTOR, close, given_job, given_model, given_worker
 
 IMAGE = Output("0001.png", "a" * 64, 10)
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def farm(tmp_path: Path, clock: FakeClock) -> Iterator[Farm]:
-    made = make_farm(tmp_path / "farm", clock=clock)
-    yield made
-    close(made)
 
 
 def test_a_claim_takes_tasks_in_their_order_and_moves_the_serial_on(farm):
@@ -254,8 +240,8 @@ def test_an_unserved_job_is_named_again_ever_more_rarely(farm, clock):
     assert named == [10, 30, 70]
 
 
-def test_the_migrations_make_the_tables_that_the_code_knows(tmp_path):
-    engine = open_engine(f"sqlite:///{tmp_path / 'farm.db'}")
+def test_the_migrations_make_the_tables_that_the_code_knows(new_database_url):
+    engine = open_engine(new_database_url)
     migrated.upgrade(engine)
     with engine.connect().execution_options(reads=True) as connection:
         assert compare_metadata(MigrationContext.configure(connection), SQLModel.metadata) == []
@@ -263,20 +249,19 @@ def test_the_migrations_make_the_tables_that_the_code_knows(tmp_path):
     assert ScriptDirectory(str(Path(migrated.__file__).parent)).get_heads() == [migrated.HEAD]
 
 
-def test_an_old_database_is_refused_until_it_is_upgraded(tmp_path, clock):
-    url = f"sqlite:///{tmp_path / 'farm.db'}"
-    engine = open_engine(url)
+def test_an_old_database_is_refused_until_it_is_upgraded(new_database_url, clock):
+    engine = open_engine(new_database_url)
     migrated.upgrade(engine)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
     with pytest.raises(DatabaseOutdated) as caught:
-        open_repository(url, now=clock.now, heartbeat_limit_s=1.0)
+        open_repository(new_database_url, now=clock.now, heartbeat_limit_s=1.0)
     engine.dispose()
     assert "renderctl database upgrade" in (caught.value.hint or "")
 
 
-def _claim_all(folder: Path, job_id: str, name: str, taken: "multiprocessing.Queue[list[int]]") -> None:
-    farm = make_farm(folder)
+def _claim_all(url: str, folder: Path, job_id: str, name: str, taken: "multiprocessing.Queue[list[int]]") -> None:
+    farm = farm_on(url, folder)
     slot = given_worker(farm, name)
     mine: list[int] = []
     while claimed := farm.repository.claim(job_id, slot, limit=7).attempts:
@@ -285,13 +270,14 @@ def _claim_all(folder: Path, job_id: str, name: str, taken: "multiprocessing.Que
     close(farm)
 
 
-def test_eight_processes_claim_two_thousand_tasks_each_exactly_once(tmp_path):
-    farm = make_farm(tmp_path)
+def test_eight_processes_claim_two_thousand_tasks_each_exactly_once(tmp_path, database_url):
+    farm = farm_on(database_url, tmp_path)
     job = given_job(farm, "1-2000")
     close(farm)
     spawn = multiprocessing.get_context("spawn")
     taken: multiprocessing.Queue[list[int]] = spawn.Queue()
-    processes = [spawn.Process(target=_claim_all, args=(tmp_path, job.id, f"w{n}", taken)) for n in range(8)]
+    given = [(database_url, tmp_path, job.id, f"w{n}", taken) for n in range(8)]
+    processes = [spawn.Process(target=_claim_all, args=each) for each in given]
     for process in processes:
         process.start()
     claimed = sorted(number for _ in processes for number in taken.get(timeout=60))

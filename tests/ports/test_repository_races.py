@@ -4,7 +4,6 @@ import multiprocessing
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,15 +19,9 @@ from renderctl.repository.attempting import Cost
 from renderctl.repository.tables import attempts, outputs, tasks
 from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, AttemptState, JobState, TaskState
 from renderctl.workers import Beat
+from tests.databases import farm_on
 from tests.fakes import FakeClock
-from tests.farms import ACTOR, QUICK, close, given_job, given_model, given_worker, make_farm
-
-
-@pytest.fixture
-def farm(tmp_path: Path, clock: FakeClock) -> Iterator[Farm]:
-    made = make_farm(tmp_path / "farm", clock=clock)
-    yield made
-    close(made)
+from tests.farms import ACTOR, QUICK, close, given_job, given_model, given_worker
 
 
 def image(attempt: Attempt) -> Output:
@@ -39,8 +32,8 @@ def claimed(farm: Farm, job: Job, slot: Claimant) -> Attempt:
     return farm.repository.claim(job.id, slot).attempts[0]
 
 
-def test_two_last_tasks_that_end_at_once_end_the_job(tmp_path: Path) -> None:
-    farm = make_farm(tmp_path / "farm")
+def test_two_last_tasks_that_end_at_once_end_the_job(tmp_path: Path, database_url: str) -> None:
+    farm = farm_on(database_url, tmp_path)
     slot = given_worker(farm)
     model = given_model(farm)
     for _ in range(10):
@@ -62,16 +55,16 @@ def test_two_last_tasks_that_end_at_once_end_the_job(tmp_path: Path) -> None:
     close(farm)
 
 
-def _open(folder: str, opened: "multiprocessing.Queue[str]") -> None:
-    repository = open_repository(f"sqlite:///{folder}/farm.db", now=SystemClock().now, heartbeat_limit_s=1.0)
+def _open(url: str, opened: "multiprocessing.Queue[str]") -> None:
+    repository = open_repository(url, now=SystemClock().now, heartbeat_limit_s=1.0)
     opened.put(repository.check())
     repository.close()
 
 
-def test_processes_that_open_an_empty_database_at_once_set_it_up_once(tmp_path: Path) -> None:
+def test_processes_that_open_an_empty_database_at_once_set_it_up_once(new_database_url: str) -> None:
     spawn = multiprocessing.get_context("spawn")
     opened: multiprocessing.Queue[str] = spawn.Queue()
-    processes = [spawn.Process(target=_open, args=(str(tmp_path), opened)) for _ in range(4)]
+    processes = [spawn.Process(target=_open, args=(new_database_url, opened)) for _ in range(4)]
     for process in processes:
         process.start()
     assert len({opened.get(timeout=60) for _ in processes}) == 1
@@ -179,7 +172,7 @@ class Crowd:
     def restart(self) -> None:
         index = self.chance.randrange(len(self.slots))
         name = self.slots[index].worker_id
-        self.slots[index] = given_worker(self.farm, name, start=f"start {self.chance.random()}")
+        self.slots[index] = given_worker(self.farm, name, start=f"{self.chance.random():.12f}")
 
     def steer(self) -> None:
         job, repository = self.chance.choice(self.jobs), self.farm.repository

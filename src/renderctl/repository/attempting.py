@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from renderctl.errors import AttemptSuperseded
 from renderctl.jobs import Attempt, Failure, Fault, Output, retry_delay
@@ -20,8 +20,9 @@ _STOPPED = (JobState.CANCELED, JobState.FAILED)
 # What every frame costs is built once: with SQLAlchemy the building of a statement takes longer than its execution.
 _START = (
     attempts.update()
-    .where(attempts.c.id == bindparam("attempt"), attempts.c.state == AttemptState.CLAIMED)
-    .values(state=AttemptState.RUNNING, started_at=bindparam("now"), seen_at=bindparam("now"))
+    .where(attempts.c.id == bindparam("attempt"), attempts.c.state.in_(OPEN_ATTEMPT))
+    .values(state=AttemptState.RUNNING, seen_at=bindparam("now"))
+    .values(started_at=func.coalesce(attempts.c.started_at, bindparam("now")))
 )
 _SUCCEED = (
     tasks.update()
@@ -65,8 +66,6 @@ class Attempting(Judging):
         """
 
         def writing(connection: Connection) -> None:
-            if starting is not None:
-                self._start(connection, starting)
             owner = {"job": attempt.job_id, "task": attempt.number, "attempt": attempt.id}
             if connection.execute(_SUCCEED, owner).rowcount == 1:
                 self._publish(connection, attempt, results)
@@ -74,6 +73,8 @@ class Attempting(Judging):
                 connection.execute(_COMPLETE, {"attempt": attempt.id, "used_device": cost.device, **ending})
             elif self._state(connection, attempt) != AttemptState.SUCCEEDED:
                 raise AttemptSuperseded(f"Task {attempt.task_id} belongs to another attempt by now.")
+            if starting is not None:
+                self._start(connection, starting)  # after its predecessor: heartbeats lock them in this order, too
 
         self.write(writing)
 
@@ -91,7 +92,7 @@ class Attempting(Judging):
             ).one()
             delay_s = retry_delay(failure, used.attempts + 1, used.max_attempts)
             if not self._leave_running(connection, attempt, **self._after(connection, failure, used, delay_s)):
-                return None
+                return self._delay_of_failed(connection, attempt)
             reason = {"fault": failure.fault.value, "error": failure.reason}
             self._end(connection, attempt, AttemptState.FAILED, cost, **reason)
             if failure.fault is Fault.MACHINE:
@@ -205,6 +206,19 @@ class Attempting(Judging):
             .where(tasks.c.job_id == job_id, tasks.c.state.in_((TaskState.QUEUED, TaskState.BLOCKED)))
             .values(state=TaskState.CANCELED)
         )
+
+    def _delay_of_failed(self, connection: Connection, attempt: Attempt) -> float | None:
+        """What `fail` has said before, where its answer was lost."""
+        query = (
+            select(tasks.c.not_before)
+            .join(attempts, (attempts.c.job_id == tasks.c.job_id) & (attempts.c.number == tasks.c.number))
+            .where(attempts.c.id == attempt.id, attempts.c.state == AttemptState.FAILED)
+            .where(tasks.c.attempt_id == attempt.id, tasks.c.state == TaskState.QUEUED)
+        )
+        row = connection.execute(query).first()
+        if row is None or row.not_before is None:
+            return None
+        return max(0.0, float((row.not_before - self.now(connection)).total_seconds()))
 
     def _state(self, connection: Connection, attempt: Attempt) -> str | None:
         return connection.scalar(select(attempts.c.state).where(attempts.c.id == attempt.id))

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, exists,
 from renderctl.ids import new_token
 from renderctl.jobs import Attempt, Job
 from renderctl.repository.database import Database
-from renderctl.repository.rows import to_capabilities, to_job
+from renderctl.repository.rows import ANY_ATTEMPT, to_attempt, to_capabilities, to_job
 from renderctl.repository.tables import attempts, job_exclusions, jobs, tasks, worker_pools, workers
 from renderctl.requirements import Requirements
 from renderctl.states import OPEN_ATTEMPT, PRESENT_WORKER, AttemptState, JobState, TaskState, WorkerState
@@ -21,11 +21,19 @@ _SERVED = (JobState.QUEUED, JobState.RUNNING)
 #: How many jobs are looked at for each one that is wanted: some require what the worker has not.
 _UNSUITABLE = 20
 
+#: Gives tasks to the attempts at them, in one statement however many they are.
 _TAKE = (
     tasks.update()
-    .where(tasks.c.job_id == bindparam("job"), tasks.c.number == bindparam("task"))
-    .where(tasks.c.state == TaskState.QUEUED)
-    .values(state=TaskState.RUNNING, attempt_id=bindparam("attempt"), not_before=None)
+    .where(tasks.c.job_id == bindparam("job"), tasks.c.number.in_(bindparam("numbers", expanding=True)))
+    .values(
+        state=TaskState.RUNNING,
+        not_before=None,
+        attempt_id=select(attempts.c.id)
+        .where(attempts.c.job_id == tasks.c.job_id, attempts.c.number == tasks.c.number)
+        .where(attempts.c.id.in_(bindparam("ids", expanding=True)))
+        .correlate(tasks)
+        .scalar_subquery(),
+    )
 )
 
 
@@ -101,8 +109,9 @@ def claimable_task(claimant: Claimant, moment: Moment, others: Sequence[str] | N
         workers.c.state == WorkerState.ACTIVE,
         workers.c.seen_at >= moment.silent,
         workers.c.id == worker_pools.c.worker_id,
-        worker_pools.c.pool == select(jobs.c.pool).where(jobs.c.id == tasks.c.job_id).scalar_subquery(),
-        ~failed_there,
+        worker_pools.c.pool
+        == select(jobs.c.pool).where(jobs.c.id == tasks.c.job_id).correlate(tasks).scalar_subquery(),
+        ~failed_there.correlate(tasks, workers),
         true() if others is None else workers.c.id.in_(others),
     )
     return and_(
@@ -117,7 +126,11 @@ class Claiming(Database):
 
     def claim(self, job_id: str, claimant: Claimant, *, limit: int = 1, serial: int | None = None) -> Claim:
         """Up to `limit` tasks of the job for this slot; with the `serial` of a ticket that must be the current one."""
-        return self.write(lambda connection: self._claim(connection, job_id, claimant, limit, serial))
+        ids = [new_token() for _ in range(limit)]
+        return self.write(
+            lambda connection: self._claim(connection, job_id, claimant, ids, serial),
+            known=lambda connection: self._claimed_before(connection, job_id, ids),
+        )
 
     def waiting_jobs(self, claimant: Claimant, *, limit: int = 5) -> list[str]:
         """Jobs that this slot could work on now, the one that was served longest ago first within a priority."""
@@ -143,7 +156,9 @@ class Claiming(Database):
         now = self.now(connection)
         return Moment(now, now - timedelta(seconds=self.heartbeat_limit_s))
 
-    def _claim(self, connection: Connection, job_id: str, claimant: Claimant, limit: int, serial: int | None) -> Claim:
+    def _claim(
+        self, connection: Connection, job_id: str, claimant: Claimant, ids: list[str], serial: int | None
+    ) -> Claim:
         moment = self.moment(connection)
         query = select(jobs).where(jobs.c.id == job_id)
         row = connection.execute(query.with_for_update() if serial is not None else query).first()
@@ -154,11 +169,11 @@ class Claiming(Database):
             return self._turned_away(connection, job, moment)
         if self._slots_used_up(connection, job, claimant):
             return Claim()
-        limit = 1 if job.in_order else limit
-        claimed = self._take(connection, job, claimant, moment, claimable_task(claimant, moment), limit)
+        ids = ids[:1] if job.in_order else ids
+        claimed = self._take(connection, job, claimant, claimable_task(claimant, moment), ids)
         if not claimed and job.requirements and self._tried_before(connection, job):
             able = claimable_task(claimant, moment, self._others(connection, job, claimant, moment))
-            claimed = self._take(connection, job, claimant, moment, able, limit)
+            claimed = self._take(connection, job, claimant, able, ids)
         following = job.serial if serial is None else job.serial + 1
         changes: dict[str, Any] = {"serial": following, "served_at": moment.now, "nudges": 0}
         if claimed and job.state is JobState.QUEUED:
@@ -218,37 +233,35 @@ class Claiming(Database):
         return len(connection.execute(held.distinct()).all()) >= limit
 
     def _take(
-        self,
-        connection: Connection,
-        job: Job,
-        claimant: Claimant,
-        moment: Moment,
-        which: ColumnElement[bool],
-        limit: int,
+        self, connection: Connection, job: Job, claimant: Claimant, which: ColumnElement[bool], ids: list[str]
     ) -> tuple[Attempt, ...]:
         wanted = (
             select(tasks.c.number, tasks.c.frame, tasks.c.camera)
+            .with_hint(tasks, "FORCE INDEX (ix_task_claim)", "mysql")
             .where(tasks.c.job_id == job.id, which)
             .order_by(tasks.c.number)
-            .limit(limit)
+            .limit(len(ids))
             .with_for_update(of=tasks, skip_locked=True)
         )
-        taken = [
-            Attempt(new_token(), job.id, number, frame, camera, claimant.worker_id, AttemptState.CLAIMED)
-            for number, frame, camera in connection.execute(wanted).all()
-        ]
+        taken = tuple(
+            Attempt(attempt_id, job.id, number, frame, camera, claimant.worker_id, AttemptState.CLAIMED)
+            for attempt_id, (number, frame, camera) in zip(ids, connection.execute(wanted).all(), strict=False)
+        )
         if taken:
-            owners = [{"job": job.id, "task": each.number, "attempt": each.id} for each in taken]
-            if connection.execute(_TAKE, owners).rowcount != len(taken):
-                taken = self._really_taken(connection, taken)
-            connection.execute(attempts.insert(), list(_attempt_rows(taken, claimant, moment.now)))
-        return tuple(taken)
+            connection.execute(attempts.insert(), list(_attempt_rows(taken, claimant, self.now(connection))))
+            numbers = [each.number for each in taken]
+            connection.execute(_TAKE, {"job": job.id, "numbers": numbers, "ids": [each.id for each in taken]})
+        return taken
 
-    def _really_taken(self, connection: Connection, wanted: list[Attempt]) -> list[Attempt]:
-        """Those that became ours, where a database let another one come between the two statements."""
-        ours = tasks.c.attempt_id.in_([each.id for each in wanted])
-        owned = set(connection.scalars(select(tasks.c.attempt_id).where(ours)))
-        return [each for each in wanted if each.id in owned]
+    def _claimed_before(self, connection: Connection, job_id: str, ids: list[str]) -> Claim | None:
+        """What a claim of which the answer was lost has got."""
+        rows = connection.execute(ANY_ATTEMPT.where(attempts.c.id.in_(ids)).order_by(attempts.c.number)).all()
+        if not rows:
+            return None
+        job = to_job(connection.execute(select(jobs).where(jobs.c.id == job_id)).one())
+        delay_s = self._delay_until_work(connection, job_id, self.moment(connection), claimed=True)
+        serial = job.serial if delay_s is not None else None
+        return Claim(job, tuple(to_attempt(row) for row in rows), serial, delay_s or 0.0)
 
     def _delay_until_work(self, connection: Connection, job_id: str, moment: Moment, *, claimed: bool) -> float | None:
         """Seconds until the job has more to give: 0 at once, None: it has nothing queued."""

@@ -1,0 +1,77 @@
+"""Both databases for the tests of the repository: SQLite in a folder, MySQL on a server, each set up and empty."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, event
+from sqlmodel import SQLModel
+
+from renderctl.clocks import Clock, SystemClock
+from renderctl.farm import Farm
+from renderctl.repository import open_repository
+from renderctl.repository.engines import open_engine
+from renderctl.settings import BlenderSettings, DatabaseSettings, Settings
+from tests.fakes import FakeClock
+from tests.farms import QUICK, make_farm
+from tests.services import MariaDb
+from tests.services.fixtures import url_of
+from tests.services.fresh import fresh_mysql
+
+BOTH = ["sqlite", pytest.param("mysql", marks=pytest.mark.services)]
+
+
+@pytest.fixture(scope="session")
+def _set_up_mysql() -> Iterator[str]:
+    """A database that is set up once, since that takes a while, and emptied for every test."""
+    with fresh_mysql(url_of(MariaDb)) as url:
+        open_repository(url, now=SystemClock().now, heartbeat_limit_s=1.0).close()
+        yield url
+
+
+@pytest.fixture
+def ready_mysql_url(_set_up_mysql: str) -> str:
+    """The URL of a MySQL database that is set up and holds nothing."""
+    engine = open_engine(_set_up_mysql)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("SET FOREIGN_KEY_CHECKS = 0")
+        for table in SQLModel.metadata.tables.values():
+            connection.execute(table.delete())
+        connection.exec_driver_sql("SET FOREIGN_KEY_CHECKS = 1")
+    engine.dispose()
+    return _set_up_mysql
+
+
+@pytest.fixture(params=BOTH)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database of either kind for a farm in `tmp_path`, set up and empty."""
+    if request.param == "mysql":
+        return str(request.getfixturevalue("ready_mysql_url"))
+    return f"sqlite:///{tmp_path / 'renderctl.db'}"
+
+
+@pytest.fixture(params=BOTH)
+def new_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database of either kind that nobody has set up."""
+    if request.param == "mysql":
+        return str(request.getfixturevalue("mysql_url"))
+    return f"sqlite:///{tmp_path / 'new.db'}"
+
+
+def farm_on(url: str, folder: Path, clock: Clock | None = None) -> Farm:
+    """A farm in the folder, on the database; where the clock is turned by hand, the database's is."""
+    settings = Settings(
+        folder,
+        database=DatabaseSettings(None if url.startswith("sqlite") else url),
+        worker=QUICK,
+        blender=BlenderSettings(stall_timeout=0.5),
+    )
+    farm = make_farm(folder, clock=clock, settings=settings)
+    engine = farm.repository.engine
+    if isinstance(clock, FakeClock) and engine.dialect.name == "mysql":
+
+        @event.listens_for(engine, "begin")
+        def _turn(connection: Connection) -> None:
+            connection.exec_driver_sql(f"SET timestamp = {clock.now().timestamp():.6f}")
+
+    return farm

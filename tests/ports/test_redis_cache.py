@@ -19,6 +19,7 @@ from tests.certificates import own_certificate
 from tests.fakes import FakeClock
 from tests.services import Redis, running
 from tests.services.fixtures import require
+from tests.services.server import free_port
 
 pytestmark = pytest.mark.services
 
@@ -41,7 +42,9 @@ class SlowRedis(Redis):
 
 
 class ClusteredRedis(Redis):
-    options = MappingProxyType({"databases": "1", "cluster-enabled": "yes"})
+    """Its second port would be 10,000 above the first, where any client may have one."""
+
+    options = MappingProxyType({"databases": "1", "cluster-enabled": "yes", "cluster-port": str(free_port())})
 
 
 class TlsRedis(Redis):

@@ -11,9 +11,13 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def doctor() -> None:
-    """Check every configured part: config, folders, database, store, queue, cache, executor, and each Blender."""
+    """Check every configured part: config, folders, database, store, queue, cache, executor, Blenders, workers, sweep.
+
+    A part that works and could be better is marked with an exclamation mark; what is broken ends with exit code 8.
+    """
     from renderctl.farm.doctor import Finding
 
+    output.note("Trying every part. One that does not answer takes up to a minute.")
     try:
         findings = connect().doctor()
     except BadSettings as error:

@@ -171,8 +171,15 @@ def findings(found: Iterable[Any]) -> RenderableType:
         said = Text(each.finding, overflow="fold")
         if each.hint:
             said.append(f"\n{each.hint}", style="yellow")
-        table.add_row(Text("✓", style="green") if each.ok else Text("✗", style="red"), each.part, said)
+        table.add_row(_mark(each), each.part, said)
     return table
+
+
+def _mark(finding: Any) -> Text:
+    """Broken, or good; or good with something that could be better."""
+    if not finding.ok:
+        return Text("✗", style="red")
+    return Text("!", style="yellow") if finding.hint else Text("✓", style="green")
 
 
 def state(name: str) -> Text:

@@ -45,11 +45,21 @@ def waiting_reason(farm: Farm, job: Job, counts: TaskCounts, floors: dict[str, F
         return f"waits for {named}" if waits else "its turn comes next"
     if not counts.queued:
         return None
+    floor = _floor(farm, job, floors)
+    return _own_worker(job, floor) or _no_worker(job, floor) or _no_slot(farm, job, floor)
+
+
+def nobody(farm: Farm, job: Job, floors: dict[str, Floor]) -> str | None:
+    """Why no worker that is there may take the job; None: one may, once it is free."""
+    floor = _floor(farm, job, floors)
+    return None if _own_worker(job, floor) else _no_worker(job, floor)
+
+
+def _floor(farm: Farm, job: Job, floors: dict[str, Floor]) -> Floor:
     if job.pool not in floors:
         repository = farm.repository
         floors[job.pool] = Floor(tuple(repository.serving(job.pool)), repository.busy_slots(job.pool))
-    floor = floors[job.pool]
-    return _own_worker(job, floor) or _no_worker(job, floor) or _no_slot(farm, job, floor)
+    return floors[job.pool]
 
 
 def _own_worker(job: Job, floor: Floor) -> str | None:

@@ -3,28 +3,21 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import text
-
 from renderctl.repository.auditing import Auditing
 from renderctl.repository.blobs import Blobs
 from renderctl.repository.claiming import Claim, Claimant, Claiming
 from renderctl.repository.engines import open_engine
-from renderctl.repository.migrations import HEAD, require_current
+from renderctl.repository.examining import Examining, Sweeper
+from renderctl.repository.migrations import require_current
 from renderctl.repository.summarizing import Summarizing, Summary
 from renderctl.repository.sweeping import Sweeping
 from renderctl.repository.uploading import NewModel, Uploading
 
-__all__ = ["Claim", "Claimant", "NewModel", "Repository", "Summary", "open_repository"]
+__all__ = ["Claim", "Claimant", "NewModel", "Repository", "Summary", "Sweeper", "open_repository"]
 
 
-class Repository(Summarizing, Uploading, Blobs, Claiming, Sweeping, Auditing):
+class Repository(Summarizing, Uploading, Blobs, Claiming, Sweeping, Auditing, Examining):
     """Every question to the database, and every change of it, as one class for SQLite and MySQL."""
-
-    def check(self) -> str:
-        """What and where the database is, in a few words. Raises DatabaseUnavailable."""
-        jobs = self.read(lambda connection: connection.execute(text("SELECT COUNT(*) FROM job")).scalar_one())
-        place = self.engine.url.render_as_string(hide_password=True)
-        return f"{place}, revision {HEAD}, {jobs} jobs"
 
 
 def open_repository(url: str, *, now: Callable[[], datetime], heartbeat_limit_s: float) -> Repository:

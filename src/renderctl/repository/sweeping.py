@@ -12,7 +12,8 @@ from renderctl.repository.serving import Serving
 from renderctl.repository.tables import attempts, job_dependencies, jobs, leases, tasks, workers
 from renderctl.states import OPEN_JOB, PRESENT_WORKER, JobState, TaskState, WorkerState
 
-_LEASE = "sweep"
+#: The name of the lease.
+SWEEP = "sweep"
 #: Seconds without service after which a job's ticket counts as lost; doubled with each new one, up to the limit.
 _UNSERVED_S, _UNSERVED_LIMIT_S = 10.0, 600.0
 
@@ -34,17 +35,17 @@ class Sweeping(Serving, Controlling):
         def writing(connection: Connection) -> Watch:
             now = self.now(connection)
             limit = timedelta(seconds=self.heartbeat_limit_s)
-            row = connection.execute(select(leases).where(leases.c.name == _LEASE).with_for_update()).first()
+            row = connection.execute(select(leases).where(leases.c.name == SWEEP).with_for_update()).first()
             if row is None:
                 connection.execute(
-                    leases.insert(), {"name": _LEASE, "holder": holder, "since": now, "until": now + limit}
+                    leases.insert(), {"name": SWEEP, "holder": holder, "since": now, "until": now + limit}
                 )
                 return Watch(True, may_expire=False)
             if row.holder != holder and row.until > now:
                 return Watch(False, may_expire=False)
             since = row.since if row.holder == holder and row.until > now and not afresh else now
             connection.execute(
-                leases.update().where(leases.c.name == _LEASE).values(holder=holder, since=since, until=now + limit)
+                leases.update().where(leases.c.name == SWEEP).values(holder=holder, since=since, until=now + limit)
             )
             return Watch(True, may_expire=now - since >= limit)
 

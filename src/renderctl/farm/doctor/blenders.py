@@ -1,0 +1,54 @@
+"""Every Blender, started once."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+
+from renderctl.blender.failures import SessionFailed
+from renderctl.blender.find import Blender, find_blenders
+from renderctl.blender.libraries import missing_libraries, require_libraries
+from renderctl.errors import RenderctlError, Unreachable
+from renderctl.farm import Farm
+from renderctl.farm.blenders import limits, start_session
+from renderctl.farm.doctor.findings import Finding, broken, tried
+from renderctl.farm.scratch import scratch_of
+
+
+def blenders(farm: Farm) -> Iterator[Finding]:
+    """One for each Blender, and one for each place where there should be one."""
+    sound = []
+    for path in farm.settings.blender.paths:
+        named = tried("Blender", partial(_look_for, farm, path))
+        if named.ok:
+            sound.append(path)
+        else:
+            yield named
+    try:
+        found = find_blenders(sound, cache_dir=farm.settings.data_dir)
+    except (RenderctlError, OSError) as error:
+        yield broken("Blender", error)
+        return
+    for blender in found:
+        yield tried("Blender", partial(_sound, farm, blender))
+
+
+def _look_for(farm: Farm, path: str) -> str:
+    return ", ".join(each.label for each in find_blenders([path], cache_dir=farm.settings.data_dir))
+
+
+def _sound(farm: Farm, blender: Blender) -> str:
+    require_libraries(blender)
+    said = [blender.label, _devices(farm, blender)]
+    if missing := missing_libraries(blender, drawing=True):
+        said.append(f"EEVEE and Workbench need the package {', '.join(missing)}")
+    return "; ".join(said)
+
+
+def _devices(farm: Farm, blender: Blender) -> str:
+    """What it can render on, as it says itself."""
+    with scratch_of(farm, "doctor") as scratch, closing(start_session(farm, blender, scratch)) as session:
+        try:
+            session.started(limits(farm))
+            return f"renders on {', '.join(session.devices(limits(farm)))}"
+        except SessionFailed as error:
+            raise Unreachable(f"{blender.label} does not work: {error.failure.reason}") from error

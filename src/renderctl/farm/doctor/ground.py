@@ -1,0 +1,46 @@
+"""What this machine gives: a config, and a folder to keep things in."""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from renderctl.errors import OutputNotWritable
+from renderctl.settings import Settings
+
+
+def config(settings: Settings) -> str:
+    return str(settings.source) if settings.source else "none: everything has its default"
+
+
+def config_advice(settings: Settings) -> list[str]:
+    """A file that holds passwords is nobody else's business."""
+    secrets = (settings.database.url, settings.queue.url, settings.cache.url, settings.store.secret_key)
+    if settings.source is None or not any(secrets) or not _readable_by_others(settings.source):
+        return []
+    return [f"It may hold passwords, and others on this machine can read it: chmod 600 {settings.source}"]
+
+
+def data_folder(settings: Settings) -> str:
+    """Where it is, and what is free there. Raises OutputNotWritable."""
+    folder = settings.data_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        hint = "Choose another with data_dir in the config, or RENDERCTL_DATA_DIR."
+        raise OutputNotWritable(f"{folder} can not be written to.", hint=hint)
+    return f"{folder}, {_free_mb(folder)} MB free"
+
+
+def data_folder_advice(settings: Settings) -> Iterator[str]:
+    needed_mb = settings.worker.min_free_mb
+    if _free_mb(settings.data_dir) < needed_mb:
+        yield f"A worker takes no work here: it wants {needed_mb} MB free (worker.min_free_mb)."
+
+
+def _free_mb(folder: Path) -> int:
+    return shutil.disk_usage(folder).free >> 20
+
+
+def _readable_by_others(file: Path) -> bool:
+    return bool(file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))

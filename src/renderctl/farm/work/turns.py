@@ -57,6 +57,7 @@ class FarmTurns(Turns):
         super().__init__(farm, claimant)
         self._idle_exit_s = idle_exit_s
         self._busy_at = farm.clock.monotonic()
+        self._queue_is_away = False
 
     def next(self, stop: threading.Event) -> Claim:
         ticket = self._ticket(stop)
@@ -75,12 +76,23 @@ class FarmTurns(Turns):
             put_ticket(self._farm, self._farm.repository.job(job.id))
 
     def _ticket(self, stop: threading.Event) -> Ticket | None:
+        patience_s = min(_ASK_EVERY_S, self._idle_exit_s or _ASK_EVERY_S)
         try:
-            return self._farm.queue.get(self._claimant.pools, min(_ASK_EVERY_S, self._idle_exit_s or _ASK_EVERY_S))
+            ticket = self._farm.queue.get(self._claimant.pools, patience_s)
         except QueueUnavailable as error:
-            logger.warning("%s; asking the database for work", error)
-            self._farm.clock.wait(stop, _ASK_EVERY_S)
+            self._miss_queue(error)
+            self._farm.clock.wait(stop, patience_s)
             return None
+        if self._queue_is_away:
+            self._queue_is_away = False
+            logger.info("the queue is back")
+        return ticket
+
+    def _miss_queue(self, error: QueueUnavailable) -> None:
+        """Say it once, not every second until it is back."""
+        if not self._queue_is_away:
+            self._queue_is_away = True
+            logger.warning("%s Until it is back the database is asked for work.", error)
 
     def _longest_waiting(self) -> Claim:
         for job_id in self._farm.repository.waiting_jobs(self._claimant):
@@ -100,7 +112,7 @@ class FarmTurns(Turns):
                 Ticket(job_id, claim.serial), pool=job.pool, priority=job.priority, delay_s=claim.delay_s
             )
         except QueueUnavailable as error:
-            logger.warning("the ticket of job %s did not go back: %s", job_id, error, extra={"job": job_id})
+            self._miss_queue(error)
 
 
 class OwnTurns(Turns):

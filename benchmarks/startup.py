@@ -17,7 +17,8 @@ def main() -> None:
                 "python": [PYTHON, "-c", ""],
                 "typer and rich": [PYTHON, "-c", _BARE],
                 "--help": [*ctl, "--help"],
-                "status": [*ctl, "status", job_id],
+                "status, asked": [*ctl, "status", job_id],  # the database: the copy is older than two seconds
+                "status": [*ctl, "status", job_id],  # the copy that the one before has left
                 "jobs": [*ctl, "jobs"],
             },
             runs=9,

@@ -158,6 +158,13 @@ class DigestMismatch(RenderctlError):
     """The bytes are not those that were promised."""
 
 
+class BlobCollected(Conflict):
+    """The store was cleaned up while files were being sent to it."""
+
+    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint or "Do it again: what is still there is not sent twice.")
+
+
 class AttemptSuperseded(RenderctlError):
     """The task belongs to another attempt by now."""
 

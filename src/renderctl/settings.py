@@ -72,6 +72,17 @@ class WorkerSettings:
 
 
 @dataclass(frozen=True)
+class RetentionSettings:
+    """For how long the farm keeps what; None: for ever."""
+
+    succeeded_days: float | None = None  #: ended jobs, with all that they have rendered
+    failed_days: float | None = None
+    canceled_days: float | None = None
+    audit_days: float | None = None
+    grace_hours: float = 24.0  #: a blob that nothing points to
+
+
+@dataclass(frozen=True)
 class Settings:
     data_dir: Path
     database: DatabaseSettings = DatabaseSettings()
@@ -81,6 +92,7 @@ class Settings:
     executor: ExecutorSettings = ExecutorSettings()
     blender: BlenderSettings = BlenderSettings()
     worker: WorkerSettings = WorkerSettings()
+    retention: RetentionSettings = RetentionSettings()
     source: Path | None = None  #: the config file that was read
 
     @property
@@ -283,3 +295,7 @@ def _check(settings: Settings) -> None:
         raise BadSettings("Blender's start_timeout, stall_timeout and frame_timeout are above 0.")
     if min(blender.idle_timeout, blender.threads, worker.cache_mb, worker.min_free_mb) < 0:
         raise BadSettings("blender.idle_timeout, blender.threads, worker.cache_mb and min_free_mb are 0 or more.")
+    kept = settings.retention
+    limits = (kept.succeeded_days, kept.failed_days, kept.canceled_days, kept.audit_days, kept.grace_hours)
+    if any(limit is not None and not 0 <= limit < 1e6 for limit in limits):
+        raise BadSettings("What retention keeps it keeps for 0 or more days or hours.", hint="null keeps for ever.")

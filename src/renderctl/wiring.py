@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 VERBS = {
     "cancel": "control:cancel",
     "check_writable": "download:check_writable",
+    "collect": "collect:collect",
     "doctor": "doctor:doctor",
     "download": "download:download",
     "drain_worker": "workers:drain_worker",
@@ -50,6 +51,7 @@ VERBS = {
 WRITING = {
     "model_of",
     "cancel",
+    "collect",
     "drain_worker",
     "pause",
     "priority",

@@ -31,6 +31,7 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "worker": ("worker", "Work for the farm: take turns, render, publish."),
         "workers": ("workers", "List, drain and resume workers."),
         "sweep": ("sweep", "Repair now what crashed."),
+        "gc": ("gc", "Free the store of what nothing points to."),
         "database": ("database", "Upgrade the database."),
     },
 }

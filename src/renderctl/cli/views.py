@@ -164,6 +164,19 @@ def swept(each: Any) -> RenderableType:
     return f"{lost}, {counted(len(each.ended), 'job')} ended, {put}."
 
 
+def collected(each: Any) -> RenderableType:
+    """What the garbage collection came to, and which rows point to nothing."""
+    done = "Would remove" if each.dry_run else "Removed"
+    logs = f" and {counted(each.logs, 'log')} ({size(each.logs_bytes)})" if each.logs else ""
+    said = [f"{done} {counted(each.removed, 'blob')} ({size(each.removed_bytes)}){logs}; {each.kept} stay."]
+    if each.young:
+        said.append(f"Nothing points to {each.young} of these yet: they are young, or somebody has asked for them.")
+    said += [f"The store lacks {one_line(lost.what)} ({lost.digest[:12]})." for lost in each.missing[:100]]
+    if len(each.missing) > 100:
+        said.append(f"The store lacks {len(each.missing) - 100} more; --json names them all.")
+    return "\n".join(said)
+
+
 def findings(found: Iterable[Any]) -> RenderableType:
     """What the doctor says."""
     table = _table("", "part", "finding")

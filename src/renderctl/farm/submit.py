@@ -66,8 +66,9 @@ def submit(farm: Farm, model: Model, request: SubmitRequest, *, actor: Actor, bo
 
     Raises BadFrames, UnknownName, MissingFiles, InvalidInput, NotFound (for `after`), Conflict.
     """
+    since = farm.repository.time()
     new, notes = _new_job(farm, model, request, bound_to)
-    job, fresh = farm.repository.add_job(new, actor=actor)
+    job, fresh = farm.repository.add_job(new, actor=actor, since=since)
     if fresh and notes:
         farm.repository.note(job.id, notes)
     if fresh and bound_to is None and not request.paused:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from renderctl.actors import Actor
 from renderctl.blender.failures import SessionFailed
@@ -21,6 +21,9 @@ from renderctl.farm.scratch import scratch_of
 from renderctl.farm.sending import send
 from renderctl.jobs import Fault, Input
 from renderctl.models import Dependency, Model, ModelFacts
+
+if TYPE_CHECKING:
+    from renderctl.repository import NewModel
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,11 @@ def upload(
     if facts.missing and not request.allow_missing:
         raise missing_files(facts)
     files = {source: hashed[path] for source, path in layout.stored.items()}
+    since = farm.repository.time()
     sent = send(farm, files, on_advance, verify=request.verify)
-    model, new = _kept(farm, request, layout, hashed, facts, actor)
-    return Uploaded(model, new, len(sent), sum(each.size for each in sent), tuple(filter(None, [chosen.note])))
+    new = _new_model(request, layout, hashed, facts)
+    model, fresh = farm.repository.add_model(new, actor=actor, since=since)
+    return Uploaded(model, fresh, len(sent), sum(each.size for each in sent), tuple(filter(None, [chosen.note])))
 
 
 def model_of(
@@ -145,22 +150,14 @@ def _hashed(farm: Farm, layout: Layout, on_advance: OnAdvance) -> dict[str, Inpu
     return {path: Input(path, hashed[source].digest, hashed[source].size) for source, path in layout.stored.items()}
 
 
-def _kept(
-    farm: Farm,
-    request: UploadRequest,
-    layout: Layout,
-    hashed: Mapping[str, Input],
-    facts: ModelFacts,
-    actor: Actor,
-) -> tuple[Model, bool]:
+def _new_model(request: UploadRequest, layout: Layout, hashed: Mapping[str, Input], facts: ModelFacts) -> "NewModel":
     from renderctl.repository import NewModel
 
     scene = Path(os.path.normpath(request.scene.expanduser().absolute()))
     inputs = tuple(sorted(hashed.values(), key=lambda each: each.path))
     main = layout.stored[scene]
     name = (request.name or scene.stem).strip()[:255] or "scene"
-    new = NewModel(name, main, manifest_digest(main, inputs), facts, inputs)
-    return farm.repository.add_model(new, actor=actor)
+    return NewModel(name, main, manifest_digest(main, inputs), facts, inputs)
 
 
 def manifest_digest(main: str, inputs: Iterable[Input]) -> str:

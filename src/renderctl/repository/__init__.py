@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from renderctl.repository.auditing import Auditing
-from renderctl.repository.blobs import Blobs
 from renderctl.repository.claiming import Claim, Claimant, Claiming
+from renderctl.repository.collecting import Collecting
 from renderctl.repository.engines import open_engine
 from renderctl.repository.examining import Examining, Sweeper
 from renderctl.repository.migrations import require_current
@@ -16,7 +16,7 @@ from renderctl.repository.uploading import NewModel, Uploading
 __all__ = ["Claim", "Claimant", "NewModel", "Repository", "Summary", "Sweeper", "open_repository"]
 
 
-class Repository(Summarizing, Uploading, Blobs, Claiming, Sweeping, Auditing, Examining):
+class Repository(Summarizing, Uploading, Claiming, Sweeping, Collecting, Auditing, Examining):
     """Every question to the database, and every change of it, as one class for SQLite and MySQL."""
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from renderctl.errors import AttemptSuperseded
 from renderctl.jobs import Attempt, Failure, Fault, Output, retry_delay
 from renderctl.repository.judging import Judging
+from renderctl.repository.keeping import require_kept
 from renderctl.repository.tables import attempts, jobs, outputs, tasks
 from renderctl.states import OPEN_ATTEMPT, AttemptState, JobState, TaskState
 
@@ -57,18 +58,27 @@ class Attempting(Judging):
         return self.write(lambda connection: self._start(connection, attempt))
 
     def complete(
-        self, attempt: Attempt, results: Sequence[Output], cost: Cost, *, starting: Attempt | None = None
+        self,
+        attempt: Attempt,
+        results: Sequence[Output],
+        cost: Cost,
+        *,
+        starting: Attempt | None = None,
+        since: datetime | None = None,
     ) -> None:
         """Publish the outputs and end the task, in one transaction; say too that the next attempt is `starting`.
 
-        Conditional on the attempt still owning its task, else raises AttemptSuperseded and publishes nothing.
-        Repeated by the same attempt it changes nothing.
+        Conditional on the attempt still owning its task, else raises AttemptSuperseded and publishes nothing; and on
+        no blob of them having been collected `since` it was leased (None: since the task was claimed), else raises
+        BlobCollected. Repeated by the same attempt it changes nothing.
         """
 
         def writing(connection: Connection) -> None:
             owner = {"job": attempt.job_id, "task": attempt.number, "attempt": attempt.id}
             if connection.execute(_SUCCEED, owner).rowcount == 1:
                 self._publish(connection, attempt, results)
+                claimed = select(attempts.c.claimed_at).where(attempts.c.id == attempt.id).scalar_subquery()
+                require_kept(connection, {each.digest for each in results}, since or claimed)
                 ending = {"now": self.now(connection), "used_s": cost.seconds, "used_mb": cost.memory_mb}
                 connection.execute(_COMPLETE, {"attempt": attempt.id, "used_device": cost.device, **ending})
             elif self._state(connection, attempt) != AttemptState.SUCCEEDED:

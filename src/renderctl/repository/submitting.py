@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -15,6 +16,7 @@ from renderctl.frames import FrameSet
 from renderctl.ids import new_id
 from renderctl.jobs import Attempt, Input, Job, NewJob, Output, Task, TaskCounts
 from renderctl.repository.database import Database
+from renderctl.repository.keeping import require_kept
 from renderctl.repository.rows import ANY_ATTEMPT, to_attempt, to_job, to_output, to_task
 from renderctl.repository.tables import attempts, job_dependencies, job_inputs, jobs, models, outputs, tasks
 from renderctl.states import AttemptState, JobState, TaskState
@@ -25,12 +27,19 @@ _BATCH = 5_000
 class Submitting(Database):
     """Jobs, and what they consist of."""
 
-    def add_job(self, new: NewJob, *, actor: Actor) -> tuple[Job, bool]:
+    def add_job(self, new: NewJob, *, actor: Actor, since: datetime | None = None) -> tuple[Job, bool]:
         """Add a job with all its tasks, in one transaction. False: its idempotency key had been used for the same.
 
-        Raises Conflict when the key was used for another request.
+        `since`: when its files were leased. Raises Conflict when the key was used for another request, BlobCollected
+        if one of the files was collected meanwhile.
         """
-        return self.deed(lambda connection: self._add_job(connection, new, actor))
+
+        def writing(connection: Connection) -> tuple[Job, bool]:
+            added = self._add_job(connection, new, actor)
+            require_kept(connection, {each.digest for each in new.inputs}, since or self.now(connection))
+            return added
+
+        return self.deed(writing)
 
     def find_job(self, ref: str) -> Job:
         """A job by its id, a unique beginning of it, or its name when that is unique. Raises NotFound."""

@@ -1,6 +1,7 @@
 """Models and their versions."""
 
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -11,6 +12,7 @@ from renderctl.ids import new_id
 from renderctl.jobs import Input
 from renderctl.models import Model, ModelFacts
 from renderctl.repository.database import Database
+from renderctl.repository.keeping import require_kept
 from renderctl.repository.rows import to_model
 from renderctl.repository.tables import jobs, model_inputs, models
 from renderctl.states import OPEN_JOB
@@ -30,8 +32,11 @@ class NewModel:
 class Uploading(Database):
     """Models: named, versioned, immutable."""
 
-    def add_model(self, new: NewModel, *, actor: Actor) -> tuple[Model, bool]:
-        """The next version of the model of that name; False: the latest version is just the same."""
+    def add_model(self, new: NewModel, *, actor: Actor, since: datetime | None = None) -> tuple[Model, bool]:
+        """The next version of the model of that name; False: the latest version is just the same.
+
+        `since`: when its blobs were leased. Raises BlobCollected if one of them was collected after that.
+        """
 
         def writing(connection: Connection) -> tuple[Model, bool]:
             query = select(models).where(models.c.name == new.name).order_by(models.c.version.desc()).limit(1)
@@ -53,6 +58,7 @@ class Uploading(Database):
             connection.execute(models.insert(), row)
             rows = [{"model_id": row["id"], **asdict(each)} for each in new.inputs]
             connection.execute(model_inputs.insert(), rows)
+            require_kept(connection, {each.digest for each in new.inputs}, since or self.now(connection))
             self.audit(connection, actor, "model.upload", str(row["id"]), name=new.name, version=row["version"])
             return to_model(connection.execute(select(models).where(models.c.id == row["id"])).one()), True
 

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from renderctl.blender.images import verify
 from renderctl.errors import (
     AttemptSuperseded,
     BadImage,
+    BlobCollected,
     DatabaseUnavailable,
     DigestMismatch,
     InvalidInput,
@@ -89,20 +91,35 @@ class Publisher:
         self.keep_log(attempt, finished.log)
         try:
             outputs = tuple(self._stored(finished, each, main=not index) for index, each in enumerate(rendered.files))
+            self._complete(finished, outputs, cost)
         except SessionStopped:
             self.insist(lambda: self._farm.repository.cancel_attempt(attempt))
             return None
         except (BadImage, DigestMismatch, InvalidInput, StoreUnavailable) as error:
             self._begin(finished.following)
             return self.fail(attempt, failure_of(error), cost).failure
-        try:
-            self.insist(lambda: self._farm.repository.complete(attempt, outputs, cost, starting=finished.following))
         except AttemptSuperseded:
             self._begin(finished.following)
             raise
         if finished.following is None:  # else a task of the job is open, and it can not have ended
             self.insist(lambda: settle(self._farm, attempt.job_id))
         return Published(attempt, outputs, rendered.seconds)
+
+    def _complete(self, finished: Finished, outputs: tuple[Output, ...], cost: Cost) -> None:
+        """Publish what is stored; when it was collected before anything pointed to it, store it again."""
+        repository, since = self._farm.repository, None
+        while True:
+            complete = partial(
+                repository.complete, finished.attempt, outputs, cost, starting=finished.following, since=since
+            )
+            try:
+                return self.insist(complete)
+            except BlobCollected:
+                logger.warning("the result of task %s was collected: it is stored again", finished.attempt.task_id)
+            self.insist(lambda: repository.unknown_blobs({each.digest for each in outputs}))
+            since = self.insist(repository.time)
+            for written, output in zip(finished.rendered.files, outputs, strict=True):
+                self._put(finished, written.path, output.digest)
 
     def fail(self, attempt: Attempt, failure: Failure, cost: Cost = _NOTHING) -> "Told":
         """Report a failure, with what the node's health adds to it."""
@@ -172,8 +189,7 @@ class Publisher:
             facts = verify(written.path, **expected)
             width, height = facts.width, facts.height
         hashed = hash_file(written.path)
-        patience_s = max(_STORE_PATIENCE_S, finished.rendered.seconds)  # to render it again would take as long
-        self.await_store(lambda: self._farm.store.put(written.path, hashed.digest), finished.stop, patience_s)
+        self._put(finished, written.path, hashed.digest)
         return Output(
             name=written.name,
             digest=hashed.digest,
@@ -185,3 +201,7 @@ class Publisher:
             number=attempt.number,
             device=opened.device,
         )
+
+    def _put(self, finished: Finished, path: Path, digest: str) -> None:
+        patience_s = max(_STORE_PATIENCE_S, finished.rendered.seconds)  # to render it again would take as long
+        self.await_store(lambda: self._farm.store.put(path, digest), finished.stop, patience_s)

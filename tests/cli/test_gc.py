@@ -1,0 +1,40 @@
+from tests.farms import given_job, given_model, work_off
+
+
+def test_gc_frees_what_a_removed_model_has_left(ctl, given):
+    given_model(given)
+    assert ctl("models", "rm", "shot").code == 0
+    assert ctl("gc").out == (
+        "Removed 0 blobs (0 B); 1 stay.\n"
+        "Nothing points to 1 of these yet: they are young, or somebody has asked for them.\n"
+    )
+    assert ctl("gc", "--grace", "0", "--dry-run").out == "Would remove 1 blob (17 B); 0 stay.\n"
+    said = ctl("gc", "--grace", "0", "--json")
+    assert (said.code, said.document["removed"], said.document["removed_bytes"]) == (0, 1, 17)
+    assert list(given.store.blobs()) == []
+
+
+def test_gc_names_what_the_store_lacks_and_says_so_by_its_exit_code(ctl, given):
+    job = given_job(given, "1")
+    work_off(given)
+    (output,) = given.repository.outputs(job.id)[0]
+    given.store.remove([output.digest])
+    said = ctl("gc")
+    assert said.code == 1
+    assert f"The store lacks job {job.id}, 0001.png of task 1" in said.out
+    assert "are lost" in said.err
+    said = ctl("gc", "--json")
+    assert (said.code, said.document["missing"][0]["digest"]) == (1, output.digest)
+
+
+def test_gc_leaves_another_farms_store_alone(ctl, given, tmp_path):
+    (tmp_path / "file").write_bytes(b"x")
+    given.store.put(tmp_path / "file", "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881")
+    said = ctl("gc", "--grace", "0")
+    assert said.code == 9
+    assert "another farm's" in said.err
+
+
+def test_a_grace_that_makes_no_sense_is_a_usage_error(ctl):
+    assert ctl("gc", "--grace", "soon").code == 2
+    assert ctl("gc", "--grace", "-1").code == 2

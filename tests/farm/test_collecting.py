@@ -1,0 +1,268 @@
+"""The garbage collection: what nothing points to goes, and nothing that a row points to, whoever is at it meanwhile."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from renderctl.actors import Actor
+from renderctl.errors import BlobCollected, Conflict, StoreUnavailable
+from renderctl.farm import Farm
+from renderctl.farm.collect import Collected, collect
+from renderctl.farm.submit import SubmitRequest, submit
+from renderctl.farm.upload import send
+from renderctl.jobs import Input
+from renderctl.repository import NewModel
+from renderctl.repository.tables import blob_leases
+from renderctl.settings import DatabaseSettings, Settings
+from renderctl.states import JobState
+from renderctl.stores.local import LocalStore
+from tests.farms import ACTOR, FACTS, QUICK, close, given_job, given_model, make_farm, work_off, work_until
+
+BOTH = ["sqlite", pytest.param("mysql", marks=pytest.mark.services)]
+
+
+@pytest.fixture(params=BOTH)
+def farm(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Farm]:
+    url = request.getfixturevalue("mysql_url") if request.param == "mysql" else None
+    made = make_farm(tmp_path, settings=Settings(tmp_path, database=DatabaseSettings(url), worker=QUICK))
+    yield made
+    close(made)
+
+
+def given_blob(farm: Farm, content: bytes) -> str:
+    path = farm.settings.data_dir / "given"
+    path.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    farm.store.put(path, digest)
+    return digest
+
+
+def uploaded(farm: Farm, *contents: bytes) -> NewModel:
+    """Files that were sent the way `upload` sends them, and the model that they will be."""
+    files = {}
+    for content in contents:
+        digest = hashlib.sha256(content).hexdigest()
+        path = farm.settings.data_dir / digest
+        path.write_bytes(content)
+        files[path] = Input(f"{digest}.blend", digest, len(content))
+    send(farm, files)
+    inputs = tuple(files.values())
+    return NewModel("sent", inputs[0].path, inputs[0].digest, FACTS, inputs)
+
+
+def expire_leases(farm: Farm) -> None:
+    """As if they had been taken a lease and a day ago."""
+
+    def writing(connection) -> None:  # type: ignore[no-untyped-def]
+        connection.execute(blob_leases.update().values(until=farm.repository.now(connection) - timedelta(days=1)))
+
+    farm.repository.write(writing)
+
+
+def collected(farm: Farm, grace_hours: float = 0.0, *, dry_run: bool = False) -> Collected:
+    return collect(farm, grace_hours=grace_hours, dry_run=dry_run, actor=ACTOR)
+
+
+def stored(farm: Farm) -> set[str]:
+    return {blob.digest for blob in farm.store.blobs()}
+
+
+def test_what_nothing_points_to_goes_and_everything_else_stays(farm: Farm, tmp_path: Path) -> None:
+    hero = tmp_path / "hero.glb"
+    hero.write_bytes(b"glTF hero")
+    model = given_model(farm)
+    request = SubmitRequest(frames="1-2", replacements={"Placeholder": hero})
+    job = submit(farm, model, request, actor=ACTOR).job
+    work_until(farm, job)
+    pointed_at = stored(farm)
+    given_blob(farm, b"nobody's")
+    expire_leases(farm)
+    found = collected(farm)
+    assert (found.removed, found.removed_bytes, found.kept, found.missing) == (1, 8, len(pointed_at), [])
+    assert stored(farm) == pointed_at
+    assert len(pointed_at) == 3, "the model's, the job's, and the frames', which are all alike"
+
+
+def test_what_was_put_just_now_is_left_for_the_grace(farm: Farm) -> None:
+    given_model(farm)
+    blob = given_blob(farm, b"nobody's")
+    found = collected(farm, grace_hours=24.0)
+    assert (found.removed, found.young) == (0, 1)
+    assert blob in stored(farm)
+
+
+def test_what_somebody_asked_for_is_left_as_long_as_the_lease(farm: Farm) -> None:
+    given_model(farm)
+    blob = given_blob(farm, b"nobody's yet")
+    assert farm.repository.unknown_blobs({blob}) == {blob}
+    assert collected(farm).removed == 0
+    expire_leases(farm)
+    assert collected(farm).removed == 1
+    assert blob not in stored(farm)
+
+
+def test_a_dry_run_tells_the_same_and_removes_nothing(farm: Farm) -> None:
+    given_model(farm)
+    blob = given_blob(farm, b"nobody's")
+    farm.store.put_log("attempt-1", b"Fra:1")
+    told = collected(farm, dry_run=True)
+    assert blob in stored(farm)
+    assert farm.store.get_log("attempt-1")
+    assert replace(collected(farm), dry_run=True) == told
+
+
+def test_blobs_of_a_model_that_was_removed_go_unless_another_has_them(farm: Farm) -> None:
+    first = farm.repository.add_model(uploaded(farm, b"BLENDER one", b"shared"), actor=ACTOR)[0]
+    other = replace(uploaded(farm, b"BLENDER two", b"shared"), name="other")
+    farm.repository.add_model(other, actor=ACTOR)
+    farm.repository.remove_model(first.id, actor=ACTOR)
+    expire_leases(farm)
+    assert collected(farm).removed == 1
+    assert stored(farm) == {each.digest for each in other.inputs}
+
+
+def test_rows_that_point_to_blobs_which_the_store_lacks_are_told_and_left_alone(farm: Farm) -> None:
+    model = given_model(farm)
+    job = given_job(farm, "1-2", model=model)
+    work_until(farm, job)
+    (lost,) = {each.digest for each in farm.repository.outputs(job.id)[0]}
+    farm.store.remove([lost])
+    told = [each.what for each in collected(farm).missing]
+    assert told == [f"job {job.id}, 0001.png of task 1", f"job {job.id}, 0002.png of task 2"]
+    assert farm.repository.count_outputs(job.id) == 2
+
+
+def test_logs_of_attempts_that_there_are_no_more_go(farm: Farm) -> None:
+    job = given_job(farm, "1")
+    work_until(farm, job)
+    farm.store.put_log("gone", b"Fra:1")
+    found = collected(farm)
+    assert (found.logs, found.logs_bytes) == (1, 5)
+    assert [log.attempt_id for log in farm.store.logs()] == [farm.repository.attempts(job.id)[0].id]
+
+
+def test_a_store_full_of_what_the_database_never_knew_is_left_alone(farm: Farm) -> None:
+    given_blob(farm, b"another farm's")
+    with pytest.raises(Conflict, match="another farm"):
+        collected(farm)
+    assert stored(farm)
+
+
+def test_a_farm_whose_last_model_was_removed_is_still_its_own(farm: Farm) -> None:
+    model = given_model(farm)
+    farm.repository.remove_model(model.id, actor=ACTOR)
+    assert collected(farm).removed == 1
+    assert collected(farm).removed == 0
+    assert not stored(farm)
+
+
+def test_the_audit_log_tells_what_was_collected_and_by_whom(farm: Farm) -> None:
+    given_model(farm)
+    given_blob(farm, b"nobody's")
+    collect(farm, grace_hours=0.0, actor=Actor("eve"))
+    collect(farm, grace_hours=0.0, actor=Actor("eve"))
+    (entry,) = [each for each in farm.repository.audit_log() if each.action == "store.collect"]
+    assert (entry.actor, entry.details) == ("eve", {"blobs": 1, "bytes": 8, "logs": 0})
+
+
+def test_an_upload_that_took_longer_than_its_lease_is_told_when_its_files_were_collected(farm: Farm) -> None:
+    given_model(farm)
+    since = farm.repository.time()
+    slow = uploaded(farm, b"BLENDER slow")
+    expire_leases(farm)
+    assert collected(farm).removed == 1
+    with pytest.raises(BlobCollected):
+        farm.repository.add_model(slow, actor=ACTOR, since=since)
+    since = farm.repository.time()
+    again = uploaded(farm, b"BLENDER slow")
+    farm.repository.add_model(again, actor=ACTOR, since=since)
+    assert farm.store.missing({again.digest}) == set()
+
+
+def test_an_upload_that_took_longer_than_its_lease_is_kept_when_nobody_collected(farm: Farm) -> None:
+    given_model(farm)
+    since = farm.repository.time()
+    slow = uploaded(farm, b"BLENDER slow")
+    expire_leases(farm)
+    farm.repository.add_model(slow, actor=ACTOR, since=since)
+    assert collected(farm).removed == 0
+
+
+class Eager(LocalStore):
+    """A store that is cleaned up right after a few of the puts."""
+
+    def __init__(self, farm: Farm, times: int) -> None:
+        super().__init__(farm.settings.data_dir / "store")
+        self.farm = farm
+        self.times = times
+
+    def put(self, path: Path, digest: str) -> bool:
+        new = super().put(path, digest)
+        if self.times:
+            self.times -= 1
+            assert collected(self.farm).removed == 1
+        return new
+
+
+def test_a_frame_that_is_collected_before_it_is_published_is_stored_again(farm: Farm) -> None:
+    job = given_job(farm, "1")
+    work_off(replace(farm, store=Eager(farm, times=1)))
+    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+    (output,) = farm.repository.outputs(job.id)[0]
+    assert farm.store.missing({output.digest}) == set()
+    assert [attempt.error for attempt in farm.repository.attempts(job.id)] == [None]
+
+
+@pytest.mark.parametrize("removes", [False, True])
+def test_a_collector_that_dies_leaves_nothing_that_stands_in_the_way(farm: Farm, removes: bool) -> None:
+    model = given_model(farm)
+    job = given_job(farm, "1", model=model)
+    work_until(farm, job)
+    (output,) = farm.repository.outputs(job.id)[0]
+    again, _ = farm.repository.retry(job.id, actor=ACTOR, frames=[1])
+    blob = given_blob(farm, b"nobody's")
+
+    def die(digests: object) -> None:
+        if removes:
+            farm.store.remove([blob])
+        raise StoreUnavailable("killed")
+
+    with pytest.raises(StoreUnavailable):
+        farm.repository.collect([blob], die)
+    with pytest.raises(BlobCollected):
+        farm.repository.add_model(NewModel("late", "x.blend", blob, FACTS, (Input("x.blend", blob, 8),)), actor=ACTOR)
+    since = farm.repository.time()
+    farm.repository.unknown_blobs({blob})
+    given_blob(farm, b"nobody's")
+    farm.repository.add_model(
+        NewModel("late", "x.blend", blob, FACTS, (Input("x.blend", blob, 8),)), actor=ACTOR, since=since
+    )
+    assert collected(farm).removed == 0
+    assert farm.store.missing({blob, output.digest}) == set()
+    assert again.id == job.id
+
+
+def test_what_was_collected_long_ago_is_forgotten(farm: Farm) -> None:
+    given_model(farm)
+    given_blob(farm, b"nobody's")
+    assert collected(farm).removed == 1
+
+    def count(connection) -> int:  # type: ignore[no-untyped-def]
+        return len(connection.execute(blob_leases.select()).all())
+
+    assert farm.repository.read(count) == 1
+    long_ago = timedelta(days=9)
+    farm.repository.write(
+        lambda connection: connection.execute(
+            blob_leases.update().values(
+                until=farm.repository.now(connection) - long_ago,
+                collected_at=farm.repository.now(connection) - long_ago,
+            )
+        )
+    )
+    collected(farm)
+    assert farm.repository.read(count) == 0

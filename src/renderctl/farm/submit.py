@@ -81,7 +81,8 @@ def put_ticket(farm: Farm, job: Job, delay_s: float = 0.0) -> None:
     try:
         farm.queue.put(Ticket(job.id, job.serial), pool=job.pool, priority=job.priority, delay_s=delay_s)
     except QueueUnavailable as error:
-        _logger.warning("no ticket for job %s: %s", job.id, error, extra={"job": job.id})
+        text = "no ticket for job %s, which idle workers find without one: %s"
+        _logger.warning(text, job.id, error, extra={"job": job.id})
 
 
 def _new_job(farm: Farm, model: Model, request: SubmitRequest, bound_to: str | None) -> tuple[NewJob, tuple[str, ...]]:

@@ -4,20 +4,25 @@ import random
 import sqlite3
 import threading
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
-from renderctl.errors import StoreUnavailable
+from renderctl.errors import NotStored, OutputNotWritable, StoreUnavailable
 from renderctl.farm import Farm
-from renderctl.jobs import Job
+from renderctl.farm.control import cancel
+from renderctl.farm.work.publishing import failure_of
+from renderctl.jobs import Fault, Job
 from renderctl.queues import Ticket
 from renderctl.states import AttemptState, JobState
 from renderctl.stores.local import LocalStore
 from tests.fake_blender import Behaviour, FakeExecutor, crashed, held, once, truncated
-from tests.farms import at_work, given_job, given_worker, wait_for, work_off, work_until
+from tests.fakes import ForgetfulCache
+from tests.farms import ACTOR, at_work, given_job, given_worker, wait_for, work_off, work_until
 
 
 class Outage:
@@ -188,3 +193,86 @@ def test_a_frame_that_failed_gives_its_job_a_turn_when_it_may_be_tried_again(
     work_off(farm)
     assert farm.queue.get(["default"], 0) is None
     assert farm.queue.get(["default"], 3) == Ticket(job.id, farm.repository.job(job.id).serial)
+
+
+class FrozenStore(LocalStore):
+    """A store that takes logs and never answers."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.asked, self.thawed = threading.Event(), threading.Event()
+
+    def put_log(self, attempt_id: str, text: bytes) -> None:
+        self.asked.set()
+        self.thawed.wait(60)
+        super().put_log(attempt_id, text)
+
+
+class FrozenCache(ForgetfulCache):
+    """A cache that never answers."""
+
+    def __init__(self) -> None:
+        self.asked, self.thawed = threading.Event(), threading.Event()
+
+    def append(self, key: str, text: bytes, **more: Any) -> None:
+        self.asked.set()
+        self.thawed.wait(60)
+
+
+@pytest.mark.parametrize("frozen", ["store", "cache"])
+def test_a_heart_beats_on_while_the_store_or_the_cache_is_frozen(
+    farm: Farm, executor: FakeExecutor, frozen: str
+) -> None:
+    store, cache = FrozenStore(farm.settings.data_dir / "store"), FrozenCache()
+    ice = store if frozen == "store" else cache
+    executor.behaviours[1] = held
+    icy = replace(farm, **{frozen: ice})  # type: ignore[arg-type]
+    job = given_job(icy, "1")
+    with at_work(icy):
+        assert ice.asked.wait(20)
+        (worker,) = farm.repository.workers()
+        later = worker.seen_at + timedelta(seconds=2 * farm.settings.worker.heartbeat_limit)
+        wait_for(farm, lambda: farm.repository.workers()[0].seen_at > later)
+        assert len(farm.repository.running_attempts(job.id)) == 1
+        ice.thawed.set()
+        executor.gate.set()
+        wait_for(farm, lambda: succeeded(farm, job))
+    assert tries(farm, job) == [AttemptState.SUCCEEDED]
+
+
+def test_a_worker_that_is_halted_while_the_store_is_away_charges_nothing(farm: Farm, executor: FakeExecutor) -> None:
+    store = UnsteadyStore(farm.settings.data_dir / "store")
+    executor.behaviours[1] = held
+    away = replace(farm, store=store)
+    job = given_job(away, "1")
+    with at_work(away) as worker:
+        wait_for(farm, lambda: farm.repository.running_attempts(job.id))
+        store.away = True
+        executor.gate.set()
+        wait_for(farm, lambda: store.refused > 1)  # the log, and the image
+        worker.halt()
+    assert tries(farm, job) == [AttemptState.CANCELED]
+    assert [task.attempts for task in farm.repository.tasks(job.id)] == [0]
+
+
+def test_a_job_that_is_canceled_while_the_store_is_away_gives_the_slot_free(farm: Farm, executor: FakeExecutor) -> None:
+    store = UnsteadyStore(farm.settings.data_dir / "store")
+    executor.behaviours[1] = held
+    away = replace(farm, store=store)
+    stuck = given_job(away, "1")
+    with at_work(away):
+        wait_for(farm, lambda: farm.repository.running_attempts(stuck.id))
+        store.away = True
+        executor.gate.set()
+        wait_for(farm, lambda: store.refused > 1)
+        cancel(farm, stuck.id, actor=ACTOR)
+        wait_for(farm, lambda: tries(farm, stuck) == [AttemptState.CANCELED])
+        store.away = False
+        other = given_job(away, "2")
+        wait_for(farm, lambda: succeeded(farm, other))
+
+
+def test_what_a_farm_that_fails_costs_is_not_the_workers_fault() -> None:
+    assert failure_of(StoreUnavailable()).fault is Fault.FARM
+    assert failure_of(NotStored()).fault is Fault.FARM
+    assert failure_of(OutputNotWritable()).fault is Fault.MACHINE

@@ -38,9 +38,7 @@ class Judging(Database):
 
     def quarantine(self) -> list[Quarantined]:
         """Quarantine the workers that several jobs prove to be bad; never more than half of those that are there."""
-        if not self.read(lambda connection: connection.execute(select(job_exclusions.c.job_id).limit(1)).first()):
-            return []
-        return self.write(self._quarantine)
+        return self.write(self._quarantine) if self.read(_suspects) else []
 
     def exclude(self, connection: Connection, attempt: Attempt) -> None:
         """After a failure: has the worker failed the job's frames too often in a row?"""
@@ -66,25 +64,20 @@ class Judging(Database):
 
     def _quarantine(self, connection: Connection) -> list[Quarantined]:
         connection.execute(job_exclusions.delete().where(job_exclusions.c.at < self.now(connection) - _EXCLUDED_FOR))
-        present = connection.execute(
-            select(workers.c.id, workers.c.held, workers.c.judged_at).where(workers.c.state.in_(PRESENT_WORKER))
-        ).all()
-        room = len(present) // 2 - sum(row.held == WorkerState.QUARANTINED for row in present)
+        by_hold = select(workers.c.held, func.count()).where(workers.c.state.in_(PRESENT_WORKER))
+        counted = {row[0]: row[1] for row in connection.execute(by_hold.group_by(workers.c.held))}
+        room = sum(counted.values()) // 2 - counted.get(WorkerState.QUARANTINED, 0)
         found: list[Quarantined] = []
-        for row in present:
-            if row.held is None and len(found) < room:
-                jobs = self._proven(connection, row.id)
+        for worker_id in _suspects(connection):
+            if len(found) < room:
+                jobs = self._proven(connection, worker_id)
                 if len(jobs) >= QUARANTINE_AFTER:
-                    found.append(self._put_away(connection, row.id, jobs))
+                    found.append(self._put_away(connection, worker_id, jobs))
         return found
 
     def _proven(self, connection: Connection, worker_id: str) -> list[str]:
         """The jobs that exclude the worker and of which others render what it failed; none if it succeeds elsewhere."""
-        excluding = connection.scalars(
-            select(job_exclusions.c.job_id).where(job_exclusions.c.worker_id == worker_id).order_by("job_id")
-        ).all()
-        if len(excluding) < QUARANTINE_AFTER:
-            return []
+        excluding = select(job_exclusions.c.job_id).where(job_exclusions.c.worker_id == worker_id)
         failed, elsewhere = attempts.alias("failed"), attempts.alias("elsewhere")
         held_against = and_(
             failed.c.worker_id == worker_id,
@@ -122,3 +115,15 @@ class Judging(Database):
         connection.execute(workers.update().where(workers.c.id == worker_id).values(held))
         self.audit(connection, _FARM, "worker.quarantine", worker_id, reason=reason)
         return Quarantined(worker_id, reason)
+
+
+def _suspects(connection: Connection) -> list[str]:
+    """The workers that take part and are excluded by several jobs."""
+    query = (
+        select(workers.c.id)
+        .join(job_exclusions, job_exclusions.c.worker_id == workers.c.id)
+        .where(workers.c.state.in_(PRESENT_WORKER), workers.c.held.is_(None))
+        .group_by(workers.c.id)
+        .having(func.count() >= QUARANTINE_AFTER)
+    )
+    return list(connection.scalars(query.order_by(workers.c.id)))

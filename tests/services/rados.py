@@ -99,7 +99,7 @@ class RadosGateway(Server):
         self._do("ceph", "mon", "stat")
 
     def _launch_disk(self) -> None:
-        """The first start may end with 'wrong fsid'; the next one works. The monitor may still believe in the last one."""
+        """The first start may end with 'wrong fsid', the next one works; the monitor may still believe in the last."""
         disk = self._spawn("ceph-osd", "-f", "-i", "0")
         for _ in range(6):
             try:

@@ -40,7 +40,7 @@ def sweep(farm: Farm, sweeper: str, *, afresh: bool = False) -> Swept:
         logger.warning("worker %s is quarantined: %s", each.worker_id, each.reason)
     canceled = farm.repository.finish_cancellations()
     freed = [*farm.repository.unbind(), *farm.repository.free_dependents()]
-    ended = [job_id for job_id in farm.repository.open_jobs() if _ended(farm, job_id)]
+    ended = [job_id for job_id in farm.repository.ripe_jobs() if _ended(farm, job_id)]
     hungry = {job_id: farm.repository.job(job_id) for job_id in {*freed, *(each.job_id for each in attempts)}}
     hungry |= {job.id: job for job in farm.repository.unserved_jobs()}
     for job in hungry.values():

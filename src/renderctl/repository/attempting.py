@@ -9,14 +9,11 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from renderctl.errors import AttemptSuperseded
 from renderctl.jobs import Attempt, Failure, Fault, Output, retry_delay
+from renderctl.repository.flipping import STOPPED, Flipping
 from renderctl.repository.judging import Judging
 from renderctl.repository.keeping import require_kept
 from renderctl.repository.tables import attempts, jobs, outputs, tasks
 from renderctl.states import OPEN_ATTEMPT, AttemptState, JobState, TaskState
-
-#: Jobs of which nothing is to be rendered any more, whatever is still running.
-_STOPPED = (JobState.CANCELED, JobState.FAILED)
-
 
 # What every frame costs is built once: with SQLAlchemy the building of a statement takes longer than its execution.
 _START = (
@@ -50,7 +47,7 @@ class Cost:
     device: str | None = None
 
 
-class Attempting(Judging):
+class Attempting(Judging, Flipping):
     """The life of attempts."""
 
     def start(self, attempt: Attempt) -> bool:
@@ -109,9 +106,12 @@ class Attempting(Judging):
                 self.exclude(connection, attempt)
             if delay_s is None and failure.whole_job:
                 self._fail_job(connection, attempt.job_id, failure.reason)
-            return delay_s if used.state not in _STOPPED else None
+            return delay_s if used.state not in STOPPED else None
 
-        return self.write(writing)
+        delay_s = self.write(writing)
+        if delay_s is None and failure.whole_job:
+            self.cancel_idle(attempt.job_id)
+        return delay_s
 
     def release(self, held: Sequence[Attempt]) -> None:
         """Give back, free of charge, what was claimed and is not started; cancel it if its job was canceled."""
@@ -138,7 +138,7 @@ class Attempting(Judging):
         ).one()
         used = job.attempts + int(charge)
         changes: dict[str, Any] = {"state": TaskState.QUEUED, "attempts": used}
-        if job.state in _STOPPED:
+        if job.state in STOPPED:
             changes["state"] = TaskState.CANCELED
         elif charge and used >= job.max_attempts:
             changes |= {"state": TaskState.FAILED, "error": reason}
@@ -147,7 +147,7 @@ class Attempting(Judging):
 
     def _after(self, connection: Connection, failure: Failure, used: Any, delay_s: float | None) -> dict[str, Any]:
         changes: dict[str, Any] = {"attempts": used.attempts + 1, "error": failure.reason}
-        if used.state in _STOPPED:
+        if used.state in STOPPED:
             return changes | {"state": TaskState.CANCELED}
         if delay_s is None:
             return changes | {"state": TaskState.FAILED}
@@ -210,11 +210,6 @@ class Attempting(Judging):
             jobs.update()
             .where(jobs.c.id == job_id, jobs.c.state.in_(running))
             .values(state=JobState.FAILED, error=reason, finished_at=self.now(connection))
-        )
-        connection.execute(
-            tasks.update()
-            .where(tasks.c.job_id == job_id, tasks.c.state.in_((TaskState.QUEUED, TaskState.BLOCKED)))
-            .values(state=TaskState.CANCELED)
         )
 
     def _delay_of_failed(self, connection: Connection, attempt: Attempt) -> float | None:

@@ -3,13 +3,13 @@
 import logging
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Connection, Engine, Row, select, text
 from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 
 from renderctl.actors import Actor
@@ -62,17 +62,17 @@ class Database:
         self,
         work: Callable[[Connection], Result],
         *,
-        done: Callable[[Connection, Mapping[str, Any]], Result] | None = None,
+        done: Callable[[Connection, Row[Any]], Result] | None = None,
     ) -> Result:
         """What a person does: a write that has reached the disk when this returns, whatever happens to the machine.
 
-        `done` is the result of a deed whose answer was lost, from the details of its audit row.
+        `done` is the result of a deed whose answer was lost, from its row in the audit log.
         """
         deed = new_token()
 
         def known(connection: Connection) -> Result | None:
-            row = connection.execute(select(audits.c.details).where(audits.c.deed == deed)).first()
-            return done(connection, row.details) if done and row is not None else None
+            row = connection.execute(select(audits).where(audits.c.deed == deed)).first()
+            return done(connection, row) if done and row is not None else None
 
         return self._writing(work, known, lambda: Unit(deed), durable=True)
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from renderctl.actors import Actor
 from renderctl.errors import NotFound, WorkerNameTaken, did_you_mean
@@ -17,6 +17,12 @@ from renderctl.workers import Beat, Orders, Worker, standing
 
 #: Who steers a worker by a signal.
 _NODE = Actor("a signal", "worker")
+
+_SEEN = (
+    attempts.update()
+    .where(attempts.c.id.in_(bindparam("ids", expanding=True)), attempts.c.state.in_(OPEN_ATTEMPT))
+    .values(seen_at=bindparam("now"), progress=bindparam("reached"))
+)
 
 
 class Serving(Attempting):
@@ -75,9 +81,9 @@ class Serving(Attempting):
             if beat.capabilities is not None:
                 changes["capabilities"] = asdict(beat.capabilities)
             connection.execute(workers.update().where(mine).values(changes))
-            for attempt_id, progress in beat.progress.items():
-                held = attempts.update().where(attempts.c.id == attempt_id, attempts.c.state.in_(OPEN_ATTEMPT))
-                connection.execute(held.values(seen_at=now, progress=progress))
+            for progress in sorted(set(beat.progress.values())):  # what waits for its turn is all at 0
+                alike = [attempt_id for attempt_id, reached in beat.progress.items() if reached == progress]
+                connection.execute(_SEEN, {"ids": alike, "now": now, "reached": progress})
             return Orders(self._to_stop(connection, beat), state)
 
         return self.write(writing)

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from renderctl.actors import Actor
 from renderctl.errors import Conflict, NotFound
@@ -39,7 +39,10 @@ class Submitting(Database):
             require_kept(connection, {each.digest for each in new.inputs}, since or self.now(connection))
             return added
 
-        return self.deed(writing)
+        def done(connection: Connection, audit: Row[Any]) -> tuple[Job, bool]:
+            return to_job(connection.execute(select(jobs).where(jobs.c.id == audit.subject)).one()), True
+
+        return self.deed(writing, done=done)
 
     def find_job(self, ref: str) -> Job:
         """A job by its id, a unique beginning of it, or its name when that is unique. Raises NotFound."""
@@ -178,7 +181,7 @@ def find_row(connection: Connection, table: Any, noun: str, ref: str) -> Any:
     """A row by its id, a unique beginning of it, or its name when that is unique. Raises NotFound."""
     found = connection.execute(select(table).where(table.c.id == ref)).all()
     if not found and ref:
-        found = connection.execute(select(table).where(table.c.id.startswith(ref, autoescape=True)).limit(6)).all()
+        found = connection.execute(select(table).where(table.c.id >= ref, table.c.id < f"{ref}~").limit(6)).all()
         found = found or connection.execute(select(table).where(table.c.name == ref).limit(6)).all()
     if len(found) == 1:
         return found[0]

@@ -7,15 +7,19 @@ from sqlalchemy import Connection, or_, select
 
 from renderctl.jobs import Attempt, Job
 from renderctl.repository.controlling import Controlling
+from renderctl.repository.flipping import STOPPED
+from renderctl.repository.retrying import Retrying
 from renderctl.repository.rows import to_job
 from renderctl.repository.serving import Serving
 from renderctl.repository.tables import attempts, job_dependencies, jobs, leases, tasks, workers
-from renderctl.states import OPEN_JOB, PRESENT_WORKER, JobState, TaskState, WorkerState
+from renderctl.states import OPEN_JOB, OPEN_TASK, PRESENT_WORKER, JobState, TaskState, WorkerState
 
 #: The name of the lease.
 SWEEP = "sweep"
 #: Seconds without service after which a job's ticket counts as lost; doubled with each new one, up to the limit.
 _UNSERVED_S, _UNSERVED_LIMIT_S = 10.0, 600.0
+#: Tasks of a job that one sweep cancels: the heart of a worker sweeps, and must not stop for it.
+_CANCELED_AT_ONCE = 20_000
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,15 @@ class Watch:
     may_expire: bool  #: false in the first heartbeat limit: silence may not have been the workers' fault
 
 
-class Sweeping(Serving, Controlling):
+class Sweeping(Serving, Controlling, Retrying):
     """What the sweep does, each step on its own safe to repeat."""
 
     def keep_watch(self, holder: str, *, afresh: bool = False) -> Watch:
         """Take or keep the one lease of the sweep, for a heartbeat limit; `afresh`: as if it were just taken."""
+
+        def anothers(connection: Connection) -> bool:
+            row = connection.execute(select(leases).where(leases.c.name == SWEEP)).first()
+            return row is not None and row.holder != holder and bool(row.until > self.now(connection))
 
         def writing(connection: Connection) -> Watch:
             now = self.now(connection)
@@ -49,6 +57,8 @@ class Sweeping(Serving, Controlling):
             )
             return Watch(True, may_expire=now - since >= limit)
 
+        if self.read(anothers):  # thousands of workers look at it, one after the other would take the lock
+            return Watch(False, may_expire=False)
         return self.write(writing)
 
     def end_watch(self, holder: str) -> None:
@@ -94,34 +104,29 @@ class Sweeping(Serving, Controlling):
             query = query.where(jobs.c.bound_to == bound_to)
         return self.read(lambda connection: list(connection.scalars(query)))
 
+    def ripe_jobs(self) -> list[str]:
+        """The jobs that have not ended although no task of them is open."""
+        work = select(tasks.c.number).where(tasks.c.job_id == jobs.c.id, tasks.c.state.in_(OPEN_TASK))
+        query = select(jobs.c.id).where(jobs.c.state.in_(OPEN_JOB), ~work.exists())
+        return self.read(lambda connection: list(connection.scalars(query)))
+
     def finish_cancellations(self) -> int:
-        """Cancel the tasks that a crash left queued in jobs that have ended."""
-
-        def writing(connection: Connection) -> int:
-            idle = tasks.c.state.in_((TaskState.QUEUED, TaskState.BLOCKED))
-            query = select(jobs.c.id).where(jobs.c.state.in_((JobState.CANCELED, JobState.FAILED)))
-            query = query.where(select(tasks.c.number).where(tasks.c.job_id == jobs.c.id, idle).exists())
-            return sum(self._cancel_idle(connection, job_id) for job_id in connection.scalars(query).all())
-
-        return self.write(writing)
+        """Cancel tasks that a crash left queued in jobs that have ended; of a huge job some at a time."""
+        idle = tasks.c.state.in_((TaskState.QUEUED, TaskState.BLOCKED))
+        query = select(jobs.c.id).where(jobs.c.state.in_(STOPPED))
+        query = query.where(select(tasks.c.number).where(tasks.c.job_id == jobs.c.id, idle).exists())
+        found = self.read(lambda connection: connection.scalars(query).all())
+        return sum(self.cancel_idle(job_id, most=_CANCELED_AT_ONCE) for job_id in found)
 
     def free_dependents(self) -> list[str]:
         """Queue the tasks of jobs whose dependencies have all succeeded."""
-
-        def writing(connection: Connection) -> list[str]:
-            query = (
-                select(job_dependencies.c.after_id)
-                .join(jobs, jobs.c.id == job_dependencies.c.after_id)
-                .where(jobs.c.state == JobState.SUCCEEDED)
-                .distinct()
-            )
-            waiting = select(tasks.c.job_id).where(
-                tasks.c.job_id == job_dependencies.c.job_id, tasks.c.state == TaskState.BLOCKED
-            )
-            done = connection.scalars(query.where(waiting.exists())).all()
-            return [job_id for each in done for job_id in self._unblock(connection, each)]
-
-        return self.write(writing)
+        done = select(job_dependencies.c.job_id).join(jobs, jobs.c.id == job_dependencies.c.after_id)
+        waiting = select(tasks.c.job_id).where(
+            tasks.c.job_id == job_dependencies.c.job_id, tasks.c.state == TaskState.BLOCKED
+        )
+        query = done.where(jobs.c.state == JobState.SUCCEEDED, waiting.exists()).distinct()
+        found = self.read(lambda connection: connection.scalars(query).all())
+        return [job_id for job_id in found if self.unblock(job_id)]
 
     def unserved_jobs(self) -> list[Job]:
         """Jobs with work that nobody came for in a while: their tickets may be lost. Each is named ever more rarely."""

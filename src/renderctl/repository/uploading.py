@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from renderctl.actors import Actor
 from renderctl.errors import Conflict, NotFound, did_you_mean
@@ -62,7 +62,10 @@ class Uploading(Database):
             self.audit(connection, actor, "model.upload", str(row["id"]), name=new.name, version=row["version"])
             return to_model(connection.execute(select(models).where(models.c.id == row["id"])).one()), True
 
-        return self.deed(writing)
+        def done(connection: Connection, audit: Row[Any]) -> tuple[Model, bool]:
+            return to_model(connection.execute(select(models).where(models.c.id == audit.subject)).one()), True
+
+        return self.deed(writing, done=done)
 
     def find_model(self, ref: str) -> Model:
         """A model by its id, by `name` (the latest version) or by `name@version`. Raises NotFound."""

@@ -1,0 +1,109 @@
+"""Many tasks of a job at once, in batches: a million rows in one transaction would keep everybody else waiting."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+
+from renderctl.errors import NotFound
+from renderctl.jobs import Job
+from renderctl.repository.database import Database
+from renderctl.repository.rows import to_job
+from renderctl.repository.tables import job_dependencies, jobs, tasks
+from renderctl.states import JobState, TaskState
+
+#: Rows of a transaction: a tenth of a second or so.
+BATCH = 5_000
+#: Jobs of which nothing is to be rendered any more, whatever is still running.
+STOPPED = (JobState.CANCELED, JobState.FAILED)
+_IDLE = (TaskState.QUEUED, TaskState.BLOCKED)
+
+
+class Flipping(Database):
+    """Steps of many tasks. Killed half way through, the sweep goes on with them."""
+
+    def cancel_idle(self, job_id: str, *, most: int | None = None) -> int:
+        """Cancel what waits in a job that was stopped; how many. Nobody claims it meanwhile, for the job has ended."""
+
+        def stopped(connection: Connection) -> bool:
+            job = locked_or_none(connection, job_id)
+            return job is not None and job.state in STOPPED
+
+        return sum(self._flip(job_id, state, TaskState.CANCELED, stopped, most) for state in _IDLE)
+
+    def unblock(self, job_id: str) -> int:
+        """Queue the tasks of a job that waits for no other one any more; how many."""
+
+        def free(connection: Connection) -> bool:
+            return bool(connection.execute(open_dependencies(job_id)).scalar_one() == 0)
+
+        return self._flip(job_id, TaskState.BLOCKED, TaskState.QUEUED, free, None)
+
+    def unblock_after(self, done_id: str) -> list[str]:
+        """Queue the tasks of the jobs that waited for this one alone; the ids of those jobs."""
+        waiting = select(job_dependencies.c.job_id).where(job_dependencies.c.after_id == done_id)
+        found = self.read(lambda connection: connection.scalars(waiting).all())
+        return [job_id for job_id in found if self.unblock(job_id)]
+
+    def _flip(
+        self,
+        job_id: str,
+        source: TaskState,
+        target: TaskState,
+        allowed: Callable[[Connection], bool],
+        most: int | None,
+    ) -> int:
+        """Take tasks from one state to another, for as long as that is `allowed`; how many."""
+
+        def batch(connection: Connection) -> int:
+            if not allowed(connection):
+                return 0
+            numbers = first_numbers(connection, job_id, (source,), BATCH)
+            return change(connection, job_id, numbers, (source,), {"state": target}) if numbers else 0
+
+        flipped = 0
+        while count := self.write(batch):
+            flipped += count
+            if count < BATCH or (most is not None and flipped >= most):
+                break
+        return flipped
+
+
+def first_numbers(connection: Connection, job_id: str, states: Sequence[TaskState], limit: int) -> Sequence[int]:
+    """The first tasks of the job that are in one of the states."""
+    query = select(tasks.c.number).where(tasks.c.job_id == job_id, tasks.c.state.in_(states))
+    return connection.scalars(query.limit(limit)).all()
+
+
+def change(
+    connection: Connection,
+    job_id: str,
+    numbers: Sequence[int],
+    states: Sequence[TaskState],
+    changes: Mapping[str, Any],
+) -> int:
+    """Change those of the tasks that are in one of the states; how many they were."""
+    which = (tasks.c.job_id == job_id) & tasks.c.number.in_(numbers) & tasks.c.state.in_(states)
+    return connection.execute(tasks.update().where(which).values(dict(changes))).rowcount
+
+
+def locked(connection: Connection, job_id: str) -> Job:
+    """The job, which nobody else changes before this transaction ends. Raises NotFound."""
+    job = locked_or_none(connection, job_id)
+    if job is None:
+        raise NotFound(f"There is no job {job_id!r}.")
+    return job
+
+
+def locked_or_none(connection: Connection, job_id: str) -> Job | None:
+    row = connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).first()
+    return to_job(row) if row is not None else None
+
+
+def open_dependencies(job_id: str) -> Select[Any]:
+    """How many of the jobs that have to succeed first have not."""
+    return (
+        select(func.count())
+        .select_from(job_dependencies.join(jobs, jobs.c.id == job_dependencies.c.after_id))
+        .where(job_dependencies.c.job_id == job_id, jobs.c.state != JobState.SUCCEEDED)
+    )

@@ -1,0 +1,72 @@
+"""Tasks that are rendered again because a person wants it."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from sqlalchemy import Connection
+
+from renderctl.actors import Actor
+from renderctl.frames import FrameSet
+from renderctl.jobs import Job
+from renderctl.repository.flipping import BATCH, Flipping, change, first_numbers, locked, open_dependencies
+from renderctl.repository.tables import job_exclusions, jobs
+from renderctl.states import ENDED_JOB, JobState, TaskState, before, step
+
+_ENDED = tuple(before(TaskState.QUEUED) - {TaskState.RUNNING, TaskState.BLOCKED})
+_UNDONE = tuple(state for state in _ENDED if state is not TaskState.SUCCEEDED)
+
+
+class Retrying(Flipping):
+    """Back from the ends of tasks."""
+
+    def retry(self, job_id: str, *, actor: Actor, frames: Iterable[int] | None = None) -> tuple[Job, int]:
+        """Queue again: the given frames, whatever became of them, or else all that failed or were canceled.
+
+        Returns the job and how many tasks were queued. Tasks that are open already are left alone.
+        Many are queued in batches, the first of which makes the job run again.
+        """
+        numbers = None if frames is None else self._numbers(job_id, frames)
+
+        def beginning(connection: Connection) -> tuple[Job, int]:
+            job = locked(connection, job_id)
+            connection.execute(job_exclusions.delete().where(job_exclusions.c.job_id == job_id))
+            count = self._queue_again(connection, job, chosen)
+            self.audit(connection, actor, "job.retry", job_id, tasks=count)
+            return locked(connection, job_id), count
+
+        def going_on(connection: Connection) -> int:
+            job = locked(connection, job_id)
+            canceled = bool(total) and job.state is JobState.CANCELED  # by somebody, since we have begun
+            return 0 if canceled else self._queue_again(connection, job, chosen)
+
+        total = 0
+        chosen = None if numbers is None else list(islice(numbers, BATCH))
+        job, count = self.deed(beginning, done=lambda c, audit: (locked(c, job_id), int(audit.details["tasks"])))
+        total += count
+        while count == BATCH if numbers is None else (chosen := list(islice(numbers, BATCH))):
+            total += (count := self.write(going_on))
+        return (self.read(lambda connection: locked(connection, job_id)) if total else job), total
+
+    def _numbers(self, job_id: str, frames: Iterable[int]) -> Iterator[int]:
+        """The numbers of the tasks that render the frames."""
+        job = self.read(lambda connection: locked(connection, job_id))
+        wanted, number = frozenset(frames), 0
+        for frame in FrameSet.parse(job.frames):
+            for _ in job.cameras:
+                number += 1
+                if frame in wanted:
+                    yield number
+
+    def _queue_again(self, connection: Connection, job: Job, numbers: list[int] | None) -> int:
+        """The tasks of those numbers, or the first ones that failed or were canceled; how many."""
+        states = _UNDONE if numbers is None else _ENDED
+        chosen = first_numbers(connection, job.id, states, BATCH) if numbers is None else numbers
+        waits = connection.execute(open_dependencies(job.id)).scalar_one()
+        state = TaskState.BLOCKED if waits else TaskState.QUEUED
+        fresh = {"state": state, "attempts": 0, "attempt_id": None, "not_before": None, "error": None}
+        count = change(connection, job.id, chosen, states, fresh) if chosen else 0
+        if count and job.state in ENDED_JOB:
+            step(job.state, JobState.RUNNING)
+            again = {"state": JobState.RUNNING, "finished_at": None, "error": None, "bound_to": None}
+            connection.execute(jobs.update().where(jobs.c.id == job.id).values(again))
+        return count

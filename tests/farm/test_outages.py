@@ -276,3 +276,20 @@ def test_what_a_farm_that_fails_costs_is_not_the_workers_fault() -> None:
     assert failure_of(StoreUnavailable()).fault is Fault.FARM
     assert failure_of(NotStored()).fault is Fault.FARM
     assert failure_of(OutputNotWritable()).fault is Fault.MACHINE
+
+
+def test_a_worker_that_is_halted_while_the_database_is_away_ends_without_a_word_too_many(
+    farm: Farm, executor: FakeExecutor, outage: Outage, caplog: pytest.LogCaptureFixture
+) -> None:
+    executor.behaviours[1] = held
+    job = given_job(farm, "1")
+    with at_work(farm) as worker:
+        wait_for(farm, lambda: farm.repository.running_attempts(job.id))
+        outage.away = True
+        executor.gate.set()
+        wait_for(farm, lambda: outage.refused > 3)
+        worker.halt()
+    outage.away = False
+    assert "Traceback" not in caplog.text
+    work_until(farm, job)
+    assert tries(farm, job) == [AttemptState.LOST, AttemptState.SUCCEEDED]

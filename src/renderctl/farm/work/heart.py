@@ -38,6 +38,7 @@ class Heart:
         self._state = WorkerState.ACTIVE
         self._beaten = threading.Event()  # since the last sweep
         self._was_deaf = False  # the database has failed since the last sweep
+        self._unheard = False  # it has failed since the last beat that was heard
         every_s = farm.settings.worker.heartbeat
         self._beating = Repeating(farm.clock, "heart", every_s, self._beat)
         self._sweeping = Repeating(farm.clock, "sweeper", every_s / 5, self._sweep)
@@ -76,9 +77,13 @@ class Heart:
         try:
             orders = self._farm.repository.beat(beat)
         except DatabaseUnavailable as error:
-            self._was_deaf = True
-            logger.warning("the heartbeat was not heard: %s", error)
+            if not self._unheard:
+                logger.warning("the heartbeat was not heard: %s", error)
+            self._was_deaf = self._unheard = True
             return
+        if self._unheard:
+            logger.info("the heartbeat is heard again")
+            self._unheard = False
         if self._drain is wish:
             self._drain = None
         self._health.heard(news)

@@ -159,7 +159,7 @@ class Publisher:
             except StoreUnavailable as error:
                 if self._farm.clock.monotonic() - started > patience_s:
                     raise
-                logger.warning("%s; trying again in %.1f s", error, delay_s)
+                logger.warning("%s; trying again in %.1f s", str(error).rstrip("."), delay_s)
                 if self._farm.clock.wait(stop, delay_s):
                     raise SessionStopped from error
                 delay_s = min(delay_s * 2, 30.0)
@@ -171,7 +171,7 @@ class Publisher:
             try:
                 return deed()
             except DatabaseUnavailable as error:
-                logger.warning("%s; trying again in %.1f s", error, delay_s)
+                logger.warning("%s; trying again in %.1f s", str(error).rstrip("."), delay_s)
                 if self._farm.clock.wait(self._halt, delay_s):
                     raise
                 delay_s = min(delay_s * 2, 10.0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from renderctl.actors import Actor
-from renderctl.errors import RenderctlError, StoreUnavailable, WorkerNameTaken
+from renderctl.errors import DatabaseUnavailable, RenderctlError, StoreUnavailable, WorkerNameTaken
 from renderctl.farm import Farm
 from renderctl.farm.scratch import Scratch, abandoned, scratch_root
 from renderctl.farm.work.health import Health
@@ -197,6 +197,12 @@ class Worker:
     def _run(self, slot: Slot, scratch: Path) -> None:
         try:
             slot.run(scratch)
+        except DatabaseUnavailable as error:
+            if not self._signals.halt.is_set():
+                self._errors.append(error)
+                self.halt()
+            else:
+                logger.warning("what a slot held is given up, and queued again by the farm: %s", error)
         except BaseException as error:  # raised again by `wait`, in the thread that started the worker
             logger.exception("a slot of worker %s ended", self.id)
             self._errors.append(error)

@@ -1,12 +1,26 @@
 """Who may have which task: the one predicate, and the claim."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, exists, func, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+)
 
 from renderctl.ids import new_token
 from renderctl.jobs import Attempt, Job
@@ -18,6 +32,8 @@ from renderctl.states import OPEN_ATTEMPT, PRESENT_WORKER, AttemptState, JobStat
 from renderctl.workers import NOTHING_OFFERED, Capabilities
 
 _SERVED = (JobState.QUEUED, JobState.RUNNING)
+#: Seconds for which a job that is claimed from again and again counts as just served.
+_SERVED_LATELY_S = 1.0
 #: How many jobs are looked at for each one that is wanted: some require what the worker has not.
 _UNSUITABLE = 20
 
@@ -70,55 +86,101 @@ class Moment:
     silent: datetime
 
 
-def claimable_job(claimant: Claimant, moment: Moment) -> ColumnElement[bool]:
+# What every claim asks is built once: with SQLAlchemy the building of a statement takes longer than its execution.
+# Who asks, and when, are the parameters that `_asking` gives.
+
+
+def _claimable_job() -> ColumnElement[bool]:
     """Whether this worker may work for the job: both are active, its pool is served, it is nobody else's own."""
-    beating = select(workers.c.id).where(workers.c.state.in_(PRESENT_WORKER), workers.c.seen_at >= moment.silent)
+    beating = select(workers.c.id).where(workers.c.state.in_(PRESENT_WORKER), workers.c.seen_at >= bindparam("silent"))
     takes_work = exists().where(
-        workers.c.id == claimant.worker_id,
-        workers.c.incarnation == claimant.incarnation,
+        workers.c.id == bindparam("worker"),
+        workers.c.incarnation == bindparam("incarnation"),
         workers.c.state == WorkerState.ACTIVE,
     )
+    own = jobs.c.bound_to == bindparam("worker")
     return and_(
         takes_work,
         jobs.c.state.in_(_SERVED),
-        jobs.c.pool.in_(claimant.pools),
-        or_(jobs.c.bound_to.is_(None), jobs.c.bound_to == claimant.worker_id, jobs.c.bound_to.not_in(beating)),
+        jobs.c.pool.in_(bindparam("pools", expanding=True)),
+        or_(jobs.c.bound_to.is_(None), own, jobs.c.bound_to.not_in(beating)),
     )
 
 
-def claimable_task(claimant: Claimant, moment: Moment, others: Sequence[str] | None = None) -> ColumnElement[bool]:
+def _claimable_task(among: ColumnElement[bool]) -> ColumnElement[bool]:
     """Whether this worker may have the task now: not before its retry time, nor where it failed while others could.
 
-    `others`: those that could, where not every worker of the pool can.
+    Those that could are `among` the workers of the pool.
     """
     tried = attempts.alias("tried")
-    failed_here = exists().where(
-        tried.c.job_id == tasks.c.job_id,
-        tried.c.number == tasks.c.number,
-        tried.c.worker_id == claimant.worker_id,
-        tried.c.state == AttemptState.FAILED,
-    )
-    failed_there = exists().where(
-        tried.c.job_id == tasks.c.job_id,
-        tried.c.number == tasks.c.number,
-        tried.c.worker_id == workers.c.id,
-        tried.c.state == AttemptState.FAILED,
-    )
+    failed = (tried.c.job_id == tasks.c.job_id) & (tried.c.number == tasks.c.number)
+    failed &= tried.c.state == AttemptState.FAILED
+    failed_here = exists().where(failed, tried.c.worker_id == bindparam("worker"))
+    failed_there = exists().where(failed, tried.c.worker_id == workers.c.id).correlate(tasks, workers)
     another = exists().where(
-        workers.c.id != claimant.worker_id,
+        workers.c.id != bindparam("worker"),
         workers.c.state == WorkerState.ACTIVE,
-        workers.c.seen_at >= moment.silent,
+        workers.c.seen_at >= bindparam("silent"),
         workers.c.id == worker_pools.c.worker_id,
         worker_pools.c.pool
         == select(jobs.c.pool).where(jobs.c.id == tasks.c.job_id).correlate(tasks).scalar_subquery(),
-        ~failed_there.correlate(tasks, workers),
-        true() if others is None else workers.c.id.in_(others),
+        ~failed_there,
+        among,
     )
     return and_(
         tasks.c.state == TaskState.QUEUED,
-        or_(tasks.c.not_before.is_(None), tasks.c.not_before <= moment.now),
+        or_(tasks.c.not_before.is_(None), tasks.c.not_before <= bindparam("now")),
         or_(tasks.c.attempts == 0, ~failed_here, ~another),
     )
+
+
+def _wanted(which: ColumnElement[bool]) -> Select[Any]:
+    """The first tasks of the job that may be had, passing over those that somebody else takes at this moment."""
+    return (
+        select(tasks.c.number, tasks.c.frame, tasks.c.camera)
+        .with_hint(tasks, "FORCE INDEX (ix_task_claim)", "mysql")
+        .where(tasks.c.job_id == bindparam("job"), which)
+        .order_by(tasks.c.number)
+        .limit(bindparam("limit", type_=Integer))
+        .with_for_update(of=tasks, skip_locked=True)
+    )
+
+
+_EXCLUDED = exists().where(job_exclusions.c.job_id == jobs.c.id, job_exclusions.c.worker_id == bindparam("worker"))
+_JOB = select(jobs, _claimable_job().label("allowed"), _EXCLUDED.label("excluded")).where(jobs.c.id == bindparam("job"))
+_JOB_LOCKED = _JOB.with_for_update(of=jobs)
+_WANTED = _wanted(_claimable_task(true()))
+_WANTED_AMONG = _wanted(_claimable_task(workers.c.id.in_(bindparam("others", expanding=True))))
+_WAITING = (
+    select(jobs.c.id, jobs.c.requirements, jobs.c.bound_to)
+    .where(_claimable_job(), exists().where(tasks.c.job_id == jobs.c.id, _claimable_task(true())))
+    .order_by(jobs.c.priority.desc(), case((jobs.c.served_at.is_(None), 0), else_=1), jobs.c.served_at, jobs.c.id)
+    .limit(bindparam("limit", type_=Integer))
+)
+_QUEUED = and_(tasks.c.job_id == bindparam("job"), tasks.c.state == TaskState.QUEUED)
+_READY = (
+    select(tasks.c.number)
+    .where(_QUEUED, or_(tasks.c.not_before.is_(None), tasks.c.not_before <= bindparam("now")))
+    .limit(1)
+)
+_EARLIEST = select(func.min(tasks.c.not_before)).where(_QUEUED)
+_SERVE = (
+    jobs.update()
+    .where(jobs.c.id == bindparam("job"), jobs.c.state.in_(_SERVED))
+    .values(serial=bindparam("following"), served_at=bindparam("now"), nudges=0)
+)
+_BEGIN = _SERVE.values(state=JobState.RUNNING, started_at=func.coalesce(jobs.c.started_at, bindparam("now")))
+
+
+def _asking(job_id: str | None, claimant: Claimant, moment: Moment) -> dict[str, Any]:
+    return {
+        "job": job_id,
+        "worker": claimant.worker_id,
+        "incarnation": claimant.incarnation,
+        "pools": list(claimant.pools),
+        "now": moment.now,
+        "silent": moment.silent,
+    }
 
 
 class Claiming(Database):
@@ -136,15 +198,8 @@ class Claiming(Database):
         """Jobs that this slot could work on now, the one that was served longest ago first within a priority."""
 
         def reading(connection: Connection) -> list[str]:
-            moment = self.moment(connection)
-            has_work = exists().where(tasks.c.job_id == jobs.c.id, claimable_task(claimant, moment))
-            never_first = case((jobs.c.served_at.is_(None), 0), else_=1)
-            query = (
-                select(jobs.c.id, jobs.c.requirements, jobs.c.bound_to)
-                .where(claimable_job(claimant, moment), has_work)
-                .order_by(jobs.c.priority.desc(), never_first, jobs.c.served_at, jobs.c.id)
-            )
-            rows = connection.execute(query.limit(limit * _UNSUITABLE)).all()
+            asking = _asking(None, claimant, self.moment(connection))
+            rows = connection.execute(_WAITING, asking | {"limit": limit * _UNSUITABLE}).all()
             suitable = (
                 row.id for row in rows if claimant.suits(Requirements.from_document(row.requirements), row.bound_to)
             )
@@ -160,37 +215,30 @@ class Claiming(Database):
         self, connection: Connection, job_id: str, claimant: Claimant, ids: list[str], serial: int | None
     ) -> Claim:
         moment = self.moment(connection)
-        query = select(jobs).where(jobs.c.id == job_id)
-        row = connection.execute(query.with_for_update() if serial is not None else query).first()
+        asking = _asking(job_id, claimant, moment)
+        row = connection.execute(_JOB if serial is None else _JOB_LOCKED, asking).first()
         if row is None or row.state not in _SERVED or (serial is not None and row.serial != serial):
             return Claim()
         job = to_job(row)
-        if not self._may_work(connection, job, claimant, moment):
+        if not self._may_work(connection, row, job, claimant, moment):
             return self._turned_away(connection, job, moment)
         if self._slots_used_up(connection, job, claimant):
             return Claim()
         ids = ids[:1] if job.in_order else ids
-        claimed = self._take(connection, job, claimant, claimable_task(claimant, moment), ids)
+        claimed = self._take(connection, job, claimant, ids, connection.execute(_WANTED, asking | {"limit": len(ids)}))
         if not claimed and job.requirements and self._tried_before(connection, job):
-            able = claimable_task(claimant, moment, self._others(connection, job, claimant, moment))
-            claimed = self._take(connection, job, claimant, able, ids)
+            among = {"limit": len(ids), "others": self._others(connection, job, claimant, moment)}
+            claimed = self._take(connection, job, claimant, ids, connection.execute(_WANTED_AMONG, asking | among))
         following = job.serial if serial is None else job.serial + 1
-        changes: dict[str, Any] = {"serial": following, "served_at": moment.now, "nudges": 0}
-        if claimed and job.state is JobState.QUEUED:
-            changes |= {"state": JobState.RUNNING, "started_at": func.coalesce(jobs.c.started_at, moment.now)}
-        if serial is not None or claimed:
-            connection.execute(jobs.update().where(jobs.c.id == job_id, jobs.c.state.in_(_SERVED)).values(changes))
+        if serial is not None or (claimed and not _just_served(row, moment)):
+            serve = _BEGIN if claimed and job.state is JobState.QUEUED else _SERVE
+            connection.execute(serve, {"job": job_id, "following": following, "now": moment.now})
         delay_s = self._delay_until_work(connection, job_id, moment, claimed=bool(claimed))
         return Claim(job, claimed, following if delay_s is not None else None, delay_s or 0.0)
 
-    def _may_work(self, connection: Connection, job: Job, claimant: Claimant, moment: Moment) -> bool:
-        """Whether the worker may have tasks of the job: see claimable_job, what it requires, and whom it excludes."""
-        excluded = exists().where(
-            job_exclusions.c.job_id == jobs.c.id, job_exclusions.c.worker_id == claimant.worker_id
-        )
-        query = select(excluded.label("excluded")).select_from(jobs)
-        row = connection.execute(query.where(jobs.c.id == job.id, claimable_job(claimant, moment))).first()
-        if row is None or not claimant.suits(job.requirements, job.bound_to):
+    def _may_work(self, connection: Connection, row: Row[Any], job: Job, claimant: Claimant, moment: Moment) -> bool:
+        """Whether the worker may have tasks of the job: see _claimable_job, what it requires, and whom it excludes."""
+        if not row.allowed or not claimant.suits(job.requirements, job.bound_to):
             return False
         return not (row.excluded and self._others(connection, job, claimant, moment, excluded=False))
 
@@ -233,19 +281,12 @@ class Claiming(Database):
         return len(connection.execute(held.distinct()).all()) >= limit
 
     def _take(
-        self, connection: Connection, job: Job, claimant: Claimant, which: ColumnElement[bool], ids: list[str]
+        self, connection: Connection, job: Job, claimant: Claimant, ids: list[str], wanted: Iterable[Row[Any]]
     ) -> tuple[Attempt, ...]:
-        wanted = (
-            select(tasks.c.number, tasks.c.frame, tasks.c.camera)
-            .with_hint(tasks, "FORCE INDEX (ix_task_claim)", "mysql")
-            .where(tasks.c.job_id == job.id, which)
-            .order_by(tasks.c.number)
-            .limit(len(ids))
-            .with_for_update(of=tasks, skip_locked=True)
-        )
+        """The wanted tasks become the claimant's, by attempts with these ids."""
         taken = tuple(
-            Attempt(attempt_id, job.id, number, frame, camera, claimant.worker_id, AttemptState.CLAIMED)
-            for attempt_id, (number, frame, camera) in zip(ids, connection.execute(wanted).all(), strict=False)
+            Attempt(attempt_id, job.id, row.number, row.frame, row.camera, claimant.worker_id, AttemptState.CLAIMED)
+            for attempt_id, row in zip(ids, wanted, strict=False)
         )
         if taken:
             connection.execute(attempts.insert(), list(_attempt_rows(taken, claimant, self.now(connection))))
@@ -265,12 +306,17 @@ class Claiming(Database):
 
     def _delay_until_work(self, connection: Connection, job_id: str, moment: Moment, *, claimed: bool) -> float | None:
         """Seconds until the job has more to give: 0 at once, None: it has nothing queued."""
-        queued = and_(tasks.c.job_id == job_id, tasks.c.state == TaskState.QUEUED)
-        ready = or_(tasks.c.not_before.is_(None), tasks.c.not_before <= moment.now)
-        if connection.execute(select(tasks.c.number).where(queued, ready).limit(1)).first():
+        if connection.execute(_READY, {"job": job_id, "now": moment.now}).first():
             return 0.0 if claimed else 1.0
-        earliest: datetime | None = connection.scalar(select(func.min(tasks.c.not_before)).where(queued))
+        earliest: datetime | None = connection.scalar(_EARLIEST, {"job": job_id})
         return max(0.05, (earliest - moment.now).total_seconds()) if earliest else None
+
+
+def _just_served(row: Row[Any], moment: Moment) -> bool:
+    """Whether the row says already that the job is served: all slots that work on it would queue up to say it again."""
+    if row.state != JobState.RUNNING or row.served_at is None or row.nudges:
+        return False
+    return bool((moment.now - row.served_at).total_seconds() < _SERVED_LATELY_S)
 
 
 def _attempt_rows(taken: Iterable[Attempt], claimant: Claimant, now: datetime) -> Iterable[dict[str, Any]]:

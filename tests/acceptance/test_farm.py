@@ -1,6 +1,7 @@
 """The farm from the command line: real processes, a real Blender."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,17 @@ def test_a_killed_render_is_gone_on_with_by_another(site: Site, scene: Path, tmp
     again = site.run("render", "--job", job["id"], "-o", str(out))
     assert again.returncode == 0, again.stderr
     assert len(list((out / "quick").glob("*.png"))) == 20
+
+
+def test_a_worker_is_drained_resumed_and_ended_by_signals(site: Site) -> None:
+    def state() -> str:
+        return "".join(each["state"] for each in json.loads(site.run("workers", "--json").stdout))
+
+    worker = site.start_worker("w1")
+    until(lambda: state() == "active", 60, what="a worker at work")
+    worker.process.send_signal(signal.SIGUSR1)
+    until(lambda: state() == "draining", 30, what="a worker that drains")
+    worker.process.send_signal(signal.SIGUSR2)
+    until(lambda: state() == "active", 30, what="a worker that goes on")
+    assert worker.end() == 0
+    assert state() == ""

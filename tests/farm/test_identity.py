@@ -12,6 +12,7 @@ from renderctl.farm.work import WorkOptions, worker_for
 from renderctl.farm.work.identity import give_up_number, host_name, node_number
 from renderctl.states import WorkerState
 from renderctl.workers import Beat
+from tests.databases import farm_on
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, close, given_worker, make_farm, wait_for
 
@@ -22,8 +23,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def quiet(tmp_path: Path, clock: FakeClock) -> Iterator[Farm]:
-    farm = make_farm(tmp_path / "quiet", clock=clock)
+def quiet(tmp_path: Path, clock: FakeClock, database_url: str) -> Iterator[Farm]:
+    farm = farm_on(database_url, tmp_path, clock)
     yield farm
     close(farm)
 

@@ -13,8 +13,9 @@ from renderctl.repository import Claimant
 from renderctl.repository.attempting import Cost
 from renderctl.states import JobState, WorkerState
 from renderctl.workers import Beat, Worker
+from tests.databases import farm_on
 from tests.fakes import FakeClock
-from tests.farms import ACTOR, close, given_job, given_model, given_worker, make_farm
+from tests.farms import ACTOR, close, given_job, given_model, given_worker
 
 
 @pytest.fixture
@@ -23,8 +24,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def farm(tmp_path: Path, clock: FakeClock) -> Iterator[Farm]:
-    farm = make_farm(tmp_path, clock=clock)
+def farm(tmp_path: Path, clock: FakeClock, database_url: str) -> Iterator[Farm]:
+    farm = farm_on(database_url, tmp_path, clock)
     yield farm
     close(farm)
 

@@ -13,8 +13,9 @@ from renderctl.farm.workers import drain_worker
 from renderctl.jobs import Failure, Fault, Job, RenderOptions
 from renderctl.repository.attempting import Cost
 from renderctl.workers import Beat
+from tests.databases import farm_on
 from tests.fakes import FakeClock
-from tests.farms import ACTOR, FACTS, NODE, QUICK, close, given_job, given_model, given_worker, make_farm
+from tests.farms import ACTOR, FACTS, NODE, QUICK, close, given_job, given_model, given_worker
 
 
 @pytest.fixture
@@ -23,8 +24,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def farm(tmp_path: Path, clock: FakeClock) -> Iterator[Farm]:
-    farm = make_farm(tmp_path, clock=clock)
+def farm(tmp_path: Path, clock: FakeClock, database_url: str) -> Iterator[Farm]:
+    farm = farm_on(database_url, tmp_path, clock)
     yield farm
     close(farm)
 

@@ -12,9 +12,10 @@ from renderctl.repository.attempting import Cost
 from renderctl.requirements import Requirements
 from renderctl.states import JobState
 from renderctl.workers import Capabilities
+from tests.databases import farm_on
 from tests.fake_blender import FakeExecutor
 from tests.fakes import FakeClock
-from tests.farms import ACTOR, FACTS, NODE, close, given_job, given_model, given_worker, make_farm, work_until
+from tests.farms import ACTOR, FACTS, NODE, close, given_job, given_model, given_worker, work_until
 
 GPU = replace(NODE, gpus=("OPTIX: NVIDIA L4", "CUDA: NVIDIA L4"))
 OLD = replace(NODE, blenders=("4.2.1",))
@@ -26,9 +27,9 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def quiet(tmp_path: Path, clock: FakeClock) -> Iterator[Farm]:
+def quiet(tmp_path: Path, clock: FakeClock, database_url: str) -> Iterator[Farm]:
     """A farm whose time a test turns."""
-    farm = make_farm(tmp_path / "quiet", clock=clock)
+    farm = farm_on(database_url, tmp_path, clock)
     yield farm
     close(farm)
 

@@ -1,9 +1,9 @@
-"""`python -m benchmarks [overhead|lifecycles|submitting|status|startup …]`: all of them by default."""
+"""`python -m benchmarks [overhead|lifecycles|submitting|status|claiming|startup …]`: all of them by default."""
 
 import importlib
 import sys
 
-NAMES = ("startup", "submitting", "status", "lifecycles", "overhead")
+NAMES = ("startup", "submitting", "status", "claiming", "lifecycles", "overhead")
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or NAMES:

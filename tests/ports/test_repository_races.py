@@ -4,7 +4,10 @@ import multiprocessing
 import random
 import threading
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -13,15 +16,16 @@ from renderctl.clocks import SystemClock
 from renderctl.errors import AttemptSuperseded, IllegalTransition
 from renderctl.farm import Farm
 from renderctl.farm.sweep import sweep
-from renderctl.jobs import Attempt, Failure, Fault, Job, Output, TaskCounts
-from renderctl.repository import Claimant, open_repository
+from renderctl.jobs import Attempt, Failure, Fault, Input, Job, NewJob, Output, RenderOptions, TaskCounts
+from renderctl.repository import Claimant, NewModel, open_repository
 from renderctl.repository.attempting import Cost
+from renderctl.repository.flipping import BATCH
 from renderctl.repository.tables import attempts, outputs, tasks
 from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, AttemptState, JobState, TaskState
 from renderctl.workers import Beat
 from tests.databases import farm_on
 from tests.fakes import FakeClock
-from tests.farms import ACTOR, QUICK, close, given_job, given_model, given_worker
+from tests.farms import ACTOR, FACTS, QUICK, close, given_job, given_model, given_worker
 
 
 def image(attempt: Attempt) -> Output:
@@ -53,6 +57,63 @@ def test_two_last_tasks_that_end_at_once_end_the_job(tmp_path: Path, database_ur
             thread.join()
         assert farm.repository.job(job.id).state is JobState.SUCCEEDED
     close(farm)
+
+
+def at_once(*deeds: Callable[[], Any]) -> list[Any]:
+    """What the deeds return, all begun in the same moment."""
+    line = threading.Barrier(len(deeds))
+
+    def do(deed: Callable[[], Any]) -> Any:
+        line.wait()
+        return deed()
+
+    with ThreadPoolExecutor(len(deeds)) as hands:
+        return list(hands.map(do, deeds))
+
+
+def test_submissions_with_one_key_at_the_same_moment_make_one_job(tmp_path: Path, database_url: str) -> None:
+    farm = farm_on(database_url, tmp_path)
+    model = given_model(farm)
+    for round_ in range(5):
+        new = NewJob("night", model.id, RenderOptions(), "1-3", idempotency_key=f"build-{round_}")
+        added = at_once(*[lambda new=new: farm.repository.add_job(new, actor=ACTOR)] * 4)
+        assert len({job.id for job, _ in added}) == 1
+        assert sum(fresh for _, fresh in added) == 1
+    close(farm)
+
+
+def test_uploads_of_one_name_at_the_same_moment_get_versions_of_their_own(tmp_path: Path, database_url: str) -> None:
+    farm = farm_on(database_url, tmp_path)
+    files = (Input("shot.blend", "b" * 64, 1),)
+    news = [NewModel("shot", "shot.blend", letter * 64, FACTS, files) for letter in "abcd"]
+    models = at_once(*[lambda new=new: farm.repository.add_model(new, actor=ACTOR)[0] for new in news])
+    assert sorted(model.version for model in models) == [1, 2, 3, 4]
+    close(farm)
+
+
+def test_sweepers_at_the_same_moment_take_one_lease(tmp_path: Path, database_url: str) -> None:
+    farm = farm_on(database_url, tmp_path)
+    watches = at_once(*[lambda name=name: farm.repository.keep_watch(name) for name in "abcd"])
+    assert sum(watch.held for watch in watches) == 1
+    close(farm)
+
+
+def test_a_huge_job_is_canceled_and_tried_again_in_batches(farm: Farm) -> None:
+    job = given_job(farm, f"1-{2 * BATCH + 7}")
+    farm.repository.cancel(job.id, actor=ACTOR)
+    assert farm.repository.counts(job.id) == TaskCounts(canceled=2 * BATCH + 7)
+    again, count = farm.repository.retry(job.id, actor=ACTOR)
+    assert (again.state, count) == (JobState.RUNNING, 2 * BATCH + 7)
+    farm.repository.cancel(job.id, actor=ACTOR)
+    assert farm.repository.retry(job.id, actor=ACTOR, frames=range(3, BATCH + 5))[1] == BATCH + 2
+    assert farm.repository.counts(job.id) == TaskCounts(queued=BATCH + 2, canceled=BATCH + 5)
+
+
+def test_names_differ_as_their_letters_do(farm: Farm) -> None:
+    names = ["shot", "Shot", "shot ", "shöt", "shot 🎬"]
+    models = [given_model(farm, name) for name in names]
+    assert [model.version for model in models] == [1] * len(names)
+    assert [farm.repository.find_model(name).id for name in names] == [model.id for model in models]
 
 
 def _open(url: str, opened: "multiprocessing.Queue[str]") -> None:

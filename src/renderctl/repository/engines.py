@@ -18,6 +18,9 @@ _LOCK_WAIT_S = 3
 _IDLE_TRANSACTION_S, _SILENT_CONNECTION_S = 20, 90
 #: Seconds after which a connection is replaced by a new one; how many are kept (more are made while they are needed).
 _RECYCLE_S, _POOL = 60, 16
+#: Whether a job has work is looked up in the index, job for job. Left to itself the server collects the waiting tasks of
+#: all jobs first, and reads the whole table for it.
+_OPTIMIZER = "semijoin=off,materialization=off"
 _SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 
 
@@ -85,9 +88,10 @@ def _mysql(url: URL, *, patient: bool) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
-        limits = {"innodb_lock_wait_timeout": _LOCK_WAIT_S}
+        mariadb = "MariaDB" in connection.get_server_info()
+        switches = _OPTIMIZER + (",exists_to_in=off" if mariadb else "")
+        limits: dict[str, Any] = {"innodb_lock_wait_timeout": _LOCK_WAIT_S, "optimizer_switch": f"'{switches}'"}
         if not patient:
-            mariadb = "MariaDB" in connection.get_server_info()
             limits |= {"idle_transaction_timeout": _IDLE_TRANSACTION_S} if mariadb else {}
             limits |= {} if mariadb else {"wait_timeout": _SILENT_CONNECTION_S}
         with connection.cursor() as cursor:

@@ -1,0 +1,146 @@
+"""What MySQL alone can do to us: answers that are lost, servers that freeze, doors that are shut."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pymysql
+import pytest
+from sqlalchemy import text
+
+from renderctl.clocks import SystemClock
+from renderctl.errors import DatabaseUnavailable
+from renderctl.farm import Farm
+from renderctl.jobs import Failure, Fault, NewJob, Output, RenderOptions, TaskCounts
+from renderctl.repository import Repository, open_repository
+from renderctl.repository.attempting import Cost
+from renderctl.repository.engines import open_engine
+from renderctl.repository.migrations import HEAD, upgrade
+from renderctl.states import AttemptState, JobState
+from tests.databases import farm_on
+from tests.farms import ACTOR, close, given_job, given_model, given_worker
+from tests.ports.severing import Wire, wire_to
+from tests.services import MariaDb, running
+from tests.services.fixtures import require
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture
+def severed(tmp_path: Path, ready_mysql_url: str) -> Iterator[tuple[Farm, Wire]]:
+    """A farm whose wire to the database can break."""
+    with wire_to(ready_mysql_url) as (wire, url):
+        farm = farm_on(url, tmp_path)
+        yield farm, wire
+        close(farm)
+
+
+def opened(url: str) -> Repository:
+    return open_repository(url, now=SystemClock().now, heartbeat_limit_s=1.0)
+
+
+def test_a_job_whose_commit_nobody_heard_of_is_added_once_and_is_new(severed):
+    farm, wire = severed
+    model = given_model(farm)
+    wire.severs.set()
+    job, new = farm.repository.add_job(NewJob("night", model.id, RenderOptions(), "1-3"), actor=ACTOR)
+    assert not wire.severs.is_set()
+    assert (new, farm.repository.open_jobs()) == (True, [job.id])
+
+
+def test_a_claim_whose_commit_nobody_heard_of_gets_what_it_got(severed):
+    farm, wire = severed
+    job, slot = given_job(farm, "1-9"), given_worker(farm)
+    wire.severs.set()
+    claim = farm.repository.claim(job.id, slot, limit=3, serial=job.serial)
+    assert [attempt.frame for attempt in claim.attempts] == [1, 2, 3]
+    assert claim.serial == farm.repository.job(job.id).serial == job.serial + 1
+    assert farm.repository.counts(job.id) == TaskCounts(queued=6, running=3)
+
+
+def test_starting_failing_and_completing_say_the_same_when_their_commit_was_not_heard_of(severed):
+    farm, wire = severed
+    job, slot = given_job(farm, "1-2"), given_worker(farm)
+    first, second = farm.repository.claim(job.id, slot, limit=2).attempts
+    wire.severs.set()
+    assert farm.repository.start(first)
+    wire.severs.set()
+    farm.repository.complete(first, [Output("1.png", "a" * 64, 1)], Cost(1.0), starting=second)
+    wire.severs.set()
+    delay_s = farm.repository.fail(second, Failure(Fault.MACHINE, "Blender crashed."), Cost())
+    assert not wire.severs.is_set()
+    assert delay_s == pytest.approx(2.0, abs=1.0)
+    states = {attempt.id: attempt.state for attempt in farm.repository.attempts(job.id)}
+    assert states == {first.id: AttemptState.SUCCEEDED, second.id: AttemptState.FAILED}
+    assert farm.repository.count_outputs(job.id) == 1
+
+
+def test_what_people_do_is_done_once_when_its_commit_was_not_heard_of(severed):
+    farm, wire = severed
+    job = given_job(farm, "1-3")
+    farm.repository.pause(job.id, actor=ACTOR)
+    wire.severs.set()
+    assert farm.repository.resume(job.id, actor=ACTOR).state is JobState.QUEUED
+    farm.repository.cancel(job.id, actor=ACTOR)
+    wire.severs.set()
+    assert farm.repository.retry(job.id, actor=ACTOR)[1] == 3
+    wire.severs.set()
+    model = given_model(farm, "other")
+    assert not wire.severs.is_set()
+    deeds = [entry.action for entry in farm.repository.audit_log(subject=job.id)]
+    assert deeds == ["job.retry", "job.cancel", "job.resume", "job.pause", "job.submit"]
+    assert model.version == 1
+
+
+def test_a_frozen_server_is_an_outage_within_seconds_and_a_restarted_one_costs_nothing():
+    require(MariaDb)
+    clock = SystemClock()
+    with running(MariaDb) as server:
+        repository = opened(f"{server.url}farm?read_timeout=2")
+        server.freeze()
+        began = clock.monotonic()
+        with pytest.raises(DatabaseUnavailable, match="timed out"):
+            repository.workers()
+        assert clock.monotonic() - began < 8
+        server.thaw()
+        assert repository.workers() == []
+        server.restart()
+        assert repository.workers() == []
+        repository.close()
+
+
+def test_a_database_that_is_not_there_is_made_and_one_that_may_not_be_says_how(ready_mysql_url):
+    parts = urlsplit(ready_mysql_url)
+    root = pymysql.connect(host=parts.hostname, port=parts.port or 3306, user=parts.username or "root")
+    place = f"{parts.hostname}:{parts.port}"
+    with root, root.cursor() as cursor:
+        cursor.execute("CREATE OR REPLACE USER renderctl_guest IDENTIFIED BY 'p@ss/w:rd%'")
+        try:
+            with pytest.raises(DatabaseUnavailable) as caught:
+                opened(f"mysql://renderctl_guest:p%40ss%2Fw%3Ard%25@{place}/renderctl_absent")
+            assert "GRANT ALL ON `renderctl_absent`.*" in (caught.value.hint or "")
+            with pytest.raises(DatabaseUnavailable) as caught:
+                opened(f"mysql://renderctl_guest:wrong@{place}/renderctl_absent")
+            assert "password" in (caught.value.hint or "")
+            assert "wrong" not in str(caught.value)
+            cursor.execute("GRANT ALL ON renderctl_absent.* TO renderctl_guest")
+            repository = opened(f"mysql://renderctl_guest:p%40ss%2Fw%3Ard%25@{place}/renderctl_absent")
+            assert "p@ss" not in repository.check()
+            repository.close()
+        finally:
+            cursor.execute("DROP DATABASE IF EXISTS renderctl_absent")
+            cursor.execute("DROP USER renderctl_guest")
+
+
+@pytest.mark.parametrize("left", ["DELETE FROM alembic_version", "UPDATE alembic_version SET version_num = '0001'"])
+def test_a_set_up_that_was_killed_half_way_is_finished_by_the_next_one(mysql_url, left):
+    opened(mysql_url).close()
+    engine = open_engine(mysql_url, patient=True)
+    with engine.begin() as connection:
+        connection.execute(text(left))
+        connection.execute(text("DROP TABLE blob_lease"))
+    assert upgrade(engine) == HEAD
+    engine.dispose()
+    repository = opened(mysql_url)
+    assert repository.workers() == []
+    repository.close()

@@ -3,12 +3,15 @@
 import io
 import logging
 import ssl
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import certifi
 import minio
 import urllib3
 from minio.helpers import check_bucket_name
+from minio.time import to_amz_date
 
 from renderctl.errors import BadSettings
 from renderctl.settings import StoreSettings
@@ -18,6 +21,10 @@ _CONNECT_S = 5.0
 #: A body is sent in blocks of this many bytes. Sent in one piece it would have to be through within the time-out,
 #: which a slow line can not do.
 _BLOCK = 1 << 17
+#: A clock that is wrong by less than this is right enough for an S3, which allows 15 minutes.
+_CLOSE = timedelta(minutes=1)
+
+_logger = logging.getLogger(__name__)
 
 
 def connect(settings: StoreSettings, *, connections: int, patience_s: float) -> minio.Minio:
@@ -27,7 +34,7 @@ def connect(settings: StoreSettings, *, connections: int, patience_s: float) -> 
     """
     try:
         check_bucket_name(settings.bucket, strict=True)
-        return minio.Minio(
+        return _Client(
             settings.endpoint or "",
             access_key=settings.access_key,
             secret_key=settings.secret_key,
@@ -40,6 +47,40 @@ def connect(settings: StoreSettings, *, connections: int, patience_s: float) -> 
             f"The settings of the store can not be used: {error}.",
             hint="store.endpoint is HOST or HOST:PORT and nothing else; store.secure says whether it is TLS.",
         ) from error
+
+
+class _Client(minio.Minio):
+    """Signs its requests with the server's time: one that bears a time of 15 minutes ago or ahead is refused.
+
+    The server's time is learned from such a refusal. Time is no parameter of the client: this overrides its own parts.
+    """
+
+    _ahead = timedelta()  # of our clock, the server's
+
+    def _build_headers(self, *args: Any, **kw: Any) -> tuple[dict[str, Any], datetime]:
+        headers, date = super()._build_headers(*args, **kw)
+        date += self._ahead
+        return headers | {"x-amz-date": to_amz_date(date)}, date
+
+    def _url_open(self, *args: Any, **kw: Any) -> Any:
+        try:
+            return super()._url_open(*args, **kw)
+        except minio.S3Error as error:
+            if not self._has_learned(error):
+                raise
+            return super()._url_open(*args, **kw)
+
+    def _has_learned(self, error: minio.S3Error) -> bool:
+        """Whether the server has refused a request because of a time that we know better now."""
+        said = error.response.headers.get("date") if error.response is not None else None
+        if said is None or error.response.status != 403:
+            return False
+        ahead = parsedate_to_datetime(said) - datetime.now(UTC)
+        if abs(ahead - self._ahead) < _CLOSE:
+            return False
+        self._ahead = ahead
+        _logger.warning("this machine's clock is wrong by %.0f s, as the S3 store has it", ahead.total_seconds())
+        return True
 
 
 class _Connections(urllib3.PoolManager):

@@ -88,9 +88,12 @@ class Publisher:
         """
         attempt, rendered = finished.attempt, finished.rendered
         cost = Cost(rendered.seconds, rendered.memory_mb, finished.opened.device)
-        self.keep_log(attempt, finished.log)
         try:
-            outputs = tuple(self._stored(finished, each, main=not index) for index, each in enumerate(rendered.files))
+            try:
+                stored = (self._stored(finished, each, main=not index) for index, each in enumerate(rendered.files))
+                outputs = tuple(stored)
+            finally:  # after the outputs: when they have outwaited a store that was away, the log need not
+                self.keep_log(attempt, finished.log)
             self._complete(finished, outputs, cost)
         except SessionStopped:
             self.insist(lambda: self._farm.repository.cancel_attempt(attempt))

@@ -21,8 +21,9 @@ check: setup-dev
 	.venv/bin/lint-imports
 	$(PY) -m pytest -q -n 2 -m "not blender and not chaos and not services"
 
-chaos: setup-dev
-	$(PY) -m pytest -q tests/chaos -m chaos --rounds 50
+chaos: setup-dev setup-services
+	$(PY) -m pytest -q tests/chaos --ignore tests/chaos/test_served.py --rounds 50
+	$(PY) -m pytest -q -n 3 tests/chaos/test_served.py --rounds 200
 
 bench: setup-dev
 	$(PY) -m benchmarks

@@ -17,15 +17,22 @@ from renderctl.executors import Executor, ExitStatus, Launch, Running
 SIZE = 4
 
 
-def png(side: int = SIZE) -> bytes:
-    """A whole PNG of one colour."""
+def png(side: int = SIZE, note: bytes = b"") -> bytes:
+    """A whole PNG of one colour; with a `note`, its bytes are like no other's."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     rows = b"".join(b"\0" + b"\x80\x40\x20" * side for _ in range(side))
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    noted = chunk(b"tEXt", b"Comment\0" + note) if note else b""
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + noted
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
 
 
 PNG = png()
@@ -56,6 +63,9 @@ class FakeExecutor(Executor):
     def check(self) -> str:
         return "no Blender at all"
 
+    def behaviour(self, frame: int) -> Behaviour:
+        return self.behaviours.get(frame, rendered)
+
 
 class FakeBlender(Running):
     """One session."""
@@ -83,7 +93,7 @@ class FakeBlender(Running):
         elif order.get("quit"):
             self.end()
         elif "task" in order:
-            self.executor.behaviours.get(order["frame"], rendered)(self, order)
+            self.executor.behaviour(order["frame"])(self, order)
 
     def receive(self, timeout_s: float) -> str | None:
         try:

@@ -14,10 +14,12 @@ import psutil
 import pytest
 
 from renderctl.clocks import SystemClock
+from renderctl.settings import Settings, load_settings
 
 #: Seconds: short, so that a round is; a healthy worker on a busy machine may well be taken for dead now and then.
 HEARTBEAT_S, LIMIT_S = 0.2, 1.0
 CLOCK = SystemClock()
+RENDERCTL = (sys.executable, "-m", "renderctl")
 
 
 def until(fact: Callable[[], bool], within_s: float, *, what: str) -> None:
@@ -89,33 +91,47 @@ class Site:
     logs: Path
     nodes: list[Node] = field(default_factory=list)
 
-    @property
-    def environment(self) -> dict[str, str]:
-        ours = {name: value for name, value in os.environ.items() if not name.startswith("RENDERCTL_")}
-        return ours | {
+    def variables(self, _name: str) -> dict[str, str]:
+        """The settings of a node."""
+        return {
             "RENDERCTL_DATA_DIR": str(self.data),
             "RENDERCTL_WORKER__HEARTBEAT": str(HEARTBEAT_S),
             "RENDERCTL_WORKER__HEARTBEAT_LIMIT": str(LIMIT_S),
         }
 
-    def start(self, name: str, *arguments: str) -> Node:
-        """Start `renderctl ARGUMENTS`."""
+    @property
+    def settings(self) -> Settings:
+        """The settings of the desk at which a test sits."""
+        return load_settings(environment=self.variables("desk"), default_data_dir=self.data)
+
+    def start(self, name: str, *arguments: str, program: Sequence[str] = RENDERCTL) -> Node:
+        """Start `renderctl ARGUMENTS` on the node, or another program."""
         self.logs.mkdir(parents=True, exist_ok=True)
         log = self.logs / f"{len(self.nodes):02d}-{name}.log"
+        command, environment = [*program, *arguments], self._environment(name)
         with log.open("wb") as file:
-            process = subprocess.Popen(
-                _command(arguments), env=self.environment, stdout=file, stderr=file, cwd=self.logs
-            )
+            process = subprocess.Popen(command, env=environment, stdout=file, stderr=file, cwd=self.logs)
         node = Node(name, process, log)
         self.nodes.append(node)
         return node
 
-    def start_worker(self, name: str) -> Node:
-        return self.start(name, "worker", "--name", name)
+    def start_worker(self, name: str, *options: str) -> Node:
+        return self.start(name, "worker", "--name", name, *options)
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """`renderctl ARGUMENTS`, to its end."""
-        return subprocess.run(_command(arguments), env=self.environment, capture_output=True, text=True, timeout=120)
+        environment = self._environment("desk")
+        return subprocess.run(
+            [*RENDERCTL, *arguments], env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def scratches(self) -> list[Path]:
+        """What the processes have for themselves while they live."""
+        return sorted((self.data / "scratch").iterdir())
+
+    def clear(self) -> None:
+        """Have a worker start that clears away what the dead have left."""
+        assert self.run("worker", "--name", "charwoman", "--exit-when-idle", "0.1").returncode == 0
 
     def blenders(self) -> list[psutil.Process]:
         """Every living Blender of this farm, whoever started it and whoever has it now."""
@@ -127,6 +143,10 @@ class Site:
                 node.thaw()
                 node.kill()
 
+    def _environment(self, name: str) -> dict[str, str]:
+        ours = {key: value for key, value in os.environ.items() if not key.startswith("RENDERCTL_")}
+        return ours | self.variables(name)
+
 
 @contextmanager
 def site_in(folder: Path) -> Iterator[Site]:
@@ -136,10 +156,6 @@ def site_in(folder: Path) -> Iterator[Site]:
         yield site
     finally:
         site.end_all()
-
-
-def _command(arguments: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "renderctl", *arguments]
 
 
 def _works_below(process: psutil.Process, folder: Path) -> bool:

@@ -1,20 +1,25 @@
-"""How often and with which seed, and the farm with one uploaded model that every round begins with."""
+"""How often and with which seed, and the farms that the rounds begin with."""
 
+import os
 import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.chaos.network import Cable, lacking, laid_cable
+from tests.chaos.site import ServedSite, Servers, build_skewed_clock, running_servers, served_site
 from tests.nodes import Site, site_in
+from tests.services import SERVERS
+from tests.services.fixtures import require
 
-#: Between them they hold every injury.
+#: Between them they hold every harm.
 FIXED_SEEDS = (13, 24, 31)
-#: What happened in all rounds together.
-TALLY = pytest.StashKey[Counter[str]]()
+SERVED_SEEDS = (1, 2, 3, 4, 5)
+_TALLY = "chaos"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,8 +31,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "seed" in metafunc.fixturenames:
         one, rounds = metafunc.config.getoption("seed", None), metafunc.config.getoption("rounds", 0)
-        seeds = FIXED_SEEDS if not rounds else tuple(range(1, rounds + 1))
+        fixed = SERVED_SEEDS if "served" in metafunc.fixturenames else FIXED_SEEDS
+        seeds = fixed if not rounds else tuple(range(1, rounds + 1))
         metafunc.parametrize("seed", seeds if one is None else (one,))
+
+
+def make_scene(folder: Path, name: str, samples: str) -> Path:
+    """A scene that Blender renders at so many samples."""
+    scene = folder / f"{name}.blend"
+    maker = Path(__file__).parents[1] / "quick_scene.py"
+    subprocess.run([sys.executable, str(maker), str(scene), samples], check=True, capture_output=True)
+    return scene
+
+
+@pytest.fixture(scope="session")
+def quick_scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("bpy", reason="There is no Blender: pip install 'renderctl[blender]'")
+    return make_scene(tmp_path_factory.mktemp("scene"), "quick", "30")
 
 
 @pytest.fixture(scope="session")
@@ -35,12 +55,9 @@ def uploaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data folder of a farm that has the models `quick` and `slow`."""
     pytest.importorskip("bpy", reason="There is no Blender: pip install 'renderctl[blender]'")
     folder = tmp_path_factory.mktemp("chaos")
-    maker = Path(__file__).parents[1] / "quick_scene.py"
     with site_in(folder) as site:
         for name, samples in (("quick", "30"), ("slow", "20000")):
-            scene = folder / f"{name}.blend"
-            subprocess.run([sys.executable, str(maker), str(scene), samples], check=True, capture_output=True)
-            uploaded = site.run("upload", str(scene))
+            uploaded = site.run("upload", str(make_scene(folder, name, samples)))
             assert uploaded.returncode == 0, uploaded.stderr
     return site.data
 
@@ -53,12 +70,52 @@ def site(uploaded: Path, tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session")
-def tally(pytestconfig: pytest.Config) -> Counter[str]:
-    return pytestconfig.stash.setdefault(TALLY, Counter())
+def servers() -> Iterator[Servers]:
+    """Four servers that nobody else uses: they are killed."""
+    for kind in SERVERS:
+        require(kind)
+    with running_servers() as servers:
+        yield servers
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    told = config.stash.get(TALLY, Counter())
+@pytest.fixture(scope="session")
+def cable(servers: Servers) -> Iterator[Cable | None]:
+    """The cable of one node, if this user may lay one."""
+    if lacking():
+        yield None
+        return
+    with laid_cable(f"renderctl-{os.getpid()}", [each.port for each in servers.all]) as cable:
+        yield cable
+
+
+@pytest.fixture(scope="session")
+def skewed_clock(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_skewed_clock(tmp_path_factory.mktemp("clock"))
+
+
+@pytest.fixture
+def served(tmp_path: Path, servers: Servers, cable: Cable | None, skewed_clock: Path) -> Iterator[ServedSite]:
+    """A farm on the four servers, empty; of its nodes `n1` has the cable."""
+    with served_site(tmp_path, servers) as site:
+        site.skewed_clock = skewed_clock
+        site.cables = {"n1": cable} if cable else {}
+        yield site
+        for each in site.cables.values():
+            each.mend()
+
+
+@pytest.fixture
+def tally(record_property: Callable[[str, object], None]) -> Callable[[Mapping[str, int]], None]:
+    """Counts what happened in a round, for the summary."""
+    return lambda happened: record_property(_TALLY, dict(happened))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    told: Counter[str] = Counter()
+    for report in terminalreporter.getreports("passed"):
+        for name, happened in report.user_properties:
+            if name == _TALLY:
+                told.update(happened)
     if told:
         terminalreporter.write_sep("=", "chaos")
         for what, count in sorted(told.items()):

@@ -1,115 +1,140 @@
-"""One round: a job of quick frames on two workers, and what a seed has in store for them."""
+"""One round: jobs on a few workers, and what a seed has in store for them."""
 
 import random
 import signal
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from renderctl.errors import Unreachable
 from renderctl.farm import Farm
-from renderctl.farm.submit import SubmitRequest
 from tests.chaos.verdict import connected, wait_for_end
-from tests.nodes import CLOCK, LIMIT_S, Node, Site, until
+from tests.nodes import CLOCK, Node, Site, until
 
-FRAMES = 36
 #: So many that chance can not use them up: every kill costs the frame that it hits one attempt.
-_ATTEMPTS = 50
-_ROUND_S = 120.0
+ATTEMPTS = 60
+_ROUND_S = 150.0
+
+
+@dataclass(frozen=True)
+class Harm:
+    """What befalls one part of a farm, and how it ends."""
+
+    what: str
+    whom: str  #: one comes to one harm at a time
+    strike: Callable[[], object]
+    heal: Callable[[], object] = lambda: None
+    lasts: tuple[float, float] = (0.0, 0.0)  #: seconds, from and to
 
 
 @dataclass
-class Round:
+class Round(ABC):
     """What a seed makes of a farm; the same seed does the same things, each after the same number of frames."""
 
     site: Site
     seed: int
     workers: dict[str, Node] = field(default_factory=dict)
+    jobs: list[str] = field(default_factory=list)
     deeds: Counter[str] = field(default_factory=Counter)
+    two_at_once: float = 0.0  #: how probable it is that a second harm comes before the first one is over
 
     def __post_init__(self) -> None:
-        self._chance = random.Random(self.seed)
-        self._farm: Farm = connected(self.site).farm
-        self.job_id = ""
+        self.chance = random.Random(self.seed)
+        self._connection = connected(self.site)
+        self.farm: Farm = self._connection.farm
+        self._began = CLOCK.monotonic()
 
-    @property
-    def farm(self) -> Farm:
-        return self._farm
+    @abstractmethod
+    def begin(self) -> int:
+        """Submit jobs and start workers; how many frames there are."""
+
+    @abstractmethod
+    def harms(self) -> Mapping[str, Sequence[Harm]]:
+        """What may happen next; each group of harms is as probable as the others."""
+
+    @abstractmethod
+    def start(self, name: str) -> None:
+        """Start a worker, or start it again."""
 
     def play(self) -> None:
-        """From the start of the workers until the job has ended."""
-        if self._chance.random() < 0.3:
-            self._begin_with_render()
-        else:
-            self._submit()
-            self._start("w1", "w2")
-        deeds = self._chance.randint(3, 7)
-        for frames in sorted(self._chance.randrange(FRAMES) for _ in range(deeds)):
-            self._wait_for_frames(frames)
-            CLOCK.wait(None, self._chance.uniform(0.0, 0.3))
-            self._chance.choice(self._injuries())()
-        wait_for_end(self._farm, self.job_id, _ROUND_S)
+        """From the start of the workers until the jobs have ended."""
+        frames = self.begin()
+        times = self.chance.randint(3, 7)
+        for done in sorted(self.chance.randrange(frames) for _ in range(times)):
+            self.wait_for_frames(done)
+            CLOCK.wait(None, self.chance.uniform(0.0, 0.3))
+            self._suffer(self._chosen())
+        for job_id in self.jobs:
+            wait_for_end(self.farm, job_id, _ROUND_S, meanwhile=self.revive)
+        self.tell("all jobs have ended")
+        self.end_workers()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def end_workers(self) -> None:
+        for worker in self.workers.values():
+            if worker.alive:
+                worker.process.terminate()
         for worker in self.workers.values():
             # one that is still getting up has not told the system yet that it wants to leave in good order
             assert worker.end() in (0, -signal.SIGTERM), worker.log.read_text()
 
-    def _injuries(self) -> list[Callable[[], None]]:
-        return [self._kill_a_blender, self._kill_and_restart, self._kill_and_restart, self._kill_for_long, self._freeze]
+    def revive(self) -> None:
+        """Start what has given up because a part of the farm was out of reach, as a node's init system does."""
+        for name, worker in sorted(self.workers.items()):
+            code = worker.process.poll()
+            assert code in (None, -signal.SIGKILL, Unreachable.exit_code), worker.log.read_text()
+            if code == Unreachable.exit_code:
+                self.tell(f"{name} starts again")
+                self.start(name)
 
-    def _submit(self) -> None:
-        request = SubmitRequest(frames=f"1-{FRAMES}", max_attempts=_ATTEMPTS)
-        connection = connected(self.site)
-        self.job_id = connection.submit(self._farm.repository.find_model("quick"), request).job.id
-        connection.close()
-
-    def _begin_with_render(self) -> None:
-        """`render` is killed; then workers find its job, or it is told to go on."""
-        render = self.site.start(
-            "render", "render", "quick", "-f", f"1-{FRAMES}", "--attempts", str(_ATTEMPTS), "-o", str(self.site.logs)
-        )
-        until(lambda: bool(self._farm.repository.summaries()) or not render.alive, 30, what="a job of `render`")
-        assert render.alive, render.log.read_text()
-        self.job_id = self._farm.repository.summaries()[0].job.id
-        self._wait_for_frames(self._chance.randrange(FRAMES // 2))
-        CLOCK.wait(None, self._chance.uniform(0.0, 0.3))
-        render.kill()
-        self.deeds["render killed"] += 1
-        self._start("w1", "w2")
-
-    def _start(self, *names: str) -> None:
-        for name in names:
-            self.workers[name] = self.site.start_worker(name)
-
-    def _wait_for_frames(self, frames: int) -> None:
+    def wait_for_frames(self, frames: int) -> None:
         def there() -> bool:
-            return self._farm.repository.count_outputs(self.job_id) >= frames
+            self.revive()
+            try:
+                return sum(map(self.farm.repository.count_outputs, self.jobs)) >= frames
+            except Unreachable:
+                return False
 
         until(there, _ROUND_S, what=f"{frames} frames of seed {self.seed}")
 
-    def _any(self) -> str:
-        return self._chance.choice(sorted(self.workers))
+    def tell(self, what: str) -> None:
+        """For whoever reads how a round has failed."""
+        print(f"seed {self.seed} {CLOCK.monotonic() - self._began:6.2f} s: {what}")
 
-    def _kill_a_blender(self) -> None:
-        self.deeds["Blender killed"] += self.workers[self._any()].kill_blender()
+    def harms_of_workers(self, limit_s: float) -> Sequence[Harm]:
+        """Killed or frozen, for shorter or for longer than `limit_s`, the heartbeat limit."""
+        found = []
+        for name, worker in sorted(self.workers.items()):
+            for what, lasts in (("back at once", (0.0, 0.5)), ("back late", (1.5, 3.0))):
+                seconds = (lasts[0] * limit_s, lasts[1] * limit_s)
+                found.append(
+                    Harm(f"worker killed, {what}", name, worker.kill, lambda name=name: self.start(name), seconds)
+                )
+            found.append(Harm("worker frozen", name, worker.freeze, worker.thaw, (1.5 * limit_s, 4.0 * limit_s)))
+        return found
 
-    def _kill_and_restart(self) -> None:
-        """The worker is back before anybody can know that it was away."""
-        name = self._any()
-        self.workers[name].kill()
-        CLOCK.wait(None, self._chance.uniform(0.0, LIMIT_S / 2))
-        self._start(name)
-        self.deeds["worker killed, back at once"] += 1
+    def harms_of_blenders(self) -> Sequence[Harm]:
+        return [Harm("Blender killed", name, worker.kill_blender) for name, worker in sorted(self.workers.items())]
 
-    def _kill_for_long(self) -> None:
-        name = self._any()
-        self.workers[name].kill()
-        CLOCK.wait(None, self._chance.uniform(1.5, 3.0) * LIMIT_S)
-        self._start(name)
-        self.deeds["worker killed, back late"] += 1
+    def _chosen(self) -> list[Harm]:
+        chosen = [self._any()]
+        if self.chance.random() < self.two_at_once:
+            chosen += [each for each in [self._any()] if each.whom != chosen[0].whom]
+        return chosen
 
-    def _freeze(self) -> None:
-        """A worker that is taken for dead, and comes back."""
-        worker = self.workers[self._any()]
-        worker.freeze()
-        CLOCK.wait(None, self._chance.uniform(1.5, 4.0) * LIMIT_S)
-        worker.thaw()
-        self.deeds["worker frozen"] += 1
+    def _any(self) -> Harm:
+        groups = self.harms()
+        return self.chance.choice(groups[self.chance.choice(sorted(groups))])
+
+    def _suffer(self, harms: Sequence[Harm]) -> None:
+        for harm in harms:
+            self.tell(f"{harm.whom}: {harm.what}")
+            harm.strike()
+            self.deeds[harm.what] += 1
+        for harm in harms:
+            CLOCK.wait(None, self.chance.uniform(*harm.lasts))
+            harm.heal()
+            self.tell(f"{harm.whom}: that is over")

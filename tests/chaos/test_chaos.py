@@ -4,23 +4,25 @@
 """
 
 from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.chaos.rounds import FRAMES, Round
-from tests.chaos.verdict import require_cleared, require_whole
+from tests.chaos.embedded import FRAMES, EmbeddedRound
+from tests.chaos.verdict import counted, require_cleared, require_whole, require_whole_blobs
 from tests.nodes import Site
 
 pytestmark = [pytest.mark.chaos, pytest.mark.blender]
 
 
 def test_every_frame_ends_up_rendered_once_whole_and_explained(
-    site: Site, seed: int, tmp_path: Path, tally: Counter[str]
+    site: Site, seed: int, tmp_path: Path, tally: Callable[[Mapping[str, int]], None]
 ) -> None:
-    played = Round(site, seed)
-    played.play()
-    ends = require_whole(played.farm, played.job_id, tmp_path / "images")
-    require_cleared(site)
-    tally.update({"rounds": 1, "frames": FRAMES} | dict(played.deeds))
-    tally.update({f"attempts {state}": count for state, count in ends.items()})
+    with closing(EmbeddedRound(site, seed)) as played:
+        played.play()
+        ends = require_whole(played.farm, played.jobs[0], tmp_path / "images")
+        require_whole_blobs(played.farm)
+        require_cleared(site)
+    tally(played.deeds + Counter(rounds=1, frames=FRAMES) + counted(ends))

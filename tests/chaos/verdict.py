@@ -2,19 +2,22 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import redis
 from sqlalchemy import select
 
 from renderctl.actors import Actor
 from renderctl.blender.images import verify
+from renderctl.errors import Unreachable
 from renderctl.farm import Farm
 from renderctl.farm.download import download
-from renderctl.repository.tables import attempts, outputs, tasks
-from renderctl.settings import Settings
-from renderctl.states import OPEN_ATTEMPT, AttemptState, JobState, TaskState
+from renderctl.repository.tables import attempts, leases, outputs, tasks
+from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, AttemptState, JobState, TaskState, WorkerState
 from renderctl.wiring import Connection
+from tests.chaos.site import ServedSite, Servers
 from tests.nodes import CLOCK, HEARTBEAT_S, LIMIT_S, Site, until
 
 SIDE = 64
@@ -23,7 +26,7 @@ _EXPLAINED = {AttemptState.FAILED, AttemptState.LOST, AttemptState.CANCELED, Att
 
 
 def connected(site: Site) -> Connection:
-    return Connection(Settings(site.data), Actor("chaos"))
+    return Connection(site.settings, Actor("chaos"))
 
 
 def rows(farm: Farm, table: Any, job_id: str) -> list[Any]:
@@ -31,7 +34,7 @@ def rows(farm: Farm, table: Any, job_id: str) -> list[Any]:
     return list(farm.repository.read(lambda connection: connection.execute(query).all()))
 
 
-def require_whole(farm: Farm, job_id: str, folder: Path) -> Counter[str]:
+def require_whole(farm: Farm, job_id: str, folder: Path, side: int = SIDE) -> Counter[str]:
     """Every frame rendered, published once, whole, and explained. Returns how many attempts ended how."""
     job = farm.repository.job(job_id)
     assert job.state is JobState.SUCCEEDED, job
@@ -39,12 +42,18 @@ def require_whole(farm: Farm, job_id: str, folder: Path) -> Counter[str]:
     assert {row.state for row in rows(farm, tasks, job_id)} == {TaskState.SUCCEEDED}
     tried = rows(farm, attempts, job_id)
     _require_explained(tried)
-    _require_published_once(farm, job_id, frames, tried)
+    _require_counted(rows(farm, tasks, job_id), tried)
+    _require_published_once(farm, job_id, frames, tried, side)
     fetched = download(farm, job_id, folder)
     assert fetched.files == len(frames)
     for number in frames.values():
-        verify(fetched.folder / f"{number:04d}.png", width=SIDE, height=SIDE)
+        verify(fetched.folder / f"{number:04d}.png", width=side, height=side)
     return Counter(row.state for row in tried)
+
+
+def counted(ends: Mapping[str, int]) -> Counter[str]:
+    """How many attempts ended how, in words."""
+    return Counter({f"attempts {state}": count for state, count in ends.items()})
 
 
 def _require_explained(tried: list[Any]) -> None:
@@ -55,7 +64,13 @@ def _require_explained(tried: list[Any]) -> None:
         assert bool(row.fault) == (row.state == AttemptState.FAILED), row
 
 
-def _require_published_once(farm: Farm, job_id: str, frames: dict[int, int], tried: list[Any]) -> None:
+def _require_counted(all_tasks: list[Any], tried: list[Any]) -> None:
+    """Every attempt that a task was charged for is one that was lost or has failed."""
+    charged = Counter(row.number for row in tried if row.state in (AttemptState.LOST, AttemptState.FAILED))
+    assert {row.number: row.attempts for row in all_tasks} == {row.number: charged[row.number] for row in all_tasks}
+
+
+def _require_published_once(farm: Farm, job_id: str, frames: dict[int, int], tried: list[Any], side: int) -> None:
     """One output row a frame, of the one attempt that succeeded, and its blob is what it says."""
     published = rows(farm, outputs, job_id)
     winners = {row.number: row.id for row in tried if row.state == AttemptState.SUCCEEDED}
@@ -65,25 +80,68 @@ def _require_published_once(farm: Farm, job_id: str, frames: dict[int, int], tri
     ]
     for row in published:
         assert winners[row.number] == row.attempt_id, row
-        assert (row.width, row.height) == (SIDE, SIDE)
-        blob = farm.settings.data_dir / "chaos-blob"
-        farm.store.get(row.digest, blob)
-        content = blob.read_bytes()
-        assert (len(content), hashlib.sha256(content).hexdigest()) == (row.size, row.digest)
-        assert farm.store.get_log(row.attempt_id)
+        assert (row.width, row.height) == (side, side)
+        assert (_size_of_whole(farm, row.digest), bool(farm.store.get_log(row.attempt_id))) == (row.size, True), row
+
+
+def require_whole_blobs(farm: Farm) -> int:
+    """No blob is half written, whether a result of it came to be or not. Returns how many there are."""
+    sizes = {blob.digest: blob.size for blob in farm.store.blobs()}
+    assert {digest: _size_of_whole(farm, digest) for digest in sizes} == sizes
+    return len(sizes)
+
+
+def _size_of_whole(farm: Farm, digest: str) -> int:
+    """The size of a blob whose bytes are what its name says."""
+    blob = farm.settings.data_dir / "chaos-blob"
+    farm.store.get(digest, blob)
+    content = blob.read_bytes()
+    assert hashlib.sha256(content).hexdigest() == digest
+    return len(content)
 
 
 def require_cleared(site: Site) -> None:
     """No Blender outlives its worker, and the next start clears away what the dead have left."""
     until(lambda: not site.blenders(), 10 * LIMIT_S, what=f"the end of {site.blenders()}")
-    assert site.run("worker", "--name", "charwoman", "--exit-when-idle", "0.1").returncode == 0
-    assert sorted(each.name for each in (site.data / "scratch").iterdir()) == []
+    site.clear()
+    assert site.scratches() == []
 
 
-def wait_for_end(farm: Farm, job_id: str, within_s: float) -> None:
-    ended = {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED}
+def require_no_litter(farm: Farm, site: ServedSite, servers: Servers) -> None:
+    """What the round has left on the services goes away by itself, and holds nobody up."""
+    assert farm.repository.read(lambda connection: connection.execute(select(leases)).all()) == []
+    assert {worker.state for worker in farm.repository.workers(all_of_them=True)} == {WorkerState.GONE}
+    for queue in site.queues(servers.broker):
+        assert queue["name"] == "renderctl.default" or "x-expires" in queue["arguments"], queue
+        assert queue["name"] != "renderctl.default" or queue["messages"] == 0, queue
+    with redis.Redis.from_url(site.places.cache) as cache:
+        assert [key for key in cache.scan_iter() if cache.ttl(key) == -1] == []
+
+
+def require_quiet(site: Site) -> None:
+    """Nothing happened to a process that it does not know how to name."""
+    for node in site.nodes:
+        said = node.log.read_text()
+        assert "Traceback" not in said, said[-5000:]
+
+
+def wait_for_end(farm: Farm, job_id: str, within_s: float, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Wait until the job has ended and nothing of it runs; a database that is away is asked again."""
     give_up = CLOCK.monotonic() + within_s
-    while farm.repository.job(job_id).state not in ended or farm.repository.counts(job_id).running:
-        left = farm.repository.counts(job_id)
-        assert CLOCK.monotonic() < give_up, f"{left} after {within_s:g} s: {rows(farm, attempts, job_id)[-5:]}"
+    while not _has_ended(farm, job_id):
+        assert CLOCK.monotonic() < give_up, (
+            f"{farm.repository.counts(job_id)} after {within_s:g} s: {_last(farm, job_id)}"
+        )
+        meanwhile()
         CLOCK.wait(None, HEARTBEAT_S / 2)
+
+
+def _has_ended(farm: Farm, job_id: str) -> bool:
+    try:
+        return farm.repository.job(job_id).state in ENDED_JOB and not farm.repository.counts(job_id).running
+    except Unreachable:
+        return False
+
+
+def _last(farm: Farm, job_id: str) -> list[Any]:
+    return sorted(rows(farm, attempts, job_id), key=lambda row: row.claimed_at)[-8:]

@@ -43,12 +43,12 @@ def fresh_mysql(url: str) -> Iterator[str]:
 def fresh_rabbitmq(url: str, api_url: str) -> Iterator[str]:
     """The URL of an empty virtual host."""
     name, user = _name(), unquote(urlsplit(url).username or "guest")
-    _ask(api_url, "PUT", f"/api/vhosts/{name}")
-    _ask(api_url, "PUT", f"/api/permissions/{name}/{user}", dict.fromkeys(("configure", "write", "read"), ".*"))
+    ask(api_url, "PUT", f"/api/vhosts/{name}")
+    ask(api_url, "PUT", f"/api/permissions/{name}/{user}", dict.fromkeys(("configure", "write", "read"), ".*"))
     try:
         yield _with_path(url, name)
     finally:
-        _ask(api_url, "DELETE", f"/api/vhosts/{name}")
+        ask(api_url, "DELETE", f"/api/vhosts/{name}")
 
 
 @contextmanager
@@ -119,13 +119,13 @@ def _mysql(url: str) -> Iterator[pymysql.cursors.Cursor]:
         connection.close()
 
 
-def _ask(api_url: str, method: str, path: str, document: dict[str, str] | None = None) -> None:
-    """One request to RabbitMQ's management API."""
+def ask(api_url: str, method: str, path: str, document: dict[str, str] | None = None) -> bytes:
+    """The answer of RabbitMQ's management API."""
     parts = urlsplit(api_url)
     user = f"{unquote(parts.username or 'guest')}:{unquote(parts.password or 'guest')}"
     headers = {"Authorization": f"Basic {b64encode(user.encode()).decode()}", "Content-Type": "application/json"}
     request = urllib.request.Request(
         f"{parts.scheme}://{address(api_url)}{path}", json.dumps(document or {}).encode(), headers, method=method
     )
-    with urllib.request.urlopen(request, timeout=TIMEOUT_S):
-        pass
+    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+        return bytes(answer.read())

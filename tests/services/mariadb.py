@@ -1,6 +1,7 @@
 """MariaDB, as a stand-in for MySQL: root without a password, on loopback only."""
 
 import getpass
+from pathlib import Path
 
 import pymysql
 
@@ -13,14 +14,21 @@ class MariaDb(Server):
     programs = ("mariadbd", "mariadb-install-db")
 
     @property
+    def _temporary(self) -> Path:
+        """A server that starts removes the temporary tables that it finds, those of a living one too."""
+        return self.folder / "temporary"
+
+    @property
     def url(self) -> str:
         return f"mysql+pymysql://root@127.0.0.1:{self.port}/"
 
     def prepare(self) -> None:
+        self._temporary.mkdir()
         self.run(
             "mariadb-install-db",
             "--no-defaults",
             f"--datadir={self.folder / 'files'}",
+            f"--tmpdir={self._temporary}",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
             f"--user={getpass.getuser()}",
@@ -32,6 +40,7 @@ class MariaDb(Server):
             "--no-defaults",
             f"--user={getpass.getuser()}",
             f"--datadir={self.folder / 'files'}",
+            f"--tmpdir={self._temporary}",
             f"--socket={self.folder / 'socket'}",
             f"--pid-file={self.folder / 'pid'}",
             f"--port={self.port}",

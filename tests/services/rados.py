@@ -41,7 +41,7 @@ pid file = {folder}/run/$name.pid
 public addr = 127.0.0.1
 cluster addr = 127.0.0.1
 [client.rgw.a]
-rgw frontends = beast endpoint=127.0.0.1:{port}
+rgw frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
 rgw dns name = 127.0.0.1
 """
 
@@ -88,6 +88,12 @@ class RadosGateway(Server):
     def answers(self) -> bool:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=2) as answer:
             return bool(answer.status == 200)
+
+    def kill_gateway(self) -> None:
+        """Kill -9 of what clients talk to; the cluster behind it stays, and `start` brings the gateway back."""
+        gateway = self._children.pop()
+        gateway.kill()
+        gateway.wait()
 
     def _make_monitor(self) -> None:
         address = f"v1:127.0.0.1:{self._monitor_port}"

@@ -1,0 +1,81 @@
+"""A round of the farm on real services: nodes, jobs, and harm to any part of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from renderctl.actors import Actor
+from renderctl.farm.submit import SubmitRequest, submit
+from renderctl.models import Model
+from tests.chaos import harms
+from tests.chaos.rounds import ATTEMPTS, Harm, Round
+from tests.chaos.site import LIMIT_S, ServedSite, Servers
+from tests.farms import given_model
+
+#: Seconds that a frame takes, and how many frames there are in a round: some ten seconds of work for three nodes.
+_SIZES = ((0.03, 240), (0.2, 100), (1.0, 24))
+_RENDERED = 24
+_CLOCKS_S = (-3600, 0, 3600)
+
+
+@dataclass
+class ServedRound(Round):
+    """Three nodes or more, of which the first has a cable; most rounds render nothing, for volume."""
+
+    site: ServedSite
+    servers: Servers = field(kw_only=True)
+    scene: Path | None = None  #: what Blender renders; None: nothing is rendered
+    two_at_once: float = 0.3
+
+    def begin(self) -> int:
+        chance = self.chance
+        self._frame_s, frames = (0.1, _RENDERED) if self.scene else chance.choice(_SIZES)
+        self._crashes = chance.choice((0.0, 0.02))
+        if self.site.skewed_clock:
+            self.site.skews = {name: chance.choice(_CLOCKS_S) for name in ("n1", "n2", "n3")}
+        model = self._uploaded(self.scene) if self.scene else given_model(self.farm)
+        shares = chance.choice(((1.0,), (0.3, 0.7)))
+        for share in shares:
+            request = SubmitRequest(
+                frames=f"1-{round(share * frames)}", max_attempts=ATTEMPTS, priority=chance.choice((2, 5))
+            )
+            self.jobs.append(submit(self.farm, model, request, actor=Actor("chaos")).job.id)
+        for name in ("n1", "n2", "n3"):
+            self.start(name)
+        return sum(round(share * frames) for share in shares)
+
+    def _uploaded(self, scene: Path) -> Model:
+        done = self.site.run("upload", str(scene))
+        assert done.returncode == 0, done.stderr
+        return self.farm.repository.find_model(scene.stem)
+
+    def start(self, name: str) -> None:
+        options = () if self.scene else ("--frame-s", str(self._frame_s), "--crashes", str(self._crashes))
+        self.workers[name] = self.site.start_worker(name, *options, fake=self.scene is None)
+
+    def harms(self) -> Mapping[str, Sequence[Harm]]:
+        found = {
+            "broker": harms.harms_of_broker(self.site, self.servers),
+            "cache": harms.harms_of_cache(self.servers),
+            "database": harms.harms_of_database(self.servers),
+            "store": harms.harms_of_store(self.servers),
+            "workers": [*self.harms_of_workers(LIMIT_S), *self._replacements()],
+        }
+        if self.scene:
+            found["Blenders"] = self.harms_of_blenders()
+        for name in self.site.cables.keys() & self.workers.keys():
+            found["cable"] = harms.harms_of_cable(name, self.site.cables[name])
+        return found
+
+    def _replacements(self) -> list[Harm]:
+        """A node that dies and never comes back: another one takes its place."""
+        following = f"n{len(self.workers) + 1}"
+
+        def replace(name: str) -> None:
+            del self.workers[name]
+            self.start(following)
+
+        return [
+            Harm("worker killed, replaced by another node", name, worker.kill, lambda name=name: replace(name))
+            for name, worker in sorted(self.workers.items())
+        ]

@@ -1,0 +1,157 @@
+"""A farm on real services of its own: four servers, and nodes that each have a disk and maybe a cable."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from renderctl.settings import StoreSettings
+from tests.chaos.network import GATEWAY, Cable
+from tests.nodes import RENDERCTL, Node, Site
+from tests.services import MariaDb, RabbitMq, RadosGateway, Redis, Server, ServerFailed
+from tests.services.fresh import ask, fresh_bucket, fresh_mysql, fresh_rabbitmq, fresh_redis
+
+#: Seconds; longer than on one machine, since a server that restarts keeps a whole machine of two cores busy.
+HEARTBEAT_S, LIMIT_S = 0.5, 2.5
+FAKE = (sys.executable, "-m", "tests.fake_worker")
+_HERE, _ROOT = "127.0.0.1", Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Servers:
+    """The four of one farm."""
+
+    database: MariaDb
+    store: RadosGateway
+    broker: RabbitMq
+    cache: Redis
+
+    @property
+    def all(self) -> tuple[Server, ...]:
+        return (self.database, self.store, self.broker, self.cache)
+
+    def heal(self) -> None:
+        """Have all of them run, whatever befell them."""
+        for server in self.all:
+            server.thaw()
+            try:
+                server.wait_until(server.answers, "an answer", within_s=5.0)
+            except ServerFailed:
+                server.kill()
+                server.start()
+
+
+@contextmanager
+def running_servers() -> Iterator[Servers]:
+    """Four servers of our own, started at the same time."""
+    servers = Servers(MariaDb(), RadosGateway(), RabbitMq(), Redis())
+    try:
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda server: server.start(), servers.all))
+        yield servers
+    finally:
+        for server in servers.all:
+            server.discard()
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the farm of one round has its things, as this machine sees it."""
+
+    database: str
+    broker: str
+    cache: str
+    store: StoreSettings
+
+
+@dataclass
+class ServedSite(Site):
+    """A farm of the four services."""
+
+    places: Places = field(kw_only=True)
+    cables: dict[str, Cable] = field(default_factory=dict)  #: of the nodes that have one
+    skews: dict[str, int] = field(default_factory=dict)  #: seconds by which a node's clock is wrong
+    skewed_clock: Path | None = None  #: see `build_skewed_clock`
+
+    def variables(self, name: str) -> dict[str, str]:
+        places, host = self.places, GATEWAY if name in self.cables else _HERE
+        clock = {"LD_PRELOAD": str(self.skewed_clock), "SKEW_S": str(self.skews[name])} if name in self.skews else {}
+        found = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+        return clock | {
+            "PYTHONPATH": found,  # of the fake worker
+            "RENDERCTL_DATA_DIR": str(self.data / name),
+            "RENDERCTL_DATABASE__URL": places.database.replace(_HERE, host),
+            "RENDERCTL_STORE__KIND": "minio",
+            "RENDERCTL_STORE__ENDPOINT": (places.store.endpoint or "").replace(_HERE, host),
+            "RENDERCTL_STORE__ACCESS_KEY": places.store.access_key or "",
+            "RENDERCTL_STORE__SECRET_KEY": places.store.secret_key or "",
+            "RENDERCTL_STORE__BUCKET": places.store.bucket,
+            "RENDERCTL_STORE__SECURE": "false",
+            "RENDERCTL_QUEUE__KIND": "rabbitmq",
+            "RENDERCTL_QUEUE__URL": places.broker.replace(_HERE, host),
+            "RENDERCTL_CACHE__KIND": "redis",
+            "RENDERCTL_CACHE__URL": places.cache.replace(_HERE, host),
+            "RENDERCTL_WORKER__HEARTBEAT": str(HEARTBEAT_S),
+            "RENDERCTL_WORKER__HEARTBEAT_LIMIT": str(LIMIT_S),
+            "RENDERCTL_WORKER__QUANTUM": "5",
+        }
+
+    @property
+    def vhost(self) -> str:
+        """The place on the broker, quoted."""
+        return urlsplit(self.places.broker).path.removeprefix("/")
+
+    def queues(self, broker: RabbitMq) -> list[dict[str, Any]]:
+        """Every queue, as the broker's API describes it."""
+        path = f"/api/queues/{self.vhost}?disable_stats=true&enable_queue_totals=true"
+        found: list[dict[str, Any]] = json.loads(ask(broker.api_url, "GET", path))
+        return found
+
+    def start_worker(self, name: str, *options: str, fake: bool = True) -> Node:
+        program = FAKE if fake else (*RENDERCTL, "worker")
+        cable = self.cables.get(name)
+        return self.start(name, "--name", name, *options, program=(*(cable.prefix if cable else ()), *program))
+
+    def scratches(self) -> list[Path]:
+        return sorted(self.data.glob("*/scratch/*"))
+
+    def clear(self) -> None:
+        """On every node that ever was."""
+        names = sorted(each.parent.name for each in self.data.glob("*/scratch"))
+        sweeping = [self.start_worker(name, "--exit-when-idle", "0.5") for name in names]
+        for each in sweeping:
+            assert each.process.wait(60) == 0, each.log.read_text()
+
+
+@contextmanager
+def served_site(folder: Path, servers: Servers) -> Iterator[ServedSite]:
+    """A farm that holds nothing yet; what it leaves on the servers does not outlive the context."""
+    with ExitStack() as stack:
+        places = Places(
+            stack.enter_context(fresh_mysql(servers.database.url)),
+            stack.enter_context(fresh_rabbitmq(servers.broker.url, servers.broker.api_url)),
+            stack.enter_context(fresh_redis(servers.cache.url)),
+            stack.enter_context(fresh_bucket(servers.store.url)),
+        )
+        stack.callback(servers.heal)
+        site = ServedSite(folder / "nodes", folder / "logs", places=places)
+        stack.callback(shutil.rmtree, site.data, ignore_errors=True)
+        stack.callback(site.end_all)
+        (site.data / "desk").mkdir(parents=True)
+        yield site
+
+
+def build_skewed_clock(folder: Path) -> Path:
+    """What shows a process another time of day, when it is preloaded."""
+    library = folder / "skewed_clock.so"
+    source = Path(__file__).with_name("skewed_clock.c")
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(library), str(source)], check=True)
+    return library

@@ -1,0 +1,72 @@
+"""`python -m tests.fake_worker --name NAME …`: `renderctl worker` with a Blender that renders nothing, for volume."""
+
+import argparse
+import random
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from renderctl import wiring
+from renderctl.actors import Actor
+from renderctl.cli.logging import log_to_stderr
+from renderctl.cli.signals import asked_twice
+from renderctl.errors import RenderctlError
+from renderctl.farm.work import WorkOptions, worker_for
+from renderctl.ids import new_token
+from tests.fake_blender import Behaviour, FakeBlender, FakeExecutor, png, rendered
+
+
+@dataclass
+class SlowExecutor(FakeExecutor):
+    """Takes `frame_s` seconds for a frame, more or less, and crashes now and then. No two files are alike."""
+
+    frame_s: float = 0.1
+    crashes: float = 0.0  #: of 1
+    chance: random.Random = field(default_factory=random.Random)
+
+    def behaviour(self, frame: int) -> Behaviour:
+        return self._crash if self.chance.random() < self.crashes else self._render
+
+    def _render(self, blender: FakeBlender, order: Mapping[str, Any]) -> None:
+        seconds = self.frame_s * self.chance.uniform(0.5, 1.5)
+
+        def finish() -> None:
+            if not blender.stopped.is_set():
+                rendered(blender, order, png(note=new_token().encode()), seconds=seconds)
+
+        timer = threading.Timer(seconds, finish)
+        timer.daemon = True
+        timer.start()
+
+    def _crash(self, blender: FakeBlender, _order: Mapping[str, Any]) -> None:
+        timer = threading.Timer(self.frame_s * self.chance.random(), blender.end)
+        timer.daemon = True
+        timer.start()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--slots", type=int)
+    parser.add_argument("--exit-when-idle", type=float)
+    parser.add_argument("--frame-s", type=float, default=0.1)
+    parser.add_argument("--crashes", type=float, default=0.0)
+    words = parser.parse_args()
+    log_to_stderr()
+    executor = SlowExecutor(frame_s=words.frame_s, crashes=words.crashes)
+    farm = replace(wiring.open_farm(wiring.read_settings()), executor=executor)
+    options = WorkOptions(words.name, words.slots, idle_exit_s=words.exit_when_idle)
+    try:
+        worker = worker_for(farm, options, actor=Actor("chaos"))
+        with asked_twice(worker.drain, worker.halt):
+            worker.run()
+    except RenderctlError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -33,6 +33,7 @@ def test_a_scratch_disk_that_gets_full_publishes_no_truncated_frame(
     mount(site.data / "scratch", "size=400k")
     done = site.run("render", str(scene), "-f", "1", *LARGE, "--attempts", "1", "-o", str(tmp_path / "out"))
     assert done.returncode == 3, done.stderr
+    assert "The disk is nearly full: 0 MB free on " in done.stderr
     assert "Traceback" not in done.stderr
     assert not list((tmp_path / "out").rglob("*.png"))
 

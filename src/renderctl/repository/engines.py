@@ -18,8 +18,8 @@ _LOCK_WAIT_S = 3
 _IDLE_TRANSACTION_S, _SILENT_CONNECTION_S = 20, 90
 #: Seconds after which a connection is replaced by a new one; how many are kept (more are made while they are needed).
 _RECYCLE_S, _POOL = 60, 16
-#: Whether a job has work is looked up in the index, job for job. Left to itself the server collects the waiting tasks of
-#: all jobs first, and reads the whole table for it.
+#: Whether a job has work is looked up in the index, job for job. Left to itself the server collects the waiting tasks
+#: of all jobs first, and reads the whole table for it.
 _OPTIMIZER = "semijoin=off,materialization=off"
 _SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 

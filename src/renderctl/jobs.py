@@ -94,6 +94,10 @@ class Input:
     size: int  #: bytes
 
 
+#: Characters of what people name.
+MAX_NAME = 255
+
+
 @dataclass(frozen=True)
 class NewJob:
     """What a submission asks for."""
@@ -125,6 +129,8 @@ class NewJob:
             raise InvalidInput(f"A frame timeout of {self.frame_timeout_s} seconds makes no sense.")
         if not self.name.strip() or not self.pool.strip() or not self.project.strip():
             raise InvalidInput("A job's name, pool and project are not empty.")
+        if max(map(len, (self.name, self.pool, self.project, self.idempotency_key or ""))) > MAX_NAME:
+            raise InvalidInput(f"A job's name, pool, project and idempotency key have at most {MAX_NAME} characters.")
 
 
 @dataclass(frozen=True)

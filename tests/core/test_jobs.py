@@ -74,6 +74,7 @@ def test_an_option_of_a_newer_version_is_passed_over() -> None:
         (lambda: new_job(name=" "), "name"),
         (lambda: new_job(pool=""), "pool"),
         (lambda: new_job(project=""), "project"),
+        (lambda: new_job(pool="p" * 256), "at most 255 characters"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(make: Callable[[], object], named: str) -> None:

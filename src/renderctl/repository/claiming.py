@@ -26,7 +26,7 @@ from renderctl.ids import new_token
 from renderctl.jobs import Attempt, Job
 from renderctl.repository.database import Database
 from renderctl.repository.rows import ANY_ATTEMPT, to_attempt, to_capabilities, to_job
-from renderctl.repository.tables import attempts, job_exclusions, jobs, tasks, worker_pools, workers
+from renderctl.repository.tables import attempts, by_state, job_exclusions, jobs, tasks, worker_pools, workers
 from renderctl.requirements import Requirements
 from renderctl.states import OPEN_ATTEMPT, PRESENT_WORKER, AttemptState, JobState, TaskState, WorkerState
 from renderctl.workers import NOTHING_OFFERED, Capabilities
@@ -115,8 +115,9 @@ def _claimable_task(among: ColumnElement[bool]) -> ColumnElement[bool]:
     tried = attempts.alias("tried")
     failed = (tried.c.job_id == tasks.c.job_id) & (tried.c.number == tasks.c.number)
     failed &= tried.c.state == AttemptState.FAILED
-    failed_here = exists().where(failed, tried.c.worker_id == bindparam("worker"))
-    failed_there = exists().where(failed, tried.c.worker_id == workers.c.id).correlate(tasks, workers)
+    of_task = select(tried.c.id).with_hint(tried, "FORCE INDEX (ix_attempt_task)", "mysql").where(failed)
+    failed_here = of_task.where(tried.c.worker_id == bindparam("worker")).correlate(tasks).exists()
+    failed_there = of_task.where(tried.c.worker_id == workers.c.id).correlate(tasks, workers).exists()
     another = exists().where(
         workers.c.id != bindparam("worker"),
         workers.c.state == WorkerState.ACTIVE,
@@ -137,8 +138,7 @@ def _claimable_task(among: ColumnElement[bool]) -> ColumnElement[bool]:
 def _wanted(which: ColumnElement[bool]) -> Select[Any]:
     """The first tasks of the job that may be had, passing over those that somebody else takes at this moment."""
     return (
-        select(tasks.c.number, tasks.c.frame, tasks.c.camera)
-        .with_hint(tasks, "FORCE INDEX (ix_task_claim)", "mysql")
+        by_state.add_columns(tasks.c.frame, tasks.c.camera)
         .where(tasks.c.job_id == bindparam("job"), which)
         .order_by(tasks.c.number)
         .limit(bindparam("limit", type_=Integer))
@@ -153,16 +153,12 @@ _WANTED = _wanted(_claimable_task(true()))
 _WANTED_AMONG = _wanted(_claimable_task(workers.c.id.in_(bindparam("others", expanding=True))))
 _WAITING = (
     select(jobs.c.id, jobs.c.requirements, jobs.c.bound_to)
-    .where(_claimable_job(), exists().where(tasks.c.job_id == jobs.c.id, _claimable_task(true())))
+    .where(_claimable_job(), by_state.where(tasks.c.job_id == jobs.c.id, _claimable_task(true())).exists())
     .order_by(jobs.c.priority.desc(), case((jobs.c.served_at.is_(None), 0), else_=1), jobs.c.served_at, jobs.c.id)
     .limit(bindparam("limit", type_=Integer))
 )
 _QUEUED = and_(tasks.c.job_id == bindparam("job"), tasks.c.state == TaskState.QUEUED)
-_READY = (
-    select(tasks.c.number)
-    .where(_QUEUED, or_(tasks.c.not_before.is_(None), tasks.c.not_before <= bindparam("now")))
-    .limit(1)
-)
+_READY = by_state.where(_QUEUED, or_(tasks.c.not_before.is_(None), tasks.c.not_before <= bindparam("now"))).limit(1)
 _EARLIEST = select(func.min(tasks.c.not_before)).where(_QUEUED)
 _SERVE = (
     jobs.update()
@@ -262,7 +258,7 @@ class Claiming(Database):
     def _tried_before(self, connection: Connection, job: Job) -> bool:
         """Whether a queued task has failed somewhere."""
         tried = (tasks.c.job_id == job.id) & (tasks.c.state == TaskState.QUEUED) & (tasks.c.attempts > 0)
-        return connection.execute(select(tasks.c.number).where(tried).limit(1)).first() is not None
+        return connection.execute(by_state.where(tried).limit(1)).first() is not None
 
     def _turned_away(self, connection: Connection, job: Job, moment: Moment) -> Claim:
         """The job has work, but none for this worker: its ticket goes back with a delay."""

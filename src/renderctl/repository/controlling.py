@@ -3,19 +3,19 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, select
+from sqlalchemy import Connection, bindparam, select
 
 from renderctl.actors import Actor
 from renderctl.errors import IllegalTransition
 from renderctl.jobs import Job
 from renderctl.repository.flipping import BATCH, Flipping, first_numbers, locked
 from renderctl.repository.rows import to_job
-from renderctl.repository.tables import attempts, job_dependencies, job_inputs, jobs, tasks
+from renderctl.repository.tables import attempts, by_state, job_dependencies, job_inputs, jobs, tasks
 from renderctl.states import ENDED_JOB, OPEN_JOB, OPEN_TASK, JobState, TaskState, before, step
 
 _STATE_AND_WORK = select(
     jobs.c.state,
-    exists().where(tasks.c.job_id == jobs.c.id, tasks.c.state.in_(OPEN_TASK)).label("has_work"),
+    by_state.where(tasks.c.job_id == jobs.c.id, tasks.c.state.in_(OPEN_TASK)).exists().label("has_work"),
 ).where(jobs.c.id == bindparam("job"))
 
 

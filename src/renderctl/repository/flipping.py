@@ -9,7 +9,7 @@ from renderctl.errors import NotFound
 from renderctl.jobs import Job
 from renderctl.repository.database import Database
 from renderctl.repository.rows import to_job
-from renderctl.repository.tables import job_dependencies, jobs, tasks
+from renderctl.repository.tables import by_state, job_dependencies, jobs, tasks
 from renderctl.states import JobState, TaskState
 
 #: Rows of a transaction: a tenth of a second or so.
@@ -71,7 +71,7 @@ class Flipping(Database):
 
 def first_numbers(connection: Connection, job_id: str, states: Sequence[TaskState], limit: int) -> Sequence[int]:
     """The first tasks of the job that are in one of the states."""
-    query = select(tasks.c.number).where(tasks.c.job_id == job_id, tasks.c.state.in_(states))
+    query = by_state.where(tasks.c.job_id == job_id, tasks.c.state.in_(states))
     return connection.scalars(query.limit(limit)).all()
 
 

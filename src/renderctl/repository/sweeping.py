@@ -11,7 +11,7 @@ from renderctl.repository.flipping import STOPPED
 from renderctl.repository.retrying import Retrying
 from renderctl.repository.rows import to_job
 from renderctl.repository.serving import Serving
-from renderctl.repository.tables import attempts, job_dependencies, jobs, leases, tasks, workers
+from renderctl.repository.tables import attempts, by_state, job_dependencies, jobs, leases, tasks, workers
 from renderctl.states import OPEN_JOB, OPEN_TASK, PRESENT_WORKER, JobState, TaskState, WorkerState
 
 #: The name of the lease.
@@ -106,7 +106,7 @@ class Sweeping(Serving, Controlling, Retrying):
 
     def ripe_jobs(self) -> list[str]:
         """The jobs that have not ended although no task of them is open."""
-        work = select(tasks.c.number).where(tasks.c.job_id == jobs.c.id, tasks.c.state.in_(OPEN_TASK))
+        work = by_state.where(tasks.c.job_id == jobs.c.id, tasks.c.state.in_(OPEN_TASK))
         query = select(jobs.c.id).where(jobs.c.state.in_(OPEN_JOB), ~work.exists())
         return self.read(lambda connection: list(connection.scalars(query)))
 
@@ -114,16 +114,14 @@ class Sweeping(Serving, Controlling, Retrying):
         """Cancel tasks that a crash left queued in jobs that have ended; of a huge job some at a time."""
         idle = tasks.c.state.in_((TaskState.QUEUED, TaskState.BLOCKED))
         query = select(jobs.c.id).where(jobs.c.state.in_(STOPPED))
-        query = query.where(select(tasks.c.number).where(tasks.c.job_id == jobs.c.id, idle).exists())
+        query = query.where(by_state.where(tasks.c.job_id == jobs.c.id, idle).exists())
         found = self.read(lambda connection: connection.scalars(query).all())
         return sum(self.cancel_idle(job_id, most=_CANCELED_AT_ONCE) for job_id in found)
 
     def free_dependents(self) -> list[str]:
         """Queue the tasks of jobs whose dependencies have all succeeded."""
         done = select(job_dependencies.c.job_id).join(jobs, jobs.c.id == job_dependencies.c.after_id)
-        waiting = select(tasks.c.job_id).where(
-            tasks.c.job_id == job_dependencies.c.job_id, tasks.c.state == TaskState.BLOCKED
-        )
+        waiting = by_state.where(tasks.c.job_id == job_dependencies.c.job_id, tasks.c.state == TaskState.BLOCKED)
         query = done.where(jobs.c.state == JobState.SUCCEEDED, waiting.exists()).distinct()
         found = self.read(lambda connection: connection.scalars(query).all())
         return [job_id for job_id in found if self.unblock(job_id)]
@@ -134,9 +132,7 @@ class Sweeping(Serving, Controlling, Retrying):
         def writing(connection: Connection) -> list[Job]:
             now = self.now(connection)
             ready = or_(tasks.c.not_before.is_(None), tasks.c.not_before <= now)
-            has_work = select(tasks.c.number).where(
-                tasks.c.job_id == jobs.c.id, tasks.c.state == TaskState.QUEUED, ready
-            )
+            has_work = by_state.where(tasks.c.job_id == jobs.c.id, tasks.c.state == TaskState.QUEUED, ready)
             query = select(jobs).where(jobs.c.state.in_((JobState.QUEUED, JobState.RUNNING)), has_work.exists())
             found = []
             for row in connection.execute(query).all():

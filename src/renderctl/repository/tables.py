@@ -3,7 +3,20 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Double, Index, Integer, Table, Text, TypeDecorator
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Double,
+    Index,
+    Integer,
+    Table,
+    Text,
+    TypeDecorator,
+    select,
+)
 from sqlalchemy.dialects import mysql
 from sqlmodel import Field, SQLModel
 
@@ -260,3 +273,7 @@ job_exclusions = _table(JobExclusionRow)
 tasks, attempts, outputs = _table(TaskRow), _table(AttemptRow), _table(OutputRow)
 workers, worker_pools = _table(WorkerRow), _table(WorkerPoolRow)
 leases, blob_leases, audits = _table(LeaseRow), _table(BlobLeaseRow), _table(AuditRow)
+
+#: Tasks of a job by their state, from the index that is made for it. A server whose statistics are old would rather
+#: read the job from its first task on, however many of them are finished.
+by_state = select(tasks.c.number).with_hint(tasks, "FORCE INDEX (ix_task_claim)", "mysql")

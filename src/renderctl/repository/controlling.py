@@ -8,14 +8,14 @@ from sqlalchemy import Connection, bindparam, select
 from renderctl.actors import Actor
 from renderctl.errors import IllegalTransition
 from renderctl.jobs import Job
-from renderctl.repository.flipping import BATCH, Flipping, first_numbers, locked
+from renderctl.repository.flipping import BATCH, HAS_WORK, Flipping, first_numbers, locked
 from renderctl.repository.rows import to_job
-from renderctl.repository.tables import attempts, by_state, job_dependencies, job_inputs, jobs, tasks
-from renderctl.states import ENDED_JOB, OPEN_JOB, OPEN_TASK, JobState, TaskState, before, step
+from renderctl.repository.tables import attempts, job_dependencies, job_inputs, jobs, tasks
+from renderctl.states import ENDED_JOB, OPEN_JOB, JobState, TaskState, before, step
 
 _STATE_AND_WORK = select(
     jobs.c.state,
-    by_state.where(tasks.c.job_id == jobs.c.id, tasks.c.state.in_(OPEN_TASK)).exists().label("has_work"),
+    HAS_WORK.label("has_work"),
 ).where(jobs.c.id == bindparam("job"))
 
 

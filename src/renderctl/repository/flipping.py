@@ -3,20 +3,24 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, func, or_, select
 
 from renderctl.errors import NotFound
 from renderctl.jobs import Job
 from renderctl.repository.database import Database
 from renderctl.repository.rows import to_job
 from renderctl.repository.tables import by_state, job_dependencies, jobs, tasks
-from renderctl.states import JobState, TaskState
+from renderctl.states import OPEN_TASK, JobState, TaskState
 
 #: Rows of a transaction: a tenth of a second or so.
 BATCH = 5_000
 #: Jobs of which nothing is to be rendered any more, whatever is still running.
 STOPPED = (JobState.CANCELED, JobState.FAILED)
 _IDLE = (TaskState.QUEUED, TaskState.BLOCKED)
+#: Whether the job has a task that is open: state by state, for an index serves one value and then the next.
+HAS_WORK = or_(
+    *(by_state.where(tasks.c.job_id == jobs.c.id, tasks.c.state == state).exists() for state in sorted(OPEN_TASK))
+)
 
 
 class Flipping(Database):

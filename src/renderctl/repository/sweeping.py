@@ -7,12 +7,12 @@ from sqlalchemy import Connection, or_, select
 
 from renderctl.jobs import Attempt, Job
 from renderctl.repository.controlling import Controlling
-from renderctl.repository.flipping import STOPPED
+from renderctl.repository.flipping import HAS_WORK, STOPPED
 from renderctl.repository.retrying import Retrying
 from renderctl.repository.rows import to_job
 from renderctl.repository.serving import Serving
 from renderctl.repository.tables import attempts, by_state, job_dependencies, jobs, leases, tasks, workers
-from renderctl.states import OPEN_JOB, OPEN_TASK, PRESENT_WORKER, JobState, TaskState, WorkerState
+from renderctl.states import OPEN_JOB, PRESENT_WORKER, JobState, TaskState, WorkerState
 
 #: The name of the lease.
 SWEEP = "sweep"
@@ -106,8 +106,7 @@ class Sweeping(Serving, Controlling, Retrying):
 
     def ripe_jobs(self) -> list[str]:
         """The jobs that have not ended although no task of them is open."""
-        work = by_state.where(tasks.c.job_id == jobs.c.id, tasks.c.state.in_(OPEN_TASK))
-        query = select(jobs.c.id).where(jobs.c.state.in_(OPEN_JOB), ~work.exists())
+        query = select(jobs.c.id).where(jobs.c.state.in_(OPEN_JOB), ~HAS_WORK)
         return self.read(lambda connection: list(connection.scalars(query)))
 
     def finish_cancellations(self) -> int:

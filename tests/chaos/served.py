@@ -42,6 +42,7 @@ class ServedRound(Round):
             self.jobs.append(submit(self.farm, model, request, actor=Actor("chaos")).job.id)
         for name in ("n1", "n2", "n3"):
             self.start(name)
+        self._nodes = 3
         return sum(round(share * frames) for share in shares)
 
     def _uploaded(self, scene: Path) -> Model:
@@ -69,11 +70,11 @@ class ServedRound(Round):
 
     def _replacements(self) -> list[Harm]:
         """A node that dies and never comes back: another one takes its place."""
-        following = f"n{len(self.workers) + 1}"
 
         def replace(name: str) -> None:
             del self.workers[name]
-            self.start(following)
+            self._nodes += 1
+            self.start(f"n{self._nodes}")
 
         return [
             Harm("worker killed, replaced by another node", name, worker.kill, lambda name=name: replace(name))

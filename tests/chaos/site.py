@@ -124,9 +124,9 @@ class ServedSite(Site):
         return sorted(self.data.glob("*/scratch/*"))
 
     def clear(self) -> None:
-        """On every node that ever was."""
+        """On every node that ever was; the tickets that are stale by now are taken, too."""
         names = sorted(each.parent.name for each in self.data.glob("*/scratch"))
-        sweeping = [self.start_worker(name, "--exit-when-idle", "0.5") for name in names]
+        sweeping = [self.start_worker(name, "--exit-when-idle", "3") for name in names]
         for each in sweeping:
             assert each.process.wait(60) == 0, each.log.read_text()
 

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("startup", "submitting", "status", "claiming", "lifecycles", "overhead")
+NAMES = ("startup", "submitting", "status", "claiming", "lifecycles", "overhead", "uploading")
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or NAMES:

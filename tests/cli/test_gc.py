@@ -38,3 +38,27 @@ def test_gc_leaves_another_farms_store_alone(ctl, given, tmp_path):
 def test_a_grace_that_makes_no_sense_is_a_usage_error(ctl):
     assert ctl("gc", "--grace", "soon").code == 2
     assert ctl("gc", "--grace", "-1").code == 2
+
+
+def test_jobs_rm_removes_a_job_and_says_what_that_frees(ctl, given):
+    job = given_job(given, "1-2")
+    said = ctl("jobs", "rm", job.id)
+    assert (said.code, "--force" in said.err) == (9, True)
+    work_off(given)
+    said = ctl("jobs", "rm", job.id)
+    assert said.code == 0
+    assert said.out.startswith(f"Removed job {job.id} (shot): 2 tasks, 2 images of ")
+    assert ctl("status", job.id).code == 6
+    assert ctl("jobs").out == "There are no jobs.\n"
+
+
+def test_a_selection_of_jobs_is_removed_only_when_that_is_confirmed(ctl, given):
+    given_job(given, "1")
+    work_off(given)
+    assert ctl("jobs", "rm", "--older-than", "30d").out == "No job is that old.\n"
+    said = ctl("jobs", "rm", "--older-than", "0d", "--state", "succeeded")
+    assert (said.code, "--yes" in said.err) == (2, True)
+    said = ctl("jobs", "rm", "--older-than", "0d", "--state", "succeeded", "--yes", "--json")
+    assert (said.code, len(said.document["jobs"])) == (0, 1)
+    for words in ((), ("--older-than", "soon"), ("--state", "failed"), ("x", "--older-than", "1d")):
+        assert ctl("jobs", "rm", *words).code == 2

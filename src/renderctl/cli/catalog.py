@@ -12,7 +12,7 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
     "Jobs": {
         "submit": ("submit", "Queue a scene or a model for the workers of the farm."),
-        "jobs": ("jobs", "List jobs."),
+        "jobs": ("jobs", "List and remove jobs."),
         "status": ("jobs", "Say where a job stands, and why it waits."),
         "watch": ("jobs", "Follow a job until it ends."),
         "logs": ("logs", "Show what Blender printed."),

@@ -1,7 +1,9 @@
 """`renderctl jobs`, `status` and `watch`."""
 
 import sys
-from typing import Annotated
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Annotated, Any
 
 import typer
 
@@ -9,15 +11,18 @@ from renderctl.cli import invocation, output, views
 from renderctl.cli.following import end_as, watched
 from renderctl.cli.invocation import connect
 from renderctl.cli.progress import watch_view
-from renderctl.cli.values import seconds
+from renderctl.cli.values import age, seconds
 from renderctl.errors import UsageError
 
 app = typer.Typer(add_completion=False)
+all_jobs = typer.Typer(add_completion=False, name="jobs", help="List and remove jobs.", invoke_without_command=True)
+app.add_typer(all_jobs)
 Job = Annotated[str, typer.Argument(help="An id, a unique beginning of one, or a unique name.", show_default=False)]
 
 
-@app.command()
+@all_jobs.callback()
 def jobs(
+    context: typer.Context,
     state: Annotated[
         list[str] | None, typer.Option("--state", metavar="STATE", help="Only jobs in this state (repeatable).")
     ] = None,
@@ -26,12 +31,47 @@ def jobs(
     project: Annotated[str | None, typer.Option("--project", metavar="NAME", help="Only of this project.")] = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", help="At most so many.", min=1, max=1_000_000)] = 50,
 ) -> None:
-    """List jobs, the newest first."""
+    """List jobs, the newest first; remove them."""
+    if context.invoked_subcommand is not None:
+        return
     if mine and owner is not None:
         raise UsageError("--mine and --owner exclude each other.")
     connection = connect()
     owner = connection.actor.name if mine else owner
     output.show(connection.jobs(tuple(state or ()), owner=owner, project=project, limit=limit), views.jobs)
+
+
+@all_jobs.command("rm")
+def remove(
+    refs: Annotated[list[str] | None, typer.Argument(metavar="[JOB]...", show_default=False)] = None,
+    older_than: Annotated[
+        timedelta | None,
+        typer.Option("--older-than", metavar="AGE", parser=age, help="All that ended so long ago: 30d, 12h."),
+    ] = None,
+    state: Annotated[
+        list[str] | None, typer.Option("--state", metavar="STATE", help="Of these, those in this state (repeatable).")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Cancel them first if they have not ended.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+) -> None:
+    """Remove ended jobs with their images, tasks, attempts and logs. The next `gc` frees the store."""
+    if bool(refs) == (older_than is not None) or (state and older_than is None):
+        raise UsageError("Name the jobs to remove, or say --older-than (and --state, if you like).")
+    connection = connect()
+    found = refs or connection.select_jobs(older_than=older_than, states=tuple(state or ()))
+    if older_than is not None and found and not (yes or dry_run):
+        _confirm(connection, found)
+    removed = connection.remove_jobs(found, force=force, dry_run=dry_run)
+    output.show({"dry_run": dry_run, "jobs": removed}, views.removed)
+
+
+def _confirm(connection: Any, found: Sequence[str]) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError(f"{views.counted(len(found), 'job')} would be removed.", hint="Say so with --yes.")
+    sizes = connection.remove_jobs(found, dry_run=True)
+    output.warn(views.removed({"dry_run": True, "jobs": sizes}))
+    typer.confirm("Remove them?", abort=True, err=True)
 
 
 @app.command()

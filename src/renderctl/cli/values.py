@@ -1,6 +1,7 @@
 """What a word on the command line comes to, where Typer would take what makes no sense."""
 
 import math
+from datetime import timedelta
 
 import typer
 
@@ -23,6 +24,15 @@ def _time(text: str, unit: str) -> float:
     if not (math.isfinite(value) and value >= 0):
         raise typer.BadParameter(f"{text!r} is not a number of {unit}.")
     return value
+
+
+def age(text: str) -> timedelta:
+    """A time that has gone by since: `30d`, `12h`, `45m`. Raises BadParameter."""
+    units = {"d": "days", "h": "hours", "m": "minutes"}
+    number, unit = text.strip()[:-1], text.strip()[-1:]
+    if unit not in units or not number.isdecimal() or len(number) > 6:
+        raise typer.BadParameter(f"{text!r} is no age.", param_hint="30d, 12h or 45m")
+    return timedelta(**{units[unit]: int(number)})
 
 
 def some_text(text: str) -> str:

@@ -164,6 +164,17 @@ def swept(each: Any) -> RenderableType:
     return f"{lost}, {counted(len(each.ended), 'job')} ended, {put}."
 
 
+def removed(document: Mapping[str, Any]) -> str:
+    """Jobs that were removed, and what that frees."""
+    done = "Would remove" if document["dry_run"] else "Removed"
+    said = [
+        f"{done} job {each.job_id} ({one_line(each.name)}): {counted(each.tasks, 'task')}, "
+        f"{counted(each.outputs, 'image')} of {size(each.output_bytes)}."
+        for each in document["jobs"]
+    ]
+    return "\n".join(said or ["No job is that old."])
+
+
 def collected(each: Any) -> RenderableType:
     """What the garbage collection came to, and which rows point to nothing."""
     done = "Would remove" if each.dry_run else "Removed"

@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 
 from renderctl.farm import Farm
+from renderctl.farm.remove import retain
 from renderctl.farm.status import forget
 from renderctl.farm.submit import put_ticket
 from renderctl.ids import new_id
@@ -47,6 +48,7 @@ def sweep(farm: Farm, sweeper: str, *, afresh: bool = False) -> Swept:
         put_ticket(farm, job)
     for job_id in {*hungry, *ended}:
         forget(farm, job_id)
+    retain(farm)
     return Swept(True, watch.may_expire, tuple(lost_workers), len(attempts), tuple(ended), len(hungry), canceled)
 
 

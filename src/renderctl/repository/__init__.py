@@ -9,6 +9,7 @@ from renderctl.repository.collecting import Collecting
 from renderctl.repository.engines import open_engine
 from renderctl.repository.examining import Examining, Sweeper
 from renderctl.repository.migrations import require_current
+from renderctl.repository.removing import Removing
 from renderctl.repository.summarizing import Summarizing, Summary
 from renderctl.repository.sweeping import Sweeping
 from renderctl.repository.uploading import NewModel, Uploading
@@ -16,7 +17,7 @@ from renderctl.repository.uploading import NewModel, Uploading
 __all__ = ["Claim", "Claimant", "NewModel", "Repository", "Summary", "Sweeper", "open_repository"]
 
 
-class Repository(Summarizing, Uploading, Claiming, Sweeping, Collecting, Auditing, Examining):
+class Repository(Summarizing, Uploading, Claiming, Sweeping, Removing, Collecting, Auditing, Examining):
     """Every question to the database, and every change of it, as one class for SQLite and MySQL."""
 
 

@@ -96,7 +96,9 @@ class Attempting(Judging, Flipping):
                 select(tasks.c.attempts, jobs.c.max_attempts, jobs.c.state)
                 .join(jobs, jobs.c.id == tasks.c.job_id)
                 .where(tasks.c.job_id == attempt.job_id, tasks.c.number == attempt.number)
-            ).one()
+            ).first()
+            if used is None:  # the job was removed
+                return None
             delay_s = retry_delay(failure, used.attempts + 1, used.max_attempts)
             if not self._leave_running(connection, attempt, **self._after(connection, failure, used, delay_s)):
                 return self._delay_of_failed(connection, attempt)
@@ -135,7 +137,9 @@ class Attempting(Judging, Flipping):
             select(jobs.c.state, jobs.c.max_attempts, tasks.c.attempts)
             .join(tasks, tasks.c.job_id == jobs.c.id)
             .where(jobs.c.id == attempt.job_id, tasks.c.number == attempt.number)
-        ).one()
+        ).first()
+        if job is None:  # it was removed
+            return
         used = job.attempts + int(charge)
         changes: dict[str, Any] = {"state": TaskState.QUEUED, "attempts": used}
         if job.state in STOPPED:

@@ -101,7 +101,7 @@ def locked(connection: Connection, job_id: str) -> Job:
 
 def locked_or_none(connection: Connection, job_id: str) -> Job | None:
     row = connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).first()
-    return to_job(row) if row is not None else None
+    return to_job(row) if row is not None and row.removed_at is None else None
 
 
 def open_dependencies(job_id: str) -> Select[Any]:

@@ -52,7 +52,7 @@ class Submitting(Database):
         """A job by its whole id. Raises NotFound."""
 
         def reading(connection: Connection) -> Job:
-            row = connection.execute(select(jobs).where(jobs.c.id == job_id)).first()
+            row = connection.execute(select(jobs).where(jobs.c.id == job_id, jobs.c.removed_at.is_(None))).first()
             if row is None:
                 raise NotFound(f"There is no job {job_id!r}.")
             return to_job(row)
@@ -179,16 +179,17 @@ def count_tasks(connection: Connection, job_ids: Sequence[str]) -> dict[str, Tas
 
 def find_row(connection: Connection, table: Any, noun: str, ref: str) -> Any:
     """A row by its id, a unique beginning of it, or its name when that is unique. Raises NotFound."""
-    found = connection.execute(select(table).where(table.c.id == ref)).all()
+    there = select(table).where(table.c.removed_at.is_(None))
+    found = connection.execute(there.where(table.c.id == ref)).all()
     if not found and ref:
-        found = connection.execute(select(table).where(table.c.id >= ref, table.c.id < f"{ref}~").limit(6)).all()
-        found = found or connection.execute(select(table).where(table.c.name == ref).limit(6)).all()
+        found = connection.execute(there.where(table.c.id >= ref, table.c.id < f"{ref}~").limit(6)).all()
+        found = found or connection.execute(there.where(table.c.name == ref).limit(6)).all()
     if len(found) == 1:
         return found[0]
     if found:
         listed = ", ".join(f"{row.id} ({row.name}, {row.state})" for row in found)
         raise NotFound(f"{ref!r} means more than one {noun}.", hint=f"Say which by its id: {listed}")
-    recent = connection.execute(select(table).order_by(table.c.id.desc()).limit(5)).all()
+    recent = connection.execute(there.order_by(table.c.id.desc()).limit(5)).all()
     listed = ", ".join(f"{row.id} ({row.name})" for row in recent)
     raise NotFound(
         f"There is no {noun} {ref!r}.", hint=f"The latest: {listed}" if listed else f"There is no {noun} yet."

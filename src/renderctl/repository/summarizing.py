@@ -51,7 +51,7 @@ class Summarizing(Submitting):
 
         def reading(connection: Connection) -> Summary:
             now = self.now(connection)
-            row = connection.execute(select(jobs).where(jobs.c.id == job_id)).first()
+            row = connection.execute(select(jobs).where(jobs.c.id == job_id, jobs.c.removed_at.is_(None))).first()
             if row is None:
                 raise NotFound(f"There is no job {job_id!r}.")
             return _summaries(connection, [to_job(row)], now)[0]
@@ -62,7 +62,7 @@ class Summarizing(Submitting):
         self, states: Sequence[JobState] = (), *, owner: str | None = None, project: str | None = None, limit: int = 50
     ) -> list[Summary]:
         """How the jobs stand, the newest first."""
-        query = select(jobs).order_by(jobs.c.id.desc()).limit(limit)
+        query = select(jobs).where(jobs.c.removed_at.is_(None)).order_by(jobs.c.id.desc()).limit(limit)
         if states:
             query = query.where(jobs.c.state.in_(states))
         if owner:

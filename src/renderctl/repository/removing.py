@@ -1,0 +1,159 @@
+"""Ended jobs are removed: out of sight at once, in one transaction; their rows follow in small ones."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from sqlalchemy import Connection, func, or_, select
+
+from renderctl.actors import Actor
+from renderctl.errors import Conflict, IllegalTransition
+from renderctl.repository.flipping import Flipping, locked
+from renderctl.repository.tables import (
+    attempts,
+    audits,
+    job_dependencies,
+    job_exclusions,
+    job_inputs,
+    jobs,
+    leases,
+    outputs,
+    tasks,
+)
+from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, OPEN_JOB, JobState
+
+#: Tasks that are deleted in one transaction, with their attempts and outputs: claims wait no longer than for that.
+_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Removed:
+    """A job that is out of sight."""
+
+    job_id: str
+    name: str
+    tasks: int
+    outputs: int
+    output_bytes: int  #: what `gc` frees of the store, unless other jobs have rendered the same
+    freed: tuple[str, ...] = ()  #: jobs that no longer wait
+
+
+class Removing(Flipping):
+    """The end of jobs, and of what was noted long ago."""
+
+    def remove_job(self, job_id: str, *, actor: Actor, dry_run: bool = False) -> Removed:
+        """Take an ended job out of sight; `erase_some` deletes its rows. With `dry_run`, say what would go.
+
+        Raises IllegalTransition while it is open or being rendered, Conflict while another job waits for it.
+        """
+
+        def writing(connection: Connection) -> Removed:
+            job = locked(connection, job_id)
+            if job.state in OPEN_JOB:
+                raise IllegalTransition(f"Job {job_id} is {job.state}.", hint="--force cancels it first.")
+            self._require_idle(connection, job_id)
+            removed = self._measured(connection, job_id, job.name)
+            if dry_run:
+                return removed
+            self._let_go(connection, job_id, job.state)
+            hidden = {"removed_at": self.now(connection), "idempotency_key": None, "bound_to": None}
+            connection.execute(jobs.update().where(jobs.c.id == job_id).values(hidden))
+            told = {"name": job.name, "tasks": removed.tasks, "outputs": removed.outputs}
+            self.audit(connection, actor, "job.remove", job_id, **told, output_bytes=removed.output_bytes)
+            return removed
+
+        freed = () if dry_run else tuple(self.unblock_after(job_id))  # where the end of the job was not that far yet
+        removed = self.deed(writing, done=lambda _connection, audit: Removed(job_id, **audit.details))
+        return replace(removed, freed=freed)
+
+    def held_by(self, job_id: str) -> list[str]:
+        """The workers that still render something of the job."""
+        query = select(attempts.c.worker_id).where(attempts.c.job_id == job_id, attempts.c.state.in_(OPEN_ATTEMPT))
+        return self.read(lambda connection: list(connection.scalars(query.distinct())))
+
+    def erase_some(self) -> bool:
+        """Delete some rows of jobs that were removed; whether there may be more."""
+        return self.write(_erase_some)
+
+    def jobs_older_than(self, days: Mapping[JobState, float], *, limit: int = 1000) -> list[str]:
+        """Jobs that ended in such a state longer ago than so many days, the oldest first."""
+
+        def reading(connection: Connection) -> list[str]:
+            now = self.now(connection)
+            old = [
+                (jobs.c.state == state) & (jobs.c.finished_at < now - timedelta(days=age))
+                for state, age in days.items()
+            ]
+            query = select(jobs.c.id).where(or_(*old), jobs.c.removed_at.is_(None)).order_by(jobs.c.id)
+            return list(connection.scalars(query.limit(limit)))
+
+        return self.read(reading) if days else []
+
+    def take_turn(self, name: str, every_s: float) -> bool:
+        """Whether it is time for what is done once in `every_s` seconds by whoever holds the sweep's lease."""
+
+        def writing(connection: Connection) -> bool:
+            now = self.now(connection)
+            row = connection.execute(select(leases).where(leases.c.name == name).with_for_update()).first()
+            if row is not None and row.until > now:
+                return False
+            connection.execute(leases.delete().where(leases.c.name == name))
+            row_of_now = {"name": name, "holder": name, "since": now, "until": now + timedelta(seconds=every_s)}
+            connection.execute(leases.insert(), row_of_now)
+            return True
+
+        return self.write(writing)
+
+    def forget_audit(self, days: float) -> int:
+        """Delete what was noted in the audit log longer ago than so many days, as much as goes in a moment."""
+
+        def writing(connection: Connection) -> int:
+            old = select(audits.c.id).where(audits.c.at < self.now(connection) - timedelta(days=days))
+            ids = list(connection.scalars(old.order_by(audits.c.id).limit(_BATCH)))
+            connection.execute(audits.delete().where(audits.c.id.in_(ids)))
+            return len(ids)
+
+        return self.write(writing)
+
+    def _require_idle(self, connection: Connection, job_id: str) -> None:
+        held = select(attempts.c.worker_id).where(attempts.c.job_id == job_id, attempts.c.state.in_(OPEN_ATTEMPT))
+        if worker := connection.scalar(held.limit(1)):
+            raise IllegalTransition(f"Worker {worker} still renders a frame of job {job_id}.", hint="Try again soon.")
+
+    def _measured(self, connection: Connection, job_id: str, name: str) -> Removed:
+        count = connection.scalar(select(func.count()).select_from(tasks).where(tasks.c.job_id == job_id)) or 0
+        query = select(func.count(), func.coalesce(func.sum(outputs.c.size), 0)).where(outputs.c.job_id == job_id)
+        published, size = connection.execute(query).one()
+        return Removed(job_id, name, count, published, int(size))
+
+    def _let_go(self, connection: Connection, job_id: str, state: JobState) -> None:
+        """No job waits for it any more."""
+        waiting = select(jobs.c.id, jobs.c.state, jobs.c.notes).join(
+            job_dependencies, job_dependencies.c.job_id == jobs.c.id
+        )
+        rows = connection.execute(waiting.where(job_dependencies.c.after_id == job_id)).all()
+        if state is not JobState.SUCCEEDED:
+            if waits := [row.id for row in rows if row.state not in ENDED_JOB]:
+                hint = f"`renderctl cancel {waits[0]}` first."
+                raise Conflict(f"Job {waits[0]} waits for job {job_id}, which is {state}.", hint=hint)
+            note = f"It was to wait for job {job_id}, which was {state} and has been removed."
+            for row in rows:
+                connection.execute(jobs.update().where(jobs.c.id == row.id).values(notes=[*row.notes, note]))
+        links = (job_dependencies.c.after_id == job_id) | (job_dependencies.c.job_id == job_id)
+        connection.execute(job_dependencies.delete().where(links))
+
+
+def _erase_some(connection: Connection) -> bool:
+    job_id = connection.scalar(select(jobs.c.id).where(jobs.c.removed_at.is_not(None)).order_by(jobs.c.id).limit(1))
+    if job_id is None:
+        return False
+    first = connection.scalar(select(func.min(tasks.c.number)).where(tasks.c.job_id == job_id))
+    if first is not None:
+        for table in (outputs, attempts, tasks):
+            some = table.c.number < first + _BATCH
+            connection.execute(table.delete().where(table.c.job_id == job_id, some))
+        return True
+    for table in (job_inputs, job_exclusions):
+        connection.execute(table.delete().where(table.c.job_id == job_id))
+    connection.execute(jobs.delete().where(jobs.c.id == job_id))
+    return True

@@ -1,0 +1,184 @@
+"""Ended jobs are removed: out of sight at once, gone soon, and nobody is in the way of anybody."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from renderctl.errors import AttemptSuperseded, Conflict, IllegalTransition, NotFound
+from renderctl.farm import Farm
+from renderctl.farm.control import cancel, retry
+from renderctl.farm.remove import remove_jobs, select_jobs
+from renderctl.farm.sweep import sweep
+from renderctl.jobs import Failure, Fault, TaskCounts
+from renderctl.repository.attempting import Cost
+from renderctl.repository.tables import attempts, audits, job_inputs, jobs, outputs, tasks
+from renderctl.settings import DatabaseSettings, RetentionSettings, Settings
+from renderctl.states import JobState
+from tests.farms import ACTOR, QUICK, close, given_job, given_model, given_worker, make_farm, work_off, work_until
+
+BOTH = ["sqlite", pytest.param("mysql", marks=pytest.mark.services)]
+
+
+@pytest.fixture(params=BOTH)
+def farm(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Farm]:
+    url = request.getfixturevalue("mysql_url") if request.param == "mysql" else None
+    made = make_farm(tmp_path, settings=Settings(tmp_path, database=DatabaseSettings(url), worker=QUICK))
+    yield made
+    close(made)
+
+
+def rows(farm: Farm, *tables: object) -> list[int]:
+    def reading(connection) -> list[int]:  # type: ignore[no-untyped-def]
+        return [connection.scalar(select(func.count()).select_from(table)) for table in tables]
+
+    return farm.repository.read(reading)
+
+
+def age(farm: Farm, days: float) -> None:
+    def writing(connection) -> None:  # type: ignore[no-untyped-def]
+        then = farm.repository.now(connection) - timedelta(days=days)
+        connection.execute(jobs.update().where(jobs.c.finished_at.is_not(None)).values(finished_at=then))
+        connection.execute(audits.update().values(at=then))
+
+    farm.repository.write(writing)
+
+
+def test_a_removed_job_leaves_nothing_but_a_line_in_the_audit_log(farm: Farm) -> None:
+    job, other = given_job(farm, "1-3"), given_job(farm, "1")
+    work_until(farm, job, other)
+    (removed,) = remove_jobs(farm, [job.id], actor=ACTOR)
+    assert (removed.tasks, removed.outputs) == (3, 3)
+    assert rows(farm, jobs, tasks, attempts, outputs, job_inputs) == [1, 1, 1, 1, 0]
+    with pytest.raises(NotFound):
+        farm.repository.find_job(job.id)
+    assert farm.repository.audit_log(subject=job.id)[0].action == "job.remove"
+    assert farm.repository.job(other.id).state is JobState.SUCCEEDED
+
+
+def test_a_dry_run_removes_nothing(farm: Farm) -> None:
+    job = given_job(farm, "1")
+    work_off(farm)
+    (told,) = remove_jobs(farm, [job.id], dry_run=True, actor=ACTOR)
+    assert remove_jobs(farm, [job.id], actor=ACTOR) == [told]
+
+
+def test_an_open_job_is_removed_by_force_alone(farm: Farm) -> None:
+    job = given_job(farm, "1-3")
+    with pytest.raises(IllegalTransition, match="queued"):
+        remove_jobs(farm, [job.id], actor=ACTOR)
+    remove_jobs(farm, [job.id], force=True, actor=ACTOR)
+    assert rows(farm, jobs, tasks) == [0, 0]
+
+
+def test_a_job_is_not_removed_while_a_frame_of_it_is_rendered(farm: Farm) -> None:
+    job, slot = given_job(farm, "1-3"), given_worker(farm)
+    attempt = farm.repository.claim(job.id, slot).attempts[0]
+    cancel(farm, job.id, actor=ACTOR)
+    with pytest.raises(IllegalTransition, match="w1"):
+        remove_jobs(farm, [job.id], actor=ACTOR)
+    farm.repository.cancel_attempt(attempt)
+    assert remove_jobs(farm, [job.id], actor=ACTOR)
+
+
+def test_what_a_zombie_says_of_a_removed_job_is_not_heard(farm: Farm) -> None:
+    job, slot = given_job(farm, "1"), given_worker(farm)
+    attempt = farm.repository.claim(job.id, slot).attempts[0]
+    cancel(farm, job.id, actor=ACTOR)
+    farm.repository.cancel_attempt(attempt)
+    remove_jobs(farm, [job.id], actor=ACTOR)
+    assert farm.repository.start(attempt) is False
+    assert farm.repository.fail(attempt, Failure(Fault.MACHINE, "late"), Cost()) is None
+    farm.repository.cancel_attempt(attempt)
+    farm.repository.release([attempt])
+    with pytest.raises(AttemptSuperseded):
+        farm.repository.complete(attempt, [], Cost())
+    assert rows(farm, jobs, tasks, attempts, outputs) == [0, 0, 0, 0]
+
+
+def test_a_job_that_another_one_waits_for_in_vain_is_kept_until_that_is_canceled(farm: Farm) -> None:
+    first = given_job(farm, "1")
+    second = given_job(farm, "1", after=(first.id,))
+    cancel(farm, first.id, actor=ACTOR)
+    with pytest.raises(Conflict, match=second.id):
+        remove_jobs(farm, [first.id], actor=ACTOR)
+    cancel(farm, second.id, actor=ACTOR)
+    remove_jobs(farm, [first.id], actor=ACTOR)
+    again, count = retry(farm, second.id, actor=ACTOR)
+    assert (count, farm.repository.counts(second.id)) == (1, TaskCounts(queued=1))
+    assert first.id in again.notes[0]
+
+
+def test_both_of_two_that_wait_for_each_other_may_be_removed_at_once(farm: Farm) -> None:
+    first = given_job(farm, "1")
+    second = given_job(farm, "1", after=(first.id,))
+    assert len(remove_jobs(farm, [first.id, second.id], force=True, actor=ACTOR)) == 2
+    assert rows(farm, jobs) == [0]
+
+
+def test_a_job_that_waited_for_one_that_succeeded_goes_on(farm: Farm) -> None:
+    first = given_job(farm, "1")
+    work_until(farm, first)
+    second = given_job(farm, "1", after=(first.id,))
+    remove_jobs(farm, [first.id], actor=ACTOR)
+    work_until(farm, second)
+    assert farm.repository.job(second.id).state is JobState.SUCCEEDED
+
+
+def test_a_removed_job_can_not_be_tried_again_while_its_rows_are_deleted(farm: Farm) -> None:
+    job = given_job(farm, "1-3", idempotency_key="once")
+    cancel(farm, job.id, actor=ACTOR)
+    farm.repository.remove_job(job.id, actor=ACTOR)
+    with pytest.raises(NotFound):
+        retry(farm, job.id, actor=ACTOR)
+    with pytest.raises(NotFound):
+        farm.repository.retry(job.id, actor=ACTOR)
+    fresh = given_job(farm, "1-3", model=given_model(farm, "shot"), idempotency_key="once")
+    assert fresh.id != job.id
+    assert [each.job.id for each in farm.repository.summaries()] == [fresh.id]
+
+
+def test_a_sweep_finishes_what_a_killed_removal_has_begun(farm: Farm) -> None:
+    job = given_job(farm, "1-3")
+    cancel(farm, job.id, actor=ACTOR)
+    farm.repository.remove_job(job.id, actor=ACTOR)
+    sweep(farm, "sweeper")
+    assert rows(farm, jobs, tasks) == [0, 0]
+
+
+def test_jobs_are_selected_by_their_age_and_state(farm: Farm) -> None:
+    done, canceled = given_job(farm, "1"), given_job(farm, "2")
+    cancel(farm, canceled.id, actor=ACTOR)
+    work_until(farm, done)
+    month = timedelta(days=30)
+    assert select_jobs(farm, older_than=month) == []
+    age(farm, 31)
+    given_job(farm, "3")
+    assert select_jobs(farm, older_than=month) == [done.id, canceled.id]
+    assert select_jobs(farm, older_than=month, states=["canceled"]) == [canceled.id]
+
+
+def test_the_sweep_removes_what_the_settings_keep_no_longer_once_an_hour(farm: Farm) -> None:
+    kept = replace(farm.settings, retention=RetentionSettings(succeeded_days=7, audit_days=365))
+    short = replace(farm, settings=kept)
+    done, canceled = given_job(farm, "1"), given_job(farm, "2")
+    cancel(farm, canceled.id, actor=ACTOR)
+    work_until(farm, done)
+    age(farm, 8)
+    sweep(farm, "sweeper")
+    assert rows(farm, jobs) == [2], "by default everything is kept for ever"
+    sweep(short, "sweeper")
+    assert [each.job.id for each in farm.repository.summaries()] == [canceled.id]
+    assert farm.repository.audit_log(subject=done.id)[0].actor == "retention"
+    late = given_job(farm, "3")
+    work_until(farm, late)
+    age(farm, 400)
+    sweep(short, "sweeper")
+    assert rows(farm, jobs) == [2], "within the hour nobody looks again"
+    farm.repository.end_watch("retention")
+    sweep(short, "sweeper")
+    assert rows(farm, jobs) == [1]
+    assert {each.action for each in farm.repository.audit_log()} == {"job.remove"}

@@ -132,17 +132,21 @@ def write_config(path: Path | None, *, force: bool) -> Path:
     """Write the commented config to `path`, or where it is looked for. Raises BadSettings when one is there."""
     import platformdirs
 
-    from renderctl.errors import BadSettings, OutputNotWritable
+    from renderctl.errors import BadSettings
+    from renderctl.farm.composing import write_private
 
     target = path or platformdirs.user_config_path("renderctl", appauthor=False) / "renderctl.yaml"
     if target.exists() and not force:
         raise BadSettings(f"{target} is there already.", hint="--force overwrites it; -o FILE writes another one.")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(_example_config().read_text(encoding="utf-8"), encoding="utf-8")
-    except OSError as error:
-        raise OutputNotWritable(f"{target} can not be written: {error.strerror or error}.") from error
+    write_private(target, _example_config().read_text(encoding="utf-8"))  # passwords will stand in it
     return target
+
+
+def write_compose(folder: Path, *, force: bool) -> list[Path]:
+    """Write the passwords of the services in compose/ and a config that points at them. Raises BadSettings."""
+    from renderctl.farm.composing import write_compose
+
+    return write_compose(folder, force=force)
 
 
 def _example_config() -> Path:

@@ -14,7 +14,8 @@ from tests.nodes import until
 
 pytestmark = pytest.mark.blender
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / name for name in ("README.md", "docs/quickstart.md", "docs/howto/ci.md", "docs/howto/workers.md")]
+PAGES = [ROOT / "README.md", ROOT / "docs/quickstart.md"]
+PAGES += [ROOT / f"docs/howto/{name}.md" for name in ("ci", "farm", "storage", "workers")]
 #: What sets up: the Makefile's own runs (`make demo`, and `make test`, which runs this) are the test of these.
 _SET_UP = ("make ", "pip install ")
 

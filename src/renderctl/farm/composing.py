@@ -1,0 +1,56 @@
+"""`init --compose`: the passwords of the services in compose/, and a config that points at them."""
+
+import os
+import secrets
+from pathlib import Path
+
+from renderctl.errors import BadSettings, OutputNotWritable
+
+_CONFIG = """\
+# The farm that compose.yaml starts. On another machine: the name of this one in place of 127.0.0.1.
+database:
+  url: "mysql+pymysql://renderctl:{MYSQL_PASSWORD}@127.0.0.1:3306/renderctl"
+store:
+  kind: minio
+  endpoint: "127.0.0.1:9000"
+  access_key: "{S3_ACCESS_KEY}"
+  secret_key: "{S3_SECRET_KEY}"
+  secure: false
+queue:
+  kind: rabbitmq
+  url: "amqp://renderctl:{RABBITMQ_PASSWORD}@127.0.0.1:5672/"
+cache:
+  kind: redis
+  url: "redis://:{REDIS_PASSWORD}@127.0.0.1:6379/0"
+"""
+_SECRETS = ("MYSQL_ROOT_PASSWORD", "MYSQL_PASSWORD", "REDIS_PASSWORD", "RABBITMQ_PASSWORD", "S3_SECRET_KEY")
+
+
+def write_compose(folder: Path, *, force: bool) -> list[Path]:
+    """Write `.env` and `renderctl.yaml` with fresh random passwords, for nobody else to read; where they are.
+
+    Raises BadSettings when one is there: services that have started once keep the passwords they started with.
+    """
+    values = {name: secrets.token_hex(24) for name in _SECRETS} | {"S3_ACCESS_KEY": secrets.token_hex(10)}
+    lines = [f"{name}={value}\n" for name, value in values.items()]
+    contents = {folder / ".env": "".join(lines), folder / "renderctl.yaml": _CONFIG.format(**values)}
+    for path in contents:
+        if path.exists() and not force:
+            hint = "--force makes new passwords; services that have started once do not know them."
+            raise BadSettings(f"{path} is there already.", hint=hint)
+    for path, text in contents.items():
+        write_private(path, text)
+    return list(contents)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, whole or not at all. Raises OutputNotWritable."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OutputNotWritable(f"{path} can not be written: {error.strerror or error}.") from error

@@ -1,6 +1,7 @@
 """`jobs rm` and retention: ended jobs are removed, by a person or when their time is over."""
 
 import logging
+import math
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -35,8 +36,8 @@ def remove_jobs(
         if not dry_run:
             _wait_until_idle(farm, job_id)
         removed.append(_remove(farm, job_id, actor, dry_run=dry_run))
-    while not dry_run and farm.repository.erase_some():
-        pass
+    if not dry_run:
+        _erase(farm, math.inf)
     return removed
 
 
@@ -63,9 +64,14 @@ def retain(farm: Farm) -> None:
             _remove_if_possible(farm, job_id)
         while kept.audit_days is not None and farm.repository.forget_audit(kept.audit_days):
             pass
-    ends = farm.clock.monotonic() + _ERASE_S
-    while farm.repository.erase_some() and farm.clock.monotonic() < ends:
-        pass
+    _erase(farm, _ERASE_S)
+
+
+def _erase(farm: Farm, seconds: float) -> None:
+    """Delete rows of removed jobs for up to so long, resting as long as working: SQLite lets one write at a time."""
+    ends = farm.clock.monotonic() + seconds
+    while (began := farm.clock.monotonic()) < ends and farm.repository.erase_some():
+        farm.clock.wait(None, max(0.01, farm.clock.monotonic() - began))
 
 
 def _remove_if_possible(farm: Farm, job_id: str) -> None:

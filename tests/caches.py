@@ -25,7 +25,7 @@ def open_cache(request: pytest.FixtureRequest, folder: Path, clock: FakeClock) -
     if request.param == "redis":
         url = request.getfixturevalue("redis_url")
         cache: Cache = RedisCache(url, clock)
-        age: Age = partial(_let_redis_age, url)
+        age: Age = partial(let_redis_age, url)
     else:
         cache = SqliteCache(folder / "cache.db", clock)
         age = partial(_let_time_go_by, clock)
@@ -37,7 +37,7 @@ def _let_time_go_by(clock: FakeClock, seconds: float) -> None:
     clock.advance(seconds=seconds)
 
 
-def _let_redis_age(url: str, seconds: float) -> None:
+def let_redis_age(url: str, seconds: float) -> None:
     """Nobody turns the clock of a server: take the time from what every key has left."""
     with redis.Redis.from_url(url) as client:
         for key in client.scan_iter():

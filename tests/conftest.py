@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.farm import Farm
 from tests.fake_blender import FakeExecutor
 from tests.fakes import FakeClock
-from tests.farms import close, make_farm
 
-pytest_plugins = ["tests.services.fixtures", "tests.databases"]
+pytest_plugins = ["tests.services.fixtures", "tests.databases", "tests.sides"]
 
 
 @pytest.fixture
@@ -23,14 +21,6 @@ def clock() -> FakeClock:
 @pytest.fixture
 def executor() -> FakeExecutor:
     return FakeExecutor()
-
-
-@pytest.fixture
-def farm(tmp_path: Path, executor: FakeExecutor) -> Iterator[Farm]:
-    """The embedded farm on the system's clock, with a Blender that takes no time."""
-    farm = make_farm(tmp_path, executor=executor)
-    yield farm
-    close(farm)
 
 
 @pytest.fixture

@@ -1,19 +1,18 @@
 """Both databases for the tests of the repository: SQLite in a folder, MySQL on a server, each set up and empty."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, event
 from sqlmodel import SQLModel
 
 from renderctl.clocks import Clock, SystemClock
 from renderctl.farm import Farm
 from renderctl.repository import open_repository
 from renderctl.repository.engines import open_engine
-from renderctl.settings import BlenderSettings, DatabaseSettings, Settings
-from tests.fakes import FakeClock
-from tests.farms import QUICK, make_farm
+from renderctl.settings import DatabaseSettings
+from tests.farms import make_farm, quick_settings
 from tests.services import MariaDb
 from tests.services.fixtures import url_of
 from tests.services.fresh import fresh_mysql
@@ -60,18 +59,5 @@ def new_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def farm_on(url: str, folder: Path, clock: Clock | None = None) -> Farm:
     """A farm in the folder, on the database; where the clock is turned by hand, the database's is."""
-    settings = Settings(
-        folder,
-        database=DatabaseSettings(None if url.startswith("sqlite") else url),
-        worker=QUICK,
-        blender=BlenderSettings(stall_timeout=0.5),
-    )
-    farm = make_farm(folder, clock=clock, settings=settings)
-    engine = farm.repository.engine
-    if isinstance(clock, FakeClock) and engine.dialect.name == "mysql":
-
-        @event.listens_for(engine, "begin")
-        def _turn(connection: Connection) -> None:
-            connection.exec_driver_sql(f"SET timestamp = {clock.now().timestamp():.6f}")
-
-    return farm
+    database = DatabaseSettings(None if url.startswith("sqlite") else url)
+    return make_farm(folder, clock=clock, settings=replace(quick_settings(folder), database=database))

@@ -1,4 +1,4 @@
-"""Embedded farms with real SQLite and real files, and what tests put into them."""
+"""Farms of real parts, embedded or on services, and what tests put into them."""
 
 import hashlib
 import threading
@@ -11,7 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from sqlalchemy import Connection, event
+
 from renderctl.actors import Actor
+from renderctl.caches import Cache
+from renderctl.caches.redis import RedisCache
 from renderctl.caches.sqlite import SqliteCache
 from renderctl.clocks import Clock, SystemClock
 from renderctl.farm import Farm
@@ -19,14 +23,18 @@ from renderctl.farm.submit import SubmitRequest, submit
 from renderctl.farm.work import Worker, WorkOptions, worker_for
 from renderctl.jobs import Input, Job
 from renderctl.models import Model, ModelFacts, SceneFacts
+from renderctl.queues import Queue
+from renderctl.queues.rabbitmq import RabbitQueue
 from renderctl.queues.sqlite import SqliteQueue
-from renderctl.repository import Claimant, NewModel, open_repository
+from renderctl.repository import Claimant, NewModel, Repository, open_repository
 from renderctl.settings import BlenderSettings, Settings, WorkerSettings
 from renderctl.states import ENDED_JOB, WorkerState
 from renderctl.stores.local import LocalStore
+from renderctl.stores.minio import MinioStore
 from renderctl.workers import Capabilities
 from renderctl.workers import Worker as WorkerRecord
 from tests.fake_blender import FakeExecutor
+from tests.fakes import FakeClock
 
 ACTOR = Actor("ada")
 SCENE = SceneFacts(
@@ -52,25 +60,61 @@ NODE = Capabilities(1, 1000, ("5.0.1",))
 QUICK = WorkerSettings(heartbeat=0.1, heartbeat_limit=1.0)
 
 
-def make_farm(folder: Path, *, clock: Clock | None = None, executor: Any = None, **ports: Any) -> Farm:
-    """The embedded farm of a folder; with a fake Blender and short heartbeats unless told otherwise."""
-    clock = clock or SystemClock()
-    settings = ports.pop("settings", Settings(folder, worker=QUICK, blender=BlenderSettings(stall_timeout=0.5)))
+def quick_settings(folder: Path) -> Settings:
+    """The embedded farm of a folder, with short heartbeats."""
+    return Settings(folder, worker=QUICK, blender=BlenderSettings(stall_timeout=0.5))
+
+
+def make_farm(
+    folder: Path,
+    *,
+    settings: Settings | None = None,
+    clock: Clock | None = None,
+    executor: Any = None,
+    **ports: Any,
+) -> Farm:
+    """The farm that the settings name, else the embedded one of the folder; with a fake Blender unless told otherwise.
+
+    A clock that is turned by hand is the database's, too.
+    """
+    clock, settings = clock or SystemClock(), settings or quick_settings(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    if settings.database_url == f"sqlite:///{folder / 'renderctl.db'}" and not (folder / "renderctl.db").exists():
-        (folder / "renderctl.db").write_bytes(_empty_database())
     farm = Farm(
         settings=settings,
-        repository=open_repository(
-            settings.database_url, now=clock.now, heartbeat_limit_s=settings.worker.heartbeat_limit
-        ),
-        store=LocalStore(folder / "store"),
-        queue=SqliteQueue(folder / "queue.db", clock),
-        cache=SqliteCache(folder / "cache.db", clock),
+        repository=ports.pop("repository", None) or _repository(settings, folder, clock),
+        store=MinioStore(settings.store) if settings.store.kind == "minio" else LocalStore(folder / "store"),
+        queue=_queue(settings, folder, clock),
+        cache=ports.pop("cache", None) or _cache(settings, folder, clock),
         executor=executor or FakeExecutor(),
         clock=clock,
     )
     return replace(farm, **ports)
+
+
+def _repository(settings: Settings, folder: Path, clock: Clock) -> Repository:
+    url = settings.database_url
+    if url == f"sqlite:///{folder / 'renderctl.db'}" and not (folder / "renderctl.db").exists():
+        (folder / "renderctl.db").write_bytes(_empty_database())
+    repository = open_repository(url, now=clock.now, heartbeat_limit_s=settings.worker.heartbeat_limit)
+    if isinstance(clock, FakeClock) and repository.engine.dialect.name == "mysql":
+
+        @event.listens_for(repository.engine, "begin")
+        def _turn(connection: Connection) -> None:
+            connection.exec_driver_sql(f"SET timestamp = {clock.now().timestamp():.6f}")
+
+    return repository
+
+
+def _queue(settings: Settings, folder: Path, clock: Clock) -> Queue:
+    if settings.queue.kind == "rabbitmq":
+        return RabbitQueue(settings.queue.url or "", clock)
+    return SqliteQueue(folder / "queue.db", clock)
+
+
+def _cache(settings: Settings, folder: Path, clock: Clock) -> Cache:
+    if settings.cache.kind == "redis":
+        return RedisCache(settings.cache.url or "", clock)
+    return SqliteCache(folder / "cache.db", clock)
 
 
 @cache

@@ -1,9 +1,11 @@
 """Outputs in a folder: each whole or not at all, verified, taken up again, and never in another job's folder."""
 
 import hashlib
+import io
 from pathlib import Path
 
 import pytest
+from minio import Minio
 
 from renderctl.errors import DigestMismatch, OutputNotWritable
 from renderctl.farm import Farm
@@ -28,6 +30,23 @@ def given_rendered(farm: Farm, frames: str = "1-2", **request: object) -> Job:
         output = Output(name, digest, len(content), 4, 4, attempt.frame, attempt.camera, attempt.number)
         farm.repository.complete(attempt, [output], Cost())
     return job
+
+
+def damage_blobs(farm: Farm) -> None:
+    """Every blob keeps its size and loses its content."""
+    settings = farm.settings.store
+    if settings.kind == "local":
+        for blob in (farm.settings.data_dir / "store" / "blobs").rglob("*"):
+            if blob.is_file():
+                blob.chmod(0o644)
+                blob.write_bytes(b"y" * blob.stat().st_size)
+        return
+    client = Minio(settings.endpoint or "", settings.access_key, settings.secret_key, secure=settings.secure)
+    for each in client.list_objects(bucket_name=settings.bucket, prefix="blobs/", recursive=True):
+        damaged = io.BytesIO(b"y" * (each.size or 0))
+        client.put_object(
+            bucket_name=settings.bucket, object_name=each.object_name or "", data=damaged, length=each.size or 0
+        )
 
 
 def names(folder: Path) -> list[str]:
@@ -71,10 +90,7 @@ def test_a_changed_file_of_the_same_size_is_noticed(farm: Farm, tmp_path: Path) 
 
 def test_a_blob_that_is_damaged_is_refused_and_leaves_nothing(farm: Farm, tmp_path: Path) -> None:
     job = given_rendered(farm, "1")
-    for blob in (farm.settings.data_dir / "store" / "blobs").rglob("*"):
-        if blob.is_file():
-            blob.chmod(0o644)
-            blob.write_bytes(b"y" * blob.stat().st_size)
+    damage_blobs(farm)
     with pytest.raises(DigestMismatch):
         download(farm, job.id, tmp_path / "out")
     assert names(tmp_path / "out") == []

@@ -1,7 +1,6 @@
 """A worker's id is its node's, across restarts, and no two nodes fight for one."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,21 +11,8 @@ from renderctl.farm.work import WorkOptions, worker_for
 from renderctl.farm.work.identity import give_up_number, host_name, node_number
 from renderctl.states import WorkerState
 from renderctl.workers import Beat
-from tests.databases import farm_on
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, close, given_worker, make_farm, wait_for
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def quiet(tmp_path: Path, clock: FakeClock, database_url: str) -> Iterator[Farm]:
-    farm = farm_on(database_url, tmp_path, clock)
-    yield farm
-    close(farm)
 
 
 def name_of_a_start(farm: Farm) -> str:

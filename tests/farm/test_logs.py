@@ -11,6 +11,7 @@ from renderctl.farm import Farm
 from renderctl.farm.logs import LogPart, follow, logs
 from renderctl.jobs import Attempt, Job
 from renderctl.repository.attempting import Cost
+from renderctl.settings import Settings
 from tests.caches import BOTH_CACHES, open_cache
 from tests.fake_blender import FakeExecutor, held
 from tests.fakes import FakeClock, ForgetfulCache
@@ -105,8 +106,10 @@ def test_a_log_is_read_whole_from_store_and_cache(farm: Farm, attempt: Attempt) 
     assert part.text == TEXT.decode()
 
 
-def test_who_follows_a_frame_reads_its_log_while_it_is_rendered(tmp_path: Path, executor: FakeExecutor) -> None:
-    farm = make_farm(tmp_path, executor=executor)
+def test_who_follows_a_frame_reads_its_log_while_it_is_rendered(
+    tmp_path: Path, settings: Settings, executor: FakeExecutor
+) -> None:
+    farm = make_farm(tmp_path, settings=settings, executor=executor)
     executor.behaviours[1] = held
     job = given_job(farm, "1")
     with at_work(farm):

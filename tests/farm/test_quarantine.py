@@ -1,8 +1,5 @@
 """Who is to blame when frames fail: the worker that fails what others render, or the job that fails everywhere."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from renderctl.farm import Farm
@@ -13,21 +10,13 @@ from renderctl.repository import Claimant
 from renderctl.repository.attempting import Cost
 from renderctl.states import JobState, WorkerState
 from renderctl.workers import Beat, Worker
-from tests.databases import farm_on
 from tests.fakes import FakeClock
-from tests.farms import ACTOR, close, given_job, given_model, given_worker
+from tests.farms import ACTOR, given_job, given_model, given_worker
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def farm(tmp_path: Path, clock: FakeClock, database_url: str) -> Iterator[Farm]:
-    farm = farm_on(database_url, tmp_path, clock)
-    yield farm
-    close(farm)
+def farm(quiet: Farm) -> Farm:
+    return quiet
 
 
 class Floor:

@@ -1,8 +1,6 @@
 """A job that waits says why."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -13,21 +11,13 @@ from renderctl.farm.workers import drain_worker
 from renderctl.jobs import Failure, Fault, Job, RenderOptions
 from renderctl.repository.attempting import Cost
 from renderctl.workers import Beat
-from tests.databases import farm_on
 from tests.fakes import FakeClock
-from tests.farms import ACTOR, FACTS, NODE, QUICK, close, given_job, given_model, given_worker
+from tests.farms import ACTOR, FACTS, NODE, QUICK, given_job, given_model, given_worker
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def farm(tmp_path: Path, clock: FakeClock, database_url: str) -> Iterator[Farm]:
-    farm = farm_on(database_url, tmp_path, clock)
-    yield farm
-    close(farm)
+def farm(quiet: Farm) -> Farm:
+    return quiet
 
 
 def reason(farm: Farm, job: Job) -> str | None:

@@ -1,8 +1,6 @@
 """A worker gets the jobs that it can render, and no others."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -12,26 +10,12 @@ from renderctl.repository.attempting import Cost
 from renderctl.requirements import Requirements
 from renderctl.states import JobState
 from renderctl.workers import Capabilities
-from tests.databases import farm_on
 from tests.fake_blender import FakeExecutor
 from tests.fakes import FakeClock
-from tests.farms import ACTOR, FACTS, NODE, close, given_job, given_model, given_worker, work_until
+from tests.farms import ACTOR, FACTS, NODE, given_job, given_model, given_worker, work_until
 
 GPU = replace(NODE, gpus=("OPTIX: NVIDIA L4", "CUDA: NVIDIA L4"))
 OLD = replace(NODE, blenders=("4.2.1",))
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def quiet(tmp_path: Path, clock: FakeClock, database_url: str) -> Iterator[Farm]:
-    """A farm whose time a test turns."""
-    farm = farm_on(database_url, tmp_path, clock)
-    yield farm
-    close(farm)
 
 
 @pytest.mark.parametrize(

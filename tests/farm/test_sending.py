@@ -1,6 +1,7 @@
 """Uploading again sends only what is new; what changes meanwhile is an error that names it."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from renderctl.farm import Farm
 from renderctl.farm.sending import send
 from renderctl.jobs import Input
 from renderctl.repository import NewModel
+from renderctl.stores.minio import MinioStore
 from tests.farms import ACTOR, FACTS
 
 
@@ -53,7 +55,9 @@ def test_a_second_upload_sends_what_is_new(farm: Farm, tmp_path: Path) -> None:
 def test_what_was_put_and_is_needed_by_nothing_yet_may_be_put_again(farm: Farm, tmp_path: Path) -> None:
     files = given_files(tmp_path, 3)
     send(farm, files)
-    assert send(farm, files) == []  # a folder need not have them once more
+    again = send(farm, files)
+    # a folder need not have them once more; to ask a bucket costs as much as to put a small file
+    assert len(again) == (0 if farm.settings.store.kind == "local" else 3)
     assert farm.store.missing(digests(files)) == set()
 
 
@@ -94,6 +98,9 @@ def test_a_store_that_is_out_of_reach_ends_the_upload(farm: Farm, tmp_path: Path
     files = given_files(tmp_path, 200)
     send(farm, {})
     farm.store.check()
-    (tmp_path / "store" / "blobs").rename(tmp_path / "unplugged")
+    if farm.settings.store.kind == "local":
+        (tmp_path / "store" / "blobs").rename(tmp_path / "unplugged")
+    else:
+        farm = replace(farm, store=MinioStore(replace(farm.settings.store, endpoint="127.0.0.1:1")))
     with pytest.raises(StoreUnavailable):
         send(farm, files)

@@ -7,11 +7,11 @@ from renderctl.farm.control import cancel, pause, resume, retry
 from renderctl.farm.scratch import Scratch, scratch_root
 from renderctl.jobs import Job, TaskCounts
 from renderctl.queues import Queue, Ticket
-from renderctl.settings import Settings, WorkerSettings
+from renderctl.settings import WorkerSettings
 from renderctl.states import AttemptState, JobState
 from tests.fake_blender import FakeExecutor, crashed, failing, held, hung, once, truncated
 from tests.fakes import ForgetfulCache
-from tests.farms import ACTOR, at_work, close, given_job, given_model, make_farm, wait_for, work_off, work_until
+from tests.farms import ACTOR, QUICK, at_work, close, given_job, given_model, make_farm, wait_for, work_off, work_until
 
 
 def counts(farm: Farm, job_id: str) -> TaskCounts:
@@ -205,15 +205,13 @@ def test_a_job_after_another_starts_when_that_one_has_succeeded(farm, executor):
     assert farm.repository.job(second.id).state is JobState.SUCCEEDED
 
 
-def test_jobs_of_one_priority_take_turns_and_a_higher_one_goes_first(tmp_path, executor):
-    settings = Settings(tmp_path, worker=WorkerSettings(heartbeat=0.1, heartbeat_limit=1.0, quantum=1e-6))
-    farm = make_farm(tmp_path, executor=executor, settings=settings)
+def test_jobs_of_one_priority_take_turns_and_a_higher_one_goes_first(farm, executor):
+    farm = replace(farm, settings=replace(farm.settings, worker=replace(QUICK, quantum=1e-6)))
     model = given_model(farm)
     given_job(farm, "1-3", model=model)
     given_job(farm, "11-13", model=model)
     given_job(farm, "21-22", model=model, priority=9)
     work_off(farm)
-    close(farm)
     assert executor.rendered == [21, 22, 1, 11, 2, 12, 3, 13]
 
 
@@ -226,8 +224,9 @@ def test_the_log_of_an_attempt_begins_with_the_exact_command(farm):
     assert b"session.py" in log.splitlines()[0]
 
 
-def test_two_workers_share_a_job_and_no_frame_is_rendered_twice(tmp_path, executor):
-    farm = make_farm(tmp_path, executor=executor, settings=Settings(tmp_path))  # a busy machine is no lost worker
+def test_two_workers_share_a_job_and_no_frame_is_rendered_twice(tmp_path, settings, executor):
+    patient = replace(settings, worker=WorkerSettings())  # a busy machine is no lost worker
+    farm = make_farm(tmp_path, executor=executor, settings=patient)
     job = given_job(farm, "1-200")
     threads = [threading.Thread(target=work_until, args=(farm, job), kwargs={"name": f"w{n}"}) for n in (1, 2)]
     for thread in threads:

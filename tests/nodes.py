@@ -5,10 +5,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 import pytest
@@ -90,6 +91,7 @@ class Site:
     data: Path
     logs: Path
     nodes: list[Node] = field(default_factory=list)
+    services: Mapping[str, str] = field(default_factory=dict)  #: the variables that name them
 
     def variables(self, _name: str) -> dict[str, str]:
         """The settings of a node."""
@@ -97,6 +99,7 @@ class Site:
             "RENDERCTL_DATA_DIR": str(self.data),
             "RENDERCTL_WORKER__HEARTBEAT": str(HEARTBEAT_S),
             "RENDERCTL_WORKER__HEARTBEAT_LIMIT": str(LIMIT_S),
+            **self.services,
         }
 
     @property
@@ -149,9 +152,9 @@ class Site:
 
 
 @contextmanager
-def site_in(folder: Path) -> Iterator[Site]:
-    """A farm whose processes do not outlive the context."""
-    site = Site(folder / "data", folder / "logs")
+def site_in(folder: Path, services: Mapping[str, str] = MappingProxyType({})) -> Iterator[Site]:
+    """A farm, embedded unless variables name services, whose processes do not outlive the context."""
+    site = Site(folder / "data", folder / "logs", services=services)
     try:
         yield site
     finally:

@@ -50,3 +50,24 @@ def quiet(tmp_path: Path, settings: Settings, clock: FakeClock) -> Iterator[Farm
     farm = make_farm(tmp_path, settings=settings, clock=clock)
     yield farm
     close(farm)
+
+
+def service_variables(settings: Settings) -> dict[str, str]:
+    """What makes a process use the services that the settings name."""
+    if settings.store.kind == "local":
+        return {}
+    store, rabbitmq, redis = settings.store, settings.queue, settings.cache
+    named = {
+        "DATABASE__URL": settings.database.url,
+        "STORE__KIND": store.kind,
+        "STORE__ENDPOINT": store.endpoint,
+        "STORE__ACCESS_KEY": store.access_key,
+        "STORE__SECRET_KEY": store.secret_key,
+        "STORE__BUCKET": store.bucket,
+        "STORE__SECURE": str(store.secure).lower(),
+        "QUEUE__KIND": rabbitmq.kind,
+        "QUEUE__URL": rabbitmq.url,
+        "CACHE__KIND": redis.kind,
+        "CACHE__URL": redis.url,
+    }
+    return {f"RENDERCTL_{name}": value for name, value in named.items() if value is not None}

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from renderctl.settings import Settings
 from tests.nodes import Site, site_in
+from tests.sides import service_variables
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +22,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with site_in(tmp_path) as site:
+def site(tmp_path: Path, settings: Settings) -> Iterator[Site]:
+    """A farm on either side."""
+    with site_in(tmp_path, service_variables(settings)) as site:
         yield site

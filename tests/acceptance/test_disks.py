@@ -12,6 +12,9 @@ pytestmark = pytest.mark.blender
 Mount = Callable[[Path, str], None]
 LARGE = ("--resolution", "512x512", "--samples", "1", "--set", "render.image_settings.compression=0")
 
+#: The store of the embedded side.
+ON_A_DISK = pytest.mark.parametrize("settings", ["embedded"], indirect=True)
+
 
 def test_an_output_disk_that_gets_full_is_told_and_has_whole_images_only(
     site: Site, scene: Path, tmp_path: Path, mount: Mount
@@ -38,6 +41,7 @@ def test_a_scratch_disk_that_gets_full_publishes_no_truncated_frame(
     assert not list((tmp_path / "out").rglob("*.png"))
 
 
+@ON_A_DISK
 def test_a_store_that_can_not_be_written_to_is_told_before_anything_is_queued(
     site: Site, scene: Path, tmp_path: Path, mount: Mount
 ) -> None:
@@ -48,6 +52,7 @@ def test_a_store_that_can_not_be_written_to_is_told_before_anything_is_queued(
     assert site.run("jobs", "--json").stdout.strip() == "[]"
 
 
+@ON_A_DISK
 def test_a_store_that_gets_full_is_told(site: Site, scene: Path, tmp_path: Path, mount: Mount) -> None:
     mount(site.data / "store", "size=100k")
     done = site.run("upload", str(scene))

@@ -22,6 +22,8 @@ from renderctl.clocks import SystemClock
 CLOCK = SystemClock()
 START_S, STOP_S = 120.0, 20.0
 Environment = Mapping[str, str]
+#: Kills a session of processes when we are gone without having said that it is: then our end of the pipe is closed.
+_GUARD = 'read -r gone || kill -s KILL -- "-$1"'
 
 
 class ServerFailed(Exception):
@@ -42,6 +44,7 @@ class Server(ABC):
         self.log = self.folder / "log"
         self.port = free_port()
         self._children: list[subprocess.Popen[bytes]] = []
+        self._guards: dict[int, subprocess.Popen[bytes]] = {}
         self._prepared = False
         self._discarded = False
         self._lock = threading.Lock()  # whoever discards it is in another thread than who starts it
@@ -102,6 +105,7 @@ class Server(ABC):
                     process.kill()
             for child in self._children:
                 child.wait()
+                self._dismiss(child)
             self._children.clear()
         psutil.wait_procs(doomed, timeout=STOP_S)
 
@@ -150,6 +154,7 @@ class Server(ABC):
             code = child.wait()
             with self._lock, suppress(ValueError):
                 self._children.remove(child)
+                self._dismiss(child)
             said.seek(0)
             text = said.read().decode(errors="replace")
         if code != 0:
@@ -170,7 +175,16 @@ class Server(ABC):
                 start_new_session=True,  # Ctrl-C is for us alone
             )
             self._children.append(child)
+            self._guards[child.pid] = subprocess.Popen(
+                ["sh", "-c", _GUARD, "guard", str(child.pid)], stdin=subprocess.PIPE, start_new_session=True
+            )
             return child
+
+    def _dismiss(self, child: "subprocess.Popen[bytes]") -> None:
+        """A guard whose process is gone has nothing to do: the number may soon be another one's."""
+        guard = self._guards.pop(child.pid, None)
+        if guard is not None:
+            guard.communicate(b"gone\n")
 
     def wait_until(self, fact: Callable[[], bool], what: str, within_s: float = START_S) -> None:
         """Wait for a fact while all processes live. Raises ServerFailed."""

@@ -1,6 +1,7 @@
 """What tests may rely on: fresh places on real servers, and servers that can be injured and are gone afterwards."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -84,7 +85,7 @@ def test_no_server_outlives_us_when_we_are_told_to_end(number: signal.Signals) -
     keeper = subprocess.Popen(command("--only", "redis", "--", "sleep", "600"), cwd=ROOT, start_new_session=True)
     try:
         tree = psutil.Process(keeper.pid)
-        until(lambda: len(tree.children(recursive=True)) == 2, 30, what="a server and a command")
+        until(lambda: len(tree.children(recursive=True)) == 3, 30, what="a server, its guard and a command")
         started = tree.children(recursive=True)
         if number == signal.SIGINT:
             os.killpg(keeper.pid, number)  # as a terminal does it
@@ -113,6 +114,31 @@ def test_no_server_outlives_a_run_of_pytest_that_was_killed(tmp_path: Path) -> N
         until(lambda: not _listens(port), 30, what="the end of the server")
     finally:
         test.unlink()
+
+
+@pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
+def test_a_server_does_not_outlive_the_process_that_started_it(kind: type[Server]) -> None:
+    require(kind)
+    script = (
+        f"from tests.services import {kind.__name__}; server = {kind.__name__}(); server.start();"
+        "print(server.port, *(each.pid for each in server.processes()), server.folder, flush=True); input()"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as starter:
+        assert starter.stdout is not None
+        port, *pids, folder = starter.stdout.readline().split()
+        assert _listens(int(port))
+        starter.kill()
+    until(lambda: not _listens(int(port)), 30, what="the end of the server")
+    until(lambda: not any(map(_lives, map(int, pids))), 30, what="the end of its processes")
+    shutil.rmtree(folder)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _listens(port: int) -> bool:

@@ -25,8 +25,9 @@ chaos: setup-dev setup-services
 	$(PY) -m pytest -q tests/chaos --ignore tests/chaos/test_served.py --rounds 50
 	$(PY) -m pytest -q -n 3 tests/chaos/test_served.py --rounds 200
 
-bench: setup-dev
-	$(PY) -m benchmarks
+bench: setup-services
+	@tools/setup.sh blender,dev,bench
+	$(PY) -m tests.services -- $(PY) -m benchmarks
 
 docs: setup-dev
 	$(PY) -m tests.cli.reference

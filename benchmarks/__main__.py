@@ -1,9 +1,23 @@
-"""`python -m benchmarks [overhead|lifecycles|submitting|status|claiming|startup …]`: all of them by default."""
+"""`python -m benchmarks [overhead|lifecycles|submitting|status|claiming|startup …]`: all of them by default.
+
+Those of a farm on services need the servers: `python -m tests.services -- python -m benchmarks against_celery`.
+"""
 
 import importlib
 import sys
 
-NAMES = ("startup", "submitting", "status", "claiming", "lifecycles", "overhead", "uploading")
+NAMES = (
+    "startup",
+    "submitting",
+    "status",
+    "claiming",
+    "lifecycles",
+    "overhead",
+    "uploading",
+    "latency",
+    "against_celery",
+    "many_workers",
+)
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or NAMES:

@@ -1,0 +1,40 @@
+"""From a submission to its first claim by a worker that is idle, on real services; both times are the database's."""
+
+import statistics
+from contextlib import ExitStack
+from typing import Any
+
+from sqlalchemy import select
+
+from benchmarks.against_celery import simulated
+from benchmarks.services import service_site
+from renderctl.farm.submit import SubmitRequest, submit
+from renderctl.repository.tables import attempts, jobs
+from renderctl.states import ENDED_JOB
+from tests.farms import ACTOR, given_model
+
+_JOBS = 300
+
+
+def main() -> None:
+    with service_site() as site, ExitStack() as stack:
+        stack.enter_context(simulated(site, 1, "idle", 0.0))
+        farm = stack.enter_context(site.farm())
+        model = given_model(farm)
+        for number in range(_JOBS):
+            job = submit(farm, model, SubmitRequest(frames=str(number)), actor=ACTOR).job
+            while farm.repository.job(job.id).state not in ENDED_JOB:
+                farm.clock.wait(None, 0.01)
+        waits = sorted(_waits(farm))
+    p99 = waits[int(len(waits) * 0.99)]
+    print(
+        f"submit to first claim, {len(waits)} jobs, one idle worker: median {1000 * statistics.median(waits):.1f} ms "
+        f"(aim 50), p99 {1000 * p99:.1f} ms (aim 250), longest {1000 * waits[-1]:.1f} ms"
+    )
+
+
+def _waits(farm: Any) -> list[float]:
+    """Seconds, a job each."""
+    query = select(jobs.c.created_at, attempts.c.claimed_at).join(attempts, attempts.c.job_id == jobs.c.id)
+    rows = farm.repository.read(lambda connection: connection.execute(query).all())
+    return [(row.claimed_at - row.created_at).total_seconds() for row in rows]

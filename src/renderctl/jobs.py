@@ -209,6 +209,7 @@ class Attempt:
     ended_at: datetime | None = None
     progress: float = 0.0  #: 0 to 1
     error: str | None = None
+    log: str | None = None  #: LOG:START:END, the bytes of a log that is kept together with others'; None: its own
 
     @property
     def task_id(self) -> str:

@@ -14,6 +14,7 @@ from renderctl.blender.images import verify
 from renderctl.errors import Unreachable
 from renderctl.farm import Farm
 from renderctl.farm.download import download
+from renderctl.farm.logs import kept_log
 from renderctl.repository.tables import attempts, leases, outputs, tasks
 from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, AttemptState, JobState, TaskState, WorkerState
 from renderctl.wiring import Connection
@@ -78,10 +79,14 @@ def _require_published_once(farm: Farm, job_id: str, frames: dict[int, int], tri
     assert sorted((row.number, row.name) for row in published) == [
         (number, f"{frame:04d}.png") for number, frame in sorted(frames.items())
     ]
+    attempts_of = {attempt.id: attempt for attempt in farm.repository.attempts(job_id)}
     for row in published:
         assert winners[row.number] == row.attempt_id, row
         assert (row.width, row.height) == (side, side)
-        assert (_size_of_whole(farm, row.digest), bool(farm.store.get_log(row.attempt_id))) == (row.size, True), row
+        assert (_size_of_whole(farm, row.digest), bool(kept_log(farm, attempts_of[row.attempt_id]))) == (
+            row.size,
+            True,
+        ), row
 
 
 def require_whole_blobs(farm: Farm) -> int:

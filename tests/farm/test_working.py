@@ -4,6 +4,7 @@ from dataclasses import replace
 from renderctl.errors import QueueUnavailable
 from renderctl.farm import Farm
 from renderctl.farm.control import cancel, pause, resume, retry
+from renderctl.farm.logs import kept_log
 from renderctl.farm.scratch import Scratch, scratch_root
 from renderctl.jobs import Job, TaskCounts
 from renderctl.queues import Queue, Ticket
@@ -222,6 +223,15 @@ def test_the_log_of_an_attempt_begins_with_the_exact_command(farm):
     assert log is not None
     assert log.startswith(b"$ ")
     assert b"session.py" in log.splitlines()[0]
+
+
+def test_the_logs_of_short_frames_are_kept_together_and_read_apart(farm):
+    job = given_job(farm, "1-40")
+    work_off(farm)
+    attempts = farm.repository.attempts(job.id)
+    for attempt in attempts:
+        assert kept_log(farm, attempt).splitlines()[1].decode() == f"# {attempt.task_id}: frame {attempt.frame}"
+    assert 0 < len(list(farm.store.logs())) < len(attempts)
 
 
 def test_two_workers_share_a_job_and_no_frame_is_rendered_twice(tmp_path, settings, executor):

@@ -1,13 +1,14 @@
 """What the repository promises, on every database that it runs on."""
 
 import multiprocessing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlmodel import SQLModel
 
 from renderctl.errors import AttemptSuperseded, Conflict, DatabaseOutdated, IllegalTransition, NotFound
@@ -15,7 +16,9 @@ from renderctl.jobs import Failure, Fault, NewJob, Output, RenderOptions, TaskCo
 from renderctl.repository import migrations as migrated
 from renderctl.repository import open_repository
 from renderctl.repository.attempting import Cost
+from renderctl.repository.completing import Done
 from renderctl.repository.engines import open_engine
+from renderctl.repository.tables import attempts
 from renderctl.states import AttemptState, JobState, TaskState
 from renderctl.workers import Beat
 from tests.databases import farm_on
@@ -94,6 +97,33 @@ def test_a_zombie_can_not_publish_after_its_task_was_queued_again(farm, clock):
         farm.repository.complete(zombie, [Output("evil.png", "b" * 64, 1)], Cost())
     outputs, _ = farm.repository.outputs(job.id)
     assert [output.name for output in outputs] == ["0001.png"]
+
+
+def test_of_frames_that_are_published_together_one_that_was_taken_away_is_left_out(farm, clock):
+    job, slot = given_job(farm, "1-3"), given_worker(farm)
+    claimed = farm.repository.claim(job.id, slot, limit=3).attempts
+    first, zombie, _ = claimed
+    farm.repository.complete(first, [IMAGE], Cost(1.0))
+    farm.repository.release([zombie])
+    (heir,) = farm.repository.claim(job.id, given_worker(farm, "w2")).attempts
+    done = [Done(each, (replace(IMAGE, name=f"{each.number}.png"),), Cost(each.number)) for each in claimed]
+    for _ in range(2):
+        assert farm.repository.complete_all(done) == {zombie.id}
+    farm.repository.complete(heir, [replace(IMAGE, name="heir.png")], Cost(2.0))
+    outputs, _ = farm.repository.outputs(job.id)
+    assert sorted(output.name for output in outputs) == ["0001.png", "3.png", "heir.png"]
+    ended = {attempt.id: attempt.state for attempt in farm.repository.attempts(job.id)}
+    assert [ended[each.id] for each in claimed] == ["succeeded", "released", "succeeded"]
+    assert farm.repository.settle(job.id) is JobState.SUCCEEDED
+
+
+def test_frames_that_are_published_together_keep_their_own_costs_and_places_of_logs(farm):
+    job, slot = given_job(farm, "1-2"), given_worker(farm)
+    one, two = farm.repository.claim(job.id, slot, limit=2).attempts
+    farm.repository.complete_all([Done(one, (), Cost(1.0), "x:0:5"), Done(two, (), Cost(3.0), "x:5:9")])
+    assert {attempt.number: attempt.log for attempt in farm.repository.attempts(job.id)} == {1: "x:0:5", 2: "x:5:9"}
+    costs = select(attempts.c.seconds).order_by(attempts.c.number)
+    assert farm.repository.read(lambda connection: list(connection.scalars(costs))) == [1.0, 3.0]
 
 
 def test_a_restarted_worker_fences_its_predecessor_at_once(farm):

@@ -62,7 +62,7 @@ class _Reader:
         if attempt.state in OPEN_ATTEMPT:
             return self._live(attempt)
         self._done = True
-        return (self._farm.store.get_log(attempt.id) or b"")[self._known :]
+        return kept_log(self._farm, attempt)[self._known :]
 
     def _live(self, attempt: Attempt) -> bytes:
         """From the cache; what it has lost, and everything while it is away, from the store, a heartbeat late."""
@@ -90,10 +90,18 @@ def _since(known: int, kept: bytes, live: bytes, end: int) -> bytes:
     return kept[known:begin] + live[max(0, known - begin) :]
 
 
+def kept_log(farm: Farm, attempt: Attempt) -> bytes:
+    """What the store has of an attempt's log; short frames have theirs together. Raises StoreUnavailable."""
+    if attempt.log is None:
+        return farm.store.get_log(attempt.id) or b""
+    together, start, end = attempt.log.split(":")
+    return (farm.store.get_log(together) or b"")[int(start) : int(end)]
+
+
 def _stored(farm: Farm, attempt: Attempt) -> bytes:
     """What the store has of a log that grows; nothing while the store is away."""
     try:
-        return farm.store.get_log(attempt.id) or b""
+        return kept_log(farm, attempt)
     except StoreUnavailable as error:
         logger.debug("the log of %s is out of reach: %s", attempt.id, error)
         return b""
@@ -115,7 +123,7 @@ def _chosen(farm: Farm, job: Job, task: str | None) -> list[Attempt]:
 
 
 def _whole(farm: Farm, attempt: Attempt) -> str:
-    kept = farm.store.get_log(attempt.id) or b""
+    kept = kept_log(farm, attempt)
     if attempt.state in OPEN_ATTEMPT:
         kept = _since(0, kept, *farm.cache.tail(f"log:{attempt.id}", 0))
     return kept.decode("utf-8", "replace")

@@ -2,39 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from renderctl.errors import AttemptSuperseded
-from renderctl.jobs import Attempt, Failure, Fault, Output, retry_delay
+from renderctl.jobs import Attempt, Failure, Fault, retry_delay
 from renderctl.repository.flipping import STOPPED, Flipping
 from renderctl.repository.judging import Judging
-from renderctl.repository.keeping import require_kept
-from renderctl.repository.tables import attempts, jobs, outputs, tasks
+from renderctl.repository.tables import attempts, jobs, tasks
 from renderctl.states import OPEN_ATTEMPT, AttemptState, JobState, TaskState
 
-# What every frame costs is built once: with SQLAlchemy the building of a statement takes longer than its execution.
 _START = (
     attempts.update()
     .where(attempts.c.id == bindparam("attempt"), attempts.c.state.in_(OPEN_ATTEMPT))
     .values(state=AttemptState.RUNNING, seen_at=bindparam("now"))
     .values(started_at=func.coalesce(attempts.c.started_at, bindparam("now")))
-)
-_SUCCEED = (
-    tasks.update()
-    .where(tasks.c.job_id == bindparam("job"), tasks.c.number == bindparam("task"))
-    .where(tasks.c.attempt_id == bindparam("attempt"), tasks.c.state == TaskState.RUNNING)
-    .values(state=TaskState.SUCCEEDED, error=None)
-)
-_UNPUBLISH = outputs.delete().where(outputs.c.job_id == bindparam("job"), outputs.c.number == bindparam("task"))
-_PUBLISH = outputs.insert()
-_COMPLETE = (
-    attempts.update()
-    .where(attempts.c.id == bindparam("attempt"), attempts.c.state.in_(OPEN_ATTEMPT))
-    .values(state=AttemptState.SUCCEEDED, ended_at=bindparam("now"), progress=1.0)
-    .values(seconds=bindparam("used_s"), memory_mb=bindparam("used_mb"), device=bindparam("used_device"))
 )
 
 
@@ -53,37 +36,6 @@ class Attempting(Judging, Flipping):
     def start(self, attempt: Attempt) -> bool:
         """Say that Blender works on it now; False: the attempt is not ours any more."""
         return self.write(lambda connection: self._start(connection, attempt))
-
-    def complete(
-        self,
-        attempt: Attempt,
-        results: Sequence[Output],
-        cost: Cost,
-        *,
-        starting: Attempt | None = None,
-        since: datetime | None = None,
-    ) -> None:
-        """Publish the outputs and end the task, in one transaction; say too that the next attempt is `starting`.
-
-        Conditional on the attempt still owning its task, else raises AttemptSuperseded and publishes nothing; and on
-        no blob of them having been collected `since` it was leased (None: since the task was claimed), else raises
-        BlobCollected. Repeated by the same attempt it changes nothing.
-        """
-
-        def writing(connection: Connection) -> None:
-            owner = {"job": attempt.job_id, "task": attempt.number, "attempt": attempt.id}
-            if connection.execute(_SUCCEED, owner).rowcount == 1:
-                self._publish(connection, attempt, results)
-                claimed = select(attempts.c.claimed_at).where(attempts.c.id == attempt.id).scalar_subquery()
-                require_kept(connection, {each.digest for each in results}, since or claimed)
-                ending = {"now": self.now(connection), "used_s": cost.seconds, "used_mb": cost.memory_mb}
-                connection.execute(_COMPLETE, {"attempt": attempt.id, "used_device": cost.device, **ending})
-            elif self._state(connection, attempt) != AttemptState.SUCCEEDED:
-                raise AttemptSuperseded(f"Task {attempt.task_id} belongs to another attempt by now.")
-            if starting is not None:
-                self._start(connection, starting)  # after its predecessor: heartbeats lock them in this order, too
-
-        self.write(writing)
 
     def fail(self, attempt: Attempt, failure: Failure, cost: Cost) -> float | None:
         """End the attempt with a reason. Returns the seconds until the task is tried again; None: it has failed.
@@ -184,30 +136,6 @@ class Attempting(Judging, Flipping):
             .values(state=state, ended_at=now, **changes)
         )
 
-    def _publish(self, connection: Connection, attempt: Attempt, results: Sequence[Output]) -> None:
-        """Replace what an earlier rendering of the task has published."""
-        connection.execute(_UNPUBLISH, {"job": attempt.job_id, "task": attempt.number})
-        now = self.now(connection)
-        rows = [
-            {
-                "job_id": attempt.job_id,
-                "number": attempt.number,
-                "attempt_id": attempt.id,
-                "name": each.name,
-                "frame": attempt.frame,
-                "camera": attempt.camera,
-                "digest": each.digest,
-                "size": each.size,
-                "width": each.width,
-                "height": each.height,
-                "device": each.device,
-                "created_at": now,
-            }
-            for each in results
-        ]
-        if rows:
-            connection.execute(_PUBLISH, rows)
-
     def _fail_job(self, connection: Connection, job_id: str, reason: str) -> None:
         running = (JobState.QUEUED, JobState.RUNNING, JobState.PAUSED)
         connection.execute(
@@ -228,6 +156,3 @@ class Attempting(Judging, Flipping):
         if row is None or row.not_before is None:
             return None
         return max(0.0, float((row.not_before - self.now(connection)).total_seconds()))
-
-    def _state(self, connection: Connection, attempt: Attempt) -> str | None:
-        return connection.scalar(select(attempts.c.state).where(attempts.c.id == attempt.id))

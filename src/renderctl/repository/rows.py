@@ -63,6 +63,7 @@ def to_attempt(row: Row[Any]) -> Attempt:
         ended_at=row.ended_at,
         progress=row.progress,
         error=row.error,
+        log=row.log,
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from renderctl.actors import Actor
 from renderctl.errors import NotFound, WorkerNameTaken, did_you_mean
 from renderctl.jobs import Attempt
-from renderctl.repository.attempting import Attempting
+from renderctl.repository.completing import Completing
 from renderctl.repository.rows import ANY_ATTEMPT, to_attempt, to_worker
 from renderctl.repository.tables import attempts, jobs, worker_pools, workers
 from renderctl.states import OPEN_ATTEMPT, PRESENT_WORKER, AttemptState, JobState, WorkerState
@@ -25,7 +25,7 @@ _SEEN = (
 )
 
 
-class Serving(Attempting):
+class Serving(Completing):
     """The workers of the farm."""
 
     def register(self, worker: Worker, *, actor: Actor) -> list[Attempt]:

@@ -178,6 +178,7 @@ class AttemptRow(SQLModel, table=True):
     device: str | None = Field(default=None, max_length=255)
     fault: str | None = Field(default=None, max_length=16)
     error: str | None = Field(default=None, sa_type=_LongText)
+    log: str | None = Field(default=None, max_length=64)
 
 
 class OutputRow(SQLModel, table=True):

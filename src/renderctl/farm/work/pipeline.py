@@ -1,41 +1,55 @@
-"""While Blender renders a frame, the one before it is published: one thread, one frame deep."""
+"""While Blender renders a frame, those before it are published: one thread, which takes all that wait at once."""
 
-import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
 
 class Pipeline(Generic[Item]):
-    """Hands items to a thread, in order; `put` waits while the last one is still in work."""
+    """Hands items to a thread, in order."""
 
-    def __init__(self, work: Callable[[Item], None]) -> None:
+    def __init__(self, work: Callable[[Sequence[Item]], None]) -> None:
         self._work = work
-        self._items: queue.Queue[Item | None] = queue.Queue(maxsize=1)
+        self._waiting: list[Item] = []
+        self._closed = False
         self._error: BaseException | None = None
+        self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._thread.start()
 
-    def put(self, item: Item) -> None:
-        """Raises what the work on an earlier item has raised."""
-        self._items.put(item)
+    def put(self, item: Item, most: int) -> None:
+        """Wait until fewer than `most` items wait, then add this one. Raises what the work on earlier ones has."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._waiting) < most)
+            self._waiting.append(item)
+            self._changed.notify_all()
         self._raise()
 
     def close(self) -> None:
         """Wait until everything is done. Raises what the work has raised."""
-        self._items.put(None)
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
         self._thread.join()
         self._raise()
 
     def _run(self) -> None:
-        while (item := self._items.get()) is not None:
+        while items := self._take():
             if self._error is None:
                 try:
-                    self._work(item)
+                    self._work(items)
                 except BaseException as error:  # raised again in the thread that hands over the items
                     self._error = error
+
+    def _take(self) -> Sequence[Item]:
+        """All that wait; nothing when nothing will come any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            items, self._waiting = self._waiting, []
+            self._changed.notify_all()
+            return items
 
     def _raise(self) -> None:
         if self._error is not None:

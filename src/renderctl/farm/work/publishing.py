@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,6 @@ from renderctl.blender.events import Opened, Rendered, Written
 from renderctl.blender.failures import SessionStopped
 from renderctl.blender.images import verify
 from renderctl.errors import (
-    AttemptSuperseded,
     BadImage,
     BlobCollected,
     DatabaseUnavailable,
@@ -28,8 +28,10 @@ from renderctl.farm.status import forget
 from renderctl.farm.submit import put_ticket
 from renderctl.farm.sweep import settle
 from renderctl.farm.work.health import Health
+from renderctl.farm.work.logbook import keep_together
 from renderctl.jobs import FORMATS, Attempt, Failure, Fault, Output
 from renderctl.repository.attempting import Cost
+from renderctl.repository.completing import Done
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -37,6 +39,8 @@ Result = TypeVar("Result")
 #: Seconds that a store may be away before the attempt fails.
 _STORE_PATIENCE_S = 300.0
 _NOTHING = Cost()
+#: Frames that are checked and stored at a time.
+_PARALLEL = 4
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,26 @@ class Finished:
     log: Path
     following: Attempt | None  #: the attempt that Blender works on already
     stop: threading.Event  #: whether the attempt has to stop
+
+    @property
+    def cost(self) -> Cost:
+        return Cost(self.rendered.seconds, self.rendered.memory_mb, self.opened.device)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A finished frame whose outputs are in the store."""
+
+    finished: Finished
+    outputs: tuple[Output, ...]
+
+    @property
+    def attempt(self) -> Attempt:
+        return self.finished.attempt
+
+
+#: What became of a finished frame: it is stored, or why it is not.
+Outcome = Stored | RenderctlError
 
 
 @dataclass(frozen=True)
@@ -80,49 +104,79 @@ class Publisher:
         self._farm = farm
         self._health = health
         self._halt = halt
+        self._storing = ThreadPoolExecutor(_PARALLEL, "storing")  # its threads start when they are needed
 
-    def publish(self, finished: Finished) -> Published | Failure | None:
-        """Publish the frame; or the failure that its attempt ended with; None: it was stopped.
+    def publish(self, batch: Sequence[Finished]) -> list[Published | Failure | None]:
+        """Publish frames of one job. For each: that it is, or the failure that its attempt ended with.
 
-        Raises AttemptSuperseded.
+        None: it was stopped, or its task belongs to another attempt by now.
         """
-        attempt, rendered = finished.attempt, finished.rendered
-        cost = Cost(rendered.seconds, rendered.memory_mb, finished.opened.device)
+        found = list(self._storing.map(self._outcome, batch)) if len(batch) > 1 else [self._outcome(batch[0])]
+        # after the outputs: when they have outwaited a store that was away, the logs need not
+        places = self._keep_logs(batch, found)
+        outcomes = dict(zip((each.attempt.id for each in batch), found, strict=True))
+        superseded = self._complete(outcomes, places, batch[-1].following)
+        results = [self._told(each, outcomes[each.attempt.id], superseded) for each in batch]
+        if batch[-1].following is None:  # else a task of the job is open, and it can not have ended
+            self.insist(lambda: settle(self._farm, batch[0].attempt.job_id))
+        return results
+
+    def _keep_logs(self, batch: Sequence[Finished], found: Sequence[Outcome]) -> Mapping[str, str]:
+        """Those of several stored frames together, any other by itself; the places of those: see Attempt.log."""
+        together = [each.finished for each in found if isinstance(each, Stored)] if len(batch) > 1 else []
+        for finished in batch:
+            if finished not in together:
+                self.keep_log(finished.attempt, finished.log)
         try:
-            try:
-                stored = (self._stored(finished, each, main=not index) for index, each in enumerate(rendered.files))
-                outputs = tuple(stored)
-            finally:  # after the outputs: when they have outwaited a store that was away, the log need not
-                self.keep_log(attempt, finished.log)
-            self._complete(finished, outputs, cost)
-        except SessionStopped:
+            return keep_together(self._farm, {each.attempt.id: each.log for each in together})
+        except (StoreUnavailable, OSError) as error:
+            logger.warning("the logs of %d tasks were not kept: %s", len(together), error)
+            return {}
+
+    def _outcome(self, finished: Finished) -> Outcome:
+        """The frame's outputs in the store, or why they are not."""
+        try:
+            files = enumerate(finished.rendered.files)
+            return Stored(finished, tuple(self._stored(finished, each, main=not index) for index, each in files))
+        except (BadImage, DigestMismatch, InvalidInput, StoreUnavailable, SessionStopped) as error:
+            return error
+
+    def _told(self, finished: Finished, outcome: Outcome, superseded: frozenset[str]) -> Published | Failure | None:
+        """Tell the farm of what was not published."""
+        attempt = finished.attempt
+        if isinstance(outcome, Stored):
+            if attempt.id not in superseded:
+                return Published(attempt, outcome.outputs, finished.rendered.seconds)
+            logger.warning(
+                "Task %s belongs to another attempt by now. Its result is thrown away.",
+                attempt.task_id,
+                extra={"job": attempt.job_id, "task": attempt.task_id},
+            )
+            return None
+        if isinstance(outcome, SessionStopped):
             self.insist(lambda: self._farm.repository.cancel_attempt(attempt))
             return None
-        except (BadImage, DigestMismatch, InvalidInput, StoreUnavailable) as error:
-            self._begin(finished.following)
-            return self.fail(attempt, failure_of(error), cost).failure
-        except AttemptSuperseded:
-            self._begin(finished.following)
-            raise
-        if finished.following is None:  # else a task of the job is open, and it can not have ended
-            self.insist(lambda: settle(self._farm, attempt.job_id))
-        return Published(attempt, outputs, rendered.seconds)
+        return self.fail(attempt, failure_of(outcome), finished.cost).failure
 
-    def _complete(self, finished: Finished, outputs: tuple[Output, ...], cost: Cost) -> None:
-        """Publish what is stored; when it was collected before anything pointed to it, store it again."""
+    def _complete(
+        self, outcomes: dict[str, Outcome], places: Mapping[str, str], following: Attempt | None
+    ) -> frozenset[str]:
+        """Complete what is stored; what was collected before anything pointed to it is stored again."""
         repository, since = self._farm.repository, None
-        while True:
-            complete = partial(
-                repository.complete, finished.attempt, outputs, cost, starting=finished.following, since=since
-            )
+        while stored := [each for each in outcomes.values() if isinstance(each, Stored)]:
+            done = [
+                Done(each.attempt, each.outputs, each.finished.cost, places.get(each.attempt.id)) for each in stored
+            ]
             try:
-                return self.insist(complete)
+                return self.insist(partial(repository.complete_all, done, starting=following, since=since))
             except BlobCollected:
-                logger.warning("the result of task %s was collected: it is stored again", finished.attempt.task_id)
-            self.insist(lambda: repository.unknown_blobs({each.digest for each in outputs}))
+                logger.warning("a result of job %s was collected: it is stored again", done[0].attempt.job_id)
+            digests = {output.digest for each in stored for output in each.outputs}
+            self.insist(partial(repository.unknown_blobs, digests))
             since = self.insist(repository.time)
-            for written, output in zip(finished.rendered.files, outputs, strict=True):
-                self._put(finished, written.path, output.digest)
+            outcomes |= {each.attempt.id: self._outcome(each.finished) for each in stored}
+        self._begin(following)
+        return frozenset()
 
     def fail(self, attempt: Attempt, failure: Failure, cost: Cost = _NOTHING) -> "Told":
         """Report a failure, with what the node's health adds to it."""

@@ -5,7 +5,7 @@ import random
 import shutil
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 from renderctl.blender.events import Progress
 from renderctl.blender.failures import SessionFailed, SessionStopped
 from renderctl.blender.session import FrameOrder
-from renderctl.errors import AttemptSuperseded, DatabaseUnavailable, RenderctlError, StoreUnavailable, Unreachable
+from renderctl.errors import DatabaseUnavailable, RenderctlError, StoreUnavailable, Unreachable
 from renderctl.farm import Farm
 from renderctl.farm.blenders import limits
 from renderctl.farm.work.health import Health
@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 _CLAIM_S, _CLAIM_MOST = 2.0, 50
 #: Frames below so many seconds are claimed ahead; a longer one is left to another slot that is free.
 _SHORT_S = 1.0
+#: So many short frames at most wait to be published together.
+_TOGETHER = 32
 #: Seconds between two looks whether a resting slot may go on.
 _REST_S = 0.2
 
@@ -110,7 +112,7 @@ class Slot:
         pending = deque(claim.attempts)
         self._held.add(pending)
         ends = self._farm.clock.monotonic() + quantum_s
-        pipeline: Pipeline[Finished] = Pipeline(lambda finished: self._publish(job, finished))
+        pipeline: Pipeline[Finished] = Pipeline(self._publish)
         started: Attempt | None = None  # the one that the publishing of its predecessor says to have begun
         try:
             while pending and self._going_on():
@@ -127,7 +129,7 @@ class Slot:
                 started = None
                 if finished is not None:
                     started = pending[0] if pending and self._going_on() else None
-                    pipeline.put(finished(started))
+                    pipeline.put(finished(started), _TOGETHER if self._frames_are_short() else 1)
         finally:
             pipeline.close()
             self._give_back(job, list(pending))
@@ -216,19 +218,17 @@ class Slot:
             hold.progress = min(max(progress.fraction, hold.progress), 0.999)
         self._listeners.on_progress(hold.attempt, progress)
 
-    def _publish(self, job: Job, finished: Finished) -> None:
+    def _publish(self, batch: Sequence[Finished]) -> None:
         """In the pipeline's thread: the next frame is being rendered meanwhile."""
-        attempt = finished.attempt
         try:
-            result = self._publisher.publish(finished)
-            if isinstance(result, Published):
-                self._listeners.on_published(result)
-            elif result is not None:
-                self._listeners.on_failed(attempt, result)
-        except AttemptSuperseded as error:
-            logger.warning("%s Its result is thrown away.", error, extra={"job": job.id, "task": attempt.task_id})
+            for finished, result in zip(batch, self._publisher.publish(batch), strict=True):
+                if isinstance(result, Published):
+                    self._listeners.on_published(result)
+                elif result is not None:
+                    self._listeners.on_failed(finished.attempt, result)
         finally:
-            self._cleared(attempt, finished.log, finished.folder)
+            for finished in batch:
+                self._cleared(finished.attempt, finished.log, finished.folder)
 
     def _failed(self, attempt: Attempt, failure: Failure, log: Path, folder: Path) -> None:
         with suppress(OSError), log.open("a", encoding="utf-8") as file:

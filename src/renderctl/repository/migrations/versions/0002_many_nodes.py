@@ -26,6 +26,7 @@ def upgrade() -> None:
     steps.create_index("ix_job_exclusion_worker_id", "job_exclusion", ["worker_id"])
     steps.add_column("audit", sa.Column("deed", sa.String(length=20), nullable=True))
     steps.create_index("ix_audit_deed", "audit", ["deed"])
+    steps.add_column("attempt", sa.Column("log", sa.String(length=64), nullable=True))
     steps.create_index("ix_attempt_job", "attempt", ["job_id", "state", "number"])
     # a heartbeat is to change no index
     steps.create_index("ix_attempt_state", "attempt", ["state"])
@@ -45,6 +46,7 @@ def downgrade() -> None:
     steps.create_index("ix_attempt_stale", "attempt", ["state", "seen_at"])
     steps.drop_index("ix_attempt_state", "attempt")
     steps.drop_index("ix_attempt_job", "attempt")
+    steps.drop_column("attempt", "log")
     steps.drop_index("ix_audit_deed", "audit")
     steps.drop_column("audit", "deed")
     steps.drop_table("job_exclusion")

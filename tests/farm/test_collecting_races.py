@@ -22,7 +22,7 @@ from renderctl.repository.keeping import DOOMED
 from renderctl.repository.tables import blob_leases
 from renderctl.settings import DatabaseSettings, Settings, StoreSettings
 from renderctl.wiring import Connection
-from tests.farms import ACTOR, FACTS, QUICK, given_job, given_worker
+from tests.farms import ACTOR, FACTS, QUICK, given_job, given_model, given_worker
 
 CONTENTS = [f"BLENDER-v500 scene {number}".encode() for number in range(6)]
 ROUNDS = 40
@@ -131,6 +131,7 @@ def test_no_row_is_ever_without_its_blob(site: str, request: pytest.FixtureReque
         settings = replace(settings, database=DatabaseSettings(url), store=store)
     with closing(Connection(settings, ACTOR)) as connection:
         connection.farm.repository.time()
+        given_model(connection.farm)  # so that the store is known to be this database's own
         connection.farm.store.missing(set())
     spawn = multiprocessing.get_context("spawn")
     over, results = spawn.Event(), spawn.Queue()

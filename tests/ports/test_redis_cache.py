@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from urllib.parse import quote
 
@@ -313,11 +313,12 @@ def test_a_server_that_is_not_redis_is_told_from_one(clock: FakeClock) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def greet() -> None:
-            for _ in range(4):
-                connection, _ = listener.accept()
-                with connection:
-                    connection.recv(100)
-                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            with suppress(OSError):  # until the test is over
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.recv(100)
+                        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
         threading.Thread(target=greet, daemon=True).start()
         cache = RedisCache(f"redis://127.0.0.1:{listener.getsockname()[1]}/0", clock)

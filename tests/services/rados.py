@@ -91,9 +91,7 @@ class RadosGateway(Server):
 
     def kill_gateway(self) -> None:
         """Kill -9 of what clients talk to; the cluster behind it stays, and `start` brings the gateway back."""
-        gateway = self._children.pop()
-        gateway.kill()
-        gateway.wait()
+        self.end(self._children[-1])
 
     def _make_monitor(self) -> None:
         address = f"v1:127.0.0.1:{self._monitor_port}"
@@ -113,7 +111,7 @@ class RadosGateway(Server):
             except ServerFailed:
                 if disk.poll() is None:
                     raise
-                self._children.remove(disk)
+                self.end(disk)
                 disk = self._spawn("ceph-osd", "-f", "-i", "0")
             else:
                 return

@@ -109,6 +109,14 @@ class Server(ABC):
             self._children.clear()
         psutil.wait_procs(doomed, timeout=STOP_S)
 
+    def end(self, child: "subprocess.Popen[bytes]") -> None:
+        """Kill -9 of one of its processes."""
+        with self._lock:
+            child.kill()
+            child.wait()
+            self._children.remove(child)
+            self._dismiss(child)
+
     def restart(self) -> None:
         """Stop and start in good order, with the same files and ports."""
         self.stop()

@@ -26,6 +26,11 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "tests.services", *words]
 
 
+def without_servers() -> dict[str, str]:
+    """The environment of a run that is to start servers of its own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("RENDERCTL_TEST_")}
+
+
 def answers(server: Server) -> bool:
     try:
         return server.answers()
@@ -76,13 +81,15 @@ def test_a_killed_database_keeps_what_was_committed() -> None:
 def test_a_command_runs_beside_the_servers_and_its_exit_code_is_ours() -> None:
     require(Redis)
     script = "import os, redis, sys; redis.Redis.from_url(os.environ['RENDERCTL_TEST_REDIS_URL']).ping(); sys.exit(7)"
-    assert subprocess.run(command("--only", "redis", "--", sys.executable, "-c", script), cwd=ROOT).returncode == 7
+    words = command("--only", "redis", "--", sys.executable, "-c", script)
+    assert subprocess.run(words, cwd=ROOT, env=without_servers()).returncode == 7
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_no_server_outlives_us_when_we_are_told_to_end(number: signal.Signals) -> None:
     require(Redis)
-    keeper = subprocess.Popen(command("--only", "redis", "--", "sleep", "600"), cwd=ROOT, start_new_session=True)
+    words = command("--only", "redis", "--", "sleep", "600")
+    keeper = subprocess.Popen(words, cwd=ROOT, env=without_servers(), start_new_session=True)
     try:
         tree = psutil.Process(keeper.pid)
         until(lambda: len(tree.children(recursive=True)) == 3, 30, what="a server, its guard and a command")
@@ -95,6 +102,7 @@ def test_no_server_outlives_us_when_we_are_told_to_end(number: signal.Signals) -
         assert not any(process.is_running() for process in started)
     finally:
         keeper.kill()
+        keeper.wait()
 
 
 def test_no_server_outlives_a_run_of_pytest_that_was_killed(tmp_path: Path) -> None:
@@ -103,10 +111,9 @@ def test_no_server_outlives_a_run_of_pytest_that_was_killed(tmp_path: Path) -> N
     test.write_text(
         "def test_hung(redis_url):\n    import time\n    print(redis_url, flush=True)\n    time.sleep(600)\n"
     )
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RENDERCTL_TEST_")}
     words = [sys.executable, "-m", "pytest", "-q", "-s", str(test)]
     try:
-        with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as run:
+        with subprocess.Popen(words, cwd=ROOT, env=without_servers(), stdout=subprocess.PIPE, text=True) as run:
             assert run.stdout is not None
             url = next(line for line in run.stdout if "redis://" in line).strip().rpartition("redis://")[2]
             run.kill()

@@ -12,7 +12,9 @@ $(DEMO)/scene/turntable.blend: $(wildcard examples/turntable/*.py) | setup-demo
 	$(PY) examples/turntable/make_scene.py $(DEMO)/scene
 
 test: setup-dev check setup-services
-	$(PY) -m tests.services -- $(PY) -m pytest -q -m "blender or chaos or services"
+	$(PY) -m tests.services -- sh -ec '\
+		$(PY) -m pytest -q -n 2 -m "services and not blender and not chaos"; \
+		$(PY) -m pytest -q -m "blender or chaos"'
 
 check: setup-dev
 	.venv/bin/ruff format --check --quiet

@@ -194,6 +194,10 @@ class Task:
         return f"{self.job_id}-{self.number}"
 
 
+#: Before the id of an attempt: the name of a log that others' are in, too.
+SHARED_LOG = "with-"
+
+
 @dataclass(frozen=True)
 class Attempt:
     """One try at a task by one worker; its id is the fencing token."""

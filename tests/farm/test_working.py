@@ -5,7 +5,7 @@ from renderctl.errors import QueueUnavailable
 from renderctl.farm import Farm
 from renderctl.farm.control import cancel, pause, resume, retry
 from renderctl.farm.logs import kept_log
-from renderctl.farm.scratch import Scratch, scratch_root
+from renderctl.farm.scratch import Scratch, abandoned, scratch_root
 from renderctl.jobs import Job, TaskCounts
 from renderctl.queues import Queue, Ticket
 from renderctl.settings import WorkerSettings
@@ -264,3 +264,24 @@ def test_a_worker_is_not_refused_because_another_start_is_looking_for_the_dead(f
     work_until(farm, job)
     looking.join()
     assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+
+
+def test_new_scratch_is_to_be_had_while_others_look_for_what_the_dead_have_left(tmp_path):
+    over, had = threading.Event(), []
+
+    def look() -> None:
+        while not over.is_set():
+            for dead in abandoned(tmp_path):
+                dead.remove()
+
+    lookers = [threading.Thread(target=look) for _ in range(3)]
+    for looker in lookers:
+        looker.start()
+    for _ in range(300):
+        scratch = Scratch.claim_new(tmp_path, "new")
+        had.append(scratch.path.is_dir())
+        scratch.remove()
+    over.set()
+    for looker in lookers:
+        looker.join()
+    assert all(had)

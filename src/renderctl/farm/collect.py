@@ -135,7 +135,7 @@ def _collect_logs(farm: Farm, collected: Collected, grace_s: float) -> None:
     old = (log for log in farm.store.logs() if log.age_s >= grace_s)
     while page := list(islice(old, _PAGE)):
         sizes = {log.attempt_id: log.size for log in page}
-        unknown = farm.repository.unknown_attempts(list(sizes))
+        unknown = farm.repository.unknown_logs(list(sizes))
         if not collected.dry_run:
             farm.store.remove_logs(unknown)
         collected.logs += len(unknown)

@@ -15,8 +15,7 @@ from renderctl.ids import new_id
 @contextmanager
 def scratch_of(farm: Farm, purpose: str) -> Iterator[Path]:
     """A directory of our own, gone when we are."""
-    scratch = Scratch.claim(scratch_root(farm) / f"{purpose}-{new_id()}")
-    assert scratch is not None  # the name is new
+    scratch = Scratch.claim_new(scratch_root(farm), purpose)
     try:
         yield scratch.path
     finally:
@@ -49,6 +48,13 @@ class Scratch:
             return cls.claim(path)
         path.mkdir(exist_ok=True)
         return cls(path, lock)
+
+    @classmethod
+    def claim_new(cls, root: Path, purpose: str) -> "Scratch":
+        """Make a directory below `root`. Who looks for the dead may hold its lock for a moment: then it is another."""
+        while (scratch := cls.claim(root / f"{purpose}-{new_id()}")) is None:
+            pass
+        return scratch
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)

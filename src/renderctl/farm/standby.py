@@ -9,7 +9,6 @@ from renderctl.blender.session import Session
 from renderctl.farm import Farm
 from renderctl.farm.blenders import Chosen, choose_blender, start_session
 from renderctl.farm.scratch import Scratch, scratch_root
-from renderctl.ids import new_id
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,7 @@ def start_ahead(farm: Farm, scene: str) -> Standby | None:
         return None
     chosen = choose_blender(farm, read_header(Path(scene).expanduser().absolute()))
     require_libraries(chosen.blender)
-    scratch = Scratch.claim(scratch_root(farm) / f"standby-{new_id()}")
-    assert scratch is not None  # the name is new
+    scratch = Scratch.claim_new(scratch_root(farm), "standby")
     try:
         return Standby(chosen, start_session(farm, chosen.blender, scratch.path), scratch)
     except BaseException:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, literal, select
 from sqlalchemy.dialects import mysql, sqlite
 
 from renderctl.actors import Actor
+from renderctl.jobs import SHARED_LOG
 from renderctl.repository.blobs import Blobs
 from renderctl.repository.keeping import DOOMED, MEMORY, POINTERS, pointed_at
 from renderctl.repository.tables import (
@@ -156,11 +157,12 @@ class Collecting(Blobs):
 
         self.write(writing)
 
-    def unknown_attempts(self, attempt_ids: Sequence[str]) -> list[str]:
-        """Those of the attempts that there are not, or not any more."""
-        query = select(attempts.c.id).where(attempts.c.id.in_(attempt_ids))
+    def unknown_logs(self, logs: Sequence[str]) -> list[str]:
+        """Those of the logs whose attempts there are not, or not any more. Attempts that share one are of one job."""
+        attempt_of = {log: log.removeprefix(SHARED_LOG) for log in logs}
+        query = select(attempts.c.id).where(attempts.c.id.in_(list(attempt_of.values())))
         known = self.read(lambda connection: set(connection.scalars(query)))
-        return [attempt_id for attempt_id in attempt_ids if attempt_id not in known]
+        return [log for log in logs if attempt_of[log] not in known]
 
     def note_collection(self, *, actor: Actor, **found: Any) -> None:
         """Leave an audit row of what was collected."""

@@ -18,7 +18,6 @@ from renderctl.blender.failures import SessionStopped
 from renderctl.farm import Farm
 from renderctl.farm.scratch import Scratch, abandoned
 from renderctl.farm.work.parallel import in_parallel
-from renderctl.ids import new_id
 from renderctl.jobs import Input
 
 #: The time of change of every blob that is as it came: whoever writes to one changes it.
@@ -83,8 +82,7 @@ class BlobCache:
     def _fetch_all(self, inputs: Sequence[Input], stop: threading.Event) -> None:
         for dead in abandoned(self.root / "incoming"):
             dead.remove()
-        incoming = Scratch.claim(self.root / "incoming" / new_id())
-        assert incoming is not None  # the name is new
+        incoming = Scratch.claim_new(self.root / "incoming", "download")
         try:
             in_parallel(lambda each: self._fetch(each, incoming.path, stop), inputs)
         finally:

@@ -51,9 +51,7 @@ def claim_scratch(farm: Farm, name: str | None, *, for_one_job: bool) -> Scratch
             raise WorkerNameTaken(f"A worker called {name!r} is running here already.", hint="Give it another --name.")
         return scratch
     if for_one_job:
-        own = Scratch.claim(scratch_root(farm) / f"render-{new_id()}")
-        assert own is not None  # the name is new
-        return own
+        return Scratch.claim_new(scratch_root(farm), "render")
     base = _base_name(farm)
     for number in range(1, 1000):
         scratch = Scratch.claim(scratch_root(farm) / f"{base}-{number}")

@@ -4,17 +4,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from renderctl.farm import Farm
+from renderctl.jobs import SHARED_LOG
 
 
 def keep_together(farm: Farm, logs: Mapping[str, Path]) -> dict[str, str]:
-    """Put the logs of attempts in the store as one, under the id of the first; where each is: see Attempt.log.
+    """Put the logs of attempts in the store as one, named after the first; where each is: see Attempt.log.
 
     Raises StoreUnavailable, OSError.
     """
     places: dict[str, str] = {}
     if not logs:
         return places
-    under, text = next(iter(logs)), b""
+    under, text = SHARED_LOG + next(iter(logs)), b""
     for attempt_id, log in logs.items():
         start = len(text)
         text += log.read_bytes()

@@ -27,6 +27,7 @@ VERBS = {
     "drain_worker": "workers:drain_worker",
     "follow": "logs:follow",
     "jobs": "status:jobs",
+    "links": "download:links",
     "list_models": "models:list_models",
     "list_workers": "workers:list_workers",
     "logs": "logs:logs",

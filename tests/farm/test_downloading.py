@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from minio import Minio
 
 from renderctl.errors import DigestMismatch, OutputNotWritable
 from renderctl.farm import Farm
-from renderctl.farm.download import check_writable, download
+from renderctl.farm.download import check_writable, download, links
 from renderctl.jobs import Job, Output
 from renderctl.repository.attempting import Cost
 from tests.farms import given_job, given_model, given_worker
@@ -123,3 +124,14 @@ def test_a_folder_that_can_not_be_made_is_an_error_before_the_work(tmp_path: Pat
         check_writable(tmp_path / "file" / "below")
     check_writable(tmp_path / "new" / "deep")
     assert not (tmp_path / "new").exists()
+
+
+def test_every_output_has_an_address_that_leads_to_it(farm):
+    job = given_rendered(farm, "1-2", cameras=("Camera", "Side"))
+    found = links(farm, job.id, 60.0)
+    assert sorted((each.frame, each.camera) for each in found) == [
+        (frame, camera) for frame in (1, 2) for camera in ("Camera", "Side")
+    ]
+    for each in found:
+        with urllib.request.urlopen(each.url, timeout=20) as answer:
+            assert answer.read() == f"{job.id} {each.frame} {each.camera}".encode()

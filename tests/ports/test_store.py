@@ -3,6 +3,7 @@
 import hashlib
 import random
 import threading
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -147,6 +148,13 @@ def test_many_writers_of_one_blob_do_not_disturb_each_other(store: Store, given_
     assert not failed
     store.get(digest, tmp_path / "got")
     assert (tmp_path / "got").read_bytes() == BYTES * 10
+
+
+def test_an_address_leads_to_the_blob(store: Store, given_file: Given) -> None:
+    path, digest = given_file(BYTES)
+    store.put(path, digest)
+    with urllib.request.urlopen(store.url(digest, "Kamera 1-0001 ☂.png", 60.0), timeout=20) as answer:
+        assert answer.read() == BYTES
 
 
 def test_a_log_replaces_an_earlier_one(store: Store) -> None:

@@ -155,6 +155,11 @@ def downloaded(each: Any) -> RenderableType:
     return f"{each.folder}  ({counted(each.files, 'file')}, {each.written} of them new)"
 
 
+def links(found: Iterable[Any]) -> RenderableType:
+    """One address a line: for `wget -i`."""
+    return Text("\n".join(each.url for each in found), no_wrap=True, overflow="ignore")
+
+
 def swept(each: Any) -> RenderableType:
     """What a sweep repaired."""
     if not each.held:

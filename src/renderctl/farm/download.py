@@ -39,6 +39,33 @@ def download(farm: Farm, job_ref: str, directory: Path, *, on_advance: OnAdvance
     return Downloaded(job.id, folder.path, files, written, size)
 
 
+@dataclass(frozen=True)
+class Link:
+    """Where an output may be fetched from."""
+
+    frame: int
+    camera: str | None
+    name: str
+    size: int  #: bytes
+    url: str
+
+
+def links(farm: Farm, job_ref: str, expires_s: float) -> list[Link]:
+    """The addresses of the job's outputs, good for `expires_s` seconds. Raises NotFound, StoreUnavailable."""
+    job = farm.repository.find_job(job_ref)
+    several, found = len(job.cameras) > 1, []
+    for each in _outputs(farm, job.id):
+        url = farm.store.url(each.digest, _file_name(each, several), expires_s)
+        found.append(Link(each.frame, each.camera, each.name, each.size, url))
+    return found
+
+
+def _file_name(output: Output, several: bool) -> str:
+    """As a browser saves it."""
+    camera = f"{safe_name(output.camera)}-" if several and output.camera else ""
+    return camera + safe_name(output.name.replace("/", "-"))
+
+
 class OutputFolder:
     """`DIRECTORY/<job name>/[<camera>/]<frame>.<ext>`; a folder that another job has is left to it."""
 

@@ -49,6 +49,14 @@ class Store(ABC):
         """
 
     @abstractmethod
+    def url(self, digest: str, name: str, expires_s: float) -> str:
+        """Where whoever has this address may fetch the blob as file `name`, for `expires_s` seconds (7 days at most).
+
+        A local store's is that of a file: for who may read it, and without an end. Whether the blob is there is not
+        looked at. Raises StoreUnavailable.
+        """
+
+    @abstractmethod
     def missing(self, digests: set[str]) -> set[str]:
         """Those of `digests` that the store does not have. Raises StoreUnavailable."""
 

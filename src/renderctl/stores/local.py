@@ -82,6 +82,9 @@ class LocalStore(Store):
             with suppress(OSError):
                 part.unlink()
 
+    def url(self, digest: str, name: str, expires_s: float) -> str:
+        return self._blob(digest).absolute().as_uri()
+
     def missing(self, digests: set[str]) -> set[str]:
         with self._ready():
             return {digest for digest in digests if not self._blob(digest).is_file()}

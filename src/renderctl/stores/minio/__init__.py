@@ -81,6 +81,11 @@ class MinioStore(Store):
                 with suppress(OSError):
                     part.unlink()
 
+    def url(self, digest: str, name: str, expires_s: float) -> str:
+        key = _blob_key(digest)
+        with self._ready() as bucket:
+            return bucket.url(key, name, timedelta(seconds=expires_s))
+
     def missing(self, digests: set[str]) -> set[str]:
         keys = {digest: _blob_key(digest) for digest in digests}
         with self._ready() as bucket, ThreadPoolExecutor(self.parallel) as pool:

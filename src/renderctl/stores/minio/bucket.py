@@ -4,11 +4,14 @@ import io
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from urllib.parse import quote
 
-from minio import Minio, S3Error
+from minio import S3Error
 from minio.commonconfig import REPLACE, CopySource
 from minio.datatypes import Object
 from minio.deleteobjects import DeleteObject
+
+from renderctl.stores.minio.connecting import Client
 
 #: An object that was put less than this ago is not touched again.
 _YOUNG = timedelta(hours=1)
@@ -17,7 +20,7 @@ _YOUNG = timedelta(hours=1)
 class Bucket:
     """A bucket of a client."""
 
-    def __init__(self, client: Minio, name: str) -> None:
+    def __init__(self, client: Client, name: str) -> None:
         self.client = client
         self.name = name
 
@@ -34,6 +37,13 @@ class Bucket:
 
     def put(self, key: str, content: bytes) -> None:
         self.client.put_object(self.name, key, io.BytesIO(content), len(content))
+
+    def url(self, key: str, name: str, expires: timedelta) -> str:
+        """A presigned address of the object, which is saved as file `name`."""
+        saved_as: dict[str, str | list[str] | tuple[str]] = {
+            "response-content-disposition": f"attachment; filename*=UTF-8''{quote(name)}"
+        }
+        return self.client.get_presigned_url("GET", self.name, key, expires, saved_as, self.client.time())
 
     def stat(self, key: str) -> Object | None:
         try:

@@ -27,14 +27,14 @@ _CLOSE = timedelta(minutes=1)
 _logger = logging.getLogger(__name__)
 
 
-def connect(settings: StoreSettings, *, connections: int, patience_s: float) -> minio.Minio:
+def connect(settings: StoreSettings, *, connections: int, patience_s: float) -> "Client":
     """A client for the endpoint of the settings, who waits `patience_s` for an answer to begin or to go on.
 
     With less patience it also tries again sooner. Nothing is sent yet. Raises BadSettings.
     """
     try:
         check_bucket_name(settings.bucket, strict=True)
-        return _Client(
+        return Client(
             settings.endpoint or "",
             access_key=settings.access_key,
             secret_key=settings.secret_key,
@@ -49,13 +49,17 @@ def connect(settings: StoreSettings, *, connections: int, patience_s: float) -> 
         ) from error
 
 
-class _Client(minio.Minio):
+class Client(minio.Minio):
     """Signs its requests with the server's time: one that bears a time of 15 minutes ago or ahead is refused.
 
     The server's time is learned from such a refusal. Time is no parameter of the client: this overrides its own parts.
     """
 
     _ahead = timedelta()  # of our clock, the server's
+
+    def time(self) -> datetime:
+        """The server's, as far as it is known."""
+        return datetime.now(UTC) + self._ahead
 
     def _build_headers(self, *args: Any, **kw: Any) -> tuple[dict[str, Any], datetime]:
         headers, date = super()._build_headers(*args, **kw)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,8 @@ def test_every_output_has_an_address_that_leads_to_it(farm):
     for each in found:
         with urllib.request.urlopen(each.url, timeout=20) as answer:
             assert answer.read() == f"{job.id} {each.frame} {each.camera}".encode()
+
+
+def test_those_who_try_the_same_new_folder_do_not_get_in_each_others_way(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: check_writable(tmp_path / "new" / "out"), range(400)))  # raises what one has raised

@@ -3,16 +3,20 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from renderctl.errors import OutputNotWritable
 from renderctl.farm import Advance, Farm, OnAdvance, unheard
 from renderctl.farm.safenames import safe_name
+from renderctl.ids import new_id
 from renderctl.jobs import Job, Output
 
 #: Says which job a folder belongs to.
 _MARK = ".renderctl-job"
+#: How often others may come between.
+_PROBES = 20
 
 
 @dataclass(frozen=True)
@@ -94,16 +98,27 @@ class OutputFolder:
 def check_writable(directory: Path) -> None:
     """Find out before the work, not after it. Raises OutputNotWritable."""
     directory = directory.expanduser().absolute()
-    try:
-        made = [each for each in (directory, *directory.parents) if not each.exists()]
-        directory.mkdir(parents=True, exist_ok=True)
-        probe = directory / ".renderctl-probe"
-        probe.write_bytes(b"renderctl")
-        probe.unlink()
-        for each in made:
+    for tries_left in reversed(range(_PROBES)):
+        try:
+            _probe(directory)
+            break
+        except FileNotFoundError as error:
+            # another process that found out the same has removed the folder again that it had made
+            if not tries_left:
+                raise not_writable(directory, error) from error
+        except OSError as error:
+            raise not_writable(directory, error) from error
+
+
+def _probe(directory: Path) -> None:
+    made = [each for each in (directory, *directory.parents) if not each.exists()]
+    directory.mkdir(parents=True, exist_ok=True)
+    probe = directory / f".renderctl-probe-{new_id()}"
+    probe.write_bytes(b"renderctl")
+    probe.unlink()
+    for each in made:
+        with suppress(OSError):  # somebody else is using it by now
             each.rmdir()
-    except OSError as error:
-        raise not_writable(directory, error) from error
 
 
 def not_writable(path: Path, error: OSError) -> OutputNotWritable:

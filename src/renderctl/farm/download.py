@@ -2,8 +2,8 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,6 @@ from renderctl.jobs import Job, Output
 
 #: Says which job a folder belongs to.
 _MARK = ".renderctl-job"
-#: How often others may come between.
-_PROBES = 20
 
 
 @dataclass(frozen=True)
@@ -96,29 +94,21 @@ class OutputFolder:
 
 
 def check_writable(directory: Path) -> None:
-    """Find out before the work, not after it. Raises OutputNotWritable."""
+    """Find out before the work, not after it. Raises OutputNotWritable.
+
+    A folder that is not there yet is tried beside its place: others may be making it at this moment.
+    """
     directory = directory.expanduser().absolute()
-    for tries_left in reversed(range(_PROBES)):
-        try:
-            _probe(directory)
-            break
-        except FileNotFoundError as error:
-            # another process that found out the same has removed the folder again that it had made
-            if not tries_left:
-                raise not_writable(directory, error) from error
-        except OSError as error:
-            raise not_writable(directory, error) from error
-
-
-def _probe(directory: Path) -> None:
-    made = [each for each in (directory, *directory.parents) if not each.exists()]
-    directory.mkdir(parents=True, exist_ok=True)
-    probe = directory / f".renderctl-probe-{new_id()}"
-    probe.write_bytes(b"renderctl")
-    probe.unlink()
-    for each in made:
-        with suppress(OSError):  # somebody else is using it by now
-            each.rmdir()
+    there = next(each for each in (directory, *directory.parents) if each.exists())
+    probe = there / f".renderctl-probe-{new_id()}"
+    try:
+        folder = probe / directory.relative_to(there)
+        folder.mkdir(parents=True)
+        (folder / "probe").write_bytes(b"renderctl")
+    except OSError as error:
+        raise not_writable(directory, error) from error
+    finally:
+        shutil.rmtree(probe, ignore_errors=True)
 
 
 def not_writable(path: Path, error: OSError) -> OutputNotWritable:

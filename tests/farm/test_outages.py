@@ -293,3 +293,14 @@ def test_a_worker_that_is_halted_while_the_database_is_away_ends_without_a_word_
     assert "Traceback" not in caplog.text
     work_until(farm, job)
     assert tries(farm, job) == [AttemptState.LOST, AttemptState.SUCCEEDED]
+
+
+def test_a_job_whose_model_the_store_has_lost_fails_and_says_so_without_trying_every_frame(farm):
+    job = given_job(farm, "1-40", max_attempts=1)
+    (lost,) = farm.repository.model_inputs(job.model_id)
+    farm.store.remove({lost.digest})
+    work_until(farm, job)
+    failed = farm.repository.job(job.id)
+    assert failed.state is JobState.FAILED
+    assert lost.digest in (failed.error or "")
+    assert tries(farm, job) == [AttemptState.FAILED]

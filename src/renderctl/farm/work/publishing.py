@@ -93,8 +93,9 @@ class Published:
 
 def failure_of(error: RenderctlError) -> Failure:
     """What an attempt fails with when a port has failed: the node is not to blame for the farm's parts."""
-    farms = isinstance(error, StoreUnavailable | NotStored)
-    return Failure(Fault.FARM if farms else Fault.MACHINE, error.message)
+    if isinstance(error, NotStored):  # every other frame needs the same blobs
+        return Failure(Fault.FARM, error.message, whole_job=True)
+    return Failure(Fault.FARM if isinstance(error, StoreUnavailable) else Fault.MACHINE, error.message)
 
 
 class Publisher:

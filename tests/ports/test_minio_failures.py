@@ -258,3 +258,24 @@ def secure_port() -> Iterator[tuple[str, bytes]]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def refusing_in_a_batch(asked: Asked) -> Answer | None:
+    """A server that does not remove the blob together with others."""
+    if asked.method != "POST" or "delete" not in asked.query:
+        return None
+    error = f"<Error><Key>blobs/{DIGEST[:2]}/{DIGEST[2:]}</Key><Code>InternalError</Code><Message/></Error>"
+    body = f'<?xml version="1.0"?><DeleteResult>{error}</DeleteResult>'.encode()
+    return Answer(body=body, headers={"Content-Type": "application/xml"})
+
+
+def test_what_is_not_removed_with_others_is_removed_by_itself(broken: BrokenS3) -> None:
+    broken.answers += [refusing_in_a_batch, lambda asked: Answer(204) if asked.method == "DELETE" else None]
+    hasty(broken.settings).remove({DIGEST})
+    assert [asked.method for asked in broken.asked].count("DELETE") == 1
+
+
+def test_what_may_not_be_removed_is_told(broken: BrokenS3) -> None:
+    denied = refusal("AccessDenied")
+    broken.answers += [refusing_in_a_batch, lambda asked: denied if asked.method == "DELETE" else None]
+    assert "does not allow that" in complaint(hasty(broken.settings), lambda store: store.remove({DIGEST}))

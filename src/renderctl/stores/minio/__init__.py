@@ -181,9 +181,7 @@ class MinioStore(Store):
 
     def _remove(self, keys: Iterable[str]) -> None:
         with self._ready() as bucket:
-            refused = bucket.remove(keys)
-        if refused is not None:
-            raise StoreUnavailable(f"{self._name} does not remove {refused}.", hint="The keys need s3:DeleteObject.")
+            bucket.remove(keys)
 
 
 def _blob_key(digest: str) -> str:

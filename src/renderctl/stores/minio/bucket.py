@@ -65,10 +65,12 @@ class Bucket:
     def list(self, prefix: str) -> Iterator[Object]:
         return iter(self.client.list_objects(self.name, prefix=prefix, recursive=True))
 
-    def remove(self, keys: Iterable[str]) -> str | None:
-        """Remove the objects, a thousand a request; the key and the reason of one that is refused."""
-        errors = self.client.remove_objects(self.name, (DeleteObject(key) for key in keys))
-        return next((f"{error.name} ({error.code})" for error in errors if error.code != "NoSuchKey"), None)
+    def remove(self, keys: Iterable[str]) -> None:
+        """Remove the objects, a thousand a request; those that are refused once more and one by one: that says why."""
+        refused = list(self.client.remove_objects(self.name, (DeleteObject(key) for key in keys)))
+        for error in refused:
+            if error.code != "NoSuchKey" and error.name:
+                self.client.remove_object(self.name, error.name)
 
     def abort_uploads(self, *, before: datetime) -> None:
         """Forget the parts of files that somebody began to send so long ago, and never finished.

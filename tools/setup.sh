@@ -59,7 +59,9 @@ install_libraries() {
 
 # The packages would start their servers now (a policy forbids it) and at every boot (they are disabled).
 install_services() {
-    packages="mariadb-server redis-server rabbitmq-server ceph-mon ceph-osd ceph-common radosgw"
+    packages="mariadb-server redis-server rabbitmq-server ceph-mon ceph-osd ceph-common radosgw debootstrap"
+    # Docker's own packages and Debian's exclude each other: who has an engine keeps it.
+    [ -x /usr/bin/dockerd ] && ! dpkg-query -W docker.io >/dev/null 2>&1 || packages="$packages docker.io iptables"
     if ! command -v dpkg-query >/dev/null 2>&1; then
         missing=" (this is no Debian) $packages"
     else
@@ -70,7 +72,8 @@ install_services() {
     if ! command -v apt-get >/dev/null 2>&1 || ! become_root; then
         asking="Tests need servers that are missing. Ask an administrator for:
     sudo apt-get install --no-install-recommends$missing
-or name running ones in RENDERCTL_TEST_MYSQL_URL, …_REDIS_URL, …_RABBITMQ_URL and …_S3_URL."
+or name running ones in RENDERCTL_TEST_MYSQL_URL, …_REDIS_URL, …_RABBITMQ_URL, …_S3_URL
+and …_DOCKER_HOST."
         [ -z "${CI:-}" ] || fail "$asking"
         printf '\n%s\nWithout them those tests are skipped.\n\n' "$asking" >&2
         return 0
@@ -85,8 +88,14 @@ or name running ones in RENDERCTL_TEST_MYSQL_URL, …_REDIS_URL, …_RABBITMQ_UR
     # shellcheck disable=SC2086
     apt_install $missing
     [ ! -d /run/systemd/system ] || for package in $missing; do
-        case $package in mariadb-server) unit=mariadb ;; redis-server | rabbitmq-server) unit=$package ;; *) continue ;; esac
-        $sudo systemctl disable --quiet "$unit" || true
+        case $package in
+            mariadb-server) units=mariadb ;;
+            redis-server | rabbitmq-server) units=$package ;;
+            docker.io) units="docker.service docker.socket" ;;
+            *) continue ;;
+        esac
+        # shellcheck disable=SC2086
+        $sudo systemctl disable --quiet $units || true
     done
 }
 

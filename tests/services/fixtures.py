@@ -1,4 +1,4 @@
-"""Fixtures: an empty place on a real server for each test. What uses one carries the marker `services`.
+"""Fixtures: an empty place on a real server for each test. It carries the marker `services`, or `containers`.
 
 The servers are those of RENDERCTL_TEST_*_URL, else our own, each started once in a run when a test first needs it.
 On a machine that can not run one its tests skip; where CI is set they fail.
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from renderctl.settings import StoreSettings
-from tests.services import MariaDb, RabbitMq, RadosGateway, Redis, Server
+from tests.services import DockerEngine, MariaDb, RabbitMq, RadosGateway, Redis, Server
 from tests.services.fresh import address, fresh_bucket, fresh_mysql, fresh_rabbitmq, fresh_redis
 from tests.services.sharing import close_folder, open_folder, shared
 
@@ -36,6 +36,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if NAMES & set(getattr(item, "fixturenames", ())):
             item.add_marker("services")
+        if "docker_host" in getattr(item, "fixturenames", ()):
+            item.add_marker("containers")
 
 
 @pytest.fixture
@@ -69,6 +71,12 @@ def s3() -> Iterator[StoreSettings]:
     url = url_of(RadosGateway)
     with _fresh(RadosGateway, url, lambda: fresh_bucket(url)) as fresh:
         yield fresh
+
+
+@pytest.fixture(scope="session")
+def docker_host() -> str:
+    """Where a Docker engine is that has, or can pull, `debian:bookworm-slim`."""
+    return url_of(DockerEngine)
 
 
 def url_of(kind: type[Server]) -> str:

@@ -147,10 +147,12 @@ class Server(ABC):
     def ask_to_end(self, child: "subprocess.Popen[bytes]") -> None:
         child.terminate()
 
-    def spawn(self, *command: str, environment: Environment = MappingProxyType({})) -> "subprocess.Popen[bytes]":
-        """Start a process of the server."""
+    def spawn(
+        self, *command: str, environment: Environment = MappingProxyType({}), kept: Sequence[int] = ()
+    ) -> "subprocess.Popen[bytes]":
+        """Start a process of the server; files in `kept` stay open for it."""
         with self.log.open("ab") as log:
-            return self._begin(command, environment, log)
+            return self._begin(command, environment, log, kept)
 
     def run(self, *command: str, environment: Environment = MappingProxyType({}), within_s: float = START_S) -> str:
         """What a command prints. Raises ServerFailed."""
@@ -169,7 +171,9 @@ class Server(ABC):
             raise ServerFailed(f"{' '.join(command)} ended with {code}:\n{text}")
         return text
 
-    def _begin(self, command: Sequence[str], environment: Environment, output: IO[bytes]) -> "subprocess.Popen[bytes]":
+    def _begin(
+        self, command: Sequence[str], environment: Environment, output: IO[bytes], kept: Sequence[int] = ()
+    ) -> "subprocess.Popen[bytes]":
         with self._lock:
             if self._discarded:
                 raise ServerFailed(f"{self.name} was discarded.")
@@ -180,6 +184,7 @@ class Server(ABC):
                 stderr=output,
                 cwd=self.folder,
                 env=os.environ | environment,
+                pass_fds=kept,
                 start_new_session=True,  # Ctrl-C is for us alone
             )
             self._children.append(child)

@@ -3,11 +3,14 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import docker
 import psutil
 import pymysql
 import pytest
@@ -15,7 +18,8 @@ import redis
 
 from renderctl.settings import StoreSettings
 from tests.nodes import until
-from tests.services import SERVERS, Redis, Server, running
+from tests.services import SERVERS, DockerEngine, Redis, Server, running
+from tests.services.baseimage import BASE
 from tests.services.fixtures import require
 
 pytestmark = pytest.mark.services
@@ -78,6 +82,25 @@ def test_a_killed_database_keeps_what_was_committed() -> None:
             pass
 
 
+def test_what_runs_in_containers_outlives_the_daemon_until_it_is_back_and_not_the_engine() -> None:
+    require(DockerEngine)
+    with running(DockerEngine) as engine:
+        client = docker.DockerClient(engine.url)
+        words = ["sh", "-c", "trap exit TERM; while :; do sleep 0.1; done"]
+        contained = client.containers.run(BASE, words, detach=True, network_mode="none")
+        engine.kill_daemon()
+        assert not answers(engine)
+        assert "containerd-shim-runc-v2" in {process.name() for process in engine.processes()}
+        engine.start()
+        contained.reload()
+        assert contained.status == "exited"
+        contained.start()
+        processes = engine.processes()
+        engine.kill()
+        assert not any(process.is_running() for process in processes)
+        client.close()
+
+
 def test_a_command_runs_beside_the_servers_and_its_exit_code_is_ours() -> None:
     require(Redis)
     script = "import os, redis, sys; redis.Redis.from_url(os.environ['RENDERCTL_TEST_REDIS_URL']).ping(); sys.exit(7)"
@@ -115,10 +138,9 @@ def test_no_server_outlives_a_run_of_pytest_that_was_killed(tmp_path: Path) -> N
     try:
         with subprocess.Popen(words, cwd=ROOT, env=without_servers(), stdout=subprocess.PIPE, text=True) as run:
             assert run.stdout is not None
-            url = next(line for line in run.stdout if "redis://" in line).strip().rpartition("redis://")[2]
+            url = next(line for line in run.stdout if "redis://" in line).strip()
             run.kill()
-        port = int(url.partition(":")[2].partition("/")[0])
-        until(lambda: not _listens(port), 30, what="the end of the server")
+        until(lambda: not _listens(url[url.index("redis://") :]), 30, what="the end of the server")
     finally:
         test.unlink()
 
@@ -128,15 +150,15 @@ def test_a_server_does_not_outlive_the_process_that_started_it(kind: type[Server
     require(kind)
     script = (
         f"from tests.services import {kind.__name__}; server = {kind.__name__}(); server.start();"
-        "print(server.port, *(each.pid for each in server.processes()), server.folder, flush=True); input()"
+        "print(server.url, *(each.pid for each in server.processes()), server.folder, flush=True); input()"
     )
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as starter:
         assert starter.stdout is not None
-        port, *pids, folder = starter.stdout.readline().split()
-        assert _listens(int(port))
+        url, *pids, folder = starter.stdout.readline().split()
+        assert _listens(url)
         starter.kill()
-    until(lambda: not _listens(int(port)), 30, what="the end of the server")
+    until(lambda: not _listens(url), 30, what="the end of the server")
     until(lambda: not any(map(_lives, map(int, pids))), 30, what="the end of its processes")
     shutil.rmtree(folder)
 
@@ -148,9 +170,13 @@ def _lives(pid: int) -> bool:
         return False
 
 
-def _listens(port: int) -> bool:
+def _listens(url: str) -> bool:
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(parts.path) == 0
     connections = psutil.net_connections("tcp")
-    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in connections)
+    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == parts.port for each in connections)
 
 
 def test_the_folders_of_servers_have_short_paths() -> None:

@@ -86,8 +86,20 @@ class QueueUnavailable(Unreachable):
     """The queue is out of reach."""
 
 
+class EngineUnavailable(Unreachable):
+    """The container engine is out of reach."""
+
+
+class EngineRefused(Unreachable):
+    """The container engine can not do that."""
+
+
 class BlenderMissing(Unreachable):
     """No Blender was found."""
+
+
+class ImageMissing(BlenderMissing):
+    """There is no such render image."""
 
 
 class LibraryMissing(Unreachable):

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from renderctl.actors import Actor
+from renderctl.actors import local_actor
 from renderctl.jobs import Input, Job, NewJob, RenderOptions
 from renderctl.models import Model, ModelFacts, SceneFacts
 from renderctl.repository import NewModel
 from renderctl.settings import Settings
 from renderctl.wiring import open_farm
 
-ACTOR = Actor("bench")
+ACTOR = local_actor("bench")
 
 
 def given_farm(data_dir: Path) -> Any:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-from renderctl.actors import Actor
+from renderctl.actors import local_actor
 from renderctl.farm.work import Worker, WorkOptions, worker_for
 from renderctl.wiring import open_farm, read_settings
 from tests.fake_blender import Behaviour, FakeBlender, FakeExecutor, rendered
@@ -71,7 +71,9 @@ def main(number: int, prefix: str, seconds: float) -> None:
     usual: Behaviour = Alarm(seconds).render if seconds else rendered
     farm = replace(open_farm(read_settings()), executor=SimulatedExecutor(writes=False, usual=usual))
     crew = Crew(
-        tuple(worker_for(farm, WorkOptions(name=f"{prefix}-{each}"), actor=Actor("bench")) for each in range(number))
+        tuple(
+            worker_for(farm, WorkOptions(name=f"{prefix}-{each}"), actor=local_actor("bench")) for each in range(number)
+        )
     )
     for worker in crew.workers:
         worker.start()

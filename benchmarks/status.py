@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.farms import given_job, given_model
+from benchmarks.farms import ACTOR, given_job, given_model
 from benchmarks.timing import PYTHON, empty_folder, in_turn
 from renderctl.farm.status import status
 from renderctl.settings import CacheSettings, DatabaseSettings, Settings
@@ -44,9 +44,9 @@ def _answers(farm: Any, jobs: dict[str, str]) -> None:
     """In one process, with connections that are open."""
     uncached = replace(farm, cache=ForgetfulCache())
     for name, job_id in jobs.items():
-        status(farm, job_id)
-        redis_s = _median(lambda job_id=job_id: status(farm, job_id))
-        mysql_s = _median(lambda job_id=job_id: status(uncached, job_id))
+        status(farm, job_id, actor=ACTOR)
+        redis_s = _median(lambda job_id=job_id: status(farm, job_id, actor=ACTOR))
+        mysql_s = _median(lambda job_id=job_id: status(uncached, job_id, actor=ACTOR))
         ratio = f"{mysql_s / redis_s:.0f} times as long"
         print(f"  {name:14} from Redis {redis_s * 1e3:.2f} ms, from MySQL {mysql_s * 1e3:.2f} ms: {ratio}")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from renderctl import wiring
-from renderctl.actors import Actor
+from renderctl.actors import local_actor
 from renderctl.cli.logging import log_to_stderr
 from renderctl.cli.signals import asked_twice
 from renderctl.errors import RenderctlError
@@ -59,7 +59,7 @@ def main() -> int:
     farm = replace(wiring.open_farm(wiring.read_settings()), executor=executor)
     options = WorkOptions(words.name, words.slots, idle_exit_s=words.exit_when_idle)
     try:
-        worker = worker_for(farm, options, actor=Actor("chaos"))
+        worker = worker_for(farm, options, actor=local_actor("chaos"))
         with asked_twice(worker.drain, worker.halt):
             worker.run()
     except RenderctlError as error:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, event
 
-from renderctl.actors import Actor
+from renderctl.actors import local_actor
 from renderctl.caches import Cache
 from renderctl.caches.redis import RedisCache
 from renderctl.caches.sqlite import SqliteCache
@@ -36,7 +36,7 @@ from renderctl.workers import Worker as WorkerRecord
 from tests.fake_blender import FakeExecutor
 from tests.fakes import FakeClock
 
-ACTOR = Actor("ada")
+ACTOR = local_actor("ada")
 SCENE = SceneFacts(
     name="Scene",
     camera="Camera",

@@ -3,7 +3,7 @@
 RenderctlError
 ├── InvalidInput (9)         SceneNotFound, SceneUnreadable, MissingFiles, UnknownName, BadFrames, BadSettings, …
 ├── NotFound (6)             no such job, model, task or worker
-├── NotAllowed (7)
+├── NotAllowed (7)          LoginRefused, TooManyGuesses, TokenRefused, InvitationRefused
 ├── Unreachable (8)          StoreUnavailable, DatabaseUnavailable, BlenderMissing, …
 ├── JobFailed (3), JobCanceled (4), GaveUpWaiting (5), Interrupted (130)
 └── IllegalTransition, AttemptSuperseded, …: what a use-case meets and handles
@@ -62,6 +62,22 @@ class NotAllowed(RenderctlError):
     """You may not do that."""
 
     exit_code = 7
+
+
+class LoginRefused(NotAllowed):
+    """The name or the password is wrong."""
+
+
+class TooManyGuesses(NotAllowed):
+    """There were too many attempts to log in."""
+
+
+class TokenRefused(NotAllowed):
+    """The token or the log-in is not valid any more."""
+
+
+class InvitationRefused(NotAllowed):
+    """The invitation is not valid, or not any more."""
 
 
 class Unreachable(RenderctlError):

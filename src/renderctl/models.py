@@ -94,7 +94,8 @@ def _scene_facts(document: Mapping[str, Any]) -> SceneFacts:
 class Model:
     id: str
     name: str
-    version: int
+    project: str
+    version: int  #: among those of its name and project
     owner: str
     created_at: datetime
     main: str  #: path of the .blend among the model's inputs

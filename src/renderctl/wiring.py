@@ -6,7 +6,7 @@ Everything is imported when it is first used, so that `--help` and a cached stat
 import getpass
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -17,56 +17,38 @@ if TYPE_CHECKING:
     from renderctl.clocks import Clock
     from renderctl.settings import Settings
 
-#: Where each verb lives: `module:function` below `renderctl.farm`.
-VERBS = {
-    "cancel": "control:cancel",
-    "check_writable": "download:check_writable",
-    "collect": "collect:collect",
-    "doctor": "doctor:doctor",
-    "download": "download:download",
-    "drain_worker": "workers:drain_worker",
-    "follow": "logs:follow",
-    "jobs": "status:jobs",
-    "links": "download:links",
-    "list_models": "models:list_models",
-    "list_workers": "workers:list_workers",
-    "logs": "logs:logs",
-    "pause": "control:pause",
-    "priority": "control:priority",
-    "remove_jobs": "remove:remove_jobs",
-    "remove_model": "models:remove_model",
-    "render": "render:render",
-    "resume": "control:resume",
-    "resume_worker": "workers:resume_worker",
-    "retry": "control:retry",
-    "select_jobs": "remove:select_jobs",
-    "show_model": "models:show_model",
-    "start_ahead": "standby:start_ahead",
-    "status": "status:status",
-    "submit": "submit:submit",
-    "model_of": "upload:model_of",
-    "sweep_here": "sweep:sweep_here",
-    "upload": "upload:upload",
-    "watch": "waiting:watch",
-    "worker_for": "work:worker_for",
-}
-#: Those that write, and so take an actor.
-WRITING = {
-    "model_of",
-    "cancel",
-    "collect",
-    "drain_worker",
-    "pause",
-    "priority",
-    "remove_jobs",
-    "remove_model",
-    "render",
-    "resume",
-    "resume_worker",
-    "retry",
-    "submit",
-    "upload",
-    "worker_for",
+#: Where each verb lives, `module:function` below `renderctl.farm`, and what one has to be allowed to use it: a row of
+#: `renderctl.permissions`. Those without one touch this machine alone, and take no actor.
+VERBS: Mapping[str, tuple[str, str | None]] = {
+    "cancel": ("control:cancel", "job.cancel"),
+    "collect": ("collect:collect", "farm.collect"),
+    "doctor": ("doctor:doctor", "farm.check"),
+    "download": ("download:download", "job.download"),
+    "drain_worker": ("workers:drain_worker", "worker.steer"),
+    "follow": ("logs:follow", "job.logs"),
+    "jobs": ("status:jobs", "job.see"),
+    "links": ("download:links", "job.download"),
+    "list_models": ("models:list_models", "model.see"),
+    "list_workers": ("workers:list_workers", "worker.see"),
+    "logs": ("logs:logs", "job.logs"),
+    "model_of": ("upload:model_of", "model.see"),
+    "pause": ("control:pause", "job.pause"),
+    "priority": ("control:priority", "job.priority"),
+    "remove_jobs": ("remove:remove_jobs", "job.remove"),
+    "remove_model": ("models:remove_model", "model.remove"),
+    "render": ("render:render", "job.submit"),
+    "resume": ("control:resume", "job.resume"),
+    "resume_worker": ("workers:resume_worker", "worker.steer"),
+    "retry": ("control:retry", "job.retry"),
+    "select_jobs": ("remove:select_jobs", "job.remove"),
+    "show_model": ("models:show_model", "model.see"),
+    "start_ahead": ("standby:start_ahead", None),
+    "status": ("status:status", "job.see"),
+    "submit": ("submit:submit", "job.submit"),
+    "sweep_here": ("sweep:sweep_here", "farm.sweep"),
+    "upload": ("upload:upload", "model.upload"),
+    "watch": ("waiting:watch", "job.see"),
+    "worker_for": ("work:worker_for", "worker.run"),
 }
 
 
@@ -81,9 +63,10 @@ class Connection:
     def __getattr__(self, verb: str) -> Callable[..., Any]:
         if verb not in VERBS:
             raise AttributeError(verb)
-        module, _, function = VERBS[verb].partition(":")
-        bound = partial(getattr(importlib.import_module(f"renderctl.farm.{module}"), function), self.farm)
-        return partial(bound, actor=self.actor) if verb in WRITING else bound
+        place, action = VERBS[verb]
+        module, _, function = place.partition(":")
+        bound = getattr(importlib.import_module(f"renderctl.farm.{module}"), function)
+        return partial(bound, self.farm, actor=self.actor) if action else partial(bound, self.farm)
 
     @property
     def farm(self) -> Any:
@@ -111,9 +94,9 @@ class Connection:
 
 def connect(config: Path | None = None) -> Connection:
     """The verbs for this machine's config and user. Raises BadSettings."""
-    from renderctl.actors import Actor
+    from renderctl.actors import local_actor
 
-    return Connection(read_settings(config), Actor(_user()))
+    return Connection(read_settings(config), local_actor(_user(), os.uname().nodename))
 
 
 def read_settings(config: Path | None = None) -> "Settings":

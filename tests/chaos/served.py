@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from renderctl.actors import Actor
+from renderctl.actors import local_actor
 from renderctl.farm.submit import SubmitRequest, submit
 from renderctl.models import Model
 from tests.chaos import harms
@@ -39,7 +39,7 @@ class ServedRound(Round):
             request = SubmitRequest(
                 frames=f"1-{round(share * frames)}", max_attempts=ATTEMPTS, priority=chance.choice((2, 5))
             )
-            self.jobs.append(submit(self.farm, model, request, actor=Actor("chaos")).job.id)
+            self.jobs.append(submit(self.farm, model, request, actor=local_actor("chaos")).job.id)
         for name in ("n1", "n2", "n3"):
             self.start(name)
         self._nodes = 3

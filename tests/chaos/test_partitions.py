@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.actors import Actor
+from renderctl.actors import local_actor
 from renderctl.farm import Farm
 from renderctl.farm.submit import SubmitRequest, submit
 from renderctl.repository.tables import attempts
@@ -29,7 +29,7 @@ def farm(served: ServedSite) -> Iterator[Farm]:
 
 
 def given_frames(farm: Farm, frames: str) -> str:
-    return submit(farm, given_model(farm), SubmitRequest(frames=frames), actor=Actor("chaos")).job.id
+    return submit(farm, given_model(farm), SubmitRequest(frames=frames), actor=local_actor("chaos")).job.id
 
 
 def tried(farm: Farm, job_id: str) -> dict[str, str]:

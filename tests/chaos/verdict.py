@@ -9,7 +9,7 @@ from typing import Any
 import redis
 from sqlalchemy import select
 
-from renderctl.actors import Actor
+from renderctl.actors import local_actor
 from renderctl.blender.images import verify
 from renderctl.errors import Unreachable
 from renderctl.farm import Farm
@@ -27,7 +27,7 @@ _EXPLAINED = {AttemptState.FAILED, AttemptState.LOST, AttemptState.CANCELED, Att
 
 
 def connected(site: Site) -> Connection:
-    return Connection(site.settings, Actor("chaos"))
+    return Connection(site.settings, local_actor("chaos"))
 
 
 def rows(farm: Farm, table: Any, job_id: str) -> list[Any]:
@@ -45,7 +45,7 @@ def require_whole(farm: Farm, job_id: str, folder: Path, side: int = SIDE) -> Co
     _require_explained(tried)
     _require_counted(rows(farm, tasks, job_id), tried)
     _require_published_once(farm, job_id, frames, tried, side)
-    fetched = download(farm, job_id, folder)
+    fetched = download(farm, job_id, folder, actor=local_actor("chaos"))
     assert fetched.files == len(frames)
     for number in frames.values():
         verify(fetched.folder / f"{number:04d}.png", width=side, height=side)

@@ -1,10 +1,13 @@
+import importlib
+import inspect
 import re
 from pathlib import Path
 
 import pytest
 
 from renderctl.cli.catalog import COMMANDS
-from renderctl.wiring import VERBS, WRITING
+from renderctl.permissions import TABLE
+from renderctl.wiring import VERBS
 from tests.cli.reference import PAGE, page
 from tests.farms import given_job, given_model, work_off
 
@@ -15,13 +18,12 @@ def test_the_reference_of_the_commands_is_current():
     assert PAGE.read_text(encoding="utf-8") == page(), "`make docs` makes it current"
 
 
-def test_every_verb_is_there():
-    import importlib
-
-    for place in VERBS.values():
-        module, _, function = place.partition(":")
-        assert callable(getattr(importlib.import_module(f"renderctl.farm.{module}"), function))
-    assert set(VERBS) >= WRITING
+def test_every_verb_is_there_takes_an_actor_and_has_a_row_in_the_permission_table():
+    for place, action in VERBS.values():
+        module, _, name = place.partition(":")
+        function = getattr(importlib.import_module(f"renderctl.farm.{module}"), name)
+        assert (action in TABLE) == ("actor" in inspect.signature(function).parameters), place
+        assert action is None or action in TABLE
 
 
 def test_help_names_every_command(ctl):

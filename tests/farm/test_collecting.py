@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.actors import Actor
+from renderctl.actors import local_actor
 from renderctl.errors import BlobCollected, Conflict, StoreUnavailable
 from renderctl.farm import Farm
 from renderctl.farm.collect import Collected, collect
@@ -163,8 +163,8 @@ def test_a_farm_whose_last_model_was_removed_is_still_its_own(farm: Farm) -> Non
 def test_the_audit_log_tells_what_was_collected_and_by_whom(farm: Farm) -> None:
     given_model(farm)
     given_blob(farm, b"nobody's")
-    collect(farm, grace_hours=0.0, actor=Actor("eve"))
-    collect(farm, grace_hours=0.0, actor=Actor("eve"))
+    collect(farm, grace_hours=0.0, actor=local_actor("eve"))
+    collect(farm, grace_hours=0.0, actor=local_actor("eve"))
     (entry,) = [each for each in farm.repository.audit_log() if each.action == "store.collect"]
     assert (entry.actor, entry.details) == ("eve", {"blobs": 1, "bytes": 8, "logs": 0})
 

@@ -28,7 +28,7 @@ def farm(farm: Farm) -> Farm:
 
 
 def the_worker(farm: Farm, name: str = "w1") -> Worker | None:
-    return next((each for each in list_workers(farm) if each.id == name), None)
+    return next((each for each in list_workers(farm, actor=ACTOR) if each.id == name), None)
 
 
 def is_in(farm: Farm, state: WorkerState, name: str = "w1") -> bool:

@@ -15,7 +15,7 @@ from renderctl.settings import Settings
 from tests.caches import BOTH_CACHES, open_cache
 from tests.fake_blender import FakeExecutor, held
 from tests.fakes import FakeClock, ForgetfulCache
-from tests.farms import at_work, close, given_job, given_worker, make_farm, wait_for
+from tests.farms import ACTOR, at_work, close, given_job, given_worker, make_farm, wait_for
 
 TEXT = b"".join(b"Fra:1 Mem:%03dM\n" % number for number in range(100))
 
@@ -52,7 +52,7 @@ class Steps(FakeClock):
 
 def followed(farm: Farm, attempt: Attempt, *steps: Callable[[], None]) -> list[str]:
     """What a follower reads, look by look, while the steps happen."""
-    parts = follow(replace(farm, clock=Steps(steps)), attempt.job_id, stop=threading.Event())
+    parts = follow(replace(farm, clock=Steps(steps)), attempt.job_id, stop=threading.Event(), actor=ACTOR)
     return [part.text for part in parts]
 
 
@@ -99,10 +99,10 @@ def test_without_any_cache_a_log_is_followed_in_the_store(farm: Farm, attempt: A
 def test_a_log_is_read_whole_from_store_and_cache(farm: Farm, attempt: Attempt) -> None:
     farm.store.put_log(attempt.id, TEXT[:500])
     farm.cache.append(f"log:{attempt.id}", TEXT[300:], at=300)
-    (part,) = logs(farm, attempt.job_id)
+    (part,) = logs(farm, attempt.job_id, actor=ACTOR)
     assert part.text == TEXT.decode()
     farm.store.put_log(attempt.id, TEXT)
-    (part,) = logs(farm, attempt.job_id)
+    (part,) = logs(farm, attempt.job_id, actor=ACTOR)
     assert part.text == TEXT.decode()
 
 
@@ -119,4 +119,4 @@ def test_who_follows_a_frame_reads_its_log_while_it_is_rendered(
 
 
 def logs_of(farm: Farm, job: Job) -> list[LogPart]:
-    return logs(farm, job.id) if farm.repository.attempts(job.id) else []
+    return logs(farm, job.id, actor=ACTOR) if farm.repository.attempts(job.id) else []

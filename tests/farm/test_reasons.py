@@ -21,7 +21,7 @@ def farm(quiet: Farm) -> Farm:
 
 
 def reason(farm: Farm, job: Job) -> str | None:
-    said: str | None = status(farm, job.id, cached=False)["waiting_reason"]
+    said: str | None = status(farm, job.id, cached=False, actor=ACTOR)["waiting_reason"]
     return said
 
 

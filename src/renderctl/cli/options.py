@@ -89,7 +89,10 @@ def _render_options(
         str | None,
         _option("--name", value="NAME", parser=some_text, help="The job's name; default: the model's.", panel=_QUEUE),
     ] = None,
-    project: Annotated[str, _option("--project", value="NAME", help="Default: default.", panel=_QUEUE)] = "default",
+    project: Annotated[
+        str | None,
+        _option("--project", value="NAME", help="Default: yours, if you are in one; else default.", panel=_QUEUE),
+    ] = None,
     pool: Annotated[
         str, _option("--pool", value="NAME", help="Which workers get it. Default: default.", panel=_QUEUE)
     ] = "default",

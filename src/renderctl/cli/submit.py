@@ -64,7 +64,9 @@ def submit(
 def _submitted(connection: Any, scene: str, request: Any) -> str:
     """The id of the job."""
     with advancing() as on_advance:
-        model, notes = connection.model_of(scene, request.options.allow_missing, on_advance=on_advance)
+        model, notes = connection.model_of(
+            scene, request.options.allow_missing, project=request.project, on_advance=on_advance
+        )
     submitted = connection.submit(model, request)
     for each in (*notes, *submitted.notes):
         output.note(each)

@@ -20,13 +20,17 @@ def upload(
         str | None, typer.Option("--name", metavar="NAME", help="The model's name; default: the file's.")
     ] = None,
     allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Upload although files are missing.")] = False,
+    project: Annotated[
+        str | None,
+        typer.Option("--project", metavar="NAME", help="Whose model it is; default: yours, if you are in one."),
+    ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Ask the store for every file, and send again those that it has lost.")
     ] = False,
 ) -> None:
     """Upload a scene with its textures, libraries, fonts, sounds and caches: a model, from which jobs are made."""
     with advancing() as on_advance:
-        uploaded = connect().upload(UploadRequest(scene, name, allow_missing, verify), on_advance=on_advance)
+        uploaded = connect().upload(UploadRequest(scene, name, allow_missing, verify, project), on_advance=on_advance)
     for each in uploaded.notes:
         output.note(each)
     output.show(uploaded, views.uploaded)

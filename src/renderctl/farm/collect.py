@@ -7,6 +7,7 @@ from itertools import islice
 from renderctl.actors import Actor
 from renderctl.errors import Conflict
 from renderctl.farm import Advance, Farm, OnAdvance, unheard
+from renderctl.farm.gate import admit
 from renderctl.repository.collecting import Pointer
 from renderctl.stores import StoredBlob
 
@@ -43,6 +44,7 @@ def collect(
     Safe beside uploads, workers and another collection. Raises Conflict for a store that is not this database's own,
     StoreUnavailable, DatabaseUnavailable.
     """
+    admit(farm, actor, "farm.collect")
     grace_s = 3600 * (farm.settings.retention.grace_hours if grace_hours is None else grace_hours)
     _require_own_store(farm)
     collected = Collected(dry_run)

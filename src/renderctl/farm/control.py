@@ -1,10 +1,12 @@
 """`cancel`, `pause`, `resume`, `retry` and `priority`: people steering jobs."""
 
 from collections.abc import Callable
+from functools import partial
 
 from renderctl.actors import Actor
 from renderctl.errors import InvalidInput
 from renderctl.farm import Farm
+from renderctl.farm.gate import the_job
 from renderctl.farm.status import forget
 from renderctl.farm.submit import put_ticket
 from renderctl.frames import FrameSet
@@ -13,17 +15,17 @@ from renderctl.jobs import Job
 
 def cancel(farm: Farm, job_ref: str, *, actor: Actor) -> Job:
     """Stop a job: queued tasks never start, running ones are told to stop, finished frames are kept."""
-    return _done(farm, job_ref, lambda job: farm.repository.cancel(job.id, actor=actor))
+    return _done(farm, the_job(farm, job_ref, "job.cancel", actor=actor), farm.repository.cancel, actor)
 
 
 def pause(farm: Farm, job_ref: str, *, actor: Actor) -> Job:
     """Let running frames finish and start no more."""
-    return _done(farm, job_ref, lambda job: farm.repository.pause(job.id, actor=actor))
+    return _done(farm, the_job(farm, job_ref, "job.pause", actor=actor), farm.repository.pause, actor)
 
 
 def resume(farm: Farm, job_ref: str, *, actor: Actor) -> Job:
     """Go on with a paused job, on any worker of its pool."""
-    job = _done(farm, job_ref, lambda job: farm.repository.resume(job.id, actor=actor))
+    job = _done(farm, the_job(farm, job_ref, "job.resume", actor=actor), farm.repository.resume, actor)
     put_ticket(farm, job)
     return job
 
@@ -32,7 +34,8 @@ def priority(farm: Farm, job_ref: str, value: int, *, actor: Actor) -> Job:
     """Change the priority (0 to 10, 10 first), from the job's next turn on. Raises InvalidInput."""
     if not 0 <= value <= 10:
         raise InvalidInput(f"A priority of {value} makes no sense.", hint="It goes from 0 to 10; 10 is first.")
-    return _done(farm, job_ref, lambda job: farm.repository.set_priority(job.id, value, actor=actor))
+    job = the_job(farm, job_ref, "job.priority", actor=actor)
+    return _done(farm, job, partial(farm.repository.set_priority, priority=value), actor)
 
 
 def retry(farm: Farm, job_ref: str, frames: str | None = None, *, actor: Actor) -> tuple[Job, int]:
@@ -41,7 +44,7 @@ def retry(farm: Farm, job_ref: str, frames: str | None = None, *, actor: Actor) 
     Returns the job and how many tasks were queued. Raises BadFrames, InvalidInput when it has none of the frames.
     """
     wanted = FrameSet.parse(frames) if frames is not None else None
-    job = farm.repository.find_job(job_ref)
+    job = the_job(farm, job_ref, "job.retry", actor=actor)
     job, count = farm.repository.retry(job.id, actor=actor, frames=wanted)
     forget(farm, job.id)
     if wanted is not None and not count:
@@ -51,7 +54,7 @@ def retry(farm: Farm, job_ref: str, frames: str | None = None, *, actor: Actor) 
     return job, count
 
 
-def _done(farm: Farm, job_ref: str, deed: Callable[[Job], Job]) -> Job:
-    job = deed(farm.repository.find_job(job_ref))
+def _done(farm: Farm, job: Job, deed: Callable[..., Job], actor: Actor) -> Job:
+    job = deed(job.id, actor=actor)
     forget(farm, job.id)
     return job

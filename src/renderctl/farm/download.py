@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from renderctl.actors import Actor
 from renderctl.errors import OutputNotWritable
 from renderctl.farm import Advance, Farm, OnAdvance, unheard
+from renderctl.farm.gate import the_job
 from renderctl.farm.safenames import safe_name
 from renderctl.ids import new_id
 from renderctl.jobs import Job, Output
@@ -26,9 +28,9 @@ class Downloaded:
     written_bytes: int
 
 
-def download(farm: Farm, job_ref: str, directory: Path, *, on_advance: OnAdvance = unheard) -> Downloaded:
+def download(farm: Farm, job_ref: str, directory: Path, *, actor: Actor, on_advance: OnAdvance = unheard) -> Downloaded:
     """Every output of the job into `DIRECTORY/<job name>/`. Raises NotFound, OutputNotWritable, StoreUnavailable."""
-    job = farm.repository.find_job(job_ref)
+    job = the_job(farm, job_ref, "job.download", actor=actor)
     total = farm.repository.count_outputs(job.id)
     folder = OutputFolder(farm, job, directory)
     files = written = size = 0
@@ -52,9 +54,9 @@ class Link:
     url: str
 
 
-def links(farm: Farm, job_ref: str, expires_s: float) -> list[Link]:
+def links(farm: Farm, job_ref: str, expires_s: float, *, actor: Actor) -> list[Link]:
     """The addresses of the job's outputs, good for `expires_s` seconds. Raises NotFound, StoreUnavailable."""
-    job = farm.repository.find_job(job_ref)
+    job = the_job(farm, job_ref, "job.download", actor=actor)
     several, found = len(job.cameras) > 1, []
     for each in _outputs(farm, job.id):
         url = farm.store.url(each.digest, _file_name(each, several), expires_s)

@@ -5,8 +5,10 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from renderctl.actors import Actor
 from renderctl.errors import NotFound, StoreUnavailable
 from renderctl.farm import Farm
+from renderctl.farm.gate import the_job
 from renderctl.jobs import Attempt, Job
 from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, AttemptState
 
@@ -23,18 +25,20 @@ class LogPart:
     text: str
 
 
-def logs(farm: Farm, job_ref: str, task: str | None = None) -> list[LogPart]:
+def logs(farm: Farm, job_ref: str, task: str | None = None, *, actor: Actor) -> list[LogPart]:
     """The log that tells most: of the given task its every attempt, else of what runs, else of what failed last."""
-    job = farm.repository.find_job(job_ref)
+    job = the_job(farm, job_ref, "job.logs", actor=actor)
     attempts = _chosen(farm, job, task)
     if not attempts:
         raise NotFound(f"Job {job.id} has no log yet.", hint="Nothing of it has started.")
     return [LogPart(attempt, _whole(farm, attempt)) for attempt in attempts]
 
 
-def follow(farm: Farm, job_ref: str, task: str | None = None, *, stop: threading.Event) -> Iterator[LogPart]:
+def follow(
+    farm: Farm, job_ref: str, task: str | None = None, *, stop: threading.Event, actor: Actor
+) -> Iterator[LogPart]:
     """The logs of a job's attempts as they grow, until the job has ended or `stop` is set."""
-    job = farm.repository.find_job(job_ref)
+    job = the_job(farm, job_ref, "job.logs", actor=actor)
     readers: dict[str, _Reader] = {}
     while True:
         over = farm.repository.job(job.id).state in ENDED_JOB

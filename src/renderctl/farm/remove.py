@@ -8,8 +8,10 @@ from datetime import timedelta
 from renderctl.actors import Actor
 from renderctl.errors import InvalidInput, NotFound, RenderctlError, did_you_mean
 from renderctl.farm import Farm
+from renderctl.farm.gate import the_job
 from renderctl.farm.status import forget
 from renderctl.farm.submit import put_ticket
+from renderctl.permissions import sight
 from renderctl.repository.removing import Removed
 from renderctl.states import ENDED_JOB, OPEN_JOB, JobState
 
@@ -27,7 +29,7 @@ def remove_jobs(
 
     A job that waits for another of them is removed before it. Raises NotFound, IllegalTransition, Conflict.
     """
-    found = {job.id: job for job in map(farm.repository.find_job, refs)}
+    found = {job.id: job for job in (the_job(farm, ref, "job.remove", actor=actor) for ref in refs)}
     removed = []
     for job_id in sorted(found, reverse=True):  # who waits is younger than what it waits for
         if force and not dry_run and found[job_id].state in OPEN_JOB:
@@ -41,13 +43,17 @@ def remove_jobs(
     return removed
 
 
-def select_jobs(farm: Farm, *, older_than: timedelta, states: Sequence[str] = ()) -> list[str]:
-    """Jobs that ended in one of the states (none: in any) longer ago than that. Raises InvalidInput."""
+def select_jobs(farm: Farm, *, older_than: timedelta, states: Sequence[str] = (), actor: Actor) -> list[str]:
+    """Jobs that the actor may remove and that ended in one of the states (none: in any) longer ago than that.
+
+    Raises InvalidInput.
+    """
     for state in states:
         if state not in ENDED_JOB:
             raise InvalidInput(f"Jobs do not end {state!r}.", hint=did_you_mean(state, sorted(ENDED_JOB)))
     days = older_than.total_seconds() / 86_400
-    return farm.repository.jobs_older_than({state: days for state in map(JobState, states or ENDED_JOB)})
+    ages = {state: days for state in map(JobState, states or ENDED_JOB)}
+    return farm.repository.jobs_older_than(ages, sight=sight(actor, "job.remove"))
 
 
 def retain(farm: Farm) -> None:

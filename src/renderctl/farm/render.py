@@ -14,6 +14,7 @@ from renderctl.blender.failures import SessionFailed
 from renderctl.errors import IllegalTransition, Interrupted, InvalidInput, Unreachable
 from renderctl.farm import Farm, OnAdvance, unheard
 from renderctl.farm.download import OutputFolder, check_writable
+from renderctl.farm.gate import the_job
 from renderctl.farm.standby import Standby
 from renderctl.farm.status import forget, job_document
 from renderctl.farm.submit import SubmitRequest, submit
@@ -140,6 +141,7 @@ class _Rendering:
             self._farm,
             self._request.scene or "",
             self._request.submit.options.allow_missing,
+            project=self._request.submit.project,
             actor=self._actor,
             session=worker.sessions[0].started,
             on_advance=self._listener.on_advance,
@@ -163,7 +165,7 @@ class _Rendering:
             raise kind(failure.reason) from error
 
     def _taken_over(self, worker: Worker) -> Job:
-        job = self._farm.repository.find_job(self._request.job or "")
+        job = the_job(self._farm, self._request.job or "", "job.resume", actor=self._actor)
         if job.state in ENDED_JOB:
             raise IllegalTransition(
                 f"Job {job.id} has ended: it is {job.state}.", hint="`renderctl retry` queues failed frames again."

@@ -5,8 +5,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from renderctl.actors import Actor
 from renderctl.errors import DatabaseUnavailable, InvalidInput, did_you_mean
 from renderctl.farm import Farm
+from renderctl.farm.gate import the_job_at
+from renderctl.permissions import Subject, Verdict, sight, verdict
 from renderctl.states import ENDED_JOB, JobState
 
 if TYPE_CHECKING:
@@ -19,14 +22,14 @@ if TYPE_CHECKING:
 _FRESH_S, _ENDED_S = 2.0, 86_400.0
 
 
-def status(farm: Farm, ref: str, *, cached: bool = True) -> dict[str, Any]:
+def status(farm: Farm, ref: str, *, cached: bool = True, actor: Actor) -> dict[str, Any]:
     """The job document (docs/reference): from the cache when it is there and fresh, else from the database.
 
     Of a job that has ended and whose row has not changed the cached document is used on; any other is replaced.
     """
-    if cached and (document := farm.cache.get(_key(ref), younger_than_s=_FRESH_S)):
+    if cached and (document := farm.cache.get(_key(ref), younger_than_s=_FRESH_S)) and _may_see(actor, document):
         return document
-    job, at = farm.repository.find_job_at(ref)
+    job, at = the_job_at(farm, ref, "job.see", actor=actor)
     copy = farm.cache.get(_key(job.id))
     if cached and copy and job.state in ENDED_JOB and copy.items() >= _of_the_row(job).items():
         farm.cache.put(_key(job.id), copy, version=_version(at), ttl_s=_ENDED_S)
@@ -34,6 +37,11 @@ def status(farm: Farm, ref: str, *, cached: bool = True) -> dict[str, Any]:
     if copy:  # whatever its version: it is not what the database says
         farm.cache.forget(_key(job.id))
     return job_document(farm, job.id)
+
+
+def _may_see(actor: Actor, document: dict[str, Any]) -> bool:
+    job = Subject("job", document["id"], document["owner"], frozenset([document["project"]]))
+    return verdict(actor, "job.see", job) is Verdict.ALLOWED
 
 
 def job_document(farm: Farm, job_id: str) -> dict[str, Any]:
@@ -51,13 +59,21 @@ def forget(farm: Farm, job_id: str) -> None:
 
 
 def jobs(
-    farm: Farm, states: Sequence[str] = (), *, owner: str | None = None, project: str | None = None, limit: int = 50
+    farm: Farm,
+    states: Sequence[str] = (),
+    *,
+    owner: str | None = None,
+    project: str | None = None,
+    limit: int = 50,
+    actor: Actor,
 ) -> list[dict[str, Any]]:
     """The documents of many jobs, the newest first. Raises InvalidInput for a state that there is not."""
     for state in states:
         if state not in set(JobState):
             raise InvalidInput(f"Jobs are never {state!r}.", hint=did_you_mean(state, list(JobState)))
-    found = farm.repository.summaries(tuple(map(JobState, states)), owner=owner, project=project, limit=limit)
+    visible = sight(actor, "job.see")
+    wanted = tuple(map(JobState, states))
+    found = farm.repository.summaries(wanted, owner=owner, project=project, limit=limit, sight=visible)
     floors: dict[str, Floor] = {}
     return [_document(farm, each, floors) for each in found]
 

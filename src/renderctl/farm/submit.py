@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from renderctl.actors import Actor
 from renderctl.errors import InvalidInput, QueueUnavailable, SceneNotFound, UnknownName, did_you_mean
 from renderctl.farm import Farm
 from renderctl.farm.blenders import needed_blender
+from renderctl.farm.gate import admit, of_model, of_project, the_job
 from renderctl.farm.hashing import hash_files
 from renderctl.farm.layout import JOB_INPUTS
 from renderctl.farm.sending import send
@@ -16,6 +17,7 @@ from renderctl.farm.upload import missing_files
 from renderctl.frames import FrameSet
 from renderctl.jobs import Input, Job, NewJob, RenderOptions
 from renderctl.models import Model, SceneFacts
+from renderctl.permissions import EVERYTHING, Subject, sight
 from renderctl.queues import Ticket
 from renderctl.requirements import Requirements
 
@@ -35,7 +37,7 @@ class SubmitRequest:
     cameras: tuple[str, ...] = ()  #: names, or `all`
     replacements: Mapping[str, Path] = field(default_factory=dict)
     name: str | None = None
-    project: str = "default"
+    project: str | None = None  #: None: the actor's own
     pool: str = "default"
     priority: int = 5
     max_slots: int | None = None
@@ -66,14 +68,28 @@ def submit(farm: Farm, model: Model, request: SubmitRequest, *, actor: Actor, bo
 
     Raises BadFrames, UnknownName, MissingFiles, InvalidInput, NotFound (for `after`), Conflict.
     """
+    project = request.project or actor.home
+    _admit(farm, actor, model, project, request.pool)
+    after = tuple(the_job(farm, ref, "job.see", actor=actor).id for ref in request.after)
     since = farm.repository.time()
-    new, notes = _new_job(farm, model, request, bound_to)
+    new, notes = _new_job(farm, model, request)
+    new = replace(new, project=project, after=after, bound_to=bound_to)
     job, fresh = farm.repository.add_job(new, actor=actor, since=since)
     if fresh and notes:
         farm.repository.note(job.id, notes)
     if fresh and bound_to is None and not request.paused:
         put_ticket(farm, job)
     return Submitted(job, fresh, notes)
+
+
+def _admit(farm: Farm, actor: Actor, model: Model, project: str, pool: str) -> None:
+    """Whether the actor may render this, for that project, in that pool. Raises NotFound, NotAllowed."""
+    admit(farm, actor, "model.see", of_model(model))
+    admit(farm, actor, "job.submit", of_project(project))
+    if sight(actor, "pool.use") is not EVERYTHING:
+        known = farm.repository.project(project)
+        usable = known is None or known.may_use(pool)
+        admit(farm, actor, "pool.use", Subject("pool", pool, None, actor.projects if usable else frozenset()))
 
 
 def put_ticket(farm: Farm, job: Job, delay_s: float = 0.0) -> None:
@@ -85,7 +101,7 @@ def put_ticket(farm: Farm, job: Job, delay_s: float = 0.0) -> None:
         _logger.warning(text, job.id, error, extra={"job": job.id})
 
 
-def _new_job(farm: Farm, model: Model, request: SubmitRequest, bound_to: str | None) -> tuple[NewJob, tuple[str, ...]]:
+def _new_job(farm: Farm, model: Model, request: SubmitRequest) -> tuple[NewJob, tuple[str, ...]]:
     scene = model.facts.scene(request.options.scene)
     if model.facts.missing and not request.options.allow_missing:
         raise missing_files(model.facts)
@@ -102,17 +118,14 @@ def _new_job(farm: Farm, model: Model, request: SubmitRequest, bound_to: str | N
         frames=str(_frames(scene, request)),
         cameras=_cameras(scene, request.cameras),
         inputs=files,
-        project=request.project,
         pool=request.pool,
         priority=request.priority,
         max_slots=request.max_slots,
         max_attempts=request.max_attempts,
         frame_timeout_s=request.frame_timeout_s,
-        after=tuple(farm.repository.find_job(ref).id for ref in request.after),
         paused=request.paused,
         in_order=bool(scene.unbaked),
         requirements=_requirements(model, request),
-        bound_to=bound_to,
         idempotency_key=request.idempotency_key,
     )
     return new, notes

@@ -3,7 +3,9 @@
 import logging
 from dataclasses import dataclass
 
+from renderctl.actors import Actor
 from renderctl.farm import Farm
+from renderctl.farm.gate import admit
 from renderctl.farm.remove import retain
 from renderctl.farm.status import forget
 from renderctl.farm.submit import put_ticket
@@ -52,11 +54,12 @@ def sweep(farm: Farm, sweeper: str, *, afresh: bool = False) -> Swept:
     return Swept(True, watch.may_expire, tuple(lost_workers), len(attempts), tuple(ended), len(hungry), canceled)
 
 
-def sweep_here(farm: Farm, *, wait: bool) -> Swept:
+def sweep_here(farm: Farm, *, wait: bool, actor: Actor) -> Swept:
     """A sweep by a person; with `wait`, not before silent workers have had their time to report.
 
     A sweeper that died keeps its lease for a heartbeat limit: with `wait` it is outwaited, too.
     """
+    admit(farm, actor, "farm.sweep")
     sweeper = f"sweep-{new_id()}"
     settings = farm.settings.worker
     patience = farm.clock.monotonic() + settings.heartbeat_limit + settings.heartbeat

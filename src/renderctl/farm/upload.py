@@ -15,6 +15,7 @@ from renderctl.blender.session import Session
 from renderctl.errors import MissingFiles, RenderctlError, SceneUnreadable
 from renderctl.farm import Farm, OnAdvance, unheard
 from renderctl.farm.blenders import Chosen, choose_blender, limits, start_session
+from renderctl.farm.gate import admit, of_project, the_model
 from renderctl.farm.hashing import hash_files
 from renderctl.farm.layout import Layout, lay_out
 from renderctl.farm.scratch import scratch_of
@@ -43,6 +44,7 @@ class UploadRequest:
     name: str | None = None  #: of the model; None: the file's
     allow_missing: bool = False
     verify: bool = False  #: ask the store for every file, also for those that the database says are there
+    project: str | None = None  #: None: the actor's own
 
 
 def upload(
@@ -58,6 +60,8 @@ def upload(
     With `session` a Blender is used that the caller keeps; else one is started and ended here.
     Raises SceneNotFound, SceneUnreadable, MissingFiles, BlenderMissing, StoreUnavailable.
     """
+    project = request.project or actor.home
+    admit(farm, actor, "model.upload", of_project(project))
     scene = Path(os.path.normpath(request.scene.expanduser().absolute()))
     chosen = choose_blender(farm, read_header(scene))
     document = _looked_at(farm, scene, chosen, session)
@@ -69,7 +73,7 @@ def upload(
     files = {source: hashed[path] for source, path in layout.stored.items()}
     since = farm.repository.time()
     sent = send(farm, files, on_advance, verify=request.verify)
-    new = _new_model(request, layout, hashed, facts)
+    new = replace(_new_model(request, layout, hashed, facts), project=project)
     model, fresh = farm.repository.add_model(new, actor=actor, since=since)
     return Uploaded(model, fresh, len(sent), sum(each.size for each in sent), tuple(filter(None, [chosen.note])))
 
@@ -79,14 +83,15 @@ def model_of(
     scene: str,
     allow_missing: bool,
     *,
+    project: str | None = None,
     actor: Actor,
     session: Callable[[Chosen], Session] | None = None,
     on_advance: OnAdvance = unheard,
 ) -> tuple[Model, tuple[str, ...]]:
     """The model that `scene` means, and notes: a file is uploaded, anything else is the name of a model."""
     if not names_a_file(scene):
-        return farm.repository.find_model(scene), ()
-    request = UploadRequest(Path(scene), allow_missing=allow_missing)
+        return the_model(farm, scene, "model.see", actor=actor, project=project or actor.home), ()
+    request = UploadRequest(Path(scene), allow_missing=allow_missing, project=project)
     try:
         uploaded = upload(farm, request, actor=actor, session=session, on_advance=on_advance)
     except SessionFailed as error:

@@ -4,8 +4,10 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from renderctl.actors import Actor
 from renderctl.errors import GaveUpWaiting, JobCanceled, JobFailed
 from renderctl.farm import Farm
+from renderctl.farm.gate import the_job
 from renderctl.farm.status import job_document
 from renderctl.states import ENDED_JOB, JobState
 
@@ -13,13 +15,13 @@ _LOOK_EVERY_S = 0.5
 
 
 def watch(
-    farm: Farm, job_ref: str, *, stop: threading.Event, timeout_s: float | None = None
+    farm: Farm, job_ref: str, *, stop: threading.Event, timeout_s: float | None = None, actor: Actor
 ) -> Iterator[dict[str, Any]]:
     """The job's document whenever it has changed, until the job has ended and nothing of it runs any more.
 
     Raises GaveUpWaiting after `timeout_s` seconds.
     """
-    job_id = farm.repository.find_job(job_ref).id
+    job_id = the_job(farm, job_ref, "job.see", actor=actor).id
     started, last = farm.clock.monotonic(), None
     while True:
         document = job_document(farm, job_id)

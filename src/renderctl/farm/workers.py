@@ -1,20 +1,35 @@
 """`workers`: who works for the farm."""
 
+from dataclasses import replace
+
 from renderctl.actors import Actor
 from renderctl.farm import Farm
+from renderctl.farm.gate import admit
+from renderctl.permissions import EVERYTHING, Subject, sight
 from renderctl.workers import Worker
 
 
-def list_workers(farm: Farm, *, all_of_them: bool = False) -> list[Worker]:
-    """The workers; those that are gone only on request."""
-    return farm.repository.workers(all_of_them=all_of_them)
+def list_workers(farm: Farm, *, all_of_them: bool = False, actor: Actor) -> list[Worker]:
+    """The workers; those that are gone only on request. Of what they work on, that which the actor may see."""
+    admit(farm, actor, "worker.see")
+    found, visible = farm.repository.workers(all_of_them=all_of_them), sight(actor, "job.see")
+    if visible is EVERYTHING:
+        return found
+    seen = farm.repository.visible_jobs({_job_of(task) for each in found for task in each.tasks}, visible)
+    return [replace(each, tasks=tuple(task for task in each.tasks if _job_of(task) in seen)) for each in found]
 
 
 def drain_worker(farm: Farm, worker_ref: str, *, actor: Actor) -> Worker:
     """Let a worker finish its frames and take no more until it is resumed. Raises NotFound."""
+    admit(farm, actor, "worker.steer", Subject("worker", worker_ref))
     return farm.repository.drain(worker_ref, actor=actor)
 
 
 def resume_worker(farm: Farm, worker_ref: str, *, actor: Actor) -> Worker:
     """Let a drained or quarantined worker take work again, with a clean record. Raises NotFound."""
+    admit(farm, actor, "worker.steer", Subject("worker", worker_ref))
     return farm.repository.drain(worker_ref, actor=actor, resume=True)
+
+
+def _job_of(task_id: str) -> str:
+    return task_id.rpartition("-")[0]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from renderctl.repository.admitting import Admitting
 from renderctl.repository.auditing import Auditing
 from renderctl.repository.claiming import Claim, Claimant, Claiming
 from renderctl.repository.collecting import Collecting
@@ -17,7 +18,7 @@ from renderctl.repository.uploading import NewModel, Uploading
 __all__ = ["Claim", "Claimant", "NewModel", "Repository", "Summary", "Sweeper", "open_repository"]
 
 
-class Repository(Summarizing, Uploading, Claiming, Sweeping, Removing, Collecting, Auditing, Examining):
+class Repository(Summarizing, Uploading, Claiming, Sweeping, Removing, Collecting, Auditing, Examining, Admitting):
     """Every question to the database, and every change of it, as one class for SQLite and MySQL."""
 
 

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
+from renderctl.actors import Actor
+from renderctl.permissions import Subject
 from renderctl.repository.database import Database
 from renderctl.repository.tables import audits
 
@@ -22,6 +24,15 @@ class AuditEntry:
 
 class Auditing(Database):
     """The audit log."""
+
+    def note_refusal(self, actor: Actor, action: str, subject: Subject, outcome: str) -> None:
+        """Leave a row of what somebody wanted to do and may not."""
+        told = {"kind": subject.kind, "owner": subject.owner, "projects": sorted(subject.projects)}
+
+        def writing(connection: Connection) -> None:
+            self.note_outcome(connection, actor, action, subject.id, outcome=outcome, details=told)
+
+        self.write(writing)
 
     def audit_log(self, *, subject: str | None = None, limit: int = 100) -> list[AuditEntry]:
         """The latest entries, the newest first."""

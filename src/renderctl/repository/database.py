@@ -3,7 +3,7 @@
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -91,9 +91,24 @@ class Database:
 
     def audit(self, connection: Connection, actor: Actor, action: str, subject: str, **details: Any) -> None:
         """Leave a row that says who did what to what, in the deed's own transaction."""
+        self.note_outcome(connection, actor, action, subject, outcome="done", details=details)
+
+    def note_outcome(
+        self,
+        connection: Connection,
+        actor: Actor,
+        action: str,
+        subject: str,
+        *,
+        outcome: str,
+        details: Mapping[str, Any],
+    ) -> None:
+        """As `audit`, of what came to another end."""
         unit: Unit = connection.info["unit"]
         row = {"at": self.now(connection), "actor": actor.name, "kind": actor.kind, "action": action}
-        connection.execute(audits.insert(), {**row, "subject": subject, "details": details, "deed": unit.deed})
+        whence = {"via": actor.via, "address": actor.address, "outcome": outcome}
+        told = {"subject": subject[:255], "details": dict(details), "deed": unit.deed}
+        connection.execute(audits.insert(), row | whence | told)
 
     def close(self) -> None:
         self.engine.dispose()

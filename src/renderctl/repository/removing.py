@@ -8,7 +8,9 @@ from sqlalchemy import Connection, func, or_, select
 
 from renderctl.actors import Actor
 from renderctl.errors import Conflict, IllegalTransition
+from renderctl.permissions import EVERYTHING, Sight
 from renderctl.repository.flipping import Flipping, locked
+from renderctl.repository.seeing import visible
 from renderctl.repository.tables import (
     attempts,
     audits,
@@ -75,7 +77,9 @@ class Removing(Flipping):
         """Delete some rows of jobs that were removed; whether there may be more."""
         return self.write(_erase_some)
 
-    def jobs_older_than(self, days: Mapping[JobState, float], *, limit: int = 1000) -> list[str]:
+    def jobs_older_than(
+        self, days: Mapping[JobState, float], *, limit: int = 1000, sight: Sight = EVERYTHING
+    ) -> list[str]:
         """Jobs that ended in such a state longer ago than so many days, the oldest first."""
 
         def reading(connection: Connection) -> list[str]:
@@ -84,7 +88,11 @@ class Removing(Flipping):
                 (jobs.c.state == state) & (jobs.c.finished_at < now - timedelta(days=age))
                 for state, age in days.items()
             ]
-            query = select(jobs.c.id).where(or_(*old), jobs.c.removed_at.is_(None)).order_by(jobs.c.id)
+            query = (
+                select(jobs.c.id)
+                .where(or_(*old), jobs.c.removed_at.is_(None), *visible(jobs, sight))
+                .order_by(jobs.c.id)
+            )
             return list(connection.scalars(query.limit(limit)))
 
         return self.read(reading) if days else []

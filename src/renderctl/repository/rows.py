@@ -85,6 +85,7 @@ def to_model(row: Row[Any]) -> Model:
     return Model(
         id=row.id,
         name=row.name,
+        project=row.project,
         version=row.version,
         owner=row.owner,
         created_at=row.created_at,

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from itertools import islice
@@ -15,9 +15,11 @@ from renderctl.errors import Conflict, NotFound
 from renderctl.frames import FrameSet
 from renderctl.ids import new_id
 from renderctl.jobs import Attempt, Input, Job, NewJob, Output, Task, TaskCounts
+from renderctl.permissions import EVERYTHING, Sight
 from renderctl.repository.database import Database
 from renderctl.repository.keeping import require_kept
 from renderctl.repository.rows import ANY_ATTEMPT, to_attempt, to_job, to_output, to_task
+from renderctl.repository.seeing import visible
 from renderctl.repository.tables import attempts, job_dependencies, job_inputs, jobs, models, outputs, tasks
 from renderctl.states import AttemptState, JobState, TaskState
 
@@ -44,9 +46,14 @@ class Submitting(Database):
 
         return self.deed(writing, done=done)
 
-    def find_job(self, ref: str) -> Job:
+    def find_job(self, ref: str, *, sight: Sight = EVERYTHING) -> Job:
         """A job by its id, a unique beginning of it, or its name when that is unique. Raises NotFound."""
-        return self.read(lambda connection: to_job(find_row(connection, jobs, "job", ref)))
+        return self.read(lambda connection: to_job(find_row(connection, jobs, "job", ref, sight)))
+
+    def visible_jobs(self, ids: Iterable[str], sight: Sight) -> set[str]:
+        """Those of the jobs that may be seen."""
+        query = select(jobs.c.id).where(jobs.c.id.in_(list(ids)), *visible(jobs, sight))
+        return self.read(lambda connection: set(connection.scalars(query)))
 
     def job(self, job_id: str) -> Job:
         """A job by its whole id. Raises NotFound."""
@@ -177,9 +184,9 @@ def count_tasks(connection: Connection, job_ids: Sequence[str]) -> dict[str, Tas
     return {job_id: TaskCounts(**states) for job_id, states in counted.items()}
 
 
-def find_row(connection: Connection, table: Any, noun: str, ref: str) -> Any:
+def find_row(connection: Connection, table: Any, noun: str, ref: str, sight: Sight) -> Any:
     """A row by its id, a unique beginning of it, or its name when that is unique. Raises NotFound."""
-    there = select(table).where(table.c.removed_at.is_(None))
+    there = select(table).where(table.c.removed_at.is_(None), *visible(table, sight))
     found = connection.execute(there.where(table.c.id == ref)).all()
     if not found and ref:
         found = connection.execute(there.where(table.c.id >= ref, table.c.id < f"{ref}~").limit(6)).all()

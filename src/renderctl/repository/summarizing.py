@@ -9,7 +9,9 @@ from sqlalchemy import Connection, func, select
 
 from renderctl.errors import NotFound
 from renderctl.jobs import Attempt, Job, TaskCounts
+from renderctl.permissions import EVERYTHING, Sight
 from renderctl.repository.rows import ANY_ATTEMPT, to_attempt, to_job
+from renderctl.repository.seeing import visible
 from renderctl.repository.submitting import Submitting, count_tasks, find_row
 from renderctl.repository.tables import attempts, jobs, outputs
 from renderctl.states import AttemptState, JobState
@@ -37,12 +39,12 @@ class Summarizing(Submitting):
         """What o'clock it is in the database."""
         return self.read(self.now)
 
-    def find_job_at(self, ref: str) -> tuple[Job, datetime]:
+    def find_job_at(self, ref: str, *, sight: Sight = EVERYTHING) -> tuple[Job, datetime]:
         """A job as `find_job` finds it, and when."""
 
         def reading(connection: Connection) -> tuple[Job, datetime]:
             now = self.now(connection)
-            return to_job(find_row(connection, jobs, "job", ref)), now
+            return to_job(find_row(connection, jobs, "job", ref, sight)), now
 
         return self.read(reading)
 
@@ -59,10 +61,17 @@ class Summarizing(Submitting):
         return self.read(reading)
 
     def summaries(
-        self, states: Sequence[JobState] = (), *, owner: str | None = None, project: str | None = None, limit: int = 50
+        self,
+        states: Sequence[JobState] = (),
+        *,
+        owner: str | None = None,
+        project: str | None = None,
+        limit: int = 50,
+        sight: Sight = EVERYTHING,
     ) -> list[Summary]:
         """How the jobs stand, the newest first."""
-        query = select(jobs).where(jobs.c.removed_at.is_(None)).order_by(jobs.c.id.desc()).limit(limit)
+        there = (jobs.c.removed_at.is_(None), *visible(jobs, sight))
+        query = select(jobs).where(*there).order_by(jobs.c.id.desc()).limit(limit)
         if states:
             query = query.where(jobs.c.state.in_(states))
         if owner:

@@ -47,10 +47,11 @@ _BigKey = BigInteger().with_variant(Integer(), "sqlite")
 
 class ModelRow(SQLModel, table=True):
     __tablename__ = "model"
-    __table_args__ = (Index("ux_model_name_version", "name", "version", unique=True),)
+    __table_args__ = (Index("ux_model_version", "project", "name", "version", unique=True),)
 
     id: str = Field(primary_key=True, max_length=20)
     name: str = Field(max_length=255)
+    project: str = Field(max_length=255)
     version: int
     owner: str = Field(max_length=255)
     created_at: datetime = Field(sa_type=UtcTime)
@@ -252,28 +253,47 @@ class BlobLeaseRow(SQLModel, table=True):
 
 class AuditRow(SQLModel, table=True):
     __tablename__ = "audit"
-    __table_args__ = ({"sqlite_autoincrement": True},)
+    __table_args__ = (Index("ix_audit_seq", "seq", unique=True), {"sqlite_autoincrement": True})
 
     id: int | None = Field(default=None, sa_column=Column(_BigKey, primary_key=True))
     at: datetime = Field(sa_type=UtcTime, index=True)
-    actor: str = Field(max_length=255)
+    actor: str = Field(max_length=255, index=True)
     kind: str = Field(max_length=16)
     action: str = Field(max_length=64)
     subject: str = Field(max_length=255, index=True)
     details: dict[str, Any] = Field(sa_type=JSON)
     deed: str | None = Field(default=None, max_length=20, index=True)
+    # what was noted before there was a chain has none of these
+    via: str | None = Field(default=None, max_length=16)
+    address: str | None = Field(default=None, max_length=255)
+    outcome: str | None = Field(default=None, max_length=16)
+    seq: int | None = Field(default=None, sa_type=BigInteger)  # its place in the chain, without gaps
+    key_id: str | None = Field(default=None, max_length=16)
+    mac: str | None = Field(default=None, max_length=64)
 
 
-def _table(row: type[SQLModel]) -> Table:
+class AuditHeadRow(SQLModel, table=True):
+    """The end of the chain of audit rows. Whoever adds one holds this row until his commit."""
+
+    __tablename__ = "audit_head"
+
+    id: int = Field(primary_key=True)  # always 1
+    seq: int = Field(sa_type=BigInteger)
+    mac: str = Field(max_length=64)
+    key: str = Field(max_length=64)  # of farms whose config names none
+
+
+def table_of(row: type[SQLModel]) -> Table:
     return SQLModel.metadata.tables[str(row.__tablename__)]
 
 
-models, model_inputs = _table(ModelRow), _table(ModelInputRow)
-jobs, job_inputs, job_dependencies = _table(JobRow), _table(JobInputRow), _table(JobDependencyRow)
-job_exclusions = _table(JobExclusionRow)
-tasks, attempts, outputs = _table(TaskRow), _table(AttemptRow), _table(OutputRow)
-workers, worker_pools = _table(WorkerRow), _table(WorkerPoolRow)
-leases, blob_leases, audits = _table(LeaseRow), _table(BlobLeaseRow), _table(AuditRow)
+models, model_inputs = table_of(ModelRow), table_of(ModelInputRow)
+jobs, job_inputs, job_dependencies = table_of(JobRow), table_of(JobInputRow), table_of(JobDependencyRow)
+job_exclusions = table_of(JobExclusionRow)
+tasks, attempts, outputs = table_of(TaskRow), table_of(AttemptRow), table_of(OutputRow)
+workers, worker_pools = table_of(WorkerRow), table_of(WorkerPoolRow)
+leases, blob_leases = table_of(LeaseRow), table_of(BlobLeaseRow)
+audits, audit_heads = table_of(AuditRow), table_of(AuditHeadRow)
 
 #: Tasks of a job by their state, from the index that is made for it. A server whose statistics are old would rather
 #: read the job from its first task on, however many of them are finished.

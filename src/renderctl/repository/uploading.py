@@ -11,9 +11,11 @@ from renderctl.errors import Conflict, NotFound, did_you_mean
 from renderctl.ids import new_id
 from renderctl.jobs import Input
 from renderctl.models import Model, ModelFacts
+from renderctl.permissions import EVERYTHING, Sight
 from renderctl.repository.database import Database
 from renderctl.repository.keeping import require_kept
 from renderctl.repository.rows import to_model
+from renderctl.repository.seeing import visible
 from renderctl.repository.tables import jobs, model_inputs, models
 from renderctl.states import OPEN_JOB
 
@@ -27,6 +29,7 @@ class NewModel:
     digest: str  #: of the manifest
     facts: ModelFacts
     inputs: tuple[Input, ...]
+    project: str = "default"
 
 
 class Uploading(Database):
@@ -39,13 +42,15 @@ class Uploading(Database):
         """
 
         def writing(connection: Connection) -> tuple[Model, bool]:
-            query = select(models).where(models.c.name == new.name).order_by(models.c.version.desc()).limit(1)
+            alike = (models.c.project == new.project) & (models.c.name == new.name)
+            query = select(models).where(alike).order_by(models.c.version.desc()).limit(1)
             latest = connection.execute(query.with_for_update()).first()
             if latest is not None and latest.digest == new.digest:
                 return to_model(latest), False
             row = {
                 "id": new_id(),
                 "name": new.name,
+                "project": new.project,
                 "version": latest.version + 1 if latest else 1,
                 "owner": actor.name,
                 "created_at": self.now(connection),
@@ -67,13 +72,20 @@ class Uploading(Database):
 
         return self.deed(writing, done=done)
 
-    def find_model(self, ref: str) -> Model:
-        """A model by its id, by `name` (the latest version) or by `name@version`. Raises NotFound."""
-        return self.read(lambda connection: to_model(_find_model(connection, ref)))
+    def find_model(self, ref: str, *, sight: Sight = EVERYTHING, project: str | None = None) -> Model:
+        """A model by its id, by `name` (the latest version) or by `name@version`. Raises NotFound.
 
-    def models(self, *, name: str | None = None, limit: int = 100) -> list[Model]:
+        Where several projects have one of that name, that of the `project`.
+        """
+        return self.read(lambda connection: to_model(_find_model(connection, ref, sight, project)))
+
+    def model(self, model_id: str) -> Model:
+        """A model by its whole id. Raises NotFound."""
+        return self.read(lambda connection: to_model(_the_model(connection, model_id)))
+
+    def models(self, *, name: str | None = None, limit: int = 100, sight: Sight = EVERYTHING) -> list[Model]:
         """Models, the newest first; with a name: its versions."""
-        query = select(models).order_by(models.c.id.desc()).limit(limit)
+        query = select(models).where(*visible(models, sight)).order_by(models.c.id.desc()).limit(limit)
         if name is not None:
             query = query.where(models.c.name == name)
         return self.read(lambda connection: [to_model(row) for row in connection.execute(query)])
@@ -83,11 +95,11 @@ class Uploading(Database):
         rows = self.read(lambda connection: connection.execute(query).all())
         return [Input(row.path, row.digest, row.size) for row in rows]
 
-    def remove_model(self, ref: str, *, actor: Actor) -> Model:
+    def remove_model(self, model_id: str, *, actor: Actor) -> Model:
         """Remove a model that no job uses. Its blobs go with the next garbage collection. Raises Conflict."""
 
         def writing(connection: Connection) -> Model:
-            model = to_model(_find_model(connection, ref))
+            model = to_model(_the_model(connection, model_id))
             users = connection.execute(select(jobs.c.id, jobs.c.state).where(jobs.c.model_id == model.id)).all()
             if users:
                 busy = [row.id for row in users if row.state in OPEN_JOB] or [row.id for row in users]
@@ -100,15 +112,28 @@ class Uploading(Database):
         return self.deed(writing)
 
 
-def _find_model(connection: Connection, ref: str) -> Any:
+def _the_model(connection: Connection, model_id: str) -> Any:
+    row = connection.execute(select(models).where(models.c.id == model_id)).first()
+    if row is None:
+        raise NotFound(f"There is no model {model_id!r}.")
+    return row
+
+
+def _find_model(connection: Connection, ref: str, sight: Sight, project: str | None) -> Any:
+    there = select(models).where(*visible(models, sight)).order_by(models.c.version.desc())
     name, _, version = ref.rpartition("@")
     if name and version.isdecimal():
-        query = select(models).where(models.c.name == name, models.c.version == int(version))
+        query = there.where(models.c.name == name, models.c.version == int(version))
     else:
-        query = select(models).where(models.c.name == ref).order_by(models.c.version.desc()).limit(1)
-    row = connection.execute(query).first() or connection.execute(select(models).where(models.c.id == ref)).first()
+        query = there.where(models.c.name == ref)
+    found = {row.project: row for row in reversed(connection.execute(query).all())}  # of each project the latest
+    row = found.get(project or "") or (next(iter(found.values())) if len(found) == 1 else None)
+    if row is None and len(found) > 1:
+        listed = ", ".join(f"{each.id} ({each.project})" for each in found.values())
+        raise NotFound(f"{ref!r} means models of several projects.", hint=f"Say which by its id: {listed}")
+    row = row or connection.execute(there.where(models.c.id == ref)).first()
     if row is None:
-        newest = select(models.c.name).group_by(models.c.name).order_by(func.max(models.c.id).desc()).limit(100)
-        known = list(connection.scalars(newest))
+        newest = select(models.c.name).where(*visible(models, sight)).group_by(models.c.name)
+        known = list(connection.scalars(newest.order_by(func.max(models.c.id).desc()).limit(100)))
         raise NotFound(f"There is no model {ref!r}.", hint=did_you_mean(ref, known) or "`renderctl upload` makes one.")
     return row

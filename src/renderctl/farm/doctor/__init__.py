@@ -3,17 +3,20 @@
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from renderctl.actors import Actor
 from renderctl.farm import Farm
 from renderctl.farm.doctor import ground
 from renderctl.farm.doctor.blenders import blenders
 from renderctl.farm.doctor.crew import crew
 from renderctl.farm.doctor.findings import Finding, tried
+from renderctl.farm.gate import admit
 
 __all__ = ["Finding", "crew", "doctor", "parts"]
 
 
-def doctor(farm: Farm) -> list[Finding]:
+def doctor(farm: Farm, *, actor: Actor) -> list[Finding]:
     """Check the config, the database, the ports, every Blender, which is started, and who is at work."""
+    admit(farm, actor, "farm.check")
     findings = [*parts(farm), *blenders(farm)]
     if all(each.ok for each in findings if each.part == "database"):
         findings += crew(farm)

@@ -100,7 +100,7 @@ class Sessions:
         self._bury()
         if self._ready is not None and self._key == key:
             return self._ready
-        model = self._farm.repository.find_model(job.model_id)
+        model = self._farm.repository.model(job.model_id)
         chosen = choose_blender(self._farm, saved_by(model.facts))
         self._give_up_scene()
         session = self.started(chosen)

@@ -8,6 +8,7 @@ from pathlib import Path
 from renderctl.actors import Actor
 from renderctl.errors import DatabaseUnavailable, RenderctlError, StoreUnavailable, WorkerNameTaken
 from renderctl.farm import Farm
+from renderctl.farm.gate import admit
 from renderctl.farm.scratch import Scratch, abandoned, scratch_root
 from renderctl.farm.work.health import Health
 from renderctl.farm.work.heart import Heart, Identity
@@ -212,8 +213,9 @@ class Worker:
 def worker_for(farm: Farm, options: WorkOptions, *, actor: Actor) -> Worker:
     """A worker with a scratch directory of its own, after clearing up behind those that died on this machine.
 
-    Raises WorkerNameTaken.
+    Raises WorkerNameTaken, NotAllowed.
     """
+    admit(farm, actor, "worker.run")
     scratch = claim_scratch(farm, options.name, for_one_job=options.only_job is not None)
     _keep_logs(farm, scratch.path)
     scratch.clear()

@@ -1,0 +1,73 @@
+"""The gate that every use-case passes: the permission table is asked, and what it refuses is told to the audit log."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
+
+from renderctl.actors import Actor
+from renderctl.errors import NotAllowed, NotFound
+from renderctl.farm import Farm
+from renderctl.jobs import Job
+from renderctl.models import Model
+from renderctl.permissions import EVERYTHING, FARM, Subject, authorize, sight
+
+Found = TypeVar("Found")
+
+
+def admit(farm: Farm, actor: Actor, action: str, subject: Subject = FARM) -> None:
+    """Let the actor do it. Raises NotAllowed, or NotFound where its existence is a secret."""
+    try:
+        authorize(actor, action, subject)
+    except (NotAllowed, NotFound) as error:
+        outcome = "refused" if isinstance(error, NotAllowed) else "hidden"
+        farm.repository.note_refusal(actor, action, subject, outcome)
+        raise
+
+
+def the_job(farm: Farm, ref: str, action: str, *, actor: Actor) -> Job:
+    """The job of that reference, if the actor may do this with it. Raises NotFound, NotAllowed."""
+    job = _seen(farm, partial(farm.repository.find_job, ref), action, of_job, actor)
+    admit(farm, actor, action, of_job(job))
+    return job
+
+
+def the_job_at(farm: Farm, ref: str, action: str, *, actor: Actor) -> tuple[Job, datetime]:
+    """As `the_job`, and when that was, by the database's clock."""
+    job, at = _seen(farm, partial(farm.repository.find_job_at, ref), action, lambda found: of_job(found[0]), actor)
+    admit(farm, actor, action, of_job(job))
+    return job, at
+
+
+def the_model(farm: Farm, ref: str, action: str, *, actor: Actor, project: str | None = None) -> Model:
+    """The model of that reference; of several of a name that of the `project`. Raises NotFound, NotAllowed."""
+    model = _seen(farm, partial(farm.repository.find_model, ref, project=project), action, of_model, actor)
+    admit(farm, actor, action, of_model(model))
+    return model
+
+
+def _seen(
+    farm: Farm, find: Callable[..., Found], action: str, described: Callable[[Found], Subject], actor: Actor
+) -> Found:
+    """What the actor can see of what there is; a look at the rest is told to the audit log, and to nobody else."""
+    visible = sight(actor, f"{action.partition('.')[0]}.see")
+    try:
+        return find(sight=visible)
+    except NotFound:
+        if visible is not EVERYTHING:
+            with suppress(NotFound):
+                farm.repository.note_refusal(actor, action, described(find(sight=EVERYTHING)), "hidden")
+        raise
+
+
+def of_job(job: Job) -> Subject:
+    return Subject("job", job.id, job.owner, frozenset([job.project]))
+
+
+def of_model(model: Model) -> Subject:
+    return Subject("model", model.ref, model.owner, frozenset([model.project]))
+
+
+def of_project(name: str) -> Subject:
+    return Subject("project", name, None, frozenset([name]))

@@ -1,0 +1,91 @@
+"""The tables of people: users, projects, what lets them in, and who guesses at it."""
+
+from datetime import datetime
+
+from sqlalchemy import JSON, Index
+from sqlmodel import Field, SQLModel
+
+from renderctl.repository.tables import UtcTime, table_of
+
+
+class UserRow(SQLModel, table=True):
+    __tablename__ = "user"
+
+    name: str = Field(primary_key=True, max_length=64)
+    role: str = Field(max_length=16)
+    password: str | None = Field(default=None, max_length=255)  # argon2id, with its salt and parameters
+    created_at: datetime = Field(sa_type=UtcTime)
+    disabled_at: datetime | None = Field(default=None, sa_type=UtcTime)
+
+
+class ProjectRow(SQLModel, table=True):
+    __tablename__ = "project"
+
+    name: str = Field(primary_key=True, max_length=64)
+    pools: list[str] = Field(sa_type=JSON)
+    created_at: datetime = Field(sa_type=UtcTime)
+
+
+class MemberRow(SQLModel, table=True):
+    __tablename__ = "member"
+
+    project: str = Field(primary_key=True, max_length=64, foreign_key="project.name")
+    user: str = Field(primary_key=True, max_length=64, foreign_key="user.name", index=True)
+
+
+class TokenRow(SQLModel, table=True):
+    """A token, known by the SHA-256 of it alone."""
+
+    __tablename__ = "token"
+    __table_args__ = (Index("ix_token_digest", "digest", unique=True),)
+
+    id: str = Field(primary_key=True, max_length=20)
+    user: str = Field(max_length=64, foreign_key="user.name", index=True)
+    name: str = Field(max_length=64)
+    digest: str = Field(max_length=64)
+    scope: str = Field(max_length=16)
+    created_at: datetime = Field(sa_type=UtcTime)
+    expires_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    used_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    refused_at: datetime | None = Field(default=None, sa_type=UtcTime)  # when the audit log was last told so
+
+
+class WebSessionRow(SQLModel, table=True):
+    __tablename__ = "web_session"
+
+    digest: str = Field(primary_key=True, max_length=64)  # SHA-256 of what the cookie holds
+    user: str = Field(max_length=64, foreign_key="user.name", index=True)
+    csrf: str = Field(max_length=64)
+    address: str | None = Field(default=None, max_length=255)
+    created_at: datetime = Field(sa_type=UtcTime)
+    expires_at: datetime = Field(sa_type=UtcTime, index=True)
+
+
+class InvitationRow(SQLModel, table=True):
+    __tablename__ = "invitation"
+    __table_args__ = (Index("ix_invitation_digest", "digest", unique=True),)
+
+    id: str = Field(primary_key=True, max_length=20)
+    digest: str = Field(max_length=64)
+    role: str = Field(max_length=16)
+    projects: list[str] = Field(sa_type=JSON)
+    created_by: str = Field(max_length=255)
+    created_at: datetime = Field(sa_type=UtcTime)
+    expires_at: datetime = Field(sa_type=UtcTime)
+    used_by: str | None = Field(default=None, max_length=64)
+
+
+class GuessRow(SQLModel, table=True):
+    """Log-ins that failed of late: for a user, from an address, or both."""
+
+    __tablename__ = "guess"
+
+    whose: str = Field(primary_key=True, max_length=255)
+    failures: int
+    last_at: datetime = Field(sa_type=UtcTime, index=True)
+
+
+users, projects, members = table_of(UserRow), table_of(ProjectRow), table_of(MemberRow)
+tokens, web_sessions = table_of(TokenRow), table_of(WebSessionRow)
+invitations, guesses = table_of(InvitationRow), table_of(GuessRow)

@@ -111,8 +111,9 @@ def test_a_wrong_password_is_told_from_a_service_that_is_away_and_is_not_shown(s
 
 
 @pytest.mark.services
+@pytest.mark.timeout(50)  # a store as patient as a worker's would take a minute
 def test_services_that_take_connections_and_never_answer_are_named(tmp_path: Path) -> None:
-    """They are waited for side by side. (An S3 has its time-outs tried in its own tests: they are long.)"""
+    """They are waited for side by side, and nobody for long."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         held: list[socket.socket] = []
@@ -129,7 +130,7 @@ def test_services_that_take_connections_and_never_answer_are_named(tmp_path: Pat
             Settings(
                 tmp_path,
                 DatabaseSettings(f"mysql+pymysql://ada:hush@127.0.0.1:{port}/farm"),
-                StoreSettings(),
+                StoreSettings("minio", f"127.0.0.1:{port}", "ada", "hush", secure=False),
                 QueueSettings("rabbitmq", f"amqp://ada:hush@127.0.0.1:{port}/"),
                 CacheSettings("redis", f"redis://ada:hush@127.0.0.1:{port}/0"),
             )
@@ -137,8 +138,8 @@ def test_services_that_take_connections_and_never_answer_are_named(tmp_path: Pat
         listener.shutdown(socket.SHUT_RDWR)
         for each in held:
             each.close()
-    assert [part for part, each in found.items() if not each.ok] == ["database", "queue", "cache"]
-    for part in ("database", "queue", "cache"):
+    assert [part for part, each in found.items() if not each.ok] == ["database", "store", "queue", "cache"]
+    for part in ("database", "store", "queue", "cache"):
         assert f"127.0.0.1:{port}" in found[part].finding
         assert found[part].hint
         assert "hush" not in f"{found[part].finding} {found[part].hint}"

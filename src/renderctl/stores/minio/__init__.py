@@ -31,6 +31,8 @@ from renderctl.stores.minio.reading import promised
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 #: Large files that are sent at a time; each has `PARTS_AT_A_TIME + 1` parts in memory.
 _LARGE_AT_A_TIME = 3
+#: Seconds until an answer begins, at most, where somebody asks what is broken: half of what that costs.
+_CHECK_PATIENCE_S = 4.5
 #: After this time, whoever began to send the parts of a file must be dead.
 _DEAD_AFTER = timedelta(days=1)
 
@@ -42,6 +44,7 @@ class MinioStore(Store):
 
     def __init__(self, settings: StoreSettings, *, patience_s: float = 30.0) -> None:
         self._settings = settings
+        self._patience_s = patience_s
         self._name = f"The S3 store {settings.endpoint}"
         connections = self.parallel + _LARGE_AT_A_TIME * PARTS_AT_A_TIME
         client = connect(settings, connections=connections, patience_s=patience_s)
@@ -122,6 +125,8 @@ class MinioStore(Store):
         self._remove(_log_key(attempt_id) for attempt_id in attempt_ids)
 
     def check(self) -> str:
+        if self._patience_s > _CHECK_PATIENCE_S:
+            return MinioStore(self._settings, patience_s=_CHECK_PATIENCE_S).check()
         with self._ready() as bucket, self._probe(bucket) as (probe, now):
             if b"".join(pieces(bucket, probe)) != b"renderctl":
                 raise StoreUnavailable(f"{self._name} does not keep what is written to it.")

@@ -30,7 +30,7 @@ _logger = logging.getLogger(__name__)
 def connect(settings: StoreSettings, *, connections: int, patience_s: float) -> "Client":
     """A client for the endpoint of the settings, who waits `patience_s` for an answer to begin or to go on.
 
-    With less patience it also tries again sooner. Nothing is sent yet. Raises BadSettings.
+    With less patience it also connects, and tries again, sooner. Nothing is sent yet. Raises BadSettings.
     """
     try:
         check_bucket_name(settings.bucket, strict=True)
@@ -93,7 +93,7 @@ class _Connections(urllib3.PoolManager):
     def __init__(self, secure: bool, connections: int, patience_s: float) -> None:
         _quieten()
         super().__init__(
-            timeout=urllib3.Timeout(connect=_CONNECT_S, read=patience_s),
+            timeout=urllib3.Timeout(connect=min(_CONNECT_S, patience_s / 2), read=patience_s),
             retries=_retries(min(0.2, patience_s / 10)),
             maxsize=connections,
             blocksize=_BLOCK,

@@ -13,12 +13,17 @@ from pika.exceptions import (
     IncompatibleProtocolError,
     ProbableAccessDeniedError,
     ProbableAuthenticationError,
+    StreamLostError,
 )
 
 from renderctl.errors import QueueUnavailable
 from renderctl.queues.rabbitmq.address import Address
 
 _NOT_FOUND = 404
+#: All that is known of a proxy without a broker behind it, of another port, and of one that wants TLS, or does not.
+_BROKEN_OFF = "took the connection and ended it before a word of AMQP"
+_PROXY = "Is it a proxy, and the broker behind it away?"
+_STRANGER = f"{_PROXY} Is it the port for AMQP (usually 5672; with TLS 5671, and amqps:// in queue.url)?"
 
 
 class Blocked(AMQPError):  # type: ignore[misc]  # pika has no types
@@ -65,6 +70,8 @@ def _of_the_network(error: BaseException, address: Address) -> tuple[str, str] |
         case ssl.SSLCertVerificationError():
             hint = "?cacertfile=FILE in queue.url names the authority that signed it."
             return f"has a certificate that is not trusted: {error.verify_message}", hint
+        case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
+            return _BROKEN_OFF, _STRANGER
         case ssl.SSLError():
             hint = "Without TLS it is amqp:// in queue.url; with it, the port is usually 5671."
             return f"does not speak TLS as we do: {error.reason or error}", hint
@@ -72,6 +79,8 @@ def _of_the_network(error: BaseException, address: Address) -> tuple[str, str] |
             return "refuses the connection", f"Is it running? {where}."
         case TimeoutError() | AMQPHeartbeatTimeout() | AMQPConnectorStackTimeout():
             return "does not answer", f"Is it running, and not frozen? {where}."
+        case ConnectionResetError() | BrokenPipeError():
+            return _BROKEN_OFF, _STRANGER
         case OSError():
             return f"is out of reach: {error.strerror or error}", f"{where}."
     return None
@@ -79,6 +88,9 @@ def _of_the_network(error: BaseException, address: Address) -> tuple[str, str] |
 
 def _of_the_login(error: BaseException, address: Address) -> tuple[str, str] | None:
     match error:
+        case ProbableAuthenticationError() | ProbableAccessDeniedError() if StreamLostError.__name__ in str(error):
+            # A broker that refuses somebody says so; pika guesses when it has heard nothing.
+            return "ended the connection in the middle of the login", f"{_PROXY} Its log says more."
         case ProbableAuthenticationError() | ConnectionClosedByBroker(reply_code=403):
             hint = "Check user and password in queue.url; the user guest may only come from the broker's own machine."
             return f"does not accept user {address.user!r} and the password", hint
@@ -88,8 +100,7 @@ def _of_the_login(error: BaseException, address: Address) -> tuple[str, str] | N
         case ProbableAccessDeniedError():
             return f"lets user {address.user!r} not use the virtual host {address.vhost!r}", _permissions(address)
         case IncompatibleProtocolError():
-            hint = "Is it RabbitMQ, and its port for AMQP (usually 5672)? Behind TLS it is amqps:// in queue.url."
-            return "is something else, or wants TLS", hint
+            return _BROKEN_OFF, _STRANGER
     return None
 
 

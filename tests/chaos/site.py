@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from renderctl.settings import StoreSettings
+from renderctl.settings import CacheSettings, DatabaseSettings, QueueSettings, Settings
 from tests.chaos.network import GATEWAY, Cable
 from tests.nodes import RENDERCTL, Node, Site
 from tests.services import MariaDb, RabbitMq, RadosGateway, Redis, Server, ServerFailed
 from tests.services.fresh import ask, fresh_bucket, fresh_mysql, fresh_rabbitmq, fresh_redis
+from tests.sides import service_variables
 
 #: Seconds; longer than on one machine, since a server that restarts keeps a whole machine of two cores busy.
 HEARTBEAT_S, LIMIT_S = 0.5, 2.5
@@ -62,43 +63,25 @@ def running_servers() -> Iterator[Servers]:
             server.discard()
 
 
-@dataclass(frozen=True)
-class Places:
-    """Where the farm of one round has its things, as this machine sees it."""
-
-    database: str
-    broker: str
-    cache: str
-    store: StoreSettings
-
-
 @dataclass
 class ServedSite(Site):
     """A farm of the four services."""
 
-    places: Places = field(kw_only=True)
+    places: Settings = field(kw_only=True)  #: where the farm has its things, as this machine sees it
     cables: dict[str, Cable] = field(default_factory=dict)  #: of the nodes that have one
     skews: dict[str, int] = field(default_factory=dict)  #: seconds by which a node's clock is wrong
     skewed_clock: Path | None = None  #: see `build_skewed_clock`
 
     def variables(self, name: str) -> dict[str, str]:
-        places, host = self.places, GATEWAY if name in self.cables else _HERE
+        host = GATEWAY if name in self.cables else _HERE
+        places = {key: value.replace(_HERE, host) for key, value in service_variables(self.places).items()}
         clock = {"LD_PRELOAD": str(self.skewed_clock), "SKEW_S": str(self.skews[name])} if name in self.skews else {}
         found = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-        return clock | {
+        return {
+            **clock,
+            **places,
             "PYTHONPATH": found,  # of the fake worker
             "RENDERCTL_DATA_DIR": str(self.data / name),
-            "RENDERCTL_DATABASE__URL": places.database.replace(_HERE, host),
-            "RENDERCTL_STORE__KIND": "minio",
-            "RENDERCTL_STORE__ENDPOINT": (places.store.endpoint or "").replace(_HERE, host),
-            "RENDERCTL_STORE__ACCESS_KEY": places.store.access_key or "",
-            "RENDERCTL_STORE__SECRET_KEY": places.store.secret_key or "",
-            "RENDERCTL_STORE__BUCKET": places.store.bucket,
-            "RENDERCTL_STORE__SECURE": "false",
-            "RENDERCTL_QUEUE__KIND": "rabbitmq",
-            "RENDERCTL_QUEUE__URL": places.broker.replace(_HERE, host),
-            "RENDERCTL_CACHE__KIND": "redis",
-            "RENDERCTL_CACHE__URL": places.cache.replace(_HERE, host),
             "RENDERCTL_WORKER__HEARTBEAT": str(HEARTBEAT_S),
             "RENDERCTL_WORKER__HEARTBEAT_LIMIT": str(LIMIT_S),
             "RENDERCTL_WORKER__QUANTUM": "5",
@@ -107,7 +90,7 @@ class ServedSite(Site):
     @property
     def vhost(self) -> str:
         """The place on the broker, quoted."""
-        return urlsplit(self.places.broker).path.removeprefix("/")
+        return urlsplit(self.places.queue.url or "").path.removeprefix("/")
 
     def queues(self, broker: RabbitMq) -> list[dict[str, Any]]:
         """Every queue, as the broker's API describes it."""
@@ -135,11 +118,13 @@ class ServedSite(Site):
 def served_site(folder: Path, servers: Servers) -> Iterator[ServedSite]:
     """A farm that holds nothing yet; what it leaves on the servers does not outlive the context."""
     with ExitStack() as stack:
-        places = Places(
-            stack.enter_context(fresh_mysql(servers.database.url)),
-            stack.enter_context(fresh_rabbitmq(servers.broker.url, servers.broker.api_url)),
-            stack.enter_context(fresh_redis(servers.cache.url)),
+        broker = fresh_rabbitmq(servers.broker.url, servers.broker.api_url)
+        places = Settings(
+            folder / "nodes" / "desk",
+            DatabaseSettings(stack.enter_context(fresh_mysql(servers.database.url))),
             stack.enter_context(fresh_bucket(servers.store.url)),
+            QueueSettings("rabbitmq", stack.enter_context(broker)),
+            CacheSettings("redis", stack.enter_context(fresh_redis(servers.cache.url))),
         )
         stack.callback(servers.heal)
         site = ServedSite(folder / "nodes", folder / "logs", places=places)

@@ -119,7 +119,7 @@ def require_no_litter(farm: Farm, site: ServedSite, servers: Servers) -> None:
     for queue in site.queues(servers.broker):
         assert queue["name"] == "renderctl.default" or "x-expires" in queue["arguments"], queue
         assert queue["name"] != "renderctl.default" or queue["messages"] == 0, queue
-    with redis.Redis.from_url(site.places.cache) as cache:
+    with redis.Redis.from_url(site.places.cache.url or "") as cache:
         assert [key for key in cache.scan_iter() if cache.ttl(key) == -1] == []
 
 

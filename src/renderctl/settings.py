@@ -79,6 +79,7 @@ class RetentionSettings:
     failed_days: float | None = None
     canceled_days: float | None = None
     audit_days: float | None = None
+    worker_days: float | None = 30.0  #: workers that nobody has seen since
     grace_hours: float = 24.0  #: a blob that nothing points to
 
 
@@ -296,6 +297,7 @@ def _check(settings: Settings) -> None:
     if min(blender.idle_timeout, blender.threads, worker.cache_mb, worker.min_free_mb) < 0:
         raise BadSettings("blender.idle_timeout, blender.threads, worker.cache_mb and min_free_mb are 0 or more.")
     kept = settings.retention
-    limits = (kept.succeeded_days, kept.failed_days, kept.canceled_days, kept.audit_days, kept.grace_hours)
+    jobs = (kept.succeeded_days, kept.failed_days, kept.canceled_days)
+    limits = (*jobs, kept.audit_days, kept.worker_days, kept.grace_hours)
     if any(limit is not None and not 0 <= limit < 1e6 for limit in limits):
         raise BadSettings("What retention keeps it keeps for 0 or more days or hours.", hint="null keeps for ever.")

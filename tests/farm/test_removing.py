@@ -15,7 +15,7 @@ from renderctl.farm.remove import remove_jobs, select_jobs
 from renderctl.farm.sweep import sweep
 from renderctl.jobs import Failure, Fault, TaskCounts
 from renderctl.repository.attempting import Cost
-from renderctl.repository.tables import attempts, audits, job_inputs, jobs, outputs, tasks
+from renderctl.repository.tables import attempts, audits, job_inputs, jobs, outputs, tasks, workers
 from renderctl.settings import DatabaseSettings, RetentionSettings, Settings
 from renderctl.states import JobState
 from tests.farms import ACTOR, QUICK, close, given_job, given_model, given_worker, make_farm, work_off, work_until
@@ -45,6 +45,13 @@ def age(farm: Farm, days: float) -> None:
         connection.execute(audits.update().values(at=then))
 
     farm.repository.write(writing)
+
+
+def again(farm: Farm) -> None:
+    """A sweep that gives up who is silent, and an hour after the last look at what is kept too long."""
+    farm.repository.end_watch("retention")
+    farm.repository.expire()
+    sweep(farm, "sweeper")
 
 
 def test_a_removed_job_leaves_nothing_but_a_line_in_the_audit_log(farm: Farm) -> None:
@@ -169,8 +176,8 @@ def test_the_sweep_removes_what_the_settings_keep_no_longer_once_an_hour(farm: F
     work_until(farm, done)
     age(farm, 8)
     sweep(farm, "sweeper")
-    assert rows(farm, jobs) == [2], "by default everything is kept for ever"
-    sweep(short, "sweeper")
+    assert rows(farm, jobs) == [2], "by default jobs are kept for ever"
+    again(short)
     assert [each.job.id for each in farm.repository.summaries()] == [canceled.id]
     assert farm.repository.audit_log(subject=done.id)[0].actor == "retention"
     late = given_job(farm, "3")
@@ -178,7 +185,57 @@ def test_the_sweep_removes_what_the_settings_keep_no_longer_once_an_hour(farm: F
     age(farm, 400)
     sweep(short, "sweeper")
     assert rows(farm, jobs) == [2], "within the hour nobody looks again"
-    farm.repository.end_watch("retention")
-    sweep(short, "sweeper")
+    again(short)
     assert rows(farm, jobs) == [1]
     assert {each.action for each in farm.repository.audit_log()} == {"job.remove"}
+
+
+def unseen(farm: Farm, days: float, *names: str) -> None:
+    def writing(connection) -> None:  # type: ignore[no-untyped-def]
+        then = farm.repository.now(connection) - timedelta(days=days)
+        connection.execute(workers.update().where(workers.c.id.in_(names)).values(seen_at=then))
+
+    farm.repository.write(writing)
+
+
+def listed(farm: Farm) -> list[str]:
+    return [each.id for each in farm.repository.workers(all_of_them=True)]
+
+
+def test_a_worker_that_nobody_has_seen_for_a_month_is_forgotten_and_what_it_did_is_not(farm: Farm) -> None:
+    job = given_job(farm, "1")
+    work_off(farm, name="gone")
+    given_worker(farm, "lost")
+    given_worker(farm, "here")
+    sweep(farm, "sweeper")
+    assert listed(farm) == ["gone", "here", "lost"]
+    unseen(farm, 29, "gone", "lost")
+    again(farm)
+    assert listed(farm) == ["gone", "here", "lost"]
+    unseen(farm, 31, "gone", "lost")
+    again(farm)
+    assert listed(farm) == ["here"]
+    assert [each.worker_id for each in farm.repository.attempts(job.id)] == ["gone"]
+    given_worker(farm, "gone", start="2")
+    assert listed(farm) == ["gone", "here"]
+
+
+def test_a_worker_that_is_held_or_holds_something_is_not_forgotten(farm: Farm) -> None:
+    job = given_job(farm, "1")
+    drained, busy = given_worker(farm, "drained"), given_worker(farm, "busy")
+    farm.repository.drain("drained", actor=ACTOR)
+    farm.repository.leave(drained.worker_id, drained.incarnation, actor=ACTOR)
+    farm.repository.claim(job.id, busy)
+    unseen(farm, 400, "drained", "busy")
+    again(farm)
+    assert farm.repository.forget_workers(0) == 0
+    assert listed(farm) == ["busy", "drained"]
+    farm.repository.drain("drained", actor=ACTOR, resume=True)
+    assert farm.repository.forget_workers(30) == 1
+
+
+def test_workers_are_kept_for_ever_on_request(farm: Farm) -> None:
+    given_worker(farm, "old")
+    unseen(farm, 400, "old")
+    again(replace(farm, settings=replace(farm.settings, retention=RetentionSettings(worker_days=None))))
+    assert listed(farm) == ["old"]

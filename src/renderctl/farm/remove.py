@@ -65,10 +65,13 @@ def retain(farm: Farm) -> None:
         JobState.CANCELED: kept.canceled_days,
     }
     days = {state: limit for state, limit in limits.items() if limit is not None}
-    if (days or kept.audit_days is not None) and farm.repository.take_turn("retention", _LOOK_EVERY_S):
+    wanted = days or kept.audit_days is not None or kept.worker_days is not None
+    if wanted and farm.repository.take_turn("retention", _LOOK_EVERY_S):
         for job_id in reversed(farm.repository.jobs_older_than(days)):
             _remove_if_possible(farm, job_id)
         while kept.audit_days is not None and farm.repository.forget_audit(kept.audit_days):
+            pass
+        while kept.worker_days is not None and farm.repository.forget_workers(kept.worker_days):
             pass
     _erase(farm, _ERASE_S)
 

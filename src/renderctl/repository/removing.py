@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, exists, func, or_, select
 
 from renderctl.actors import Actor
 from renderctl.errors import Conflict, IllegalTransition
@@ -21,8 +21,10 @@ from renderctl.repository.tables import (
     leases,
     outputs,
     tasks,
+    worker_pools,
+    workers,
 )
-from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, OPEN_JOB, JobState
+from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, OPEN_JOB, PRESENT_WORKER, JobState
 
 #: Tasks that are deleted in one transaction, with their attempts and outputs: claims wait no longer than for that.
 _BATCH = 1000
@@ -100,6 +102,10 @@ class Removing(Flipping):
     def take_turn(self, name: str, every_s: float) -> bool:
         """Whether it is time for what is done once in `every_s` seconds by whoever holds the sweep's lease."""
 
+        def early(connection: Connection) -> bool:
+            until = connection.scalar(select(leases.c.until).where(leases.c.name == name))
+            return until is not None and bool(until > self.now(connection))
+
         def writing(connection: Connection) -> bool:
             now = self.now(connection)
             row = connection.execute(select(leases).where(leases.c.name == name).with_for_update()).first()
@@ -110,7 +116,7 @@ class Removing(Flipping):
             connection.execute(leases.insert(), row_of_now)
             return True
 
-        return self.write(writing)
+        return not self.read(early) and self.write(writing)
 
     def forget_audit(self, days: float) -> int:
         """Delete what was noted in the audit log longer ago than so many days, as much as goes in a moment."""
@@ -119,6 +125,25 @@ class Removing(Flipping):
             old = select(audits.c.id).where(audits.c.at < self.now(connection) - timedelta(days=days))
             ids = list(connection.scalars(old.order_by(audits.c.id).limit(_BATCH)))
             connection.execute(audits.delete().where(audits.c.id.in_(ids)))
+            return len(ids)
+
+        return self.write(writing)
+
+    def forget_workers(self, days: float) -> int:
+        """Delete workers that nobody has seen for so many days, as many as go in a moment.
+
+        One that holds an attempt stays, and one that is drained or quarantined: it would come back without that. What
+        it has done stays under its name.
+        """
+
+        def writing(connection: Connection) -> int:
+            unseen = workers.c.seen_at < self.now(connection) - timedelta(days=days)
+            holds = exists().where(attempts.c.worker_id == workers.c.id, attempts.c.state.in_(OPEN_ATTEMPT))
+            absent = workers.c.state.not_in(PRESENT_WORKER) & workers.c.held.is_(None)
+            query = select(workers.c.id).where(unseen, absent, ~holds).order_by(workers.c.id).limit(_BATCH)
+            ids = list(connection.scalars(query.with_for_update(of=workers, skip_locked=True)))
+            for column in (worker_pools.c.worker_id, job_exclusions.c.worker_id, workers.c.id):
+                connection.execute(column.table.delete().where(column.in_(ids)))
             return len(ids)
 
         return self.write(writing)

@@ -14,9 +14,13 @@ from itertools import count
 from typing import Any
 
 from renderctl.actors import local_actor
+from renderctl.executors import Launch, Running
 from renderctl.farm.work import Worker, WorkOptions, worker_for
 from renderctl.wiring import open_farm, read_settings
 from tests.fake_blender import Behaviour, FakeBlender, FakeExecutor, rendered
+
+#: Seconds between two looks of a session that waits for its frame.
+_SLEEP_S = 5.0
 
 
 class Alarm:
@@ -43,11 +47,21 @@ class Alarm:
             rendered(blender, order, seconds=self._seconds)
 
 
+class SimulatedBlender(FakeBlender):
+    """Hundreds of sessions in one process sleep until there is something to hear."""
+
+    def receive(self, timeout_s: float) -> str | None:
+        return super().receive(max(timeout_s, _SLEEP_S))
+
+
 @dataclass
 class SimulatedExecutor(FakeExecutor):
     """A Blender whose every frame takes as long as it is told to, and leaves nothing."""
 
     usual: Behaviour = rendered
+
+    def start(self, launch: Launch) -> Running:
+        return SimulatedBlender(self)
 
     def behaviour(self, frame: int) -> Behaviour:
         return self.usual

@@ -111,6 +111,17 @@ def test_one_who_waits_gets_what_is_put_meanwhile(queue: Queue) -> None:
     assert got == [Ticket("a", 1)]
 
 
+def test_one_who_waits_can_be_told_to_stop(queue: Queue) -> None:
+    stop = threading.Event()
+    slot = threading.Thread(target=lambda: queue.get(["default"], 60, stop))
+    slot.start()
+    stop.set()
+    slot.join(10)
+    assert not slot.is_alive()
+    put(queue, "a")
+    assert taken(queue) == ["a"]
+
+
 def test_slots_that_share_a_queue_take_each_ticket_once(queue: Queue) -> None:
     jobs = [f"job-{number}" for number in range(300)]
     put(queue, *jobs)

@@ -1,5 +1,6 @@
 """The queue: whose turn it is. It holds jobs, each once, never tasks, and is never the truth."""
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,11 +25,12 @@ class Queue(ABC):
         """
 
     @abstractmethod
-    def get(self, pools: Sequence[str], timeout_s: float) -> Ticket | None:
+    def get(self, pools: Sequence[str], timeout_s: float, stop: threading.Event | None = None) -> Ticket | None:
         """Take the ticket whose turn it is among `pools`: no one else gets it, and it is gone from the queue.
 
         Highest priority first; of equal ones in one pool the one that was put first, while several pools may take
-        turns. None: nothing came within `timeout_s` seconds. Raises QueueUnavailable, soon, when the queue is away.
+        turns. None: nothing came within `timeout_s` seconds, or until soon after `stop` was set. Raises
+        QueueUnavailable, soon, when the queue is away.
         """
 
     @abstractmethod

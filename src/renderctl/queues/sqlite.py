@@ -1,6 +1,7 @@
 """The embedded queue: a table in an SQLite file that every process of this machine can open."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,14 +53,14 @@ class SqliteQueue(Queue):
             connection.execute(_PUT, (pool, priority, visible_at, ticket.job_id, ticket.serial))
             self._puts += 1
 
-    def get(self, pools: Sequence[str], timeout_s: float) -> Ticket | None:
+    def get(self, pools: Sequence[str], timeout_s: float, stop: threading.Event | None = None) -> Ticket | None:
         give_up = self._clock.monotonic() + timeout_s
         while True:
             ticket, seen, wake_at = self._take(pools)
             left = give_up - self._clock.monotonic()
-            if ticket is not None or left <= 0:
+            if ticket is not None or left <= 0 or (stop is not None and stop.is_set()):
                 return ticket
-            self._wait_for_change(seen, min(left, wake_at))
+            self._wait_for_change(seen, min(left, wake_at), stop)
 
     def check(self) -> str:
         with self._connection() as connection:
@@ -82,10 +83,11 @@ class SqliteQueue(Queue):
             row = connection.execute(_TAKE.format(pools=marks), (*pools, now)).fetchone()
         return (Ticket(*row) if row else None), seen, 0.0
 
-    def _wait_for_change(self, seen: tuple[int, int], seconds: float) -> None:
+    def _wait_for_change(self, seen: tuple[int, int], seconds: float, stop: threading.Event | None) -> None:
         give_up = self._clock.monotonic() + seconds
         while (left := give_up - self._clock.monotonic()) > 0:
-            self._clock.wait(None, min(_POLL_S, left))
+            if self._clock.wait(stop, min(_POLL_S, left)):
+                return
             with self._connection() as connection:
                 if self._state(connection) != seen:
                     return

@@ -17,7 +17,7 @@ _LOCK_WAIT_S = 3
 #: one without a network, must not hold locks. MySQL knows no such limit, only one for every silent connection.
 _IDLE_TRANSACTION_S, _SILENT_CONNECTION_S = 20, 90
 #: Seconds after which a connection is replaced by a new one; how many are kept (more are made while they are needed).
-_RECYCLE_S, _POOL = 60, 16
+_RECYCLE_S, _POOL = 60, 64
 #: Whether a job has work is looked up in the index, job for job. Left to itself the server collects the waiting tasks
 #: of all jobs first, and reads the whole table for it.
 _OPTIMIZER = "semijoin=off,materialization=off"

@@ -1,6 +1,7 @@
 """Whose turn it is: tickets from the queue, and the database when the queue has nothing or is away."""
 
 import logging
+import random
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import replace
@@ -15,8 +16,8 @@ from renderctl.workers import Capabilities
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that a slot waits for a ticket before it asks the database.
-_ASK_EVERY_S = 1.0
+#: Seconds that a slot waits for a ticket before it asks the database: less often the longer there was no work.
+_ASK_FIRST_S, _ASK_LAST_S = 1.0, 5.0
 #: Seconds between two looks at a job of which the last frames are in other slots' hands.
 _GLANCE_S = 0.2
 
@@ -57,14 +58,20 @@ class FarmTurns(Turns):
         super().__init__(farm, claimant)
         self._idle_exit_s = idle_exit_s
         self._busy_at = farm.clock.monotonic()
+        self._patience_s = _ASK_FIRST_S
         self._queue_is_away = False
 
     def next(self, stop: threading.Event) -> Claim:
         ticket = self._ticket(stop)
         if ticket is None:
-            return self._longest_waiting()
-        claim = self._farm.repository.claim(ticket.job_id, self._claimant, serial=ticket.serial)
-        self._put_back(ticket.job_id, claim)
+            claim = self._longest_waiting()
+        else:
+            claim = self._farm.repository.claim(ticket.job_id, self._claimant, serial=ticket.serial)
+            self._put_back(ticket.job_id, claim)
+        if claim.attempts:
+            self._patience_s = _ASK_FIRST_S
+        elif ticket is None:
+            self._patience_s = min(2 * self._patience_s, _ASK_LAST_S)
         return claim
 
     def over(self) -> bool:
@@ -76,9 +83,9 @@ class FarmTurns(Turns):
             put_ticket(self._farm, self._farm.repository.job(job.id))
 
     def _ticket(self, stop: threading.Event) -> Ticket | None:
-        patience_s = min(_ASK_EVERY_S, self._idle_exit_s or _ASK_EVERY_S)
+        patience_s = random.uniform(0.75, 1.0) * min(self._patience_s, self._idle_exit_s or self._patience_s)
         try:
-            ticket = self._farm.queue.get(self._claimant.pools, patience_s)
+            ticket = self._farm.queue.get(self._claimant.pools, patience_s, stop)
         except QueueUnavailable as error:
             self._miss_queue(error)
             self._farm.clock.wait(stop, patience_s)
@@ -129,7 +136,7 @@ class OwnTurns(Turns):
             if claim.serial is None and not self._farm.repository.counts(self._job_id).running:
                 self._over = True
             else:
-                self._farm.clock.wait(stop, min(claim.delay_s or _GLANCE_S, _ASK_EVERY_S))
+                self._farm.clock.wait(stop, min(claim.delay_s or _GLANCE_S, _ASK_FIRST_S))
         return claim
 
     def leave(self, job: Job, *, gave_back: bool) -> None:

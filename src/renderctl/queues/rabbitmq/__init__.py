@@ -10,6 +10,9 @@ from renderctl.queues.rabbitmq.address import read_address
 from renderctl.queues.rabbitmq.courier import Courier
 from renderctl.queues.rabbitmq.errands import Line, Place
 
+#: Seconds between two looks of one who waits, whether it should stop.
+_LOOK_S = 0.2
+
 
 class RabbitQueue(Queue):
     """A durable queue for each pool. One who waits is sent a ticket the moment that it is put.
@@ -28,12 +31,12 @@ class RabbitQueue(Queue):
         place = Place(pool, priority, delay_s)
         self._courier.send(lambda errands: errands.put(ticket, place)).result()
 
-    def get(self, pools: Sequence[str], timeout_s: float) -> Ticket | None:
+    def get(self, pools: Sequence[str], timeout_s: float, stop: threading.Event | None = None) -> Ticket | None:
         courier, back = self._courier, threading.Event()
         line = Line(pools, called_back=timeout_s <= 0)
         taken = courier.send(lambda errands: errands.take(line))
         taken.add_done_callback(lambda _taken: back.set())
-        if timeout_s > 0 and not self._clock.wait(back, timeout_s):
+        if timeout_s > 0 and not self._waited(back, timeout_s, stop):
             courier.call(line.call_back)
         return taken.result()
 
@@ -44,6 +47,16 @@ class RabbitQueue(Queue):
         courier = self._couriers.pop(os.getpid(), None)
         if courier is not None:
             courier.close()
+
+    def _waited(self, back: threading.Event, timeout_s: float, stop: threading.Event | None) -> bool:
+        """Whether the errand has ended before the time was up, or whoever waits was told to stop."""
+        if stop is None:
+            return self._clock.wait(back, timeout_s)
+        give_up = self._clock.monotonic() + timeout_s
+        while not stop.is_set() and (left := give_up - self._clock.monotonic()) > 0:
+            if self._clock.wait(back, min(_LOOK_S, left)):
+                return True
+        return back.is_set()
 
     @property
     def _courier(self) -> Courier:

@@ -118,6 +118,23 @@ class ImageMissing(BlenderMissing):
     """There is no such render image."""
 
 
+class PullFailed(Unreachable):
+    """The render image can not be pulled."""
+
+
+class BuilderMissing(Unreachable):
+    """There is no program that builds images: a `docker` with BuildKit."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            hint="Install Docker's client and its buildx plug-in; they may be on another machine than the engine."
+        )
+
+
+class BuildFailed(RenderctlError):
+    """The render image could not be built."""
+
+
 class LibraryMissing(Unreachable):
     """A system library that Blender needs is missing."""
 

@@ -5,18 +5,26 @@ On a machine that can not run one its tests skip; where CI is set they fail.
 """
 
 import os
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TypeVar
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
 
+from renderctl.executors.docker.client import Engine
+from renderctl.executors.docker.images import DockerImages
+from renderctl.executors.images import Recipe, RenderImage
 from renderctl.settings import StoreSettings
 from tests.services import DockerEngine, MariaDb, RabbitMq, RadosGateway, Redis, Server
 from tests.services.fresh import address, fresh_bucket, fresh_mysql, fresh_rabbitmq, fresh_redis
 from tests.services.sharing import close_folder, open_folder, shared
 
+#: Seconds for the first test that needs an image: 374 MB are fetched, once. Later ones find it built.
+IMAGE_S = 1800
 NAMES = {"mysql_url", "rabbitmq_url", "redis_url", "s3"}
 Place = TypeVar("Place")
 
@@ -38,6 +46,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("services")
         if "docker_host" in getattr(item, "fixturenames", ()):
             item.add_marker("containers")
+        if "render_image" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(IMAGE_S))
 
 
 @pytest.fixture
@@ -77,6 +87,23 @@ def s3() -> Iterator[StoreSettings]:
 def docker_host() -> str:
     """Where a Docker engine is that has, or can pull, `debian:bookworm-slim`."""
     return url_of(DockerEngine)
+
+
+@pytest.fixture(scope="session")
+def render_image(docker_host: str) -> RenderImage:
+    """An image with the Blender that is beside us; built when its recipe has changed."""
+    return built_image(docker_host, metadata.version("bpy"))
+
+
+def built_image(host: str, blender: str, **how: Any) -> RenderImage:
+    """The image for a Blender, built as on a machine whose network only its certificates let out."""
+    authorities = ssl.get_default_verify_paths().cafile
+    recipe = Recipe(blender, authorities=Path(authorities) if authorities else None, network="host", **how)
+    images = DockerImages(Engine(host))
+    try:
+        return images.build(recipe, lambda *_: None)
+    finally:
+        images.close()
 
 
 def url_of(kind: type[Server]) -> str:

@@ -3,7 +3,7 @@
 RenderctlError
 ├── InvalidInput (9)         SceneNotFound, SceneUnreadable, MissingFiles, UnknownName, BadFrames, BadSettings, …
 ├── NotFound (6)             no such job, model, task or worker
-├── NotAllowed (7)          LoginRefused, TooManyGuesses, TokenRefused, InvitationRefused
+├── NotAllowed (7)          LoginNeeded, LoginRefused, TooManyGuesses, TokenRefused, InvitationRefused
 ├── Unreachable (8)          StoreUnavailable, DatabaseUnavailable, BlenderMissing, …
 ├── JobFailed (3), JobCanceled (4), GaveUpWaiting (5), Interrupted (130)
 └── IllegalTransition, AttemptSuperseded, …: what a use-case meets and handles
@@ -62,6 +62,10 @@ class NotAllowed(RenderctlError):
     """You may not do that."""
 
     exit_code = 7
+
+
+class LoginNeeded(NotAllowed):
+    """You are not logged in."""
 
 
 class LoginRefused(NotAllowed):
@@ -179,6 +183,10 @@ class BadSettings(InvalidInput):
 
 class OutputNotWritable(InvalidInput):
     """The output directory can not be written to."""
+
+
+class TooLarge(InvalidInput):
+    """That is larger than the server takes."""
 
 
 class WorkerNameTaken(InvalidInput):

@@ -64,6 +64,7 @@ TABLE: Mapping[str, Rule] = {
     "worker.steer": Rule("Drain and resume workers", _ALL, "---", "---"),
     "worker.run": Rule("Work for the farm", _ALL, "---", "---"),
     "farm.check": Rule("Have every part checked", _ALL, "---", "---"),
+    "farm.measure": Rule("Read the figures of the whole farm", _READ, "---", "---"),
     "farm.sweep": Rule("Repair now what crashed", _ALL, "---", "---"),
     "farm.collect": Rule("Free the store of what nothing points to", _ALL, "---", "---"),
     "user.see": Rule("See a user, his role and projects", _READ, "++?", "++?"),

@@ -84,6 +84,25 @@ class RetentionSettings:
 
 
 @dataclass(frozen=True)
+class ServerSettings:
+    """The server that everything goes through, in place of the parts of the farm."""
+
+    url: str | None = None
+    token: str | None = field(default=None, repr=False)  #: None: what `login` has kept
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """How `renderctl serve` serves."""
+
+    host: str = "127.0.0.1"
+    port: int = 8650
+    proxies: tuple[str, ...] = ()  #: addresses whose X-Forwarded-For and X-Forwarded-Proto are believed
+    direct: bool = False  #: whether clients can reach the S3 themselves: files need not pass through the server then
+    upload_mb: int = 1 << 20  #: of one file
+
+
+@dataclass(frozen=True)
 class Settings:
     data_dir: Path
     database: DatabaseSettings = DatabaseSettings()
@@ -94,6 +113,8 @@ class Settings:
     blender: BlenderSettings = BlenderSettings()
     worker: WorkerSettings = WorkerSettings()
     retention: RetentionSettings = RetentionSettings()
+    server: ServerSettings = ServerSettings()
+    serve: ServeSettings = ServeSettings()
     source: Path | None = None  #: the config file that was read
 
     @property
@@ -281,6 +302,18 @@ def _check(settings: Settings) -> None:
                 raise BadSettings(
                     f"A {port} of kind {kind} needs {port}.{key}.", hint=f"Set it in the config, or as {variable}."
                 )
+    _check_worker(settings)
+    _check_serving(settings)
+
+
+def _check_serving(settings: Settings) -> None:
+    if not 0 <= settings.serve.port < 1 << 16 or settings.serve.upload_mb < 1:
+        raise BadSettings("serve.port is a port, 0 to 65535, and serve.upload_mb is above 0.")
+    if settings.server.url is not None and not settings.server.url.startswith(("http://", "https://")):
+        raise BadSettings("server.url is no address of a server.", hint="It begins with https:// or http://.")
+
+
+def _check_worker(settings: Settings) -> None:
     worker = settings.worker
     if worker.slots < 1 or worker.heartbeat <= 0 or worker.quantum <= 0 or not worker.pools:
         raise BadSettings("A worker has one slot or more, a pool or more, a heartbeat and a quantum above 0.")

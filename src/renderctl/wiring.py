@@ -6,6 +6,7 @@ Everything is imported when it is first used, so that `--help` and a cached stat
 import getpass
 import importlib
 import os
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 #: Where each verb lives, `module:function` below `renderctl.farm`, and what one has to be allowed to use it: a row of
 #: `renderctl.permissions`. Those without one touch this machine alone, and take no actor.
 VERBS: Mapping[str, tuple[str, str | None]] = {
+    "attempt_log": ("tasks:attempt_log", "job.logs"),
+    "attempts": ("tasks:attempts", "job.see"),
     "cancel": ("control:cancel", "job.cancel"),
     "collect": ("collect:collect", "farm.collect"),
     "doctor": ("doctor:doctor", "farm.check"),
@@ -30,8 +33,12 @@ VERBS: Mapping[str, tuple[str, str | None]] = {
     "links": ("download:links", "job.download"),
     "list_models": ("models:list_models", "model.see"),
     "list_workers": ("workers:list_workers", "worker.see"),
+    "log_follower": ("logs:log_follower", "job.logs"),
     "logs": ("logs:logs", "job.logs"),
+    "measure": ("measure:measure", "farm.measure"),
     "model_of": ("upload:model_of", "model.see"),
+    "open_output": ("outputs:open_output", "job.download"),
+    "outputs": ("outputs:outputs", "job.see"),
     "pause": ("control:pause", "job.pause"),
     "priority": ("control:priority", "job.priority"),
     "remove_jobs": ("remove:remove_jobs", "job.remove"),
@@ -46,6 +53,8 @@ VERBS: Mapping[str, tuple[str, str | None]] = {
     "status": ("status:status", "job.see"),
     "submit": ("submit:submit", "job.submit"),
     "sweep_here": ("sweep:sweep_here", "farm.sweep"),
+    "task_status": ("tasks:task_status", "job.see"),
+    "tasks": ("tasks:tasks", "job.see"),
     "upload": ("upload:upload", "model.upload"),
     "watch": ("waiting:watch", "job.see"),
     "worker_for": ("work:worker_for", "worker.run"),
@@ -55,10 +64,16 @@ VERBS: Mapping[str, tuple[str, str | None]] = {
 class Connection:
     """The verbs, bound to a farm and to who is using it."""
 
-    def __init__(self, settings: "Settings", actor: "Actor") -> None:
+    def __init__(self, settings: "Settings", actor: "Actor", farm: Any = None) -> None:
         self.settings = settings
         self.actor = actor
         self._opened: list[Any] = []
+        if farm is not None:
+            self.__dict__["farm"] = farm
+
+    def acting(self, actor: "Actor") -> "Connection":
+        """The verbs of the same farm for somebody else."""
+        return Connection(self.settings, actor, self.farm)
 
     def __getattr__(self, verb: str) -> Callable[..., Any]:
         if verb not in VERBS:
@@ -164,11 +179,14 @@ class _Deferred:
         self._open_port = open_port
         self._opened = opened
         self._port: Any = None
+        self._opening = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
         if self._port is None:
-            self._port = self._open_port()
-            self._opened.append(self._port)
+            with self._opening:
+                if self._port is None:
+                    self._port = self._open_port()
+                    self._opened.append(self._port)
         return getattr(self._port, name)
 
 

@@ -123,6 +123,25 @@ def test_a_get_leaves_nothing_but_its_file(store: Store, given_file: Given, tmp_
     assert [each.name for each in (tmp_path / "out").iterdir()] == ["got"]
 
 
+@pytest.mark.parametrize(("start", "end"), [(0, None), (5, 9), (20 << 20, (20 << 20) + 3), ((32 << 20), None), (7, 7)])
+def test_any_part_of_a_blob_can_be_read(store: Store, given_file: Given, start: int, end: int | None) -> None:
+    path, digest = given_file(LARGE)
+    store.put(path, digest)
+    pieces = list(store.read(digest, start, end))
+    assert b"".join(pieces) == LARGE[start:end]
+    assert max(map(len, pieces), default=0) <= 8 << 20
+
+
+def test_a_blob_that_is_not_there_can_not_be_read(store: Store) -> None:
+    with pytest.raises(NotStored):
+        next(store.read("0" * 64))
+
+
+def test_an_empty_blob_is_read_as_nothing(store: Store, given_file: Given) -> None:
+    store.put(*given_file(b""))
+    assert b"".join(store.read(hashlib.sha256(b"").hexdigest())) == b""
+
+
 def test_missing_are_those_that_are_not_there(store: Store, given_file: Given) -> None:
     path, digest = given_file(BYTES)
     store.put(path, digest)

@@ -6,6 +6,7 @@ from typing import Any
 import typer
 
 from renderctl.cli import invocation, output
+from renderctl.documents import error_document
 from renderctl.errors import Interrupted, OutputNotWritable, RenderctlError, UsageError
 
 #: Typer brings a Click of its own along, and exports some of it only.
@@ -19,7 +20,7 @@ def report(error: BaseException) -> int:
         traceback.print_exception(error)
     try:
         if invocation.current.json:
-            output.show_line({"error": {"code": known.code, "message": known.message, "hint": known.hint}})
+            output.show_line(error_document(known))
         else:
             output.complain(known)
     except OutputNotWritable:

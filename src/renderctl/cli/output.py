@@ -3,18 +3,15 @@
 import io
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import fields, is_dataclass
-from datetime import datetime
-from enum import Enum
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console, RenderableType
 
 from renderctl.cli import invocation, spelling
+from renderctl.documents import document
 from renderctl.errors import OutputNotWritable, RenderctlError
 
 #: Columns of what goes into a file or a pipe.
@@ -65,22 +62,6 @@ def complain(error: RenderctlError) -> None:
 def errors() -> Console:
     """Standard error: one console, so that what is printed while a bar is drawn goes above it."""
     return Console(stderr=True)
-
-
-def document(result: Any) -> Any:
-    """A result as JSON knows it: dataclasses by their fields, times in UTC with a Z."""
-    if is_dataclass(result) and not isinstance(result, type):
-        ref = {"ref": result.ref} if hasattr(result, "ref") else {}
-        return ref | {each.name: document(getattr(result, each.name)) for each in fields(result)}
-    if isinstance(result, Mapping):
-        return {str(key): document(value) for key, value in result.items()}
-    if isinstance(result, list | tuple | set | frozenset):
-        return [document(each) for each in result]
-    if isinstance(result, datetime):
-        return result.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    if isinstance(result, Enum):
-        return result.value
-    return str(result) if isinstance(result, Path) else result
 
 
 def _say(text: str) -> None:

@@ -59,12 +59,12 @@ def links(farm: Farm, job_ref: str, expires_s: float, *, actor: Actor) -> list[L
     job = the_job(farm, job_ref, "job.download", actor=actor)
     several, found = len(job.cameras) > 1, []
     for each in _outputs(farm, job.id):
-        url = farm.store.url(each.digest, _file_name(each, several), expires_s)
+        url = farm.store.url(each.digest, file_name(each, several), expires_s)
         found.append(Link(each.frame, each.camera, each.name, each.size, url))
     return found
 
 
-def _file_name(output: Output, several: bool) -> str:
+def file_name(output: Output, several: bool) -> str:
     """As a browser saves it."""
     camera = f"{safe_name(output.camera)}-" if several and output.camera else ""
     return camera + safe_name(output.name.replace("/", "-"))

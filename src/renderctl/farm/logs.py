@@ -14,7 +14,8 @@ from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, AttemptState
 
 logger = logging.getLogger(__name__)
 
-_LOOK_EVERY_S = 0.5
+#: Seconds between two looks.
+LOOK_EVERY_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -31,23 +32,45 @@ def logs(farm: Farm, job_ref: str, task: str | None = None, *, actor: Actor) -> 
     attempts = _chosen(farm, job, task)
     if not attempts:
         raise NotFound(f"Job {job.id} has no log yet.", hint="Nothing of it has started.")
-    return [LogPart(attempt, _whole(farm, attempt)) for attempt in attempts]
+    return [LogPart(attempt, whole_log(farm, attempt)) for attempt in attempts]
 
 
 def follow(
     farm: Farm, job_ref: str, task: str | None = None, *, stop: threading.Event, actor: Actor
 ) -> Iterator[LogPart]:
     """The logs of a job's attempts as they grow, until the job has ended or `stop` is set."""
-    job = the_job(farm, job_ref, "job.logs", actor=actor)
-    readers: dict[str, _Reader] = {}
+    follower = log_follower(farm, job_ref, task, actor=actor)
     while True:
-        over = farm.repository.job(job.id).state in ENDED_JOB
-        for attempt in _followed(farm, job, task):
-            reader = readers.setdefault(attempt.id, _Reader(farm))
-            if text := reader.news(attempt):
-                yield LogPart(attempt, text.decode("utf-8", "replace"))
-        if over or farm.clock.wait(stop, _LOOK_EVERY_S):
+        yield from follower.news()
+        if follower.over or farm.clock.wait(stop, LOOK_EVERY_S):
             return
+
+
+def log_follower(farm: Farm, job_ref: str, task: str | None = None, *, actor: Actor) -> "LogFollower":
+    """As `follow`, for whoever waits between two looks himself. Raises NotFound."""
+    return LogFollower(farm, the_job(farm, job_ref, "job.logs", actor=actor), task)
+
+
+class LogFollower:
+    """How far the logs of a job were read."""
+
+    def __init__(self, farm: Farm, job: Job, task: str | None) -> None:
+        self.over = False  #: the job has ended, and all was read
+        self._farm = farm
+        self._job = job
+        self._task = task
+        self._readers: dict[str, _Reader] = {}
+
+    def news(self) -> list[LogPart]:
+        """What was printed since the last look."""
+        over = self._farm.repository.job(self._job.id).state in ENDED_JOB
+        found = []
+        for attempt in _followed(self._farm, self._job, self._task):
+            reader = self._readers.setdefault(attempt.id, _Reader(self._farm))
+            if text := reader.news(attempt):
+                found.append(LogPart(attempt, text.decode("utf-8", "replace")))
+        self.over = over
+        return found
 
 
 class _Reader:
@@ -126,7 +149,8 @@ def _chosen(farm: Farm, job: Job, task: str | None) -> list[Attempt]:
     return []
 
 
-def _whole(farm: Farm, attempt: Attempt) -> str:
+def whole_log(farm: Farm, attempt: Attempt) -> str:
+    """All that there is of an attempt's log at this moment. Raises StoreUnavailable."""
     kept = kept_log(farm, attempt)
     if attempt.state in OPEN_ATTEMPT:
         kept = _since(0, kept, *farm.cache.tail(f"log:{attempt.id}", 0))

@@ -64,16 +64,21 @@ def jobs(
     *,
     owner: str | None = None,
     project: str | None = None,
+    before: str | None = None,
     limit: int = 50,
     actor: Actor,
 ) -> list[dict[str, Any]]:
-    """The documents of many jobs, the newest first. Raises InvalidInput for a state that there is not."""
+    """The documents of many jobs, the newest first; of those that are older than job `before`.
+
+    Raises InvalidInput for a state that there is not.
+    """
     for state in states:
         if state not in set(JobState):
             raise InvalidInput(f"Jobs are never {state!r}.", hint=did_you_mean(state, list(JobState)))
     visible = sight(actor, "job.see")
     wanted = tuple(map(JobState, states))
-    found = farm.repository.summaries(wanted, owner=owner, project=project, limit=limit, sight=visible)
+    asked = {"owner": owner, "project": project, "before": before}
+    found = farm.repository.summaries(wanted, **asked, limit=limit, sight=visible)
     floors: dict[str, Floor] = {}
     return [_document(farm, each, floors) for each in found]
 

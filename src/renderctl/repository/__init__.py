@@ -9,6 +9,7 @@ from renderctl.repository.claiming import Claim, Claimant, Claiming
 from renderctl.repository.collecting import Collecting
 from renderctl.repository.engines import open_engine
 from renderctl.repository.examining import Examining, Sweeper
+from renderctl.repository.measuring import Measuring
 from renderctl.repository.migrations import require_current
 from renderctl.repository.removing import Removing
 from renderctl.repository.summarizing import Summarizing, Summary
@@ -18,7 +19,9 @@ from renderctl.repository.uploading import NewModel, Uploading
 __all__ = ["Claim", "Claimant", "NewModel", "Repository", "Summary", "Sweeper", "open_repository"]
 
 
-class Repository(Summarizing, Uploading, Claiming, Sweeping, Removing, Collecting, Auditing, Examining, Admitting):
+class Repository(
+    Summarizing, Uploading, Claiming, Sweeping, Removing, Collecting, Auditing, Examining, Admitting, Measuring
+):
     """Every question to the database, and every change of it, as one class for SQLite and MySQL."""
 
 

@@ -69,19 +69,32 @@ class Submitting(Database):
     def counts(self, job_id: str) -> TaskCounts:
         return self.read(lambda connection: count_tasks(connection, [job_id])[job_id])
 
-    def tasks(self, job_id: str, *, states: Sequence[TaskState] = (), limit: int | None = None) -> list[Task]:
-        """The tasks of a job in their order."""
-        query = select(tasks).where(tasks.c.job_id == job_id).order_by(tasks.c.number).limit(limit)
+    def tasks(
+        self, job_id: str, *, states: Sequence[TaskState] = (), after: int = 0, limit: int | None = None
+    ) -> list[Task]:
+        """The tasks of a job in their order, from the one that follows number `after`."""
+        query = select(tasks).where(tasks.c.job_id == job_id, tasks.c.number > after)
+        query = query.order_by(tasks.c.number).limit(limit)
         if states:
             query = query.where(tasks.c.state.in_(states))
         return self.read(lambda connection: [to_task(row) for row in connection.execute(query)])
 
-    def attempts(self, job_id: str, number: int | None = None) -> list[Attempt]:
+    def attempts(
+        self, job_id: str, number: int | None = None, *, after: str = "", limit: int | None = None
+    ) -> list[Attempt]:
         """The attempts at a job's tasks (or at one of them), in the order in which they were claimed."""
-        query = ANY_ATTEMPT.where(attempts.c.job_id == job_id).order_by(attempts.c.id)
+        query = ANY_ATTEMPT.where(attempts.c.job_id == job_id, attempts.c.id > after)
+        query = query.order_by(attempts.c.id).limit(limit)
         if number is not None:
             query = query.where(attempts.c.number == number)
         return self.read(lambda connection: [to_attempt(row) for row in connection.execute(query)])
+
+    def attempt(self, attempt_id: str) -> Attempt:
+        """An attempt by its id. Raises NotFound."""
+        row = self.read(lambda connection: connection.execute(ANY_ATTEMPT.where(attempts.c.id == attempt_id)).first())
+        if row is None:
+            raise NotFound(f"There is no attempt {attempt_id!r}.")
+        return to_attempt(row)
 
     def running_attempts(self, job_id: str) -> list[Attempt]:
         query = ANY_ATTEMPT.where(attempts.c.job_id == job_id, attempts.c.state == AttemptState.RUNNING)
@@ -106,6 +119,18 @@ class Submitting(Database):
         query = select(outputs).where(outputs.c.job_id == job_id, outputs.c.id > after).order_by(outputs.c.id)
         rows = self.read(lambda connection: connection.execute(query.limit(limit)).all())
         return [to_output(row) for row in rows], (rows[-1].id if rows else after)
+
+    def outputs_of_task(self, job_id: str, number: int) -> list[Output]:
+        """What a task has published."""
+        query = select(outputs).where(outputs.c.job_id == job_id, outputs.c.number == number).order_by(outputs.c.id)
+        return self.read(lambda connection: [to_output(row) for row in connection.execute(query)])
+
+    def output(self, job_id: str, number: int, name: str) -> Output:
+        """The output of that name of a task. Raises NotFound."""
+        for output in self.outputs_of_task(job_id, number):
+            if output.name == name:
+                return output
+        raise NotFound(f"Task {number} of job {job_id} has no output {name!r}.")
 
     def count_outputs(self, job_id: str) -> int:
         query = select(func.count()).select_from(outputs).where(outputs.c.job_id == job_id)

@@ -66,11 +66,14 @@ class Summarizing(Submitting):
         *,
         owner: str | None = None,
         project: str | None = None,
+        before: str | None = None,
         limit: int = 50,
         sight: Sight = EVERYTHING,
     ) -> list[Summary]:
-        """How the jobs stand, the newest first."""
-        there = (jobs.c.removed_at.is_(None), *visible(jobs, sight))
+        """How the jobs stand, the newest first; those that are older than job `before`."""
+        there = [jobs.c.removed_at.is_(None), *visible(jobs, sight)]
+        if before is not None:
+            there.append(jobs.c.id < before)
         query = select(jobs).where(*there).order_by(jobs.c.id.desc()).limit(limit)
         if states:
             query = query.where(jobs.c.state.in_(states))

@@ -49,6 +49,14 @@ class Store(ABC):
         """
 
     @abstractmethod
+    def read(self, digest: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """The bytes of a blob from `start` up to `end` (None: to its end), piece by piece, in little memory.
+
+        They are not verified: for that a reader would have to see all of them first.
+        Raises NotStored and StoreUnavailable, when the first piece is asked for.
+        """
+
+    @abstractmethod
     def url(self, digest: str, name: str, expires_s: float) -> str:
         """Where whoever has this address may fetch the blob as file `name`, for `expires_s` seconds (7 days at most).
 

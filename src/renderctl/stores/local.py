@@ -82,6 +82,18 @@ class LocalStore(Store):
             with suppress(OSError):
                 part.unlink()
 
+    def read(self, digest: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        blob = self._blob(digest)
+        with self._ready():
+            if not blob.is_file():
+                raise NotStored(f"The store {self.root} has no blob {digest}.")
+            with blob.open("rb", buffering=0) as file:
+                file.seek(start)
+                left = blob.stat().st_size - start if end is None else end - start
+                while left > 0 and (piece := file.read(min(_CHUNK, left))):
+                    yield piece
+                    left -= len(piece)
+
     def url(self, digest: str, name: str, expires_s: float) -> str:
         return self._blob(digest).absolute().as_uri()
 

@@ -25,7 +25,7 @@ from renderctl.stores import Store, StoredBlob, StoredLog
 from renderctl.stores.minio.bucket import Bucket
 from renderctl.stores.minio.connecting import connect
 from renderctl.stores.minio.failures import translated
-from renderctl.stores.minio.parts import PART, PARTS_AT_A_TIME, pieces, send
+from renderctl.stores.minio.parts import PART, PARTS_AT_A_TIME, part, pieces, send
 from renderctl.stores.minio.reading import promised
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -83,6 +83,19 @@ class MinioStore(Store):
                 coming.close()
                 with suppress(OSError):
                     part.unlink()
+
+    def read(self, digest: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        key, at = _blob_key(digest), start
+        with self._ready() as bucket:
+            while end is None or at < end:
+                found = part(bucket, key, at, PART if end is None else min(PART, end - at))
+                if found is None:
+                    raise NotStored(f"{self._name} has no blob {digest}.")
+                content, total = found
+                end = total if end is None else min(end, total)
+                if content:
+                    yield content
+                at += len(content)
 
     def url(self, digest: str, name: str, expires_s: float) -> str:
         key = _blob_key(digest)

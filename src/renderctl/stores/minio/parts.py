@@ -22,11 +22,11 @@ _TRIES = 3
 
 def send(bucket: Bucket, key: str, file: Promised) -> None:
     """Send a large file; nothing of it is seen before all of it is there."""
-    part = max(PART, -(-file.size // _MOST_PARTS))
+    size = max(PART, -(-file.size // _MOST_PARTS))
     stream = cast(BinaryIO, file)
     try:
         bucket.client.put_object(
-            bucket.name, key, stream, file.size, part_size=part, num_parallel_uploads=PARTS_AT_A_TIME
+            bucket.name, key, stream, file.size, part_size=size, num_parallel_uploads=PARTS_AT_A_TIME
         )
     except S3Error as error:
         # When the answer to a completion gets lost, the second try finds nothing left to complete.
@@ -37,7 +37,7 @@ def send(bucket: Bucket, key: str, file: Promised) -> None:
 
 def pieces(bucket: Bucket, key: str) -> Generator[bytes]:
     """The bytes of an object, the next parts on their way while one is used. Not one piece: it is not there."""
-    first = _part(bucket, key, 0)
+    first = part(bucket, key, 0)
     if first is None:
         return
     content, total = first
@@ -51,7 +51,7 @@ def _others(bucket: Bucket, key: str, offsets: range) -> Generator[bytes]:
     with ThreadPoolExecutor(PARTS_AT_A_TIME) as pool:
         try:
             for offset in offsets:
-                coming.append(pool.submit(_part, bucket, key, offset))
+                coming.append(pool.submit(part, bucket, key, offset))
                 if len(coming) == PARTS_AT_A_TIME:
                     yield _content(coming.popleft())
             while coming:
@@ -60,16 +60,16 @@ def _others(bucket: Bucket, key: str, offsets: range) -> Generator[bytes]:
             pool.shutdown(cancel_futures=True)
 
 
-def _content(part: Future[tuple[bytes, int] | None]) -> bytes:
-    found = part.result()
+def _content(coming: Future[tuple[bytes, int] | None]) -> bytes:
+    found = coming.result()
     return b"" if found is None else found[0]  # removed meanwhile: what was read will not be what was promised
 
 
-def _part(bucket: Bucket, key: str, offset: int) -> tuple[bytes, int] | None:
+def part(bucket: Bucket, key: str, offset: int, length: int = PART) -> tuple[bytes, int] | None:
     """The part at `offset` and the size of the whole; None: there is no such object."""
     for left in reversed(range(_TRIES)):
         try:
-            return _ask(bucket, key, offset)
+            return _ask(bucket, key, offset, length)
         except urllib3.exceptions.HTTPError:
             if not left:
                 raise
@@ -82,8 +82,8 @@ def _part(bucket: Bucket, key: str, offset: int) -> tuple[bytes, int] | None:
     raise AssertionError("unreachable")
 
 
-def _ask(bucket: Bucket, key: str, offset: int) -> tuple[bytes, int]:
-    response = bucket.client.get_object(bucket.name, key, offset=offset, length=PART)
+def _ask(bucket: Bucket, key: str, offset: int, length: int) -> tuple[bytes, int]:
+    response = bucket.client.get_object(bucket.name, key, offset=offset, length=length)
     try:
         content = response.read()
         total = response.headers.get("content-range", "").rpartition("/")[2]

@@ -1,0 +1,1 @@
+"""The same verbs over HTTP, for machines that hold a token and no passwords."""

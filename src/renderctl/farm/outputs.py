@@ -1,0 +1,50 @@
+"""The outputs of a job: what there is, and the bytes of one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from renderctl.actors import Actor
+from renderctl.farm import Farm
+from renderctl.farm.download import file_name
+from renderctl.farm.gate import the_job
+from renderctl.jobs import Output
+
+
+@dataclass(frozen=True)
+class OutputPage:
+    """Some outputs, in the order in which they were published."""
+
+    outputs: list[Output]
+    next: int  #: where the next page begins
+    total: int  #: of the job, at this moment
+
+
+@dataclass(frozen=True)
+class OpenOutput:
+    """An output that can be read."""
+
+    output: Output
+    file_name: str  #: as a browser saves it
+    _farm: Farm
+
+    def read(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Its bytes from `start` up to `end`. Raises NotStored, StoreUnavailable with the first piece."""
+        return self._farm.store.read(self.output.digest, start, end)
+
+    def url(self, expires_s: float) -> str:
+        """Where anyone may fetch it for so long."""
+        return self._farm.store.url(self.output.digest, self.file_name, expires_s)
+
+
+def outputs(farm: Farm, job_ref: str, *, after: int = 0, limit: int = 1000, actor: Actor) -> OutputPage:
+    """Outputs of a job, from where an earlier page says. Raises NotFound."""
+    job = the_job(farm, job_ref, "job.see", actor=actor)
+    page, where = farm.repository.outputs(job.id, after=after, limit=limit)
+    return OutputPage(page, where, farm.repository.count_outputs(job.id))
+
+
+def open_output(farm: Farm, job_ref: str, number: int, name: str, *, actor: Actor) -> OpenOutput:
+    """The output of that name of a job's task. Raises NotFound."""
+    job = the_job(farm, job_ref, "job.download", actor=actor)
+    output = farm.repository.output(job.id, number, name)
+    return OpenOutput(output, file_name(output, len(job.cameras) > 1), farm)

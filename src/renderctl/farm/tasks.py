@@ -1,0 +1,63 @@
+"""The tasks of a job, the attempts at them, and where one of them stands."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from renderctl.actors import Actor
+from renderctl.errors import InvalidInput, NotFound, did_you_mean
+from renderctl.farm import Farm
+from renderctl.farm.gate import the_job
+from renderctl.farm.logs import LogPart, task_number, whole_log
+from renderctl.jobs import Attempt, Output, Task
+from renderctl.states import AttemptState, TaskState
+
+
+@dataclass(frozen=True)
+class TaskStatus:
+    """A task, what was tried, and what came of it."""
+
+    task: Task
+    progress: float  #: 0 to 1
+    attempts: tuple[Attempt, ...]
+    outputs: tuple[Output, ...]
+
+
+def tasks(
+    farm: Farm, job_ref: str, states: Sequence[str] = (), *, after: int = 0, limit: int = 1000, actor: Actor
+) -> list[Task]:
+    """Tasks of a job in their order, from the one that follows number `after`. Raises NotFound, InvalidInput."""
+    for state in states:
+        if state not in set(TaskState):
+            raise InvalidInput(f"Tasks are never {state!r}.", hint=did_you_mean(state, list(TaskState)))
+    job = the_job(farm, job_ref, "job.see", actor=actor)
+    return farm.repository.tasks(job.id, states=tuple(map(TaskState, states)), after=after, limit=limit)
+
+
+def task_status(farm: Farm, task_id: str, *, actor: Actor) -> TaskStatus:
+    """Where a task stands, by its id (`JOB-7`). Raises NotFound."""
+    job_ref, dash, _ = task_id.rpartition("-")
+    if not dash:
+        raise NotFound(f"There is no task {task_id!r}.", hint="A task's id is its job's, a dash and its number.")
+    job = the_job(farm, job_ref, "job.see", actor=actor)
+    number = task_number(farm, job, task_id.removeprefix(f"{job_ref}-"))
+    (task,) = farm.repository.tasks(job.id, after=number - 1, limit=1)
+    tried = tuple(farm.repository.attempts(job.id, number))
+    running = [each.progress for each in tried if each.state is AttemptState.RUNNING]
+    progress = 1.0 if task.state is TaskState.SUCCEEDED else max(running, default=0.0)
+    return TaskStatus(task, progress, tried, tuple(farm.repository.outputs_of_task(job.id, number)))
+
+
+def attempts(
+    farm: Farm, job_ref: str, task: str | None = None, *, after: str = "", limit: int = 1000, actor: Actor
+) -> list[Attempt]:
+    """The attempts at a job's tasks, or at one of them, from the one that follows `after`. Raises NotFound."""
+    job = the_job(farm, job_ref, "job.see", actor=actor)
+    number = task_number(farm, job, task) if task else None
+    return farm.repository.attempts(job.id, number, after=after, limit=limit)
+
+
+def attempt_log(farm: Farm, attempt_id: str, *, actor: Actor) -> LogPart:
+    """What Blender has printed in one attempt. Raises NotFound, StoreUnavailable."""
+    attempt = farm.repository.attempt(attempt_id)
+    the_job(farm, attempt.job_id, "job.logs", actor=actor)
+    return LogPart(attempt, whole_log(farm, attempt))

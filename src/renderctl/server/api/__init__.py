@@ -1,0 +1,29 @@
+"""The routes of the API, one noun a file."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from renderctl.server.documents import ErrorDocument
+
+#: What any route may answer besides what it says itself.
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorDocument, "description": said}
+    for status, said in {
+        400: "The request makes no sense.",
+        401: "Nobody is logged in, or the token is not valid any more.",
+        403: "Whoever asks may not do that.",
+        404: "There is no such thing, or none that whoever asks may know of.",
+        409: "It is in another state, or was done already in another way.",
+        413: "The request is too large.",
+        422: "The input is not valid.",
+        429: "Too many attempts to log in.",
+        500: "Something went wrong that was not expected.",
+        503: "A part of the farm is out of reach.",
+    }.items()
+}
+
+
+def new_router(noun: str) -> APIRouter:
+    """A router for the routes of a noun."""
+    return APIRouter(tags=[noun], responses=ERRORS)

@@ -1,0 +1,158 @@
+"""Jobs: submitted, listed, steered, removed."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import Header, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from renderctl.farm.submit import SubmitRequest
+from renderctl.jobs import RenderOptions
+from renderctl.repository.removing import Removed
+from renderctl.server.answers import answer
+from renderctl.server.api import new_router
+from renderctl.server.documents import JobDocument, JobPage, RetriedDocument, SubmittedDocument
+from renderctl.server.doors import Verbs
+
+router = new_router("jobs")
+JobRef = Annotated[str, Path(description="An id, a unique beginning of one, or a unique name.", max_length=255)]
+Name = Annotated[str, Field(max_length=255)]
+_MOST_JOBS = 1000
+
+
+class SubmitBody(BaseModel):
+    """A model, and how it is to be rendered; what is left out is as the scene says."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str = Field(description="NAME, NAME@VERSION or an id.", max_length=300)
+    options: RenderOptions = RenderOptions()
+    frames: str | None = Field(None, description="1-100,120,200-300x2; null: the scene's current frame.")
+    animation: bool = False
+    cameras: list[Name] = []
+    name: Name | None = None
+    project: Name | None = None
+    pool: Name = "default"
+    priority: int = 5
+    max_slots: int | None = None
+    max_attempts: int = 3
+    frame_timeout_s: float | None = None
+    after: list[Name] = []
+    paused: bool = False
+    requires: list[Name] = []
+
+    def request(self, key: str | None) -> SubmitRequest:
+        """As the use-case takes it. Raises BadFrames, InvalidInput."""
+        said = {name: getattr(self, name) for name in type(self).model_fields if name != "model"}
+        tuples = {name: tuple(said[name]) for name in ("cameras", "after", "requires")}
+        return replace(SubmitRequest(), **said | tuples, idempotency_key=key)
+
+
+class RetryBody(BaseModel):
+    frames: str | None = Field(None, description="These, even if they succeeded; null: what failed or was canceled.")
+
+
+class PriorityBody(BaseModel):
+    priority: int = Field(description="0 to 10; 10 is first.")
+
+
+class RemoveBody(BaseModel):
+    jobs: list[Name] = Field(max_length=_MOST_JOBS)
+    force: bool = Field(False, description="Cancel those that have not ended.")
+    dry_run: bool = False
+
+
+@router.get("/jobs", response_model=JobPage)
+def list_jobs(
+    verbs: Verbs,
+    state: Annotated[list[Name] | None, Query()] = None,
+    owner: Annotated[str | None, Query(max_length=255)] = None,
+    project: Annotated[str | None, Query(max_length=255)] = None,
+    before: Annotated[str | None, Query(description="Only jobs that are older than this one.", max_length=20)] = None,
+    limit: Annotated[int, Query(ge=1, le=_MOST_JOBS)] = 50,
+) -> Response:
+    """List jobs, the newest first."""
+    found = verbs.jobs(tuple(state or ()), owner=owner, project=project, before=before, limit=limit)
+    return answer({"jobs": found, "next": found[-1]["id"] if len(found) == limit else None})
+
+
+@router.post("/jobs", response_model=SubmittedDocument, status_code=201, responses={200: {"model": SubmittedDocument}})
+def submit(
+    verbs: Verbs,
+    body: SubmitBody,
+    idempotency_key: Annotated[str | None, Header(description="Makes the same job once.", max_length=255)] = None,
+) -> Response:
+    """Queue a job. 200: its idempotency key had been used for the same request."""
+    request = body.request(idempotency_key)
+    model, _ = verbs.model_of(body.model, request.options.allow_missing, project=request.project)
+    done = verbs.submit(model, request)
+    job = verbs.status(done.job.id, cached=False)
+    return answer({"job": job, "new": done.new, "notes": done.notes}, 201 if done.new else 200)
+
+
+@router.get("/jobs/removable", response_model=list[str])
+def removable(
+    verbs: Verbs,
+    older_than_s: Annotated[float, Query(ge=0, le=1e10)],
+    state: Annotated[list[Name] | None, Query()] = None,
+) -> Response:
+    """The ids of jobs that ended so long ago and that whoever asks may remove."""
+    return answer(verbs.select_jobs(older_than=timedelta(seconds=older_than_s), states=tuple(state or ())))
+
+
+@router.post("/jobs/remove", response_model=list[Removed])
+def remove(verbs: Verbs, body: RemoveBody) -> Response:
+    """Remove ended jobs with their images, tasks, attempts and logs."""
+    return answer(verbs.remove_jobs(body.jobs, force=body.force, dry_run=body.dry_run))
+
+
+@router.get("/jobs/{job}", response_model=JobDocument)
+def status(
+    verbs: Verbs,
+    job: JobRef,
+    cached: Annotated[bool, Query(description="Whether an answer may be two seconds old.")] = True,
+) -> Response:
+    """Say where a job stands, and why it waits."""
+    return answer(verbs.status(job, cached=cached))
+
+
+@router.delete("/jobs/{job}", response_model=Removed)
+def remove_one(verbs: Verbs, job: JobRef, force: bool = False) -> Response:
+    """Remove an ended job."""
+    return answer(verbs.remove_jobs([job], force=force)[0])
+
+
+@router.post("/jobs/{job}/cancel", response_model=JobDocument)
+def cancel(verbs: Verbs, job: JobRef) -> Response:
+    """Stop a job; finished frames are kept."""
+    return _steered(verbs, verbs.cancel(job))
+
+
+@router.post("/jobs/{job}/pause", response_model=JobDocument)
+def pause(verbs: Verbs, job: JobRef) -> Response:
+    """Let running frames finish and start no more."""
+    return _steered(verbs, verbs.pause(job))
+
+
+@router.post("/jobs/{job}/resume", response_model=JobDocument)
+def resume(verbs: Verbs, job: JobRef) -> Response:
+    """Go on with a paused job."""
+    return _steered(verbs, verbs.resume(job))
+
+
+@router.post("/jobs/{job}/retry", response_model=RetriedDocument)
+def retry(verbs: Verbs, job: JobRef, body: RetryBody | None = None) -> Response:
+    """Render again what failed or was canceled, or the given frames."""
+    again, count = verbs.retry(job, body.frames if body else None)
+    return answer({"job": verbs.status(again.id, cached=False), "tasks": count})
+
+
+@router.put("/jobs/{job}/priority", response_model=JobDocument)
+def priority(verbs: Verbs, job: JobRef, body: PriorityBody) -> Response:
+    """Change a job's priority, from its next turn on."""
+    return _steered(verbs, verbs.priority(job, body.priority))
+
+
+def _steered(verbs: Verbs, job: Any) -> Response:
+    return answer(verbs.status(job.id, cached=False))

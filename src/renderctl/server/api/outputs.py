@@ -1,0 +1,58 @@
+"""Outputs: what there is, addresses, and the files themselves."""
+
+from typing import Annotated
+
+from fastapi import Header, Path, Query, Request, Response
+from fastapi.responses import FileResponse, RedirectResponse
+
+from renderctl.farm.download import Link
+from renderctl.farm.outputs import OutputPage
+from renderctl.server.answers import answer, file_answer
+from renderctl.server.api import new_router
+from renderctl.server.api.jobs import JobRef
+from renderctl.server.doors import Verbs
+
+router = new_router("outputs")
+_DIRECT_S = 600.0
+
+
+@router.get("/jobs/{job}/outputs", response_model=OutputPage)
+def outputs(
+    verbs: Verbs,
+    job: JobRef,
+    after: Annotated[int, Query(description="`next` of the last page.", ge=0, le=1 << 53)] = 0,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+) -> Response:
+    """List a job's outputs, in the order in which they were published."""
+    return answer(verbs.outputs(job, after=after, limit=limit))
+
+
+@router.get("/jobs/{job}/links", response_model=list[Link])
+def links(verbs: Verbs, job: JobRef, expires_s: Annotated[float, Query(ge=1, le=604_800)] = 86_400.0) -> Response:
+    """Addresses at which anyone may fetch the job's images, for so many seconds."""
+    return answer(verbs.links(job, expires_s))
+
+
+@router.get(
+    "/jobs/{job}/outputs/{number}/{name:path}",
+    response_class=FileResponse,
+    responses={
+        206: {"description": "The range that was asked for."},
+        304: {"description": "It is what the browser has."},
+        307: {"description": "It is to be fetched from the store."},
+        416: {"description": "The file has no such range."},
+    },
+)
+def output(
+    request: Request,
+    verbs: Verbs,
+    job: JobRef,
+    number: Annotated[int, Path(description="The task's number.", ge=1, le=1 << 31)],
+    name: Annotated[str, Path(max_length=255)],
+    range: Annotated[str | None, Header(description="bytes=FIRST-LAST")] = None,
+) -> Response:
+    """The file, or a range of it."""
+    found = verbs.open_output(job, number, name)
+    if verbs.settings.serve.direct and verbs.settings.store.kind != "local":
+        return RedirectResponse(found.url(_DIRECT_S), 307)
+    return file_answer(request, found)

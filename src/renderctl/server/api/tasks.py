@@ -1,0 +1,93 @@
+"""Tasks, the attempts at them, and what Blender printed."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import anyio
+import anyio.to_thread
+from fastapi import Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from fastapi.sse import format_sse_event
+
+from renderctl.documents import document, error_document
+from renderctl.errors import RenderctlError
+from renderctl.farm.logs import LOOK_EVERY_S, LogFollower, LogPart
+from renderctl.server.answers import answer
+from renderctl.server.api import new_router
+from renderctl.server.api.jobs import JobRef, Name
+from renderctl.server.documents import AttemptDocument, LogPartDocument, TaskDocument, TaskStatusDocument
+from renderctl.server.doors import Verbs
+
+router, unversioned = new_router("tasks"), new_router("tasks")
+TaskRef = Annotated[str, Path(description="A task's id: JOB-NUMBER.", max_length=255)]
+Task = Annotated[str | None, Query(description="A task's id, or its number in the job.", max_length=255)]
+Limit = Annotated[int, Query(ge=1, le=10_000)]
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Events, as they come"}
+}
+
+
+@router.get("/jobs/{job}/tasks", response_model=list[TaskDocument])
+def tasks(
+    verbs: Verbs,
+    job: JobRef,
+    state: Annotated[list[Name] | None, Query()] = None,
+    after: Annotated[int, Query(description="The number of the last one that is known.", ge=0, le=1 << 31)] = 0,
+    limit: Limit = 1000,
+) -> Response:
+    """List a job's tasks, in their order."""
+    return answer(verbs.tasks(job, tuple(state or ()), after=after, limit=limit))
+
+
+@unversioned.get("/tasks/{task_id}/status", response_model=TaskStatusDocument)
+@router.get("/tasks/{task_id}/status", response_model=TaskStatusDocument)
+def task_status(verbs: Verbs, task_id: TaskRef) -> Response:
+    """Say where a task stands, what was tried, and what came of it."""
+    return answer(verbs.task_status(task_id))
+
+
+@router.get("/jobs/{job}/attempts", response_model=list[AttemptDocument])
+def attempts(
+    verbs: Verbs,
+    job: JobRef,
+    task: Task = None,
+    after: Annotated[str, Query(description="The id of the last one that is known.", max_length=24)] = "",
+    limit: Limit = 1000,
+) -> Response:
+    """List the attempts at a job's tasks, or at one of them, in the order in which they were claimed."""
+    return answer(verbs.attempts(job, task, after=after, limit=limit))
+
+
+@router.get("/attempts/{attempt_id}/log", response_model=LogPartDocument)
+def attempt_log(verbs: Verbs, attempt_id: Annotated[str, Path(max_length=24)]) -> Response:
+    """What Blender has printed in one attempt."""
+    return answer(verbs.attempt_log(attempt_id))
+
+
+@router.get("/jobs/{job}/logs", response_model=list[LogPartDocument])
+def logs(verbs: Verbs, job: JobRef, task: Task = None) -> Response:
+    """What Blender printed: for what runs, else for what failed last; of a task, for its every attempt."""
+    return answer(verbs.logs(job, task))
+
+
+@router.get("/jobs/{job}/logs/live", response_class=StreamingResponse, responses=STREAM)
+async def follow(request: Request, verbs: Verbs, job: JobRef, task: Task = None) -> Response:
+    """Events `log`: what Blender prints, until the job has ended; then `end`."""
+    follower = await anyio.to_thread.run_sync(lambda: verbs.log_follower(job, task))
+    first = await anyio.to_thread.run_sync(follower.news)
+    return StreamingResponse(_lines(request, follower, first), media_type="text/event-stream")
+
+
+async def _lines(request: Request, follower: LogFollower, parts: list[LogPart]) -> AsyncIterator[bytes]:
+    try:
+        while True:
+            for part in parts:
+                yield format_sse_event(data_str=json.dumps(document(part)), event="log")
+            if follower.over or await request.is_disconnected() or request.app.state.leaving.is_set():
+                yield format_sse_event(data_str="{}", event="end" if follower.over else "leave")
+                return
+            await anyio.sleep(LOOK_EVERY_S)
+            parts = await anyio.to_thread.run_sync(follower.news)
+    except RenderctlError as error:
+        yield format_sse_event(data_str=json.dumps(error_document(error)), event="error")

@@ -1,0 +1,118 @@
+"""The application: every route, with errors, headers and limits that all of them share."""
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import perf_counter
+
+from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from renderctl import __version__
+from renderctl.errors import TooLarge
+from renderctl.server import measuring
+from renderctl.server.api import health, jobs, models, outputs, sessions, tasks, workers
+from renderctl.server.doors import Doors
+from renderctl.server.errors import add_error_handlers, told
+from renderctl.wiring import Connection
+
+PREFIX = "/api/v1"
+#: Bytes that a request may have which sends no file.
+_MOST_BYTES = 64 << 20
+_NOUNS = (jobs, tasks, outputs, models, workers, sessions)
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+_API_HEADERS = ((b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; sandbox"),)
+
+
+def create_app(connection: Connection) -> FastAPI:
+    """The application that serves the farm of a connection."""
+    app = FastAPI(
+        title="renderctl",
+        version=__version__,
+        summary="A render farm controller for Blender.",
+        description=(
+            "The use-cases of the command line. Show a token (`Authorization: Bearer TOKEN`); errors are the "
+            "documents that `--json` prints, and nothing here may do more than the same user's command line."
+        ),
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        redirect_slashes=False,
+    )
+    app.state.connection = connection
+    app.state.doors = Doors(connection.farm)
+    app.state.leaving = threading.Event()
+    add_error_handlers(app)
+    for noun in _NOUNS:
+        app.include_router(noun.router, prefix=PREFIX)
+    app.include_router(health.router)
+    app.include_router(_unversioned())
+    app.add_middleware(Frame)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    app.state.leaving.set()
+
+
+def _unversioned() -> APIRouter:
+    """The one address that never changes."""
+    router = APIRouter(prefix="/api")
+    router.include_router(tasks.unversioned)
+    return router
+
+
+class Frame:
+    """Around every request: headers against misuse, a limit of size, and counting."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, method = perf_counter(), scope["method"]
+        own = (*_HEADERS, *(_API_HEADERS if scope["path"].startswith("/api/") else ()))
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *own]
+                measuring.requests.labels(method, message["status"]).inc()
+                measuring.seconds.labels(method).observe(perf_counter() - began)
+            await send(message)
+
+        if _said_length(scope) > _MOST_BYTES and not scope["path"].startswith(f"{PREFIX}/uploads/"):
+            await told(TooLarge())(scope, receive, sending)
+            return
+        await self._app(scope, _limited(scope, receive), sending)
+
+
+def _said_length(scope: Scope) -> int:
+    said = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    return int(said) if said.isdigit() else 0
+
+
+def _limited(scope: Scope, receive: Receive) -> Receive:
+    """What comes in pieces without a length has the same limit."""
+    if scope["path"].startswith(f"{PREFIX}/uploads/"):
+        return receive
+    seen = 0
+
+    async def receiving() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > _MOST_BYTES:
+            raise TooLarge
+        return message
+
+    return receiving

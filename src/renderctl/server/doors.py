@@ -1,0 +1,115 @@
+"""Who asks: whoever shows a token, or has logged in from a browser. Everybody else is nobody."""
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from threading import Lock
+from typing import Annotated, Any
+
+import anyio.to_thread
+from fastapi import Depends, Request, Response, Security
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+
+from renderctl.actors import Actor, Via
+from renderctl.errors import LoginNeeded, NotAllowed
+from renderctl.wiring import Connection
+
+COOKIE = "renderctl_session"
+CSRF_HEADER = "X-CSRF-Token"
+#: Seconds for which somebody is still let in whose token was revoked through another process.
+FRESH_S = 2.0
+_MOST_KNOWN = 10_000
+_READS = ("GET", "HEAD", "OPTIONS")
+
+_bearer = HTTPBearer(auto_error=False, description="A token: `renderctl tokens create`.")
+_cookie = APIKeyCookie(
+    name=COOKIE, auto_error=False, description=f"A session, for browsers; writing takes {CSRF_HEADER}, too."
+)
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """Who asks, and what his browser has to bring along when he writes."""
+
+    actor: Actor
+    csrf: str | None = None
+
+
+class Doors:
+    """Lets people in; remembers for a moment whom it has let in."""
+
+    def __init__(self, farm: Any) -> None:
+        self._farm = farm
+        self._known: dict[tuple[str, str | None], tuple[Admitted, float]] = {}
+        self._lock = Lock()
+
+    async def admit(self, kind: Via, secret: str, address: str | None) -> Admitted:
+        """Who shows this token or session. Raises TokenRefused."""
+        key = digest(secret), address
+        now = self._farm.clock.monotonic()
+        found = self._known.get(key)
+        if found is not None and now < found[1]:
+            return found[0]
+        ask: Callable[[], Admitted] = partial(self._asked, kind, *key)
+        admitted = await anyio.to_thread.run_sync(ask)
+        with self._lock:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[key] = admitted, now + FRESH_S
+        return admitted
+
+    def forget(self) -> None:
+        """Somebody's rights have changed: ask about everybody again."""
+        with self._lock:
+            self._known.clear()
+
+    def _asked(self, kind: Via, secret_digest: str, address: str | None) -> Admitted:
+        if kind is Via.TOKEN:
+            return Admitted(self._farm.repository.token_actor(secret_digest, address))
+        return Admitted(*self._farm.repository.session_actor(secret_digest, address))
+
+
+def digest(secret: str) -> str:
+    """By what the database knows a token or a session."""
+    return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def address_of(request: Request) -> str | None:
+    """Where a request comes from; behind a proxy that is believed, what that says."""
+    return request.client.host if request.client else None
+
+
+async def admitted(
+    request: Request,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None,
+    session: Annotated[str | None, Security(_cookie)] = None,
+) -> Admitted:
+    """Who asks. Raises LoginNeeded, TokenRefused, and NotAllowed for a write that a browser may be tricked into."""
+    doors: Doors = request.app.state.doors
+    if bearer is not None:
+        return await doors.admit(Via.TOKEN, bearer.credentials, address_of(request))
+    if session is None:
+        raise LoginNeeded(hint="Show a token (Authorization: Bearer TOKEN), or log in.")
+    found = await doors.admit(Via.SESSION, session, address_of(request))
+    shown = request.headers.get(CSRF_HEADER, "")
+    if request.method not in _READS and not hmac.compare_digest(shown.encode(), (found.csrf or "").encode()):
+        raise NotAllowed(f"The header {CSRF_HEADER} is missing or wrong.", hint="GET /api/v1/session tells its value.")
+    return found
+
+
+async def bound(request: Request, who: Annotated[Admitted, Depends(admitted)]) -> Connection:
+    """The verbs of the farm, bound to whoever asks."""
+    connection: Connection = request.app.state.connection
+    return connection.acting(who.actor)
+
+
+#: What a route takes that needs to know who asks: the verbs, bound to him.
+Verbs = Annotated[Connection, Depends(bound)]
+
+
+def set_cookie(request: Request, response: Response, secret: str, lasts_s: float) -> None:
+    """Have the browser keep a session: out of reach of scripts, and of other sites."""
+    secure = request.url.scheme == "https"
+    response.set_cookie(COOKIE, secret, max_age=int(lasts_s), httponly=True, samesite="strict", secure=secure, path="/")

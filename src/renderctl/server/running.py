@@ -1,0 +1,54 @@
+"""A process that serves."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+
+from renderctl.errors import Unreachable
+from renderctl.server.app import create_app
+from renderctl.wiring import Connection
+
+#: Seconds that open requests have when the server is told to leave.
+_LEAVE_S = 5
+
+
+def serve(connection: Connection, host: str, port: int, on_ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or Ctrl-C; `on_ready` gets the address. Raises Unreachable, DatabaseOutdated."""
+    connection.farm.repository.time()  # what is wrong with the database is said before anybody asks
+    proxies = connection.settings.serve.proxies
+    app = create_app(connection)
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=logging.getLogger("uvicorn.access").isEnabledFor(logging.DEBUG),
+        server_header=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
+        timeout_graceful_shutdown=_LEAVE_S,
+        timeout_keep_alive=30,
+    )
+    try:
+        socket = config.bind_socket()
+    except SystemExit as error:  # that is how it says so
+        hint = "Does another server listen there? --port says another one."
+        raise Unreachable(f"Nobody can listen at {host}, port {port}.", hint=hint) from error
+    shown = f"[{host}]" if ":" in host else host
+    with socket:
+        on_ready(f"http://{shown}:{socket.getsockname()[1]}")
+        _Server(config, app).run(sockets=[socket])
+
+
+class _Server(uvicorn.Server):
+    """Tells the streams that it leaves: they would go on for ever."""
+
+    def __init__(self, config: uvicorn.Config, app: Any) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        self._app.state.leaving.set()
+        super().handle_exit(sig, frame)

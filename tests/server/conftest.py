@@ -1,0 +1,60 @@
+"""A server in this process, in front of an embedded farm, and people who ask it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from renderctl.actors import Role, Scope
+from renderctl.clocks import SystemClock
+from renderctl.farm import Farm
+from renderctl.ids import new_id
+from renderctl.people import Token
+from renderctl.server.app import create_app
+from renderctl.server.doors import digest
+from renderctl.wiring import Connection
+from tests.farms import ACTOR, close, make_farm
+
+
+@dataclass
+class Served:
+    """A server, and what it serves."""
+
+    farm: Farm
+    client: TestClient
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    def person(self, name: str, role: Role, *projects: str, scope: Scope = Scope.ALL) -> dict[str, str]:
+        """Somebody with a token: the headers that he sends."""
+        for project in projects:
+            if project not in {each.name for each in self.farm.repository.projects()}:
+                self.farm.repository.add_project(project, (), actor=ACTOR)
+        self.farm.repository.add_user(name, role, projects, password=None, actor=ACTOR)
+        return self.token(name, scope)
+
+    def token(self, name: str, scope: Scope = Scope.ALL, lasts_s: float | None = None) -> dict[str, str]:
+        """The headers of a new token of somebody's."""
+        token = Token(new_id(), name, "test", scope, SystemClock().now(), None)
+        secret = f"rctl_{token.id}{name}"
+        self.farm.repository.add_token(token, digest(secret), lasts_s=lasts_s, actor=ACTOR)
+        self.tokens[secret] = token.id
+        return {"Authorization": f"Bearer {secret}"}
+
+    def revoke(self, headers: dict[str, str]) -> None:
+        self.farm.repository.revoke_token(self.tokens[headers["Authorization"].removeprefix("Bearer ")], actor=ACTOR)
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[Farm]:
+    farm = make_farm(tmp_path / "data")
+    yield farm
+    close(farm)
+
+
+@pytest.fixture
+def served(farm: Farm) -> Iterator[Served]:
+    app = create_app(Connection(farm.settings, ACTOR, farm))
+    with TestClient(app, base_url="http://farm.test", raise_server_exceptions=False) as client:
+        yield Served(farm, client)

@@ -18,6 +18,8 @@ from renderctl.caches import Cache
 from renderctl.caches.redis import RedisCache
 from renderctl.caches.sqlite import SqliteCache
 from renderctl.clocks import Clock, SystemClock
+from renderctl.executors.docker.client import Engine
+from renderctl.executors.docker.images import DockerImages
 from renderctl.farm import Farm
 from renderctl.farm.submit import SubmitRequest, submit
 from renderctl.farm.work import Worker, WorkOptions, worker_for
@@ -86,6 +88,7 @@ def make_farm(
         queue=_queue(settings, folder, clock),
         cache=ports.pop("cache", None) or _cache(settings, folder, clock),
         executor=executor or FakeExecutor(),
+        images=ports.pop("images", None) or DockerImages(Engine()),
         clock=clock,
     )
     return replace(farm, **ports)

@@ -1,7 +1,6 @@
 # Blender's program as it is published: in /opt/blender, of what is added to the image.
 . /scripts/debian.sh
 
-install python3.11 ca-certificates xz-utils
 cat /etc/ssl/certs/ca-certificates.crt $(ls $extra 2>/dev/null) >/tmp/authorities
 SSL_CERT_FILE=/tmp/authorities python3.11 -c 'import sys, urllib.request; urllib.request.urlretrieve(*sys.argv[1:])' \
     "$BLENDER_URL" /tmp/blender.tar.xz

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 VERBS: Mapping[str, tuple[str, str | None]] = {
     "attempt_log": ("tasks:attempt_log", "job.logs"),
     "attempts": ("tasks:attempts", "job.see"),
+    "build_image": ("images:build_image", None),
     "cancel": ("control:cancel", "job.cancel"),
     "collect": ("collect:collect", "farm.collect"),
     "doctor": ("doctor:doctor", "farm.check"),
@@ -31,6 +32,7 @@ VERBS: Mapping[str, tuple[str, str | None]] = {
     "follow": ("logs:follow", "job.logs"),
     "jobs": ("status:jobs", "job.see"),
     "links": ("download:links", "job.download"),
+    "list_images": ("images:list_images", None),
     "list_models": ("models:list_models", "model.see"),
     "list_workers": ("workers:list_workers", "worker.see"),
     "log_follower": ("logs:log_follower", "job.logs"),
@@ -41,6 +43,8 @@ VERBS: Mapping[str, tuple[str, str | None]] = {
     "outputs": ("outputs:outputs", "job.see"),
     "pause": ("control:pause", "job.pause"),
     "priority": ("control:priority", "job.priority"),
+    "pull_image": ("images:pull_image", None),
+    "remove_image": ("images:remove_image", None),
     "remove_jobs": ("remove:remove_jobs", "job.remove"),
     "remove_model": ("models:remove_model", "model.remove"),
     "render": ("render:render", "job.submit"),
@@ -168,6 +172,7 @@ def open_farm(settings: "Settings", opened: list[Any] | None = None) -> Any:
         queue=cast(Any, _Deferred(partial(_queue, settings, clock), closing)),
         cache=cast(Any, _Deferred(partial(_cache, settings, clock), closing)),
         executor=cast(Any, _Deferred(_executor, [])),
+        images=cast(Any, _Deferred(_images, closing)),
         clock=clock,
     )
 
@@ -234,6 +239,13 @@ def _executor() -> Any:
     from renderctl.executors.process import ProcessExecutor
 
     return ProcessExecutor()
+
+
+def _images() -> Any:
+    from renderctl.executors.docker.client import Engine
+    from renderctl.executors.docker.images import DockerImages
+
+    return DockerImages(Engine())
 
 
 def _make_data_dir(settings: "Settings") -> None:

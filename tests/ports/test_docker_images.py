@@ -1,15 +1,21 @@
 """Render images on a real engine."""
 
+import io
+import ssl
+import tarfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import docker
 import pytest
 
-from renderctl.errors import ImageMissing, InvalidInput
+from renderctl.errors import BuildFailed, EngineUnavailable, ImageMissing, InvalidInput, NotFound, PullFailed
 from renderctl.executors.docker.client import Engine
 from renderctl.executors.docker.images import DockerImages
 from renderctl.executors.images import Recipe, RenderImage
+from tests.services import Registry, running
 from tests.services.baseimage import BASE
+from tests.services.fixtures import require
 
 #: What a container may do in which a scene is rendered: nothing but render.
 CAGE = {
@@ -84,9 +90,9 @@ def test_only_render_images_are_removed(images: DockerImages, client: docker.Doc
     client.images.get(render_image.digest).tag("renderctl-blender", "spare")
     assert images.remove("renderctl-blender:spare").digest == render_image.digest
     assert render_image in images.list()
-    with pytest.raises(ImageMissing, match="no render image"):
+    with pytest.raises(NotFound, match="no render image"):
         images.remove(BASE)
-    with pytest.raises(ImageMissing):
+    with pytest.raises(NotFound):
         images.remove("renderctl-blender:spare")
     assert client.images.get(BASE)
 
@@ -96,3 +102,81 @@ def test_a_blender_without_a_recipe_is_refused_with_those_that_there_are(images:
     with pytest.raises(InvalidInput) as caught:
         images.build(Recipe(version), lambda *_: None)
     assert "4.5.15" in str(caught.value.hint)
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[Registry]:
+    require(Registry)
+    with running(Registry) as registry:
+        yield registry
+
+
+def given_recipe(index: str) -> Recipe:
+    """A Blender that nobody has, from there."""
+    authorities = ssl.get_default_verify_paths().cafile
+    return Recipe("4.5.99", network="host", authorities=Path(authorities) if authorities else None, index=index)
+
+
+def given_small_image(client: docker.DockerClient, repository: str) -> str:
+    """An image that says that it is a render image; its digest."""
+    labels = ["LABEL renderctl.blender.version=4.5.0", "LABEL renderctl.blender.cycles-only=true"]
+    files = io.BytesIO()
+    with tarfile.open(fileobj=files, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("empty"))
+    client.api.import_image_from_data(files.getvalue(), repository, "4.5.0", labels)
+    return str(client.images.get(f"{repository}:4.5.0").id)
+
+
+def test_an_image_comes_from_a_registry_by_its_tag_and_by_its_digest(
+    images: DockerImages, client: docker.DockerClient, registry: Registry
+):
+    repository = f"{registry.url}/blender"
+    digest = given_small_image(client, repository)
+    client.images.push(repository, "4.5.0")
+    client.images.remove(digest, force=True)
+    steps: list[tuple[int, int, str]] = []
+    pulled = images.pull(f"{repository}:4.5.0", lambda *step: steps.append(step))
+    assert (pulled.digest, pulled.blender, pulled.cycles_only) == (digest, "4.5.0", True)
+    assert steps[-1][:2] == (1, 1)  # it has one layer
+    (by_digest,) = client.images.get(digest).attrs["RepoDigests"]
+    client.images.remove(digest, force=True)
+    assert images.pull(by_digest, lambda *_: None).digest == digest
+    assert images.remove(by_digest).digest == digest
+    with pytest.raises(NotFound):
+        images.remove(digest)
+
+
+def test_what_can_be_wrong_with_a_pull_is_told_apart(images: DockerImages, registry: Registry):
+    with pytest.raises(NotFound, match=r"No registry has .*/blender:9 for us"):
+        images.pull(f"{registry.url}/blender:9", lambda *_: None)
+    with pytest.raises(PullFailed, match=r"127.0.0.1:1/blender:9 can not be pulled: .*refused\.$"):
+        images.pull("127.0.0.1:1/blender:9", lambda *_: None)
+    with running(Registry) as locked:
+        pass  # it is gone
+    with pytest.raises(PullFailed):
+        images.pull(f"{locked.url}/blender:9", lambda *_: None)
+
+
+def test_a_build_that_fails_ends_with_the_last_lines_and_what_to_do(images: DockerImages):
+    recipe = Recipe("4.5.99", network="host", apt_mirror="http://127.0.0.1:1/debian", reference="renderctl-test:broken")
+    with pytest.raises(BuildFailed) as caught:
+        images.build(recipe, lambda *_: None)
+    assert "127.0.0.1:1" in caught.value.message
+    assert "sha256" not in caught.value.message
+    with pytest.raises(NotFound):
+        images.remove("renderctl-test:broken")
+
+
+def test_an_index_with_a_password_is_told_to_nobody(images: DockerImages, client: docker.DockerClient):
+    index = "http://ada:pa55word@127.0.0.1:1/simple"
+    steps: list[str] = []
+    with pytest.raises(BuildFailed) as caught:
+        images.build(given_recipe(index), lambda *step: steps.append(step[2]))
+    assert "pa55word" not in f"{caught.value.message} {steps} {given_recipe(index)!r}"
+
+
+def test_an_engine_that_is_away_is_named(tmp_path):
+    images = DockerImages(Engine(f"unix://{tmp_path / 'socket'}"))
+    for ask in (images.list, lambda: images.build(Recipe(), lambda *_: None), lambda: images.resolve("4.5")):
+        with pytest.raises(EngineUnavailable, match="is out of reach"):
+            ask()

@@ -9,6 +9,7 @@ from tests.services.mariadb import MariaDb
 from tests.services.rabbitmq import RabbitMq
 from tests.services.rados import RadosGateway
 from tests.services.redis import Redis
+from tests.services.registry import Registry
 from tests.services.server import Server, ServerFailed, running
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "RabbitMq",
     "RadosGateway",
     "Redis",
+    "Registry",
     "Server",
     "ServerFailed",
     "running",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "On this machine": {
         "render": ("render", "Render a scene here, from the file to the images."),
+        "images": ("images", "List, build, pull and remove render images."),
         "doctor": ("doctor", "Check every configured part."),
         "init": ("init", "Write a config file."),
         "version": ("version", "Show the version of renderctl."),

@@ -36,6 +36,13 @@ def advancing() -> Iterator[Callable[[Any], None]]:
 
 
 @contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Shows work of which more becomes known while it is done: steps done, steps known, what is being done."""
+    with gauge() as shown:
+        yield lambda done, known, now: shown.show(Step(what, done, known, "steps", now))
+
+
+@contextmanager
 def job_progress() -> Iterator[Callable[[Mapping[str, Any]], None]]:
     """Shows the documents of a job that others work on."""
     with gauge() as shown:

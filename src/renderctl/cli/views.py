@@ -180,6 +180,28 @@ def removed(document: Mapping[str, Any]) -> str:
     return "\n".join(said or ["No job is that old."])
 
 
+def images(found: Iterable[Any]) -> RenderableType:
+    """One line a render image."""
+    rows = list(found)
+    if not rows:
+        return "There are no render images. `renderctl images build` makes one."
+    table = _table("blender", "image", "digest", "size", "built", "renders")
+    for each in rows:
+        built = each.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        engines = "Cycles" if each.cycles_only else "all engines"
+        table.add_row(each.blender, one_line(each.reference), _short(each.digest), size(each.size), built, engines)
+    return table
+
+
+def image(each: Any) -> str:
+    """A render image in a few words."""
+    return one_line(f"{each.reference} ({_short(each.digest)}): Blender {each.blender}, {size(each.size)}")
+
+
+def _short(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:12]
+
+
 def collected(each: Any) -> RenderableType:
     """What the garbage collection came to, and which rows point to nothing."""
     done = "Would remove" if each.dry_run else "Removed"

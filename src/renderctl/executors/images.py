@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class Recipe:
     cycles_only: bool = False
     reference: str | None = None  #: what to call it; None: `renderctl-blender:VERSION`, with `-cycles` if it is
     authorities: Path | None = None  #: certificates to trust beside the usual ones, while it is built
-    index: str | None = None  #: URL of Python packages, maybe with a password
+    index: str | None = field(default=None, repr=False)  #: URL of Python packages, maybe with a password
     apt_mirror: str | None = None  #: URL of Debian's packages
     url: str | None = None  #: of Blender's own archive: the image has the program, and not the module
     base: str | None = None  #: the image to start from
@@ -59,11 +59,11 @@ class Images(ABC):
 
     @abstractmethod
     def pull(self, reference: str, on_step: OnStep) -> RenderImage:
-        """Fetch one from its registry. Raises ImageMissing, PullFailed, EngineUnavailable."""
+        """Fetch one from its registry. Raises NotFound, PullFailed, EngineUnavailable."""
 
     @abstractmethod
     def remove(self, reference: str) -> RenderImage:
-        """Forget one, by what it is called or its digest. Raises ImageMissing, EngineRefused while it is used."""
+        """Forget one, by what it is called or its digest. Raises NotFound, EngineRefused while it is used."""
 
     def resolve(self, blender: str) -> RenderImage:
         """The image for a version such as `4.5` or `4.5.15`: the newest that fits, one with every engine before others.

@@ -10,6 +10,7 @@ from renderctl.settings import Settings
 if TYPE_CHECKING:  # the ports' modules are heavy; who answers from the cache alone pays for none of them
     from renderctl.caches import Cache
     from renderctl.executors import Executor
+    from renderctl.executors.images import Images
     from renderctl.queues import Queue
     from renderctl.repository import Repository
     from renderctl.stores import Store
@@ -23,6 +24,7 @@ class Farm:
     queue: "Queue"
     cache: "Cache"
     executor: "Executor"
+    images: "Images"
     clock: Clock
 
 

@@ -153,17 +153,18 @@ def _telling(line: str) -> bool:
     return bool(line.strip("- \n")) and re.match(r"#\d+ (sha256:|transferring|resolve|naming|writing)", line) is None
 
 
+#: What the last lines have in them when a build can not reach what it needs, and what to do about it.
+_HINTS = {
+    "certificate": "A proxy that looks into TLS? --ca FILE names certificates to trust beside the usual ones.",
+    "network bridge not found": "The engine has no network of its own: --network host builds in its machine's.",
+    "resolv": "--apt-mirror URL, --index URL: servers of your own; --network host: the network of its machine.",
+    "no matching distribution": "There is no such release of Blender's module; or --index URL names another index.",
+    "no space left": "The engine's disk is full: `docker system df` says of what.",
+}
+
+
 def _hint(last: str) -> str | None:
-    if "CERTIFICATE_VERIFY_FAILED" in last or "certificate verif" in last.lower():
-        return "A proxy that looks into TLS? --ca FILE names the certificates to trust beside the usual ones."
-    if any(
-        words in last
-        for words in ("Could not resolve", "Temporary failure", "Name or service not known", "no such host")
-    ):
-        return (
-            "--apt-mirror URL and --index URL name servers of your own; --network host builds in the engine's network."
-        )
-    return None
+    return next((hint for words, hint in _HINTS.items() if words in last.lower()), None)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from renderctl.errors import EngineRefused, ImageMissing, PullFailed
+from renderctl.errors import NotFound as NoSuchImage
 from renderctl.executors.docker.building import Builder, reference_of
-from renderctl.executors.docker.client import Engine, NotFound
+from renderctl.executors.docker.client import Engine, NotFound, said
 from renderctl.executors.images import Images, OnStep, Recipe, RenderImage
 
 _VERSION, _PROGRAM, _MODULE, _CYCLES_ONLY = (
@@ -42,7 +43,7 @@ class DockerImages(Images):
             with self._engine.speaking() as client:
                 _follow(client.api.pull(repository, tag=tag, stream=True, decode=True), on_step)
         except (EngineRefused, ImageMissing, NotFound) as error:
-            raise _not_pulled(reference, str(error)) from error
+            raise _not_pulled(reference, error) from error
         return self._find(reference)
 
     def remove(self, reference: str) -> RenderImage:
@@ -55,12 +56,15 @@ class DockerImages(Images):
         self._engine.close()
 
     def _find(self, reference: str) -> RenderImage:
-        """The image of that name or digest. Raises ImageMissing for none, and for one that is no render image."""
-        with self._engine.speaking() as client:
-            digest = client.images.get(reference).id
+        """The image of that name or digest. Raises NoSuchImage for none, and for one that is no render image."""
+        try:
+            with self._engine.speaking() as client:
+                digest = client.images.get(reference).id
+        except ImageMissing as error:
+            raise NoSuchImage(f"There is no image {reference}.", hint=_LIST_HINT) from error
         images = [each for each in self.list() if each.digest == digest]
         if not images:
-            raise ImageMissing(f"{reference} is no render image: it lacks the label {_VERSION}.", hint=_LIST_HINT)
+            raise NoSuchImage(f"{reference} is no render image: it lacks the label {_VERSION}.", hint=_LIST_HINT)
         repository, tag = _parted(reference)
         named = [each for each in images if each.reference == f"{repository}:{tag}"]
         return (
@@ -99,14 +103,15 @@ def _follow(events: Iterable[Mapping[str, Any]], on_step: OnStep) -> None:
         if "error" in event:
             raise EngineRefused(event["error"])
         status = event.get("status", "")
-        if event.get("id") and status.startswith(("Pull", "Down", "Extract", "Verif", "Wait", "Already")):
+        if event.get("id") and not status.startswith("Pulling from"):
             layers[event["id"]] = status in ("Pull complete", "Already exists")
             on_step(sum(layers.values()), len(layers), f"layer {event['id']}: {status.lower()}")
 
 
-def _not_pulled(reference: str, said: str) -> ImageMissing | PullFailed:
-    if any(words in said.lower() for words in _NOT_FOR_US):
+def _not_pulled(reference: str, error: Exception) -> NoSuchImage | PullFailed:
+    words = said(error.__cause__ if isinstance(error.__cause__, Exception) else error)
+    if any(each in words.lower() for each in _NOT_FOR_US):
         hint = "Check the name; `docker login` is for registries that ask who you are."
-        return ImageMissing(f"No registry has {reference} for us: {said}", hint=hint)
+        return NoSuchImage(f"No registry has {reference} for us: {words}.", hint=hint)
     hint = "`renderctl images build` makes an image without a registry."
-    return PullFailed(f"{reference} can not be pulled: {said}", hint=hint)
+    return PullFailed(f"{reference} can not be pulled: {words}.", hint=hint)

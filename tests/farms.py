@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Engine, event
 
 from renderctl.actors import local_actor
 from renderctl.caches import Cache
@@ -59,6 +59,7 @@ SCENE = SceneFacts(
 )
 FACTS = ModelFacts("5.0", "5.0.1", "Scene", (SCENE,), materials=0, objects=1, faces=6)
 NODE = Capabilities(1, 1000, ("5.0.1",))
+_first_engines: dict[str, Engine] = {}
 QUICK = WorkerSettings(heartbeat=0.1, heartbeat_limit=1.0)
 
 
@@ -99,6 +100,7 @@ def _repository(settings: Settings, folder: Path, clock: Clock) -> Repository:
     if url == f"sqlite:///{folder / 'renderctl.db'}" and not (folder / "renderctl.db").exists():
         (folder / "renderctl.db").write_bytes(_empty_database())
     repository = open_repository(url, now=clock.now, heartbeat_limit_s=settings.worker.heartbeat_limit)
+    _share_statements(repository.engine)
     if isinstance(clock, FakeClock) and repository.engine.dialect.name == "mysql":
 
         @event.listens_for(repository.engine, "begin")
@@ -106,6 +108,12 @@ def _repository(settings: Settings, folder: Path, clock: Clock) -> Repository:
             connection.exec_driver_sql(f"SET timestamp = {clock.now().timestamp():.6f}")
 
     return repository
+
+
+def _share_statements(engine: Engine) -> None:
+    """Statements are compiled once for each engine, which takes longer than to execute them: a farm a test has many."""
+    first = _first_engines.setdefault(engine.dialect.name, engine)
+    engine.dialect, engine._compiled_cache = first.dialect, first._compiled_cache
 
 
 def _queue(settings: Settings, folder: Path, clock: Clock) -> Queue:

@@ -146,6 +146,7 @@ def test_bad_input_gets_a_sentence_and_exit_code_9(ctl, tmp_path, words, sentenc
     assert ctl("jobs", "--json").document == []
 
 
+@pytest.mark.slow
 def test_a_process_says_one_thing_on_stdout_and_ends_with_the_exit_code(process):
     said = process("status", "nope", "--json")
     assert (said.code, said.document["error"]["code"], said.err) == (6, "not_found", "")

@@ -42,6 +42,7 @@ def test_names_are_taken_in_any_case(ctl, given):
     assert ctl("submit", "shot", *words, "--json").code == 0
 
 
+@pytest.mark.slow
 def test_no_traceback_is_shown_without_debug(process, data_dir):
     data_dir.mkdir()
     (data_dir / "renderctl.db").write_text("this is no database")
@@ -65,6 +66,7 @@ def test_help_imports_neither_typer_nor_anything_heavy():
     assert not loaded & {"typer", "rich", "yaml", "sqlmodel", "sqlalchemy", "jinja2", "renderctl.settings"}
 
 
+@pytest.mark.slow
 def test_a_cached_status_needs_neither_database_nor_queue(given):
     job = given_job(given)
     work_off(given)

@@ -136,6 +136,7 @@ def test_sweep_says_what_it_repaired(ctl, given):
     assert "0 workers lost" in ctl("sweep", "--now").out
 
 
+@pytest.mark.slow
 def test_the_doctor_checks_everything_and_goes_on_after_what_is_broken(ctl, given, tmp_path):
     (tmp_path / "renderctl.yaml").write_text(f"blender: {{paths: [{tmp_path}/none]}}\n")
     said = ctl("doctor", "--json")

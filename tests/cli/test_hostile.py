@@ -73,6 +73,7 @@ def test_what_is_not_utf_8_is_named_and_refused(process):
     assert r"b'\xff'" in said.document["error"]["message"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("redirected", "code", "said"),
     [
@@ -83,8 +84,8 @@ def test_what_is_not_utf_8_is_named_and_refused(process):
         ("status nope 2>&-", 6, ""),
     ],
 )
-def test_nowhere_to_print_to_is_no_traceback(data_dir, redirected, code, said):
-    environment = {**os.environ, "RENDERCTL_DATA_DIR": str(data_dir)}
+def test_nowhere_to_print_to_is_no_traceback(given, redirected, code, said):
+    environment = {**os.environ, "RENDERCTL_DATA_DIR": str(given.settings.data_dir)}
     command = f"{sys.executable} -m renderctl {redirected}"
     done = subprocess.run(command, shell=True, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (code, said)

@@ -238,6 +238,7 @@ def _hang_in_a_download(node: Path, store: Path, wood: Input, begun: "multiproce
     BlobCache(farm).lay_out([wood], node / "out", stop=NEVER)
 
 
+@pytest.mark.slow
 def test_a_killed_download_leaves_nothing(farm: Farm, tmp_path: Path) -> None:
     wood, stone = given_blobs(farm, "wood", "stone")
     spawn = multiprocessing.get_context("spawn")

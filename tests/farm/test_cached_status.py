@@ -161,11 +161,11 @@ def test_the_progress_of_a_running_frame_is_as_fresh_as_the_cache_has_it(farm: F
 
 
 def test_node_clocks_that_are_hours_apart_keep_no_old_copy_alive(
-    tmp_path: Path, clock: FakeClock, mysql_url: str, redis_url: str
+    tmp_path: Path, clock: FakeClock, ready_mysql_url: str, redis_url: str
 ) -> None:
     ahead = FakeClock()
     ahead.advance(seconds=5 * HOUR_S)
-    repository = open_repository(mysql_url, now=ahead.now, heartbeat_limit_s=1.0)
+    repository = open_repository(ready_mysql_url, now=ahead.now, heartbeat_limit_s=1.0)
     farms = [
         make_farm(tmp_path, clock=each, cache=RedisCache(redis_url, each), repository=repository)
         for each in (ahead, clock)

@@ -17,18 +17,15 @@ from renderctl.farm.upload import send
 from renderctl.jobs import Input
 from renderctl.repository import NewModel
 from renderctl.repository.tables import blob_leases
-from renderctl.settings import DatabaseSettings, Settings
 from renderctl.states import JobState
 from renderctl.stores.local import LocalStore
-from tests.farms import ACTOR, FACTS, QUICK, close, given_job, given_model, make_farm, work_off, work_until
+from tests.databases import farm_on
+from tests.farms import ACTOR, FACTS, close, given_job, given_model, work_off, work_until
 
-BOTH = ["sqlite", pytest.param("mysql", marks=pytest.mark.services)]
 
-
-@pytest.fixture(params=BOTH)
-def farm(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Farm]:
-    url = request.getfixturevalue("mysql_url") if request.param == "mysql" else None
-    made = make_farm(tmp_path, settings=Settings(tmp_path, database=DatabaseSettings(url), worker=QUICK))
+@pytest.fixture
+def farm(database_url: str, tmp_path: Path) -> Iterator[Farm]:
+    made = farm_on(database_url, tmp_path)
     yield made
     close(made)
 

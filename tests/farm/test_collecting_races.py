@@ -122,11 +122,12 @@ def _run(deed: Any, part: Part, over: Any, results: Any) -> None:
 SITES = ["embedded", pytest.param("services", marks=pytest.mark.services)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("site", SITES)
 def test_no_row_is_ever_without_its_blob(site: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     settings = Settings(tmp_path, worker=replace(QUICK, heartbeat_limit=60.0))
     if site == "services":
-        url: str = request.getfixturevalue("mysql_url")
+        url: str = request.getfixturevalue("ready_mysql_url")
         store: StoreSettings = request.getfixturevalue("s3")
         settings = replace(settings, database=DatabaseSettings(url), store=store)
     with closing(Connection(settings, ACTOR)) as connection:

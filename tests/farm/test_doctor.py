@@ -23,15 +23,21 @@ Break = Callable[[Settings], Settings]
 
 
 @pytest.fixture
-def settings(tmp_path: Path, mysql_url: str, s3: StoreSettings, rabbitmq_url: str, redis_url: str) -> Settings:
+def settings(tmp_path: Path, ready_mysql_url: str, s3: StoreSettings, rabbitmq_url: str, redis_url: str) -> Settings:
     """Of a farm of services that all work."""
     return Settings(
         tmp_path,
-        DatabaseSettings(mysql_url),
+        DatabaseSettings(ready_mysql_url),
         s3,
         QueueSettings("rabbitmq", rabbitmq_url),
         CacheSettings("redis", redis_url),
     )
+
+
+@pytest.fixture
+def own(settings: Settings, mysql_url: str) -> Settings:
+    """The same, with a database that the test may harm."""
+    return replace(settings, database=DatabaseSettings(mysql_url))
 
 
 def examined(settings: Settings) -> dict[str, Finding]:
@@ -149,10 +155,10 @@ def test_services_that_take_connections_and_never_answer_are_named(tmp_path: Pat
 @pytest.mark.parametrize(
     ("revision", "hint"), [("0001", "`renderctl database upgrade`"), ("9999", "Install the newer renderctl")]
 )
-def test_a_database_of_another_version_of_renderctl_is_told(settings: Settings, revision: str, hint: str) -> None:
-    assert examined(settings)["database"].ok
-    execute(settings.database.url, f"UPDATE alembic_version SET version_num = '{revision}'")
-    found = broken(settings)
+def test_a_database_of_another_version_of_renderctl_is_told(own: Settings, revision: str, hint: str) -> None:
+    assert examined(own)["database"].ok
+    execute(own.database.url, f"UPDATE alembic_version SET version_num = '{revision}'")
+    found = broken(own)
     assert (found.part, revision in found.finding) == ("database", True)
     assert hint in (found.hint or "")
 
@@ -197,14 +203,14 @@ def test_a_user_who_may_only_read_is_told_what_to_grant(settings: Settings) -> N
     ],
 )
 def test_a_table_that_somebody_has_changed_is_named_and_how_to_change_it_back(
-    settings: Settings, statement: str, said: str
+    own: Settings, statement: str, said: str
 ) -> None:
-    assert examined(settings)["database"].ok
-    execute(settings.database.url, statement)
-    found = broken(settings)
+    assert examined(own)["database"].ok
+    execute(own.database.url, statement)
+    found = broken(own)
     assert said in found.finding
-    execute(settings.database.url, found.hint or "")
-    assert examined(settings)["database"].ok
+    execute(own.database.url, found.hint or "")
+    assert examined(own)["database"].ok
 
 
 @pytest.mark.services

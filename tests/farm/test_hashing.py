@@ -3,8 +3,8 @@
 import hashlib
 import os
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,16 @@ import pytest
 from renderctl.errors import FileChanged, InvalidInput, SceneNotFound
 from renderctl.farm import Advance, Farm
 from renderctl.farm.hashing import hash_file, hash_files
-from tests.farms import wait_for
+from tests.fakes import FakeClock
+from tests.farms import close, make_farm
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[Farm]:
+    """A farm for which it is now, until the test says otherwise."""
+    made = make_farm(tmp_path, clock=FakeClock(datetime.now(UTC)))
+    yield made
+    close(made)
 
 
 @pytest.fixture
@@ -37,7 +46,7 @@ def given_settled(farm: Farm, *files: Path, content: bytes = b"one") -> None:
     """Files that were changed long enough ago for their hashes to be remembered."""
     for file in files:
         file.write_bytes(content)
-    wait_for(farm, lambda: all(time.time() - file.stat().st_ctime > 2.1 for file in files))
+    farm.clock.wait(None, 10)
 
 
 def test_what_did_not_change_is_not_read_again(farm: Farm, tmp_path: Path, read: Callable[..., list[int]]) -> None:

@@ -114,6 +114,7 @@ def test_a_failure_while_the_database_is_away_is_told_later_and_the_worker_goes_
     assert tries(farm, job) == [AttemptState.FAILED, AttemptState.SUCCEEDED]
 
 
+@pytest.mark.slow
 def test_a_database_that_fails_again_and_again_costs_no_attempt_and_no_worker(farm: Farm) -> None:
     """Whatever a slot is about to do, its transaction fails with a chance of one in ten."""
     chance = random.Random(7)
@@ -219,6 +220,7 @@ class FrozenCache(ForgetfulCache):
         self.thawed.wait(60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen", ["store", "cache"])
 def test_a_heart_beats_on_while_the_store_or_the_cache_is_frozen(
     farm: Farm, executor: FakeExecutor, frozen: str

@@ -16,17 +16,15 @@ from renderctl.farm.sweep import sweep
 from renderctl.jobs import Failure, Fault, TaskCounts
 from renderctl.repository.attempting import Cost
 from renderctl.repository.tables import attempts, audits, job_inputs, jobs, outputs, tasks, workers
-from renderctl.settings import DatabaseSettings, RetentionSettings, Settings
+from renderctl.settings import RetentionSettings
 from renderctl.states import JobState
-from tests.farms import ACTOR, QUICK, close, given_job, given_model, given_worker, make_farm, work_off, work_until
+from tests.databases import farm_on
+from tests.farms import ACTOR, close, given_job, given_model, given_worker, work_off, work_until
 
-BOTH = ["sqlite", pytest.param("mysql", marks=pytest.mark.services)]
 
-
-@pytest.fixture(params=BOTH)
-def farm(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Farm]:
-    url = request.getfixturevalue("mysql_url") if request.param == "mysql" else None
-    made = make_farm(tmp_path, settings=Settings(tmp_path, database=DatabaseSettings(url), worker=QUICK))
+@pytest.fixture
+def farm(database_url: str, tmp_path: Path) -> Iterator[Farm]:
+    made = farm_on(database_url, tmp_path)
     yield made
     close(made)
 

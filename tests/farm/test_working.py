@@ -1,6 +1,8 @@
 import threading
 from dataclasses import replace
 
+import pytest
+
 from renderctl.errors import QueueUnavailable
 from renderctl.farm import Farm
 from renderctl.farm.control import cancel, pause, resume, retry
@@ -267,6 +269,7 @@ def test_a_worker_is_not_refused_because_another_start_is_looking_for_the_dead(f
     assert farm.repository.job(job.id).state is JobState.SUCCEEDED
 
 
+@pytest.mark.slow
 def test_new_scratch_is_to_be_had_while_others_look_for_what_the_dead_have_left(tmp_path):
     over, had = threading.Event(), []
 

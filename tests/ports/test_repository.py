@@ -300,6 +300,7 @@ def _claim_all(url: str, folder: Path, job_id: str, name: str, taken: "multiproc
     close(farm)
 
 
+@pytest.mark.slow
 def test_eight_processes_claim_two_thousand_tasks_each_exactly_once(tmp_path, database_url):
     farm = farm_on(database_url, tmp_path)
     job = given_job(farm, "1-2000")

@@ -14,14 +14,13 @@ from renderctl.jobs import Input, NewJob, Output, RenderOptions
 from renderctl.repository import NewModel
 from renderctl.repository.attempting import Cost
 from renderctl.repository.tables import blob_leases
-from renderctl.settings import DatabaseSettings, Settings
-from tests.farms import ACTOR, FACTS, close, given_job, given_worker, make_farm, wait_for
+from tests.databases import farm_on
+from tests.farms import ACTOR, FACTS, close, given_job, given_worker, wait_for
 
 
-@pytest.fixture(params=["sqlite", pytest.param("mysql", marks=pytest.mark.services)])
-def farm(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Farm]:
-    url = None if request.param == "sqlite" else request.getfixturevalue("mysql_url")
-    made = make_farm(tmp_path / "farm", settings=Settings(tmp_path / "farm", database=DatabaseSettings(url)))
+@pytest.fixture
+def farm(database_url: str, tmp_path: Path) -> Iterator[Farm]:
+    made = farm_on(database_url, tmp_path / "farm")
     yield made
     close(made)
 

@@ -122,6 +122,7 @@ def _open(url: str, opened: "multiprocessing.Queue[str]") -> None:
     repository.close()
 
 
+@pytest.mark.slow
 def test_processes_that_open_an_empty_database_at_once_set_it_up_once(new_database_url: str) -> None:
     spawn = multiprocessing.get_context("spawn")
     opened: multiprocessing.Queue[str] = spawn.Queue()
@@ -272,6 +273,7 @@ def require_consistent(farm: Farm) -> None:
             assert set(open_tasks) == {TaskState.SUCCEEDED}, job
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_whatever_workers_and_people_do_in_whatever_order_the_rows_fit_together(
     farm: Farm, clock: FakeClock, seed: int

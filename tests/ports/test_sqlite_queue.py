@@ -46,6 +46,7 @@ def taker(path: Path, patience_s: float) -> "subprocess.Popen[str]":
     return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_eight_processes_take_two_thousand_tickets_each_once(path: Path, queue: SqliteQueue) -> None:
     takers = [taker(path, 1.0) for _ in range(8)]
     for number in range(1000):
@@ -61,6 +62,7 @@ def test_eight_processes_take_two_thousand_tickets_each_once(path: Path, queue: 
     assert got == Counter(f"job-{number}" for number in range(2000))
 
 
+@pytest.mark.slow
 def test_processes_that_open_a_new_queue_at_once_do_not_disturb_each_other(path: Path) -> None:
     takers = [taker(path, 0.0) for _ in range(6)]
     said = [each.communicate("go\n", timeout=60)[0] for each in takers]

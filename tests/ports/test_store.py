@@ -210,6 +210,7 @@ def test_an_empty_store_lists_nothing(store: Store) -> None:
     assert list(store.blobs()) == list(store.logs()) == []
 
 
+@pytest.mark.slow
 def test_to_put_a_blob_again_makes_it_young_again(store: Store, given_file: Given) -> None:
     path, digest = given_file(BYTES)
     store.put(path, digest)

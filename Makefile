@@ -1,6 +1,10 @@
 # make demo: from nothing to pictures.   make test: everything that has to be true.
 PY := .venv/bin/python
 DEMO := demo
+# Of make chaos: seeds 1 to ROUNDS of the farm on services, and a quarter as many of the embedded one.
+ROUNDS := 200
+# What pytest makes of the tests is kept, or every process of a run compiles them again.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: demo test check chaos bench docs clean setup-demo setup-dev setup-services
 
 demo: setup-demo $(DEMO)/scene/turntable.blend
@@ -24,8 +28,8 @@ check: setup-dev
 	$(PY) -m pytest -q -n 2 -m "not blender and not chaos and not services and not containers"
 
 chaos: setup-dev setup-services
-	$(PY) -m pytest -q tests/chaos --ignore tests/chaos/test_served.py --rounds 50
-	$(PY) -m pytest -q -n 3 tests/chaos/test_served.py --rounds 200
+	$(PY) -m pytest -q tests/chaos --ignore tests/chaos/test_served.py --rounds $$(( ($(ROUNDS) + 3) / 4 ))
+	$(PY) -m pytest -q -n 3 tests/chaos/test_served.py --rounds $(ROUNDS)
 
 bench: setup-services
 	@tools/setup.sh blender,dev,bench

@@ -19,6 +19,10 @@ def farm(quiet: Farm) -> Farm:
     return quiet
 
 
+#: Of each job: enough for a worker to fail often in a row.
+FRAMES = 8
+
+
 class Floor:
     """Workers at work on one farm, some of them bad."""
 
@@ -66,12 +70,12 @@ def _image(attempt: Attempt) -> Output:
 
 
 def succeeded(farm: Farm, *jobs: Job) -> bool:
-    return all(farm.repository.counts(job.id).succeeded == 12 for job in jobs)
+    return all(farm.repository.counts(job.id).succeeded == FRAMES for job in jobs)
 
 
 def given_jobs(farm: Farm, count: int, max_attempts: int = 3) -> list[Job]:
     model = given_model(farm)
-    return [given_job(farm, "1-12", model=model, max_attempts=max_attempts) for _ in range(count)]
+    return [given_job(farm, f"1-{FRAMES}", model=model, max_attempts=max_attempts) for _ in range(count)]
 
 
 def test_a_worker_that_fails_three_frames_of_a_job_in_a_row_gets_no_more_of_them(farm: Farm, clock: FakeClock) -> None:
@@ -174,6 +178,6 @@ def test_a_job_that_is_retried_gives_every_worker_another_chance(farm: Farm, clo
     (job,) = given_jobs(farm, 1)
     floor = Floor(farm, clock, "good", "bad", bad=("bad",))
     floor.finish(job)
-    retry(farm, job.id, "1-12", actor=ACTOR)
+    retry(farm, job.id, f"1-{FRAMES}", actor=ACTOR)
     floor.bad = ()
     assert floor.work(floor.slots["bad"], job)

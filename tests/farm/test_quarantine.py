@@ -154,6 +154,37 @@ def test_a_worker_that_succeeds_at_other_jobs_meanwhile_is_not_quarantined(farm:
     assert floor.quarantined == []
 
 
+def flicker(floor: Floor, jobs: list[Job], meanwhile: list[Job]) -> None:
+    """The worker `flaky` fails four of five frames of each job, the last three in a row; and none of the others."""
+    for fails in (True, False, True, True, True):
+        floor.bad = ("flaky",) if fails else ()
+        floor.turn(*jobs)
+        floor.bad = ()
+        floor.turn(*meanwhile)
+    floor.finish(*jobs)
+
+
+def test_a_worker_that_fails_jobs_as_often_as_it_succeeds_is_quarantined_although_it_can_render_them(
+    farm: Farm, clock: FakeClock
+) -> None:
+    first, second, other = given_jobs(farm, 3)
+    floor = Floor(farm, clock, "good", "flaky")
+    flicker(floor, [first, second], [other])
+    assert floor.failures("flaky", first) == floor.failures("flaky", second) == 4
+    assert floor.quarantined == ["flaky"]
+    assert succeeded(farm, first, second)
+
+
+def test_a_worker_that_fails_now_and_then_and_succeeds_more_often_is_not_quarantined(
+    farm: Farm, clock: FakeClock
+) -> None:
+    first, second, *others = given_jobs(farm, 4)
+    floor = Floor(farm, clock, "good", "flaky")
+    flicker(floor, [first, second], others)
+    assert floor.failures("flaky", first) == floor.failures("flaky", second) == 4
+    assert floor.quarantined == []
+
+
 def test_an_outage_of_the_store_is_held_against_nobody(farm: Farm, clock: FakeClock) -> None:
     jobs = given_jobs(farm, 3)
     floor = Floor(farm, clock, "w1", "w2", bad=("w1", "w2"))

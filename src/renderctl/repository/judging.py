@@ -1,8 +1,9 @@
 """Whose fault it is that frames fail on one worker: the worker's, or the job's.
 
 A worker that fails frame after frame of a job gets no more of them while another worker could (an exclusion, for a
-day). A worker that several jobs exclude, while the very frames that failed on it succeed on others and it succeeds at
-nothing, is quarantined until somebody resumes it. A job that fails everywhere proves nothing against anybody.
+day). A worker that several jobs exclude, while the very frames that failed on it succeed on others, is quarantined
+until somebody resumes it, if it succeeds at nothing, or fails such frames of jobs that it can render as often as it
+succeeds at anything. A job that fails everywhere proves nothing against anybody, nor does one that is too heavy.
 """
 
 from dataclasses import dataclass
@@ -76,23 +77,19 @@ class Judging(Database):
         return found
 
     def _proven(self, connection: Connection, worker_id: str) -> list[str]:
-        """The jobs that exclude the worker and of which others render what it failed; none if it succeeds elsewhere."""
+        """The jobs that exclude the worker and of which others render what it failed; none if it is of use."""
         excluding = select(job_exclusions.c.job_id).where(job_exclusions.c.worker_id == worker_id)
         failed, elsewhere = attempts.alias("failed"), attempts.alias("elsewhere")
+        judged = select(workers.c.judged_at).where(workers.c.id == worker_id).scalar_subquery()
         held_against = and_(
             failed.c.worker_id == worker_id,
             failed.c.state == AttemptState.FAILED,
             failed.c.fault == Fault.MACHINE,
             failed.c.job_id.in_(excluding),
+            or_(judged.is_(None), failed.c.ended_at > judged),
         )
-        judged = select(workers.c.judged_at).where(workers.c.id == worker_id).scalar_subquery()
-        held_against = and_(held_against, or_(judged.is_(None), failed.c.ended_at > judged))
         first = connection.scalar(select(func.min(failed.c.ended_at)).where(held_against))
-        worked = and_(attempts.c.worker_id == worker_id, attempts.c.state == AttemptState.SUCCEEDED)
-        if (
-            first is None
-            or connection.execute(select(attempts.c.id).where(worked, attempts.c.ended_at > first).limit(1)).first()
-        ):
+        if first is None:
             return []
         done = exists().where(
             elsewhere.c.job_id == failed.c.job_id,
@@ -100,7 +97,22 @@ class Judging(Database):
             elsewhere.c.state == AttemptState.SUCCEEDED,
             elsewhere.c.worker_id != worker_id,
         )
-        return list(connection.scalars(select(failed.c.job_id).where(held_against, done).distinct()))
+        counting = select(failed.c.job_id, func.count()).where(held_against, done).group_by(failed.c.job_id)
+        failures: dict[str, int] = {row[0]: row[1] for row in connection.execute(counting)}
+        worked = and_(
+            attempts.c.worker_id == worker_id, attempts.c.state == AttemptState.SUCCEEDED, attempts.c.ended_at > first
+        )
+        # No more than could outweigh all that it has failed.
+        succeeded = list(connection.scalars(select(attempts.c.job_id).where(worked).limit(sum(failures.values()) + 1)))
+        if not succeeded:
+            return list(failures)
+        able = {job_id: count for job_id, count in failures.items() if self._renders(connection, worker_id, job_id)}
+        return list(able) if sum(able.values()) >= len(succeeded) else []
+
+    def _renders(self, connection: Connection, worker_id: str, job_id: str) -> bool:
+        """Whether the worker has rendered something of the job: then that is not too heavy for it."""
+        query = select(attempts.c.id).where(attempts.c.job_id == job_id, attempts.c.worker_id == worker_id)
+        return connection.execute(query.where(attempts.c.state == AttemptState.SUCCEEDED).limit(1)).first() is not None
 
     def _put_away(self, connection: Connection, worker_id: str, jobs: list[str]) -> Quarantined:
         last = connection.scalar(

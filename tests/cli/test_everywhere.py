@@ -73,11 +73,14 @@ def test_a_cached_status_needs_neither_database_nor_queue(given):
     broker = {"RENDERCTL_QUEUE__KIND": "rabbitmq", "RENDERCTL_QUEUE__URL": "amqp://no-such-host.invalid/"}
     environment = {**os.environ, **broker, "RENDERCTL_DATA_DIR": str(given.settings.data_dir)}
     code = f"import sys; from renderctl.cli import run; run(['status', '{job.id}', '--json']); print(*sys.modules)"
-    for _ in range(2):  # the first asks the database, and leaves a copy in the cache
+    heavy = {"sqlmodel", "sqlalchemy", "jinja2", "pika"}
+    for _ in range(6):  # the first asks the database and leaves a copy, which is good for two seconds
         done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    document, loaded = done.stdout.splitlines()
-    assert json.loads(document)["state"] == "succeeded"
-    assert not set(loaded.split()) & {"sqlmodel", "sqlalchemy", "jinja2", "pika"}
+        document, loaded = done.stdout.splitlines()
+        assert json.loads(document)["state"] == "succeeded"
+        if not set(loaded.split()) & heavy:
+            return
+    pytest.fail("every one of them has asked the database")
 
 
 def test_the_version_is_told(ctl):

@@ -17,7 +17,7 @@ $(DEMO)/scene/turntable.blend: $(wildcard examples/turntable/*.py) | setup-demo
 
 test: setup-dev check setup-services
 	$(PY) -m tests.services -- sh -ec '\
-		$(PY) -m pytest -q -n 2 -m "(services or containers) and not blender and not chaos"; \
+		$(PY) -m pytest -q -n 2 -m "(services or containers or slow) and not blender and not chaos"; \
 		$(PY) -m pytest -q -m "blender or chaos"'
 
 check: setup-dev
@@ -25,7 +25,7 @@ check: setup-dev
 	.venv/bin/ruff check --quiet
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	$(PY) -m pytest -q -n 2 -m "not blender and not chaos and not services and not containers"
+	$(PY) -m pytest -q -n 2 -m "not slow and not services and not containers and not blender and not chaos"
 
 chaos: setup-dev setup-services
 	$(PY) -m pytest -q tests/chaos --ignore tests/chaos/test_served.py --rounds $$(( ($(ROUNDS) + 3) / 4 ))

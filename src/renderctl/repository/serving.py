@@ -202,6 +202,8 @@ class Serving(Completing):
         return lost
 
     def _to_stop(self, connection: Connection, beat: Beat) -> frozenset[str]:
+        if not beat.progress:
+            return frozenset()
         stopped = select(jobs.c.id).where(jobs.c.state.in_((JobState.CANCELED, JobState.FAILED)))
         query = select(attempts.c.id).where(attempts.c.id.in_(list(beat.progress)))
         kept = set(

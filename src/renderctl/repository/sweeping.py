@@ -16,6 +16,7 @@ from renderctl.states import OPEN_JOB, PRESENT_WORKER, JobState, TaskState, Work
 
 #: The name of the lease.
 SWEEP = "sweep"
+_LEASE = select(leases).where(leases.c.name == SWEEP)
 #: Seconds without service after which a job's ticket counts as lost; doubled with each new one, up to the limit.
 _UNSERVED_S, _UNSERVED_LIMIT_S = 10.0, 600.0
 #: Tasks of a job that one sweep cancels: the heart of a worker sweeps, and must not stop for it.
@@ -36,20 +37,21 @@ class Sweeping(Serving, Controlling, Retrying):
     def keep_watch(self, holder: str, *, afresh: bool = False) -> Watch:
         """Take or keep the one lease of the sweep, for a heartbeat limit; `afresh`: as if it were just taken."""
 
+        # Thousands of workers look at it at once: they read it, and who finds it in another's hands leaves it there.
         def anothers(connection: Connection) -> bool:
-            row = connection.execute(select(leases).where(leases.c.name == SWEEP)).first()
+            row = connection.execute(_LEASE).first()
             return row is not None and row.holder != holder and bool(row.until > self.now(connection))
 
         def writing(connection: Connection) -> Watch:
             now = self.now(connection)
             limit = timedelta(seconds=self.heartbeat_limit_s)
-            row = connection.execute(select(leases).where(leases.c.name == SWEEP).with_for_update()).first()
-            if row is None:
+            if connection.execute(_LEASE).first() is None:
                 connection.execute(
                     leases.insert(), {"name": SWEEP, "holder": holder, "since": now, "until": now + limit}
                 )
                 return Watch(True, may_expire=False)
-            if row.holder != holder and row.until > now:
+            row = connection.execute(_LEASE.with_for_update(skip_locked=True)).first()
+            if row is None or (row.holder != holder and row.until > now):
                 return Watch(False, may_expire=False)
             since = row.since if row.holder == holder and row.until > now and not afresh else now
             connection.execute(
@@ -57,13 +59,13 @@ class Sweeping(Serving, Controlling, Retrying):
             )
             return Watch(True, may_expire=now - since >= limit)
 
-        if self.read(anothers):  # thousands of workers look at it, one after the other would take the lock
-            return Watch(False, may_expire=False)
-        return self.write(writing)
+        return Watch(False, may_expire=False) if self.read(anothers) else self.write(writing)
 
     def end_watch(self, holder: str) -> None:
         """Leave the lease to the next one."""
-        self.write(lambda connection: connection.execute(leases.delete().where(leases.c.holder == holder)))
+        ours = leases.c.holder == holder
+        if self.read(lambda connection: connection.execute(_LEASE.where(ours)).first()) is not None:
+            self.write(lambda connection: connection.execute(leases.delete().where(leases.c.name == SWEEP, ours)))
 
     def expire(self) -> tuple[list[str], list[Attempt]]:
         """Workers and attempts that were silent for longer than the limit are lost; their tasks are queued again."""

@@ -50,10 +50,13 @@ def _farm(site: Site, processes: int) -> float:
 
 
 @contextmanager
-def simulated(site: Site, workers: int, prefix: str, seconds: float) -> Iterator["subprocess.Popen[str]"]:
+def simulated(
+    site: Site, workers: int, prefix: str, seconds: float, *, beat_s: float = 5.0
+) -> Iterator["subprocess.Popen[str]"]:
     """A process of simulated workers that are at work; told to leave at the end."""
     command = [sys.executable, "-m", "benchmarks.simulated", str(workers), prefix, str(seconds)]
-    environment = {**os.environ, **site.environment(prefix)}
+    beats = {"RENDERCTL_WORKER__HEARTBEAT": str(beat_s), "RENDERCTL_WORKER__HEARTBEAT_LIMIT": str(3 * beat_s)}
+    environment = {**os.environ, **site.environment(prefix), **beats}
     process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdin is not None

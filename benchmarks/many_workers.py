@@ -26,12 +26,12 @@ _CONNECTIONS = 10_000
 
 
 def main() -> None:
-    for workers, frame_s in ((96, 5.0), (400, 10.0), (2_000, 20.0)):
-        print(f"{workers} workers, frames of {frame_s:g} s, two jobs of {_HUGE} tasks", flush=True)
-        _crowd(workers, frame_s)
+    for workers, frame_s, beat_s in ((96, 5.0, 5.0), (400, 20.0, 5.0), (2_000, 120.0, 15.0)):
+        print(f"{workers} workers, a beat in {beat_s:g} s, frames of {frame_s:g} s, two jobs of {_HUGE}", flush=True)
+        _crowd(workers, frame_s, beat_s)
 
 
-def _crowd(workers: int, frame_s: float) -> None:
+def _crowd(workers: int, frame_s: float, beat_s: float) -> None:
     with service_site() as site, ExitStack() as stack:
         farm = stack.enter_context(site.farm())
         farm.repository.write(
@@ -40,7 +40,7 @@ def _crowd(workers: int, frame_s: float) -> None:
         model = given_model(farm)
         began = time.perf_counter()
         crews = [
-            stack.enter_context(simulated(site, workers // _PROCESSES, f"crew{number}", frame_s))
+            stack.enter_context(simulated(site, workers // _PROCESSES, f"crew{number}", frame_s, beat_s=beat_s))
             for number in range(_PROCESSES)
         ]
         print(f"{workers} workers registered in {time.perf_counter() - began:.1f} s", flush=True)

@@ -15,6 +15,7 @@ from renderctl.errors import Unreachable
 from renderctl.farm import Farm
 from renderctl.farm.download import download
 from renderctl.farm.logs import kept_log
+from renderctl.repository.sweeping import SWEEP
 from renderctl.repository.tables import attempts, leases, outputs, tasks
 from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, AttemptState, JobState, TaskState, WorkerState
 from renderctl.wiring import Connection
@@ -114,7 +115,8 @@ def require_cleared(site: Site) -> None:
 
 def require_no_litter(farm: Farm, site: ServedSite, servers: Servers) -> None:
     """What the round has left on the services goes away by itself, and holds nobody up."""
-    assert farm.repository.read(lambda connection: connection.execute(select(leases)).all()) == []
+    sweeper = select(leases).where(leases.c.name == SWEEP)
+    assert farm.repository.read(lambda connection: connection.execute(sweeper).all()) == []
     assert {worker.state for worker in farm.repository.workers(all_of_them=True)} == {WorkerState.GONE}
     for queue in site.queues(servers.broker):
         assert queue["name"] == "renderctl.default" or "x-expires" in queue["arguments"], queue

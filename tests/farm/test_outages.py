@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from renderctl.errors import NotStored, OutputNotWritable, StoreUnavailable
 from renderctl.farm import Farm
 from renderctl.farm.control import cancel
+from renderctl.farm.logs import kept_log
 from renderctl.farm.work.publishing import failure_of
 from renderctl.jobs import Fault, Job
 from renderctl.queues import Ticket
@@ -144,6 +145,30 @@ def test_a_store_that_is_away_for_a_while_costs_no_attempt(farm: Farm, executor:
         store.away = False
         wait_for(farm, lambda: succeeded(farm, job))
     assert tries(farm, job) == [AttemptState.SUCCEEDED] * 4
+
+
+class LateForLogs(LocalStore):
+    """A store that goes away for a moment between a frame's outputs and its log."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.refused = 0
+
+    def put_log(self, attempt_id: str, text: bytes) -> None:
+        if threading.current_thread().name == "publisher" and not self.refused:
+            self.refused += 1
+            raise StoreUnavailable
+        super().put_log(attempt_id, text)
+
+
+@pytest.mark.parametrize("frames", ["1", "1-20"], ids=["one", "many together"])
+def test_a_log_outwaits_a_store_that_goes_away_after_the_outputs(farm: Farm, frames: str) -> None:
+    store = LateForLogs(farm.settings.data_dir / "store")
+    farm = replace(farm, store=store)
+    job = given_job(farm, frames)
+    work_off(farm, idle_exit_s=1.0)
+    assert store.refused == 1
+    assert all(kept_log(farm, attempt) for attempt in farm.repository.attempts(job.id))
 
 
 def test_a_heart_beats_on_while_logs_come_and_go(farm: Farm, executor: FakeExecutor) -> None:

@@ -38,6 +38,8 @@ Result = TypeVar("Result")
 
 #: Seconds that a store may be away before the attempt fails.
 _STORE_PATIENCE_S = 300.0
+#: Seconds that a store may be away before a log is given up.
+_LOG_PATIENCE_S = 60.0
 _NOTHING = Cost()
 #: Frames that are checked and stored at a time.
 _PARALLEL = 4
@@ -113,7 +115,7 @@ class Publisher:
         None: it was stopped, or its task belongs to another attempt by now.
         """
         found = list(self._storing.map(self._outcome, batch)) if len(batch) > 1 else [self._outcome(batch[0])]
-        # after the outputs: when they have outwaited a store that was away, the logs need not
+        # after the outputs: when they have outwaited a store that was away, the logs seldom have to
         places = self._keep_logs(batch, found)
         outcomes = dict(zip((each.attempt.id for each in batch), found, strict=True))
         superseded = self._complete(outcomes, places, batch[-1].following)
@@ -127,10 +129,11 @@ class Publisher:
         together = [each.finished for each in found if isinstance(each, Stored)] if len(batch) > 1 else []
         for finished in batch:
             if finished not in together:
-                self.keep_log(finished.attempt, finished.log)
+                self.keep_log(finished.attempt, finished.log, finished.stop)
+        logs = {each.attempt.id: each.log for each in together}
         try:
-            return keep_together(self._farm, {each.attempt.id: each.log for each in together})
-        except (StoreUnavailable, OSError) as error:
+            return self.await_store(lambda: keep_together(self._farm, logs), self._halt, _LOG_PATIENCE_S)
+        except (StoreUnavailable, OSError, SessionStopped) as error:
             logger.warning("the logs of %d tasks were not kept: %s", len(together), error)
             return {}
 
@@ -196,11 +199,11 @@ class Publisher:
         forget(self._farm, attempt.job_id)
         return Told(failure, delay_s)
 
-    def keep_log(self, attempt: Attempt, log: Path) -> None:
-        """The log of an attempt, to the store and to followers. A store that is away costs the log, not the frame."""
+    def keep_log(self, attempt: Attempt, log: Path, stop: threading.Event) -> None:
+        """The log of an attempt, to the store. One that is away for long costs the log, not the frame."""
         try:
-            self._farm.store.put_log(attempt.id, log.read_bytes())
-        except (StoreUnavailable, OSError) as error:
+            self.await_store(lambda: self._farm.store.put_log(attempt.id, log.read_bytes()), stop, _LOG_PATIENCE_S)
+        except (StoreUnavailable, OSError, SessionStopped) as error:
             logger.warning("the log of task %s was not kept: %s", attempt.task_id, error)
 
     def await_store(

@@ -233,14 +233,14 @@ class Slot:
     def _failed(self, attempt: Attempt, failure: Failure, log: Path, folder: Path) -> None:
         with suppress(OSError), log.open("a", encoding="utf-8") as file:
             file.write(f"\n# failed: {failure.reason}\n")
-        self._publisher.keep_log(attempt, log)
+        self._publisher.keep_log(attempt, log, self._held.of(attempt).stop)
         told = self._publisher.fail(attempt, failure)
         self._job_over = failure.whole_job and told.delay_s is None
         self._cleared(attempt, log, folder)
         self._listeners.on_failed(attempt, told.failure)
 
     def _stopped(self, attempt: Attempt, log: Path, folder: Path) -> None:
-        self._publisher.keep_log(attempt, log)
+        self._publisher.keep_log(attempt, log, self._held.of(attempt).stop)
         self._publisher.insist(lambda: self._farm.repository.cancel_attempt(attempt))
         self._cleared(attempt, log, folder)
 

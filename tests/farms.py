@@ -11,7 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, event
+from sqlalchemy import Engine as DatabaseEngine
 
 from renderctl.actors import local_actor
 from renderctl.caches import Cache
@@ -59,7 +60,7 @@ SCENE = SceneFacts(
 )
 FACTS = ModelFacts("5.0", "5.0.1", "Scene", (SCENE,), materials=0, objects=1, faces=6)
 NODE = Capabilities(1, 1000, ("5.0.1",))
-_first_engines: dict[str, Engine] = {}
+_first_engines: dict[str, DatabaseEngine] = {}
 QUICK = WorkerSettings(heartbeat=0.1, heartbeat_limit=1.0)
 
 
@@ -110,7 +111,7 @@ def _repository(settings: Settings, folder: Path, clock: Clock) -> Repository:
     return repository
 
 
-def _share_statements(engine: Engine) -> None:
+def _share_statements(engine: DatabaseEngine) -> None:
     """Statements are compiled once for each engine, which takes longer than to execute them: a farm a test has many."""
     first = _first_engines.setdefault(engine.dialect.name, engine)
     engine.dialect, engine._compiled_cache = first.dialect, first._compiled_cache

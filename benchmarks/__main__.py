@@ -17,6 +17,7 @@ NAMES = (
     "latency",
     "against_celery",
     "many_workers",
+    "deeds",
 )
 
 if __name__ == "__main__":

@@ -103,6 +103,11 @@ class ServeSettings:
 
 
 @dataclass(frozen=True)
+class AuditSettings:
+    key: str | None = field(default=None, repr=False)  #: None: a file in data_dir, or the database on services
+
+
+@dataclass(frozen=True)
 class Settings:
     data_dir: Path
     database: DatabaseSettings = DatabaseSettings()
@@ -115,6 +120,7 @@ class Settings:
     retention: RetentionSettings = RetentionSettings()
     server: ServerSettings = ServerSettings()
     serve: ServeSettings = ServeSettings()
+    audit: AuditSettings = AuditSettings()
     source: Path | None = None  #: the config file that was read
 
     @property
@@ -291,6 +297,10 @@ NEEDED: Mapping[tuple[str, str], tuple[str, ...]] = {
 }
 
 
+#: Characters of a key.
+_LEAST_KEY = 32
+
+
 def _check(settings: Settings) -> None:
     for port, kinds in KINDS.items():
         kind = getattr(settings, port).kind
@@ -329,6 +339,13 @@ def _check_worker(settings: Settings) -> None:
         raise BadSettings("Blender's start_timeout, stall_timeout and frame_timeout are above 0.")
     if min(blender.idle_timeout, blender.threads, worker.cache_mb, worker.min_free_mb) < 0:
         raise BadSettings("blender.idle_timeout, blender.threads, worker.cache_mb and min_free_mb are 0 or more.")
+    _check_kept(settings)
+
+
+def _check_kept(settings: Settings) -> None:
+    if settings.audit.key is not None and len(settings.audit.key) < _LEAST_KEY:
+        hint = "`openssl rand -hex 32` makes one."
+        raise BadSettings(f"audit.key is too short: it has {_LEAST_KEY} characters or more.", hint=hint)
     kept = settings.retention
     jobs = (kept.succeeded_days, kept.failed_days, kept.canceled_days)
     limits = (*jobs, kept.audit_days, kept.worker_days, kept.grace_hours)

@@ -62,6 +62,26 @@ VERBS: Mapping[str, tuple[str, str | None]] = {
     "upload": ("upload:upload", "model.upload"),
     "watch": ("waiting:watch", "job.see"),
     "worker_for": ("work:worker_for", "worker.run"),
+    "add_first_admin": ("people.users:add_first_admin", "user.add"),
+    "add_project": ("people.projects:add_project", "project.change"),
+    "add_user": ("people.users:add_user", "user.add"),
+    "audit": ("audit:audit", "audit.see"),
+    "create_token": ("people.tokens:create_token", "token.create"),
+    "disable_user": ("people.users:disable_user", "user.disable"),
+    "enable_user": ("people.users:enable_user", "user.disable"),
+    "follow_audit": ("audit:follow_audit", "audit.see"),
+    "invite": ("people.users:invite", "user.add"),
+    "join_project": ("people.projects:join_project", "project.change"),
+    "leave_project": ("people.projects:leave_project", "project.change"),
+    "list_projects": ("people.projects:list_projects", "project.see"),
+    "list_tokens": ("people.tokens:list_tokens", "token.see"),
+    "list_users": ("people.users:list_users", "user.see"),
+    "revoke_token": ("people.tokens:revoke_token", "token.revoke"),
+    "set_password": ("people.users:set_password", "user.password"),
+    "set_pools": ("people.projects:set_pools", "project.change"),
+    "set_role": ("people.users:set_role", "user.role"),
+    "verify_audit": ("audit:verify_audit", "audit.see"),
+    "whoami": ("people.users:whoami", "self.see"),
 }
 
 
@@ -199,7 +219,21 @@ def _repository(settings: "Settings", clock: "Clock") -> Any:
     from renderctl.repository import open_repository
 
     _make_data_dir(settings)
-    return open_repository(settings.database_url, now=clock.now, heartbeat_limit_s=settings.worker.heartbeat_limit)
+    limit_s = settings.worker.heartbeat_limit
+    return open_repository(settings.database_url, now=clock.now, heartbeat_limit_s=limit_s, seal=_seal(settings))
+
+
+def _seal(settings: "Settings") -> Any:
+    """How the audit log is signed here, and where its end is remembered."""
+    from renderctl.repository.chaining import HeadFile, Seal, key_of_file
+
+    head = HeadFile(settings.data_dir / "audit.head")
+    if settings.audit.key is not None:
+        key: bytes | None = settings.audit.key.encode()
+        return Seal(lambda: key, head)
+    if settings.database.url is None:
+        return Seal(partial(key_of_file, settings.data_dir / "audit.key"), head)
+    return Seal(head=head)
 
 
 def _store(settings: "Settings") -> Any:

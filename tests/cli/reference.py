@@ -12,6 +12,9 @@ from renderctl.cli.catalog import COMMANDS
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
 _PAGES = [[], *([name] for name in COMMANDS), *(["models", sub] for sub in ("list", "show", "rm"))]
 _PAGES += [*(["workers", sub] for sub in ("list", "drain", "resume")), ["database", "upgrade"]]
+_PAGES += [["users", sub] for sub in ("list", "add", "invite", "role", "disable", "enable", "password")]
+_PAGES += [["projects", sub] for sub in ("list", "add", "pools", "join", "leave")]
+_PAGES += [*(["tokens", sub] for sub in ("list", "create", "revoke")), ["audit", "verify"]]
 
 
 def page() -> str:

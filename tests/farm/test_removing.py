@@ -185,7 +185,7 @@ def test_the_sweep_removes_what_the_settings_keep_no_longer_once_an_hour(farm: F
     assert rows(farm, jobs) == [2], "within the hour nobody looks again"
     again(short)
     assert rows(farm, jobs) == [1]
-    assert {each.action for each in farm.repository.audit_log()} == {"job.remove"}
+    assert {each.action for each in farm.repository.audit_log()} == {"job.remove", "audit.forget"}
 
 
 def unseen(farm: Farm, days: float, *names: str) -> None:

@@ -36,6 +36,13 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "gc": ("gc", "Free the store of what nothing points to."),
         "database": ("database", "Upgrade the database."),
     },
+    "People": {
+        "users": ("users", "List, add, invite and disable users."),
+        "projects": ("projects", "List projects, and say who is in them."),
+        "tokens": ("tokens", "List, make and revoke tokens."),
+        "whoami": ("whoami", "Say who you are to the farm."),
+        "audit": ("audit", "Show who did what, and verify that log."),
+    },
 }
 COMMANDS: Mapping[str, tuple[str, str]] = {
     name: command for commands in GROUPS.values() for name, command in commands.items()

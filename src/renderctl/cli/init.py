@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from renderctl import wiring
-from renderctl.cli import output
+from renderctl.cli import output, peopleviews
+from renderctl.cli.asking import new_password
+from renderctl.cli.invocation import connect
 from renderctl.errors import UsageError
 
 app = typer.Typer(add_completion=False)
@@ -22,9 +24,18 @@ def init(
         Path | None,
         typer.Option("--compose", metavar="DIR", help="Write .env and renderctl.yaml for compose/compose.yaml there."),
     ] = None,
+    admin: Annotated[
+        str | None,
+        typer.Option("--admin", metavar="NAME", help="Add the first admin to the farm that the config names."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
 ) -> None:
-    """Write a config file with every setting, its default and unit; or passwords for the services of compose/."""
+    """Write a config file with every setting; or passwords for the services of compose/; or add the first admin."""
+    if admin is not None:
+        if path is not None or compose is not None or force:
+            raise UsageError("--admin goes with no other option.")
+        output.show(connect().add_first_admin(admin, new_password(admin)), peopleviews.user)
+        return
     if compose is not None:
         if path is not None:
             raise UsageError("--compose and --output exclude each other.")

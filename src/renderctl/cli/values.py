@@ -1,7 +1,7 @@
 """What a word on the command line comes to, where Typer would take what makes no sense."""
 
 import math
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import typer
 
@@ -33,6 +33,19 @@ def age(text: str) -> timedelta:
     if unit not in units or not number.isdecimal() or len(number) > 6:
         raise typer.BadParameter(f"{text!r} is no age.", param_hint="30d, 12h or 45m")
     return timedelta(**{units[unit]: int(number)})
+
+
+def point(text: str) -> datetime:
+    """A time: `2026-05-01`, `2026-05-01T14:30`, without a zone in this machine's; or so long ago: `2h`.
+
+    Raises BadParameter.
+    """
+    if text.strip()[-1:] in ("d", "h", "m"):
+        return datetime.now(UTC) - age(text)
+    try:
+        return datetime.fromisoformat(text.strip()).astimezone(UTC)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no time.", param_hint="2026-05-01, 2026-05-01T14:30 or 2h") from error
 
 
 def some_text(text: str) -> str:

@@ -30,7 +30,7 @@ def jobs(documents: Sequence[Mapping[str, Any]]) -> RenderableType:
     """One line a job."""
     if not documents:
         return "There are no jobs."
-    table = _table("id", "name", "state", "done", "pri", "pool", "left")
+    table = new_table("id", "name", "state", "done", "pri", "pool", "left")
     for each in documents:
         done = f"{each['tasks']['succeeded']}/{each['tasks']['total']}"
         left = duration(each["eta_seconds"]) or _waits(each)
@@ -77,7 +77,7 @@ def models(found: Iterable[Any]) -> RenderableType:
     rows = list(found)
     if not rows:
         return "There are no models. `renderctl upload SCENE` makes one."
-    table = _table("model", "saved by", "engine", "frames", "files", "size", "uploaded")
+    table = new_table("model", "saved by", "engine", "frames", "files", "size", "uploaded")
     for each in rows:
         scene = each.facts.scene(None)
         frames = f"{scene.frame_start}-{scene.frame_end}"
@@ -114,7 +114,7 @@ def workers(found: Sequence[Any]) -> RenderableType:
     """One line a worker."""
     if not found:
         return "No worker is at work. `renderctl worker` starts one."
-    table = _table("worker", "state", "slots", "pools", "offers", "works on", "seen")
+    table = new_table("worker", "state", "slots", "pools", "offers", "works on", "seen")
     for each in found:
         seen = (datetime.now(UTC) - each.seen_at).total_seconds()
         stands = state(each.state)
@@ -217,7 +217,7 @@ def collected(each: Any) -> RenderableType:
 
 def findings(found: Iterable[Any]) -> RenderableType:
     """What the doctor says."""
-    table = _table("", "part", "finding")
+    table = new_table("", "part", "finding")
     for each in found:
         said = Text(each.finding, overflow="fold")
         if each.hint:
@@ -294,7 +294,7 @@ def _scene(scene: Any, *, active: bool) -> RenderableType:
 
 
 def _dependencies(found: Sequence[Any]) -> RenderableType:
-    table = _table("file", "kind", "size", "sha-256")
+    table = new_table("file", "kind", "size", "sha-256")
     for each in found:
         held = size(each.size) if each.size is not None else Text("missing", style="red")
         table.add_row(Text(one_line(each.path), overflow="fold"), each.kind, held, (each.digest or "")[:12])
@@ -319,7 +319,7 @@ class _Rows(Table):
         super().add_row(*(Text(one_line(each)) if isinstance(each, str) else each for each in cells), **more)
 
 
-def _table(*columns: str) -> Table:
+def new_table(*columns: str) -> Table:
     table = _Rows(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
         table.add_column(column, overflow="fold")

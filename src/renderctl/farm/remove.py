@@ -69,7 +69,7 @@ def retain(farm: Farm) -> None:
     if wanted and farm.repository.take_turn("retention", _LOOK_EVERY_S):
         for job_id in reversed(farm.repository.jobs_older_than(days)):
             _remove_if_possible(farm, job_id)
-        while kept.audit_days is not None and farm.repository.forget_audit(kept.audit_days):
+        while kept.audit_days is not None and farm.repository.forget_audit(kept.audit_days, actor=_RETENTION):
             pass
         while kept.worker_days is not None and farm.repository.forget_workers(kept.worker_days):
             pass

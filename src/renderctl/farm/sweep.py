@@ -51,6 +51,7 @@ def sweep(farm: Farm, sweeper: str, *, afresh: bool = False) -> Swept:
     for job_id in {*hungry, *ended}:
         forget(farm, job_id)
     retain(farm)
+    farm.repository.audit_head()  # so that what follows it can not be cut off unseen
     return Swept(True, watch.may_expire, tuple(lost_workers), len(attempts), tuple(ended), len(hungry), canceled)
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from renderctl.repository.admitting import Admitting
 from renderctl.repository.auditing import Auditing
+from renderctl.repository.chaining import Seal
 from renderctl.repository.claiming import Claim, Claimant, Claiming
 from renderctl.repository.collecting import Collecting
 from renderctl.repository.engines import open_engine
@@ -15,18 +16,34 @@ from renderctl.repository.removing import Removing
 from renderctl.repository.summarizing import Summarizing, Summary
 from renderctl.repository.sweeping import Sweeping
 from renderctl.repository.uploading import NewModel, Uploading
+from renderctl.repository.verifying import Verifying
 
 __all__ = ["Claim", "Claimant", "NewModel", "Repository", "Summary", "Sweeper", "open_repository"]
 
 
 class Repository(
-    Summarizing, Uploading, Claiming, Sweeping, Removing, Collecting, Auditing, Examining, Admitting, Measuring
+    Summarizing,
+    Uploading,
+    Claiming,
+    Sweeping,
+    Removing,
+    Collecting,
+    Auditing,
+    Verifying,
+    Examining,
+    Admitting,
+    Measuring,
 ):
     """Every question to the database, and every change of it, as one class for SQLite and MySQL."""
 
 
-def open_repository(url: str, *, now: Callable[[], datetime], heartbeat_limit_s: float) -> Repository:
-    """The repository at `url`; a database that is empty is set up. Raises DatabaseUnavailable, DatabaseOutdated."""
+def open_repository(
+    url: str, *, now: Callable[[], datetime], heartbeat_limit_s: float, seal: Seal | None = None
+) -> Repository:
+    """The repository at `url`; a database that is empty is set up. Raises DatabaseUnavailable, DatabaseOutdated.
+
+    `seal`: how entries of the audit log are signed, and where their end is remembered.
+    """
     engine = open_engine(url)
     require_current(engine)
-    return Repository(engine, now=now, heartbeat_limit_s=heartbeat_limit_s)
+    return Repository(engine, now=now, heartbeat_limit_s=heartbeat_limit_s, seal=seal)

@@ -224,7 +224,7 @@ def _guesses_of(whose: dict[str, int]) -> Any:
 def _token(connection: Connection, token_id: str) -> Token:
     row = connection.execute(select(tokens).where(tokens.c.id == token_id)).first()
     if row is None:
-        raise NotFound(f"There is no token {token_id!r}.", hint="`renderctl tokens` lists them.")
+        raise NotFound(f"There is no token {token_id!r}.")
     return _to_token(row)
 
 

@@ -1,32 +1,66 @@
-"""Who did what to what, and when."""
+"""Who did what to what, when, from where, and to what end."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
 from renderctl.actors import Actor
 from renderctl.permissions import Subject
 from renderctl.repository.database import Database
 from renderctl.repository.tables import audits
 
+#: Entries that are forgotten in one transaction.
+_BATCH = 1000
+_FORGET = "audit.forget"
+
 
 @dataclass(frozen=True)
 class AuditEntry:
+    seq: int | None  #: its place in the chain; None: from before there was one
     at: datetime
     actor: str
-    kind: str
+    kind: str  #: user, worker or farm
+    via: str | None  #: local, token or session
+    address: str | None
     action: str
     subject: str
-    details: dict[str, Any]
+    outcome: str | None  #: done, refused, or hidden: refused as if it did not exist
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class AuditFilter:
+    """Which entries are wanted."""
+
+    by: str | None = None
+    action: str | None = None  #: or the beginning of it: `job`
+    subject: str | None = None  #: or the beginning of it
+    since: datetime | None = None
+    until: datetime | None = None
+    refused: bool = False
+    after: int | None = None  #: those that follow this one in the chain
+
+    def conditions(self) -> list[ColumnElement[Any]]:
+        chosen = [
+            None if self.by is None else audits.c.actor == self.by,
+            None if self.action is None else audits.c.action.startswith(self.action, autoescape=True),
+            None if self.subject is None else audits.c.subject.startswith(self.subject, autoescape=True),
+            None if self.since is None else audits.c.at >= self.since,
+            None if self.until is None else audits.c.at < self.until,
+            audits.c.outcome.in_(("refused", "hidden")) if self.refused else None,
+            None if self.after is None else audits.c.seq > self.after,
+        ]
+        return [each for each in chosen if each is not None]
 
 
 class Auditing(Database):
     """The audit log."""
 
     def note_refusal(self, actor: Actor, action: str, subject: Subject, outcome: str) -> None:
-        """Leave a row of what somebody wanted to do and may not."""
+        """Leave an entry of what somebody wanted to do and may not."""
         told = {"kind": subject.kind, "owner": subject.owner, "projects": sorted(subject.projects)}
 
         def writing(connection: Connection) -> None:
@@ -34,10 +68,56 @@ class Auditing(Database):
 
         self.write(writing)
 
-    def audit_log(self, *, subject: str | None = None, limit: int = 100) -> list[AuditEntry]:
+    def audit_log(
+        self, *, subject: str | None = None, limit: int = 100, wanted: AuditFilter | None = None
+    ) -> list[AuditEntry]:
         """The latest entries, the newest first."""
-        query = select(audits).order_by(audits.c.id.desc()).limit(limit)
+        conditions = (wanted or AuditFilter()).conditions()
+        query = select(audits).where(*conditions).order_by(audits.c.id.desc()).limit(limit)
         if subject is not None:
             query = query.where(audits.c.subject == subject)
         rows = self.read(lambda connection: connection.execute(query).all())
-        return [AuditEntry(row.at, row.actor, row.kind, row.action, row.subject, row.details) for row in rows]
+        return [_entry(row) for row in rows]
+
+    def audit_after(self, wanted: AuditFilter, *, limit: int = 1000) -> list[AuditEntry]:
+        """The entries after `wanted.after`, the oldest first."""
+        query = select(audits).where(*wanted.conditions()).order_by(audits.c.seq).limit(limit)
+        return [_entry(row) for row in self.read(lambda connection: connection.execute(query).all())]
+
+    def forget_audit(self, days: float, *, actor: Actor) -> int:
+        """Delete the beginning of the log, up to so many days ago, as much as goes in a moment; how many entries.
+
+        The entry that says so holds the signature of the last one that went: the chain can be verified from there.
+        """
+
+        def writing(connection: Connection) -> int:
+            limit = self.now(connection) - timedelta(days=days)
+            old = audits.c.at < limit
+            young = connection.scalar(select(func.min(audits.c.seq)).where(~old))
+            beginning = or_(audits.c.seq.is_(None), audits.c.seq < young) if young is not None else old
+            query = select(audits.c.id, audits.c.seq, audits.c.mac, audits.c.action).where(old, beginning)
+            rows = connection.execute(query.order_by(audits.c.id).limit(_BATCH)).all()
+            if all(row.action == _FORGET for row in rows):
+                return 0
+            connection.execute(audits.delete().where(audits.c.id.in_([row.id for row in rows])))
+            last = max((row for row in rows if row.seq is not None), key=lambda row: row.seq, default=None)
+            through = {"through": last.seq, "mac": last.mac} if last is not None else {}
+            self.audit(connection, actor, _FORGET, "audit", entries=len(rows), **through)
+            return len(rows)
+
+        return self.write(writing)
+
+
+def _entry(row: Row[Any]) -> AuditEntry:
+    return AuditEntry(
+        seq=row.seq,
+        at=row.at,
+        actor=row.actor,
+        kind=row.kind,
+        via=row.via,
+        address=row.address,
+        action=row.action,
+        subject=row.subject,
+        outcome=row.outcome,
+        details=row.details,
+    )

@@ -4,7 +4,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 
 from renderctl.actors import Actor
 from renderctl.ids import new_token
+from renderctl.repository.chaining import Seal, add
 from renderctl.repository.outages import lost_race, read_only, tries, unavailable
 from renderctl.repository.tables import audits
 
@@ -29,13 +30,17 @@ class Unit:
 
     deed: str | None = None  #: the id of a person's deed
     now: datetime | None = None  #: the time of the database, once it was asked
+    entries: list[dict[str, Any]] = field(default_factory=list)  #: for the audit log
 
 
 class Database:
     """Units of work on one database; the base of every part of the repository."""
 
-    def __init__(self, engine: Engine, *, now: Callable[[], datetime], heartbeat_limit_s: float) -> None:
+    def __init__(
+        self, engine: Engine, *, now: Callable[[], datetime], heartbeat_limit_s: float, seal: Seal | None = None
+    ) -> None:
         self.engine = engine
+        self.seal = seal or Seal()
         self.heartbeat_limit_s = heartbeat_limit_s
         self._now = now
         self._waiting = threading.Event()  # never set: something to wait on between two tries
@@ -108,7 +113,7 @@ class Database:
         row = {"at": self.now(connection), "actor": actor.name, "kind": actor.kind, "action": action}
         whence = {"via": actor.via, "address": actor.address, "outcome": outcome}
         told = {"subject": subject[:255], "details": dict(details), "deed": unit.deed}
-        connection.execute(audits.insert(), row | whence | told)
+        unit.entries.append(row | whence | told)
 
     def close(self) -> None:
         self.engine.dispose()
@@ -127,13 +132,16 @@ class Database:
             nonlocal in_doubt
             connecting = self.engine.connect().execution_options(durable=durable)
             with connecting as connection, connection.begin() as transaction:
-                connection.info["unit"] = unit()
+                connection.info["unit"] = current = unit()
                 earlier = known(connection) if in_doubt and known is not None else None
                 if earlier is not None:
                     return earlier
                 result = work(connection)
+                head = add(connection, current.entries, self.seal) if current.entries else None
                 in_doubt = True
                 transaction.commit()
+            if head and self.seal.head:
+                self.seal.head.keep(head)
             return result
 
         return self._retrying(writing)

@@ -85,6 +85,15 @@ class Enrolling(Database):
         query = select(users.c.password).where(users.c.name == name, users.c.disabled_at.is_(None))
         return self.read(lambda connection: connection.scalar(query))
 
+    def rehash_password(self, name: str, old: str, new: str) -> None:
+        """Keep another hash of the same password, unless it was changed meanwhile."""
+        same = (users.c.name == name) & (users.c.password == old)
+
+        def writing(connection: Connection) -> None:
+            connection.execute(users.update().where(same).values(password=new))
+
+        self.write(writing)
+
     def add_project(self, name: str, pools: Sequence[str], *, actor: Actor) -> Project:
         """Raises Conflict."""
 
@@ -96,6 +105,11 @@ class Enrolling(Database):
             return find_project(connection, name)
 
         return self.deed(writing, done=lambda connection, _: find_project(connection, name))
+
+    def require_project(self, name: str) -> None:
+        """Raises NotFound for one that there is not."""
+        if name != DEFAULT_PROJECT:
+            self.read(lambda connection: find_project(connection, name))
 
     def project(self, name: str) -> Project | None:
         query = select(projects).where(projects.c.name == name)

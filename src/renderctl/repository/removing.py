@@ -13,7 +13,6 @@ from renderctl.repository.flipping import Flipping, locked
 from renderctl.repository.seeing import visible
 from renderctl.repository.tables import (
     attempts,
-    audits,
     job_dependencies,
     job_exclusions,
     job_inputs,
@@ -117,17 +116,6 @@ class Removing(Flipping):
             return True
 
         return not self.read(early) and self.write(writing)
-
-    def forget_audit(self, days: float) -> int:
-        """Delete what was noted in the audit log longer ago than so many days, as much as goes in a moment."""
-
-        def writing(connection: Connection) -> int:
-            old = select(audits.c.id).where(audits.c.at < self.now(connection) - timedelta(days=days))
-            ids = list(connection.scalars(old.order_by(audits.c.id).limit(_BATCH)))
-            connection.execute(audits.delete().where(audits.c.id.in_(ids)))
-            return len(ids)
-
-        return self.write(writing)
 
     def forget_workers(self, days: float) -> int:
         """Delete workers that nobody has seen for so many days, as many as go in a moment.

@@ -1,0 +1,17 @@
+"""Passwords, as people type them or programs send them: never an argument, which everybody on the machine can read."""
+
+import sys
+
+import typer
+
+from renderctl.errors import UsageError
+
+
+def new_password(whose: str) -> str:
+    """A new password, asked for twice on a terminal, else the first line of standard input. Raises UsageError."""
+    if sys.stdin.isatty():
+        return str(typer.prompt(f"New password of {whose}", hide_input=True, confirmation_prompt=True, err=True))
+    line = sys.stdin.readline().rstrip("\r\n")
+    if not line:
+        raise UsageError("There is no password on standard input.", hint="It is read from there, or from a terminal.")
+    return line

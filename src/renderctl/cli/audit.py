@@ -1,0 +1,69 @@
+"""`renderctl audit`."""
+
+import threading
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from renderctl.cli import invocation, output, peopleviews
+from renderctl.cli.invocation import connect
+from renderctl.cli.values import point
+
+app = typer.Typer(
+    add_completion=False, name="audit", help="Show who did what, and verify that log.", invoke_without_command=True
+)
+
+
+@app.callback()
+def audit(
+    context: typer.Context,
+    by: Annotated[str | None, typer.Option("--by", metavar="USER", help="Only what this one did.")] = None,
+    action: Annotated[
+        str | None, typer.Option("--action", metavar="ACTION", help="Only such: job.cancel, or all of job.")
+    ] = None,
+    job: Annotated[
+        str | None, typer.Option("--job", metavar="JOB", help="Only to this job, by its id or a beginning of it.")
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option("--since", metavar="TIME", parser=point, help="2026-05-01T14:30, or 2h ago.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option("--until", metavar="TIME", parser=point, help="Before then.")
+    ] = None,
+    refused: Annotated[bool, typer.Option("--refused", help="Only what was not allowed.")] = False,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", help="The latest so many.", min=1, max=1_000_000)] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="What is done from now on, as it happens.")] = False,
+) -> None:
+    """Show who did what to what, when, from where and to what end, the refused included. With -f --json: one a line."""
+    if context.invoked_subcommand is not None:
+        return
+    connection = connect()
+    wanted = {"by": by, "action": action, "subject": job, "since": since, "until": until, "refused": refused}
+    if not follow:
+        output.show(connection.audit(wanted, limit=limit), peopleviews.audit_lines)
+        return
+    for entry in connection.follow_audit(wanted, stop=threading.Event()):
+        if invocation.current.json:
+            output.show_line(entry)
+        else:
+            output.show(entry, peopleviews.audit_line)
+
+
+@app.command()
+def verify(
+    seen: Annotated[
+        str | None,
+        typer.Option("--seen", metavar="SEQ:MAC", help="An end that was told earlier, and kept elsewhere."),
+    ] = None,
+) -> None:
+    """Look whether an entry was changed or is missing, or the end is cut off. Exit code 1: something is wrong."""
+    verdict = connect().verify_audit(seen)
+    output.show(verdict, peopleviews.audit_verdict)
+    if verdict.weak:
+        output.warn(
+            f"{verdict.weak} of them are signed with a key that lies in the database: who can write there could have "
+            "changed them. Set audit.key in the config of every machine."
+        )
+    if verdict.problems:
+        raise typer.Exit(1)

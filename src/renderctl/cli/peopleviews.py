@@ -1,0 +1,111 @@
+"""People, and what they did, as a person reads it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import RenderableType
+
+from renderctl.cli.spelling import one_line
+from renderctl.cli.views import counted, moment, new_table
+
+
+def users(found: Sequence[Any]) -> RenderableType:
+    """One line a user."""
+    if not found:
+        return "There are no users. `renderctl users add NAME` adds one."
+    table = new_table("user", "role", "projects", "password", "since", "")
+    for each in found:
+        password = "yes" if each.has_password else "none"
+        state = "disabled" if each.disabled_at else ""
+        table.add_row(each.name, each.role.value, ", ".join(each.projects), password, _time(each.created_at), state)
+    return table
+
+
+def user(each: Any) -> str:
+    state = ", disabled" if each.disabled_at else ""
+    return f"{each.name}: {each.role}{state}; projects: {', '.join(each.projects) or 'none'}"
+
+
+def invited(each: Any) -> str:
+    """The code alone, for whoever hands it on."""
+    return str(each.code)
+
+
+def projects(found: Sequence[Any]) -> RenderableType:
+    """One line a project."""
+    if not found:
+        return "There are no projects. `renderctl projects add NAME` adds one."
+    table = new_table("project", "members", "pools")
+    for each in found:
+        table.add_row(each.name, ", ".join(each.members) or "-", ", ".join(each.pools) or "all")
+    return table
+
+
+def project(each: Any) -> str:
+    return f"{each.name}: members {', '.join(each.members) or 'none'}; pools {', '.join(each.pools) or 'all'}"
+
+
+def tokens(found: Sequence[Any]) -> RenderableType:
+    """One line a token."""
+    if not found:
+        return "There are no tokens. `renderctl tokens create NAME` makes one."
+    table = new_table("id", "user", "name", "scope", "good until", "last used")
+    for each in found:
+        used = _time(each.used_at) if each.used_at else "never"
+        table.add_row(each.id, each.user, each.name, each.scope.value, _good_until(each), used)
+    return table
+
+
+def new_token(each: Any) -> str:
+    """The token alone, for scripts that read it."""
+    return str(each.secret)
+
+
+def me(document: Mapping[str, Any]) -> str:
+    came = {"local": "here, with the keys to the farm", "token": "by a token", "session": "by a password"}
+    within = f"; projects: {', '.join(document['projects'])}" if document["projects"] else ""
+    return f"{document['name']}: {document['role']}{within}; came {came[document['via']]}"
+
+
+def audit_lines(found: Sequence[Any]) -> str:
+    """One line an entry."""
+    return "\n".join(map(audit_line, found)) or "Nothing of that kind was done."
+
+
+def audit_line(each: Any) -> str:
+    """When, who, from where, what, to what, to what end, and how."""
+    whence = " ".join(filter(None, [each.via, each.address]))
+    end = "" if each.outcome in (None, "done") else f" {each.outcome.upper()}"
+    told = {key: value for key, value in each.details.items() if value not in (None, [], {})}
+    how = f"  {json.dumps(told, ensure_ascii=False)}" if told else ""
+    return one_line(f"{_time(each.at)}  {each.actor} ({whence or each.kind})  {each.action} {each.subject}{end}{how}")
+
+
+def audit_verdict(each: Any) -> str:
+    """What the verification has found."""
+    said = [f"Entry {problem.seq}: {problem.what}." if problem.seq else f"{problem.what}." for problem in each.problems]
+    before = f", and {each.before} from before there was a chain" if each.before else ""
+    said.append(f"Looked at {counted(each.entries, 'line')} of the audit log{before}.")
+    if each.head is not None:
+        said.append(f"It ends at {each.head.seq}:{each.head.mac}")
+    return "\n".join(said)
+
+
+def whoami_document(actor: Any) -> Mapping[str, Any]:
+    """Who one is, for programs."""
+    names = ("name", "role", "projects", "via", "scope", "address")
+    return {name: getattr(actor, name) for name in names} | {"projects": sorted(actor.projects)}
+
+
+def _good_until(token: Any) -> str:
+    if token.revoked_at is not None:
+        return "revoked"
+    if token.expires_at is None:
+        return "for ever"
+    return "expired" if token.expires_at <= datetime.now(UTC) else _time(token.expires_at)
+
+
+def _time(at: datetime) -> str:
+    return moment(at.isoformat())

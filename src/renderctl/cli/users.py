@@ -1,0 +1,88 @@
+"""`renderctl users`."""
+
+from typing import Annotated
+
+import typer
+
+from renderctl.actors import Role
+from renderctl.cli import output, peopleviews
+from renderctl.cli.asking import new_password
+from renderctl.cli.invocation import connect
+from renderctl.cli.values import hours, some_text
+
+app = typer.Typer(
+    add_completion=False,
+    name="users",
+    help="List, add, invite and disable users.",
+    invoke_without_command=True,
+)
+User = Annotated[str, typer.Argument(help="A user's name.", show_default=False)]
+Projects = Annotated[
+    list[str] | None,
+    typer.Option("--project", metavar="NAME", parser=some_text, help="A project of theirs (repeatable)."),
+]
+AsRole = Annotated[Role, typer.Option("--role", help="What they may do: docs/reference/permissions.md.")]
+
+
+@app.callback()
+def users(context: typer.Context) -> None:
+    """List, add, invite and disable users."""
+    if context.invoked_subcommand is None:
+        output.show(connect().list_users(), peopleviews.users)
+
+
+@app.command("list")
+def list_users() -> None:
+    """List users: their roles and projects."""
+    output.show(connect().list_users(), peopleviews.users)
+
+
+@app.command()
+def add(
+    name: User,
+    role: AsRole = Role.ARTIST,
+    project: Projects = None,
+    password: Annotated[
+        bool, typer.Option("--password", help="With a password: asked for, or the first line of standard input.")
+    ] = False,
+) -> None:
+    """Add a user; in the project `default` unless others are named."""
+    chosen = new_password(name) if password else None
+    added = connect().add_user(name, role, projects=tuple(project or ()), password=chosen)
+    output.show(added, peopleviews.user)
+
+
+@app.command()
+def invite(
+    role: AsRole = Role.ARTIST,
+    project: Projects = None,
+    expires: Annotated[
+        float, typer.Option("--expires", metavar="HOURS", parser=hours, help="How long it is good.")
+    ] = 168.0,
+) -> None:
+    """Print a code with which somebody registers, once."""
+    output.show(connect().invite(role, projects=tuple(project or ()), lasts_s=expires * 3600), peopleviews.invited)
+
+
+@app.command("role")
+def set_role(name: User, role: Annotated[Role, typer.Argument(show_default=False)]) -> None:
+    """Change what a user may do, from the next step on."""
+    output.show(connect().set_role(name, role), peopleviews.user)
+
+
+@app.command()
+def disable(name: User) -> None:
+    """Let a user in no more, by password or token; jobs and models stay."""
+    output.show(connect().disable_user(name), peopleviews.user)
+
+
+@app.command()
+def enable(name: User) -> None:
+    """Let a disabled user in again."""
+    output.show(connect().enable_user(name), peopleviews.user)
+
+
+@app.command()
+def password(name: User) -> None:
+    """Set a password: asked for on a terminal, else the first line of standard input."""
+    output.show(connect().set_password(name, new_password(name)), peopleviews.user)

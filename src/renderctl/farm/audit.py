@@ -1,0 +1,53 @@
+"""`audit`: who did what to what, when, from where and to what end; and whether the log is whole."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from renderctl.actors import Actor
+from renderctl.errors import InvalidInput
+from renderctl.farm import Farm
+from renderctl.farm.gate import admit
+from renderctl.repository.auditing import AuditEntry, AuditFilter
+from renderctl.repository.chaining import Head
+from renderctl.repository.verifying import AuditVerdict
+
+_LOOK_EVERY_S = 0.5
+
+
+def audit(farm: Farm, wanted: Mapping[str, Any], *, limit: int = 50, actor: Actor) -> list[AuditEntry]:
+    """The latest entries that are wanted (the fields of AuditFilter), in the order in which they were written."""
+    admit(farm, actor, "audit.see")
+    return farm.repository.audit_log(wanted=AuditFilter(**wanted), limit=limit)[::-1]
+
+
+def follow_audit(farm: Farm, wanted: Mapping[str, Any], *, stop: threading.Event, actor: Actor) -> Iterator[AuditEntry]:
+    """The entries that are wanted as they are written, from now on, until `stop` is set."""
+    admit(farm, actor, "audit.see")
+    head = farm.repository.audit_head()
+    after = head.seq if head else 0
+    while True:
+        for entry in farm.repository.audit_after(replace(AuditFilter(**wanted), after=after)):
+            after = entry.seq or after
+            yield entry
+        if farm.clock.wait(stop, _LOOK_EVERY_S):
+            return
+
+
+def verify_audit(farm: Farm, seen: str | None = None, *, actor: Actor) -> AuditVerdict:
+    """Look at every entry; `seen`: SEQ:MAC, an end of the log that an earlier verification has told.
+
+    Raises InvalidInput for a `seen` that is none.
+    """
+    admit(farm, actor, "audit.see")
+    return farm.repository.verify_audit(_head(seen) if seen is not None else None)
+
+
+def _head(text: str) -> Head:
+    seq, _, mac = text.partition(":")
+    if not seq.isdecimal() or len(mac) != 64:
+        raise InvalidInput(
+            f"{text!r} is no end of an audit log.", hint="It looks like 1204:9f2c… as `audit verify` tells it."
+        )
+    return Head(int(seq), mac)

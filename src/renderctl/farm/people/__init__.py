@@ -1,0 +1,1 @@
+"""Users, projects, tokens, log-ins and invitations: one noun a file."""

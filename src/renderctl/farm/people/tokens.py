@@ -1,0 +1,62 @@
+"""`tokens`: what programs show in place of a password."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from renderctl.actors import Actor, Scope
+from renderctl.farm import Farm
+from renderctl.farm.gate import admit
+from renderctl.farm.people.secrets import TOKEN_PREFIX, digest, new_secret
+from renderctl.ids import new_id
+from renderctl.people import Token
+from renderctl.permissions import Subject, Verdict, verdict
+
+
+@dataclass(frozen=True)
+class NewToken:
+    """A token, and itself, which is told this once."""
+
+    token: Token
+    secret: str = field(repr=False)
+
+
+def create_token(
+    farm: Farm,
+    name: str,
+    *,
+    user: str | None = None,
+    scope: Scope = Scope.WORK,
+    lasts_s: float | None = 90 * 86_400.0,
+    actor: Actor,
+) -> NewToken:
+    """A token for the actor or for another user, good for so many seconds (None: for ever).
+
+    Nobody makes one that is good for more than he himself may do at this moment. Raises NotFound, NotAllowed.
+    """
+    whose = user or actor.name
+    admit(farm, actor, "token.create", Subject("user", whose, owner=whose))
+    secret = new_secret(TOKEN_PREFIX)
+    token = Token(new_id(), whose, name[:64], scope, datetime.now(UTC), None)
+    return NewToken(farm.repository.add_token(token, digest(secret), lasts_s=lasts_s, actor=actor), secret)
+
+
+def list_tokens(farm: Farm, user: str | None = None, *, actor: Actor) -> list[Token]:
+    """The tokens of one user, or of all that the actor may see, the newest first."""
+    found = farm.repository.tokens(user=user)
+    return [each for each in found if verdict(actor, "token.see", _of(each)) is Verdict.ALLOWED]
+
+
+def revoke_token(farm: Farm, token_id: str, *, actor: Actor) -> Token:
+    """Make a token good for nothing, from now on. Raises NotFound, NotAllowed."""
+    token = farm.repository.token(token_id)
+    admit(farm, actor, "token.revoke", _of(token))
+    return farm.repository.revoke_token(token_id, actor=actor)
+
+
+def token_actor(farm: Farm, secret: str, *, address: str | None) -> Actor:
+    """Who shows this token. Raises TokenRefused."""
+    return farm.repository.token_actor(digest(secret), address)
+
+
+def _of(token: Token) -> Subject:
+    return Subject("token", token.id, owner=token.user)

@@ -1,0 +1,111 @@
+"""`users`: who there is, what they are, and how they come to be."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from renderctl.actors import Actor, Role
+from renderctl.errors import LoginRefused
+from renderctl.farm import Farm
+from renderctl.farm.gate import admit
+from renderctl.farm.people.passwords import hashed, is_right
+from renderctl.farm.people.secrets import INVITATION_PREFIX, digest, new_secret
+from renderctl.people import DEFAULT_PROJECT, Invitation, User, checked_name, checked_password
+from renderctl.permissions import Subject, Verdict, verdict
+
+
+@dataclass(frozen=True)
+class Invited:
+    """An invitation and its code, which is told this once."""
+
+    invitation: Invitation
+    code: str = field(repr=False)
+
+
+def list_users(farm: Farm, *, actor: Actor) -> list[User]:
+    """The users that the actor may see, by their names."""
+    return [each for each in farm.repository.users() if verdict(actor, "user.see", _of(each)) is Verdict.ALLOWED]
+
+
+def add_user(
+    farm: Farm,
+    name: str,
+    role: Role,
+    *,
+    projects: Sequence[str] = (),
+    password: str | None = None,
+    actor: Actor,
+) -> User:
+    """Add a user; without a project he is in `default`. Raises InvalidInput, Conflict, NotFound, NotAllowed."""
+    admit(farm, actor, "user.add", Subject("user", name))
+    kept = hashed(checked_password(password)) if password is not None else None
+    among = tuple(projects) or (DEFAULT_PROJECT,)
+    return farm.repository.add_user(checked_name(name), role, among, password=kept, actor=actor)
+
+
+def add_first_admin(farm: Farm, name: str, password: str, *, actor: Actor) -> User:
+    """Add the first admin of a farm. Raises Conflict when it has one."""
+    admit(farm, actor, "user.add", Subject("user", name))
+    kept = hashed(checked_password(password))
+    among = (DEFAULT_PROJECT,)
+    return farm.repository.add_user(checked_name(name), Role.ADMIN, among, password=kept, actor=actor, first=True)
+
+
+def set_role(farm: Farm, name: str, role: Role, *, actor: Actor) -> User:
+    """Make a user something else, from his next step on. Raises NotFound, Conflict, NotAllowed."""
+    admit(farm, actor, "user.role", Subject("user", name))
+    return farm.repository.set_role(name, role, actor=actor)
+
+
+def disable_user(farm: Farm, name: str, *, actor: Actor) -> User:
+    """Let a user in no more, by password or token; what is his stays. Raises NotFound, Conflict, NotAllowed."""
+    admit(farm, actor, "user.disable", Subject("user", name))
+    return farm.repository.disable_user(name, actor=actor)
+
+
+def enable_user(farm: Farm, name: str, *, actor: Actor) -> User:
+    """Let a disabled user in again. Raises NotFound, NotAllowed."""
+    admit(farm, actor, "user.disable", Subject("user", name))
+    return farm.repository.enable_user(name, actor=actor)
+
+
+def set_password(farm: Farm, name: str, password: str, *, old: str | None = None, actor: Actor) -> User:
+    """Give a user a new password; whoever is logged in with the old one is so no longer.
+
+    His own one nobody changes who can not tell the `old` one, unless he came locally.
+    Raises NotFound, NotAllowed, LoginRefused, InvalidInput.
+    """
+    admit(farm, actor, "user.password", Subject("user", name, owner=name))
+    kept = hashed(checked_password(password))
+    is_own = actor.name == name and actor.via != "local"
+    if is_own and not is_right(old or "", farm.repository.password_of(name)):
+        raise LoginRefused("The old password is wrong.")
+    return farm.repository.set_password(name, kept, actor=actor)
+
+
+def invite(
+    farm: Farm, role: Role, *, projects: Sequence[str] = (), lasts_s: float = 7 * 86_400.0, actor: Actor
+) -> Invited:
+    """A code with which somebody registers himself, once, within so many seconds. Raises NotAllowed, NotFound."""
+    admit(farm, actor, "user.add")
+    for name in projects:
+        farm.repository.require_project(name)
+    code = new_secret(INVITATION_PREFIX)
+    among = tuple(projects) or (DEFAULT_PROJECT,)
+    invitation = farm.repository.add_invitation(digest(code), role, among, lasts_s=lasts_s, actor=actor)
+    return Invited(invitation, code)
+
+
+def register(farm: Farm, code: str, name: str, password: str, *, address: str | None) -> Actor:
+    """Become a user by an invitation's code. Raises InvitationRefused, InvalidInput, Conflict."""
+    kept = hashed(checked_password(password))
+    return farm.repository.accept_invitation(digest(code), checked_name(name), kept, address=address)
+
+
+def whoami(farm: Farm, *, actor: Actor) -> Actor:
+    """Who one is to the farm."""
+    admit(farm, actor, "self.see")
+    return actor
+
+
+def _of(user: User) -> Subject:
+    return Subject("user", user.name, user.name, frozenset(user.projects))

@@ -1,0 +1,163 @@
+"""Whether the audit log is what was written: every entry, in its place, none missing, to the end that was seen."""
+
+import hmac
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from renderctl.repository.chaining import NOTHING, Head, key_id, signature
+from renderctl.repository.database import Database
+from renderctl.repository.tables import audit_heads, audits
+
+_PAGE = 1000
+logger = logging.getLogger(__name__)
+#: Problems that are told one by one.
+_TOLD = 100
+
+
+@dataclass(frozen=True)
+class AuditProblem:
+    """Something that is not as it was written."""
+
+    seq: int | None  #: the entry
+    what: str
+
+
+@dataclass
+class AuditVerdict:
+    """What a verification has come to."""
+
+    entries: int = 0  #: in the chain
+    before: int = 0  #: from before there was one: nothing can be said of them
+    head: Head | None = None  #: the end; whoever keeps it elsewhere can compare
+    weak: int = 0  #: those signed with the key that lies in the database: whoever could write there could forge them
+    problems: list[AuditProblem] = field(default_factory=list)
+
+    def found(self, seq: int | None, what: str) -> None:
+        if len(self.problems) < _TOLD:
+            self.problems.append(AuditProblem(seq, what))
+
+
+class Verifying(Database):
+    """The chain of the audit log, looked at from one end to the other."""
+
+    def verify_audit(self, seen: Head | None = None) -> AuditVerdict:
+        """Look at every entry; `seen`: an end of the chain that somebody has kept, beside this machine's own."""
+        ends = self.read(lambda connection: connection.execute(select(audit_heads)).first())
+        kept = [each for each in (seen, self.seal.head.kept() if self.seal.head else None) if each]
+        walk = _Walk(AuditVerdict(), self._keys(ends), {each.seq: each.mac for each in kept})
+        for row in self._rows():
+            walk.step(row)
+        walk.end(Head(ends.seq, ends.mac) if ends else None)
+        walk.verdict.before = self.read(lambda connection: _outside(connection, walk.verdict))
+        return walk.verdict
+
+    def audit_head(self) -> Head | None:
+        """Where the chain ends now; this machine remembers it. None: nothing was written yet."""
+        row = self.read(lambda connection: connection.execute(select(audit_heads)).first())
+        head = Head(row.seq, row.mac) if row else None
+        if self.seal.head:
+            kept = self.seal.head.kept()
+            if kept and kept.seq > (head.seq if head else 0):
+                text = "the audit log ends before entry %d, which was seen here: `renderctl audit verify`"
+                logger.warning(text, kept.seq)
+            elif head:
+                self.seal.head.keep(head)
+        return head
+
+    def _keys(self, ends: Row[Any] | None) -> list[bytes]:
+        """Ours first; then that of the database, with which only the beginning may be signed."""
+        own = self.seal.key()
+        return [*([own] if own else []), *([bytes.fromhex(ends.key)] if ends else [])]
+
+    def _rows(self) -> Iterator[Row[Any]]:
+        after = 0
+        while True:
+            query = select(audits).where(audits.c.seq > after).order_by(audits.c.seq).limit(_PAGE)
+            page = self.read(lambda connection, query=query: connection.execute(query).all())  # type: ignore[misc]
+            if not page:
+                return
+            yield from page
+            after = page[-1].seq
+
+
+class _Walk:
+    """From entry to entry."""
+
+    def __init__(self, verdict: AuditVerdict, keys: list[bytes], kept: dict[int, str]) -> None:
+        self.verdict = verdict
+        self._keys = {key_id(key): key for key in keys}
+        self._own = key_id(keys[0]) if len(keys) > 1 else None
+        self._kept = kept
+        self._own_began = False
+        self._last = Head(0, NOTHING)
+        self._beginning: Row[Any] | None = None  # the first entry, where others before it are forgotten, or gone
+        self._vouched: dict[int, str] = {}  # ends of what was forgotten, as entries say
+
+    def step(self, row: Row[Any]) -> None:
+        self.verdict.entries += 1
+        previous: str | None = self._last.mac
+        if row.seq != self._last.seq + 1:
+            previous = self._missing(row)
+        self._require_key(row)
+        key = self._keys.get(row.key_id or "")
+        if key is not None and previous is not None and not _is_signed(key, previous, row):
+            self.verdict.found(row.seq, "it was changed, or the one before it was")
+        if self._kept.get(row.seq, row.mac) != row.mac:
+            self.verdict.found(row.seq, "it is another one than was seen here")
+        if row.action == "audit.forget" and "through" in row.details:
+            self._vouched[int(row.details["through"])] = str(row.details["mac"])
+        self._last = Head(row.seq, row.mac)
+
+    def end(self, head: Head | None) -> None:
+        """The last entry should be where the database, and whoever has kept an end, say that it is."""
+        self.verdict.head = self._last if self.verdict.entries else None
+        if self._beginning is not None:
+            self._join(self._beginning)
+        known = max([*self._kept, head.seq if head else 0])
+        if known > self._last.seq:
+            self.verdict.found(self._last.seq or None, f"what follows it, up to entry {known}, is gone")
+        elif head is not None and head != self._last:
+            self.verdict.found(self._last.seq, "the chain does not end where the database says that it does")
+
+    def _missing(self, row: Row[Any]) -> str | None:
+        """Entries are missing before this one: forgotten in good order, which is seen at the end, or gone."""
+        if self.verdict.entries == 1:
+            self._beginning = row
+        else:
+            self.verdict.found(row.seq, f"the entries {self._last.seq + 1} to {row.seq - 1} before it are gone")
+        return None
+
+    def _join(self, row: Row[Any]) -> None:
+        """The first entry has to follow what was forgotten."""
+        key, previous = self._keys.get(row.key_id or ""), self._vouched.get(row.seq - 1)
+        if previous is None:
+            self.verdict.found(row.seq, f"the entries before it, {row.seq - 1} in all, are gone")
+        elif key is not None and not _is_signed(key, previous, row):
+            self.verdict.found(row.seq, "it was changed, or does not follow what was forgotten")
+
+    def _require_key(self, row: Row[Any]) -> None:
+        if row.key_id not in self._keys:
+            self.verdict.found(row.seq, "it is signed with a key that is not here")
+        elif self._own is None or row.key_id != self._own:
+            self.verdict.weak += 1
+            if self._own_began:
+                self.verdict.found(row.seq, "it is not signed with the farm's key (audit.key)")
+        else:
+            self._own_began = True
+
+
+def _is_signed(key: bytes, previous: str, row: Row[Any]) -> bool:
+    return hmac.compare_digest(signature(key, previous, row._asdict()), row.mac or "")
+
+
+def _outside(connection: Connection, verdict: AuditVerdict) -> int:
+    """How many entries there are from before the chain; one that came later is no entry of ours."""
+    first = connection.scalar(select(func.min(audits.c.id)).where(audits.c.seq.is_not(None)))
+    loose = select(audits.c.id).where(audits.c.seq.is_(None))
+    for row_id in connection.scalars(loose.where(audits.c.id > (first or 0)).limit(_TOLD)) if first else ():
+        verdict.found(None, f"an entry (row {row_id}) stands outside the chain")
+    return connection.scalar(select(func.count()).select_from(loose.subquery())) or 0

@@ -1,0 +1,241 @@
+"""The audit log: a chain that tells of every entry that was changed, put in, taken out or cut off."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from renderctl.actors import Actor, Role, Via
+from renderctl.farm import Farm
+from renderctl.permissions import Subject
+from renderctl.repository import Repository
+from renderctl.repository.auditing import AuditFilter
+from renderctl.repository.chaining import Head, HeadFile, Seal, key_of_file
+from renderctl.repository.tables import audit_heads, audits
+from tests.fakes import FakeClock
+from tests.farms import ACTOR, given_job
+
+KEY = b"a key of thirty-two characters.."
+ARTIST = Actor("mona", role=Role.ARTIST, via=Via.TOKEN, address="192.0.2.7")
+
+
+@pytest.fixture
+def sealed(farm: Farm, clock: FakeClock, tmp_path: Path) -> Farm:
+    """A farm whose key is its own, and that remembers the end of its log in a file."""
+    return with_seal(farm, clock, Seal(lambda: KEY, HeadFile(tmp_path / "audit.head")))
+
+
+def with_seal(farm: Farm, clock: FakeClock, seal: Seal) -> Farm:
+    repository = Repository(farm.repository.engine, now=clock.now, heartbeat_limit_s=1.0, seal=seal)
+    return replace(farm, repository=repository)
+
+
+def given_deeds(farm: Farm) -> str:
+    """A job that was submitted, made more important, paused and canceled; its id."""
+    job = given_job(farm, "1-3")
+    farm.repository.set_priority(job.id, 9, actor=ACTOR)
+    farm.repository.pause(job.id, actor=ACTOR)
+    farm.repository.cancel(job.id, actor=ACTOR)
+    return job.id
+
+
+def problems(farm: Farm, seen: Head | None = None) -> list[str]:
+    return [f"{each.seq}: {each.what}" for each in farm.repository.verify_audit(seen).problems]
+
+
+def test_what_was_written_verifies_and_the_end_is_told(sealed: Farm) -> None:
+    given_deeds(sealed)
+    verdict = sealed.repository.verify_audit()
+    assert (verdict.problems, verdict.entries, verdict.weak, verdict.before) == ([], 5, 0, 0)
+    assert verdict.head == sealed.repository.audit_head()
+
+
+def test_an_entry_says_who_from_where_what_to_what_and_to_what_end(sealed: Farm) -> None:
+    job_id = given_deeds(sealed)
+    subject = Subject("job", job_id, "ada", frozenset(["film"]))
+    sealed.repository.note_refusal(ARTIST, "job.cancel", subject, "hidden")
+    (entry,) = sealed.repository.audit_log(wanted=AuditFilter(refused=True))
+    assert (entry.actor, entry.via, entry.address) == ("mona", "token", "192.0.2.7")
+    assert (entry.action, entry.subject, entry.outcome) == ("job.cancel", job_id, "hidden")
+    assert entry.details == {"kind": "job", "owner": "ada", "projects": ["film"]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"actor": "eve"},
+        {"subject": "another"},
+        {"details": {"priority": 1}},
+        {"outcome": "refused"},
+        {"address": "::1"},
+    ],
+)
+def test_a_changed_entry_is_found(sealed: Farm, change: dict[str, object]) -> None:
+    given_deeds(sealed)
+    with sealed.repository.engine.begin() as connection:
+        connection.execute(audits.update().where(audits.c.seq == 3).values(change))
+    assert problems(sealed) == ["3: it was changed, or the one before it was"]
+
+
+def test_a_gap_is_found(sealed: Farm) -> None:
+    given_deeds(sealed)
+    with sealed.repository.engine.begin() as connection:
+        connection.execute(audits.delete().where(audits.c.seq.in_((2, 3))))
+    assert problems(sealed) == ["4: the entries 2 to 3 before it are gone"]
+
+
+def test_a_cut_beginning_is_found(sealed: Farm) -> None:
+    given_deeds(sealed)
+    with sealed.repository.engine.begin() as connection:
+        connection.execute(audits.delete().where(audits.c.seq < 3))
+    assert problems(sealed) == ["3: the entries before it, 2 in all, are gone"]
+
+
+def test_a_cut_tail_is_found_although_the_database_was_made_to_agree(sealed: Farm) -> None:
+    given_deeds(sealed)
+    with sealed.repository.engine.begin() as connection:
+        connection.execute(audits.delete().where(audits.c.seq > 3))
+        third = connection.execute(select(audits).where(audits.c.seq == 3)).one()
+        connection.execute(audit_heads.update().values(seq=3, mac=third.mac))
+    assert problems(sealed) == ["3: what follows it, up to entry 5, is gone"]
+
+
+def test_a_tail_that_was_cut_and_grew_again_is_found(sealed: Farm, clock: FakeClock) -> None:
+    job_id = given_deeds(sealed)
+    with sealed.repository.engine.begin() as connection:
+        connection.execute(audits.delete().where(audits.c.seq > 4))
+        fourth = connection.execute(select(audits).where(audits.c.seq == 4)).one()
+        connection.execute(audit_heads.update().values(seq=4, mac=fourth.mac))
+    elsewhere = with_seal(sealed, clock, Seal(lambda: KEY))
+    elsewhere.repository.set_priority(job_id, 1, actor=ACTOR)
+    assert problems(elsewhere) == []
+    assert problems(sealed) == ["5: it is another one than was seen here"]
+
+
+def test_an_end_that_somebody_has_kept_elsewhere_finds_a_log_that_was_made_anew(farm: Farm, clock: FakeClock) -> None:
+    given_deeds(farm)
+    kept = farm.repository.verify_audit().head
+    with farm.repository.engine.begin() as connection:
+        connection.execute(audits.delete())
+        connection.execute(audit_heads.delete())
+    farm.repository.set_priority(given_deeds(farm), 1, actor=ACTOR)
+    assert problems(farm) == []
+    assert problems(farm, kept) == ["5: it is another one than was seen here"]
+
+
+def test_an_entry_that_was_put_in_is_found(sealed: Farm) -> None:
+    given_deeds(sealed)
+    with sealed.repository.engine.begin() as connection:
+        row = connection.execute(select(audits).where(audits.c.seq == 5)).one()._asdict()
+        connection.execute(audits.insert(), {**row, "id": row["id"] + 1, "seq": 6, "actor": "eve"})
+        connection.execute(audits.insert(), {**row, "id": row["id"] + 2, "seq": None})
+    found = problems(sealed)
+    assert found[0] == "6: it was changed, or the one before it was"
+    assert found[1] == "6: the chain does not end where the database says that it does"
+    assert "stands outside the chain" in found[2]
+
+
+def test_entries_that_were_signed_with_another_key_are_found(sealed: Farm, clock: FakeClock) -> None:
+    job_id = given_deeds(sealed)
+    without = with_seal(sealed, clock, Seal())
+    without.repository.set_priority(job_id, 1, actor=ACTOR)
+    assert problems(sealed) == ["6: it is not signed with the farm's key (audit.key)"]
+    assert "it is signed with a key that is not here" in problems(without)[0]
+
+
+def test_a_farm_that_gets_a_key_of_its_own_later_says_how_much_could_be_forged(farm: Farm, clock: FakeClock) -> None:
+    job_id = given_deeds(farm)
+    later = with_seal(farm, clock, Seal(lambda: KEY))
+    later.repository.set_priority(job_id, 1, actor=ACTOR)
+    verdict = later.repository.verify_audit()
+    assert (verdict.problems, verdict.entries, verdict.weak) == ([], 6, 5)
+
+
+def test_what_is_forgotten_in_good_order_is_no_gap(sealed: Farm, clock: FakeClock) -> None:
+    given_deeds(sealed)
+    clock.advance(seconds=86_400 * 8)
+    job_id = given_deeds(sealed)
+    assert sealed.repository.forget_audit(7, actor=ACTOR) == 5
+    assert sealed.repository.forget_audit(7, actor=ACTOR) == 0
+    verdict = sealed.repository.verify_audit()
+    assert (verdict.problems, verdict.entries) == ([], 5)
+    with sealed.repository.engine.begin() as connection:
+        connection.execute(audits.delete().where(audits.c.seq == 6))
+    assert problems(sealed) == ["7: the entries before it, 6 in all, are gone"]
+    assert job_id
+
+
+def test_what_was_forgotten_twice_joins_on(sealed: Farm, clock: FakeClock) -> None:
+    for _ in range(3):
+        given_deeds(sealed)
+        clock.advance(seconds=86_400 * 8)
+        sealed.repository.forget_audit(9, actor=ACTOR)
+    assert problems(sealed) == []
+
+
+def test_a_log_that_keeps_nothing_comes_to_an_end(sealed: Farm, clock: FakeClock) -> None:
+    given_deeds(sealed)
+    clock.advance(seconds=1)
+    assert sealed.repository.forget_audit(0, actor=ACTOR) == 5
+    clock.advance(seconds=1)
+    assert sealed.repository.forget_audit(0, actor=ACTOR) == 0
+    assert problems(sealed) == []
+
+
+def test_entries_from_before_the_chain_are_counted_and_hold_nothing_up(farm: Farm) -> None:
+    with farm.repository.engine.begin() as connection:
+        old = {"at": farm.clock.now(), "actor": "ada", "kind": "user", "action": "job.submit", "subject": "1"}
+        connection.execute(audits.insert(), {**old, "details": {}})
+    given_deeds(farm)
+    verdict = farm.repository.verify_audit()
+    assert (verdict.problems, verdict.entries, verdict.before) == ([], 5, 1)
+
+
+def test_deeds_of_many_at_once_make_one_chain(sealed: Farm) -> None:
+    jobs = [given_job(sealed, "1") for _ in range(4)]
+
+    def steer(job_id: str) -> None:
+        for priority in range(10):
+            sealed.repository.set_priority(job_id, priority, actor=ACTOR)
+
+    threads = [threading.Thread(target=steer, args=(job.id,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    verdict = sealed.repository.verify_audit()
+    assert (verdict.problems, verdict.entries) == ([], 1 + 4 + 40)
+
+
+def test_a_deed_that_fails_leaves_no_entry(sealed: Farm) -> None:
+    job_id = given_deeds(sealed)
+    with pytest.raises(Exception, match="only a paused job"):
+        sealed.repository.resume(job_id, actor=ACTOR)
+    assert sealed.repository.verify_audit().entries == 5
+
+
+def test_the_log_is_filtered(sealed: Farm) -> None:
+    job_id = given_deeds(sealed)
+
+    def actions(**wanted: object) -> list[str]:
+        return [each.action for each in sealed.repository.audit_log(wanted=AuditFilter(**wanted))]  # type: ignore[arg-type]
+
+    assert actions(subject=job_id[:10], action="job.p") == ["job.pause", "job.priority"]
+    assert actions(by="nobody") == actions(refused=True) == actions(since=sealed.clock.now().replace(year=2900)) == []
+    assert [each.seq for each in sealed.repository.audit_after(AuditFilter(after=3))] == [4, 5]
+
+
+def test_the_key_of_an_embedded_farm_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
+    key = key_of_file(tmp_path / "audit.key")
+    key_of_file.cache_clear()
+    assert key_of_file(tmp_path / "audit.key") == key
+    assert (tmp_path / "audit.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_later_end_is_never_forgotten_for_an_earlier_one(tmp_path: Path) -> None:
+    file = HeadFile(tmp_path / "audit.head")
+    for seq in (3, 5, 4):
+        file.keep(Head(seq, str(seq) * 64))
+    assert file.kept() == Head(5, "5" * 64)

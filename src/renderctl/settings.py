@@ -297,10 +297,6 @@ NEEDED: Mapping[tuple[str, str], tuple[str, ...]] = {
 }
 
 
-#: Characters of a key.
-_LEAST_KEY = 32
-
-
 def _check(settings: Settings) -> None:
     for port, kinds in KINDS.items():
         kind = getattr(settings, port).kind
@@ -343,11 +339,10 @@ def _check_worker(settings: Settings) -> None:
 
 
 def _check_kept(settings: Settings) -> None:
-    if settings.audit.key is not None and len(settings.audit.key) < _LEAST_KEY:
-        hint = "`openssl rand -hex 32` makes one."
-        raise BadSettings(f"audit.key is too short: it has {_LEAST_KEY} characters or more.", hint=hint)
+    if settings.audit.key is not None and len(settings.audit.key) < 32:
+        hint = "It has 32 characters or more: `openssl rand -hex 32` makes one."
+        raise BadSettings("audit.key is too short.", hint=hint)
     kept = settings.retention
-    jobs = (kept.succeeded_days, kept.failed_days, kept.canceled_days)
-    limits = (*jobs, kept.audit_days, kept.worker_days, kept.grace_hours)
+    limits = (getattr(kept, each.name) for each in fields(kept))
     if any(limit is not None and not 0 <= limit < 1e6 for limit in limits):
         raise BadSettings("What retention keeps it keeps for 0 or more days or hours.", hint="null keeps for ever.")

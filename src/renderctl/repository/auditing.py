@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from renderctl.actors import Actor
 from renderctl.permissions import Subject
@@ -19,7 +19,7 @@ _FORGET = "audit.forget"
 
 @dataclass(frozen=True)
 class AuditEntry:
-    seq: int | None  #: its place in the chain; None: from before there was one
+    seq: int | None  #: its place in the chain; None: it gets one in a moment; below 0: from before there was one
     at: datetime
     actor: str
     kind: str  #: user, worker or farm
@@ -94,14 +94,14 @@ class Auditing(Database):
             limit = self.now(connection) - timedelta(days=days)
             old = audits.c.at < limit
             young = connection.scalar(select(func.min(audits.c.seq)).where(~old))
-            beginning = or_(audits.c.seq.is_(None), audits.c.seq < young) if young is not None else old
+            beginning = audits.c.seq < young if young is not None else audits.c.seq.is_not(None)
             query = select(audits.c.id, audits.c.seq, audits.c.mac, audits.c.action).where(old, beginning)
-            rows = connection.execute(query.order_by(audits.c.id).limit(_BATCH)).all()
+            rows = connection.execute(query.order_by(audits.c.seq).limit(_BATCH)).all()
             if all(row.action == _FORGET for row in rows):
                 return 0
             connection.execute(audits.delete().where(audits.c.id.in_([row.id for row in rows])))
-            last = max((row for row in rows if row.seq is not None), key=lambda row: row.seq, default=None)
-            through = {"through": last.seq, "mac": last.mac} if last is not None else {}
+            last = rows[-1]
+            through = {"through": last.seq, "mac": last.mac} if last.seq > 0 else {}
             self.audit(connection, actor, _FORGET, "audit", entries=len(rows), **through)
             return len(rows)
 

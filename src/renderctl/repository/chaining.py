@@ -1,7 +1,8 @@
-"""The audit log as a chain: each entry is signed together with the signature of the one before it.
+"""The audit log as a chain: an entry is signed in its deed's transaction, and gets its place in the chain right after.
 
-Entries are added last in their transaction: the chain's end is locked for as long as a commit takes, and nobody waits
-for another lock while he holds it. docs/decisions/0030-audit-chain.md says why it is not done afterwards, in batches.
+Whoever did something extends the chain by all that waits, unless somebody else does at this moment: so nobody ever
+waits for the end of the chain, and one transaction gives the entries of many deeds their places. SQLite knows one
+writer at a time: there it is done within the deed's own transaction. See docs/decisions/0030-audit-chain.md.
 """
 
 import fcntl
@@ -27,7 +28,9 @@ from renderctl.repository.tables import audit_heads, audits
 logger = logging.getLogger(__name__)
 
 #: What an entry says, all of it signed.
-SIGNED = ("seq", "at", "actor", "kind", "via", "address", "action", "subject", "outcome", "details", "deed", "key_id")
+SIGNED = ("at", "actor", "kind", "via", "address", "action", "subject", "outcome", "details", "deed", "key_id")
+#: Entries that get their places in one transaction.
+BATCH = 100
 #: What comes before the first entry.
 NOTHING = "0" * 64
 
@@ -100,10 +103,18 @@ def key_id(key: bytes) -> str:
     return hashlib.sha256(b"renderctl audit key " + key).hexdigest()[:16]
 
 
-def signature(key: bytes, previous: str, entry: Mapping[str, Any]) -> str:
-    """The HMAC-SHA256 of an entry and of the signature before it."""
-    values = [_plain(entry[name]) for name in SIGNED]
-    text = json.dumps([previous, *values], sort_keys=True, ensure_ascii=True)
+def signature(key: bytes, entry: Mapping[str, Any]) -> str:
+    """The HMAC-SHA256 of what an entry says."""
+    return _mac(key, [_plain(entry[name]) for name in SIGNED])
+
+
+def link(key: bytes, previous: str, seq: int, signed: str) -> str:
+    """The HMAC-SHA256 of an entry's place in the chain: its number, its signature, and the link before it."""
+    return _mac(key, [previous, seq, signed])
+
+
+def _mac(key: bytes, values: Sequence[Any]) -> str:
+    text = json.dumps(values, sort_keys=True, ensure_ascii=True)
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
@@ -111,21 +122,41 @@ def _plain(value: Any) -> Any:
     return value.strftime("%Y-%m-%dT%H:%M:%S.%f") if isinstance(value, datetime) else value
 
 
-def add(connection: Connection, entries: Sequence[dict[str, Any]], seal: Seal) -> Head:
-    """Add entries at the end of the chain, which is locked from here to the commit."""
-    row = connection.execute(select(audit_heads).with_for_update()).first()
-    if row is None:
-        first = {"id": 1, "seq": 0, "mac": NOTHING, "key": secrets.token_hex(32)}
-        connection.execute(audit_heads.insert(), first)
-        row = connection.execute(select(audit_heads)).one()
-    key, seq, mac = seal.key() or bytes.fromhex(row.key), row.seq, row.mac
-    signed = []
-    for entry in entries:
-        seq += 1
-        details = json.loads(json.dumps(entry["details"]))
-        full = {**entry, "details": details, "seq": seq, "key_id": key_id(key)}
-        mac = signature(key, mac, full)
-        signed.append({**full, "mac": mac})
-    connection.execute(audits.insert(), signed)
-    connection.execute(audit_heads.update().values(seq=seq, mac=mac))
-    return Head(seq, mac)
+def signed(connection: Connection, entry: dict[str, Any], seal: Seal) -> dict[str, Any]:
+    """The entry with its signature, without which nobody gives it a place in the chain."""
+    key = seal.key() or database_key(connection)
+    full = {**entry, "details": json.loads(json.dumps(entry["details"])), "key_id": key_id(key)}
+    return {**full, "signature": signature(key, full)}
+
+
+def database_key(connection: Connection) -> bytes:
+    """The key that lies in the database, made when it is first asked for."""
+    kept = connection.scalar(select(audit_heads.c.key))
+    if kept is None:
+        kept = secrets.token_hex(32)
+        connection.execute(audit_heads.insert(), {"id": 1, "seq": 0, "mac": NOTHING, "key": kept})
+    return bytes.fromhex(kept)
+
+
+def extend(connection: Connection, seal: Seal) -> tuple[Head, bool] | None:
+    """Give the next entries their places; the end of the chain, and whether there may be more of them.
+
+    None: another one does so at this moment, and nobody waits for him. What is not signed with our key is left alone.
+    """
+    free = select(audit_heads).with_for_update(skip_locked=True)
+    end = connection.execute(free).first()
+    if end is None:
+        database_key(connection)  # which makes it, unless it is there and somebody holds it
+        if (end := connection.execute(free).first()) is None:
+            return None
+    key, seq, mac = seal.key() or bytes.fromhex(end.key), end.seq, end.mac
+    waiting = select(audits).where(audits.c.seq.is_(None), audits.c.key_id == key_id(key)).order_by(audits.c.id)
+    rows = connection.execute(waiting.limit(BATCH)).all()
+    for row in rows:
+        if hmac.compare_digest(signature(key, row._asdict()), row.signature or ""):
+            seq += 1
+            mac = link(key, mac, seq, row.signature)
+            connection.execute(audits.update().where(audits.c.id == row.id).values(seq=seq, mac=mac))
+    if seq != end.seq:
+        connection.execute(audit_heads.update().values(seq=seq, mac=mac))
+    return Head(seq, mac), len(rows) == BATCH and seq != end.seq

@@ -3,7 +3,7 @@
 import logging
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Engine, Row, select, text
 from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 
 from renderctl.actors import Actor
+from renderctl.errors import DatabaseUnavailable
 from renderctl.ids import new_token
-from renderctl.repository.chaining import Seal, add
+from renderctl.repository.chaining import Head, Seal, extend, signed
 from renderctl.repository.outages import lost_race, read_only, tries, unavailable
 from renderctl.repository.tables import audits
 
@@ -112,8 +113,37 @@ class Database:
         unit: Unit = connection.info["unit"]
         row = {"at": self.now(connection), "actor": actor.name, "kind": actor.kind, "action": action}
         whence = {"via": actor.via, "address": actor.address, "outcome": outcome}
-        told = {"subject": subject[:255], "details": dict(details), "deed": unit.deed}
+        told = {"subject": subject[:255], "details": dict(details), "deed": unit.deed or new_token()}
         unit.entries.append(row | whence | told)
+
+    def chain_audit(self, *, once: bool = False) -> None:
+        """Give the entries of the audit log that wait for one a place in its chain, and remember its end here.
+
+        `once`: one batch; and should that fail, whoever comes next does it.
+        """
+        try:
+            while extended := self._extended():
+                head, more = extended
+                if self.seal.head:
+                    self.seal.head.keep(head)
+                if once or not more:
+                    return
+        except (DBAPIError, DatabaseUnavailable) as error:
+            if not once:
+                raise
+            logger.info("the audit log is not chained up to its end: %s", error)
+
+    def _extended(self) -> tuple[Head, bool] | None:
+        with self.engine.begin() as connection:
+            return extend(connection, self.seal)
+
+    def _tell(self, connection: Connection, entries: Sequence[dict[str, Any]]) -> Head | None:
+        """Write what the deed has to say; where there is one writer at a time, into the chain at once."""
+        if not entries:
+            return None
+        connection.execute(audits.insert(), [signed(connection, entry, self.seal) for entry in entries])
+        extended = extend(connection, self.seal) if connection.dialect.name == "sqlite" else None
+        return extended[0] if extended else None
 
     def close(self) -> None:
         self.engine.dispose()
@@ -137,11 +167,13 @@ class Database:
                 if earlier is not None:
                     return earlier
                 result = work(connection)
-                head = add(connection, current.entries, self.seal) if current.entries else None
+                head = self._tell(connection, current.entries)
                 in_doubt = True
                 transaction.commit()
             if head and self.seal.head:
                 self.seal.head.keep(head)
+            if current.entries and not head:
+                self.chain_audit(once=True)
             return result
 
         return self._retrying(writing)

@@ -267,9 +267,10 @@ class AuditRow(SQLModel, table=True):
     via: str | None = Field(default=None, max_length=16)
     address: str | None = Field(default=None, max_length=255)
     outcome: str | None = Field(default=None, max_length=16)
-    seq: int | None = Field(default=None, sa_type=BigInteger)  # its place in the chain, without gaps
     key_id: str | None = Field(default=None, max_length=16)
-    mac: str | None = Field(default=None, max_length=64)
+    signature: str | None = Field(default=None, max_length=64)
+    seq: int | None = Field(default=None, sa_type=BigInteger)  # its place; below 0: from before there was a chain
+    mac: str | None = Field(default=None, max_length=64)  # of its place
 
 
 class AuditHeadRow(SQLModel, table=True):

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from renderctl.repository.chaining import NOTHING, Head, key_id, signature
+from renderctl.repository.chaining import NOTHING, Head, key_id, link, signature
 from renderctl.repository.database import Database
 from renderctl.repository.tables import audit_heads, audits
 
@@ -31,7 +31,8 @@ class AuditVerdict:
     """What a verification has come to."""
 
     entries: int = 0  #: in the chain
-    before: int = 0  #: from before there was one: nothing can be said of them
+    waiting: int = 0  #: signed, and about to get their places
+    before: int = 0  #: from before there was a chain: nothing can be said of them
     head: Head | None = None  #: the end; whoever keeps it elsewhere can compare
     weak: int = 0  #: those signed with the key that lies in the database: whoever could write there could forge them
     problems: list[AuditProblem] = field(default_factory=list)
@@ -46,17 +47,19 @@ class Verifying(Database):
 
     def verify_audit(self, seen: Head | None = None) -> AuditVerdict:
         """Look at every entry; `seen`: an end of the chain that somebody has kept, beside this machine's own."""
+        self.chain_audit(once=True)
         ends = self.read(lambda connection: connection.execute(select(audit_heads)).first())
         kept = [each for each in (seen, self.seal.head.kept() if self.seal.head else None) if each]
         walk = _Walk(AuditVerdict(), self._keys(ends), {each.seq: each.mac for each in kept})
         for row in self._rows():
             walk.step(row)
         walk.end(Head(ends.seq, ends.mac) if ends else None)
-        walk.verdict.before = self.read(lambda connection: _outside(connection, walk.verdict))
+        self.read(lambda connection: walk.outside(connection))
         return walk.verdict
 
     def audit_head(self) -> Head | None:
         """Where the chain ends now; this machine remembers it. None: nothing was written yet."""
+        self.chain_audit()
         row = self.read(lambda connection: connection.execute(select(audit_heads)).first())
         head = Head(row.seq, row.mac) if row else None
         if self.seal.head:
@@ -93,6 +96,7 @@ class _Walk:
         self._own = key_id(keys[0]) if len(keys) > 1 else None
         self._kept = kept
         self._own_began = False
+        self._signatures: set[str | None] = set()
         self._last = Head(0, NOTHING)
         self._beginning: Row[Any] | None = None  # the first entry, where others before it are forgotten, or gone
         self._vouched: dict[int, str] = {}  # ends of what was forgotten, as entries say
@@ -104,8 +108,13 @@ class _Walk:
             previous = self._missing(row)
         self._require_key(row)
         key = self._keys.get(row.key_id or "")
-        if key is not None and previous is not None and not _is_signed(key, previous, row):
-            self.verdict.found(row.seq, "it was changed, or the one before it was")
+        if key is not None and not _is_signed(key, row):
+            self.verdict.found(row.seq, "it was changed")
+        elif key is not None and previous is not None and not _follows(key, previous, row):
+            self.verdict.found(row.seq, "it is not in its place")
+        if row.signature in self._signatures:
+            self.verdict.found(row.seq, "it is a copy of another one")
+        self._signatures.add(row.signature)
         if self._kept.get(row.seq, row.mac) != row.mac:
             self.verdict.found(row.seq, "it is another one than was seen here")
         if row.action == "audit.forget" and "through" in row.details:
@@ -123,6 +132,17 @@ class _Walk:
         elif head is not None and head != self._last:
             self.verdict.found(self._last.seq, "the chain does not end where the database says that it does")
 
+    def outside(self, connection: Connection) -> None:
+        """What has no place in the chain: from before there was one, waiting for one, or none of ours."""
+        old = select(func.count()).select_from(audits).where(audits.c.seq < 0)
+        self.verdict.before = connection.scalar(old) or 0
+        for row in connection.execute(select(audits).where(audits.c.seq.is_(None)).order_by(audits.c.id)):
+            key = self._keys.get(row.key_id or "")
+            if key is not None and _is_signed(key, row):
+                self.verdict.waiting += 1
+            else:
+                self.verdict.found(None, f"an entry (row {row.id}) is not signed, or with a key that is not here")
+
     def _missing(self, row: Row[Any]) -> str | None:
         """Entries are missing before this one: forgotten in good order, which is seen at the end, or gone."""
         if self.verdict.entries == 1:
@@ -136,8 +156,8 @@ class _Walk:
         key, previous = self._keys.get(row.key_id or ""), self._vouched.get(row.seq - 1)
         if previous is None:
             self.verdict.found(row.seq, f"the entries before it, {row.seq - 1} in all, are gone")
-        elif key is not None and not _is_signed(key, previous, row):
-            self.verdict.found(row.seq, "it was changed, or does not follow what was forgotten")
+        elif key is not None and not _follows(key, previous, row):
+            self.verdict.found(row.seq, "it does not follow what was forgotten")
 
     def _require_key(self, row: Row[Any]) -> None:
         if row.key_id not in self._keys:
@@ -150,14 +170,9 @@ class _Walk:
             self._own_began = True
 
 
-def _is_signed(key: bytes, previous: str, row: Row[Any]) -> bool:
-    return hmac.compare_digest(signature(key, previous, row._asdict()), row.mac or "")
+def _is_signed(key: bytes, row: Row[Any]) -> bool:
+    return hmac.compare_digest(signature(key, row._asdict()), row.signature or "")
 
 
-def _outside(connection: Connection, verdict: AuditVerdict) -> int:
-    """How many entries there are from before the chain; one that came later is no entry of ours."""
-    first = connection.scalar(select(func.min(audits.c.id)).where(audits.c.seq.is_not(None)))
-    loose = select(audits.c.id).where(audits.c.seq.is_(None))
-    for row_id in connection.scalars(loose.where(audits.c.id > (first or 0)).limit(_TOLD)) if first else ():
-        verdict.found(None, f"an entry (row {row_id}) stands outside the chain")
-    return connection.scalar(select(func.count()).select_from(loose.subquery())) or 0
+def _follows(key: bytes, previous: str, row: Row[Any]) -> bool:
+    return hmac.compare_digest(link(key, previous, row.seq, row.signature or ""), row.mac or "")

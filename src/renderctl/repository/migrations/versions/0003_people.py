@@ -1,6 +1,7 @@
 """People: users, projects and what lets them in; whose a model is; the audit log as a chain."""
 
 import sqlalchemy as sa
+from alembic import op
 
 from renderctl.repository.migrations import steps
 
@@ -22,7 +23,7 @@ def downgrade() -> None:
         steps.drop_table(table)
     steps.drop_index("ix_audit_actor", "audit")
     steps.drop_index("ix_audit_seq", "audit")
-    for column in ("mac", "key_id", "seq", "outcome", "address", "via"):
+    for column in ("mac", "signature", "key_id", "seq", "outcome", "address", "via"):
         steps.drop_column("audit", column)
     steps.create_index("ux_model_name_version", "model", ["name", "version"], unique=True)
     steps.drop_index("ux_model_version", "model")
@@ -35,7 +36,9 @@ def _audit() -> None:
     steps.add_column("audit", sa.Column("outcome", sa.String(length=16), nullable=True))
     steps.add_column("audit", sa.Column("seq", sa.BigInteger(), nullable=True))
     steps.add_column("audit", sa.Column("key_id", sa.String(length=16), nullable=True))
+    steps.add_column("audit", sa.Column("signature", sa.String(length=64), nullable=True))
     steps.add_column("audit", sa.Column("mac", sa.String(length=64), nullable=True))
+    op.execute("UPDATE audit SET seq = -id WHERE seq IS NULL AND key_id IS NULL")
     steps.create_index("ix_audit_seq", "audit", ["seq"], unique=True)
     steps.create_index("ix_audit_actor", "audit", ["actor"])
     steps.create_table(

@@ -185,7 +185,7 @@ def images(found: Iterable[Any]) -> RenderableType:
     rows = list(found)
     if not rows:
         return "There are no render images. `renderctl images build` makes one."
-    table = _table("blender", "image", "digest", "size", "built", "renders")
+    table = new_table("blender", "image", "digest", "size", "built", "renders")
     for each in rows:
         built = each.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         engines = "Cycles" if each.cycles_only else "all engines"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 #: Where each verb lives, `module:function` below `renderctl.farm`, and what one has to be allowed to use it: a row of
 #: `renderctl.permissions`. Those without one touch this machine alone, and take no actor.
 VERBS: Mapping[str, tuple[str, str | None]] = {
+    "add_model": ("offering:add_model", "model.upload"),
     "attempt_log": ("tasks:attempt_log", "job.logs"),
     "attempts": ("tasks:attempts", "job.see"),
     "build_image": ("images:build_image", None),
@@ -41,10 +42,12 @@ VERBS: Mapping[str, tuple[str, str | None]] = {
     "model_of": ("upload:model_of", "model.see"),
     "open_output": ("outputs:open_output", "job.download"),
     "outputs": ("outputs:outputs", "job.see"),
+    "part_of": ("receiving:part_of", "model.upload"),
     "pause": ("control:pause", "job.pause"),
     "priority": ("control:priority", "job.priority"),
     "pull_image": ("images:pull_image", None),
     "remove_image": ("images:remove_image", None),
+    "promote": ("receiving:promote", "model.upload"),
     "remove_jobs": ("remove:remove_jobs", "job.remove"),
     "remove_model": ("models:remove_model", "model.remove"),
     "render": ("render:render", "job.submit"),
@@ -60,6 +63,7 @@ VERBS: Mapping[str, tuple[str, str | None]] = {
     "task_status": ("tasks:task_status", "job.see"),
     "tasks": ("tasks:tasks", "job.see"),
     "upload": ("upload:upload", "model.upload"),
+    "wanted_files": ("receiving:wanted_files", "model.upload"),
     "watch": ("waiting:watch", "job.see"),
     "worker_for": ("work:worker_for", "worker.run"),
     "add_first_admin": ("people.users:add_first_admin", "user.add"),

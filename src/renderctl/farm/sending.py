@@ -23,7 +23,7 @@ def send(
     """
     sources = {each.digest: (source, each) for source, each in files.items()}
     unknown = farm.repository.unknown_blobs(sources.keys())
-    unknown |= _lost(farm, sources.keys() - unknown, verify)
+    unknown |= lost(farm, sources.keys() - unknown, verify)
     wanted = [sources[digest] for digest in sorted(unknown)]
     sent = []
     with ThreadPoolExecutor(farm.store.parallel) as pool:
@@ -35,11 +35,11 @@ def send(
     return sent
 
 
-def _lost(farm: Farm, known: Set[str], verify: bool) -> set[str]:
+def lost(farm: Farm, known: Set[str], verify: bool) -> set[str]:
     """What the store has lost: all of it is looked for when something of a sample is missing, or when told to."""
     sample = known if verify or len(known) <= _SAMPLE else random.sample(sorted(known), _SAMPLE)
-    lost = farm.store.missing(set(sample))
-    return farm.store.missing(set(known)) if lost and len(sample) < len(known) else lost
+    gone = farm.store.missing(set(sample))
+    return farm.store.missing(set(known)) if gone and len(sample) < len(known) else gone
 
 
 def _put(farm: Farm, source: Path, promised: Input) -> bool:

@@ -123,6 +123,7 @@ def _of_the_row(job: "Job") -> dict[str, Any]:
         "pool": job.pool,
         "priority": job.priority,
         "frames": job.frames,
+        "cameras": list(job.cameras),
         "created_at": _time(job.created_at),
         "started_at": _time(job.started_at),
         "finished_at": _time(job.finished_at),

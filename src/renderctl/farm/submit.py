@@ -6,25 +6,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from renderctl.actors import Actor
-from renderctl.errors import InvalidInput, QueueUnavailable, SceneNotFound, UnknownName, did_you_mean
+from renderctl.errors import InvalidInput, QueueUnavailable, UnknownName, did_you_mean
 from renderctl.farm import Farm
 from renderctl.farm.blenders import needed_blender
 from renderctl.farm.gate import admit, of_model, of_project, the_job
-from renderctl.farm.hashing import hash_files
-from renderctl.farm.layout import JOB_INPUTS
+from renderctl.farm.receiving import require_received
+from renderctl.farm.replacing import hashed_inputs, replacing_files
 from renderctl.farm.sending import send
 from renderctl.farm.upload import missing_files
 from renderctl.frames import FrameSet
-from renderctl.jobs import Input, Job, NewJob, RenderOptions
+from renderctl.jobs import Input, Job, NewJob, RenderOptions, Replacement
 from renderctl.models import Model, SceneFacts
 from renderctl.permissions import EVERYTHING, Subject, sight
 from renderctl.queues import Ticket
 from renderctl.requirements import Requirements
 
 _logger = logging.getLogger(__name__)
-
-#: What `--replace` takes.
-REPLACEMENT_KINDS = (".blend", ".fbx", ".glb", ".gltf", ".obj")
 
 
 @dataclass(frozen=True)
@@ -36,6 +33,7 @@ class SubmitRequest:
     animation: bool = False  #: the scene's own range
     cameras: tuple[str, ...] = ()  #: names, or `all`
     replacements: Mapping[str, Path] = field(default_factory=dict)
+    inputs: tuple[Input, ...] = ()  #: files that were received already, for replacements of the options
     name: str | None = None
     project: str | None = None  #: None: the actor's own
     pool: str = "default"
@@ -70,6 +68,7 @@ def submit(farm: Farm, model: Model, request: SubmitRequest, *, actor: Actor, bo
     """
     project = request.project or actor.home
     _admit(farm, actor, model, project, request.pool)
+    require_received(farm, request.inputs, request.options.replacements, actor=actor)
     after = tuple(the_job(farm, ref, "job.see", actor=actor).id for ref in request.after)
     since = farm.repository.time()
     new, notes = _new_job(farm, model, request)
@@ -107,9 +106,7 @@ def _new_job(farm: Farm, model: Model, request: SubmitRequest) -> tuple[NewJob, 
         raise missing_files(model.facts)
     _check_view_layer(scene, request.options.view_layer)
     files, replacements = _replacements(farm, request.replacements)
-    options = RenderOptions.from_document(
-        {**request.options.as_document(), "replacements": [{"object": o, "file": f} for o, f in replacements]}
-    )
+    options = replace(request.options, replacements=(*request.options.replacements, *replacements))
     notes = _notes(scene)
     new = NewJob(
         name=(request.name or model.name)[:255],
@@ -117,7 +114,7 @@ def _new_job(farm: Farm, model: Model, request: SubmitRequest) -> tuple[NewJob, 
         options=options,
         frames=str(_frames(scene, request)),
         cameras=_cameras(scene, request.cameras),
-        inputs=files,
+        inputs=(*request.inputs, *files),
         pool=request.pool,
         priority=request.priority,
         max_slots=request.max_slots,
@@ -170,38 +167,11 @@ def _notes(scene: SceneFacts) -> tuple[str, ...]:
     return (f"The simulation of {named} is not baked: the frames are rendered in their order, one at a time.",)
 
 
-def _replacements(farm: Farm, wanted: Mapping[str, Path]) -> tuple[tuple[Input, ...], tuple[tuple[str, str], ...]]:
+def _replacements(farm: Farm, wanted: Mapping[str, Path]) -> tuple[tuple[Input, ...], tuple[Replacement, ...]]:
     """The files as inputs of the job, uploaded, and which object each of them replaces."""
-    sources: dict[str, Path] = {}
-    pairs = []
-    for number, (name, source) in enumerate(wanted.items(), 1):
-        path = source.expanduser().absolute()
-        if not path.is_file():
-            raise SceneNotFound(f"There is no file {source} to replace {name!r} with.")
-        if path.suffix.lower() not in REPLACEMENT_KINDS:
-            raise InvalidInput(f"{source} can not replace {name!r}.", hint=f"It takes {', '.join(REPLACEMENT_KINDS)}.")
-        folder = f"{JOB_INPUTS}/{number}"
-        for each in (path, *_companions(path)):
-            sources[f"{folder}/{each.relative_to(path.parent).as_posix()}"] = each
-        pairs.append((name, f"{folder}/{path.name}"))
-    hashed = hash_files(farm, set(sources.values()))
-    files = [Input(place, hashed[source].digest, hashed[source].size) for place, source in sources.items()]
-    if files:
-        send(farm, dict(zip(sources.values(), files, strict=True)))
-    return tuple(files), tuple(pairs)
-
-
-def _companions(model: Path) -> list[Path]:
-    """What an OBJ or a glTF needs beside itself: its materials, buffers and images, in its folder or one below."""
-    if model.suffix.lower() not in (".obj", ".gltf"):
-        return []
-    kinds = {".mtl", ".bin", ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".exr"}
-    found = [*model.parent.glob("*"), *model.parent.glob("*/*")]
-    text = model.read_text(encoding="utf-8", errors="replace") if model.stat().st_size < 1 << 26 else ""
-    return [each for each in found if each.suffix.lower() in kinds and each.is_file() and _named(each, text, found)]
-
-
-def _named(file: Path, text: str, found: Sequence[Path]) -> bool:
-    """Whether the model, or a material file beside it, names the file."""
-    texts = [text, *(each.read_text(errors="replace") for each in found if each.suffix.lower() == ".mtl")]
-    return any(file.name in each for each in texts)
+    if not wanted:
+        return (), ()
+    sources, replacements = replacing_files(wanted)
+    files = hashed_inputs(farm, sources)
+    send(farm, files)
+    return tuple(files.values()), replacements

@@ -62,6 +62,34 @@ def upload(
     """
     project = request.project or actor.home
     admit(farm, actor, "model.upload", of_project(project))
+    prepared = prepare(farm, request, session=session, on_advance=on_advance)
+    since = farm.repository.time()
+    sent = send(farm, prepared.files, on_advance, verify=request.verify)
+    new = replace(prepared.new, project=project)
+    model, fresh = farm.repository.add_model(new, actor=actor, since=since)
+    return Uploaded(model, fresh, len(sent), sum(each.size for each in sent), prepared.notes)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model as it is before anything of it was sent."""
+
+    new: "NewModel"
+    files: Mapping[Path, Input]  #: absolute source -> what it is below the root
+    notes: tuple[str, ...]
+
+
+def prepare(
+    farm: Farm,
+    request: UploadRequest,
+    *,
+    session: Callable[[Chosen], Session] | None = None,
+    on_advance: OnAdvance = unheard,
+) -> Prepared:
+    """Look at the scene, find its files and hash them: all of an upload that is done on this machine.
+
+    Raises SceneNotFound, SceneUnreadable, MissingFiles, BlenderMissing.
+    """
     scene = Path(os.path.normpath(request.scene.expanduser().absolute()))
     chosen = choose_blender(farm, read_header(scene))
     document = _looked_at(farm, scene, chosen, session)
@@ -71,11 +99,7 @@ def upload(
     if facts.missing and not request.allow_missing:
         raise missing_files(facts)
     files = {source: hashed[path] for source, path in layout.stored.items()}
-    since = farm.repository.time()
-    sent = send(farm, files, on_advance, verify=request.verify)
-    new = replace(_new_model(request, layout, hashed, facts), project=project)
-    model, fresh = farm.repository.add_model(new, actor=actor, since=since)
-    return Uploaded(model, fresh, len(sent), sum(each.size for each in sent), tuple(filter(None, [chosen.note])))
+    return Prepared(_new_model(request, layout, hashed, facts), files, tuple(filter(None, [chosen.note])))
 
 
 def model_of(

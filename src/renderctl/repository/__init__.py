@@ -12,13 +12,15 @@ from renderctl.repository.engines import open_engine
 from renderctl.repository.examining import Examining, Sweeper
 from renderctl.repository.measuring import Measuring
 from renderctl.repository.migrations import require_current
+from renderctl.repository.receiving import Reader, Receiving
 from renderctl.repository.removing import Removing
 from renderctl.repository.summarizing import Summarizing, Summary
 from renderctl.repository.sweeping import Sweeping
 from renderctl.repository.uploading import NewModel, Uploading
 from renderctl.repository.verifying import Verifying
+from renderctl.repository.watching import Watching
 
-__all__ = ["Claim", "Claimant", "NewModel", "Repository", "Summary", "Sweeper", "open_repository"]
+__all__ = ["Claim", "Claimant", "NewModel", "Reader", "Repository", "Summary", "Sweeper", "open_repository"]
 
 
 class Repository(
@@ -33,6 +35,8 @@ class Repository(
     Examining,
     Admitting,
     Measuring,
+    Receiving,
+    Watching,
 ):
     """Every question to the database, and every change of it, as one class for SQLite and MySQL."""
 

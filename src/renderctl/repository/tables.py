@@ -251,6 +251,17 @@ class BlobLeaseRow(SQLModel, table=True):
     collected_at: datetime | None = Field(default=None, sa_type=UtcTime)
 
 
+class UploadRow(SQLModel, table=True):
+    """Somebody has sent all of a blob: he knows what is in it."""
+
+    __tablename__ = "upload"
+
+    owner: str = Field(primary_key=True, max_length=255)
+    digest: str = Field(primary_key=True, max_length=64)
+    size: int = Field(sa_type=BigInteger)
+    until: datetime = Field(sa_type=UtcTime, index=True)
+
+
 class AuditRow(SQLModel, table=True):
     __tablename__ = "audit"
     __table_args__ = (Index("ix_audit_seq", "seq", unique=True), {"sqlite_autoincrement": True})
@@ -293,6 +304,7 @@ jobs, job_inputs, job_dependencies = table_of(JobRow), table_of(JobInputRow), ta
 job_exclusions = table_of(JobExclusionRow)
 tasks, attempts, outputs = table_of(TaskRow), table_of(AttemptRow), table_of(OutputRow)
 workers, worker_pools = table_of(WorkerRow), table_of(WorkerPoolRow)
+uploads = table_of(UploadRow)
 leases, blob_leases = table_of(LeaseRow), table_of(BlobLeaseRow)
 audits, audit_heads = table_of(AuditRow), table_of(AuditHeadRow)
 

@@ -11,15 +11,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from renderctl import __version__
 from renderctl.errors import TooLarge
 from renderctl.server import measuring
-from renderctl.server.api import health, jobs, models, outputs, sessions, tasks, workers
+from renderctl.server.api import events, health, jobs, models, outputs, sessions, tasks, uploads, workers
 from renderctl.server.doors import Doors
 from renderctl.server.errors import add_error_handlers, told
+from renderctl.server.watching import Watch
 from renderctl.wiring import Connection
 
 PREFIX = "/api/v1"
 #: Bytes that a request may have which sends no file.
 _MOST_BYTES = 64 << 20
-_NOUNS = (jobs, tasks, outputs, models, workers, sessions)
+_NOUNS = (jobs, tasks, outputs, uploads, models, events, workers, sessions)
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -48,6 +49,7 @@ def create_app(connection: Connection) -> FastAPI:
     app.state.connection = connection
     app.state.doors = Doors(connection.farm)
     app.state.leaving = threading.Event()
+    app.state.watch = Watch(connection.farm, app.state.leaving)
     add_error_handlers(app)
     for noun in _NOUNS:
         app.include_router(noun.router, prefix=PREFIX)
@@ -59,7 +61,8 @@ def create_app(connection: Connection) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    yield
+    async with app.state.watch.running():
+        yield
     app.state.leaving.set()
 
 

@@ -43,6 +43,7 @@ class JobDocument(BaseModel):
     pool: str
     priority: int
     frames: str
+    cameras: list[str | None]  #: null: the scene's own
     tasks: TaskTally
     progress: float
     eta_seconds: float | None

@@ -99,6 +99,11 @@ async def admitted(
     return found
 
 
+async def still_admitted(request: Request) -> Admitted:
+    """As `admitted`, for an answer that goes on for long. Raises TokenRefused."""
+    return await admitted(request, await _bearer(request), await _cookie(request))
+
+
 async def bound(request: Request, who: Annotated[Admitted, Depends(admitted)]) -> Connection:
     """The verbs of the farm, bound to whoever asks."""
     connection: Connection = request.app.state.connection

@@ -65,6 +65,21 @@ class Store(ABC):
         """
 
     @abstractmethod
+    def staging_url(self, name: str, expires_s: float) -> str | None:
+        """Where whoever has this address may PUT a file of 5 GiB at most, once or often, for `expires_s` seconds.
+
+        None: there is no such place. What is put there is no blob before `promote` has made it one, and is removed
+        after a day. Raises StoreUnavailable.
+        """
+
+    @abstractmethod
+    def promote(self, name: str, digest: str, size: int) -> None:
+        """Make what was put at `staging_url(name)` the blob `digest`, if that is what it is; it is gone from there.
+
+        Raises NotStored if nothing was put there, DigestMismatch, StoreUnavailable.
+        """
+
+    @abstractmethod
     def missing(self, digests: set[str]) -> set[str]:
         """Those of `digests` that the store does not have. Raises StoreUnavailable."""
 

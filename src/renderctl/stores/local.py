@@ -97,6 +97,12 @@ class LocalStore(Store):
     def url(self, digest: str, name: str, expires_s: float) -> str:
         return self._blob(digest).absolute().as_uri()
 
+    def staging_url(self, name: str, expires_s: float) -> str | None:
+        return None
+
+    def promote(self, name: str, digest: str, size: int) -> None:
+        raise NotStored(f"The store {self.root} has no place where {name} could have been put.")
+
     def missing(self, digests: set[str]) -> set[str]:
         with self._ready():
             return {digest for digest in digests if not self._blob(digest).is_file()}

@@ -12,12 +12,12 @@ from renderctl.jobs import RenderOptions
 from renderctl.repository.removing import Removed
 from renderctl.server.answers import answer
 from renderctl.server.api import new_router
+from renderctl.server.bodies import FileBody, Name
 from renderctl.server.documents import JobDocument, JobPage, RetriedDocument, SubmittedDocument
 from renderctl.server.doors import Verbs
 
 router = new_router("jobs")
 JobRef = Annotated[str, Path(description="An id, a unique beginning of one, or a unique name.", max_length=255)]
-Name = Annotated[str, Field(max_length=255)]
 _MOST_JOBS = 1000
 
 
@@ -31,6 +31,7 @@ class SubmitBody(BaseModel):
     frames: str | None = Field(None, description="1-100,120,200-300x2; null: the scene's current frame.")
     animation: bool = False
     cameras: list[Name] = []
+    inputs: list[FileBody] = Field([], description="Files that were sent, for the replacements in `options`.")
     name: Name | None = None
     project: Name | None = None
     pool: Name = "default"
@@ -46,6 +47,7 @@ class SubmitBody(BaseModel):
         """As the use-case takes it. Raises BadFrames, InvalidInput."""
         said = {name: getattr(self, name) for name in type(self).model_fields if name != "model"}
         tuples = {name: tuple(said[name]) for name in ("cameras", "after", "requires")}
+        tuples["inputs"] = tuple(each.input() for each in self.inputs)
         return replace(SubmitRequest(), **said | tuples, idempotency_key=key)
 
 

@@ -15,7 +15,8 @@ from renderctl.errors import RenderctlError
 from renderctl.farm.logs import LOOK_EVERY_S, LogFollower, LogPart
 from renderctl.server.answers import answer
 from renderctl.server.api import new_router
-from renderctl.server.api.jobs import JobRef, Name
+from renderctl.server.api.jobs import JobRef
+from renderctl.server.bodies import Name
 from renderctl.server.documents import AttemptDocument, LogPartDocument, TaskDocument, TaskStatusDocument
 from renderctl.server.doors import Verbs
 

@@ -2,6 +2,7 @@
 
 blobs/ab/cdef…     a blob, by its SHA-256; an object appears whole or not at all, and always with the same bytes
 logs/_ab/….log     the log of an attempt
+incoming/…         what somebody has put by a presigned address, until it was looked at
 probes/…           what `check` and the garbage collection write and remove
 """
 
@@ -27,6 +28,7 @@ from renderctl.stores.minio.connecting import connect
 from renderctl.stores.minio.failures import translated
 from renderctl.stores.minio.parts import PART, PARTS_AT_A_TIME, part, pieces, send
 from renderctl.stores.minio.reading import promised
+from renderctl.stores.minio.staging import forget_staged, promote, staging_key
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 #: Large files that are sent at a time; each has `PARTS_AT_A_TIME + 1` parts in memory.
@@ -101,6 +103,14 @@ class MinioStore(Store):
         key = _blob_key(digest)
         with self._ready() as bucket:
             return bucket.url(key, name, timedelta(seconds=expires_s))
+
+    def staging_url(self, name: str, expires_s: float) -> str | None:
+        with self._ready() as bucket:
+            return bucket.put_url(staging_key(name), timedelta(seconds=expires_s))
+
+    def promote(self, name: str, digest: str, size: int) -> None:
+        with self._ready() as bucket:
+            promote(bucket, staging_key(name), (_blob_key(digest), digest, size))
 
     def missing(self, digests: set[str]) -> set[str]:
         keys = {digest: _blob_key(digest) for digest in digests}
@@ -193,6 +203,7 @@ class MinioStore(Store):
         with self._ready() as bucket:
             with self._probe(bucket) as (_, now):
                 bucket.abort_uploads(before=now - _DEAD_AFTER)
+                forget_staged(bucket, before=now - _DEAD_AFTER)
             for each in bucket.list(prefix):
                 age_s = (now - (each.last_modified or now)).total_seconds()
                 yield each.object_name or "", each.size or 0, max(0.0, age_s)

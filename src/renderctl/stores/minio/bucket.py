@@ -45,6 +45,15 @@ class Bucket:
         }
         return self.client.get_presigned_url("GET", self.name, key, expires, saved_as, self.client.time())
 
+    def put_url(self, key: str, expires: timedelta) -> str:
+        """A presigned address at which the object may be put."""
+        return self.client.get_presigned_url("PUT", self.name, key, expires, None, self.client.time())
+
+    def copy(self, key: str, source: str, etag: str) -> None:
+        """Have the server copy an object, if it is still the one of that tag."""
+        origin = CopySource(self.name, source, match_etag=etag)
+        self.client.copy_object(self.name, key, origin)
+
     def stat(self, key: str) -> Object | None:
         try:
             return self.client.stat_object(self.name, key)

@@ -1,0 +1,58 @@
+"""A model that somebody has looked at on his own machine, and whose files he has sent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from renderctl.actors import Actor
+from renderctl.errors import InvalidInput
+from renderctl.farm import Farm
+from renderctl.farm.gate import admit, of_project
+from renderctl.farm.receiving import checked_path, require_received
+from renderctl.farm.upload import manifest_digest
+from renderctl.jobs import Input
+from renderctl.models import Model, ModelFacts
+
+
+@dataclass(frozen=True)
+class OfferedModel:
+    """What `upload` finds out on the machine where the scene lies."""
+
+    name: str
+    main: str  #: path of the .blend among the inputs
+    facts: ModelFacts
+    inputs: tuple[Input, ...]
+
+
+def add_model(farm: Farm, offered: OfferedModel, *, project: str | None = None, actor: Actor) -> tuple[Model, bool]:
+    """Keep it; False: the latest version is just the same. Raises MissingFiles, InvalidInput, NotAllowed."""
+    from renderctl.repository import NewModel
+
+    admit(farm, actor, "model.upload", of_project(project or actor.home))
+    _check(offered)
+    require_received(farm, offered.inputs, actor=actor)
+    since = farm.repository.time()
+    inputs = tuple(sorted(offered.inputs, key=lambda each: each.path))
+    digest = manifest_digest(offered.main, inputs)
+    name = offered.name.strip()[:255]
+    new = NewModel(name, offered.main, digest, offered.facts, inputs, project or actor.home)
+    return farm.repository.add_model(new, actor=actor, since=since)
+
+
+def _check(offered: OfferedModel) -> None:
+    paths = {each.path for each in offered.inputs}
+    if offered.main not in paths:
+        raise InvalidInput(f"The main file {offered.main!r} is none of the model's.")
+    if not offered.name.strip():
+        raise InvalidInput("A model's name is not empty.")
+    offered.facts.scene(None)
+    _check_relocations(offered.facts.relocations)
+    for each in offered.facts.dependencies:
+        if each.stored is not None and each.stored not in paths:
+            raise InvalidInput(f"{each.stored!r} is none of the model's files.")
+
+
+def _check_relocations(found: Mapping[str, str]) -> None:
+    """They name folders below the root, or the root itself."""
+    for folder in found.values():
+        if folder != ".":
+            checked_path(folder)

@@ -1,0 +1,52 @@
+"""Files that take the place of objects in a scene, and what they need beside themselves."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from renderctl.errors import InvalidInput, SceneNotFound
+from renderctl.farm import Farm
+from renderctl.farm.hashing import hash_files
+from renderctl.farm.layout import JOB_INPUTS
+from renderctl.jobs import Input, Replacement
+
+#: What `--replace` takes.
+REPLACEMENT_KINDS = (".blend", ".fbx", ".glb", ".gltf", ".obj")
+
+
+def replacing_files(wanted: Mapping[str, Path]) -> tuple[dict[str, Path], tuple[Replacement, ...]]:
+    """Where each file goes among the inputs, and what each replaces. Raises SceneNotFound, InvalidInput."""
+    sources: dict[str, Path] = {}
+    found = []
+    for number, (name, source) in enumerate(wanted.items(), 1):
+        path = source.expanduser().absolute()
+        if not path.is_file():
+            raise SceneNotFound(f"There is no file {source} to replace {name!r} with.")
+        if path.suffix.lower() not in REPLACEMENT_KINDS:
+            raise InvalidInput(f"{source} can not replace {name!r}.", hint=f"It takes {', '.join(REPLACEMENT_KINDS)}.")
+        folder = f"{JOB_INPUTS}/{number}"
+        for each in (path, *_companions(path)):
+            sources[f"{folder}/{each.relative_to(path.parent).as_posix()}"] = each
+        found.append(Replacement(name, f"{folder}/{path.name}"))
+    return sources, tuple(found)
+
+
+def hashed_inputs(farm: Farm, sources: Mapping[str, Path]) -> dict[Path, Input]:
+    """The files, as what they are among the inputs. Raises SceneNotFound, FileChanged."""
+    hashed = hash_files(farm, set(sources.values()))
+    return {source: Input(place, hashed[source].digest, hashed[source].size) for place, source in sources.items()}
+
+
+def _companions(model: Path) -> list[Path]:
+    """What an OBJ or a glTF needs beside itself: its materials, buffers and images, in its folder or one below."""
+    if model.suffix.lower() not in (".obj", ".gltf"):
+        return []
+    kinds = {".mtl", ".bin", ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".exr"}
+    found = [*model.parent.glob("*"), *model.parent.glob("*/*")]
+    text = model.read_text(encoding="utf-8", errors="replace") if model.stat().st_size < 1 << 26 else ""
+    return [each for each in found if each.suffix.lower() in kinds and each.is_file() and _named(each, text, found)]
+
+
+def _named(file: Path, text: str, found: Sequence[Path]) -> bool:
+    """Whether the model, or a material file beside it, names the file."""
+    texts = [text, *(each.read_text(errors="replace") for each in found if each.suffix.lower() == ".mtl")]
+    return any(file.name in each for each in texts)

@@ -1,0 +1,36 @@
+"""A server in a thread of this process, at an address of its own."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import Queue
+
+import uvicorn
+
+from renderctl.farm import Farm
+from renderctl.server.app import create_app
+from renderctl.wiring import Connection
+from tests.farms import ACTOR
+
+
+@contextmanager
+def listening(farm: Farm) -> Iterator[str]:
+    """The address of a server of the farm, for as long as the context."""
+    app = create_app(Connection(farm.settings, ACTOR, farm))
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=2)
+    server, started = uvicorn.Server(config), Queue[str]()
+    with config.bind_socket() as socket:
+
+        def run() -> None:
+            started.put(f"http://127.0.0.1:{socket.getsockname()[1]}")
+            server.run(sockets=[socket])
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield started.get(timeout=30)
+        finally:
+            app.state.leaving.set()
+            server.should_exit = True
+            thread.join(30)
+    assert not thread.is_alive()

@@ -94,6 +94,10 @@ class StoreUnavailable(Unreachable):
     """The store is out of reach."""
 
 
+class ServerUnavailable(Unreachable):
+    """The server is out of reach."""
+
+
 class DatabaseUnavailable(Unreachable):
     """The database is out of reach."""
 

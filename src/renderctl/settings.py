@@ -124,6 +124,12 @@ class Settings:
     source: Path | None = None  #: the config file that was read
 
     @property
+    def names_services(self) -> bool:
+        """Whether anything of the farm is elsewhere than in data_dir."""
+        kinds = (self.store.kind, self.queue.kind, self.cache.kind)
+        return self.database.url is not None or kinds != ("local", "sqlite", "sqlite")
+
+    @property
     def database_url(self) -> str:
         return self.database.url or f"sqlite:///{self.data_dir / 'renderctl.db'}"
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from minio import Minio
 
-from renderctl.errors import DigestMismatch
+from renderctl.errors import DigestMismatch, NotStored
 from renderctl.settings import StoreSettings
 from renderctl.stores.minio import MinioStore
 from renderctl.stores.minio.bucket import Bucket
@@ -67,6 +68,7 @@ def test_a_large_file_that_changed_leaves_nothing_to_be_seen(s3: StoreSettings, 
 
 WRITER = """
 import sys
+import urllib.request
 from pathlib import Path
 from renderctl.settings import StoreSettings
 from renderctl.stores.minio import MinioStore
@@ -122,3 +124,31 @@ def raw(settings: StoreSettings) -> Minio:
 def unfinished(settings: StoreSettings) -> int:
     """Uploads in parts that were begun and neither completed nor given up."""
     return len(raw(settings)._list_multipart_uploads(settings.bucket).uploads)
+
+
+def put_at(url: str, content: bytes) -> None:
+    with urllib.request.urlopen(urllib.request.Request(url, content, method="PUT")) as answer:
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize("content", [b"small", bytes(9 << 20)], ids=len)
+def test_what_somebody_has_put_at_its_address_becomes_a_blob(s3: StoreSettings, tmp_path: Path, content: bytes) -> None:
+    store, digest = MinioStore(s3), hashlib.sha256(content).hexdigest()
+    put_at(store.staging_url("ada", 60.0) or "", content)
+    assert store.missing({digest}) == {digest}
+    store.promote("ada", digest, len(content))
+    store.get(digest, tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == content
+    with pytest.raises(NotStored):
+        store.promote("ada", digest, len(content))
+
+
+def test_what_is_not_what_was_promised_becomes_no_blob_and_is_gone(s3: StoreSettings) -> None:
+    store, digest = MinioStore(s3), hashlib.sha256(b"promised").hexdigest()
+    for content in (b"anything", b"else"):
+        put_at(store.staging_url("ada", 60.0) or "", content)
+        with pytest.raises(DigestMismatch):
+            store.promote("ada", digest, len(b"promised"))
+        with pytest.raises(NotStored):
+            store.promote("ada", digest, len(b"promised"))
+    assert store.missing({digest}) == {digest}

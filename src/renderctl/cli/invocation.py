@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from renderctl import wiring
 from renderctl.errors import InvalidInput, UsageError
@@ -25,7 +25,7 @@ class Invocation:
 
 #: The one of this process; `taken_from` fills it.
 current = Invocation()
-_opened: list["Connection"] = []
+_opened: list[Any] = []
 
 
 def taken_from(arguments: Sequence[str]) -> list[str]:
@@ -69,11 +69,18 @@ def _value(words: Iterator[str]) -> str:
     return value
 
 
-def connect() -> "Connection":
-    """The verbs of the farm that the config names."""
+def connect() -> Any:
+    """The verbs of the farm that the config names: directly, or through a server."""
     connection = wiring.connect(current.config)
     _opened.append(connection)
     return connection
+
+
+def connect_directly() -> "Connection":
+    """The verbs of the farm whose parts the config names."""
+    connection = wiring.connect(current.config, direct=True)
+    _opened.append(connection)
+    return cast("Connection", connection)
 
 
 def close() -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from renderctl.cli import output
-from renderctl.cli.invocation import connect
+from renderctl.cli.invocation import connect_directly
 from renderctl.cli.logging import log_to_stderr
 
 app = typer.Typer(add_completion=False)
@@ -30,7 +30,7 @@ def serve(
     others than this machine reach it.
     """
     log_to_stderr()
-    connection = connect()
+    connection = connect_directly()
     settings = connection.settings.serve
     from renderctl.server.running import serve as serving
 

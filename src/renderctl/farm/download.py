@@ -3,9 +3,10 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from renderctl.actors import Actor
 from renderctl.errors import OutputNotWritable
@@ -13,7 +14,7 @@ from renderctl.farm import Advance, Farm, OnAdvance, unheard
 from renderctl.farm.gate import the_job
 from renderctl.farm.safenames import safe_name
 from renderctl.ids import new_id
-from renderctl.jobs import Job, Output
+from renderctl.jobs import Output
 
 #: Says which job a folder belongs to.
 _MARK = ".renderctl-job"
@@ -32,7 +33,7 @@ def download(farm: Farm, job_ref: str, directory: Path, *, actor: Actor, on_adva
     """Every output of the job into `DIRECTORY/<job name>/`. Raises NotFound, OutputNotWritable, StoreUnavailable."""
     job = the_job(farm, job_ref, "job.download", actor=actor)
     total = farm.repository.count_outputs(job.id)
-    folder = OutputFolder(farm, job, directory)
+    folder = OutputFolder(job, directory, fetching(farm))
     files = written = size = 0
     for output in _outputs(farm, job.id):
         files += 1
@@ -70,11 +71,31 @@ def file_name(output: Output, several: bool) -> str:
     return camera + safe_name(output.name.replace("/", "-"))
 
 
+class Labelled(Protocol):
+    """What a folder is named after."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def cameras(self) -> tuple[str | None, ...]: ...
+
+
+#: Puts an output at a path, whole and verified.
+Fetch = Callable[[Output, Path], None]
+
+
+def fetching(farm: Farm) -> Fetch:
+    """From the store."""
+    return lambda output, target: farm.store.get(output.digest, target)
+
+
 class OutputFolder:
     """`DIRECTORY/<job name>/[<camera>/]<frame>.<ext>`; a folder that another job has is left to it."""
 
-    def __init__(self, farm: Farm, job: Job, directory: Path) -> None:
-        self._farm = farm
+    def __init__(self, job: Labelled, directory: Path, fetch: Fetch) -> None:
+        self._fetch = fetch
         self._several = len(job.cameras) > 1
         self.path = _own_folder(directory.expanduser().absolute(), job)
 
@@ -91,7 +112,7 @@ class OutputFolder:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise not_writable(target.parent, error) from error
-        self._farm.store.get(output.digest, target)
+        self._fetch(output, target)
         return True
 
 
@@ -138,7 +159,7 @@ def _is_there(target: Path, output: Output) -> bool:
         return False
 
 
-def _own_folder(directory: Path, job: Job) -> Path:
+def _own_folder(directory: Path, job: Labelled) -> Path:
     name = safe_name(job.name)
     for candidate in (directory / name, directory / f"{name}-{job.id}"):
         if _claimed(candidate, job.id):

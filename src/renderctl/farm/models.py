@@ -12,9 +12,9 @@ def list_models(farm: Farm, name: str | None = None, *, actor: Actor) -> list[Mo
     return farm.repository.models(name=name, sight=sight(actor, "model.see"))
 
 
-def show_model(farm: Farm, ref: str, *, actor: Actor) -> Model:
-    """One model by `name`, `name@version` or id. Raises NotFound."""
-    return the_model(farm, ref, "model.see", actor=actor)
+def show_model(farm: Farm, ref: str, *, project: str | None = None, actor: Actor) -> Model:
+    """One model by `name`, `name@version` or id; of several of a name that of the `project`. Raises NotFound."""
+    return the_model(farm, ref, "model.see", actor=actor, project=project)
 
 
 def remove_model(farm: Farm, ref: str, *, actor: Actor) -> Model:

@@ -13,7 +13,7 @@ from renderctl.blender.events import Progress
 from renderctl.blender.failures import SessionFailed
 from renderctl.errors import IllegalTransition, Interrupted, InvalidInput, Unreachable
 from renderctl.farm import Farm, OnAdvance, unheard
-from renderctl.farm.download import OutputFolder, check_writable
+from renderctl.farm.download import OutputFolder, check_writable, fetching
 from renderctl.farm.gate import the_job
 from renderctl.farm.standby import Standby
 from renderctl.farm.status import forget, job_document
@@ -174,7 +174,7 @@ class _Rendering:
 
     def _rendered(self, job: Job, worker: Worker) -> RenderedJob:
         self._listener.on_job(job, self._farm.repository.counts(job.id))
-        folder = OutputFolder(self._farm, job, self._request.output)
+        folder = OutputFolder(job, self._request.output, fetching(self._farm))
         worker.work(job.id)
         while not worker.wait(0.02):
             if self._stop.is_set():

@@ -87,7 +87,7 @@ def submit(
 ) -> Response:
     """Queue a job. 200: its idempotency key had been used for the same request."""
     request = body.request(idempotency_key)
-    model, _ = verbs.model_of(body.model, request.options.allow_missing, project=request.project)
+    model = verbs.show_model(body.model, project=request.project or verbs.actor.home)
     done = verbs.submit(model, request)
     job = verbs.status(done.job.id, cached=False)
     return answer({"job": job, "new": done.new, "notes": done.notes}, 201 if done.new else 200)

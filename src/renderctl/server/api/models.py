@@ -22,9 +22,13 @@ def list_models(
 
 
 @router.get("/models/{model:path}", response_model=ModelDocument)
-def show_model(verbs: Verbs, model: ModelRef) -> Response:
+def show_model(
+    verbs: Verbs,
+    model: ModelRef,
+    project: Annotated[str | None, Query(description="Of several of a name, that of this one.", max_length=255)] = None,
+) -> Response:
     """Tell what is known of a model."""
-    return answer(verbs.show_model(model))
+    return answer(verbs.show_model(model, project=project))
 
 
 @router.delete("/models/{model:path}", response_model=ModelDocument)

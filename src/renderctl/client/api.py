@@ -1,0 +1,165 @@
+"""A server, as the verbs ask it: documents there and back, files, events; its errors are ours again."""
+
+import json
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+import urllib3
+
+from renderctl import __version__, errors
+from renderctl.errors import RenderctlError, ServerUnavailable
+
+Kind = TypeVar("Kind")
+
+_PREFIX = "/api/v1"
+#: Seconds until a connection stands, and until an answer begins or goes on.
+_CONNECT_S, _READ_S = 10.0, 60.0
+
+
+class Api:
+    """The API of one server, for whoever holds the token. Safe to use from many threads."""
+
+    def __init__(self, url: str, token: str | None, *, connections: int = 8) -> None:
+        self.url = url.rstrip("/")
+        self.headers = {"User-Agent": f"renderctl/{__version__}"}
+        if token is not None:
+            self.headers["Authorization"] = f"Bearer {token}"
+        self._pool = urllib3.PoolManager(
+            maxsize=connections,
+            block=True,
+            timeout=urllib3.Timeout(connect=_CONNECT_S, read=_READ_S),
+            retries=urllib3.Retry(total=3, read=0, redirect=0, other=0, status=0, backoff_factor=0.3),
+            ssl_context=ssl.create_default_context(),
+        )
+
+    def get(self, path: str, **query: Any) -> Any:
+        """A document. Raises what the server says, and ServerUnavailable."""
+        return self.ask("GET", path, query)
+
+    def post(self, path: str, body: Any = None, **query: Any) -> Any:
+        """What comes of it."""
+        return self.ask("POST", path, query, body)
+
+    def put(self, path: str, body: Any, **query: Any) -> Any:
+        """What comes of it."""
+        return self.ask("PUT", path, query, body)
+
+    def delete(self, path: str, **query: Any) -> Any:
+        """What comes of it."""
+        return self.ask("DELETE", path, query)
+
+    def ask(
+        self, method: str, path: str, query: Mapping[str, Any], body: Any = None, headers: Mapping[str, str] = {}
+    ) -> Any:
+        """Ask, and read the answer. Bytes are sent as they are, anything else as a document."""
+        sent: dict[str, Any] = {"headers": {**self.headers, **headers}}
+        if isinstance(body, bytes):
+            sent["body"] = body
+        elif body is not None:
+            sent["body"] = json.dumps(body).encode()
+            sent["headers"]["Content-Type"] = "application/json"
+        with self._reached():
+            answer = self._pool.request(method, self._address(path, query), redirect=False, **sent)
+        self._require_success(answer.status, answer.data)
+        return self._read(answer.data)
+
+    @contextmanager
+    def opened(
+        self, path: str, query: Mapping[str, Any], *, headers: Mapping[str, str] = {}, patience_s: float = _READ_S
+    ) -> Iterator[urllib3.BaseHTTPResponse]:
+        """An answer that is read as it comes; what is kept elsewhere is read from there, without our token."""
+        timeout = urllib3.Timeout(connect=_CONNECT_S, read=patience_s)
+        more: dict[str, Any] = {"preload_content": False, "redirect": False, "timeout": timeout}
+        with self._reached():
+            address = self._address(path, query)
+            answer = self._pool.request("GET", address, headers={**self.headers, **headers}, **more)
+            if answer.status == 307:
+                answer.drain_conn()
+                answer = self._pool.request("GET", answer.headers["location"], headers=dict(headers), **more)
+            try:
+                if answer.status >= 300:
+                    self._require_success(answer.status, answer.data)
+                yield answer
+            finally:
+                answer.close()
+                answer.release_conn()
+
+    def put_elsewhere(self, url: str, body: Any, size: int) -> bool:
+        """Put a file at an address that the server has told; whether that could be done."""
+        try:
+            answer = self._pool.request("PUT", url, body=body, headers={"Content-Length": str(size)}, redirect=False)
+        except urllib3.exceptions.HTTPError:
+            return False
+        return bool(answer.status == 200)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._pool.clear()
+
+    def _address(self, path: str, query: Mapping[str, Any]) -> str:
+        said = [(key, value) for key, value in query.items() if value is not None]
+        words = [(key, str(value).lower() if isinstance(value, bool) else value) for key, value in said]
+        return f"{self.url}{_PREFIX}{path}" + (f"?{urlencode(words, doseq=True)}" if words else "")
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
+        except urllib3.exceptions.HTTPError as error:
+            reason = getattr(error, "reason", None) or error
+            raise ServerUnavailable(
+                f"The server {self.url} is out of reach: {_sentence(reason)}.",
+                hint="Is the address right, and is `renderctl serve` running there?",
+            ) from error
+
+    def _require_success(self, status: int, content: bytes) -> None:
+        if status < 300:
+            return
+        document = self._read(content)
+        said = document.get("error") if isinstance(document, dict) else None
+        if not isinstance(said, dict):
+            raise ServerUnavailable(f"The server {self.url} has failed: status {status}.")
+        kind = _KINDS.get(str(said.get("code")), RenderctlError)
+        raise kind(said.get("message"), hint=said.get("hint"))
+
+    def _read(self, content: bytes) -> Any:
+        try:
+            return json.loads(content) if content else None
+        except ValueError as error:
+            hint = "Is that the address of a web page?"
+            raise ServerUnavailable(f"{self.url} answers, but not the way renderctl does.", hint=hint) from error
+
+
+def quoted(part: str) -> str:
+    """A part of a path."""
+    return quote(part, safe="")
+
+
+def typed(kind: type[Kind], document: Any) -> Kind:
+    """A document as one of the core's own classes."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind).validate_python(document)
+
+
+def _below(kind: type[RenderctlError]) -> Iterator[type[RenderctlError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _below(child)
+
+
+#: The errors by their codes.
+_KINDS = {kind().code: kind for kind in _below(RenderctlError) if kind.__module__ == errors.__name__}
+
+
+def _sentence(error: Any) -> str:
+    """What the system said, without addresses in memory."""
+    seen: BaseException | None = error if isinstance(error, BaseException) else None
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.strerror:
+            return seen.strerror
+        seen = seen.__cause__ or seen.__context__
+    return type(error).__name__ if isinstance(error, BaseException) else str(error)

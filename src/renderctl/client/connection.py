@@ -1,0 +1,88 @@
+"""The verbs, bound to a server: as `wiring.Connection` binds them to a farm."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from renderctl.client.api import Api, typed
+from renderctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from renderctl.actors import Actor
+    from renderctl.farm import Farm
+    from renderctl.settings import Settings
+
+#: Where each verb lives, `module:function` below `renderctl.client`.
+VERBS: Mapping[str, str] = {
+    "cancel": "jobs:cancel",
+    "doctor": "doctor:doctor",
+    "download": "outputs:download",
+    "drain_worker": "workers:drain_worker",
+    "follow": "logs:follow",
+    "jobs": "jobs:jobs",
+    "links": "outputs:links",
+    "list_models": "models:list_models",
+    "list_workers": "workers:list_workers",
+    "logs": "logs:logs",
+    "model_of": "models:model_of",
+    "pause": "jobs:pause",
+    "priority": "jobs:priority",
+    "remove_jobs": "jobs:remove_jobs",
+    "remove_model": "models:remove_model",
+    "resume": "jobs:resume",
+    "resume_worker": "workers:resume_worker",
+    "retry": "jobs:retry",
+    "select_jobs": "jobs:select_jobs",
+    "show_model": "models:show_model",
+    "status": "jobs:status",
+    "submit": "jobs:submit",
+    "upload": "models:upload",
+    "watch": "jobs:watch",
+}
+#: What is done on this machine whatever the server, with a farm of its own.
+HERE = ("render", "start_ahead")
+#: What takes the parts of the farm themselves.
+ON_NODES: Mapping[str, str] = {
+    "collect": "`gc`",
+    "sweep_here": "`sweep`",
+    "upgrade_database": "`database upgrade`",
+    "worker_for": "`worker`",
+}
+
+
+class ServerConnection:
+    """The verbs, for whoever holds a token of the server."""
+
+    def __init__(self, settings: "Settings", bench: "Farm", api: Api, here: Any) -> None:
+        """`bench` is for what is done on this machine: of it the clock, the executor and the data folder are used.
+
+        `here` has the verbs of this machine's own farm.
+        """
+        self.settings = settings
+        self.bench = bench
+        self.api = api
+        self._here = here
+
+    def __getattr__(self, verb: str) -> Callable[..., Any]:
+        if verb in HERE:
+            return getattr(self._here, verb)  # type: ignore[no-any-return]
+        if verb in ON_NODES:
+            hint = "Run it there; `--config FILE` names a config of the farm's own parts."
+            raise UsageError(f"{ON_NODES[verb]} is for nodes of the farm, not over a server.", hint=hint)
+        if verb not in VERBS:
+            raise AttributeError(verb)
+        module, _, function = VERBS[verb].partition(":")
+        return partial(getattr(importlib.import_module(f"renderctl.client.{module}"), function), self)
+
+    @property
+    def actor(self) -> "Actor":
+        """Who one is to the server."""
+        from renderctl.actors import Actor
+
+        return typed(Actor, self.api.get("/whoami"))
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self.api.close()
+        self._here.close()

@@ -1,0 +1,151 @@
+"""Jobs, over HTTP."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+from renderctl.client.api import quoted, typed
+from renderctl.client.connection import ServerConnection
+from renderctl.client.events import events
+from renderctl.client.sending import send
+from renderctl.errors import GaveUpWaiting
+from renderctl.states import ENDED_JOB
+
+
+@dataclass(frozen=True)
+class JobThere:
+    """A job that the server knows."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class SubmittedThere:
+    job: JobThere
+    new: bool
+    notes: tuple[str, ...]
+
+
+def status(server: ServerConnection, ref: str, *, cached: bool = True) -> dict[str, Any]:
+    """The job document."""
+    document: dict[str, Any] = server.api.get(f"/jobs/{quoted(ref)}", cached=cached)
+    return document
+
+
+def jobs(
+    server: ServerConnection,
+    states: Sequence[str] = (),
+    *,
+    owner: str | None = None,
+    project: str | None = None,
+    limit: int = 50,
+) -> list[dict[str, Any]]:
+    """The documents of many jobs, the newest first, asked for page by page."""
+    found: list[dict[str, Any]] = []
+    before = None
+    while len(found) < limit:
+        query = {"state": list(states) or None, "owner": owner, "project": project, "before": before}
+        page = server.api.get("/jobs", **query, limit=min(1000, limit - len(found)))
+        found += page["jobs"]
+        before = page["next"]
+        if before is None:
+            break
+    return found
+
+
+def submit(server: ServerConnection, model: Any, request: Any) -> SubmittedThere:
+    """Queue a job of a model; files that replace objects are sent first."""
+    from renderctl.farm.replacing import hashed_inputs, replacing_files
+
+    options = request.options.as_document()
+    inputs: list[dict[str, Any]] = []
+    if request.replacements:
+        sources, replacements = replacing_files(request.replacements)
+        files = hashed_inputs(server.bench, sources)
+        send(server, files, project=request.project)
+        inputs = [asdict(each) for each in files.values()]
+        options["replacements"] = [asdict(each) for each in replacements]
+    kept = ("frames", "animation", "name", "project", "pool", "priority", "max_slots", "max_attempts")
+    more = ("frame_timeout_s", "paused", "cameras", "after", "requires")
+    body = {name: getattr(request, name) for name in (*kept, *more)}
+    body |= {"model": model.id, "options": options, "inputs": inputs}
+    key = {"Idempotency-Key": request.idempotency_key} if request.idempotency_key is not None else {}
+    done = server.api.ask("POST", "/jobs", {}, body, key)
+    return SubmittedThere(JobThere(done["job"]["id"]), done["new"], tuple(done["notes"]))
+
+
+def cancel(server: ServerConnection, ref: str) -> JobThere:
+    """Stop a job."""
+    return _steered(server, ref, "cancel")
+
+
+def pause(server: ServerConnection, ref: str) -> JobThere:
+    """Let running frames finish and start no more."""
+    return _steered(server, ref, "pause")
+
+
+def resume(server: ServerConnection, ref: str) -> JobThere:
+    """Go on with a paused job."""
+    return _steered(server, ref, "resume")
+
+
+def priority(server: ServerConnection, ref: str, value: int) -> JobThere:
+    """Change a job's priority."""
+    return JobThere(server.api.put(f"/jobs/{quoted(ref)}/priority", {"priority": value})["id"])
+
+
+def retry(server: ServerConnection, ref: str, frames: str | None = None) -> tuple[JobThere, int]:
+    """Render again."""
+    done = server.api.post(f"/jobs/{quoted(ref)}/retry", {"frames": frames})
+    return JobThere(done["job"]["id"]), done["tasks"]
+
+
+def select_jobs(server: ServerConnection, *, older_than: timedelta, states: Sequence[str] = ()) -> list[str]:
+    """Jobs that may be removed."""
+    seconds = older_than.total_seconds()
+    found: list[str] = server.api.get("/jobs/removable", older_than_s=seconds, state=list(states) or None)
+    return found
+
+
+def remove_jobs(
+    server: ServerConnection, refs: Sequence[str], *, force: bool = False, dry_run: bool = False
+) -> list[Any]:
+    """Remove ended jobs."""
+    from renderctl.repository.removing import Removed
+
+    return typed(
+        list[Removed], server.api.post("/jobs/remove", {"jobs": list(refs), "force": force, "dry_run": dry_run})
+    )
+
+
+def watch(
+    server: ServerConnection, ref: str, *, stop: threading.Event, timeout_s: float | None = None
+) -> Iterator[dict[str, Any]]:
+    """The job's document whenever it has changed, until it has ended. Raises GaveUpWaiting."""
+    clock = server.bench.clock
+    until = None if timeout_s is None else clock.monotonic() + timeout_s
+    last = status(server, ref, cached=False)
+    yield last
+    for event in events(server.api, "/events", {"job": last["id"]}, clock, until):
+        if _is_over(last) or stop.is_set():
+            return
+        if event is None:
+            raise GaveUpWaiting(f"Job {last['id']} was still {last['state']} after {timeout_s:g} s; it goes on.")
+        kind, document = event
+        if kind == "lost":
+            document = status(server, last["id"], cached=False)
+        if kind in ("job", "lost") and document != last:
+            last = document
+            yield last
+        if _is_over(last):
+            return
+
+
+def _is_over(document: dict[str, Any]) -> bool:
+    return document["state"] in ENDED_JOB and not document["tasks"]["running"]
+
+
+def _steered(server: ServerConnection, ref: str, verb: str) -> JobThere:
+    return JobThere(server.api.post(f"/jobs/{quoted(ref)}/{verb}")["id"])

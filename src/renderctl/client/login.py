@@ -1,0 +1,44 @@
+"""`login` and `logout`: a token of the server is kept on this machine, and given back."""
+
+import socket
+from pathlib import Path
+
+from renderctl.actors import Actor
+from renderctl.client.api import Api, typed
+from renderctl.client.keeping import Login, forget_login, keep_login, kept_login
+from renderctl.errors import NotAllowed, NotFound, Unreachable, UsageError
+
+
+def log_in(file: Path, url: str, *, token: str | None, user: str | None, password: str | None) -> tuple[Actor, str]:
+    """Log in by a token, or have one made by a password; who one is, and where the token is kept.
+
+    Raises TokenRefused, LoginRefused, TooManyGuesses, ServerUnavailable.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise UsageError(f"{url!r} is no address of a server.", hint="It begins with https:// or http://.")
+    url = url.rstrip("/")
+    if token is None:
+        body = {"user": user, "password": password, "name": f"renderctl on {socket.gethostname()}"[:64]}
+        token = str(Api(url, None).post("/tokens/by-password", body)["secret"])
+    actor = typed(Actor, Api(url, token).get("/whoami"))
+    return actor, keep_login(file, Login(url, actor.name, token))
+
+
+def log_out(file: Path) -> str | None:
+    """Forget the token, and have the server revoke it if it can be reached; the server's address."""
+    login = kept_login(file)
+    if login is None:
+        return None
+    if login.token is not None:
+        _revoke(Api(login.url, login.token))
+    forget_login(file)
+    return login.url
+
+
+def _revoke(api: Api) -> None:
+    try:
+        api.post("/tokens/revoke-this")
+    except (NotAllowed, NotFound, Unreachable):  # it is good for nothing already, or goes on until its end
+        return
+    finally:
+        api.close()

@@ -1,0 +1,24 @@
+"""Logs, over HTTP."""
+
+import threading
+from collections.abc import Iterator
+
+from renderctl.client.api import quoted, typed
+from renderctl.client.connection import ServerConnection
+from renderctl.client.events import events
+from renderctl.farm.logs import LogPart
+
+
+def logs(server: ServerConnection, ref: str, task: str | None = None) -> list[LogPart]:
+    """The log that tells most."""
+    return typed(list[LogPart], server.api.get(f"/jobs/{quoted(ref)}/logs", task=task))
+
+
+def follow(server: ServerConnection, ref: str, task: str | None = None, *, stop: threading.Event) -> Iterator[LogPart]:
+    """The logs of a job's attempts as they grow, until the job has ended."""
+    path = f"/jobs/{quoted(ref)}/logs/live"
+    for kind, document in events(server.api, path, {"task": task}, server.bench.clock, None):
+        if kind == "end" or stop.is_set():
+            return
+        if kind == "log":
+            yield typed(LogPart, document)

@@ -1,0 +1,89 @@
+"""Outputs, over HTTP: fetched whole or not at all, verified, and gone on with where a connection broke."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from renderctl.client.api import quoted, typed
+from renderctl.client.connection import ServerConnection
+from renderctl.errors import DigestMismatch, ServerUnavailable
+from renderctl.farm import Advance, OnAdvance, unheard
+from renderctl.farm.download import Downloaded, Link, OutputFolder, not_writable
+from renderctl.farm.outputs import OutputPage
+from renderctl.jobs import Output
+
+_PIECE, _TRIES = 1 << 20, 5
+
+
+@dataclass(frozen=True)
+class _Job:
+    """As a folder of outputs needs it."""
+
+    id: str
+    name: str
+    cameras: tuple[str | None, ...]
+
+
+def download(server: ServerConnection, ref: str, directory: Path, *, on_advance: OnAdvance = unheard) -> Downloaded:
+    """Every output of the job into `DIRECTORY/<job name>/`."""
+    document = server.api.get(f"/jobs/{quoted(ref)}", cached=False)
+    job = _Job(document["id"], document["name"], tuple(document["cameras"]))
+    folder = OutputFolder(job, directory, lambda output, target: _fetch(server, job.id, output, target))
+    files = written = size = 0
+    for output, total in _outputs(server, job.id):
+        files += 1
+        if folder.fetch(output):
+            written += 1
+            size += output.size
+        on_advance(Advance("Downloading", files, total))
+    return Downloaded(job.id, folder.path, files, written, size)
+
+
+def links(server: ServerConnection, ref: str, expires_s: float) -> list[Link]:
+    """The addresses of the job's outputs."""
+    return typed(list[Link], server.api.get(f"/jobs/{quoted(ref)}/links", expires_s=expires_s))
+
+
+def _outputs(server: ServerConnection, job_id: str) -> Iterator[tuple[Output, int]]:
+    after = 0
+    while True:
+        page = typed(OutputPage, server.api.get(f"/jobs/{job_id}/outputs", after=after))
+        if not page.outputs:
+            return
+        yield from ((output, page.total) for output in page.outputs)
+        after = page.next
+
+
+def _fetch(server: ServerConnection, job_id: str, output: Output, target: Path) -> None:
+    part = target.with_name(f".{os.urandom(8).hex()}.part")
+    path = f"/jobs/{job_id}/outputs/{output.number}/{'/'.join(map(quoted, output.name.split('/')))}"
+    try:
+        with part.open("xb") as file:
+            _fill(server, path, output, file)
+        part.replace(target)
+    except OSError as error:
+        raise not_writable(target, error) from error
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def _fill(server: ServerConnection, path: str, output: Output, file: Any) -> None:
+    seen = hashlib.sha256()
+    for left in reversed(range(_TRIES)):
+        try:
+            asked = {"Range": f"bytes={file.tell()}-"} if file.tell() else {}
+            with server.api.opened(path, {}, headers=asked) as answer:
+                for piece in answer.stream(_PIECE):
+                    file.write(piece)
+                    seen.update(piece)
+            break
+        except ServerUnavailable:
+            if not left:
+                raise
+    if seen.hexdigest() != output.digest:
+        raise DigestMismatch(f"{output.name} of the job came damaged.")

@@ -1,0 +1,87 @@
+"""Files go to the server, or straight to its store: only those that it wants, in pieces that go on where they broke."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from renderctl.client.connection import ServerConnection
+from renderctl.errors import Conflict, DigestMismatch, FileChanged, ServerUnavailable
+from renderctl.farm import Advance, OnAdvance, unheard
+from renderctl.jobs import Input
+
+#: Bytes that are sent in one request; files that are sent at a time; tries of a piece.
+_PIECE, _PARALLEL, _TRIES = 16 << 20, 4, 5
+
+
+def send(
+    server: ServerConnection,
+    files: Mapping[Path, Input],
+    on_advance: OnAdvance = unheard,
+    *,
+    project: str | None = None,
+    verify: bool = False,
+) -> list[Input]:
+    """Have the server get the files that it lacks; those that had to be sent. Raises FileChanged, ServerUnavailable."""
+    sources = {each.digest: (source, each) for source, each in files.items()}
+    body = {"files": [asdict(each) for _, each in sources.values()], "project": project, "verify": verify}
+    wanted = server.api.post("/uploads/wanted", body)
+    sent = []
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        puts = pool.map(lambda each: _send(server, *sources[each["digest"]], each["url"]), wanted)
+        for done, each in enumerate(puts, 1):
+            sent.append(each)
+            on_advance(Advance("Uploading", done, len(wanted)))
+    return sent
+
+
+def _send(server: ServerConnection, source: Path, each: Input, url: str | None) -> Input:
+    try:
+        if url is None or not _put_directly(server, source, each, url):
+            _send_pieces(server, source, each)
+    except DigestMismatch as error:
+        hint = "Try again when nothing writes to it any more."
+        raise FileChanged(f"{source} changed while it was uploaded: {error.message}", hint=hint) from error
+    except OSError as error:
+        raise FileChanged(f"{source} can not be read any more: {error.strerror or error}.") from error
+    return each
+
+
+def _put_directly(server: ServerConnection, source: Path, each: Input, url: str) -> bool:
+    with source.open("rb") as file:
+        if not server.api.put_elsewhere(url, file, each.size):
+            return False
+    server.api.post(f"/uploads/{each.digest}/promote", {"size": each.size})
+    return True
+
+
+def _send_pieces(server: ServerConnection, source: Path, each: Input) -> None:
+    """In little memory; after a break from where the server says that it has got to."""
+    path, offset, failed = f"/uploads/{each.digest}", 0, 0
+    if each.size > _PIECE:
+        offset = _there(server, path, each)
+    with source.open("rb") as file:
+        while True:
+            file.seek(offset)
+            piece = file.read(_PIECE)
+            if not piece and each.size:
+                raise DigestMismatch(f"it has {offset} bytes, and not {each.size}.")
+            try:
+                done: Any = server.api.put(path, piece, size=each.size, offset=offset)
+            except (ServerUnavailable, Conflict):
+                failed += 1
+                if failed >= _TRIES:
+                    raise
+                server.bench.clock.wait(None, 0.5 * 2**failed)
+                offset = _there(server, path, each)
+                continue
+            if done["complete"]:
+                return
+            offset, failed = done["received"], 0
+
+
+def _there(server: ServerConnection, path: str, each: Input) -> int:
+    """Where to go on; a file of which the last piece may be there is begun anew with it: only then it is verified."""
+    received = int(server.api.get(path)["received"])
+    return received if received < each.size else max(0, each.size - _PIECE)

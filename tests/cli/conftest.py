@@ -1,3 +1,4 @@
+import getpass
 import json
 import os
 import subprocess
@@ -9,10 +10,16 @@ from typing import Any
 
 import pytest
 
+from renderctl.actors import Role, Scope
 from renderctl.cli import run
+from renderctl.clocks import SystemClock
 from renderctl.farm import Farm
+from renderctl.ids import new_id
+from renderctl.people import Token
+from renderctl.server.doors import digest
 from renderctl.settings import Settings
-from tests.farms import close, make_farm
+from tests.farms import ACTOR, close, make_farm
+from tests.server.live import listening
 
 
 @dataclass(frozen=True)
@@ -36,13 +43,43 @@ def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A suite that says `EITHER_WAY = True` has to come to the same, directly and through a server."""
+    either_way = getattr(metafunc.module, "EITHER_WAY", False) and "server" in metafunc.fixturenames
+    if either_way and not metafunc.definition.get_closest_marker("directly"):
+        metafunc.parametrize("server", [None, "server"], ids=["directly", "through a server"], indirect=True)
+
+
 @pytest.fixture
-def ctl(tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ctl:
+def server(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """What a machine is told that works through a server of the farm: nothing, unless it is asked for."""
+    if getattr(request, "param", None) is None:
+        yield {}
+        return
+    farm: Farm = request.getfixturevalue("given")
+    name, secret = getpass.getuser(), f"rctl_{new_id()}"
+    farm.repository.add_user(name, Role.ADMIN, (), password=None, actor=ACTOR)
+    token = Token(new_id(), name, "test", Scope.ALL, SystemClock().now(), None)
+    farm.repository.add_token(token, digest(secret), lasts_s=None, actor=ACTOR)
+    with listening(farm) as url:
+        yield {"RENDERCTL_SERVER__URL": url, "RENDERCTL_SERVER__TOKEN": secret}
+
+
+@pytest.fixture
+def ctl(
+    tmp_path: Path,
+    data_dir: Path,
+    server: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Ctl:
     """Run `renderctl` in this process, in an empty folder with a farm of its own."""
     for name in os.environ:
         if name.startswith("RENDERCTL_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("RENDERCTL_DATA_DIR", str(data_dir))
+    for name, value in server.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.chdir(tmp_path)
@@ -58,12 +95,12 @@ def ctl(tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys:
 
 
 @pytest.fixture
-def process(tmp_path: Path, data_dir: Path) -> Ctl:
+def process(tmp_path: Path, data_dir: Path, server: dict[str, str]) -> Ctl:
     """Run `renderctl` as a process of its own."""
 
     def call(*words: object) -> Said:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("RENDERCTL_")}
-        environment |= {"RENDERCTL_DATA_DIR": str(data_dir), "HOME": str(tmp_path)}
+        environment |= {"RENDERCTL_DATA_DIR": str(data_dir), "HOME": str(tmp_path), **server}
         command = [sys.executable, "-m", "renderctl", *map(str, words)]
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False

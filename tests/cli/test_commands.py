@@ -11,6 +11,8 @@ from renderctl.wiring import VERBS
 from tests.cli.reference import PAGE, page
 from tests.farms import given_job, given_model, work_off
 
+#: Every command is called directly, and through a server.
+EITHER_WAY = True
 ROOT = Path(__file__).parents[2]
 
 

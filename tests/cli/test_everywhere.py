@@ -9,6 +9,8 @@ import pytest
 
 from tests.farms import given_job, work_off
 
+EITHER_WAY = True
+
 
 @pytest.mark.parametrize(
     "words",
@@ -43,6 +45,7 @@ def test_names_are_taken_in_any_case(ctl, given):
 
 
 @pytest.mark.slow
+@pytest.mark.directly
 def test_no_traceback_is_shown_without_debug(process, data_dir):
     data_dir.mkdir()
     (data_dir / "renderctl.db").write_text("this is no database")

@@ -14,6 +14,8 @@ from tests.farms import ACTOR, given_job, given_model, work_off
 
 FAULT = {"fault": "scene", "reason": "The scene is broken.", "whole_job": False}
 
+EITHER_WAY = True
+
 
 def failing(farm: Farm) -> None:
     """Have the fake Blender fail at frame 2."""
@@ -132,11 +134,13 @@ def test_workers_are_listed_drained_and_resumed(ctl, given):
     assert "node-1" in ctl("workers", "list").out
 
 
+@pytest.mark.directly
 def test_sweep_says_what_it_repaired(ctl, given):
     assert "0 workers lost" in ctl("sweep", "--now").out
 
 
 @pytest.mark.slow
+@pytest.mark.directly
 def test_the_doctor_checks_everything_and_goes_on_after_what_is_broken(ctl, given, tmp_path):
     (tmp_path / "renderctl.yaml").write_text(f"blender: {{paths: [{tmp_path}/none]}}\n")
     said = ctl("doctor", "--json")

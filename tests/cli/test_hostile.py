@@ -11,6 +11,8 @@ from tests.farms import given_job, given_model, given_worker
 
 ORDER = "\x1b[2Jred\n\x9b"
 
+EITHER_WAY = True
+
 
 def test_control_characters_are_spelled_out():
     assert one_line("a\x1b[31m\tb\n\x9b") == r"a\x1b[31m\tb\n\x9b"

@@ -41,7 +41,7 @@ VERBS: Mapping[str, str] = {
     "watch": "jobs:watch",
 }
 #: What is done on this machine whatever the server, with a farm of its own.
-HERE = ("render", "start_ahead")
+HERE = ("build_image", "list_images", "pull_image", "remove_image", "render", "start_ahead")
 #: What takes the parts of the farm themselves.
 ON_NODES: Mapping[str, str] = {
     "collect": "`gc`",

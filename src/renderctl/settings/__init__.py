@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 import yaml
 
 from renderctl.errors import BadSettings, did_you_mean
+from renderctl.settings.checking import check
 
 ENVIRONMENT_PREFIX = "RENDERCTL_"
 #: Variables of ours that are not settings.
@@ -134,15 +135,6 @@ class Settings:
         return self.database.url or f"sqlite:///{self.data_dir / 'renderctl.db'}"
 
 
-#: What a kind may be; another implementation of a port adds its name here.
-KINDS: Mapping[str, tuple[str, ...]] = {
-    "store": ("local", "minio"),
-    "queue": ("sqlite", "rabbitmq"),
-    "cache": ("sqlite", "redis"),
-    "executor": ("process",),
-}
-
-
 def load_settings(
     config: Path | None = None,
     environment: Mapping[str, str] = os.environ,
@@ -161,7 +153,7 @@ def load_settings(
             raise BadSettings(f"There is no setting {name}.", hint=did_you_mean(name, list(known)))
         settings = _apply(settings, _nested(known[name], _Text(text)), name)
     settings = replace(settings, source=source, data_dir=Path(settings.data_dir).expanduser().absolute())
-    _check(settings)
+    check(settings)
     return settings
 
 
@@ -293,62 +285,3 @@ _NAMES: Mapping[type, str] = {
 def _kind(value: Any) -> str:
     """What a value is, never the value itself: it could be a secret."""
     return next((_NAMES[each] for each in type(value).__mro__ if each in _NAMES), f"a {type(value).__name__}")
-
-
-#: What a kind can not do without.
-NEEDED: Mapping[tuple[str, str], tuple[str, ...]] = {
-    ("store", "minio"): ("endpoint", "access_key", "secret_key"),
-    ("queue", "rabbitmq"): ("url",),
-    ("cache", "redis"): ("url",),
-}
-
-
-def _check(settings: Settings) -> None:
-    for port, kinds in KINDS.items():
-        kind = getattr(settings, port).kind
-        if kind not in kinds:
-            raise BadSettings(f"There is no {port} of kind {kind!r}.", hint=did_you_mean(kind, list(kinds)))
-        for key in NEEDED.get((port, kind), ()):
-            if not getattr(getattr(settings, port), key):
-                variable = f"{ENVIRONMENT_PREFIX}{port.upper()}__{key.upper()}"
-                raise BadSettings(
-                    f"A {port} of kind {kind} needs {port}.{key}.", hint=f"Set it in the config, or as {variable}."
-                )
-    _check_worker(settings)
-    _check_serving(settings)
-
-
-def _check_serving(settings: Settings) -> None:
-    if not 0 <= settings.serve.port < 1 << 16 or settings.serve.upload_mb < 1:
-        raise BadSettings("serve.port is a port, 0 to 65535, and serve.upload_mb is above 0.")
-    if settings.server.url is not None and not settings.server.url.startswith(("http://", "https://")):
-        raise BadSettings("server.url is no address of a server.", hint="It begins with https:// or http://.")
-
-
-def _check_worker(settings: Settings) -> None:
-    worker = settings.worker
-    if worker.slots < 1 or worker.heartbeat <= 0 or worker.quantum <= 0 or not worker.pools:
-        raise BadSettings("A worker has one slot or more, a pool or more, a heartbeat and a quantum above 0.")
-    if worker.heartbeat_limit < 2 * worker.heartbeat:
-        limit = f"worker.heartbeat_limit ({worker.heartbeat_limit} s)"
-        raise BadSettings(
-            f"{limit} is too short for a heartbeat every {worker.heartbeat} s.",
-            hint="Make it three times the heartbeat.",
-        )
-    blender = settings.blender
-    frame_timeout = blender.start_timeout if blender.frame_timeout is None else blender.frame_timeout
-    if min(blender.start_timeout, blender.stall_timeout, frame_timeout) <= 0:
-        raise BadSettings("Blender's start_timeout, stall_timeout and frame_timeout are above 0.")
-    if min(blender.idle_timeout, blender.threads, worker.cache_mb, worker.min_free_mb) < 0:
-        raise BadSettings("blender.idle_timeout, blender.threads, worker.cache_mb and min_free_mb are 0 or more.")
-    _check_kept(settings)
-
-
-def _check_kept(settings: Settings) -> None:
-    if settings.audit.key is not None and len(settings.audit.key) < 32:
-        hint = "It has 32 characters or more: `openssl rand -hex 32` makes one."
-        raise BadSettings("audit.key is too short.", hint=hint)
-    kept = settings.retention
-    limits = (getattr(kept, each.name) for each in fields(kept))
-    if any(limit is not None and not 0 <= limit < 1e6 for limit in limits):
-        raise BadSettings("What retention keeps it keeps for 0 or more days or hours.", hint="null keeps for ever.")

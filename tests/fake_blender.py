@@ -63,6 +63,9 @@ class FakeExecutor(Executor):
     def check(self) -> str:
         return "no Blender at all"
 
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
     def behaviour(self, frame: int) -> Behaviour:
         return self.behaviours.get(frame, rendered)
 
@@ -111,6 +114,12 @@ class FakeBlender(Running):
 
     def memory_mb(self) -> float:
         return 1.0
+
+    def deliver(self, path: Path) -> None:
+        """It sees what we see."""
+
+    def fetch(self, path: Path) -> None:
+        """It writes where we read."""
 
     def stop(self, grace_s: float = 0.0) -> ExitStatus:
         self.stopped.set()

@@ -233,6 +233,7 @@ class Output:
     camera: str | None = None
     number: int = 0  #: the task's
     device: str | None = None  #: what it was really rendered on
+    image: str | None = None  #: digest of the container image that rendered it
 
 
 class Fault(StrEnum):

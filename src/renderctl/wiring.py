@@ -246,8 +246,8 @@ def open_farm(settings: "Settings", opened: list[Any] | None = None) -> Any:
         store=cast(Any, _Deferred(partial(_store, settings), [])),
         queue=cast(Any, _Deferred(partial(_queue, settings, clock), closing)),
         cache=cast(Any, _Deferred(partial(_cache, settings, clock), closing)),
-        executor=cast(Any, _Deferred(_executor, [])),
-        images=cast(Any, _Deferred(_images, closing)),
+        executor=cast(Any, _Deferred(partial(_executor, settings), closing)),
+        images=cast(Any, _Deferred(partial(_images, settings), closing)),
         clock=clock,
     )
 
@@ -324,17 +324,21 @@ def _cache(settings: "Settings", clock: "Clock") -> Any:
     return SqliteCache(settings.data_dir / "cache.db", clock)
 
 
-def _executor() -> Any:
+def _executor(settings: "Settings") -> Any:
+    if settings.executor.kind == "docker":
+        from renderctl.executors.docker import open_executor
+
+        return open_executor(settings.executor, settings.worker.slots)
     from renderctl.executors.process import ProcessExecutor
 
     return ProcessExecutor()
 
 
-def _images() -> Any:
+def _images(settings: "Settings") -> Any:
     from renderctl.executors.docker.client import Engine
     from renderctl.executors.docker.images import DockerImages
 
-    return DockerImages(Engine())
+    return DockerImages(Engine(settings.executor.host))
 
 
 def _make_data_dir(settings: "Settings") -> None:

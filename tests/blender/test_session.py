@@ -45,6 +45,10 @@ class ScriptedBlender:
     def busy_s(self) -> float:
         return self._clock.monotonic() * self._busy_share
 
+    def deliver(self, path: Path) -> None: ...
+
+    def fetch(self, path: Path) -> None: ...
+
     def stop(self, grace_s: float = 0.0) -> ExitStatus:
         self.stopped = True
         return self._status

@@ -7,8 +7,8 @@ import pytest
 
 from renderctl.errors import WorkerNameTaken
 from renderctl.farm import Farm
+from renderctl.farm.nodes import give_up_number, host_name, node_number
 from renderctl.farm.work import WorkOptions, worker_for
-from renderctl.farm.work.identity import give_up_number, host_name, node_number
 from renderctl.states import WorkerState
 from renderctl.workers import Beat
 from tests.fakes import FakeClock

@@ -123,13 +123,13 @@ def test_a_scratch_folder_that_can_not_be_written_costs_an_attempt_and_not_the_w
 
     def restored(_attempt: Attempt, failure: object) -> None:
         failures.append(str(failure))
-        tasks.unlink()
+        logs.unlink()
 
-    tasks = farm.settings.data_dir / "scratch" / "w1" / "slot-0" / "tasks"
+    logs = farm.settings.data_dir / "scratch" / "w1" / "slot-0" / "logs"
     job = given_job(farm, "1", max_attempts=2)
     worker = worker_for(farm, WorkOptions(name="w1", listeners=Listeners(on_failed=restored)), actor=ACTOR)
-    tasks.parent.mkdir(parents=True)
-    tasks.write_text("a file where a folder should be")
+    logs.parent.mkdir(parents=True)
+    logs.write_text("a file where a folder should be")
     worker.start()
     worker.work()
     wait_for(farm, lambda: farm.repository.job(job.id).state is JobState.SUCCEEDED)

@@ -1,17 +1,21 @@
 """What every executor does: starts a session, speaks with it in lines, and ends it whole."""
 
-import os
+import fcntl
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from renderctl.errors import BlenderMissing, SessionEnded
 from renderctl.executors import Executor, Launch, Running
+from renderctl.executors.docker.cage import Bars
+from renderctl.executors.docker.client import Engine
+from renderctl.executors.docker.executor import DockerExecutor
 from renderctl.executors.process import ProcessExecutor
 
 Start = Callable[..., Running]
@@ -19,16 +23,36 @@ Start = Callable[..., Running]
 ECHO = "import sys\nfor line in sys.stdin: print('got ' + line, end='', flush=True)"
 
 
-@pytest.fixture(params=["process"])
-def executor(request: pytest.FixtureRequest, tmp_path: Path) -> Executor:
-    return ProcessExecutor(driver_caches=tmp_path / "drivers")
+@dataclass(frozen=True)
+class Kind:
+    """An executor, and how a Python is started with it."""
+
+    executor: Executor
+    python: str
+    image: str | None = None
+
+
+@pytest.fixture(params=["process", pytest.param("docker", marks=pytest.mark.containers)])
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
+    if request.param == "process":
+        yield Kind(ProcessExecutor(driver_caches=tmp_path / "drivers"), sys.executable)
+        return
+    engine = Engine(request.getfixturevalue("docker_host"))
+    image = request.getfixturevalue("render_image")
+    yield Kind(DockerExecutor(engine, Bars(memory_mb=512)), str(image.program), image.digest)
+    engine.close()
 
 
 @pytest.fixture
-def launch(tmp_path: Path) -> Callable[..., Launch]:
+def executor(kind: Kind) -> Executor:
+    return kind.executor
+
+
+@pytest.fixture
+def launch(kind: Kind, tmp_path: Path) -> Callable[..., Launch]:
     def make(script: str, *arguments: str, **environment: str) -> Launch:
-        argv = (sys.executable, "-u", "-c", script, *arguments)
-        return Launch(argv, tmp_path / "scratch", tmp_path / "launch.log", environment)
+        argv = (kind.python, "-u", "-c", script, *arguments)
+        return Launch(argv, tmp_path / "scratch", tmp_path / "launch.log", environment, image=kind.image)
 
     return make
 
@@ -136,9 +160,9 @@ def test_an_end_by_signal_says_which(start: Start) -> None:
     assert (status.code, status.signal, status.out_of_memory) == (None, signal.SIGSEGV, False)
 
 
-def test_a_missing_program_is_a_missing_blender(executor: Executor, tmp_path: Path) -> None:
+def test_a_missing_program_is_a_missing_blender(executor: Executor, launch: Callable[..., Launch]) -> None:
     with pytest.raises(BlenderMissing, match="/no/such/blender"):
-        executor.start(Launch(("/no/such/blender",), tmp_path / "scratch", tmp_path / "launch.log"))
+        executor.start(replace(launch(""), argv=("/no/such/blender",)))
 
 
 def test_what_it_prints_on_standard_error_is_added_to_its_log(start: Start, tmp_path: Path) -> None:
@@ -243,36 +267,48 @@ def test_stop_wakes_the_one_who_listens(start: Start) -> None:
 
 DETACH = """
 import os, subprocess, sys, time
-child = "import os, sys, time; os.setsid(); print(os.getpid(), flush=True); time.sleep(60)"
-for _ in range(3): subprocess.Popen([sys.executable, '-c', child])
-if os.fork() == 0:
-    os.setsid()
-    if os.fork() == 0:
-        print(os.getpid(), flush=True); time.sleep(60)
-    os._exit(0)
-os.wait()
+child = '''
+import fcntl, os, sys, time
+if os.fork(): os._exit(0)
+os.setsid()
+if sys.argv[1:] == ["twice"] and os.fork(): os._exit(0)
+name = f"alive-{os.getpid()}"
+held = open(name, "w")
+fcntl.flock(held, fcntl.LOCK_EX)
+print(name, flush=True)
+time.sleep(60)
+'''
+for arguments in ([], [], [], ["twice"]): subprocess.Popen([sys.executable, '-c', child, *arguments])
 """
 
 
+def held(lock: Path) -> bool:
+    """Whether a living process has it."""
+    with lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
 @pytest.mark.parametrize("end", ["time.sleep(60)", "sys.stdin.readline(); os._exit(0)"], ids=["alive", "dead"])
-def test_stop_ends_everything_it_started_even_in_sessions_of_their_own(start: Start, end: str) -> None:
+def test_stop_ends_everything_it_started_even_in_sessions_of_their_own(start: Start, end: str, tmp_path: Path) -> None:
     running = start(DETACH + end)
-    started = [int(running.receive(20) or 0) for _ in range(4)]
-    assert all(map(lives, started))
+    started = [tmp_path / "scratch" / (running.receive(20) or "") for _ in range(4)]
+    assert all(map(held, started))
     if "readline" in end:
         running.send("leave")
         with pytest.raises(SessionEnded):
             running.receive(20)
-        assert all(map(lives, started))
     running.stop()
-    assert not any(map(lives, started))
+    assert not any(map(held, started))
 
 
 def test_a_killed_session_is_not_called_out_of_memory(start: Start) -> None:
-    running = start("import time; print(1); time.sleep(60)")
+    running = start("import os, signal, sys; print(1); sys.stdin.readline(); os.kill(os.getpid(), signal.SIGKILL)")
     assert running.receive(10) == "1"
-    assert running.pid is not None
-    os.kill(running.pid, signal.SIGKILL)
+    running.send("now")
     with pytest.raises(SessionEnded, match="signal 9"):
         running.receive(10)
     status = running.stop()

@@ -25,6 +25,7 @@ class Opened:
     height: int
     extension: str  #: of the images, without a dot
     notes: tuple[str, ...] = ()  #: what the artist should know
+    image: str | None = None  #: digest of the image that the Blender comes from; None: it is installed here
 
 
 @dataclass(frozen=True)

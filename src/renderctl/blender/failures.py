@@ -1,6 +1,7 @@
 """What the end of a session means: whose fault it is, and how to say so."""
 
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -35,12 +36,16 @@ class Ended(Protocol):
     def signal(self) -> int | None: ...
     @property
     def out_of_memory(self) -> bool: ...
+    @property
+    def failure(self) -> Failure | None: ...
 
 
 def of_end(ended: Ended, last_words: str) -> Failure:
     """The failure behind a session that ended by itself. Another machine, or another try, may do better."""
     signal = ended.signal or (ended.code - 128 if ended.code and ended.code > 128 else None)
     said = f" It said last: {last_words}" if last_words else ""
+    if ended.failure is not None:
+        return replace(ended.failure, reason=f"{ended.failure.reason}{said}")
     if ended.out_of_memory:
         return Failure(Fault.MACHINE, "Blender ran out of memory and was killed.")
     if signal == KILLED:

@@ -25,11 +25,13 @@ Version = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Blender:
-    """A Blender of this machine: a `blender` program, or a Python that has the bpy module."""
+    """A Blender of this machine or of an image: a `blender` program, or a Python that has the bpy module."""
 
     version: Version
     program: Path
     module: bool
+    image: str | None = None  #: digest of the image in which it is, for an executor that starts it there
+    image_name: str | None = None
 
     def argv(self) -> tuple[str, ...]:
         """The command that starts a session with it."""
@@ -46,7 +48,16 @@ class Blender:
     @property
     def label(self) -> str:
         kind = f"bpy module, {self.program}" if self.module else str(self.program)
+        kind = f"image {self.image_name}, {self.image}" if self.image else kind
         return f"Blender {spell(self.version)} ({kind})"
+
+
+def version_of(text: str) -> Version | None:
+    """The version that a text says, such as `5.0.1`; None: it says none."""
+    numbers = [int(number) for number in re.findall(r"\d+", text)[:3]]
+    if len(numbers) < 2:
+        return None
+    return numbers[0], numbers[1], numbers[2] if len(numbers) > 2 else 0
 
 
 def spell(version: Sequence[int]) -> str:
@@ -137,7 +148,7 @@ def _module(python: Path) -> Blender | None:
     """The bpy module of a Python, by its installed metadata: importing it would take half a second."""
     for folder in _site_packages(python):
         for distribution in metadata.distributions(name="bpy", path=[str(folder)]):
-            if version := _version(distribution.version):
+            if version := version_of(distribution.version):
                 return Blender(version, python, module=True)
     return None
 
@@ -166,7 +177,7 @@ def _asked(program: Path, cache_dir: Path) -> Version | None:
         written = known_file.with_suffix(f".{os.getpid()}")
         written.write_text(json.dumps(known), encoding="utf-8")
         written.replace(known_file)
-    return _version(known[key])
+    return version_of(known[key])
 
 
 def _read_known(path: Path) -> dict[str, str]:
@@ -184,10 +195,3 @@ def _ask(program: Path) -> str:
         raise BlenderMissing(f"{program} does not answer: {error}.") from error
     match = re.search(r"^Blender (\d+\.\d+(?:\.\d+)?)", answer.stdout, re.MULTILINE)
     return match[1] if match else ""
-
-
-def _version(text: str) -> Version | None:
-    numbers = [int(number) for number in re.findall(r"\d+", text)[:3]]
-    if len(numbers) < 2:
-        return None
-    return numbers[0], numbers[1], numbers[2] if len(numbers) > 2 else 0

@@ -5,9 +5,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from renderctl.blender.events import (
     Event,
@@ -29,6 +30,7 @@ from renderctl.jobs import Failure, Fault
 __all__ = ["Channel", "FrameOrder", "Limits", "Plan", "Session"]
 
 log = logging.getLogger(__name__)
+Read = TypeVar("Read")
 
 #: How often a waiting session looks whether it should stop, in seconds.
 _LOOK_S = 0.1
@@ -43,6 +45,8 @@ class Channel(Protocol):
     def send(self, line: str) -> None: ...
     def receive(self, timeout_s: float) -> str | None: ...
     def busy_s(self) -> float: ...
+    def deliver(self, path: Path) -> None: ...
+    def fetch(self, path: Path) -> None: ...
     def stop(self, grace_s: float = 0.0) -> Ended: ...
 
 
@@ -55,9 +59,11 @@ class FrameOrder:
     camera: str | None  #: None: the scene's own
     folder: Path  #: empty, and there: what the frame leaves goes in it
     log: Path  #: what Blender prints meanwhile is added to it
+    printed_to: Path | None = None  #: another name of the log, which Blender sees; None: it sees the log
 
     def as_line(self) -> str:
         document = asdict(self)
+        document["log"] = document.pop("printed_to") or self.log
         return json.dumps({"task": document.pop("task_id"), **{key: _plain(value) for key, value in document.items()}})
 
 
@@ -115,15 +121,24 @@ class Session:
         """
         self.leave(limits)
         self._run("render.py", render_script(plan))
-        return read_opened(self._wait("ready", limits, limits.start_s, stop=stop))
+        event = self._wait("ready", limits, limits.start_s, stop=stop)
+        return self._understood(read_opened, event)
+
+    def deliver(self, path: Path) -> None:
+        """Let Blender have what was put in one of its folders."""
+        self._deliver(path)
 
     def render(
         self, order: FrameOrder, *, limits: Limits, on_progress: OnProgress | None = None, stop: threading.Event
     ) -> Rendered:
         """Render one frame. Raises SessionStopped, with the process gone, soon after `stop` was set."""
+        self._deliver(order.folder, order.printed_to or order.log)
         self._send(order.as_line())
-        event = self._wait("done", limits, limits.frame_s, task=order, on_progress=on_progress, stop=stop)
-        return read_rendered(event)
+        try:
+            event = self._wait("done", limits, limits.frame_s, task=order, on_progress=on_progress, stop=stop)
+            return self._understood(read_rendered, event)
+        finally:
+            self._fetch(order)
 
     def leave(self, limits: Limits) -> None:
         """End the rendering script, so that another scene may be opened."""
@@ -148,6 +163,7 @@ class Session:
     def _run(self, name: str, script: str) -> None:
         path = self._scratch / name
         path.write_text(script, encoding="utf-8")
+        self._deliver(path)
         self._send(json.dumps({"run": str(path)}))
         self._in_script = True
 
@@ -187,7 +203,7 @@ class Session:
             if kind == "failed":
                 raise self._failed(event, limits, task)
             if kind == "progress" and on_progress is not None:
-                on_progress(read_progress(event))
+                on_progress(self._understood(read_progress, event))
 
     def _next(self, task: FrameOrder | None) -> Event | None:
         try:
@@ -210,7 +226,28 @@ class Session:
     def _failed(self, event: Event, limits: Limits, task: FrameOrder | None) -> SessionFailed:
         if task is None and self._in_script:
             self._left(limits)
-        return SessionFailed(read_failure(event))
+        return SessionFailed(self._understood(read_failure, event))
+
+    def _understood(self, read: Callable[[Event], Read], event: Event) -> Read:
+        """What an event says. Scripts of a scene may send what no session of ours does: then it is ended."""
+        try:
+            return read(event)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            self._kill()
+            reason = "Blender's answer makes no sense: scripts of the scene have disturbed it."
+            raise SessionFailed(Failure(Fault.SCENE, reason, whole_job=True)) from error
+
+    def _deliver(self, *paths: Path) -> None:
+        try:
+            for path in paths:
+                self._channel.deliver(path)
+        except SessionEnded as error:
+            raise self._ended(None) from error
+
+    def _fetch(self, order: FrameOrder) -> None:
+        for path in (order.folder, order.printed_to or order.log):
+            with suppress(SessionEnded):  # what it has left is lost with it
+                self._channel.fetch(path)
 
     def _ended(self, task: FrameOrder | None) -> SessionFailed:
         self.alive = False

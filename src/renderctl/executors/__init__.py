@@ -1,9 +1,12 @@
 """Executors: how a session's Blender is started, and how everything it started is ended."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from renderctl.executors.images import RenderImage
+from renderctl.jobs import Failure
 
 
 @dataclass(frozen=True)
@@ -14,7 +17,10 @@ class Launch:
     scratch: Path  #: the one directory it may write to: its working directory, its TMPDIR and HOME lie there
     log: Path  #: gets what it prints on standard error
     environment: Mapping[str, str] = field(default_factory=dict)  #: beside a minimal one of the executor's own
-    inputs: tuple[Path, ...] = ()  #: directories that it reads and never writes
+    inputs: tuple[Path, ...] = ()  #: directories, or files, that it reads and never writes
+    image: str | None = None  #: of the container, where it is started in one
+    labels: Mapping[str, str] = field(default_factory=dict)  #: who started it and what for: see `Executor.reap`
+    as_caller: bool = False  #: it reads files of ours that nobody else may read: it has our user, caged or not
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,7 @@ class ExitStatus:
     signal: int | None = None
     out_of_memory: bool = False
     detail: str | None = None
+    failure: Failure | None = None  #: what it means, where that is known
 
     def __str__(self) -> str:
         if self.detail:
@@ -63,9 +70,20 @@ class Running(ABC):
     def stop(self, grace_s: float = 0.0) -> ExitStatus:
         """End it and everything it started: asked first, killed after `grace_s` seconds. Idempotent."""
 
+    @abstractmethod
+    def deliver(self, path: Path) -> None:
+        """Let it have what was put at `path`: in its scratch to write to, in an input to read. Raises SessionEnded."""
+
+    @abstractmethod
+    def fetch(self, path: Path) -> None:
+        """Have here what it has left at `path` in its scratch. Raises SessionEnded."""
+
 
 class Executor(ABC):
     """Starts sessions."""
+
+    #: Whether what it starts reaches nothing but its scratch and its inputs, so that it may run anybody's scripts.
+    caged = False
 
     @abstractmethod
     def start(self, launch: Launch) -> Running:
@@ -74,3 +92,22 @@ class Executor(ABC):
     @abstractmethod
     def check(self) -> str:
         """What the executor is, in a few words. Raises Unreachable."""
+
+    def images(self) -> Sequence[RenderImage] | None:
+        """What it has Blenders from; None: from this machine, which it sees as we do. Raises Unreachable."""
+        return None
+
+    def advice(self) -> Iterable[str]:
+        """What could be better about it, a sentence each. Raises Unreachable."""
+        return ()
+
+    def reap(self, labels: Mapping[str, str]) -> int:
+        """End every session that was started with these labels, whoever started it; how many there were.
+
+        For those of a worker that is dead. What can not be ended now is ended before the next start.
+        """
+        return 0
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what starting sessions needs; sessions that run go on."""

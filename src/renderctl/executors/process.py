@@ -46,6 +46,9 @@ class ProcessExecutor(Executor):
     def check(self) -> str:
         return f"processes of this machine, {os.cpu_count()} cores"
 
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
 
 def _popen(launch: Launch, environment: Mapping[str, str], log: int) -> "subprocess.Popen[bytes]":
     try:
@@ -103,6 +106,12 @@ class RunningProcess(Running):
 
     def memory_mb(self) -> float:
         return self._tree.memory_mb()
+
+    def deliver(self, path: Path) -> None:
+        """It sees what we see."""
+
+    def fetch(self, path: Path) -> None:
+        """It writes where we read."""
 
     def stop(self, grace_s: float = 0.0) -> ExitStatus:
         if grace_s > 0 and self._ask():

@@ -1,14 +1,20 @@
 """Which Blender opens a scene, and how its session is started."""
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from renderctl.blender.find import OLDEST, Blender, find_blenders, oldest_able, pick_blender, spell
+from renderctl.blender.find import OLDEST, Blender, find_blenders, oldest_able, pick_blender, spell, version_of
 from renderctl.blender.header import SavedBy
+from renderctl.blender.scripts import templates_dir
 from renderctl.blender.session import Limits, Session
+from renderctl.errors import ImageMissing
 from renderctl.executors import Launch
+from renderctl.executors.images import RenderImage
 from renderctl.farm import Farm
+from renderctl.farm.nodes import node_number
+from renderctl.farm.scratch import scratch_root
 from renderctl.models import ModelFacts
 
 
@@ -21,8 +27,23 @@ class Chosen:
 
 
 def known_blenders(farm: Farm) -> tuple[Blender, ...]:
-    """Every Blender that this machine has. Finds none: an empty tuple."""
-    return find_blenders(farm.settings.blender.paths, cache_dir=farm.settings.data_dir)
+    """Every Blender that the executor can start, newest first. Raises BlenderMissing when there is none."""
+    images = farm.executor.images()
+    if images is None:
+        return find_blenders(farm.settings.blender.paths, cache_dir=farm.settings.data_dir)
+    known = [_of_image(each) for each in images]
+    usable = [each for each in known if each is not None and each.version >= OLDEST]
+    if not usable:
+        hint = "`renderctl images build` makes one."
+        raise ImageMissing("The container engine has no image with a Blender.", hint=hint)
+    return tuple(sorted(usable, key=lambda each: each.version, reverse=True))
+
+
+def _of_image(image: RenderImage) -> Blender | None:
+    version = version_of(image.blender)
+    if version is None:
+        return None
+    return Blender(version, image.program, image.module, image.digest, image.reference)
 
 
 def choose_blender(farm: Farm, saved_by: SavedBy) -> Chosen:
@@ -36,12 +57,37 @@ def needed_blender(facts: ModelFacts) -> str | None:
     return spell(oldest[:2]) if oldest > OLDEST else None
 
 
-def start_session(farm: Farm, blender: Blender, scratch: Path, inputs: tuple[Path, ...] = ()) -> Session:
-    """A Blender that waits for what to do, with `scratch` as the one place that it writes to."""
+def start_session(
+    farm: Farm, blender: Blender, scratch: Path, inputs: tuple[Path, ...] = (), *, as_caller: bool = False
+) -> Session:
+    """A Blender that waits for what to do: it writes to `scratch` alone, and reads `inputs`.
+
+    Its log lies beside `scratch`. `as_caller`: it reads files that nobody but us may be able to read.
+    """
     scratch.mkdir(parents=True, exist_ok=True)
-    log = scratch / "session.log"
-    launch = Launch(blender.argv(), scratch, log, environment=blender.environment, inputs=inputs)
+    log = session_log(scratch)
+    launch = Launch(
+        blender.argv(),
+        scratch,
+        log,
+        environment=blender.environment,
+        inputs=(templates_dir(), *inputs),
+        image=blender.image,
+        labels=labels(farm, scratch) if farm.executor.caged else {},
+        as_caller=as_caller,
+    )
     return Session(farm.executor.start(launch), scratch, log=log, clock=farm.clock.monotonic)
+
+
+def session_log(scratch: Path) -> Path:
+    """What a session prints while it renders nothing: beside its scratch, where it can not get at it."""
+    return scratch.with_name(f"{scratch.name}.log")
+
+
+def labels(farm: Farm, scratch: Path) -> dict[str, str]:
+    """What tells the sessions of a worker, or of another owner of a folder in the scratch root, from all others."""
+    owner = scratch.relative_to(scratch_root(farm)).parts[0]
+    return {"renderctl.node": node_number(farm), "renderctl.farm": farm.settings.farm_name, "renderctl.worker": owner}
 
 
 def limits(farm: Farm, frame_timeout_s: float | None = None) -> Limits:
@@ -55,6 +101,8 @@ def cpu_threads(farm: Farm) -> int:
     """Threads of one Blender: the setting, else an equal share of the cores for each slot; 0: all of them."""
     if farm.settings.blender.threads:
         return farm.settings.blender.threads
+    if farm.executor.caged and farm.settings.executor.cpus:
+        return max(1, math.ceil(farm.settings.executor.cpus))
     slots = farm.settings.worker.slots
     return max(1, (os.cpu_count() or 1) // slots) if slots > 1 else 0
 

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -57,7 +58,7 @@ class Scratch:
         return scratch
 
     def remove(self) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
+        clear_away(self.path)
         with suppress(OSError):
             Path(self._lock.name).unlink()
         self._lock.close()
@@ -65,7 +66,20 @@ class Scratch:
     def clear(self) -> None:
         """Empty it and keep it."""
         for child in self.path.iterdir():
-            shutil.rmtree(child, ignore_errors=True) if child.is_dir() else child.unlink(missing_ok=True)
+            clear_away(child)
+
+
+def clear_away(path: Path) -> None:
+    """Remove a folder with all that is in it, or a file, as far as it lets itself be removed; follow no link."""
+    try:
+        if path.is_symlink() or not path.is_dir():
+            path.unlink(missing_ok=True)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+    except OSError:
+        return
+    except RecursionError:  # folders in folders, a thousand deep: scripts of scenes do that
+        subprocess.run(["rm", "-rf", "--", str(path)], check=False, capture_output=True)
 
 
 def _is_current(lock: IO[bytes]) -> bool:

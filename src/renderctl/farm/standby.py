@@ -19,23 +19,28 @@ class Standby:
     session: Session
     scratch: Scratch
 
+    @property
+    def folder(self) -> Path:
+        """Where the session writes."""
+        return self.scratch.path / "session"
+
     def close(self) -> None:
         self.session.close()
         self.scratch.remove()
 
 
 def start_ahead(farm: Farm, scene: str) -> Standby | None:
-    """The Blender for a scene file, starting; None: `scene` is the name of a model.
+    """The Blender for a scene file, starting; None: `scene` is the name of a model, or would be out of its reach.
 
     Raises SceneNotFound, SceneUnreadable, SceneTooNew, BlenderMissing, LibraryMissing.
     """
-    if not names_a_file(scene):
+    if not names_a_file(scene) or farm.executor.caged:
         return None
     chosen = choose_blender(farm, read_header(Path(scene).expanduser().absolute()))
     require_libraries(chosen.blender)
     scratch = Scratch.claim_new(scratch_root(farm), "standby")
     try:
-        return Standby(chosen, start_session(farm, chosen.blender, scratch.path), scratch)
+        return Standby(chosen, start_session(farm, chosen.blender, scratch.path / "session"), scratch)
     except BaseException:
         scratch.remove()
         raise

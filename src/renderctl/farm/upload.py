@@ -14,11 +14,11 @@ from renderctl.blender.header import names_a_file, read_header
 from renderctl.blender.session import Session
 from renderctl.errors import MissingFiles, RenderctlError, SceneUnreadable
 from renderctl.farm import Farm, OnAdvance, unheard
-from renderctl.farm.blenders import Chosen, choose_blender, limits, start_session
+from renderctl.farm.blenders import Chosen, choose_blender, limits
 from renderctl.farm.gate import admit, of_project, the_model
 from renderctl.farm.hashing import hash_files
 from renderctl.farm.layout import Layout, lay_out
-from renderctl.farm.scratch import scratch_of
+from renderctl.farm.looking import look_at
 from renderctl.farm.sending import send
 from renderctl.jobs import Fault, Input
 from renderctl.models import Dependency, Model, ModelFacts
@@ -142,14 +142,9 @@ def missing_files(facts: ModelFacts) -> MissingFiles:
 def _looked_at(
     farm: Farm, scene: Path, chosen: Chosen, session: Callable[[Chosen], Session] | None
 ) -> Mapping[str, Any]:
-    if session is not None:
+    if session is not None and not farm.executor.caged:
         return session(chosen).inspect(scene, limits(farm))
-    with scratch_of(farm, "upload") as scratch:
-        own = start_session(farm, chosen.blender, scratch)
-        try:
-            return own.inspect(scene, limits(farm))
-        finally:
-            own.close()
+    return look_at(farm, scene, chosen)
 
 
 def _facts(document: Mapping[str, Any], layout: Layout, hashed: Mapping[str, Input]) -> ModelFacts:

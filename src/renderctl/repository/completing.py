@@ -141,5 +141,6 @@ def _row(attempt: Attempt, output: Output, now: datetime) -> dict[str, Any]:
         "width": output.width,
         "height": output.height,
         "device": output.device,
+        "image": output.image,
         "created_at": now,
     }

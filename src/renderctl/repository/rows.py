@@ -78,6 +78,7 @@ def to_output(row: Row[Any]) -> Output:
         camera=row.camera,
         number=row.number,
         device=row.device,
+        image=row.image,
     )
 
 

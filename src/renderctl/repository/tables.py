@@ -202,6 +202,7 @@ class OutputRow(SQLModel, table=True):
     width: int | None = None
     height: int | None = None
     device: str | None = Field(default=None, max_length=255)
+    image: str | None = Field(default=None, max_length=128)
     created_at: datetime = Field(sa_type=UtcTime)
 
 

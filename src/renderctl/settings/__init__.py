@@ -47,6 +47,13 @@ class CacheSettings:
 @dataclass(frozen=True)
 class ExecutorSettings:
     kind: str = "process"
+    host: str | None = field(default=None, repr=False)  #: of the engine; None: DOCKER_HOST, else the local one
+    memory_mb: int | None = None  #: of a container; None: an equal share for each slot of what the engine has
+    cpus: float | None = None  #: likewise, of the cores
+    pids: int = 2048
+    scratch_mb: int = 20480
+    gpus: tuple[str, ...] = ()
+    share_gpus: bool = True
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class WorkerSettings:
     heartbeat: float = 5.0  #: seconds
     heartbeat_limit: float = 15.0  #: seconds
     quantum: float = 60.0  #: seconds
-    allow_scripts: bool = False
+    allow_scripts: bool | None = None  #: None: in cages
     cache_mb: int = 20480
     tags: tuple[str, ...] = ()
     min_free_mb: int = 2048
@@ -133,6 +140,12 @@ class Settings:
     @property
     def database_url(self) -> str:
         return self.database.url or f"sqlite:///{self.data_dir / 'renderctl.db'}"
+
+    @property
+    def farm_name(self) -> str:
+        """What tells this farm from others, without a password: where its database is."""
+        kind, _, place = self.database_url.partition("://")
+        return f"{kind}://{place.rpartition('@')[2].partition('?')[0]}"
 
 
 def load_settings(

@@ -15,7 +15,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "store": ("local", "minio"),
     "queue": ("sqlite", "rabbitmq"),
     "cache": ("sqlite", "redis"),
-    "executor": ("process",),
+    "executor": ("process", "docker"),
 }
 
 
@@ -41,6 +41,9 @@ def check(settings: "Settings") -> None:
                 )
     _check_worker(settings)
     _check_serving(settings)
+    executor = settings.executor
+    if min(executor.memory_mb or 64, executor.scratch_mb, executor.pids) < 64 or (executor.cpus or 1) <= 0:
+        raise BadSettings("executor.memory_mb, scratch_mb and pids are 64 or more, executor.cpus is above 0.")
 
 
 def _check_serving(settings: "Settings") -> None:

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from urllib.parse import urlsplit
 
 import docker
@@ -14,7 +15,7 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from renderctl.errors import EngineRefused, EngineUnavailable, ImageMissing
 
-__all__ = ["Engine", "NotFound", "said"]
+__all__ = ["Engine", "NotFound", "engine_time", "said"]
 
 DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
 #: Seconds without an answer after which a request is given up.
@@ -107,6 +108,11 @@ class Engine:
             f"The container engine at {self.host} is out of reach: {why}.",
             hint=_FORBIDDEN_HINT if forbidden else _HINT,
         )
+
+
+def engine_time(client: docker.DockerClient) -> float:
+    """Seconds since 1970, by the engine's clock."""
+    return datetime.fromisoformat(client.info()["SystemTime"]).timestamp()
 
 
 def said(error: Exception) -> str:

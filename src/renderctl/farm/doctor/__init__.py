@@ -36,7 +36,7 @@ def parts(farm: Farm) -> list[Finding]:
         partial(tried, "store", lambda: farm.store.check()),
         partial(tried, "queue", lambda: farm.queue.check()),
         partial(tried, "cache", lambda: farm.cache.check()),
-        partial(tried, "executor", lambda: farm.executor.check()),
+        partial(tried, "executor", lambda: farm.executor.check(), lambda: farm.executor.advice()),
     ]
     with ThreadPoolExecutor(len(checks)) as threads:
         return list(threads.map(lambda check: check(), checks))

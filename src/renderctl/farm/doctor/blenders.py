@@ -9,13 +9,16 @@ from renderctl.blender.find import Blender, find_blenders
 from renderctl.blender.libraries import missing_libraries, require_libraries
 from renderctl.errors import RenderctlError, Unreachable
 from renderctl.farm import Farm
-from renderctl.farm.blenders import limits, start_session
+from renderctl.farm.blenders import known_blenders, limits, start_session
 from renderctl.farm.doctor.findings import Finding, broken, tried
 from renderctl.farm.scratch import scratch_of
 
 
 def blenders(farm: Farm) -> Iterator[Finding]:
     """One for each Blender, and one for each place where there should be one."""
+    if farm.settings.executor.kind != "process":
+        yield from _of_images(farm)
+        return
     sound = []
     for path in farm.settings.blender.paths:
         named = tried("Blender", partial(_look_for, farm, path))
@@ -32,6 +35,16 @@ def blenders(farm: Farm) -> Iterator[Finding]:
         yield tried("Blender", partial(_sound, farm, blender))
 
 
+def _of_images(farm: Farm) -> Iterator[Finding]:
+    try:
+        found = known_blenders(farm)
+    except (RenderctlError, OSError) as error:
+        yield broken("Blender", error)
+        return
+    for blender in found:
+        yield tried("Blender", lambda blender=blender: f"{blender.label}; {_devices(farm, blender)}")  # type: ignore[misc]
+
+
 def _look_for(farm: Farm, path: str) -> str:
     return ", ".join(each.label for each in find_blenders([path], cache_dir=farm.settings.data_dir))
 
@@ -46,7 +59,7 @@ def _sound(farm: Farm, blender: Blender) -> str:
 
 def _devices(farm: Farm, blender: Blender) -> str:
     """What it can render on, as it says itself."""
-    with scratch_of(farm, "doctor") as scratch, closing(start_session(farm, blender, scratch)) as session:
+    with scratch_of(farm, "doctor") as scratch, closing(start_session(farm, blender, scratch / "session")) as session:
         try:
             session.started(limits(farm))
             return f"renders on {', '.join(session.devices(limits(farm)))}"

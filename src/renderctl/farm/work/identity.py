@@ -5,42 +5,13 @@ one name have two, and a host that is renamed keeps its own. A copy of a machine
 two of them work under one name: the farm keeps the one that started last, the other gives the number up.
 """
 
-import hashlib
-import os
-import platform
-from contextlib import suppress
 from pathlib import Path
 
 from renderctl.errors import WorkerNameTaken
 from renderctl.farm import Farm
+from renderctl.farm.nodes import node_number, number_file
 from renderctl.farm.safenames import safe_name
 from renderctl.farm.scratch import Scratch, scratch_root
-from renderctl.ids import new_id, new_token
-
-_MACHINE_ID = Path("/etc/machine-id")
-
-
-def node_number(farm: Farm) -> str:
-    """The number of this node, made when it is first asked for."""
-    file = _number_file(farm)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_name(f"{file.name}.{new_id()}")
-    fresh.write_text(f"{new_token()} {safe_name(host_name())}\n", encoding="utf-8")
-    try:
-        with suppress(FileExistsError):  # another start was quicker, or it is there for years
-            os.link(fresh, file)
-    finally:
-        fresh.unlink()
-    return file.read_text(encoding="utf-8").split()[0]
-
-
-def host_name() -> str:
-    return platform.node() or "worker"
-
-
-def give_up_number(farm: Farm) -> None:
-    """Another machine has this node's number: the next start makes a new one."""
-    _number_file(farm).unlink(missing_ok=True)
 
 
 def claim_scratch(farm: Farm, name: str | None, *, for_one_job: bool) -> Scratch:
@@ -63,16 +34,8 @@ def claim_scratch(farm: Farm, name: str | None, *, for_one_job: bool) -> Scratch
 def _base_name(farm: Farm) -> str:
     """The host's name when the node got its number, and the end of that."""
     node_number(farm)
-    number, host = _number_file(farm).read_text(encoding="utf-8").split()
+    number, host = number_file(farm).read_text(encoding="utf-8").split()
     return f"{host}-{number[-4:]}"
-
-
-def _number_file(farm: Farm) -> Path:
-    try:
-        machine = _MACHINE_ID.read_text(encoding="utf-8").strip()
-    except OSError:
-        machine = ""
-    return farm.settings.data_dir / "nodes" / hashlib.sha256(f"renderctl {machine}".encode()).hexdigest()[:16]
 
 
 def _claim_patiently(farm: Farm, path: Path) -> Scratch | None:

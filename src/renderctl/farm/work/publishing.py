@@ -29,6 +29,7 @@ from renderctl.farm.submit import put_ticket
 from renderctl.farm.sweep import settle
 from renderctl.farm.work.health import Health
 from renderctl.farm.work.logbook import keep_together
+from renderctl.farm.work.tray import Tray
 from renderctl.jobs import FORMATS, Attempt, Failure, Fault, Output
 from renderctl.repository.attempting import Cost
 from renderctl.repository.completing import Done
@@ -52,10 +53,13 @@ class Finished:
     attempt: Attempt
     rendered: Rendered
     opened: Opened
-    folder: Path  #: the task's own
-    log: Path
+    tray: Tray
     following: Attempt | None  #: the attempt that Blender works on already
     stop: threading.Event  #: whether the attempt has to stop
+
+    @property
+    def log(self) -> Path:
+        return self.tray.log
 
     @property
     def cost(self) -> Cost:
@@ -261,6 +265,7 @@ class Publisher:
             camera=attempt.camera,
             number=attempt.number,
             device=opened.device,
+            image=opened.image,
         )
 
     def _put(self, finished: Finished, path: Path, digest: str) -> None:

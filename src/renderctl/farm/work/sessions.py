@@ -2,10 +2,9 @@
 
 import json
 import logging
-import shutil
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from renderctl.blender.events import Opened
@@ -13,7 +12,17 @@ from renderctl.blender.find import Blender
 from renderctl.blender.session import Plan, Session
 from renderctl.errors import RenderctlError
 from renderctl.farm import Farm
-from renderctl.farm.blenders import Chosen, choose_blender, cpu_threads, known_blenders, limits, saved_by, start_session
+from renderctl.farm.blenders import (
+    Chosen,
+    choose_blender,
+    cpu_threads,
+    known_blenders,
+    limits,
+    saved_by,
+    session_log,
+    start_session,
+)
+from renderctl.farm.scratch import clear_away
 from renderctl.farm.standby import Standby
 from renderctl.farm.work.blobcache import BlobCache
 from renderctl.ids import new_id
@@ -28,6 +37,7 @@ class Ready:
     """A session with a job's scene open."""
 
     session: Session
+    scratch: Path  #: where it writes
     opened: Opened
     command: str  #: the exact command, for logs
     notes: tuple[str, ...]
@@ -51,6 +61,8 @@ class Sessions:
         self._ready: Ready | None = None
         self._key: str | None = None
         self._latest: Chosen | None = None
+        self._folder = scratch  # where the session writes
+        self._scene = scratch  # where the files of its scene will lie
         self._blobs = BlobCache(farm)
         self._held = ExitStack()  # the folders that the session uses
 
@@ -63,6 +75,7 @@ class Sessions:
         """Take over a Blender that was started ahead."""
         self.close()
         self._session, self._blender = standby.session, standby.chosen.blender
+        self._folder, self._scene = standby.folder, self._new_folder("scene")
         self._held.callback(standby.scratch.remove)
 
     def started(self, chosen: Chosen) -> Session:
@@ -72,9 +85,9 @@ class Sessions:
             return self._session
         self.close()
         self._blender, self._latest = chosen.blender, chosen
-        folder = self._scratch / new_id()
-        self._held.callback(shutil.rmtree, folder, ignore_errors=True)
-        self._session = start_session(self._farm, chosen.blender, folder)
+        self._folder, self._scene = self._new_folder("session"), self._new_folder("scene")
+        self._scene.mkdir(parents=True)
+        self._session = start_session(self._farm, chosen.blender, self._folder, (self._scene,))
         return self._session
 
     def devices(self, stop: threading.Event) -> list[str]:
@@ -106,6 +119,7 @@ class Sessions:
         session = self.started(chosen)
         trusted = job.options.trust_scripts and self._allow_scripts
         root, own = self._laid_out(job, model, stop or threading.Event(), trusted=trusted)
+        session.deliver(self._scene)
         plan = Plan(
             scene=root / model.main,
             options=job.options,
@@ -118,22 +132,27 @@ class Sessions:
         )
         try:
             opened = session.open(plan, limits(self._farm, job.frame_timeout_s), stop)
+            opened = replace(opened, image=chosen.blender.image)
         except RenderctlError:
             self.close()
             raise
         notes = (*((chosen.note,) if chosen.note else ()), *self._refused(job), *opened.notes)
-        self._ready = Ready(session, opened, " ".join(chosen.blender.argv()), notes)
+        blender = chosen.blender
+        command = " ".join(blender.argv()) + (f"  # in {blender.image_name}@{blender.image}" * bool(blender.image))
+        self._ready = Ready(session, self._folder, opened, command, notes)
         self._key = key
         return self._ready
 
     def _laid_out(self, job: Job, model: Model, stop: threading.Event, *, trusted: bool) -> tuple[Path, Path]:
-        """The folders of the model's files and of the job's own. Scripts of the scene get copies to do as they like."""
-        folder = self._scratch / f"scene-{new_id()}"
-        self._held.callback(shutil.rmtree, folder, ignore_errors=True)
+        """The folders of the model's files and of the job's own.
+
+        Scripts of the scene get copies to do as they like, unless a cage keeps them from writing there.
+        """
+        folder = self._scene / new_id()  # an earlier try may have come half the way
         root, own = folder / "model", folder / "inputs"
-        inputs = self._farm.repository.model_inputs(model.id)
-        self._blobs.lay_out(inputs, root, stop=stop, own=trusted)
-        self._blobs.lay_out(self._farm.repository.job_inputs(job.id), own, stop=stop, own=trusted)
+        inputs, copies = self._farm.repository.model_inputs(model.id), trusted and not self._farm.executor.caged
+        self._blobs.lay_out(inputs, root, stop=stop, own=copies)
+        self._blobs.lay_out(self._farm.repository.job_inputs(job.id), own, stop=stop, own=copies)
         return root, own
 
     def close(self) -> None:
@@ -142,6 +161,13 @@ class Sessions:
             self._session.close()
         self._session = self._ready = self._key = self._blender = None
         self._held.close()
+
+    def _new_folder(self, purpose: str) -> Path:
+        """A path that is cleared away with the session."""
+        folder = self._scratch / f"{purpose}-{new_id()}"
+        self._held.callback(clear_away, folder)
+        self._held.callback(clear_away, session_log(folder))
+        return folder
 
     def _bury(self) -> None:
         """Forget a Blender that has crashed or was stopped."""

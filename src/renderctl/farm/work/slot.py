@@ -2,12 +2,11 @@
 
 import logging
 import random
-import shutil
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from renderctl.blender.events import Progress
@@ -22,6 +21,7 @@ from renderctl.farm.work.pipeline import Pipeline
 from renderctl.farm.work.publishing import Finished, Published, Publisher, failure_of
 from renderctl.farm.work.sessions import Ready, Sessions
 from renderctl.farm.work.signals import Signals
+from renderctl.farm.work.tray import Tray
 from renderctl.farm.work.turns import Turns
 from renderctl.jobs import Attempt, Failure, Fault, Job
 from renderctl.repository import Claim
@@ -163,27 +163,27 @@ class Slot:
     def _render(self, job: Job, attempt: Attempt, scratch: Path) -> Callable[[Attempt | None], Finished] | None:
         """Render one frame; what is to be published, or None when it failed or was stopped (and that is reported)."""
         hold = self._held.of(attempt)
-        folder, log = scratch / "tasks" / attempt.id, scratch / "logs" / f"{attempt.id}.log"
+        tray = Tray(scratch, attempt.id)
         try:
-            folder.mkdir(parents=True)
-            log.parent.mkdir(exist_ok=True)
+            scratch.mkdir(parents=True, exist_ok=True)
             ready = self._opened(job, hold.stop)
             self._introduce(job, ready)
-            log.write_text(f"$ {ready.command}\n# {attempt.task_id}: frame {attempt.frame}\n", encoding="utf-8")
-            hold.log = log
+            tray.lay_out(ready.scratch, f"$ {ready.command}\n# {attempt.task_id}: frame {attempt.frame}\n")
+            hold.log = tray.log
             rendered = ready.session.render(
-                FrameOrder(attempt.task_id, attempt.frame, attempt.camera, folder, log),
+                FrameOrder(attempt.task_id, attempt.frame, attempt.camera, tray.folder, tray.log, tray.printed_to),
                 limits=limits(self._farm, job.frame_timeout_s),
                 on_progress=lambda progress: self._progressed(hold, progress),
                 stop=hold.stop,
             )
+            rendered = replace(rendered, files=tray.take(rendered.files))
         except SessionStopped:
-            self._stopped(attempt, log, folder)
+            self._stopped(attempt, tray)
         except (RenderctlError, OSError) as error:
-            self._failed(attempt, self._failure_of(error), log, folder)
+            self._failed(attempt, self._failure_of(error), tray)
         else:
             self._frame_s = rendered.seconds
-            return lambda following: Finished(attempt, rendered, ready.opened, folder, log, following, hold.stop)
+            return lambda following: Finished(attempt, rendered, ready.opened, tray, following, hold.stop)
         return None
 
     def _opened(self, job: Job, stop: threading.Event) -> Ready:
@@ -228,26 +228,25 @@ class Slot:
                     self._listeners.on_failed(finished.attempt, result)
         finally:
             for finished in batch:
-                self._cleared(finished.attempt, finished.log, finished.folder)
+                self._cleared(finished.attempt, finished.tray)
 
-    def _failed(self, attempt: Attempt, failure: Failure, log: Path, folder: Path) -> None:
-        with suppress(OSError), log.open("a", encoding="utf-8") as file:
+    def _failed(self, attempt: Attempt, failure: Failure, tray: Tray) -> None:
+        with suppress(OSError), tray.log.open("a", encoding="utf-8") as file:
             file.write(f"\n# failed: {failure.reason}\n")
-        self._publisher.keep_log(attempt, log, self._held.of(attempt).stop)
+        self._publisher.keep_log(attempt, tray.log, self._held.of(attempt).stop)
         told = self._publisher.fail(attempt, failure)
         self._job_over = failure.whole_job and told.delay_s is None
-        self._cleared(attempt, log, folder)
+        self._cleared(attempt, tray)
         self._listeners.on_failed(attempt, told.failure)
 
-    def _stopped(self, attempt: Attempt, log: Path, folder: Path) -> None:
-        self._publisher.keep_log(attempt, log, self._held.of(attempt).stop)
+    def _stopped(self, attempt: Attempt, tray: Tray) -> None:
+        self._publisher.keep_log(attempt, tray.log, self._held.of(attempt).stop)
         self._publisher.insist(lambda: self._farm.repository.cancel_attempt(attempt))
-        self._cleared(attempt, log, folder)
+        self._cleared(attempt, tray)
 
-    def _cleared(self, attempt: Attempt, log: Path, folder: Path) -> None:
+    def _cleared(self, attempt: Attempt, tray: Tray) -> None:
         self._held.drop(attempt)
-        log.unlink(missing_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
+        tray.clear()
 
     def _give_back(self, job: Job, rest: list[Attempt]) -> None:
         """What was claimed and not started is free again; a job with a slot limit hears that a slot left it."""

@@ -8,12 +8,14 @@ from pathlib import Path
 from renderctl.actors import Actor
 from renderctl.errors import DatabaseUnavailable, RenderctlError, StoreUnavailable, WorkerNameTaken
 from renderctl.farm import Farm
+from renderctl.farm.blenders import labels
 from renderctl.farm.gate import admit
+from renderctl.farm.nodes import give_up_number, host_name, node_number
 from renderctl.farm.scratch import Scratch, abandoned, scratch_root
 from renderctl.farm.work.health import Health
 from renderctl.farm.work.heart import Heart, Identity
 from renderctl.farm.work.held import Held
-from renderctl.farm.work.identity import claim_scratch, give_up_number, host_name, node_number
+from renderctl.farm.work.identity import claim_scratch
 from renderctl.farm.work.reporting import Reporter
 from renderctl.farm.work.sessions import Sessions
 from renderctl.farm.work.signals import Signals
@@ -67,6 +69,7 @@ class Worker:
         self._reporter = Reporter(farm, self._held)
         allow_scripts = options.allow_scripts
         allowed = farm.settings.worker.allow_scripts if allow_scripts is None else allow_scripts
+        allowed = farm.executor.caged if allowed is None else allowed
         self.sessions = [
             Sessions(farm, scratch.path / f"slot-{number}", allow_scripts=allowed) for number in range(self.slots)
         ]
@@ -217,12 +220,20 @@ def worker_for(farm: Farm, options: WorkOptions, *, actor: Actor) -> Worker:
     """
     admit(farm, actor, "worker.run")
     scratch = claim_scratch(farm, options.name, for_one_job=options.only_job is not None)
+    _end_sessions(farm, scratch.path)
     _keep_logs(farm, scratch.path)
     scratch.clear()
     for dead in abandoned(scratch_root(farm)):
+        _end_sessions(farm, dead.path)
         _keep_logs(farm, dead.path)
         dead.remove()
     return Worker(farm, options, scratch, actor=actor)
+
+
+def _end_sessions(farm: Farm, scratch: Path) -> None:
+    """Those that a killed worker left behind: a process dies with it, a container does not."""
+    if farm.executor.caged and (left := farm.executor.reap(labels(farm, scratch))):
+        logger.warning("%d containers of %s, which is dead, were ended", left, scratch.name)
 
 
 def _keep_logs(farm: Farm, scratch: Path) -> None:

@@ -15,7 +15,7 @@ from renderctl.farm.remove import remove_jobs, select_jobs
 from renderctl.farm.sweep import sweep
 from renderctl.jobs import Failure, Fault, TaskCounts
 from renderctl.repository.attempting import Cost
-from renderctl.repository.tables import attempts, audits, job_inputs, jobs, outputs, tasks, workers
+from renderctl.repository.tables import attempts, audits, job_inputs, jobs, leases, outputs, tasks, workers
 from renderctl.settings import RetentionSettings
 from renderctl.states import JobState
 from tests.databases import farm_on
@@ -47,7 +47,7 @@ def age(farm: Farm, days: float) -> None:
 
 def again(farm: Farm) -> None:
     """A sweep that gives up who is silent, and an hour after the last look at what is kept too long."""
-    farm.repository.end_watch("retention")
+    farm.repository.write(lambda connection: connection.execute(leases.delete().where(leases.c.name == "retention")))
     farm.repository.expire()
     sweep(farm, "sweeper")
 

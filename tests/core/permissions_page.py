@@ -1,0 +1,38 @@
+"""docs/reference/permissions.md, made from the permission table. `python -m tests.core.permissions_page` writes it."""
+
+from pathlib import Path
+
+from renderctl.actors import Role
+from renderctl.permissions import TABLE, Relation, Verdict
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "permissions.md"
+_HEAD = """\
+# Who may do what
+
+Made from the permission table (`src/renderctl/permissions.py`) by `make docs`. Every command and the API ask it.
+
+Of each role: what it may do with what is its **own**, with what others have in a **project** that it shares, and with
+all the **rest**. `yes` allowed, `no` refused (exit code 7), `-` hidden: as if it did not exist (exit code 6).
+The last column is the least scope that a token must have.
+
+Whoever uses the farm's parts directly, with the database's password, is an admin: see `docs/howto/people.md`.
+
+"""
+_WORDS = {Verdict.ALLOWED: "yes", Verdict.REFUSED: "no", Verdict.HIDDEN: "-"}
+
+
+def page() -> str:
+    """What the file should hold."""
+    heads = " | ".join(role.value for role in Role)
+    rows = [f"| what | action | {heads} | token |", "|---" * (len(Role) + 3) + "|"]
+    for action, rule in TABLE.items():
+        cells = []
+        for role in Role:
+            words = [_WORDS[rule.verdict(role, relation)] for relation in Relation]
+            cells.append(words[0] if len(set(words)) == 1 else " / ".join(words))
+        rows.append(f"| {rule.about} | `{action}` | {' | '.join(cells)} | {rule.scope} |")
+    return _HEAD + "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,198 @@
+"""Users, tokens, log-ins and invitations: who is let in, and who no longer."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from renderctl.actors import Role, Scope, Via
+from renderctl.errors import Conflict, InvitationRefused, LoginRefused, NotFound, TokenRefused, TooManyGuesses
+from renderctl.farm import Farm
+from renderctl.farm.people.sessions import log_in, log_out, session_actor
+from renderctl.farm.people.tokens import create_token, list_tokens, revoke_token, token_actor
+from renderctl.farm.people.users import (
+    add_first_admin,
+    add_user,
+    disable_user,
+    enable_user,
+    invite,
+    list_users,
+    register,
+    set_password,
+    set_role,
+)
+from renderctl.repository.auditing import AuditFilter
+from renderctl.repository.peopletables import tokens, users, web_sessions
+from tests.databases import farm_on
+from tests.fakes import FakeClock
+from tests.farms import ACTOR, close
+
+PASSWORD, HOME = "correct horse battery", "192.0.2.7"
+
+
+@pytest.fixture
+def farm(database_url: str, tmp_path: Path, clock: FakeClock) -> Iterator[Farm]:
+    made = farm_on(database_url, tmp_path, clock)
+    yield made
+    close(made)
+
+
+def refused(farm: Farm, action: str) -> list[str]:
+    found = farm.repository.audit_log(wanted=AuditFilter(action=action, refused=True))
+    return [f"{each.actor}: {each.details['why']}" for each in found]
+
+
+def test_a_token_is_its_user_within_its_scope_until_it_ends(farm: Farm, clock: FakeClock) -> None:
+    add_user(farm, "bob", Role.ARTIST, actor=ACTOR)
+    made = create_token(farm, "ci", user="bob", scope=Scope.READ, lasts_s=3600, actor=ACTOR)
+    assert made.secret.startswith("rctl_")
+    bob = token_actor(farm, made.secret, address=HOME)
+    assert (bob.name, bob.role, bob.projects) == ("bob", Role.ARTIST, {"default"})
+    assert (bob.via, bob.scope, bob.address) == (Via.TOKEN, Scope.READ, HOME)
+    set_role(farm, "bob", Role.VIEWER, actor=ACTOR)
+    assert token_actor(farm, made.secret, address=HOME).role is Role.VIEWER
+    clock.advance(seconds=3601)
+    for _ in range(3):
+        with pytest.raises(TokenRefused):
+            token_actor(farm, made.secret, address=HOME)
+    assert refused(farm, "token.use") == ["bob: expired"]
+
+
+def test_a_token_that_was_revoked_or_never_was_lets_nobody_in(farm: Farm) -> None:
+    add_user(farm, "bob", Role.ARTIST, actor=ACTOR)
+    made = create_token(farm, "ci", user="bob", lasts_s=None, actor=ACTOR)
+    revoke_token(farm, made.token.id, actor=ACTOR)
+    for secret in (made.secret, "rctl_guessed", ""):
+        with pytest.raises(TokenRefused):
+            token_actor(farm, secret, address=HOME)
+    assert refused(farm, "token.use") == ["bob: revoked"]
+
+
+def test_neither_tokens_nor_passwords_are_kept(farm: Farm) -> None:
+    add_user(farm, "bob", Role.ARTIST, password=PASSWORD, actor=ACTOR)
+    secret = create_token(farm, "ci", user="bob", actor=ACTOR).secret
+    session = log_in(farm, "bob", PASSWORD, address=HOME)
+    with farm.repository.engine.connect() as connection:
+        kept = str([connection.execute(table.select()).all() for table in (users, tokens, web_sessions)])
+    assert not any(each in kept for each in (PASSWORD, secret, session.secret))
+    assert "$argon2id$" in kept
+    told = str(farm.repository.audit_log()) + repr(session)
+    assert not any(each in told for each in (PASSWORD, secret, session.secret, session.csrf))
+
+
+def test_tokens_of_others_are_not_there(farm: Farm) -> None:
+    for name in ("bob", "mona"):
+        add_user(farm, name, Role.ARTIST, actor=ACTOR)
+    made = create_token(farm, "ci", user="bob", actor=ACTOR)
+    mona = replace(ACTOR, name="mona", role=Role.ARTIST)
+    assert list_tokens(farm, actor=mona) == []
+    said = []
+    for token_id in (made.token.id, "no-such-token"):
+        with pytest.raises(NotFound) as caught:
+            revoke_token(farm, token_id, actor=mona)
+        said.append((caught.value.message.replace(token_id, "X"), caught.value.hint))
+    assert said[0] == said[1]
+    with pytest.raises(NotFound):
+        create_token(farm, "mine", user="bob", actor=mona)
+
+
+def test_whoever_is_disabled_is_out_at_once_and_in_again_later(farm: Farm) -> None:
+    add_user(farm, "bob", Role.ARTIST, password=PASSWORD, actor=ACTOR)
+    secret = create_token(farm, "ci", user="bob", actor=ACTOR).secret
+    session = log_in(farm, "bob", PASSWORD, address=HOME)
+    disable_user(farm, "bob", actor=ACTOR)
+    with pytest.raises(TokenRefused):
+        token_actor(farm, secret, address=HOME)
+    with pytest.raises(TokenRefused):
+        session_actor(farm, session.secret, address=HOME)
+    with pytest.raises(LoginRefused):
+        log_in(farm, "bob", PASSWORD, address=HOME)
+    enable_user(farm, "bob", actor=ACTOR)
+    assert token_actor(farm, secret, address=HOME).name == "bob"
+
+
+def test_a_session_lasts_until_it_is_ended_or_the_password_is_changed(farm: Farm, clock: FakeClock) -> None:
+    add_user(farm, "bob", Role.ARTIST, password=PASSWORD, actor=ACTOR)
+    first, second, third = (log_in(farm, "bob", PASSWORD, address=HOME) for _ in range(3))
+    actor, csrf = session_actor(farm, first.secret, address=HOME)
+    assert (actor.name, actor.via, csrf) == ("bob", Via.SESSION, first.csrf)
+    log_out(farm, first.secret, actor=actor)
+    with pytest.raises(LoginRefused):
+        set_password(farm, "bob", "another password", old="wrong", actor=actor)
+    assert session_actor(farm, second.secret, address=HOME)
+    set_password(farm, "bob", "another password", old=PASSWORD, actor=actor)
+    for ended in (first, second, third):
+        with pytest.raises(TokenRefused):
+            session_actor(farm, ended.secret, address=HOME)
+    late = log_in(farm, "bob", "another password", address=HOME)
+    clock.advance(seconds=8 * 86_400)
+    with pytest.raises(TokenRefused):
+        session_actor(farm, late.secret, address=HOME)
+
+
+def test_whoever_guesses_waits_longer_and_longer_even_with_the_right_password(farm: Farm, clock: FakeClock) -> None:
+    add_user(farm, "bob", Role.ARTIST, password=PASSWORD, actor=ACTOR)
+    for _ in range(5):
+        with pytest.raises(LoginRefused):
+            log_in(farm, "bob", "wrong", address=HOME)
+    with pytest.raises(TooManyGuesses) as caught:
+        log_in(farm, "bob", PASSWORD, address=HOME)
+    assert caught.value.hint == "Try again in 1 seconds."
+    assert log_in(farm, "bob", PASSWORD, address="198.51.100.1").actor.name == "bob", "elsewhere he is let in"
+    clock.advance(seconds=1)
+    with pytest.raises(LoginRefused):
+        log_in(farm, "bob", "wrong", address=HOME)
+    clock.advance(seconds=1)
+    with pytest.raises(TooManyGuesses):
+        log_in(farm, "bob", PASSWORD, address=HOME)
+    clock.advance(seconds=1)
+    assert log_in(farm, "bob", PASSWORD, address=HOME)
+    assert log_in(farm, "bob", PASSWORD, address=HOME), "nothing is held against him any more"
+    assert len(refused(farm, "session.open")) == 6
+
+
+def test_one_address_guesses_no_further_by_changing_the_name(farm: Farm) -> None:
+    for number in range(50):
+        farm.repository.count_guess({f"user {number}": 20, "from there": 50})
+    assert farm.repository.count_guess({"user 51": 20, "from there": 50}) > 0
+    assert farm.repository.count_guess({"user 51": 20, "from elsewhere": 50}) == 0
+
+
+def test_a_user_that_is_not_there_is_refused_like_a_wrong_password(farm: Farm) -> None:
+    add_user(farm, "bob", Role.ARTIST, password=PASSWORD, actor=ACTOR)
+    said = []
+    for name in ("bob", "nobody"):
+        with pytest.raises(LoginRefused) as caught:
+            log_in(farm, name, "wrong password", address=HOME)
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+
+
+def test_an_invitation_makes_one_user_once_and_in_time(farm: Farm, clock: FakeClock) -> None:
+    made, late = (invite(farm, Role.OPERATOR, lasts_s=3600, actor=ACTOR) for _ in range(2))
+    mona = register(farm, made.code, "mona", PASSWORD, address=HOME)
+    assert (mona.name, mona.role, mona.projects) == ("mona", Role.OPERATOR, {"default"})
+    assert log_in(farm, "mona", PASSWORD, address=HOME).actor.role is Role.OPERATOR
+    with pytest.raises(InvitationRefused):
+        register(farm, made.code, "eve", PASSWORD, address=HOME)
+    with pytest.raises(Conflict):
+        register(farm, late.code, "mona", PASSWORD, address=HOME)
+    clock.advance(seconds=3601)
+    with pytest.raises(InvitationRefused):
+        register(farm, late.code, "eve", PASSWORD, address=HOME)
+    assert [each.name for each in list_users(farm, actor=ACTOR)] == ["mona"]
+
+
+def test_the_first_admin_is_the_first_and_the_last_one_stays(farm: Farm) -> None:
+    add_first_admin(farm, "ada", PASSWORD, actor=ACTOR)
+    with pytest.raises(Conflict, match="has an admin"):
+        add_first_admin(farm, "eve", PASSWORD, actor=ACTOR)
+    for deed in (
+        lambda: set_role(farm, "ada", Role.VIEWER, actor=ACTOR),
+        lambda: disable_user(farm, "ada", actor=ACTOR),
+    ):
+        with pytest.raises(Conflict, match="last admin"):
+            deed()
+    add_user(farm, "grace", Role.ADMIN, actor=ACTOR)
+    assert set_role(farm, "ada", Role.VIEWER, actor=ACTOR).role is Role.VIEWER

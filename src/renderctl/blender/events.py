@@ -1,4 +1,8 @@
-"""What a session says, read from its lines: see `templates/inside/wire.py` for the other end."""
+"""What a session says, read from its lines: see `templates/inside/wire.py` for the other end.
+
+Scripts of a scene may say what they like instead: what is read is of its type and in its bounds, or raises KeyError,
+TypeError, AttributeError or ValueError.
+"""
 
 import json
 from collections.abc import Mapping
@@ -12,6 +16,9 @@ from renderctl.jobs import Failure, Fault
 PREFIX = "@renderctl "
 
 Event = Mapping[str, Any]
+
+#: What a sentence or a path may have of letters, and what no figure of a frame comes to.
+_LONG, _MUCH = 4096, 1e15
 
 
 @dataclass(frozen=True)
@@ -72,25 +79,43 @@ def read_event(line: str) -> Event | None:
 
 def read_opened(event: Event) -> Opened:
     return Opened(
-        version=event["version"],
-        engine=event["engine"],
-        device=event["device"],
-        width=event["width"],
-        height=event["height"],
-        extension=event["extension"],
-        notes=tuple(event.get("notes", ())),
+        version=_text(event["version"]),
+        engine=_text(event["engine"]),
+        device=_text(event["device"]),
+        width=int(_number(event["width"])),
+        height=int(_number(event["height"])),
+        extension=_text(event["extension"]),
+        notes=tuple(_text(note, most=_LONG) for note in event.get("notes", ())),
     )
 
 
 def read_progress(event: Event) -> Progress:
-    known = {key: value for key, value in event.items() if key in Progress.__dataclass_fields__}
-    return Progress(**known)
+    known = {key: value for key, value in event.items() if key in Progress.__dataclass_fields__ and value is not None}
+    phase = _text(known.pop("phase", ""))
+    return Progress(**{key: _number(value) for key, value in known.items()}, phase=phase)  # type: ignore[arg-type]
 
 
 def read_rendered(event: Event) -> Rendered:
-    files = tuple(Written(Path(file["path"]), file["name"]) for file in event["files"])
-    return Rendered(files, event["seconds"], event["memory_mb"])
+    files = tuple(Written(Path(_text(file["path"], most=_LONG)), _text(file["name"])) for file in event["files"])
+    return Rendered(files, _number(event["seconds"]), _number(event["memory_mb"]))
 
 
 def read_failure(event: Event) -> Failure:
-    return Failure(Fault(event["fault"]), event["reason"], bool(event.get("whole_job", False)))
+    return Failure(Fault(event["fault"]), _text(event["reason"], most=_LONG), bool(event.get("whole_job", False)))
+
+
+def _text(value: object, *, most: int = 255) -> str:
+    """A text as the database takes it. Raises TypeError, ValueError."""
+    if not isinstance(value, str):
+        raise TypeError(f"A {type(value).__name__} is no text.")
+    value.encode()
+    return value[:most]
+
+
+def _number(value: object) -> int | float:
+    """A number that something can be. Raises TypeError, ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"A {type(value).__name__} is no number.")
+    if not 0 <= value < _MUCH:
+        raise ValueError("Nothing is that much.")
+    return value

@@ -1,0 +1,170 @@
+"""Scenes that mean harm, rendered in containers as trusted: each is stopped, and everybody else goes on."""
+
+import json
+import re
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from renderctl.executors.docker.cage import Bars
+from renderctl.executors.docker.client import Engine
+from renderctl.executors.docker.executor import DockerExecutor
+from renderctl.executors.images import RenderImage
+from renderctl.farm import Farm
+from renderctl.farm.logs import kept_log
+from renderctl.farm.upload import UploadRequest, upload
+from renderctl.farm.work import Worker
+from renderctl.jobs import Job, RenderOptions
+from renderctl.models import Model
+from renderctl.settings import Settings, WorkerSettings
+from renderctl.states import JobState
+from tests.farms import ACTOR, at_work, close, given_job, make_farm, wait_for
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
+BARS = Bars(memory_mb=1024, pids=256, scratch_mb=64, share=0.5)
+HUSH = "what-nobody-may-see"
+
+
+@pytest.fixture(scope="module")
+def farm(tmp_path_factory: pytest.TempPathFactory, docker_host: str, render_image: RenderImage) -> Iterator[Farm]:
+    folder = tmp_path_factory.mktemp("caged")
+    settings = Settings(folder / "data", worker=WorkerSettings(slots=2, min_free_mb=0))
+    executor = DockerExecutor(Engine(docker_host), BARS)
+    farm = make_farm(settings.data_dir, settings=settings, executor=executor)
+    yield farm
+    close(farm)
+    executor.close()
+
+
+@pytest.fixture(scope="module")
+def hostile(farm: Farm) -> Model:
+    return _uploaded(farm, "acceptance/hostile_scene.py")
+
+
+@pytest.fixture(scope="module")
+def honest(farm: Farm) -> Model:
+    return _uploaded(farm, "quick_scene.py")
+
+
+@pytest.fixture(scope="module")
+def worker(farm: Farm, hostile: Model, honest: Model) -> Iterator[Worker]:
+    with at_work(farm) as worker:
+        yield worker
+
+
+def _uploaded(farm: Farm, maker: str) -> Model:
+    scene = farm.settings.data_dir.parent / f"{Path(maker).stem}.blend"
+    root = Path(__file__).parents[2]
+    command = [sys.executable, str(root / "tests" / maker), str(scene)]
+    subprocess.run(command, check=True, capture_output=True, env={"PYTHONPATH": str(root), "PATH": "/usr/bin:/bin"})
+    return upload(farm, UploadRequest(scene), actor=ACTOR).model
+
+
+def deed(farm: Farm, model: Model, *words: str, trusted: bool = True) -> Job:
+    """A job whose scene does the deed; its end."""
+    options = RenderOptions(trust_scripts=trusted, settings={"render.stamp_note_text": " ".join(words)})
+    job = given_job(farm, "1", model=model, options=options, max_attempts=1)
+    return ended(farm, job)
+
+
+def ended(farm: Farm, job: Job) -> Job:
+    wait_for(farm, lambda: farm.repository.job(job.id).state in (JobState.SUCCEEDED, JobState.FAILED), 240)
+    return farm.repository.job(job.id)
+
+
+def log_of(farm: Farm, job: Job) -> str:
+    return kept_log(farm, farm.repository.attempts(job.id)[-1]).decode()
+
+
+def reason(farm: Farm, job: Job) -> str:
+    assert job.state is JobState.FAILED
+    return str(farm.repository.attempts(job.id)[-1].error)
+
+
+def test_a_scene_in_a_container_reaches_nothing_but_its_own_folders(
+    farm: Farm, worker: Worker, hostile: Model, docker_host: str
+) -> None:
+    config = farm.settings.data_dir / "renderctl.yaml"
+    config.write_text(HUSH)
+    with socket.create_server(("", 0)) as listener:
+        listener.settimeout(0)
+        # a setting holds 255 characters: the folder of all the farm's files stands for each of them
+        words = (str(listener.getsockname()[1]), str(config.parent), docker_host.removeprefix("unix://"))
+        job = deed(farm, hostile, "look", *words)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    assert job.state is JobState.SUCCEEDED, reason(farm, job)
+    log = log_of(farm, job)
+    assert HUSH not in log
+    (line,) = (each for each in log.splitlines() if each.startswith("FOUND "))
+    found = json.loads(line.removeprefix("FOUND "))
+    assert found.pop("environment") == []
+    assert found.pop("others") <= 3
+    data = found.pop(str(config.parent))
+    assert data.endswith("Error") or "renderctl" not in data, data  # no more than the way to its own folders
+    assert {what: came for what, came in found.items() if came.startswith("done")} == {}
+
+
+def test_without_trust_its_script_does_not_even_start(farm: Farm, worker: Worker, hostile: Model) -> None:
+    job = deed(farm, hostile, "look", "1", trusted=False)
+    assert job.state is JobState.SUCCEEDED
+    assert "FOUND" not in log_of(farm, job)
+    assert any("Scripts were blocked" in note for note in job.notes)
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        (("fork",), "BlockingIOError|ended|unavailable|Resource"),
+        (("eat",), "out of memory.*1024 MB"),
+        (("fill",), "more than 64 MB"),
+        (("babble",), "makes no sense"),
+    ],
+    ids=lambda each: each[0] if isinstance(each, tuple) else "",
+)
+def test_what_a_scene_takes_too_much_of_ends_it_and_nobody_else(
+    farm: Farm, worker: Worker, hostile: Model, honest: Model, what: tuple[str, ...], told: str
+) -> None:
+    other = given_job(farm, "1-3", model=honest)
+    job = deed(farm, hostile, *what)
+    if what == ("fork",):  # a script that fails is Blender's to tell: the frame is rendered, and the log says it
+        assert "FOUND no more processes" in log_of(farm, job)
+    else:
+        assert re.search(told, reason(farm, job)), reason(farm, job)
+    assert ended(farm, other).state is JobState.SUCCEEDED
+
+
+def test_no_file_of_the_host_becomes_a_result_or_a_log(farm: Farm, worker: Worker, hostile: Model) -> None:
+    secret = farm.settings.data_dir.parent / "secret"
+    secret.write_text(HUSH)
+    for what, told in {"link": "no file", "climb": "a file called"}.items():
+        job = deed(farm, hostile, what, str(secret))
+        assert told in reason(farm, job)
+        assert HUSH not in log_of(farm, job)
+        assert farm.repository.outputs(job.id)[0] == []
+    job = deed(farm, hostile, "swap", str(secret))
+    assert HUSH not in log_of(farm, job)
+    assert secret.read_text() == HUSH
+
+
+def test_nothing_that_a_scene_started_outlives_its_session(farm: Farm, worker: Worker, hostile: Model) -> None:
+    token = secrets.token_hex(8)
+    job = deed(farm, hostile, "outlive", token)
+    assert job.state is JobState.SUCCEEDED, reason(farm, job)
+    assert _alive(token)
+    worker.drain()
+    wait_for(farm, lambda: not _alive(token), 60)
+
+
+def _alive(token: str) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        if token in (process.info["cmdline"] or ()):
+            found.append(process)
+    return found

@@ -34,6 +34,8 @@ _CLAIM_S, _CLAIM_MOST = 2.0, 50
 _SHORT_S = 1.0
 #: So many short frames at most wait to be published together.
 _TOGETHER = 32
+#: Seconds until a slot without work asks a database again that did not answer, at first and at last.
+_MISSED_FIRST_S, _MISSED_LAST_S = 1.0, 8.0
 #: Seconds between two looks whether a resting slot may go on.
 _REST_S = 0.2
 
@@ -73,6 +75,7 @@ class Slot:
         self._frame_s: float | None = None  # what the last frames of this job took
         self._job_id: str | None = None
         self._job_over = False  # every further task of it would fail alike
+        self._missed_s = _MISSED_FIRST_S
         self._introduced: tuple[str, int] | None = None
 
     def run(self, scratch: Path) -> None:
@@ -98,11 +101,14 @@ class Slot:
             return Claim()
         self._turns.offer(self._health.capabilities)
         try:
-            return self._turns.next(self._signals.drain)
+            claim = self._turns.next(self._signals.drain)
         except DatabaseUnavailable as error:
             logger.warning("no work without the database: %s", error)
-            self._farm.clock.wait(self._signals.drain, 1.0)
+            self._farm.clock.wait(self._signals.drain, random.uniform(0.5, 1.0) * self._missed_s)
+            self._missed_s = min(2 * self._missed_s, _MISSED_LAST_S)
             return Claim()
+        self._missed_s = _MISSED_FIRST_S
+        return claim
 
     def _serve(self, job: Job, claim: Claim, quantum_s: float, scratch: Path) -> None:
         """Work on one job for a quantum."""

@@ -1,5 +1,6 @@
 """Jobs, tasks, attempts and outputs: what is asked of the farm, and what became of it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
@@ -51,12 +52,15 @@ class RenderOptions:
     replacements: tuple[Replacement, ...] = ()
     allow_missing: bool = False
     trust_scripts: bool = False
+    blender: str | None = None  #: the version that renders, such as `4.5`; None: the nearest to the scene's own
 
     def __post_init__(self) -> None:
         _one_of("engine", self.engine, ENGINES)
         _one_of("device", self.device, DEVICES)
         _one_of("quality", self.quality, tuple(QUALITIES))
         _one_of("format", self.format, tuple(FORMATS))
+        if self.blender is not None and not re.fullmatch(r"\d{1,2}\.\d{1,2}", self.blender):
+            raise InvalidInput(f"{self.blender!r} is no version of Blender.", hint="It is two numbers, such as 4.5.")
         _within("number of samples", self.samples, 1, 1 << 24)
         _within("percentage", self.percentage, 1, 32767)
         for pixels in self.resolution or ():

@@ -82,6 +82,14 @@ class DockerEngine(Server):
         psutil.wait_procs(processes, timeout=10)
         self.end(self._daemon)
 
+    def restart_daemon(self) -> None:
+        """Stop in good order what clients talk to, which ends the containers, and start it again."""
+        assert self._daemon is not None
+        self.ask_to_end(self._daemon)
+        self._daemon.wait(60)
+        self.end(self._daemon)
+        self.start()
+
     def discard(self) -> None:
         super().discard()
         if self._lock_file is not None:

@@ -73,6 +73,12 @@ def _render_options(
     device: Annotated[
         str, _option("--device", value="NAME", help="auto, cpu, cuda, optix, hip, metal or oneapi.", panel=_IMAGE)
     ] = "auto",
+    blender: Annotated[
+        str | None,
+        _option(
+            "--blender", value="VERSION", help="Such as 4.5. Default: the nearest to the scene's own.", panel=_IMAGE
+        ),
+    ] = None,
     denoise: Annotated[
         bool | None, _option("--denoise/--no-denoise", help="Default: as the scene says.", panel=_IMAGE)
     ] = None,
@@ -123,6 +129,7 @@ def _render_options(
         settings=_pairs(settings or (), "--set", "KEY=VALUE"),
         allow_missing=allow_missing,
         trust_scripts=trust_scripts,
+        blender=blender,
     )
     return SubmitRequest(
         options=options,

@@ -9,7 +9,7 @@ from renderctl.blender.find import OLDEST, Blender, find_blenders, oldest_able, 
 from renderctl.blender.header import SavedBy
 from renderctl.blender.scripts import templates_dir
 from renderctl.blender.session import Limits, Session
-from renderctl.errors import ImageMissing
+from renderctl.errors import BlenderMissing, ImageMissing
 from renderctl.executors import Launch
 from renderctl.executors.images import RenderImage
 from renderctl.farm import Farm
@@ -46,9 +46,17 @@ def _of_image(image: RenderImage) -> Blender | None:
     return Blender(version, image.program, image.module, image.digest, image.reference)
 
 
-def choose_blender(farm: Farm, saved_by: SavedBy) -> Chosen:
-    """The nearest version that can open the scene. Raises BlenderMissing, SceneTooNew."""
-    return Chosen(*pick_blender(known_blenders(farm), saved_by))
+def choose_blender(farm: Farm, saved_by: SavedBy, wanted: str | None = None) -> Chosen:
+    """The nearest version that can open the scene, of those of `wanted`, such as `4.5`, where that is said.
+
+    Raises BlenderMissing, SceneTooNew.
+    """
+    known = known_blenders(farm)
+    fitting = [each for each in known if wanted in (None, spell(each.version[:2]))]
+    if not fitting:
+        there = ", ".join(dict.fromkeys(spell(each.version[:2]) for each in known))
+        raise BlenderMissing(f"There is no Blender {wanted} here.", hint=f"There is: {there}")
+    return Chosen(*pick_blender(fitting, saved_by))
 
 
 def needed_blender(facts: ModelFacts) -> str | None:

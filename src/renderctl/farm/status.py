@@ -108,6 +108,7 @@ def _document(farm: Farm, summary: "Summary", floors: "dict[str, Floor]") -> dic
         "eta_seconds": pace.eta_seconds,
         "waiting_reason": waiting_reason(farm, summary.job, counts, floors),
         "outputs": summary.outputs,
+        "image": summary.image,
     }
 
 

@@ -131,7 +131,9 @@ def _new_job(farm: Farm, model: Model, request: SubmitRequest) -> tuple[NewJob, 
 def _requirements(model: Model, request: SubmitRequest) -> Requirements:
     """What a worker must have: the tags, the device (every worker has a CPU), a Blender that can open the model."""
     device = request.options.device
+    version = request.options.blender
     tags = (*request.requires, *(() if device in ("auto", "cpu") else (device,)))
+    tags = (*tags, f"blender-{version}") if version else tags
     return Requirements(tuple(dict.fromkeys(tags)), needed_blender(model.facts))
 
 

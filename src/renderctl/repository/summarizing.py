@@ -30,6 +30,7 @@ class Summary:
     running: tuple[Attempt, ...]
     frame_seconds: float | None  #: what the last frames took on average; None: none is finished, or none is running
     at: datetime  #: by the database's clock: all that was committed before it is in here
+    image: str | None = None  #: digest of the container image that rendered the last of its frames
 
 
 class Summarizing(Submitting):
@@ -97,9 +98,23 @@ def _summaries(connection: Connection, found: Sequence[Job], now: datetime) -> l
     running = _running(connection, busy)
     paces = {job_id: _frame_seconds(connection, job_id) for job_id in busy}
     return [
-        Summary(job, counted[job.id], published.get(job.id, 0), tuple(running.get(job.id, ())), paces.get(job.id), now)
+        Summary(
+            job,
+            counted[job.id],
+            published.get(job.id, 0),
+            tuple(running.get(job.id, ())),
+            paces.get(job.id),
+            now,
+            _image(connection, job.id) if job.id in published else None,
+        )
         for job in found
     ]
+
+
+def _image(connection: Connection, job_id: str) -> str | None:
+    last = select(outputs.c.image).where(outputs.c.job_id == job_id).order_by(outputs.c.number.desc()).limit(1)
+    image: str | None = connection.scalar(last)
+    return image
 
 
 def _published(connection: Connection, ids: Sequence[str]) -> dict[str, int]:

@@ -49,6 +49,7 @@ class JobDocument(BaseModel):
     eta_seconds: float | None
     waiting_reason: str | None
     outputs: int
+    image: str | None  #: digest of the container image that rendered its last frame; null: no container did
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

@@ -114,7 +114,7 @@ class Sessions:
         if self._ready is not None and self._key == key:
             return self._ready
         model = self._farm.repository.model(job.model_id)
-        chosen = choose_blender(self._farm, saved_by(model.facts))
+        chosen = choose_blender(self._farm, saved_by(model.facts), job.options.blender)
         self._give_up_scene()
         session = self.started(chosen)
         trusted = job.options.trust_scripts and self._allow_scripts

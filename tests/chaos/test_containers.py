@@ -1,0 +1,125 @@
+"""Workers whose Blenders are containers: what befalls these and their engine loses no frame and doubles none."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from renderctl.executors.images import RenderImage
+from renderctl.farm import Farm
+from renderctl.farm.submit import SubmitRequest
+from renderctl.repository.tables import attempts
+from renderctl.states import AttemptState
+from tests.chaos.rounds import ATTEMPTS
+from tests.chaos.verdict import connected, require_quiet, require_whole, rows, wait_for_end
+from tests.nodes import Node, Site, until
+from tests.services import DockerEngine, running
+
+pytestmark = [pytest.mark.chaos, pytest.mark.containers, pytest.mark.blender, pytest.mark.timeout(900)]
+FRAMES = 30
+WITHIN_S = 300.0
+
+
+@pytest.fixture(scope="module")
+def engine(docker_host: str, render_image: RenderImage) -> Iterator[DockerEngine]:
+    """One that nobody else uses, with the image of the other."""
+    with running(DockerEngine) as engine:
+        with _client(docker_host) as theirs, _client(engine.url) as ours:
+            if render_image.reference not in [tag for each in ours.images.list() for tag in each.tags]:
+                ours.images.load(theirs.images.get(render_image.reference).save(named=True))
+        yield engine
+
+
+class _Client(docker.DockerClient):  # type: ignore[misc]
+    def __enter__(self) -> "_Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _client(host: str) -> _Client:
+    return _Client(host)
+
+
+@pytest.fixture
+def caged(site: Site, engine: DockerEngine) -> Site:
+    """A farm whose workers start containers of that engine."""
+    site.services = {
+        **site.services,
+        "RENDERCTL_EXECUTOR__KIND": "docker",
+        "RENDERCTL_EXECUTOR__HOST": engine.url,
+        "RENDERCTL_EXECUTOR__MEMORY_MB": "1500",
+        "RENDERCTL_WORKER__MIN_FREE_MB": "0",
+    }
+    return site
+
+
+def given_job(site: Site) -> tuple[Farm, str]:
+    connection = connected(site)
+    model = connection.farm.repository.find_model("quick")
+    request = SubmitRequest(frames=f"1-{FRAMES}", max_attempts=ATTEMPTS)
+    return connection.farm, connection.submit(model, request).job.id
+
+
+def containers(engine: DockerEngine) -> list[Any]:
+    with _client(engine.url) as client:
+        return list(client.containers.list(all=True))
+
+
+def wait_for_frames(farm: Farm, job_id: str, count: int) -> None:
+    until(lambda: farm.repository.counts(job_id).succeeded >= count, WITHIN_S, what=f"{count} frames")
+
+
+def test_what_befalls_containers_workers_and_their_engine_loses_no_frame_and_doubles_none(
+    caged: Site, engine: DockerEngine, tmp_path: Path, tally: Callable[[Mapping[str, int]], None]
+) -> None:
+    farm, job_id = given_job(caged)
+    workers = {name: caged.start_worker(name) for name in ("w1", "w2")}
+    deeds: tuple[Callable[[], None], ...] = (
+        lambda: _kill_container(engine),
+        lambda: _kill_worker(caged, workers, "w1"),
+        lambda: _kill_daemon(engine),
+        engine.restart_daemon,
+    )
+    for number, deed in enumerate(deeds):
+        wait_for_frames(farm, job_id, 1 + number * FRAMES // (len(deeds) + 1))
+        deed()
+    wait_for_end(farm, job_id, WITHIN_S)
+    ends = require_whole(farm, job_id, tmp_path / "images")
+    assert [worker.end() for worker in workers.values()] == [0, 0]
+    assert containers(engine) == []
+    require_quiet(caged)
+    reasons = Counter(str(row.error) for row in rows(farm, attempts, job_id) if row.state == AttemptState.FAILED)
+    assert any("Somebody" in reason for reason in reasons), reasons
+    tally({f"attempts {state}": count for state, count in ends.items()})
+
+
+def test_a_start_after_a_kill_ends_the_containers_that_were_left(caged: Site, engine: DockerEngine) -> None:
+    farm, job_id = given_job(caged)
+    worker = caged.start_worker("w1")
+    wait_for_frames(farm, job_id, 1)
+    worker.kill()
+    assert containers(engine) != []
+    farm.repository.cancel(job_id, actor=connected(caged).actor)
+    caged.clear()  # any worker of the node
+    assert containers(engine) == []
+    assert caged.scratches() == []
+
+
+def _kill_container(engine: DockerEngine) -> None:
+    with _client(engine.url) as client:
+        client.containers.list()[0].kill()
+
+
+def _kill_worker(site: Site, workers: dict[str, Node], name: str) -> None:
+    workers[name].kill()
+    workers[name] = site.start_worker(name)
+
+
+def _kill_daemon(engine: DockerEngine) -> None:
+    engine.kill_daemon()
+    engine.start()

@@ -65,11 +65,13 @@ def jobs(
     owner: str | None = None,
     project: str | None = None,
     before: str | None = None,
+    search: str | None = None,
     limit: int = 50,
     actor: Actor,
 ) -> list[dict[str, Any]]:
     """The documents of many jobs, the newest first; of those that are older than job `before`.
 
+    `search`: a part of the names of the job or its model, or the beginning of its id.
     Raises InvalidInput for a state that there is not.
     """
     for state in states:
@@ -77,7 +79,7 @@ def jobs(
             raise InvalidInput(f"Jobs are never {state!r}.", hint=did_you_mean(state, list(JobState)))
     visible = sight(actor, "job.see")
     wanted = tuple(map(JobState, states))
-    asked = {"owner": owner, "project": project, "before": before}
+    asked = {"owner": owner, "project": project, "before": before, "search": search}
     found = farm.repository.summaries(wanted, **asked, limit=limit, sight=visible)
     floors: dict[str, Floor] = {}
     return [_document(farm, each, floors) for each in found]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from renderctl.errors import NotFound
 from renderctl.jobs import Attempt, Job, TaskCounts
@@ -68,6 +68,7 @@ class Summarizing(Submitting):
         owner: str | None = None,
         project: str | None = None,
         before: str | None = None,
+        search: str | None = None,
         limit: int = 50,
         sight: Sight = EVERYTHING,
     ) -> list[Summary]:
@@ -82,12 +83,20 @@ class Summarizing(Submitting):
             query = query.where(jobs.c.owner == owner)
         if project:
             query = query.where(jobs.c.project == project)
+        if search:
+            query = query.where(_like(search))
 
         def reading(connection: Connection) -> list[Summary]:
             now = self.now(connection)
             return _summaries(connection, [to_job(row) for row in connection.execute(query)], now)
 
         return self.read(reading)
+
+
+def _like(search: str) -> ColumnElement[bool]:
+    """A job whose name or whose model's name has it somewhere, or whose id begins with it."""
+    named = (column.icontains(search, autoescape=True) for column in (jobs.c.name, jobs.c.model))
+    return or_(*named, jobs.c.id.startswith(search, autoescape=True))
 
 
 def _summaries(connection: Connection, found: Sequence[Job], now: datetime) -> list[Summary]:

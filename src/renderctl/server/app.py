@@ -14,6 +14,7 @@ from renderctl.server import measuring
 from renderctl.server.api import events, health, jobs, models, outputs, sessions, tasks, uploads, workers
 from renderctl.server.doors import Doors
 from renderctl.server.errors import add_error_handlers, told
+from renderctl.server.page import add_page
 from renderctl.server.watching import Watch
 from renderctl.wiring import Connection
 
@@ -55,6 +56,7 @@ def create_app(connection: Connection) -> FastAPI:
         app.include_router(noun.router, prefix=PREFIX)
     app.include_router(health.router)
     app.include_router(_unversioned())
+    add_page(app)
     app.add_middleware(Frame)
     return app
 

@@ -1,0 +1,40 @@
+"""The jobs of the farm: the page that one comes to first."""
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import Query, Response
+
+from renderctl.server.page.visiting import Visitor, new_router
+from renderctl.states import JobState
+
+router = new_router()
+_A_PAGE = 50
+Word = Annotated[str, Query(max_length=255)]
+
+
+@router.get("/")
+def jobs(
+    visitor: Visitor, state: Word = "", owner: Word = "", q: Word = "", project: Word = "", before: Word = ""
+) -> Response:
+    """Jobs, the newest first: all, or those that are asked for."""
+    states = tuple(filter(None, state.split(",")))
+    asked = {"owner": owner or None, "project": project or None, "before": before or None}
+    found = visitor.verbs.jobs(states, **asked, search=q or None, limit=_A_PAGE)
+    said = {"state": state, "owner": owner, "q": q, "project": project}
+    older = {**said, "before": found[-1]["id"]} if len(found) == _A_PAGE else None
+    return visitor.show(
+        "jobs",
+        jobs=found,
+        said=said,
+        before=before,
+        states=tuple(JobState),
+        projects=[each.name for each in visitor.verbs.list_projects()],
+        older=f"/?{_query(older)}" if older else None,
+        newest=f"/?{_query(said)}",
+        filtered=any(said.values()),
+    )
+
+
+def _query(said: dict[str, str]) -> str:
+    return urlencode({name: value for name, value in said.items() if value})

@@ -1,0 +1,100 @@
+"""Logging in and out, and becoming a user by an invitation."""
+
+import hmac
+from typing import Annotated
+from urllib.parse import parse_qsl, urlsplit
+
+import anyio.to_thread
+from fastapi import Depends, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from renderctl.errors import NotAllowed, RenderctlError
+from renderctl.farm.people.sessions import SESSION_S, log_in, log_out
+from renderctl.farm.people.users import register
+from renderctl.server.doors import COOKIE, address_of, set_cookie
+from renderctl.server.errors import status_of
+from renderctl.server.page.visiting import new_router, shown
+
+router = new_router()
+Next = Annotated[str, Query(max_length=2000)]
+
+
+async def form(request: Request) -> dict[str, str]:
+    """What a form has sent. Raises NotAllowed for one that stood on another site."""
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        raise NotAllowed("This form was sent from another site.")
+    return dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True))
+
+
+Form = Annotated[dict[str, str], Depends(form)]
+
+
+@router.get("/login")
+def login_page(request: Request, next: Next = "/") -> Response:
+    """Where one says who one is."""
+    return shown(request, "login", next=next)
+
+
+@router.post("/login")
+def login(request: Request, said: Form) -> Response:
+    """Open a session by a password."""
+    farm, place = request.app.state.connection.farm, _local(said.get("next", "/"))
+    try:
+        found = log_in(farm, said.get("name", ""), said.get("password", ""), address=address_of(request))
+    except RenderctlError as error:
+        return shown(request, "login", status=status_of(type(error)), error=error, next=place)
+    response = RedirectResponse(place, 303)
+    set_cookie(request, response, found.secret, SESSION_S)
+    return response
+
+
+@router.get("/register")
+def register_page(request: Request, code: Next = "") -> Response:
+    """Where an invitation leads."""
+    return shown(request, "register", code=code)
+
+
+@router.post("/register")
+def registering(request: Request, said: Form) -> Response:
+    """Become a user by the code of an invitation, and log in."""
+    farm, address = request.app.state.connection.farm, address_of(request)
+    name, password = said.get("name", ""), said.get("password", "")
+    try:
+        register(farm, said.get("code", ""), name, password, address=address)
+        found = log_in(farm, name, password, address=address)
+    except RenderctlError as error:
+        return shown(request, "register", status=status_of(type(error)), error=error, code=said.get("code", ""))
+    response = RedirectResponse("/", 303)
+    set_cookie(request, response, found.secret, SESSION_S)
+    return response
+
+
+async def own_form(request: Request, said: Form) -> dict[str, str]:
+    """A form that brings along what only a page of the same session knows. Raises NotAllowed."""
+    from renderctl.actors import Via
+
+    who = await request.app.state.doors.admit(Via.SESSION, request.cookies.get(COOKIE, ""), address_of(request))
+    if not hmac.compare_digest(said.get("csrf", "").encode(), (who.csrf or "").encode()):
+        raise NotAllowed("This form is too old, or was not sent from a page of this farm.", hint="Load it again.")
+    return said
+
+
+@router.post("/logout")
+async def logout(request: Request, said: Annotated[dict[str, str], Depends(own_form)]) -> Response:
+    """End the session."""
+    farm, secret = request.app.state.connection.farm, request.cookies.get(COOKIE, "")
+    from renderctl.actors import Via
+
+    who = await request.app.state.doors.admit(Via.SESSION, secret, address_of(request))
+    await anyio.to_thread.run_sync(lambda: log_out(farm, secret, actor=who.actor))
+    request.app.state.doors.forget()
+    response = RedirectResponse("/login", 303)
+    response.delete_cookie(COOKIE, path="/")
+    return response
+
+
+def _local(address: str) -> str:
+    """An address on this farm, and no other site's."""
+    local = address.startswith("/") and not address.startswith(("//", "/\\")) and "\n" not in address
+    return address if local else "/"

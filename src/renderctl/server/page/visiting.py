@@ -1,0 +1,107 @@
+"""Who looks at a page: what he may do there, and what he gets when something is wrong."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.routing import APIRoute
+
+from renderctl import __version__
+from renderctl.errors import InvalidInput, LoginNeeded, RenderctlError, TokenRefused
+from renderctl.permissions import FARM, Subject, Verdict, verdict
+from renderctl.server.doors import Admitted, admitted
+from renderctl.server.errors import status_of
+from renderctl.server.page.rendering import rendered
+from renderctl.wiring import Connection
+
+#: Nothing but what the farm itself serves: no script or style in a page, nothing from elsewhere, no frame around it.
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cache-Control": "private, no-cache",
+}
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Somebody at a page."""
+
+    request: Request
+    who: Admitted
+    verbs: Connection
+
+    def show(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+        """The page that a template makes of the values."""
+        return shown(self.request, template, status=status, visit=self, **values)
+
+    def may(self, action: str, subject: Subject = FARM) -> bool:
+        """Whether he may do it: what he may not do is not offered."""
+        return verdict(self.who.actor, action, subject) is Verdict.ALLOWED
+
+    def may_job(self, action: str, document: dict[str, Any]) -> bool:
+        """Whether he may do it with the job of a document."""
+        job = Subject("job", document["id"], document["owner"], frozenset([document["project"]]))
+        return self.may(action, job)
+
+
+async def _visit(request: Request, who: Annotated[Admitted, Depends(admitted)]) -> Visit:
+    return Visit(request, who, request.app.state.connection.acting(who.actor))
+
+
+#: What the route of a page takes.
+Visitor = Annotated[Visit, Depends(_visit)]
+
+
+def shown(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page, for somebody or (`visit` None) for anybody."""
+    now = request.app.state.connection.farm.clock.now()
+    given = {"visit": None, "error": None, "version": __version__, "path": request.url.path, "now": now}
+    return HTMLResponse(rendered(template, **given | values), status)
+
+
+class _Page(APIRoute):
+    """What goes wrong is told on a page, and who is not logged in is asked to be."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handling(request: Request) -> Response:
+            try:
+                response = await handle(request)
+            except (LoginNeeded, TokenRefused):
+                response = _to_login(request)
+            except RequestValidationError:
+                response = await _told(request, InvalidInput("The address or the form is not valid."))
+            except RenderctlError as error:
+                response = await _told(request, error)
+            for name, value in _HEADERS.items():
+                response.headers.setdefault(name, value)
+            return response
+
+        return handling
+
+
+def new_router() -> APIRouter:
+    """A router for pages."""
+    return APIRouter(route_class=_Page, include_in_schema=False)
+
+
+def _to_login(request: Request) -> Response:
+    back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    asked = f"?next={quote(back, safe='/')}" if request.method == "GET" and back != "/" else ""
+    return RedirectResponse(f"/login{asked}", 303)
+
+
+async def _told(request: Request, error: RenderctlError) -> Response:
+    """The error on a page; its frame needs to know who looks."""
+    try:
+        visit = await _visit(request, await admitted(request, None, request.cookies.get("renderctl_session")))
+    except RenderctlError:
+        return shown(request, "error", status=status_of(type(error)), error=error)
+    return visit.show("error", status=status_of(type(error)), error=error)

@@ -14,9 +14,9 @@ from renderctl.actors import Role, Scope
 from renderctl.cli import run
 from renderctl.clocks import SystemClock
 from renderctl.farm import Farm
+from renderctl.farm.people.secrets import digest
 from renderctl.ids import new_id
 from renderctl.people import Token
-from renderctl.server.doors import digest
 from renderctl.settings import Settings
 from tests.farms import ACTOR, close, make_farm
 from tests.server.live import listening

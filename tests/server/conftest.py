@@ -10,10 +10,10 @@ from fastapi.testclient import TestClient
 from renderctl.actors import Role, Scope
 from renderctl.clocks import SystemClock
 from renderctl.farm import Farm
+from renderctl.farm.people.secrets import digest
 from renderctl.ids import new_id
 from renderctl.people import Token
 from renderctl.server.app import create_app
-from renderctl.server.doors import digest
 from renderctl.wiring import Connection
 from tests.farms import ACTOR, close, make_farm
 

@@ -36,9 +36,10 @@ def log_out(file: Path) -> str | None:
 
 
 def _revoke(api: Api) -> None:
+    """The token itself says who it is; one that is good for nothing already, or out of reach, is left to its end."""
     try:
-        api.post("/tokens/revoke-this")
-    except (NotAllowed, NotFound, Unreachable):  # it is good for nothing already, or goes on until its end
+        api.delete("/tokens/mine")
+    except (NotAllowed, NotFound, Unreachable):
         return
     finally:
         api.close()

@@ -59,5 +59,8 @@ def attempts(
 def attempt_log(farm: Farm, attempt_id: str, *, actor: Actor) -> LogPart:
     """What Blender has printed in one attempt. Raises NotFound, StoreUnavailable."""
     attempt = farm.repository.attempt(attempt_id)
-    the_job(farm, attempt.job_id, "job.logs", actor=actor)
+    try:
+        the_job(farm, attempt.job_id, "job.logs", actor=actor)
+    except NotFound as error:  # its id would tell of a job that is hidden
+        raise NotFound(f"There is no attempt {attempt_id!r}.") from error
     return LogPart(attempt, whole_log(farm, attempt))

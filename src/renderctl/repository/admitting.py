@@ -42,6 +42,14 @@ class Admitting(Enrolling):
         """Raises NotFound."""
         return self.read(lambda connection: _token(connection, token_id))
 
+    def token_of(self, digest: str) -> Token:
+        """The token that has this digest. Raises NotFound."""
+        query = select(tokens).where(tokens.c.digest == digest)
+        row = self.read(lambda connection: connection.execute(query).first())
+        if row is None:
+            raise NotFound("There is no such token.")
+        return _to_token(row)
+
     def tokens(self, *, user: str | None = None) -> list[Token]:
         """The tokens, the newest first."""
         query = select(tokens).order_by(tokens.c.id.desc())

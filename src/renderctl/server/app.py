@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from renderctl import __version__
 from renderctl.errors import TooLarge
 from renderctl.server import measuring
-from renderctl.server.api import events, health, jobs, models, outputs, sessions, tasks, uploads, workers
+from renderctl.server.api import audit, events, health, jobs, models, outputs, people, sessions, tasks, uploads, workers
 from renderctl.server.doors import Doors
 from renderctl.server.errors import add_error_handlers, told
 from renderctl.server.page import add_page
@@ -21,7 +21,7 @@ from renderctl.wiring import Connection
 PREFIX = "/api/v1"
 #: Bytes that a request may have which sends no file.
 _MOST_BYTES = 64 << 20
-_NOUNS = (jobs, tasks, outputs, uploads, models, events, workers, sessions)
+_NOUNS = (jobs, tasks, outputs, uploads, models, events, workers, people, sessions, audit)
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),

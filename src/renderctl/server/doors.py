@@ -4,7 +4,6 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
 from threading import Lock
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 
 from renderctl.actors import Actor, Via
 from renderctl.errors import LoginNeeded, NotAllowed
+from renderctl.farm.people.secrets import digest
 from renderctl.wiring import Connection
 
 COOKIE = "renderctl_session"
@@ -23,7 +23,7 @@ FRESH_S = 2.0
 _MOST_KNOWN = 10_000
 _READS = ("GET", "HEAD", "OPTIONS")
 
-_bearer = HTTPBearer(auto_error=False, description="A token: `renderctl tokens create`.")
+bearer_token = HTTPBearer(auto_error=False, description="A token: `renderctl tokens create`.")
 _cookie = APIKeyCookie(
     name=COOKIE, auto_error=False, description=f"A session, for browsers; writing takes {CSRF_HEADER}, too."
 )
@@ -71,11 +71,6 @@ class Doors:
         return Admitted(*self._farm.repository.session_actor(secret_digest, address))
 
 
-def digest(secret: str) -> str:
-    """By what the database knows a token or a session."""
-    return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
-
-
 def address_of(request: Request) -> str | None:
     """Where a request comes from; behind a proxy that is believed, what that says."""
     return request.client.host if request.client else None
@@ -83,7 +78,7 @@ def address_of(request: Request) -> str | None:
 
 async def admitted(
     request: Request,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(bearer_token)] = None,
     session: Annotated[str | None, Security(_cookie)] = None,
 ) -> Admitted:
     """Who asks. Raises LoginNeeded, TokenRefused, and NotAllowed for a write that a browser may be tricked into."""
@@ -101,7 +96,7 @@ async def admitted(
 
 async def still_admitted(request: Request) -> Admitted:
     """As `admitted`, for an answer that goes on for long. Raises TokenRefused."""
-    return await admitted(request, await _bearer(request), await _cookie(request))
+    return await admitted(request, await bearer_token(request), await _cookie(request))
 
 
 async def bound(request: Request, who: Annotated[Admitted, Depends(admitted)]) -> Connection:

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, field
 
-from renderctl.actors import Actor
+from renderctl.actors import Actor, Scope
 from renderctl.errors import LoginRefused, TooManyGuesses
 from renderctl.farm import Farm
 from renderctl.farm.people.passwords import hashed, is_outdated, is_right
 from renderctl.farm.people.secrets import digest, new_secret
+from renderctl.farm.people.tokens import NewToken, create_token
 
 #: Seconds after which somebody has to log in again.
 SESSION_S = 7 * 86_400.0
@@ -30,6 +31,15 @@ def log_in(farm: Farm, name: str, password: str, *, address: str | None) -> Logg
     secret, csrf = new_secret(), new_secret()
     actor = farm.repository.open_session(name, digest(secret), csrf, lasts_s=SESSION_S, address=address)
     return LoggedIn(actor, secret, csrf)
+
+
+def token_by_password(farm: Farm, name: str, password: str, label: str, *, address: str | None) -> NewToken:
+    """A token for whoever knows the password, so that a program need not. Raises LoginRefused, TooManyGuesses."""
+    logged_in = log_in(farm, name, password, address=address)
+    try:
+        return create_token(farm, label, scope=Scope.ALL, actor=logged_in.actor)
+    finally:
+        log_out(farm, logged_in.secret, actor=logged_in.actor)
 
 
 def is_his_password(farm: Farm, name: str, password: str, *, address: str | None) -> bool:

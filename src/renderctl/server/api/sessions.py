@@ -1,26 +1,82 @@
-"""Who asks: shown to himself, logged in, logged out."""
+"""Who asks: shown to himself, logged in, logged out, registered."""
 
 from typing import Annotated
 
-from fastapi import Depends, Response
+from fastapi import Cookie, Depends, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from renderctl.actors import Actor
+from renderctl.farm.people.sessions import SESSION_S, LoggedIn, log_in, log_out
+from renderctl.farm.people.users import register
 from renderctl.server.answers import answer
 from renderctl.server.api import new_router
+from renderctl.server.bodies import Name
 from renderctl.server.documents import SessionDocument
-from renderctl.server.doors import Admitted, Verbs, admitted
+from renderctl.server.doors import COOKIE, Admitted, Doors, Verbs, address_of, admitted, set_cookie
 
 router = new_router("sessions")
+Password = Annotated[str, Field(max_length=1024)]
+
+
+class LoginBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name
+    password: Password
+
+
+class RegisterBody(LoginBody):
+    code: Annotated[str, Field(description="Of an invitation.", max_length=255)]
 
 
 @router.get("/whoami", response_model=Actor)
 def whoami(verbs: Verbs) -> Response:
     """Who one is to the farm."""
-    return answer(verbs.actor)
+    return answer(verbs.whoami())
 
 
 @router.get("/session", response_model=SessionDocument)
 def session(who: Annotated[Admitted, Depends(admitted)]) -> Response:
     """Who is logged in, and what his browser has to show when it writes."""
-    actor = who.actor
-    return answer({"name": actor.name, "role": actor.role, "projects": sorted(actor.projects), "csrf": who.csrf})
+    return answer(_told(who.actor, who.csrf))
+
+
+@router.post("/session", response_model=SessionDocument, status_code=201)
+def open_session(request: Request, body: LoginBody) -> Response:
+    """Log in: the browser keeps a session."""
+    farm = request.app.state.connection.farm
+    return _opened(request, log_in(farm, body.name, body.password, address=address_of(request)))
+
+
+@router.post("/register", response_model=SessionDocument, status_code=201)
+def registered(request: Request, body: RegisterBody) -> Response:
+    """Become a user by an invitation, and log in."""
+    farm, address = request.app.state.connection.farm, address_of(request)
+    register(farm, body.code, body.name, body.password, address=address)
+    return _opened(request, log_in(farm, body.name, body.password, address=address))
+
+
+@router.delete("/session", status_code=204)
+def end_session(
+    request: Request,
+    who: Annotated[Admitted, Depends(admitted)],
+    secret: Annotated[str | None, Cookie(alias=COOKIE, include_in_schema=False)] = None,
+) -> Response:
+    """Log out."""
+    doors: Doors = request.app.state.doors
+    if secret is not None:
+        log_out(request.app.state.connection.farm, secret, actor=who.actor)
+    doors.forget()
+    done = Response(status_code=204)
+    done.delete_cookie(COOKIE, path="/")
+    return done
+
+
+def _opened(request: Request, logged_in: LoggedIn) -> Response:
+    done = answer(_told(logged_in.actor, logged_in.csrf), 201)
+    set_cookie(request, done, logged_in.secret, SESSION_S)
+    return done
+
+
+def _told(actor: Actor, csrf: str | None) -> dict[str, object]:
+    return {"name": actor.name, "role": actor.role, "projects": sorted(actor.projects), "csrf": csrf}

@@ -1,0 +1,102 @@
+"""Users, projects and tokens, over HTTP."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from renderctl.actors import Actor, Role, Scope
+from renderctl.client.api import quoted, typed
+from renderctl.client.connection import ServerConnection
+from renderctl.farm.people.tokens import NewToken
+from renderctl.farm.people.users import Invited
+from renderctl.people import Project, Token, User
+
+
+def whoami(server: ServerConnection) -> Actor:
+    """Who one is to the farm."""
+    return typed(Actor, server.api.get("/whoami"))
+
+
+def list_users(server: ServerConnection) -> list[User]:
+    """The users that one may see."""
+    return typed(list[User], server.api.get("/users"))
+
+
+def add_user(
+    server: ServerConnection, name: str, role: Role, *, projects: Sequence[str] = (), password: str | None = None
+) -> User:
+    """Add a user."""
+    body = {"name": name, "role": role, "projects": list(projects), "password": password}
+    return typed(User, server.api.post("/users", body))
+
+
+def invite(server: ServerConnection, role: Role, *, projects: Sequence[str] = (), lasts_s: float) -> Invited:
+    """A code with which somebody registers."""
+    body = {"role": role, "projects": list(projects), "lasts_s": lasts_s}
+    return typed(Invited, server.api.post("/users/invite", body))
+
+
+def set_role(server: ServerConnection, name: str, role: Role) -> User:
+    """Make a user something else."""
+    return typed(User, server.api.put(f"/users/{quoted(name)}/role", {"role": role}))
+
+
+def disable_user(server: ServerConnection, name: str) -> User:
+    """Let a user in no more."""
+    return typed(User, server.api.post(f"/users/{quoted(name)}/disable"))
+
+
+def enable_user(server: ServerConnection, name: str) -> User:
+    """Let a disabled user in again."""
+    return typed(User, server.api.post(f"/users/{quoted(name)}/enable"))
+
+
+def set_password(server: ServerConnection, name: str, password: str, *, old: str | None = None) -> User:
+    """Give a user a new password."""
+    return typed(User, server.api.put(f"/users/{quoted(name)}/password", {"password": password, "old": old}))
+
+
+def list_projects(server: ServerConnection) -> list[Project]:
+    """The projects that one may see."""
+    return typed(list[Project], server.api.get("/projects"))
+
+
+def add_project(server: ServerConnection, name: str, pools: Sequence[str] = ()) -> Project:
+    """Add a project."""
+    return typed(Project, server.api.post("/projects", {"name": name, "pools": list(pools)}))
+
+
+def set_pools(server: ServerConnection, name: str, pools: Sequence[str]) -> Project:
+    """Its artists submit to these alone."""
+    return typed(Project, server.api.put(f"/projects/{quoted(name)}/pools", {"pools": list(pools)}))
+
+
+def join_project(server: ServerConnection, name: str, users: Sequence[str]) -> Project:
+    """Make users members."""
+    return _members(server, name, "join", users)
+
+
+def leave_project(server: ServerConnection, name: str, users: Sequence[str]) -> Project:
+    """They are members no longer."""
+    return _members(server, name, "leave", users)
+
+
+def list_tokens(server: ServerConnection, user: str | None = None) -> list[Token]:
+    """The tokens that one may see."""
+    return typed(list[Token], server.api.get("/tokens", user=user))
+
+
+def create_token(
+    server: ServerConnection, name: str, *, user: str | None = None, scope: Scope, lasts_s: float | None
+) -> NewToken:
+    """A token, told this once."""
+    body: dict[str, Any] = {"name": name, "user": user, "scope": scope, "lasts_s": lasts_s}
+    return typed(NewToken, server.api.post("/tokens", body))
+
+
+def revoke_token(server: ServerConnection, token: str) -> Token:
+    """Make a token good for nothing."""
+    return typed(Token, server.api.delete(f"/tokens/{quoted(token)}"))
+
+
+def _members(server: ServerConnection, name: str, verb: str, users: Sequence[str]) -> Project:
+    return typed(Project, server.api.post(f"/projects/{quoted(name)}/{verb}", {"users": list(users)}))

@@ -1,0 +1,39 @@
+"""The audit log."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Query, Response
+
+from renderctl.repository.auditing import AuditEntry
+from renderctl.repository.verifying import AuditVerdict
+from renderctl.server.answers import answer
+from renderctl.server.api import new_router
+from renderctl.server.doors import Verbs
+
+router = new_router("audit")
+
+
+@router.get("/audit", response_model=list[AuditEntry])
+def audit(
+    verbs: Verbs,
+    by: Annotated[str | None, Query(description="Only what this one did.", max_length=255)] = None,
+    action: Annotated[str | None, Query(description="Only such: `job.cancel`, or all of `job`.", max_length=64)] = None,
+    subject: Annotated[str | None, Query(description="Only to this, or what begins so.", max_length=255)] = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    refused: Annotated[bool, Query(description="Only what was not allowed.")] = False,
+    after: Annotated[int | None, Query(description="Those that follow this one.", ge=0, le=1 << 53)] = None,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 50,
+) -> Response:
+    """Who did what to what: the latest entries, in the order in which they were written."""
+    wanted = {"by": by, "action": action, "subject": subject, "since": since, "until": until, "refused": refused}
+    return answer(verbs.audit(wanted | {"after": after}, limit=limit))
+
+
+@router.get("/audit/verify", response_model=AuditVerdict)
+def verify(
+    verbs: Verbs, seen: Annotated[str | None, Query(description="SEQ:MAC, an end told earlier.", max_length=100)] = None
+) -> Response:
+    """Whether an entry was changed or is missing, or the end is cut off."""
+    return answer(verbs.verify_audit(seen))

@@ -1,0 +1,153 @@
+"""Every route × every role × own, same project and other: what the permission table says, and nothing else."""
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from renderctl.actors import Actor, Role, Scope
+from renderctl.clocks import SystemClock
+from renderctl.farm.submit import SubmitRequest, submit
+from renderctl.jobs import Input
+from renderctl.permissions import TABLE, Relation, Verdict
+from renderctl.repository import NewModel
+from renderctl.repository.auditing import AuditFilter
+from renderctl.server.app import create_app
+from renderctl.wiring import Connection
+from tests.farms import ACTOR, FACTS, close, given_worker, make_farm, work_off
+from tests.server.conftest import Served
+from tests.server.routes import API, DIGEST, OPEN, OWN, ROUTES, SCENE, Route
+
+pytestmark = pytest.mark.slow
+_HERE, _THERE = "films", "games"
+_numbers = count(1)
+
+
+class Matrix:
+    """A farm with somebody of each role in one project, a mate of theirs, and a stranger in another."""
+
+    def __init__(self, served: Served) -> None:
+        self.served = served
+        self.headers = {role: served.person(f"the-{role}", role, _HERE) for role in Role}
+        served.person("mate", Role.ARTIST, _HERE)
+        served.person("stranger", Role.ARTIST, _THERE)
+        served.person("nobody", Role.VIEWER, "extra")
+        given_worker(served.farm)
+        file = served.farm.settings.data_dir / "given.blend"
+        file.write_bytes(SCENE)
+        served.farm.store.put(file, DIGEST)
+
+    def given(self, role: Role, relation: Relation, about: str, path: str = "") -> dict[str, str]:
+        """Something that is in this relation to whoever has the role, and the names of all that goes with it."""
+        owner = {Relation.OWN: f"the-{role}", Relation.PROJECT: "mate", Relation.OTHER: "stranger"}[relation]
+        project = _THERE if relation is Relation.OTHER else _HERE
+        name, actor = f"m{next(_numbers)}", Actor(owner, role=Role.ADMIN, projects=frozenset([project]))
+        model = self._model(name, _HERE if about == "project" else project, actor).id
+        request = SubmitRequest(frames="1", project=project, pool=name)
+        job = submit(self.served.farm, self._model(f"{name}-job", project, actor), request, actor=actor).job
+        token = ""
+        if about in ("token", "list"):
+            token = self.served.tokens[self.served.token(owner)["Authorization"].removeprefix("Bearer ")]
+        given = {"job": job.id, "task_id": f"{job.id}-1", "number": "1", "project": project, "user": owner}
+        given |= {"digest": DIGEST, "worker": "w1", "token": token, "model": model, "attempt_id": "none"}
+        given["name"] = "extra" if "/projects/" in path else "0001.png" if about == "job" else "nobody"
+        if any(part in path for part in ("{attempt_id}", "{number}", "/logs")):
+            work_off(self.served.farm, name="w2", pools=(name,), idle_exit_s=0.05)
+            given["attempt_id"] = self.served.farm.repository.attempts(job.id)[0].id
+        return given
+
+    def _model(self, name: str, project: str, actor: Actor) -> Any:
+        inputs = (Input(f"{name}.blend", DIGEST, len(SCENE)),)
+        new = NewModel(name, inputs[0].path, name, FACTS, inputs, project)
+        return self.served.farm.repository.add_model(new, actor=actor)[0]
+
+
+@pytest.fixture(scope="module")
+def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
+    farm = make_farm(tmp_path_factory.mktemp("matrix") / "data")
+    app = create_app(Connection(farm.settings, ACTOR, farm))
+    with TestClient(app, base_url="http://farm.test", raise_server_exceptions=False) as client:
+        app.state.leaving.set()  # so that what is followed ends at once
+        yield Matrix(Served(farm, client))
+    close(farm)
+
+
+def described(matrix: Matrix) -> set[tuple[str, str]]:
+    paths: dict[str, Any] = matrix.served.client.get(f"{API}/openapi.json").json()["paths"]
+    return {(method.upper(), path) for path, methods in paths.items() for method in methods}
+
+
+def test_every_route_has_a_row(matrix: Matrix) -> None:
+    assert described(matrix) | {("GET", f"{API}/openapi.json")} == ROUTES.keys() | OPEN | OWN
+
+
+def asked(matrix: Matrix, route: tuple[str, str], given: dict[str, str], headers: dict[str, str]) -> Any:
+    row, (method, path) = ROUTES[route], route
+    address = path.format(**given) + (f"?{row.query}" if row.query else "")
+    return matrix.served.client.request(method, address, json=row.body(given), headers=headers)
+
+
+def verdict_of(answer: Any) -> Verdict:
+    code = answer.json()["error"]["code"] if answer.status_code >= 400 else ""
+    found = {"not_allowed": Verdict.REFUSED, "not_found": Verdict.HIDDEN}.get(code, Verdict.ALLOWED)
+    assert code not in ("login_needed", "token_refused"), answer.text
+    assert answer.status_code < 500, answer.text
+    return found
+
+
+def relations(row: Route) -> tuple[Relation, ...]:
+    """What can be: nobody owns the farm, and a project has members and no owner."""
+    return {
+        "farm": (Relation.OTHER,),
+        "home": (Relation.PROJECT,),
+        "project": (Relation.PROJECT, Relation.OTHER),
+        "user": (Relation.OWN, Relation.OTHER),
+        "token": (Relation.OWN, Relation.OTHER),
+    }.get(row.about, tuple(Relation))
+
+
+@pytest.mark.parametrize("route", [each for each in ROUTES if ROUTES[each].about != "list"], ids=" ".join)
+def test_a_route_lets_in_whom_the_table_allows_and_nobody_else(matrix: Matrix, route: tuple[str, str]) -> None:
+    row = ROUTES[route]
+    for role in Role:
+        for relation in relations(row):
+            given = matrix.given(role, relation, row.about, route[1])
+            answer = asked(matrix, route, given, matrix.headers[role])
+            expected = TABLE[row.action].verdict(role, relation)
+            assert verdict_of(answer) is expected, f"{role}, {relation}: {answer.status_code} {answer.text}"
+            if expected is not Verdict.ALLOWED:
+                told = AuditFilter(by=f"the-{role}", refused=True)
+                (entry,) = matrix.served.farm.repository.audit_log(wanted=told, limit=1)
+                outcome = "refused" if expected is Verdict.REFUSED else "hidden"
+                assert (entry.action, entry.outcome, entry.via) == (row.action, outcome, "token")
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "where"),
+    [("jobs", "job", "id"), ("models", "model", "id"), ("users", "user", "name"), ("tokens", "token", "id")],
+)
+def test_a_list_shows_what_one_may_see_and_nothing_else(matrix: Matrix, path: str, key: str, where: str) -> None:
+    row = ROUTES["GET", f"{API}/{path}"]
+    for role in Role:
+        for relation in Relation:
+            given = matrix.given(role, relation, "list")
+            found = matrix.served.client.get(f"{API}/{path}", headers=matrix.headers[role]).json()
+            listed = {each[where] for each in (found["jobs"] if path == "jobs" else found)}
+            visible = TABLE[row.action].verdict(role, relation) is Verdict.ALLOWED
+            assert (given[key] in listed) == visible, f"{role}, {relation}"
+
+
+@pytest.mark.parametrize("route", [*ROUTES, *OWN], ids=" ".join)
+def test_who_is_nobody_or_nobody_any_more_is_let_in_nowhere(matrix: Matrix, route: tuple[str, str]) -> None:
+    given = matrix.given(Role.ADMIN, Relation.OWN, "token")
+    revoked, expired = (matrix.served.token("the-admin", Scope.ALL, lasts_s) for lasts_s in (None, 1e-6))
+    matrix.served.revoke(revoked)
+    SystemClock().wait(None, 0.001)
+    method, path = route
+    query = f"?{ROUTES[route].query}" if route in ROUTES and ROUTES[route].query else ""
+    body = ROUTES[route].body(given) if route in ROUTES else None
+    for headers in ({}, revoked, expired, {"Authorization": "Bearer nonsense"}, {"Cookie": "renderctl_session=x"}):
+        answer = matrix.served.client.request(method, path.format(**given) + query, json=body, headers=headers)
+        assert (answer.status_code, set(answer.json())) == (401, {"error"}), headers

@@ -1,0 +1,93 @@
+"""Browsers: log-ins, cookies, forgery; and how somebody becomes a user."""
+
+from renderctl.actors import Role
+from renderctl.farm.people.users import add_user
+from tests.farms import ACTOR, given_job
+from tests.server.conftest import Served
+
+API = "/api/v1"
+PASSWORD = "correct horse battery"
+
+
+def logged_in(served: Served, name: str = "ada") -> dict[str, str]:
+    """Log in; the header that a write takes."""
+    answer = served.client.post(f"{API}/session", json={"name": name, "password": PASSWORD})
+    assert answer.status_code == 201, answer.text
+    return {"X-CSRF-Token": answer.json()["csrf"]}
+
+
+def test_a_browser_logs_in_reads_writes_with_its_header_and_logs_out(served: Served) -> None:
+    add_user(served.farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    job = given_job(served.farm, "1").id
+    csrf = logged_in(served)
+    assert served.client.get(f"{API}/session").json() == {
+        "name": "ada",
+        "role": "admin",
+        "projects": ["default"],
+        "csrf": csrf["X-CSRF-Token"],
+    }
+    assert served.client.get(f"{API}/jobs/{job}").status_code == 200
+    assert served.client.post(f"{API}/jobs/{job}/pause").status_code == 403
+    assert served.client.post(f"{API}/jobs/{job}/pause", headers={"X-CSRF-Token": "guessed"}).status_code == 403
+    assert served.client.post(f"{API}/jobs/{job}/pause", headers=csrf).json()["state"] == "paused"
+    kept = "; ".join(f"{name}={value}" for name, value in served.client.cookies.items())
+    assert served.client.delete(f"{API}/session", headers=csrf).status_code == 204
+    assert served.client.get(f"{API}/session").status_code == 401
+    assert served.client.get(f"{API}/session", headers={"Cookie": kept}).status_code == 401
+
+
+def test_a_session_is_out_of_reach_of_scripts_and_of_other_sites(served: Served) -> None:
+    add_user(served.farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    body = {"name": "ada", "password": PASSWORD}
+    said = served.client.post(f"{API}/session", json=body).headers["set-cookie"]
+    assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(said.split("; "))
+    assert "Secure" not in said
+    said = served.client.post(f"https://farm.test{API}/session", json=body).headers["set-cookie"]
+    assert "Secure" in said
+
+
+def test_guessing_is_slowed_down(served: Served) -> None:
+    add_user(served.farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    found = [
+        served.client.post(f"{API}/session", json={"name": "ada", "password": f"guess number {n}"}).status_code
+        for n in range(7)
+    ]
+    assert found[0] == 401
+    assert found[-1] == 429
+
+
+def test_whoever_was_invited_registers_once_and_is_logged_in(served: Served) -> None:
+    ada = served.person("ada", Role.ADMIN)
+    invited = served.client.post(f"{API}/users/invite", json={"role": "artist"}, headers=ada).json()
+    body = {"code": invited["code"], "name": "bob", "password": PASSWORD}
+    assert served.client.post(f"{API}/register", json=body).json()["role"] == "artist"
+    assert served.client.get(f"{API}/session").json()["name"] == "bob"
+    assert served.client.post(f"{API}/register", json=body | {"name": "eve"}).status_code == 403
+
+
+def test_a_password_makes_a_token_that_revokes_itself(served: Served) -> None:
+    add_user(served.farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    body = {"user": "ada", "password": PASSWORD, "name": "laptop"}
+    made = served.client.post(f"{API}/tokens/by-password", json=body)
+    shown = {"Authorization": f"Bearer {made.json()['secret']}"}
+    assert served.client.get(f"{API}/whoami", headers=shown).json()["name"] == "ada"
+    assert served.client.delete(f"{API}/tokens/mine", headers=shown).status_code == 200
+    assert served.client.get(f"{API}/whoami", headers=shown).status_code == 401
+
+
+def test_whoever_is_disabled_is_out_at_once(served: Served) -> None:
+    ada, bob = served.person("ada", Role.ADMIN), served.person("bob", Role.ARTIST, "default")
+    assert served.client.get(f"{API}/whoami", headers=bob).status_code == 200
+    assert served.client.post(f"{API}/users/bob/disable", headers=ada).status_code == 200
+    assert served.client.get(f"{API}/whoami", headers=bob).status_code == 401
+
+
+def test_who_did_what_is_told_to_admins(served: Served) -> None:
+    ada, bob = served.person("ada", Role.ADMIN), served.person("bob", Role.ARTIST, "default")
+    job = given_job(served.farm, "1").id
+    assert served.client.post(f"{API}/jobs/{job}/cancel", headers=bob).status_code == 403
+    (entry,) = served.client.get(f"{API}/audit", params={"by": "bob", "refused": True}, headers=ada).json()
+    assert (entry["action"], entry["subject"], entry["outcome"]) == ("job.cancel", job, "refused")
+    assert (entry["via"], entry["address"]) == ("token", "testclient")
+    assert served.client.get(f"{API}/audit", headers=bob).status_code == 403
+    assert served.client.get(f"{API}/audit/verify", headers=ada).json()["problems"] == []

@@ -24,8 +24,9 @@ router, unversioned = new_router("tasks"), new_router("tasks")
 TaskRef = Annotated[str, Path(description="A task's id: JOB-NUMBER.", max_length=255)]
 Task = Annotated[str | None, Query(description="A task's id, or its number in the job.", max_length=255)]
 Limit = Annotated[int, Query(ge=1, le=10_000)]
+_EVENT = {"type": "object", "properties": {"event": {"type": "string"}, "data": {"type": "string"}}}
 STREAM: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Events, as they come"}
+    200: {"content": {"text/event-stream": {"schema": _EVENT}}, "description": "Events, each with a document as data."}
 }
 
 

@@ -37,6 +37,7 @@ bench: setup-services
 
 docs: setup-dev
 	$(PY) -m tests.cli.reference
+	$(PY) -m tests.server.reference
 	$(PY) -m tests.core.permissions_page
 
 clean:

@@ -15,6 +15,7 @@ NAMES = (
     "overhead",
     "uploading",
     "latency",
+    "serving",
     "against_celery",
     "many_workers",
     "deeds",

@@ -7,6 +7,7 @@ from renderctl.errors import RenderctlError
 from renderctl.server.errors import STATUS, status_of
 from tests.farms import given_job, given_model, work_off
 from tests.server.conftest import Served
+from tests.server.reference import PAGE, page
 
 API = "/api/v1"
 
@@ -139,3 +140,7 @@ def test_prometheus_reads_the_figures_with_a_token_and_nobody_else(served: Serve
 def test_it_says_whether_it_lives_and_can_serve(served: Served) -> None:
     assert served.client.get("/healthz").json() == {"status": "ok"}
     assert served.client.get("/readyz").json() == {"status": "ready", "parts": {"database": True, "store": True}}
+
+
+def test_the_reference_of_the_api_is_current() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "`make docs` makes it current"

@@ -43,7 +43,7 @@ def serve(connection: Connection, host: str, port: int, on_ready: Callable[[str]
 
 
 class _Server(uvicorn.Server):
-    """Tells the streams that it leaves: they would go on for ever."""
+    """Tells the streams that it leaves: they would not end. Asked twice, it leaves at once; its end is no error."""
 
     def __init__(self, config: uvicorn.Config, app: Any) -> None:
         super().__init__(config)
@@ -51,4 +51,5 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         self._app.state.leaving.set()
-        super().handle_exit(sig, frame)
+        self.force_exit = self.should_exit
+        self.should_exit = True

@@ -1,6 +1,7 @@
 """`python -m benchmarks [overhead|lifecycles|submitting|status|claiming|startup …]`: all of them by default.
 
 Those of a farm on services need the servers: `python -m tests.services -- python -m benchmarks against_celery`.
+`containers` needs a Docker engine and a render image, and is run when it is named.
 """
 
 import importlib

@@ -24,9 +24,9 @@ def _tiny(folder: Path, environment: dict[str, str]) -> None:
     scene = folder / "tiny.blend"
     taken = in_turn(
         {
-            "bare, few": _bare(scene, _FEW, folder),
+            "bare, few": bare(scene, _FEW, folder),
             "farm, few": _farm(scene, _FEW, folder),
-            "bare, many": _bare(scene, _MANY, folder),
+            "bare, many": bare(scene, _MANY, folder),
             "farm, many": _farm(scene, _MANY, folder),
         },
         runs=5,
@@ -48,11 +48,11 @@ def _tiny(folder: Path, environment: dict[str, str]) -> None:
 def _mid(folder: Path, environment: dict[str, str]) -> None:
     scene = folder / "mid.blend"
     taken = in_turn(
-        {"bare": _bare(scene, _MID_FRAMES, folder), "farm": _farm(scene, _MID_FRAMES, folder)},
+        {"bare": bare(scene, _MID_FRAMES, folder), "farm": _farm(scene, _MID_FRAMES, folder)},
         runs=3,
         environment=environment,
     )
-    cold = sum(timed(_bare(scene, 1, folder), environment) for _ in range(5)) / 5
+    cold = sum(timed(bare(scene, 1, folder), environment) for _ in range(5)) / 5
     print(f"a scene of 480,000 faces (160x90, 4 samples), {_MID_FRAMES} frames")
     for name, timing in taken.items():
         print(f"  {name:12} {timing}")
@@ -61,7 +61,8 @@ def _mid(folder: Path, environment: dict[str, str]) -> None:
     print(f"  one process per frame: {cold:.2f} s a frame, {cold / warm:.1f} times the farm's {warm:.2f} s")
 
 
-def _bare(scene: Path, frames: int, folder: Path) -> Sequence[str]:
+def bare(scene: Path, frames: int, folder: Path) -> Sequence[str]:
+    """The command of one bare Blender that renders so many frames."""
     (folder / "bare").mkdir(exist_ok=True)
     return [PYTHON, _BARE, str(scene), "1", str(frames), str(folder / "bare")]
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from renderctl.states import AttemptState
 from tests.chaos.rounds import ATTEMPTS
 from tests.chaos.verdict import connected, require_quiet, require_whole, rows, wait_for_end
 from tests.nodes import Node, Site, until
-from tests.services import DockerEngine, running
+from tests.services import DockerEngine
+from tests.services.own_engine import own_engine
 
 pytestmark = [pytest.mark.chaos, pytest.mark.containers, pytest.mark.blender, pytest.mark.timeout(900)]
 FRAMES = 30
@@ -26,23 +28,8 @@ WITHIN_S = 300.0
 @pytest.fixture(scope="module")
 def engine(docker_host: str, render_image: RenderImage) -> Iterator[DockerEngine]:
     """One that nobody else uses, with the image of the other."""
-    with running(DockerEngine) as engine:
-        with _client(docker_host) as theirs, _client(engine.url) as ours:
-            if render_image.reference not in [tag for each in ours.images.list() for tag in each.tags]:
-                ours.images.load(theirs.images.get(render_image.reference).save(named=True))
+    with own_engine(docker_host, render_image) as engine:
         yield engine
-
-
-class _Client(docker.DockerClient):  # type: ignore[misc]
-    def __enter__(self) -> "_Client":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def _client(host: str) -> _Client:
-    return _Client(host)
 
 
 @pytest.fixture
@@ -66,7 +53,7 @@ def given_job(site: Site) -> tuple[Farm, str]:
 
 
 def containers(engine: DockerEngine) -> list[Any]:
-    with _client(engine.url) as client:
+    with closing(docker.DockerClient(engine.url)) as client:
         return list(client.containers.list(all=True))
 
 
@@ -111,7 +98,7 @@ def test_a_start_after_a_kill_ends_the_containers_that_were_left(caged: Site, en
 
 
 def _kill_container(engine: DockerEngine) -> None:
-    with _client(engine.url) as client:
+    with closing(docker.DockerClient(engine.url)) as client:
         client.containers.list()[0].kill()
 
 

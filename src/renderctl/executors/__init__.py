@@ -84,6 +84,8 @@ class Executor(ABC):
 
     #: Whether what it starts reaches nothing but its scratch and its inputs, so that it may run anybody's scripts.
     caged = False
+    #: Whether what it starts sees our disk, as far as is known: else files are carried in and out.
+    shares_disk = True
 
     @abstractmethod
     def start(self, launch: Launch) -> Running:

@@ -96,6 +96,11 @@ def bind(path: Path, *, read_only: bool) -> Mount:
     return Mount(str(path), str(path), type="bind", read_only=read_only, propagation="rprivate")
 
 
+def volume(path: Path) -> Mount:
+    """A place of the container's own, where the engine does not see ours. It goes with the container."""
+    return Mount(str(path), None, type="volume")
+
+
 def _device_requests(gpus: tuple[str, ...]) -> list[DeviceRequest]:
     if not gpus:
         return []

@@ -18,6 +18,7 @@ from renderctl.executors.docker import reasons
 from renderctl.executors.docker.attachment import Attachment
 from renderctl.executors.docker.cage import Bars, Tenant
 from renderctl.executors.docker.client import Engine, NotFound, engine_time
+from renderctl.executors.docker.luggage import TooMuch, carry_in, carry_out
 from renderctl.executors.docker.weight import spare_mb, weigh
 
 #: Seconds that a container may take to be dead after it has said its last word.
@@ -38,6 +39,8 @@ class Place:
     bars: Bars
     tenant: Tenant
     began: float  #: seconds since 1970, by the engine's clock
+    inputs: tuple[Path, ...] = ()
+    shared: bool = True  #: whether its folders are ours; else files are carried in and out
 
 
 class RunningContainer(Running):
@@ -91,11 +94,22 @@ class RunningContainer(Running):
         return self._memory_mb
 
     def deliver(self, path: Path) -> None:
-        if os.getuid() == 0 and path.is_relative_to(self._place.scratch):
+        place = self._place
+        if not place.shared:
+            own = path.is_relative_to(place.scratch)
+            below = place.scratch if own else next(each for each in place.inputs if path.is_relative_to(each))
+            owner = place.tenant if own else Tenant(0, 0)
+            self._carry(lambda client: carry_in(client, place.id, path, below, owner))
+        elif os.getuid() == 0 and path.is_relative_to(self._place.scratch):
             os.chown(path, self._place.tenant.uid, self._place.tenant.gid, follow_symlinks=False)
 
     def fetch(self, path: Path) -> None:
-        """It writes where we read."""
+        place = self._place
+        if not place.shared:
+            try:
+                self._carry(lambda client: carry_out(client, place.id, path, place.bars.scratch_mb << 20))
+            except TooMuch:
+                self._punish(reasons.overfull(place.bars.scratch_mb))
 
     def stop(self, grace_s: float = 0.0) -> ExitStatus:
         if grace_s > 0 and self._kill(signal.SIGTERM):
@@ -107,6 +121,13 @@ class RunningContainer(Running):
                 self._remove()
                 self._attachment.close()
             return status
+
+    def _carry(self, deed: Callable[[Any], None]) -> None:
+        try:
+            with self._engine.speaking() as client:
+                deed(client)
+        except (NotFound, Unreachable, OSError) as error:
+            raise SessionEnded(f"Files can not be carried to or from its container: {error}") from error
 
     def _session_ended(self) -> SessionEnded:
         return SessionEnded(f"It ended: {self._exit_status()}.")
@@ -169,7 +190,9 @@ class RunningContainer(Running):
         most = self._place.bars.scratch_mb << 20
         while not _CLOCK.wait(self._attachment.ended, _LOOK_S):
             with suppress(OSError):
-                if weigh(self._place.scratch, most) > most:
+                if not self._place.shared:
+                    pass  # the disk is the engine's
+                elif weigh(self._place.scratch, most) > most:
                     self._punish(reasons.overfull(self._place.bars.scratch_mb))
                 elif (spare := spare_mb(self._place.scratch)) < _SPARE_MB:
                     self._punish(reasons.disk_full(spare))

@@ -8,17 +8,20 @@ from contextlib import suppress
 from typing import Any
 
 from docker.errors import APIError
+from docker.types import Mount
 
 from renderctl.errors import BlenderMissing, ImageMissing, Unreachable
 from renderctl.executors import Executor, Launch, Running
 from renderctl.executors.docker.attachment import Attachment
-from renderctl.executors.docker.cage import NOBODY, Bars, Tenant, bind, container_options, host_options
+from renderctl.executors.docker.cage import NOBODY, Bars, Tenant, bind, container_options, host_options, volume
 from renderctl.executors.docker.client import Engine, NotFound, engine_time, said
 from renderctl.executors.docker.container import Place, RunningContainer
 from renderctl.executors.docker.gpus import Gpus
 from renderctl.executors.docker.images import DockerImages
-from renderctl.executors.docker.reasons import of_refusal
+from renderctl.executors.docker.luggage import carry_in
+from renderctl.executors.docker.reasons import EngineBlind, of_refusal
 from renderctl.executors.images import RenderImage
+from renderctl.ids import new_token
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +43,7 @@ class DockerExecutor(Executor):
         self._dead: list[Mapping[str, str]] = []  # labels of sessions whose workers are dead, likewise
         self._lock = threading.Lock()
         self._facts: Mapping[str, Any] | None = None
+        self._known_to_share: bool | None = None  # None: no container was started yet
 
     def start(self, launch: Launch) -> Running:
         self._clear_up()
@@ -49,6 +53,10 @@ class DockerExecutor(Executor):
         except BaseException:
             self._gpus.give_back(gpus)
             raise
+
+    @property
+    def shares_disk(self) -> bool:  # type: ignore[override]
+        return self._known_to_share is not False
 
     def check(self) -> str:
         facts = self._look()
@@ -88,15 +96,52 @@ class DockerExecutor(Executor):
             raise Unreachable(f"{launch.argv[0]} can not be started: {error}.") from error
         created = self._create(launch, tenant, environment, gpus)
         try:
+            self._furnish(created, launch, tenant)
             return self._begun(created, launch, tenant, gpus)
         except BaseException:
             self._remove(created)
             raise
 
+    def _furnish(self, container: str, launch: Launch, tenant: Tenant) -> None:
+        """Carry in what it starts with, where the engine does not see it."""
+        if not self.shares_disk:
+            with self._engine.speaking() as client:
+                carry_in(client, container, launch.scratch, launch.scratch.parent, tenant)
+                for each in launch.inputs:
+                    carry_in(client, container, each, each)
+
     def _create(self, launch: Launch, tenant: Tenant, environment: Mapping[str, str], gpus: tuple[str, ...]) -> str:
+        if self._known_to_share is None:
+            self._known_to_share = self._sees_our_disk(launch)
         mounts = [bind(launch.scratch, read_only=False), *(bind(each, read_only=True) for each in launch.inputs)]
+        if not self.shares_disk:
+            # a volume's own root stays root's: the scratch is a folder in one
+            mounts = [volume(each) for each in (launch.scratch.parent, *launch.inputs)]
         options = container_options(launch, tenant, environment)
         options["labels"] |= {_OURS: "1"}
+        return self._made(options, mounts, gpus)
+
+    def _sees_our_disk(self, launch: Launch) -> bool:
+        """Whether a container finds in our folder what we put there: its engine may have another disk."""
+        token = launch.scratch / f"token-{new_token()}"
+        token.touch()
+        options = {"image": launch.image, "command": ["true"], "labels": {**launch.labels, _OURS: "1"}}
+        probe = None
+        try:
+            probe = self._made(options, [bind(launch.scratch, read_only=True)], ())
+            with self._engine.speaking() as client:
+                stream, _ = client.api.get_archive(probe, str(token))
+                stream.close()
+            return True
+        except (NotFound, EngineBlind):
+            logger.info("the container engine does not see our disk: files are carried in and out")
+            return False
+        finally:
+            token.unlink()
+            if probe is not None:
+                self._remove(probe)
+
+    def _made(self, options: dict[str, Any], mounts: list[Mount], gpus: tuple[str, ...]) -> str:
         with self._engine.speaking() as client:
             try:
                 host = client.api.create_host_config(**host_options(self._bars_here(), mounts, gpus))
@@ -125,7 +170,8 @@ class DockerExecutor(Executor):
                 with self._lock:
                     self._left.add(ended)
 
-        place = Place(container, launch.scratch, self._bars_here(), tenant, began)
+        bars, shared = self._bars_here(), self.shares_disk
+        place = Place(container, launch.scratch, bars, tenant, began, launch.inputs, shared)
         return RunningContainer(self._engine, place, attachment, let_go)
 
     def _look_for_program(self, client: Any, container: str, launch: Launch) -> None:

@@ -9,6 +9,11 @@ from renderctl.errors import BlenderMissing, EngineRefused, ImageMissing, Unreac
 from renderctl.executors import ExitStatus
 from renderctl.jobs import Failure, Fault
 
+
+class EngineBlind(EngineRefused):
+    """The container engine does not see this machine's disk."""
+
+
 #: What engines say when a container can not start: a pattern, what it means, and what to do.
 _REFUSALS: tuple[tuple[str, type[Unreachable], str, str], ...] = (
     (
@@ -31,9 +36,9 @@ _REFUSALS: tuple[tuple[str, type[Unreachable], str, str], ...] = (
     ),
     (
         r"bind source path does not exist|error while creating mount source path",
-        EngineRefused,
-        "The container engine does not see this machine's disk",
-        "Name the engine's own machine in executor.host, so that files are copied.",
+        EngineBlind,
+        "The container engine does not see this machine's disk any more",
+        "It did when the first container was started: start the worker again.",
     ),
     (
         r"executable file not found|exec: .*no such file or directory|stat .*no such file or directory",

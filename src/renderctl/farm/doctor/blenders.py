@@ -42,7 +42,12 @@ def _of_images(farm: Farm) -> Iterator[Finding]:
         yield broken("Blender", error)
         return
     for blender in found:
-        yield tried("Blender", lambda blender=blender: f"{blender.label}; {_devices(farm, blender)}")  # type: ignore[misc]
+        yield tried("Blender", partial(_in_container, farm, blender))
+
+
+def _in_container(farm: Farm, blender: Blender) -> str:
+    said = f"{blender.label}; {_devices(farm, blender)}"
+    return said if farm.executor.shares_disk else f"{said}; its engine has another disk: files are carried in and out"
 
 
 def _look_for(farm: Farm, path: str) -> str:

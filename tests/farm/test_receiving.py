@@ -1,0 +1,96 @@
+"""What people send who can not reach the store themselves; what is measured; what changes: on both sides of a farm."""
+
+import hashlib
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from renderctl.actors import Actor, Role
+from renderctl.errors import MissingFiles, NotAllowed, NotStored
+from renderctl.farm import Farm
+from renderctl.farm.changes import Changes
+from renderctl.farm.measure import measure
+from renderctl.farm.offering import OfferedModel, add_model
+from renderctl.farm.receiving import part_of, promote, wanted_files
+from renderctl.jobs import Input
+from renderctl.settings import ServeSettings, Settings
+from tests.farms import ACTOR, FACTS, close, given_job, given_worker, make_farm, work_off
+
+SCENE = b"BLENDER-v500 " + bytes(1000)
+FILE = Input("shot.blend", hashlib.sha256(SCENE).hexdigest(), len(SCENE))
+ADA = Actor("ada", role=Role.ARTIST, projects=frozenset(["films"]))
+EVE = Actor("eve", role=Role.ARTIST, projects=frozenset(["games"]))
+OFFERED = OfferedModel("shot", FILE.path, FACTS, (FILE,))
+
+
+def send(farm: Farm, actor: Actor) -> None:
+    part = part_of(farm, FILE.digest, FILE.size, actor=actor)
+    with part.begun(0) as writing:
+        writing.write(SCENE)
+        part.complete(FILE.size)
+
+
+def test_who_may_read_a_blob_need_not_send_it_and_nobody_else_is_told_of_it(farm: Farm) -> None:
+    assert [each.digest for each in wanted_files(farm, [FILE], actor=ADA)] == [FILE.digest]
+    send(farm, ADA)
+    assert wanted_files(farm, [FILE], actor=ADA) == []
+    model, new = add_model(farm, OFFERED, actor=ADA)
+    assert (model.ref, model.owner, model.project, new) == ("shot@1", "ada", "films", True)
+    assert add_model(farm, OFFERED, actor=ADA)[1] is False
+    assert wanted_files(farm, [FILE], actor=replace(ADA, name="mate")) == []
+    assert [each.digest for each in wanted_files(farm, [FILE], actor=EVE)] == [FILE.digest]
+    with pytest.raises(MissingFiles):
+        add_model(farm, OFFERED, actor=EVE)
+    send(farm, EVE)
+    assert add_model(farm, OFFERED, actor=EVE)[0].project == "games"
+
+
+def test_what_the_store_has_lost_is_wanted_again(farm: Farm) -> None:
+    send(farm, ADA)
+    farm.store.remove([FILE.digest])
+    assert [each.digest for each in wanted_files(farm, [FILE], actor=ADA)] == [FILE.digest]
+
+
+def test_a_file_that_is_sent_is_collected_by_nobody(farm: Farm) -> None:
+    send(farm, ADA)
+    assert farm.repository.forgotten([FILE.digest]) == []
+
+
+@pytest.mark.services
+def test_a_file_goes_straight_to_the_store_where_that_can_be_reached(tmp_path: Path, on_services: Settings) -> None:
+    direct = make_farm(tmp_path, settings=replace(on_services, serve=ServeSettings(direct=True)))
+    (wanted,) = wanted_files(direct, [FILE], actor=ADA)
+    with pytest.raises(NotStored):
+        promote(direct, FILE.digest, FILE.size, actor=ADA)
+    with urllib.request.urlopen(urllib.request.Request(wanted.url or "", SCENE, method="PUT")) as answer:
+        assert answer.status == 200
+    with pytest.raises(NotStored):
+        promote(direct, FILE.digest, FILE.size, actor=EVE)
+    promote(direct, FILE.digest, FILE.size, actor=ADA)
+    assert add_model(direct, OFFERED, actor=ADA)[1]
+    close(direct)
+
+
+def test_the_farm_is_measured(farm: Farm) -> None:
+    given_job(farm, "1-3")
+    given_worker(farm)
+    found = measure(farm, actor=ACTOR)
+    assert (found.tasks, found.jobs, found.workers) == ({"queued": 3}, {"queued": 1}, {"active": 1})
+    assert (found.queue_depth, found.frame_s) == (1, None)
+    assert found.waiting_s >= 0
+    with pytest.raises(NotAllowed):
+        measure(farm, actor=ADA)
+
+
+def test_changes_are_told_from_the_database_of_either_side(farm: Farm) -> None:
+    changes = Changes(farm)
+    assert changes.look() == []
+    job = given_job(farm, "4-5")
+    assert [(each.kind, each.told["id"]) for each in changes.look()] == [("job", job.id)]
+    work_off(farm)
+    told = changes.look()
+    assert [each.told["frame"] for each in told if each.kind == "output"] == [4, 5]
+    assert [each.told["state"] for each in told if each.kind == "job"] == ["succeeded"]
+    assert changes.look() == []

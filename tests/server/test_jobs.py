@@ -55,6 +55,18 @@ def test_the_same_idempotency_key_makes_one_job(served: Served) -> None:
     assert first.json()["job"]["id"] == again.json()["job"]["id"]
 
 
+def test_no_file_of_the_servers_own_disk_can_be_named(served: Served) -> None:
+    ada = served.person("ada", Role.ADMIN, "default")
+    scene = served.farm.settings.data_dir / "secret.blend"
+    scene.write_bytes(b"BLENDER-v500 secret")
+    for model in (str(scene), f"file://{scene}", "../secret.blend"):
+        assert served.client.post(f"{API}/jobs", json={"model": model, "frames": "1"}, headers=ada).status_code == 404
+    job = given_job(served.farm, "1").id
+    work_off(served.farm)
+    for name in ("../0001.png", "..%2f..%2f0001.png", "/etc/passwd", "%2e%2e/0001.png", "0001.png%00"):
+        assert served.client.get(f"{API}/jobs/{job}/outputs/1/{name}", headers=ada).status_code in (400, 404, 422)
+
+
 def test_jobs_come_in_pages(served: Served) -> None:
     ids = [given_job(served.farm, "1").id for _ in range(5)]
     ada = served.person("ada", Role.ADMIN)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -74,6 +75,30 @@ def test_it_leaves_in_good_order_while_somebody_follows(site: Site, farm: Farm) 
         server.terminate()
         assert list(lines) is not None
     assert site.nodes[0].process.wait(15) == 0
+    assert "Traceback" not in site.nodes[0].log.read_text()
+
+
+def test_a_client_that_goes_away_in_the_middle_goes_on_where_it_broke_off(site: Site, farm: Farm) -> None:
+    ada = Served(farm, None).person("ada", Role.ARTIST, "default")  # type: ignore[arg-type]
+    _, url = started(site)
+    content = PIECE * 8
+    digest = hashlib.sha256(content).hexdigest()
+    path = f"/api/v1/uploads/{digest}"
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as client:
+        head = f"PUT {path}?size={len(content)} HTTP/1.1\r\nHost: x\r\nAuthorization: {ada['Authorization']}\r\n"
+        client.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content[: 5 << 20])
+    with httpx2.Client(headers=ada, base_url=url, timeout=60) as client:
+        there = 0
+
+        def has_arrived() -> bool:
+            nonlocal there
+            there = client.get(path).json()["received"]
+            return there >= 3 << 20
+
+        until(has_arrived, 20, what="what was sent before")
+        until(lambda: client.put(path, params={"size": len(content), "offset": there}, content=content[there:]).json()
+              .get("complete", False), 20, what="the rest")  # fmt: skip
+    assert farm.store.missing({digest}) == set()
     assert "Traceback" not in site.nodes[0].log.read_text()
 
 

@@ -1,11 +1,13 @@
 """Uploads: files by their digests, each sent in pieces that go on where they broke off; and models made of them."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated
 
 import anyio.to_thread
 from fastapi import Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import ClientDisconnect
 
 from renderctl.errors import TooLarge
 from renderctl.farm.offering import OfferedModel
@@ -86,11 +88,12 @@ async def receive(
     part = await anyio.to_thread.run_sync(lambda: verbs.part_of(digest, size))
     with part.begun(offset) as writing:
         reached = offset
-        async for piece in _pieces(request):
-            reached += len(piece)
-            if reached > size:
-                raise TooLarge(f"More came than the {size} bytes that were promised.")
-            await anyio.to_thread.run_sync(writing.write, piece)
+        with suppress(ClientDisconnect):  # what has come stays, and is gone on with
+            async for piece in _pieces(request):
+                if reached + len(piece) > size:
+                    raise TooLarge(f"More came than the {size} bytes that were promised.")
+                await anyio.to_thread.run_sync(writing.write, piece)
+                reached += len(piece)
         if reached == size:
             await anyio.to_thread.run_sync(part.complete, size)
     return answer({"received": reached, "complete": reached == size})

@@ -21,7 +21,7 @@ from renderctl.farm.scratch import scratch_of
 from renderctl.settings import ExecutorSettings, Settings
 from renderctl.wiring import open_farm
 
-_FRAMES, _RUNS = 24, 5
+_FRAMES, _RUNS = 24, 3
 
 
 @dataclass(frozen=True)

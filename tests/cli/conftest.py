@@ -47,7 +47,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A suite that says `EITHER_WAY = True` has to come to the same, directly and through a server."""
     either_way = getattr(metafunc.module, "EITHER_WAY", False) and "server" in metafunc.fixturenames
     if either_way and not metafunc.definition.get_closest_marker("directly"):
-        metafunc.parametrize("server", [None, "server"], ids=["directly", "through a server"], indirect=True)
+        through = pytest.param("server", id="through a server", marks=pytest.mark.slow)
+        metafunc.parametrize("server", [pytest.param(None, id="directly"), through], indirect=True)
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from tests.farms import given_job
 from tests.server.conftest import Served
 from tests.server.live import listening
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def no_keyring(monkeypatch):

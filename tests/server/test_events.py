@@ -72,6 +72,7 @@ def test_who_may_not_see_a_job_is_not_told_of_it(served: Served) -> None:
     assert served.client.get(f"/api/v1/events?job={job.id}", headers=eve).status_code == 404
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("followers", [200])
 def test_many_follow_one_job_and_all_hear_of_its_end(served: Served, followers: int) -> None:
     job = given_job(served.farm, "1-2")

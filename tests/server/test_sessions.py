@@ -1,10 +1,13 @@
 """Browsers: log-ins, cookies, forgery; and how somebody becomes a user."""
 
+import pytest
+
 from renderctl.actors import Role
 from renderctl.farm.people.users import add_user
 from tests.farms import ACTOR, given_job
 from tests.server.conftest import Served
 
+pytestmark = pytest.mark.slow  # argon2 takes its time
 API = "/api/v1"
 PASSWORD = "correct horse battery"
 

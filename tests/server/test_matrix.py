@@ -139,7 +139,7 @@ def test_a_list_shows_what_one_may_see_and_nothing_else(matrix: Matrix, path: st
             assert (given[key] in listed) == visible, f"{role}, {relation}"
 
 
-@pytest.mark.parametrize("route", [*ROUTES, *OWN], ids=" ".join)
+@pytest.mark.parametrize("route", [*ROUTES, *sorted(OWN)], ids=" ".join)
 def test_who_is_nobody_or_nobody_any_more_is_let_in_nowhere(matrix: Matrix, route: tuple[str, str]) -> None:
     given = matrix.given(Role.ADMIN, Relation.OWN, "token")
     revoked, expired = (matrix.served.token("the-admin", Scope.ALL, lasts_s) for lasts_s in (None, 1e-6))

@@ -9,15 +9,17 @@ from fastapi import Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
-from renderctl.errors import NotAllowed
+from renderctl.errors import NotAllowed, RenderctlError
 from renderctl.server.api import new_router
 from renderctl.server.api.tasks import STREAM
 from renderctl.server.doors import Admitted, Verbs, admitted, still_admitted
-from renderctl.server.watching import Follower, Watch
+from renderctl.server.watching import LOOK_EVERY_S, LOST, Follower, Watch
 
 router = new_router("events")
 #: Seconds without an event after which a sign of life is sent, and the right to follow is looked at again.
 _QUIET_S = 10.0
+#: The same at the beginning: by then the watch has looked.
+_FIRST_S = 2 * LOOK_EVERY_S
 
 
 @router.get("/events", response_class=StreamingResponse, responses=STREAM)
@@ -33,20 +35,32 @@ async def events(
     """
     document = await anyio.to_thread.run_sync(lambda: verbs.status(job, cached=False)) if job is not None else None
     follower = Follower(who.actor, document["id"] if document else None)
-    first = format_sse_event(data_str=json.dumps(document), event="job") if document else KEEPALIVE_COMMENT
-    return StreamingResponse(_told(request, follower, first), media_type="text/event-stream")
+    return StreamingResponse(_told(request, verbs, follower), media_type="text/event-stream")
 
 
-async def _told(request: Request, follower: Follower, first: bytes) -> AsyncIterator[bytes]:
+async def _told(request: Request, verbs: Verbs, follower: Follower) -> AsyncIterator[bytes]:
     watch: Watch = request.app.state.watch
+    quiet_s = _FIRST_S
     async with watch.following(follower):
-        yield first
+        yield await _standing(verbs, follower)
         while not (await request.is_disconnected() or request.app.state.leaving.is_set()):
-            news = await follower.news(_QUIET_S)
-            for text in news or [KEEPALIVE_COMMENT]:
+            news = await follower.news(quiet_s)
+            for text in news or [await _standing(verbs, follower)]:
                 yield text
             if not news:
+                quiet_s = _QUIET_S
                 try:
                     follower.actor = (await still_admitted(request)).actor
                 except NotAllowed:
                     return
+
+
+async def _standing(verbs: Verbs, follower: Follower) -> bytes:
+    """How the followed job stands: what happened before the watch first looked at it was told to nobody."""
+    if follower.job is None:
+        return KEEPALIVE_COMMENT
+    try:
+        document = await anyio.to_thread.run_sync(lambda: verbs.status(follower.job, cached=False))
+    except RenderctlError:  # removed, or the database is away: whoever asks anew is told which
+        return LOST
+    return format_sse_event(data_str=json.dumps(document), event="job")

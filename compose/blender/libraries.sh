@@ -1,8 +1,8 @@
 # Debian's packages, a user, and no trace of when and from where they were installed.
 . /scripts/debian.sh
 
-# python3.11 is what every wheel of bpy from 4.2 to 5.0 is for; libxxf86vm1 is for the program alone.
-install python3.11 libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libxxf86vm1 libgl1 libegl1
+# shellcheck disable=SC2086
+install $libraries
 
 groupadd --gid 10000 render
 useradd --uid 10000 --gid render --create-home --shell /usr/sbin/nologin render

@@ -4,10 +4,7 @@
 [ ! -f /run/secrets/index ] || PIP_INDEX_URL=$(cat /run/secrets/index)
 export PIP_INDEX_URL="${PIP_INDEX_URL:-https://pypi.org/simple}" PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 
-if [ -f $extra ]; then
-    cat /etc/ssl/certs/ca-certificates.crt $extra >/tmp/authorities
-    export PIP_CERT=/tmp/authorities
-fi
+trust
 python3.11 -m venv /tmp/pip
 python3.11 -m venv --without-pip /opt/blender
 

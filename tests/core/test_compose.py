@@ -34,7 +34,9 @@ def test_every_password_comes_from_the_env_file_and_has_no_default(tmp_path):
     env, _ = write_compose(tmp_path, force=False)
     written = {line.split("=")[0] for line in env.read_text().splitlines()}
     text = (FOLDER / "compose.yaml").read_text(encoding="utf-8")
-    assert set(re.findall(r"(?<!\$)\$\{(\w+)", text)) == written
+    assert set(re.findall(r"(?<!\$)\$\{(\w+)[:}]", text)) == written
+    optional = set(re.findall(r"\$\{(\w+)-", text))
+    assert optional == {"APT_MIRROR", "PIP_INDEX_URL", "BUILD_NETWORK", "BUILD_CA"}
     assert ":-" not in text
     for name, value in SERVICES["mysql"]["environment"].items():
         assert "PASSWORD" not in name or value.startswith("${")
@@ -70,8 +72,10 @@ def test_the_worker_of_compose_has_settings_that_there_are(tmp_path):
     assert settings.store.secure is False
 
 
-def test_the_image_of_the_worker_has_every_library_that_blender_needs():
+def test_both_images_have_every_library_that_blender_needs():
     from renderctl.blender.libraries import DRAWING, NEEDED
 
-    dockerfile = (FOLDER / "worker" / "Dockerfile").read_text(encoding="utf-8")
-    assert set(NEEDED.values()) | set(DRAWING.values()) <= set(dockerfile.split())
+    (libraries,) = re.findall(r'^libraries="(.*)"$', (FOLDER / "blender" / "debian.sh").read_text(), re.M)
+    assert set(NEEDED.values()) | set(DRAWING.values()) <= set(libraries.split())
+    assert "install $libraries" in (FOLDER / "blender" / "libraries.sh").read_text()
+    assert "install $libraries" in (FOLDER / "worker" / "Dockerfile").read_text()

@@ -4,6 +4,7 @@ When the first process of these is gone the kernel ends all others: no container
 """
 
 import fcntl
+import json
 import os
 import socket
 import subprocess
@@ -21,6 +22,9 @@ _NAMESPACES = ("--pid", "--fork", "--kill-child", "--mount", "--propagation", "s
 _FIRST = ("docker-init", "-s", "--", "sleep", "infinity")
 #: Without a bridge and rules for packets, engines do not meet; `--network host` reaches what the machine reaches.
 _ALONE = ("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-masq=false")
+
+#: What builds have left is kept up to a size.
+_SETTINGS = {"builder": {"gc": {"enabled": True, "defaultKeepStorage": "6GB"}}}
 
 
 class DockerEngine(Server):
@@ -48,12 +52,13 @@ class DockerEngine(Server):
 
     def prepare(self) -> None:
         self._images = self._take_images()
+        (self.folder / "daemon.json").write_text(json.dumps(_SETTINGS))
 
     def start(self) -> None:
         first = not self._prepared
         super().start()
         if first:
-            self._remove_containers()
+            self._remove_what_is_left()
             load_base(self.url, self.run)
 
     def launch(self) -> None:
@@ -108,12 +113,13 @@ class DockerEngine(Server):
             with suppress(psutil.NoSuchProcess):
                 process.terminate()
 
-    def _remove_containers(self) -> None:
-        """Those of whoever had the images before."""
+    def _remove_what_is_left(self) -> None:
+        """The containers of whoever had the images before, and images that newer ones have replaced."""
         client = docker.DockerClient(self.url)
         try:
             for container in client.containers.list(all=True):
                 container.remove(force=True)
+            client.images.prune()
         finally:
             client.close()
 
@@ -125,6 +131,7 @@ class DockerEngine(Server):
             f"--exec-root={self.folder / 'exec'}",
             f"--host={self.url}",
             f"--pidfile={self.folder / 'docker.pid'}",
+            f"--config-file={self.folder / 'daemon.json'}",
             *_ALONE,
         )
 

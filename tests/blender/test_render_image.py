@@ -13,7 +13,7 @@ from renderctl.blender.find import Blender, spell
 from renderctl.executors.images import RenderImage
 from tests.blender.conftest import blenders
 
-SCENES = ("cube", "cameras", "linked", "compositor", "simulated", "files")
+SCENES = ("cube", "cameras", "simulated", "replaceable")
 RENDER = """
 import bpy, os, sys
 scenes, folder, *names = sys.argv[sys.argv.index("--") + 1:]
@@ -25,6 +25,8 @@ for name in names:
     render.engine, render.resolution_x, render.resolution_y, render.resolution_percentage = "CYCLES", 96, 64, 100
     scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.device = 8, True, "CPU"
     render.image_settings.file_format, render.filepath = "OPEN_EXR", f"{folder}/{name}.exr"
+    scene.world = scene.world or bpy.data.worlds.new("World")
+    scene.world.color = 0.3, 0.5, 0.7
     scene.frame_set(3)
     bpy.ops.render.render(write_still=True)
 os._exit(0)

@@ -48,6 +48,7 @@ class FakeExecutor(Executor):
     writes: bool = True  #: whether a frame leaves a file
     opens: bool = True  #: whether the scene is ever open
     gpus: tuple[str, ...] = ()  #: what there is to render on, beside the CPU
+    size: tuple[int, int] = (SIZE, SIZE)  #: of the images, in pixels
     broken: str | None = None  #: why it can not be started
     started: list["FakeBlender"] = field(default_factory=list)
     rendered: list[int] = field(default_factory=list)
@@ -129,6 +130,10 @@ class FakeBlender(Running):
     def emit(self, event: str, **values: Any) -> None:
         self._lines.put(PREFIX + json.dumps({"event": event, **values}))
 
+    def print(self, line: str) -> None:
+        """Chatter."""
+        self._lines.put(line)
+
     def end(self) -> None:
         """As a crash does."""
         self._lines.put(None)
@@ -150,8 +155,8 @@ class FakeBlender(Running):
                 version="5.0.1",
                 engine="CYCLES",
                 device="CPU",
-                width=SIZE,
-                height=SIZE,
+                width=self.executor.size[0],
+                height=self.executor.size[1],
                 extension="png",
                 notes=[],
             )

@@ -5,8 +5,9 @@ import re
 import pytest
 from fastapi.testclient import TestClient
 
+from renderctl.actors import Role
 from renderctl.server.doors import COOKIE
-from tests.farms import given_job
+from tests.farms import given_job, work_off
 from tests.server.conftest import Served
 from tests.server.crowd import PASSWORD, given_people
 
@@ -97,3 +98,47 @@ def test_jobs_come_in_pages_with_older_ones_behind(client: TestClient, served: S
     older = client.get(found[1].replace("&amp;", "&")).text
     assert "shot0<" in older
     assert "shot1<" not in older
+
+
+def test_a_job_offers_what_the_viewer_may_do_and_nothing_else(client: TestClient, served: Served) -> None:
+    job = given_job(served.farm, "1-3")
+    log_in(client, "vic")
+    assert "data-do" not in client.get(f"/jobs/{job.id}").text
+    log_in(client, "ada")
+    text = client.get(f"/jobs/{job.id}").text
+    assert f'data-do="POST /api/v1/jobs/{job.id}/cancel"' in text
+    assert "/retry" not in text
+
+
+def test_a_glance_tells_every_frame_and_what_it_took(client: TestClient, served: Served) -> None:
+    job = given_job(served.farm, "5-6", cameras=("Camera", "Side"))
+    work_off(served.farm)
+    log_in(client, "ada")
+    told = client.get(f"/jobs/{job.id}/glance.json").json()
+    assert told["frames"] == [5, 5, 6, 6]
+    assert told["cameras"] == ["Camera", "Side"]
+    assert told["states"] == "ssss"
+    assert all(took is not None for took in told["seconds"])
+
+
+def test_a_frame_shows_its_image_its_attempts_and_its_log(client: TestClient, served: Served) -> None:
+    job = given_job(served.farm, "1-2")
+    work_off(served.farm)
+    log_in(client, "ada")
+    text = client.get(f"/jobs/{job.id}/frames/2").text
+    found = re.search(r'src="(/jobs/[^"]+)"', text)
+    assert found
+    image = client.get(found[1].replace("&amp;", "&"))
+    assert (image.headers["content-type"], image.content[:4]) == ("image/webp", b"RIFF")
+    assert "w1" in text
+    assert re.search(r'id="log"[^>]*>\$ ', text)
+    assert client.get(f"/jobs/{job.id}/frames/3").status_code == 404
+
+
+def test_who_may_not_see_a_job_finds_no_page_of_it(client: TestClient, served: Served) -> None:
+    job = given_job(served.farm, "1")
+    eve = served.person("eve", Role.ARTIST, "games")
+    for place in ("", "/glance.json", "/frames/1", "/images/1/0001.png"):
+        answer = client.get(f"/jobs/{job.id}{place}", headers=eve)
+        assert answer.status_code == 404, place
+        assert job.name not in answer.text

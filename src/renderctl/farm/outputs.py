@@ -36,9 +36,13 @@ class OpenOutput:
         return self._farm.store.url(self.output.digest, self.file_name, expires_s)
 
 
-def outputs(farm: Farm, job_ref: str, *, after: int = 0, limit: int = 1000, actor: Actor) -> OutputPage:
-    """Outputs of a job, from where an earlier page says. Raises NotFound."""
+def outputs(
+    farm: Farm, job_ref: str, *, after: int = 0, limit: int = 1000, latest: bool = False, actor: Actor
+) -> OutputPage:
+    """Outputs of a job, from where an earlier page says; or the `latest`, the newest first. Raises NotFound."""
     job = the_job(farm, job_ref, "job.see", actor=actor)
+    if latest:
+        return OutputPage(farm.repository.latest_outputs(job.id, limit), 0, farm.repository.count_outputs(job.id))
     page, where = farm.repository.outputs(job.id, after=after, limit=limit)
     return OutputPage(page, where, farm.repository.count_outputs(job.id))
 

@@ -120,6 +120,11 @@ class Submitting(Database):
         rows = self.read(lambda connection: connection.execute(query.limit(limit)).all())
         return [to_output(row) for row in rows], (rows[-1].id if rows else after)
 
+    def latest_outputs(self, job_id: str, limit: int) -> list[Output]:
+        """What was published last, the newest first."""
+        query = select(outputs).where(outputs.c.job_id == job_id).order_by(outputs.c.id.desc()).limit(limit)
+        return self.read(lambda connection: [to_output(row) for row in connection.execute(query)])
+
     def outputs_of_task(self, job_id: str, number: int) -> list[Output]:
         """What a task has published."""
         query = select(outputs).where(outputs.c.job_id == job_id, outputs.c.number == number).order_by(outputs.c.id)

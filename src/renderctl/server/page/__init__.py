@@ -11,9 +11,9 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from renderctl.server.page import jobs, logins
+from renderctl.server.page import frame, job, jobs, logins
 
-_NOUNS = (logins, jobs)
+_NOUNS = (logins, jobs, job, frame)
 
 
 def add_page(app: FastAPI) -> None:

@@ -1,0 +1,51 @@
+"""A frame: its image, the attempts at it, and what Blender printed."""
+
+from typing import Annotated
+
+from fastapi import Path, Query, Response
+
+from renderctl.errors import NotFound, RenderctlError
+from renderctl.farm.tasks import TaskStatus
+from renderctl.jobs import Attempt
+from renderctl.server.page.job import JobRef
+from renderctl.server.page.visiting import Visit, Visitor, new_router
+from renderctl.states import OPEN_ATTEMPT
+
+router = new_router()
+
+
+@router.get("/jobs/{job}/frames/{number}")
+def frame(
+    visitor: Visitor,
+    job: JobRef,
+    number: Annotated[int, Path(ge=1, le=1 << 31)],
+    attempt: Annotated[str, Query(max_length=24)] = "",
+) -> Response:
+    """One frame, seen by one camera; the log is that of the latest attempt, or of the one that is asked for."""
+    document = visitor.verbs.status(job)
+    found: TaskStatus = visitor.verbs.task_status(f"{document['id']}-{number}")
+    shown = _chosen(found, attempt)
+    return visitor.show(
+        "frame",
+        job=document,
+        found=found,
+        shown=shown,
+        log=_log(visitor, shown) if shown else None,
+        live=shown is not None and shown.state in OPEN_ATTEMPT,
+    )
+
+
+def _chosen(found: TaskStatus, wanted: str) -> Attempt | None:
+    if not wanted:
+        return found.attempts[-1] if found.attempts else None
+    for each in found.attempts:
+        if each.id == wanted:
+            return each
+    raise NotFound(f"There is no attempt {wanted!r} at this frame.")
+
+
+def _log(visitor: Visit, attempt: Attempt) -> str:
+    try:
+        return str(visitor.verbs.attempt_log(attempt.id).text)
+    except RenderctlError as error:  # the rest of the page is worth its while
+        return f"{error.message}"

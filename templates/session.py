@@ -42,6 +42,22 @@ def serve(wire: Wire) -> None:
         run(order["run"], wire)
 
 
+def begin_with_shaders() -> None:
+    """Have a copy of the shaders that an image brings along: compiling them costs EEVEE's first frame half a minute.
+
+    Mesa uses no folder that it can not write to, and what one session writes no other one may be given.
+    """
+    shaders = Path(sys.prefix) / "shaders"
+    if "MESA_SHADER_CACHE_DIR" in os.environ or not shaders.is_dir():
+        return
+    own = Path(os.environ.get("TMPDIR", "/tmp")) / "shaders"
+    try:
+        shutil.copytree(shaders, own, dirs_exist_ok=True)
+    except OSError:  # they are compiled anew
+        return
+    os.environ["MESA_SHADER_CACHE_DIR"] = str(own)
+
+
 def leave(code: int, temporary: str = "") -> None:
     """End at once: Blender 4.5 hangs when the interpreter ends in good order, and none removes its files then."""
     sys.stdout.flush()
@@ -54,6 +70,7 @@ def leave(code: int, temporary: str = "") -> None:
 def main() -> None:
     die_with_parent()
     wire = Wire.take()
+    begin_with_shaders()
     try:
         import bpy
     except ImportError as error:

@@ -180,3 +180,10 @@ def test_an_engine_that_is_away_is_named(tmp_path):
     for ask in (images.list, lambda: images.build(Recipe(), lambda *_: None), lambda: images.resolve("4.5")):
         with pytest.raises(EngineUnavailable, match="is out of reach"):
             ask()
+
+
+def test_an_image_brings_along_what_eevee_would_compile_for_its_first_frame(
+    client: docker.DockerClient, render_image: RenderImage
+):
+    words = ["sh", "-c", "find /opt/blender/shaders -type f -readable | wc -l"]
+    assert int(client.containers.run(render_image.digest, words, remove=True, **CAGE)) > 50

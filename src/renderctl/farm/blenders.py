@@ -109,10 +109,12 @@ def cpu_threads(farm: Farm) -> int:
     """Threads of one Blender: the setting, else an equal share of the cores for each slot; 0: all of them."""
     if farm.settings.blender.threads:
         return farm.settings.blender.threads
+    # with a single thread Cycles also spins, which eats up to half of what a container may use
+    fewest = 2 if farm.executor.caged else 1
     if farm.executor.caged and farm.settings.executor.cpus:
-        return max(1, math.ceil(farm.settings.executor.cpus))
+        return max(fewest, math.ceil(farm.settings.executor.cpus))
     slots = farm.settings.worker.slots
-    return max(1, (os.cpu_count() or 1) // slots) if slots > 1 else 0
+    return max(fewest, (os.cpu_count() or 1) // slots) if slots > 1 else 0
 
 
 def saved_by(facts: ModelFacts) -> SavedBy:

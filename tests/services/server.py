@@ -26,6 +26,14 @@ Environment = Mapping[str, str]
 _GUARD = 'read -r gone || kill -s KILL -- "-$1"'
 
 
+def _moves(process: psutil.Process) -> bool:
+    """Whether a thread of it still has to hear that it was stopped."""
+    states = list(Path(f"/proc/{process.pid}/task").glob("*/stat"))
+    with suppress(OSError):
+        return any(each.read_text().rpartition(")")[2].split()[0] not in "TtZX" for each in states)
+    return False
+
+
 class ServerFailed(Exception):
     """A server did not do what it was told."""
 
@@ -123,8 +131,11 @@ class Server(ABC):
         self.start()
 
     def freeze(self) -> None:
-        """Stop the clock of all its processes: clients connect, and get no answer."""
+        """Stop the clock of all its processes: clients connect, and get no answer. Returns when they stand still."""
         self._signal(signal.SIGSTOP)
+        give_up = CLOCK.monotonic() + STOP_S
+        while any(map(_moves, self.processes())) and CLOCK.monotonic() < give_up:
+            CLOCK.wait(None, 0.01)
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)

@@ -38,6 +38,7 @@ def serve(connection: Connection, host: str, port: int, on_ready: Callable[[str]
         raise Unreachable(f"Nobody can listen at {host}, port {port}.", hint=hint) from error
     shown = f"[{host}]" if ":" in host else host
     with socket:
+        socket.listen(config.backlog)  # whoever reads the address may ask at once, and is answered when the loop runs
         on_ready(f"http://{shown}:{socket.getsockname()[1]}")
         _Server(config, app).run(sockets=[socket])
 

@@ -21,6 +21,7 @@ from renderctl.executors.docker.client import Engine
 from renderctl.executors.docker.executor import DockerExecutor
 from renderctl.executors.docker.gpus import Gpus
 from renderctl.executors.images import RenderImage
+from renderctl.farm.scratch import clear_away
 from renderctl.jobs import Fault
 from tests.ports.test_executor import until
 
@@ -50,12 +51,13 @@ def client(docker_host: str) -> Iterator[docker.DockerClient]:
 
 
 @pytest.fixture
-def launch(tmp_path: Path, render_image: RenderImage) -> Callable[[str], Launch]:
+def launch(tmp_path: Path, render_image: RenderImage) -> Iterator[Callable[[str], Launch]]:
     def make(script: str) -> Launch:
         argv = (str(render_image.program), "-u", "-c", script)
         return Launch(argv, tmp_path / "scratch", tmp_path / "launch.log", image=render_image.digest, labels=LABELS)
 
-    return make
+    yield make
+    clear_away(tmp_path / "scratch")  # folders that nest too deep for pytest
 
 
 @contextmanager

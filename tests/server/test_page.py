@@ -142,3 +142,14 @@ def test_who_may_not_see_a_job_finds_no_page_of_it(client: TestClient, served: S
         answer = client.get(f"/jobs/{job.id}{place}", headers=eve)
         assert answer.status_code == 404, place
         assert job.name not in answer.text
+
+
+def test_every_address_that_a_page_links_to_is_there(client: TestClient, served: Served) -> None:
+    job = given_job(served.farm, "1-2")
+    work_off(served.farm)
+    log_in(client, "ada")
+    for page in ("/", f"/jobs/{job.id}", f"/jobs/{job.id}/frames/1"):
+        found = re.findall(r'(?:href|src)="(/[^"#]*)', client.get(page).text)
+        assert len(found) > 5
+        for place in set(found):
+            assert client.get(place.replace("&amp;", "&")).status_code == 200, place

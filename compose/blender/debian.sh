@@ -1,7 +1,7 @@
 # For the other scripts: Debian's packages, from the mirror and through the proxy of whoever builds; no trace of these stays.
 extra=/run/secrets/ca # authorities
-# python3.11 is what every bpy from 4.2 to 5.0 is for; libxxf86vm1 is for the program alone; libgl1 brings Mesa.
-libraries="python3.11 libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libice6 libxext6 libxxf86vm1 libgl1 libegl1"
+# python3.11 is what every bpy from 4.2 to 5.0 is for; libgomp1 is for 4.2, libxxf86vm1 for the program; libgl1 brings Mesa.
+libraries="python3.11 libgomp1 libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libice6 libxext6 libxxf86vm1 libgl1 libegl1"
 export DEBIAN_FRONTEND=noninteractive APT_CONFIG=/tmp/apt.conf PYTHONDONTWRITEBYTECODE=1
 
 # install NAMES…

@@ -1,0 +1,59 @@
+"""The verbs, bound to a farm and to who is using it."""
+
+import importlib
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from renderctl.wiring.ports import open_farm
+from renderctl.wiring.verbs import VERBS
+
+if TYPE_CHECKING:
+    from renderctl.actors import Actor
+    from renderctl.settings import Settings
+
+
+class Connection:
+    """The verbs, bound to a farm and to who is using it."""
+
+    def __init__(self, settings: "Settings", actor: "Actor", farm: Any = None) -> None:
+        self.settings = settings
+        self.actor = actor
+        self._opened: list[Any] = []
+        if farm is not None:
+            self.__dict__["farm"] = farm
+
+    def acting(self, actor: "Actor") -> "Connection":
+        """The verbs of the same farm for somebody else."""
+        return Connection(self.settings, actor, self.farm)
+
+    def __getattr__(self, verb: str) -> Callable[..., Any]:
+        if verb not in VERBS:
+            raise AttributeError(verb)
+        place, action = VERBS[verb]
+        module, _, function = place.partition(":")
+        bound = getattr(importlib.import_module(f"renderctl.farm.{module}"), function)
+        return partial(bound, self.farm, actor=self.actor) if action else partial(bound, self.farm)
+
+    @property
+    def farm(self) -> Any:
+        """The farm of the settings; its parts open when they are first used."""
+        if "farm" not in self.__dict__:
+            self.__dict__["farm"] = open_farm(self.settings, self._opened)
+        return self.__dict__["farm"]
+
+    def upgrade_database(self) -> str:
+        """Bring the database to the revision that this renderctl needs; that revision. Raises DatabaseUnavailable."""
+        from renderctl.repository.engines import open_engine
+        from renderctl.repository.migrations import upgrade
+
+        engine = open_engine(self.settings.database_url, patient=True)
+        try:
+            return upgrade(engine)
+        finally:
+            engine.dispose()
+
+    def close(self) -> None:
+        """Let go of what was opened."""
+        while self._opened:
+            self._opened.pop().close()

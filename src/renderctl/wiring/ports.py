@@ -1,0 +1,131 @@
+"""The ports of a farm: each opens the implementation that the settings name when it is first used."""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from renderctl.clocks import Clock
+    from renderctl.settings import Settings
+
+
+def open_farm(settings: "Settings", opened: list[Any] | None = None) -> Any:
+    """A farm of the implementations that the settings name; what needs closing is added to `opened`."""
+    from renderctl.clocks import SystemClock
+    from renderctl.farm import Farm
+
+    clock = SystemClock()
+    closing = opened if opened is not None else []
+    return Farm(
+        settings=settings,
+        repository=cast(Any, _Deferred(partial(_repository, settings, clock), closing)),
+        store=cast(Any, _Deferred(partial(_store, settings), [])),
+        queue=cast(Any, _Deferred(partial(_queue, settings, clock), closing)),
+        cache=cast(Any, _Deferred(partial(_cache, settings, clock), closing)),
+        executor=cast(Any, _Deferred(partial(_executor, settings), closing)),
+        images=cast(Any, _Deferred(partial(_images, settings), closing)),
+        clock=clock,
+    )
+
+
+class _Deferred:
+    """A port that opens when it is first used."""
+
+    def __init__(self, open_port: Callable[[], Any], opened: list[Any]) -> None:
+        self._open_port = open_port
+        self._opened = opened
+        self._port: Any = None
+        self._opening = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        if self._port is None:
+            with self._opening:
+                if self._port is None:
+                    self._port = self._open_port()
+                    self._opened.append(self._port)
+        return getattr(self._port, name)
+
+
+def _repository(settings: "Settings", clock: "Clock") -> Any:
+    from renderctl.repository import open_repository
+
+    _make_data_dir(settings)
+    limit_s = settings.worker.heartbeat_limit
+    return open_repository(settings.database_url, now=clock.now, heartbeat_limit_s=limit_s, seal=_seal(settings))
+
+
+def _seal(settings: "Settings") -> Any:
+    """How the audit log is signed here, and where its end is remembered."""
+    from renderctl.repository.chaining import HeadFile, Seal, key_of_file
+
+    head = HeadFile(settings.data_dir / "audit.head")
+    if settings.audit.key is not None:
+        key: bytes | None = settings.audit.key.encode()
+        return Seal(lambda: key, head)
+    if settings.database.url is None:
+        return Seal(partial(key_of_file, settings.data_dir / "audit.key"), head)
+    return Seal(head=head)
+
+
+def _store(settings: "Settings") -> Any:
+    if settings.store.kind == "minio":
+        from renderctl.stores.minio import MinioStore
+
+        return MinioStore(settings.store)
+    from renderctl.stores.local import LocalStore
+
+    return LocalStore(settings.data_dir / "store")
+
+
+def _queue(settings: "Settings", clock: "Clock") -> Any:
+    if settings.queue.kind == "rabbitmq":
+        from renderctl.queues.rabbitmq import RabbitQueue
+
+        return RabbitQueue(settings.queue.url or "", clock)
+    from renderctl.queues.sqlite import SqliteQueue
+
+    _make_data_dir(settings)
+    return SqliteQueue(settings.data_dir / "queue.db", clock)
+
+
+def _cache(settings: "Settings", clock: "Clock") -> Any:
+    if settings.cache.kind == "redis":
+        from renderctl.caches.redis import RedisCache
+
+        return RedisCache(settings.cache.url or "", clock)
+    from renderctl.caches.sqlite import SqliteCache
+
+    with suppress(OSError):  # a cache that can not be written is one that is away
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    return SqliteCache(settings.data_dir / "cache.db", clock)
+
+
+def _executor(settings: "Settings") -> Any:
+    if settings.executor.kind == "docker":
+        from renderctl.executors.docker import open_executor
+
+        return open_executor(settings.executor, settings.worker.slots)
+    from renderctl.executors.process import ProcessExecutor
+
+    return ProcessExecutor()
+
+
+def _images(settings: "Settings") -> Any:
+    from renderctl.executors.docker.client import Engine
+    from renderctl.executors.docker.images import DockerImages
+
+    return DockerImages(Engine(settings.executor.host))
+
+
+def _make_data_dir(settings: "Settings") -> None:
+    from renderctl.errors import StoreUnavailable
+
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"The data folder {settings.data_dir} can not be made: {error.strerror or error}.",
+            hint="Choose another with data_dir in the config, or RENDERCTL_DATA_DIR.",
+        ) from error

@@ -1,7 +1,8 @@
-"""The options that `render` and `submit` share, and what they come to."""
+"""The options that `render` and `submit` share, in three panels, and what they come to."""
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -11,7 +12,6 @@ import typer
 from renderctl.cli.values import some_text
 from renderctl.errors import InvalidInput, UsageError
 from renderctl.farm.submit import SubmitRequest
-from renderctl.jobs import RenderOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _WHAT, _IMAGE, _QUEUE = "What to render", "How the image is made", "How the job is queued"
@@ -21,7 +21,8 @@ def _option(*names: str, help: str, panel: str, value: str | None = None, **more
     return typer.Option(*names, help=help, metavar=value, rich_help_panel=panel, show_default=False, **more)
 
 
-def _render_options(
+def _what(
+    request: SubmitRequest,
     frames: Annotated[
         str | None,
         _option("--frames", "-f", value="FRAMES", help="1-100,120,200-300x2; default: the current frame.", panel=_WHAT),
@@ -37,7 +38,7 @@ def _render_options(
     view_layer: Annotated[
         str | None, _option("--view-layer", value="NAME", help="Only this view layer.", panel=_WHAT)
     ] = None,
-    replace: Annotated[
+    placed: Annotated[
         list[str] | None,
         _option(
             "--replace",
@@ -52,6 +53,27 @@ def _render_options(
     trust_scripts: Annotated[
         bool, _option("--trust-scripts", help="Let scripts inside the scene run.", panel=_WHAT)
     ] = False,
+) -> SubmitRequest:
+    options = replace(
+        request.options,
+        scene=scene_name,
+        view_layer=view_layer,
+        allow_missing=allow_missing,
+        trust_scripts=trust_scripts,
+    )
+    replacements = {each: Path(file) for each, file in _pairs(placed or (), "--replace", "OBJECT=FILE").items()}
+    return replace(
+        request,
+        options=options,
+        frames=frames,
+        animation=animation,
+        cameras=tuple(camera or ()),
+        replacements=replacements,
+    )
+
+
+def _image(
+    request: SubmitRequest,
     engine: Annotated[
         str | None, _option("--engine", value="NAME", help="cycles, eevee or workbench.", panel=_IMAGE)
     ] = None,
@@ -91,6 +113,25 @@ def _render_options(
             panel=_IMAGE,
         ),
     ] = None,
+) -> SubmitRequest:
+    options = replace(
+        request.options,
+        engine=engine.lower() if engine else None,
+        samples=samples,
+        resolution=_resolution(resolution),
+        percentage=percentage,
+        quality=quality.lower() if quality else None,
+        format=_format(image_format),
+        device=device.lower(),
+        denoise=denoise,
+        settings=_pairs(settings or (), "--set", "KEY=VALUE"),
+        blender=blender,
+    )
+    return replace(request, options=options)
+
+
+def _queue(
+    request: SubmitRequest,
     name: Annotated[
         str | None,
         _option("--name", value="NAME", parser=some_text, help="The job's name; default: the model's.", panel=_QUEUE),
@@ -115,28 +156,8 @@ def _render_options(
         float | None, _option("--frame-timeout", value="SECONDS", help="Seconds that a frame may take.", panel=_QUEUE)
     ] = None,
 ) -> SubmitRequest:
-    options = RenderOptions(
-        scene=scene_name,
-        view_layer=view_layer,
-        engine=engine.lower() if engine else None,
-        samples=samples,
-        resolution=_resolution(resolution),
-        percentage=percentage,
-        quality=quality.lower() if quality else None,
-        format=_format(image_format),
-        device=device.lower(),
-        denoise=denoise,
-        settings=_pairs(settings or (), "--set", "KEY=VALUE"),
-        allow_missing=allow_missing,
-        trust_scripts=trust_scripts,
-        blender=blender,
-    )
-    return SubmitRequest(
-        options=options,
-        frames=frames,
-        animation=animation,
-        cameras=tuple(camera or ()),
-        replacements={each: Path(file) for each, file in _pairs(replace or (), "--replace", "OBJECT=FILE").items()},
+    return replace(
+        request,
         name=name,
         project=project,
         pool=pool,
@@ -148,23 +169,34 @@ def _render_options(
     )
 
 
+#: What adds the options of each panel to a request; its parameters are the options.
+_PANELS: tuple[Callable[..., SubmitRequest], ...] = (_what, _image, _queue)
+
+
+def _options_of(panel: Callable[..., SubmitRequest]) -> list[inspect.Parameter]:
+    return list(inspect.signature(panel).parameters.values())[1:]
+
+
 def asks_for_nothing(request: SubmitRequest) -> bool:
     """Whether no render option was given."""
-    return request == _render_options()
+    return request == SubmitRequest()
 
 
 def with_render_options(command: Command) -> Command:
     """Give a command the render options; it gets what they come to as its parameter `request`."""
-    shared = inspect.signature(_render_options).parameters
+    shared = [option for panel in _PANELS for option in _options_of(panel)]
 
     @wraps(command)
     def called(**values: Any) -> Any:
-        options = {name: values.pop(name) for name in list(values) if name in shared}
-        return command(request=_render_options(**options), **values)
+        request = SubmitRequest()
+        for panel in _PANELS:
+            given = {option.name: values.pop(option.name) for option in _options_of(panel) if option.name in values}
+            request = panel(request, **given)
+        return command(request=request, **values)
 
     own = [each for each in inspect.signature(command).parameters.values() if each.name != "request"]
-    called.__signature__ = inspect.Signature([*own, *shared.values()])  # type: ignore[attr-defined]
-    called.__annotations__ = {each.name: each.annotation for each in (*own, *shared.values())}
+    called.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
+    called.__annotations__ = {each.name: each.annotation for each in (*own, *shared)}
     return called  # type: ignore[return-value]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.fake_blender import FakeExecutor
 from tests.fakes import FakeClock
+from tests.lacking import lacking
 
 pytest_plugins = ["tests.services.fixtures", "tests.databases", "tests.sides"]
 
@@ -32,7 +33,7 @@ def mount() -> Iterator[Callable[[Path, str], None]]:
         folder.mkdir(parents=True, exist_ok=True)
         command = ["mount", "-t", "tmpfs", "-o", options, "renderctl-test", str(folder)]
         if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode != 0:
-            pytest.skip("needs a user who may mount a tmpfs")
+            lacking("needs a user who may mount a tmpfs")
         mounted.append(folder)
 
     yield mount_at

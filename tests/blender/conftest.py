@@ -10,6 +10,7 @@ import pytest
 from renderctl.blender.find import Blender, find_blenders
 from renderctl.errors import BlenderMissing
 from tests.blender.studio import Studio, build_scenes
+from tests.lacking import lacking
 
 
 @cache
@@ -31,8 +32,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def blender(request: pytest.FixtureRequest) -> Blender:
     if request.param is None:
-        missing = "There is no Blender: pip install 'renderctl[blender]'"
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+        lacking("There is no Blender: pip install 'renderctl[blender]'")
     assert isinstance(request.param, Blender)
     return request.param
 

@@ -12,6 +12,7 @@ import pytest
 from renderctl.blender.find import Blender, spell
 from renderctl.executors.images import RenderImage
 from tests.blender.conftest import blenders
+from tests.lacking import lacking
 
 SCENES = ("cube", "cameras", "simulated", "replaceable")
 RENDER = """
@@ -38,7 +39,7 @@ def module() -> Blender:
     """The bpy beside us: the image has the same."""
     found = [each for each in blenders() if each.module]
     if not found:
-        pytest.skip("There is no bpy beside us: pip install 'renderctl[blender]'")
+        lacking("There is no bpy beside us: pip install 'renderctl[blender]'")
     return found[0]
 
 

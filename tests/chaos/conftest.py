@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.network import Cable, lacking, laid_cable
+from tests.chaos.network import Cable, laid_cable, missing
 from tests.chaos.site import ServedSite, Servers, build_skewed_clock, running_servers, served_site
+from tests.lacking import lacking
 from tests.nodes import Site, site_in
 from tests.services import SERVERS
 from tests.services.fixtures import require
@@ -81,7 +82,7 @@ def servers() -> Iterator[Servers]:
 @pytest.fixture(scope="session")
 def cable(servers: Servers) -> Iterator[Cable | None]:
     """The cable of one node, if this user may lay one."""
-    if lacking():
+    if missing():
         yield None
         return
     with laid_cable(f"renderctl-{os.getpid()}", [each.port for each in servers.all]) as cable:
@@ -91,8 +92,7 @@ def cable(servers: Servers) -> Iterator[Cable | None]:
 @pytest.fixture(scope="session")
 def skewed_clock(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("cc") is None:
-        reason = "A clock that is wrong needs a C compiler: apt-get install gcc libc6-dev"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+        lacking("A clock that is wrong needs a C compiler: apt-get install gcc libc6-dev")
     return build_skewed_clock(tmp_path_factory.mktemp("clock"))
 
 

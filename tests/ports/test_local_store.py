@@ -16,6 +16,7 @@ import pytest
 
 from renderctl.errors import DigestMismatch, OutputNotWritable, StoreUnavailable
 from renderctl.stores.local import LocalStore
+from tests.lacking import lacking
 from tests.ports.test_executor import until
 
 BYTES = b"A cube, a light and a camera. " * 1000
@@ -38,7 +39,7 @@ def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     def mount(options: str) -> Path:
         command = ["mount", "-t", "tmpfs", "-o", options, "renderctl-test", str(folder)]
         if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
-            pytest.skip("needs the right to mount a small disk: run it as root")
+            lacking("needs the right to mount a small disk: run it as root")
         return folder
 
     yield mount

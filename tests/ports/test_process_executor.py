@@ -15,6 +15,7 @@ from renderctl.errors import Unreachable
 from renderctl.executors import Launch, Running
 from renderctl.executors.environments import session_environment
 from renderctl.executors.process import ProcessExecutor
+from tests.lacking import lacking
 from tests.ports.test_executor import lives, until
 
 OWN = {
@@ -124,7 +125,7 @@ def small_group(tmp_path: Path) -> Iterator[Path]:
     """A control group that holds 200 MB, where this user may make one."""
     group = _memory_group()
     if group is None:
-        pytest.skip("needs a control group for memory that this user may make")
+        lacking("needs a control group for memory that this user may make")
     yield group
     group.rmdir()
 

@@ -19,6 +19,7 @@ from renderctl.executors.docker.client import Engine
 from renderctl.executors.docker.images import DockerImages
 from renderctl.executors.images import Recipe, RenderImage
 from renderctl.settings import StoreSettings
+from tests.lacking import lacking
 from tests.services import DockerEngine, MariaDb, RabbitMq, RadosGateway, Redis, Server
 from tests.services.fresh import address, fresh_bucket, fresh_mysql, fresh_rabbitmq, fresh_redis
 from tests.services.sharing import close_folder, open_folder, shared
@@ -117,7 +118,7 @@ def url_of(kind: type[Server]) -> str:
 def require(kind: type[Server]) -> None:
     """Skip where a server can not be started; where CI is set that is a failure."""
     if missing := kind.missing():
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+        lacking(missing)
 
 
 @contextmanager

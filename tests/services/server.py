@@ -213,7 +213,7 @@ class Server(ABC):
     def wait_until(self, fact: Callable[[], bool], what: str, within_s: float = START_S) -> None:
         """Wait for a fact while all processes live. Raises ServerFailed."""
         give_up = CLOCK.monotonic() + within_s
-        while not _is(fact):
+        while not is_so(fact):
             ended = [str(child.args) for child in self._children if child.poll() is not None]
             if ended or CLOCK.monotonic() > give_up:
                 why = f"{ended[0]} ended" if ended else f"not within {within_s:g} s"
@@ -266,7 +266,8 @@ def _found(name: str) -> str:
     return path
 
 
-def _is(fact: Callable[[], bool]) -> bool:
+def is_so(fact: Callable[[], bool]) -> bool:
+    """Whether it is: every client has errors of its own for a server that is not there."""
     try:
         return fact()
     except Exception:

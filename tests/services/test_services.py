@@ -21,6 +21,7 @@ from tests.nodes import until
 from tests.services import SERVERS, DockerEngine, Redis, Server, running
 from tests.services.baseimage import BASE
 from tests.services.fixtures import require
+from tests.services.server import is_so
 
 pytestmark = pytest.mark.services
 ROOT = Path(__file__).parents[2]
@@ -33,13 +34,6 @@ def command(*words: str) -> list[str]:
 def without_servers() -> dict[str, str]:
     """The environment of a run that is to start servers of its own."""
     return {name: value for name, value in os.environ.items() if not name.startswith("RENDERCTL_TEST_")}
-
-
-def answers(server: Server) -> bool:
-    try:
-        return server.answers()
-    except Exception:
-        return False
 
 
 def test_every_place_is_fresh(mysql_url: str, rabbitmq_url: str, redis_url: str, s3: StoreSettings) -> None:
@@ -56,11 +50,11 @@ def test_a_server_survives_every_injury_on_the_same_port(kind: type[Server]) -> 
     with running(kind) as server:
         url, processes = server.url, server.processes()
         server.freeze()
-        assert not answers(server)
+        assert not is_so(server.answers)
         server.thaw()
         server.wait_until(server.answers, "an answer after the thaw")
         server.kill()
-        assert not answers(server)
+        assert not is_so(server.answers)
         assert not any(process.is_running() for process in processes)
         server.start()
         server.restart()
@@ -89,7 +83,7 @@ def test_what_runs_in_containers_outlives_the_daemon_until_it_is_back_and_not_th
         words = ["sh", "-c", "trap exit TERM; while :; do sleep 0.1; done"]
         contained = client.containers.run(BASE, words, detach=True, network_mode="none")
         engine.kill_daemon()
-        assert not answers(engine)
+        assert not is_so(engine.answers)
         assert "containerd-shim-runc-v2" in {process.name() for process in engine.processes()}
         engine.start()
         contained.reload()

@@ -11,7 +11,7 @@ from typing import Any
 from renderctl.client.api import quoted, typed
 from renderctl.client.connection import ServerConnection
 from renderctl.errors import DigestMismatch, ServerUnavailable
-from renderctl.farm import Advance, OnAdvance, unheard
+from renderctl.farm import OnAdvance, unheard
 from renderctl.farm.download import Downloaded, Link, OutputFolder, not_writable
 from renderctl.farm.outputs import OutputPage
 from renderctl.jobs import Output
@@ -33,14 +33,7 @@ def download(server: ServerConnection, ref: str, directory: Path, *, on_advance:
     document = server.api.get(f"/jobs/{quoted(ref)}", cached=False)
     job = _Job(document["id"], document["name"], tuple(document["cameras"]))
     folder = OutputFolder(job, directory, lambda output, target: _fetch(server, job.id, output, target))
-    files = written = size = 0
-    for output, total in _outputs(server, job.id):
-        files += 1
-        if folder.fetch(output):
-            written += 1
-            size += output.size
-        on_advance(Advance("Downloading", files, total))
-    return Downloaded(job.id, folder.path, files, written, size)
+    return folder.fill(_outputs(server, job.id), on_advance)
 
 
 def links(server: ServerConnection, ref: str, expires_s: float) -> list[Link]:

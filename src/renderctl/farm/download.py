@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -34,14 +34,7 @@ def download(farm: Farm, job_ref: str, directory: Path, *, actor: Actor, on_adva
     job = the_job(farm, job_ref, "job.download", actor=actor)
     total = farm.repository.count_outputs(job.id)
     folder = OutputFolder(job, directory, fetching(farm))
-    files = written = size = 0
-    for output in _outputs(farm, job.id):
-        files += 1
-        if folder.fetch(output):
-            written += 1
-            size += output.size
-        on_advance(Advance("Downloading", files, total))
-    return Downloaded(job.id, folder.path, files, written, size)
+    return folder.fill(((output, total) for output in _outputs(farm, job.id)), on_advance)
 
 
 @dataclass(frozen=True)
@@ -95,6 +88,7 @@ class OutputFolder:
     """`DIRECTORY/<job name>/[<camera>/]<frame>.<ext>`; a folder that another job has is left to it."""
 
     def __init__(self, job: Labelled, directory: Path, fetch: Fetch) -> None:
+        self._job_id = job.id
         self._fetch = fetch
         self._several = len(job.cameras) > 1
         self.path = _own_folder(directory.expanduser().absolute(), job)
@@ -102,6 +96,17 @@ class OutputFolder:
     def target(self, output: Output) -> Path:
         folder = self.path / safe_name(output.camera) if self._several and output.camera else self.path
         return folder / "/".join(map(safe_name, output.name.split("/")))
+
+    def fill(self, outputs: Iterable[tuple[Output, int]], on_advance: OnAdvance) -> Downloaded:
+        """Fetch them all, each told with how many there are. Raises OutputNotWritable, StoreUnavailable."""
+        files = written = size = 0
+        for output, total in outputs:
+            files += 1
+            if self.fetch(output):
+                written += 1
+                size += output.size
+            on_advance(Advance("Downloading", files, total))
+        return Downloaded(self._job_id, self.path, files, written, size)
 
     def fetch(self, output: Output) -> bool:
         """Whether it had to be written. Raises OutputNotWritable, StoreUnavailable."""

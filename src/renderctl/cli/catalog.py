@@ -33,7 +33,7 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "The farm": {
         "worker": ("worker", "Work for the farm: take turns, render, publish."),
         "workers": ("workers", "List, drain and resume workers."),
-        "serve": ("serve", "Serve the HTTP API of the farm."),
+        "serve": ("serve", "Serve the farm over HTTP: an API, and pages for a browser."),
         "sweep": ("sweep", "Repair now what crashed."),
         "gc": ("gc", "Free the store of what nothing points to."),
         "database": ("database", "Upgrade the database."),

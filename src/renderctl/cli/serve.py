@@ -24,7 +24,7 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Serve the HTTP API of the farm, for whoever holds a token or has a password.
+    """Serve the farm over HTTP, an API and pages for a browser, for whoever holds a token or has a password.
 
     /api/v1/openapi.json describes it. It speaks plain HTTP: put a proxy that speaks TLS in front of it before you let
     others than this machine reach it.

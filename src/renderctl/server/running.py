@@ -1,6 +1,7 @@
 """A process that serves."""
 
 import logging
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -31,16 +32,19 @@ def serve(connection: Connection, host: str, port: int, on_ready: Callable[[str]
         timeout_graceful_shutdown=_LEAVE_S,
         timeout_keep_alive=30,
     )
-    try:
-        socket = config.bind_socket()
-    except SystemExit as error:  # that is how it says so
-        hint = "Does another server listen there? --port says another one."
-        raise Unreachable(f"Nobody can listen at {host}, port {port}.", hint=hint) from error
     shown = f"[{host}]" if ":" in host else host
-    with socket:
-        socket.listen(config.backlog)  # whoever reads the address may ask at once, and is answered when the loop runs
-        on_ready(f"http://{shown}:{socket.getsockname()[1]}")
-        _Server(config, app).run(sockets=[socket])
+    with _listening(host, port, config.backlog) as listener:  # whoever reads the address may ask at once
+        on_ready(f"http://{shown}:{listener.getsockname()[1]}")
+        _Server(config, app).run(sockets=[listener])
+
+
+def _listening(host: str, port: int, backlog: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=backlog)
+    except OSError as error:
+        hint = "--host is an address of this machine, --port one that nobody else listens at."
+        raise Unreachable(f"Nobody can listen at {host}, port {port}: {error.strerror or error}.", hint=hint) from error
 
 
 class _Server(uvicorn.Server):

@@ -12,7 +12,7 @@ import re
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
@@ -31,8 +31,10 @@ from renderctl.stores.minio.reading import promised
 from renderctl.stores.minio.staging import forget_staged, promote, staging_key
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-#: Large files that are sent at a time; each has `PARTS_AT_A_TIME + 1` parts in memory.
-_LARGE_AT_A_TIME = 3
+#: Bytes up to which a file is small: many are on their way at a time, each whole in memory.
+_SMALL = 1 << 20
+#: Larger ones that are sent at a time, and those that go in parts, each with `PARTS_AT_A_TIME + 1` of them in memory.
+_WHOLE_AT_A_TIME, _LARGE_AT_A_TIME = 16, 3
 #: Seconds until an answer begins, at most, where somebody asks what is broken: half of what that costs.
 _CHECK_PATIENCE_S = 4.5
 #: After this time, whoever began to send the parts of a file must be dead.
@@ -42,7 +44,7 @@ _DEAD_AFTER = timedelta(days=1)
 class MinioStore(Store):
     """Blobs and logs in one bucket, which is made if it is not there; any number of processes may share it."""
 
-    parallel = 32
+    parallel = 64
 
     def __init__(self, settings: StoreSettings, *, patience_s: float = 30.0) -> None:
         self._settings = settings
@@ -53,13 +55,15 @@ class MinioStore(Store):
         self._bucket = Bucket(client, settings.bucket)
         self._opening = threading.Lock()
         self._opened = False
+        self._whole = threading.BoundedSemaphore(_WHOLE_AT_A_TIME)
         self._large = threading.BoundedSemaphore(_LARGE_AT_A_TIME)
 
     def put(self, path: Path, digest: str) -> bool:
         key = _blob_key(digest)
         with self._ready() as bucket, promised(path, digest) as file:
             if file.size <= PART:
-                bucket.put(key, file.all())
+                with nullcontext() if file.size <= _SMALL else self._whole:
+                    bucket.put(key, file.all())
                 return True
             with self._large:
                 if bucket.touch(key, file.size):

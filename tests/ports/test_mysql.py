@@ -1,6 +1,8 @@
 """What MySQL alone can do to us: answers that are lost, servers that freeze, doors that are shut."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -107,6 +109,28 @@ def test_a_frozen_server_is_an_outage_within_seconds_and_a_restarted_one_costs_n
         server.restart()
         assert repository.workers() == []
         repository.close()
+
+
+def test_a_process_makes_no_more_connections_than_the_url_allows_and_the_rest_wait(ready_mysql_url):
+    engine = open_engine(f"{ready_mysql_url}?connections=2")
+    repository = Repository(engine, now=SystemClock().now, heartbeat_limit_s=15.0)
+    held, free = threading.Barrier(3, timeout=30), threading.Event()
+
+    def hold(connection):
+        held.wait()
+        free.wait(30)
+
+    with ThreadPoolExecutor(3) as pool:
+        holding = [pool.submit(repository.read, hold) for _ in range(2)]
+        held.wait()
+        waiting = pool.submit(repository.workers)
+        assert engine.pool.checkedout() == 2
+        assert not waiting.done()
+        free.set()
+        assert waiting.result(30) == []
+        assert [each.result(30) for each in holding] == [None, None]
+    assert engine.pool.checkedin() <= 2
+    repository.close()
 
 
 def test_a_database_that_is_not_there_is_made_and_one_that_may_not_be_says_how(ready_mysql_url):

@@ -10,13 +10,13 @@ from itertools import count
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Row, select, text
-from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError, TimeoutError
 
 from renderctl.actors import Actor
 from renderctl.errors import DatabaseUnavailable
 from renderctl.ids import new_token
 from renderctl.repository.chaining import Head, Seal, extend, signed
-from renderctl.repository.outages import lost_race, read_only, tries, unavailable
+from renderctl.repository.outages import busy, lost_race, read_only, tries, unavailable
 from renderctl.repository.tables import audits
 
 logger = logging.getLogger(__name__)
@@ -182,6 +182,8 @@ class Database:
         for attempt in count(1):
             try:
                 return unit()
+            except TimeoutError as error:
+                raise busy(self.engine) from error
             except DBAPIError as error:
                 outage = isinstance(error, OperationalError | InternalError) or error.connection_invalidated
                 if not outage and not lost_race(error):

@@ -16,7 +16,8 @@ _LOCK_WAIT_S = 3
 #: Seconds after which the server ends a connection that stopped in the middle of a transaction: a frozen machine, or
 #: one without a network, must not hold locks. MySQL knows no such limit, only one for every silent connection.
 _IDLE_TRANSACTION_S, _SILENT_CONNECTION_S = 20, 90
-#: Seconds after which a connection is replaced by a new one; how many are kept (more are made while they are needed).
+#: Seconds after which a connection is replaced by a new one; how many are kept (more are made while they are needed,
+#: unless `?connections=8` in the URL says how many there are at most).
 _RECYCLE_S, _POOL = 60, 64
 #: Whether a job has work is looked up in the index, job for job. Left to itself the server collects the waiting tasks
 #: of all jobs first, and reads the whole table for it.
@@ -65,7 +66,8 @@ def collation(engine: Engine) -> str:
 
 
 def _mysql(url: URL, *, patient: bool) -> Engine:
-    answer_s = None if patient else int(str(url.query.get("read_timeout", _ANSWER_TIMEOUT_S)))
+    answer_s = None if patient else _number(url, "read_timeout", _ANSWER_TIMEOUT_S)
+    most = _number(url, "connections", 0)
     arguments = {
         "charset": "utf8mb4",
         "connect_timeout": _CONNECT_TIMEOUT_S,
@@ -77,10 +79,10 @@ def _mysql(url: URL, *, patient: bool) -> Engine:
     # A unit of work is tried again when its connection turns out to be lost, and ends its transaction itself: asking
     # a pooled connection beforehand whether it lives, and rolling it back afterwards, would cost two round trips more.
     engine = create_engine(
-        url.difference_update_query(["read_timeout"]),
+        url.difference_update_query(["read_timeout", "connections"]),
         connect_args=arguments,
-        pool_size=_POOL,
-        max_overflow=-1,
+        pool_size=most or _POOL,
+        max_overflow=0 if most else -1,
         pool_use_lifo=True,
         pool_recycle=_RECYCLE_S,
         pool_reset_on_return=None,
@@ -98,6 +100,13 @@ def _mysql(url: URL, *, patient: bool) -> Engine:
             cursor.execute("SET SESSION " + ", ".join(f"{name} = {value}" for name, value in limits.items()))
 
     return engine
+
+
+def _number(url: URL, name: str, usual: int) -> int:
+    said = str(url.query.get(name, usual))
+    if not said.isdigit():
+        raise BadSettings(f"In database.url, {name} is a whole number.")
+    return int(said)
 
 
 def _sqlite(url: URL) -> Engine:

@@ -74,6 +74,15 @@ def unavailable(engine: Engine, error: DBAPIError) -> DatabaseUnavailable:
     return DatabaseUnavailable(f"The database {place} fails: {said.rstrip('.')}.", hint=hint)
 
 
+def busy(engine: Engine) -> DatabaseUnavailable:
+    """No connection of this process became free."""
+    place = engine.url.set(query={}).render_as_string(hide_password=True)
+    hint = "Raise connections in database.url, or leave it out."
+    return DatabaseUnavailable(
+        f"All connections that this process may have to the database {place} are busy.", hint=hint
+    )
+
+
 def _grant(engine: Engine) -> str:
     name, user = engine.url.database, engine.url.username
     return (

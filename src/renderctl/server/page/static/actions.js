@@ -45,6 +45,7 @@ document.addEventListener("click", async (event) => {
     say(error.message, true);
   } finally {
     button.disabled = false;
+    if (document.activeElement === document.body) button.focus({ preventScroll: true });
   }
 });
 

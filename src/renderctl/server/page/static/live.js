@@ -18,18 +18,40 @@ export function follow(address, tell, again) {
 }
 
 // The same page anew, of which the parts with these ids are put in place of the old ones.
+const wanted = new Set();
 let asking = null;
 export function refresh(...ids) {
-  asking ??= setTimeout(async () => {
+  for (const id of ids) wanted.add(id);
+  asking ??= setTimeout(() => {
     asking = null;
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-    if (answer.redirected) return location.reload();
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    for (const id of ids) {
-      const old = document.getElementById(id), now = fresh.getElementById(id);
-      if (old && now && !old.contains(document.activeElement)) old.replaceWith(document.adoptNode(now));
-      else if (!old && now) return location.reload();
-    }
-    document.dispatchEvent(new Event("refreshed"));
+    const parts = [...wanted];
+    wanted.clear();
+    renew(parts);
   }, 800);
 }
+
+// As refresh, now; whether the server has answered.
+export async function renew(ids) {
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
+  if (answer?.redirected) location.reload();
+  if (!answer?.ok || answer.redirected) return false;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const id of ids) {
+    const old = document.getElementById(id), now = fresh.getElementById(id);
+    if (old && now) put(old, document.adoptNode(now));
+    else if (now) location.reload();
+  }
+  document.dispatchEvent(new Event("refreshed"));
+  return true;
+}
+
+// Not where somebody types; and who is there with the keyboard stays where he is.
+function put(old, now) {
+  const held = old.contains(document.activeElement) ? document.activeElement : null;
+  if (held?.matches("input, select, textarea, canvas") || old.isEqualNode(now)) return;
+  old.replaceWith(now);
+  if (held) (alike(now, held) ?? now.querySelector("a, button"))?.focus({ preventScroll: true });
+}
+
+const alike = (now, held) => [...now.querySelectorAll(held.localName)].find((each) =>
+  each.id === held.id && each.getAttribute("href") === held.getAttribute("href") && each.dataset.do === held.dataset.do);

@@ -59,8 +59,10 @@ class Enrolling(Database):
 
         def reading(connection: Connection) -> list[User]:
             found = connection.execute(select(users).order_by(users.c.name)).all()
-            joined = connection.execute(select(members).order_by(members.c.project)).all()
-            return [_user(row, [each.project for each in joined if each.user == row.name]) for row in found]
+            joined: dict[str, list[str]] = {}
+            for each in connection.execute(select(members).order_by(members.c.project)):
+                joined.setdefault(each.user, []).append(each.project)
+            return [_user(row, joined.get(row.name, ())) for row in found]
 
         return self.read(reading)
 
@@ -121,8 +123,15 @@ class Enrolling(Database):
 
     def projects(self) -> list[Project]:
         """All of them, by their names."""
-        query = select(projects.c.name).order_by(projects.c.name)
-        return self.read(lambda connection: [find_project(connection, name) for name in connection.scalars(query)])
+
+        def reading(connection: Connection) -> list[Project]:
+            joined: dict[str, list[str]] = {}
+            for each in connection.execute(select(members).order_by(members.c.user)):
+                joined.setdefault(each.project, []).append(each.user)
+            rows = connection.execute(select(projects).order_by(projects.c.name))
+            return [_project(row, joined.get(row.name, ())) for row in rows]
+
+        return self.read(reading)
 
     def set_pools(self, name: str, pools: Sequence[str], *, actor: Actor) -> Project:
         """The pools that artists of the project may submit to; none: every pool. Raises NotFound."""
@@ -219,7 +228,11 @@ def find_project(connection: Connection, name: str) -> Project:
         hint = did_you_mean(name, known) or "`renderctl projects add NAME` adds one."
         raise NotFound(f"There is no project {name!r}.", hint=hint)
     joined = select(members.c.user).where(members.c.project == name).order_by(members.c.user)
-    return Project(row.name, tuple(row.pools), tuple(connection.scalars(joined)), row.created_at)
+    return _project(row, connection.scalars(joined).all())
+
+
+def _project(row: Row[Any], joined: Sequence[str]) -> Project:
+    return Project(row.name, tuple(row.pools), tuple(joined), row.created_at)
 
 
 def count_admins(connection: Connection) -> int:

@@ -21,13 +21,13 @@ def list_workers(
     return answer(verbs.list_workers(all_of_them=every))
 
 
-@router.post("/workers/{worker}/drain", response_model=Worker)
+@router.post("/workers/{worker:path}/drain", response_model=Worker)
 def drain(verbs: Verbs, worker: WorkerRef) -> Response:
     """Let a worker finish its frames and take no more until it is resumed."""
     return answer(verbs.drain_worker(worker))
 
 
-@router.post("/workers/{worker}/resume", response_model=Worker)
+@router.post("/workers/{worker:path}/resume", response_model=Worker)
 def resume(verbs: Verbs, worker: WorkerRef) -> Response:
     """Let a drained or quarantined worker take work again."""
     return answer(verbs.resume_worker(worker))

@@ -87,3 +87,24 @@ class Orders:
     stop: frozenset[str] = frozenset()  #: attempts that were canceled or superseded
     state: WorkerState = WorkerState.ACTIVE  #: what the worker is now; unless active it takes no work
     superseded: bool = False  #: a newer incarnation has the worker's name
+
+
+@dataclass(frozen=True)
+class WorkedTask:
+    """The task of a slot, by the names that people know it by."""
+
+    job_id: str
+    job: str  #: its name
+    number: int
+    frame: int
+    camera: str | None
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a slot of a worker is doing."""
+
+    worker_id: str
+    started_at: datetime | None
+    progress: float  #: 0 to 1
+    task: WorkedTask | None  #: None: of a job that whoever asks may not see

@@ -16,6 +16,7 @@ from renderctl.people import Token
 from renderctl.server.app import create_app
 from renderctl.wiring import Connection
 from tests.farms import ACTOR, close, make_farm
+from tests.server.crowd import given_people
 
 
 @dataclass
@@ -58,3 +59,11 @@ def served(farm: Farm) -> Iterator[Served]:
     app = create_app(Connection(farm.settings, ACTOR, farm))
     with TestClient(app, base_url="http://farm.test", raise_server_exceptions=False) as client:
         yield Served(farm, client)
+
+
+@pytest.fixture
+def client(served: Served) -> TestClient:
+    """A browser's, with cookies, that does not follow."""
+    given_people(served.farm)
+    served.client.follow_redirects = False
+    return served.client

@@ -9,15 +9,7 @@ from renderctl.actors import Role
 from renderctl.server.doors import COOKIE
 from tests.farms import given_job, work_off
 from tests.server.conftest import Served
-from tests.server.crowd import PASSWORD, given_people
-
-
-@pytest.fixture
-def client(served: Served) -> TestClient:
-    """A browser's, with cookies, that does not follow."""
-    given_people(served.farm)
-    served.client.follow_redirects = False
-    return served.client
+from tests.server.crowd import PASSWORD
 
 
 def log_in(client: TestClient, name: str) -> None:

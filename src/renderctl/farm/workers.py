@@ -6,7 +6,7 @@ from renderctl.actors import Actor
 from renderctl.farm import Farm
 from renderctl.farm.gate import admit
 from renderctl.permissions import EVERYTHING, Subject, sight
-from renderctl.workers import Worker
+from renderctl.workers import Work, Worker
 
 
 def list_workers(farm: Farm, *, all_of_them: bool = False, actor: Actor) -> list[Worker]:
@@ -17,6 +17,12 @@ def list_workers(farm: Farm, *, all_of_them: bool = False, actor: Actor) -> list
         return found
     seen = farm.repository.visible_jobs({_job_of(task) for each in found for task in each.tasks}, visible)
     return [replace(each, tasks=tuple(task for task in each.tasks if _job_of(task) in seen)) for each in found]
+
+
+def work_at_hand(farm: Farm, *, actor: Actor) -> list[Work]:
+    """What the slots are doing at this moment; of what the actor may not see, only that a slot has something to do."""
+    admit(farm, actor, "worker.see")
+    return farm.repository.work_at_hand(sight(actor, "job.see"))
 
 
 def drain_worker(farm: Farm, worker_ref: str, *, actor: Actor) -> Worker:

@@ -42,6 +42,7 @@ class AuditFilter:
     until: datetime | None = None
     refused: bool = False
     after: int | None = None  #: those that follow this one in the chain
+    before: int | None = None  #: those that it follows
 
     def conditions(self) -> list[ColumnElement[Any]]:
         chosen = [
@@ -52,6 +53,7 @@ class AuditFilter:
             None if self.until is None else audits.c.at < self.until,
             audits.c.outcome.in_(("refused", "hidden")) if self.refused else None,
             None if self.after is None else audits.c.seq > self.after,
+            None if self.before is None else audits.c.seq < self.before,
         ]
         return [each for each in chosen if each is not None]
 
@@ -71,9 +73,10 @@ class Auditing(Database):
     def audit_log(
         self, *, subject: str | None = None, limit: int = 100, wanted: AuditFilter | None = None
     ) -> list[AuditEntry]:
-        """The latest entries, the newest first."""
-        conditions = (wanted or AuditFilter()).conditions()
-        query = select(audits).where(*conditions).order_by(audits.c.id.desc()).limit(limit)
+        """The latest entries, the newest first; those `before` another one in the order of the chain."""
+        wanted = wanted or AuditFilter()
+        order = audits.c.id if wanted.before is None else audits.c.seq
+        query = select(audits).where(*wanted.conditions()).order_by(order.desc()).limit(limit)
         if subject is not None:
             query = query.where(audits.c.subject == subject)
         rows = self.read(lambda connection: connection.execute(query).all())

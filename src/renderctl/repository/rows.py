@@ -10,7 +10,7 @@ from renderctl.models import Model, ModelFacts
 from renderctl.repository.tables import attempts, tasks
 from renderctl.requirements import Requirements
 from renderctl.states import AttemptState, JobState, TaskState, WorkerState
-from renderctl.workers import Capabilities, Worker
+from renderctl.workers import Capabilities, Work, WorkedTask, Worker
 
 ANY_ATTEMPT: Select[Any] = select(attempts, tasks.c.frame, tasks.c.camera).join(
     tasks, (tasks.c.job_id == attempts.c.job_id) & (tasks.c.number == attempts.c.number)
@@ -120,3 +120,9 @@ def to_capabilities(document: Mapping[str, Any]) -> Capabilities:
         key: tuple(value) if isinstance(value, list) else value for key, value in document.items()
     }
     return Capabilities(**values)
+
+
+def to_work(row: Row[Any]) -> Work:
+    """Without a `job`, its name, the task is left unsaid."""
+    task = None if row.job is None else WorkedTask(row.job_id, row.job, row.number, row.frame, row.camera)
+    return Work(row.worker_id, row.started_at, row.progress, task)

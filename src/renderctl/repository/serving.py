@@ -4,16 +4,18 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, and_, bindparam, func, select
 
 from renderctl.actors import Actor
 from renderctl.errors import NotFound, WorkerNameTaken, did_you_mean
 from renderctl.jobs import Attempt
+from renderctl.permissions import Sight
 from renderctl.repository.completing import Completing
-from renderctl.repository.rows import ANY_ATTEMPT, to_attempt, to_worker
+from renderctl.repository.rows import ANY_ATTEMPT, to_attempt, to_work, to_worker
+from renderctl.repository.seeing import visible
 from renderctl.repository.tables import attempts, jobs, worker_pools, workers
 from renderctl.states import OPEN_ATTEMPT, PRESENT_WORKER, AttemptState, JobState, WorkerState
-from renderctl.workers import Beat, Orders, Worker, standing
+from renderctl.workers import Beat, Orders, Work, Worker, standing
 
 #: Who steers a worker by a signal.
 _NODE = Actor("a signal", "worker")
@@ -121,6 +123,16 @@ class Serving(Completing):
             ]
 
         return self.read(reading)
+
+    def work_at_hand(self, sight: Sight) -> list[Work]:
+        """What the slots are doing, the longest first; tasks only of jobs that may be seen."""
+        query = (
+            ANY_ATTEMPT.add_columns(jobs.c.name.label("job"))
+            .outerjoin(jobs, and_(jobs.c.id == attempts.c.job_id, *visible(jobs, sight)))
+            .where(attempts.c.state == AttemptState.RUNNING)
+            .order_by(attempts.c.id)
+        )
+        return self.read(lambda connection: [to_work(row) for row in connection.execute(query)])
 
     def drain(self, worker_ref: str, *, actor: Actor, resume: bool = False) -> Worker:
         """Let a worker finish what it holds and take no more; or let it take work again, with a clean record."""

@@ -49,6 +49,7 @@ VERBS: Mapping[str, tuple[str, str | None]] = {
     "upload": ("upload:upload", "model.upload"),
     "wanted_files": ("receiving:wanted_files", "model.upload"),
     "watch": ("waiting:watch", "job.see"),
+    "work_at_hand": ("workers:work_at_hand", "worker.see"),
     "worker_for": ("work:worker_for", "worker.run"),
     "add_first_admin": ("people.users:add_first_admin", "user.add"),
     "add_project": ("people.projects:add_project", "project.change"),

@@ -1,16 +1,13 @@
 """The jobs of the farm: the page that one comes to first."""
 
-from typing import Annotated
-from urllib.parse import urlencode
+from fastapi import Response
 
-from fastapi import Query, Response
-
+from renderctl.server.page.paging import Word, address
 from renderctl.server.page.visiting import Visitor, new_router
 from renderctl.states import JobState
 
 router = new_router()
 _A_PAGE = 50
-Word = Annotated[str, Query(max_length=255)]
 
 
 @router.get("/")
@@ -30,11 +27,7 @@ def jobs(
         before=before,
         states=tuple(JobState),
         projects=[each.name for each in visitor.verbs.list_projects()],
-        older=f"/?{_query(older)}" if older else None,
-        newest=f"/?{_query(said)}",
+        older=address("/", older) if older else None,
+        newest=address("/", said),
         filtered=any(said.values()),
     )
-
-
-def _query(said: dict[str, str]) -> str:
-    return urlencode({name: value for name, value in said.items() if value})

@@ -1,0 +1,40 @@
+"""Somebody's own account: who he is to the farm, his tokens, his password, his way out."""
+
+from fastapi import Response
+
+from renderctl.actors import Scope, Via
+from renderctl.people import LEAST_PASSWORD, Token
+from renderctl.permissions import Subject
+from renderctl.server.page.visiting import Visit, Visitor, new_router
+
+router = new_router()
+#: What the scopes of a token are good for.
+SCOPES = {Scope.READ: "see and fetch", Scope.WORK: "and upload, submit, steer", Scope.ALL: "all that one may oneself"}
+_DAY_S = 86_400
+#: For how long a token may be good, as people say it, in seconds; null: for ever.
+LASTS = (("a week", 7 * _DAY_S), ("90 days", 90 * _DAY_S), ("a year", 365 * _DAY_S), ("for ever", "null"))
+
+
+@router.get("/account")
+def account(visitor: Visitor) -> Response:
+    """Whoever asks, to himself."""
+    actor = visitor.verbs.whoami()
+    own = Subject("user", actor.name, owner=actor.name)
+    return visitor.show(
+        "account",
+        actor=actor,
+        by_password=actor.via is Via.SESSION,
+        tokens=tokens_of(visitor, actor.name),
+        makes_tokens=visitor.may("token.create", own),
+        sets_password=visitor.may("user.password", own) and actor.via is Via.SESSION,
+        scopes=SCOPES,
+        lasts=LASTS,
+        least_password=LEAST_PASSWORD,
+    )
+
+
+def tokens_of(visitor: Visit, name: str) -> list[Token]:
+    """The tokens of a user that are good for something still, the newest first."""
+    now = visitor.request.app.state.connection.farm.clock.now()
+    found: list[Token] = visitor.verbs.list_tokens(name)
+    return [each for each in found if each.revoked_at is None and (each.expires_at is None or each.expires_at > now)]

@@ -1,0 +1,371 @@
+"""The pages of workers, users, projects, accounts and the audit log: what is shown and offered to whom."""
+
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+
+from renderctl.actors import Role, Scope
+from renderctl.people import Token
+from renderctl.permissions import FARM
+from renderctl.workers import Capabilities
+from tests.fake_blender import FakeExecutor, held
+from tests.farms import ACTOR, at_work, given_job, given_worker, wait_for
+from tests.server.conftest import Served
+from tests.server.crowd import PASSWORD
+from tests.server.test_page import csrf, log_in
+
+HOSTILE = '<script>alert(1)</script>" onload="x'
+LOCAL = ("/workers", "/users", "/users/vic", "/projects", "/account", "/audit", "/audit/verify")
+
+
+def deeds(text: str) -> set[str]:
+    """What a page offers to do."""
+    return set(re.findall(r'data-do="([^"]+)"', text))
+
+
+def links(text: str) -> set[str]:
+    return set(re.findall(r'href="([^"#]+)', text))
+
+
+def rows(text: str) -> int:
+    return text.count('<th scope="row">')
+
+
+def write(client: TestClient, method: str, address: str, body: object = None, *, shown: str | None = None) -> int:
+    """Write as a page does; the status of the answer."""
+    headers = {"X-CSRF-Token": csrf(client) if shown is None else shown}
+    return client.request(method, f"/api/v1{address}", json=body, headers=headers).status_code
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "not_shown"),
+    [
+        ("ada", {"/workers", "/users", "/audit", "/account"}, set()),
+        ("vic", {"/workers", "/account"}, {"/users", "/audit"}),
+        ("art", {"/workers", "/account"}, {"/users", "/audit"}),
+    ],
+)
+def test_a_page_leads_only_where_its_visitor_may_go(
+    client: TestClient, name: str, shown: set[str], not_shown: set[str]
+) -> None:
+    log_in(client, name)
+    found = links(client.get("/").text)
+    assert shown <= found
+    assert not found & not_shown
+
+
+@pytest.mark.parametrize("page", LOCAL)
+def test_who_is_not_logged_in_sees_none_of_it(client: TestClient, page: str) -> None:
+    answer = client.get(page)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/login?next={page}")
+
+
+@pytest.mark.parametrize("page", LOCAL)
+def test_no_page_has_a_script_or_a_style_in_it(client: TestClient, served: Served, page: str) -> None:
+    given_worker(served.farm)
+    log_in(client, "ada")
+    answer = client.get(page)
+    assert answer.status_code == 200
+    assert "script-src 'self'; style-src 'self'" in answer.headers["content-security-policy"]
+    assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=", answer.text)
+
+
+def test_a_worker_says_what_it_offers_and_why_it_takes_no_work(client: TestClient, served: Served) -> None:
+    offered = Capabilities(16, 64_000, ("4.5.3", "5.0.1"), ("OPTIX: NVIDIA L4",), ("big",))
+    given_worker(served.farm, "node-1", ("default", "gpu"), offered=offered, slots=2)
+    served.farm.repository.drain("node-1", actor=ACTOR)
+    log_in(client, "ada")
+    for page in ("/workers", "/workers/node-1"):
+        text = client.get(page).text
+        for said in (
+            "draining",
+            "asked for by ada",
+            "default, gpu",
+            "OPTIX: NVIDIA L4",
+            "4.5.3, 5.0.1",
+            "16 cores",
+            "big",
+        ):
+            assert said in text, f"{page}: {said}"
+    assert "takes no more until it is resumed" in client.get("/workers/node-1").text
+    assert client.get("/workers/node-2").status_code == 404
+
+
+def test_only_who_steers_workers_is_offered_to_and_can(client: TestClient, served: Served) -> None:
+    given_worker(served.farm)
+    for name in ("vic", "art"):
+        log_in(client, name)
+        for page in ("/workers", "/workers/w1"):
+            assert not deeds(client.get(page).text)
+        assert write(client, "POST", "/workers/w1/drain") == 403
+    log_in(client, "ada")
+    assert deeds(client.get("/workers").text) == {"POST /api/v1/workers/w1/drain"}
+    assert write(client, "POST", "/workers/w1/drain", shown="guessed") == 403
+    assert write(client, "POST", "/workers/w1/drain") == 200
+    assert deeds(client.get("/workers/w1").text) == {"POST /api/v1/workers/w1/resume"}
+
+
+def test_a_worker_leads_to_the_frame_that_it_renders_whoever_may_see_it(client: TestClient, served: Served) -> None:
+    executor = served.farm.executor
+    assert isinstance(executor, FakeExecutor)
+    executor.behaviours[7] = held
+    job = given_job(served.farm, "7", name="dragon")
+    eve = served.person("eve", Role.ARTIST, "games")
+    log_in(client, "vic")
+    with at_work(served.farm):
+        wait_for(served.farm, lambda: any(each.tasks for each in served.farm.repository.workers()))
+        wait_for(served.farm, lambda: "frame 7" in client.get("/workers").text)
+        text, hers = client.get("/workers").text, client.get("/workers", headers=eve).text
+        executor.gate.set()
+    assert f"/jobs/{job.id}/frames/1" in links(text)
+    assert "dragon" in text
+    assert "dragon" not in hers
+    assert job.id not in hers
+    assert "a frame of another project" in hers
+
+
+def test_workers_are_found_by_name_tag_state_and_pool(client: TestClient, served: Served) -> None:
+    given_worker(served.farm, "north", ("default",), offered=Capabilities(1, 1, ("5.0.1",), (), ("fast",)))
+    given_worker(served.farm, "south", ("gpu",))
+    log_in(client, "vic")
+    asked = {"q=NOR": "north", "q=fast": "north", "pool=gpu": "south", "state=active&q=sou": "south"}
+    for query, name in asked.items():
+        text = client.get(f"/workers?{query}").text
+        assert rows(text) == 1, query
+        assert f"/workers/{name}" in links(text), query
+    assert "No worker is like that" in client.get("/workers?state=quarantined").text
+
+
+def test_many_workers_come_in_pages(client: TestClient, served: Served) -> None:
+    for number in range(101):
+        given_worker(served.farm, f"w{number:03d}")
+    log_in(client, "vic")
+    first = client.get("/workers?pool=default").text
+    assert rows(first) == 100
+    assert "/workers?pool=default&amp;page=2" in links(first)
+    assert "101 active" in first
+    assert rows(client.get("/workers?page=2").text) == 1
+    assert rows(client.get("/workers?page=900").text) == 0
+
+
+def test_an_admin_is_offered_what_makes_a_user_something_else(client: TestClient, served: Served) -> None:
+    served.farm.repository.add_project("film", (), actor=ACTOR)
+    log_in(client, "ada")
+    assert deeds(client.get("/users").text) == {"POST /api/v1/users/invite", "POST /api/v1/users"}
+    assert deeds(client.get("/users/vic").text) == {
+        "POST /api/v1/users/vic/disable",
+        "PUT /api/v1/users/vic/role",
+        "PUT /api/v1/users/vic/password",
+        "POST /api/v1/projects/default/leave",
+        "POST /api/v1/projects/film/join",
+    }
+    assert write(client, "POST", "/users/vic/disable") == 200
+    assert "POST /api/v1/users/vic/enable" in deeds(client.get("/users/vic").text)
+    assert rows(client.get("/users?state=disabled").text) == 1
+
+
+def test_who_is_no_admin_sees_his_mates_and_changes_nobody(client: TestClient, served: Served) -> None:
+    served.person("eve", Role.ARTIST, "games")
+    log_in(client, "vic")
+    text = client.get("/users").text
+    assert "/users/ada" in links(text)
+    assert "eve" not in text
+    assert "games" not in client.get("/projects").text
+    assert client.get("/users/eve").status_code == 404
+    for page in ("/users", "/users/ada", "/projects"):
+        assert not deeds(client.get(page).text), page
+    refused = [
+        ("POST", "/users/ada/disable", None),
+        ("PUT", "/users/vic/role", {"role": "admin"}),
+        ("PUT", "/users/ada/password", {"password": "a new password"}),
+        ("POST", "/users/invite", {}),
+        ("POST", "/projects/default/leave", {"users": ["ada"]}),
+        ("PUT", "/projects/default/pools", {"pools": []}),
+    ]
+    for method, address, body in refused:
+        assert write(client, method, address, body) == 403, address
+
+
+def test_an_operator_may_see_the_users_and_changes_none(client: TestClient, served: Served) -> None:
+    oli = served.person("oli", Role.OPERATOR, "default")
+    assert "/users" in links(client.get("/", headers=oli).text)
+    assert not deeds(client.get("/users/vic", headers=oli).text)
+    assert "POST /api/v1/users" not in deeds(client.get("/users", headers=oli).text)
+    assert client.get("/audit", headers=oli).status_code == 403
+
+
+def test_ten_thousand_users_come_in_pages(client: TestClient, served: Served) -> None:
+    given_many_users(served, 10_000)
+    log_in(client, "ada")
+    first = client.get("/users?role=viewer").text
+    assert rows(first) == 50
+    assert "1 to 50 of 10001" in first
+    assert rows(client.get("/users?q=u09999").text) == 1
+    text = client.get("/projects").text
+    assert len(text) < 20_000
+    assert "10003" in text
+
+
+def given_many_users(served: Served, count: int) -> None:
+    """Viewers of the project `default`, written at once."""
+    from renderctl.repository.peopletables import members, users
+
+    def writing(connection: object) -> None:
+        now, names = served.farm.clock.now(), [f"u{number:05d}" for number in range(count)]
+        common = {"role": "viewer", "created_at": now}
+        connection.execute(users.insert(), [{"name": name, **common} for name in names])  # type: ignore[attr-defined]
+        joined = [{"project": "default", "user": name} for name in names]
+        connection.execute(members.insert(), joined)  # type: ignore[attr-defined]
+
+    served.farm.repository.write(writing)
+
+
+def test_projects_show_their_members_and_pools(client: TestClient, served: Served) -> None:
+    served.farm.repository.add_project("film", ("gpu", "night"), actor=ACTOR)
+    served.farm.repository.join("film", ["vic"], actor=ACTOR)
+    log_in(client, "ada")
+    text = client.get("/projects").text
+    assert 'value="gpu, night"' in text
+    assert {"POST /api/v1/projects", "POST /api/v1/projects/film/join", "PUT /api/v1/projects/film/pools"} <= deeds(
+        text
+    )
+    assert rows(client.get("/users?project=film").text) == 1
+    log_in(client, "vic")
+    assert "gpu, night" in client.get("/projects").text
+
+
+def test_everybody_has_an_account_with_his_own_tokens_alone(client: TestClient, served: Served) -> None:
+    served.token("ada")
+    gone = served.token("vic")
+    served.revoke(gone)
+    served.token("vic")
+    mine = next(iter(served.tokens[each] for each in served.tokens if each.endswith("vic") and each not in str(gone)))
+    log_in(client, "vic")
+    text = client.get("/account").text
+    assert {each for each in deeds(text) if each.startswith("DELETE")} == {f"DELETE /api/v1/tokens/{mine}"}
+    assert {"POST /api/v1/tokens", "PUT /api/v1/users/vic/password"} <= deeds(text)
+    assert rows(text) == 1
+
+
+def test_a_token_is_told_once_and_never_stands_on_a_page(client: TestClient) -> None:
+    log_in(client, "vic")
+    body = {"name": "ci", "scope": "read", "lasts_s": 604_800}
+    told = client.post("/api/v1/tokens", json=body, headers={"X-CSRF-Token": csrf(client)}).json()
+    text = client.get("/account").text
+    assert told["token"]["id"] in text
+    assert told["secret"] not in text
+
+
+def test_a_token_of_little_scope_is_not_offered_what_it_may_not(client: TestClient, served: Served) -> None:
+    reads = served.person("rea", Role.ADMIN, "default", scope=Scope.READ)
+    text = client.get("/account", headers=reads).text
+    assert "good to: read" in text
+    assert not {each for each in deeds(text) if not each.startswith("DELETE")}
+    given_worker(served.farm)
+    assert not deeds(client.get("/workers", headers=reads).text)
+
+
+def test_a_new_password_ends_every_session(client: TestClient) -> None:
+    log_in(client, "vic")
+    told = {"old": PASSWORD, "password": "another password"}
+    assert write(client, "PUT", "/users/vic/password", told | {"old": "wrong"}) == 401
+    assert write(client, "PUT", "/users/vic/password", told) == 200
+    assert client.get("/account").status_code == 303
+
+
+def test_the_audit_log_is_for_admins_alone(client: TestClient) -> None:
+    log_in(client, "vic")
+    for page in ("/audit", "/audit/verify"):
+        answer = client.get(page)
+        assert answer.status_code == 403
+        assert "may not: Read the audit log" in answer.text
+    log_in(client, "ada")
+    text = client.get("/audit?outcome=refused").text
+    assert rows(text) == 2
+    assert "audit.see" in text
+
+
+def test_the_audit_log_is_asked_for_who_what_and_when(client: TestClient, served: Served) -> None:
+    job = given_job(served.farm, "1")
+    log_in(client, "vic")
+    log_in(client, "ada")
+    today = served.farm.clock.now().date()
+    found = {
+        "by=vic": 1,
+        "action=session": 2,
+        "action=session.open&by=ada": 1,
+        f"subject={job.id}": 1,
+        f"action=session&since={today}&until={today}": 2,
+        f"since={today + timedelta(days=1)}": 0,
+        f"until={today - timedelta(days=1)}": 0,
+    }
+    for query, count in found.items():
+        assert rows(client.get(f"/audit?{query}").text) == count, query
+    for query in ("since=yesterday", "since=2026-02-30", "outcome=nonsense", "before=no"):
+        assert client.get(f"/audit?{query}").status_code == 422, query
+    assert f"/jobs/{job.id}" in links(client.get(f"/audit?subject={job.id}").text)
+
+
+def test_every_entry_of_a_long_log_is_on_one_page_and_no_more(client: TestClient, served: Served) -> None:
+    for number in range(120):
+        served.farm.repository.note_refusal(ACTOR, f"test.n{number}", FARM, "refused")
+    log_in(client, "ada")
+    place, seen = "/audit?action=test", []
+    while place:
+        text = client.get(place).text
+        seen += re.findall(r">(test\.n\d+)<", text)
+        place = next(iter(re.findall(r'rel="next" href="([^"]+)"', text)), "").replace("&amp;", "&")
+    assert seen == [f"test.n{number}" for number in reversed(range(120))]
+
+
+def test_a_log_that_was_changed_is_said_to_be_so(client: TestClient, served: Served) -> None:
+    log_in(client, "ada")
+    text = client.get("/audit/verify").text
+    assert ">whole<" in text
+    end = re.search(r"\d+:[0-9a-f]{64}", text)
+    assert end
+    assert ">whole<" in client.get(f"/audit/verify?seen={end[0]}").text
+    assert ">not whole<" in client.get(f"/audit/verify?seen=99999{end[0]}").text
+    assert client.get("/audit/verify?seen=nonsense").status_code == 422
+    tamper(served)
+    text = client.get("/audit/verify").text
+    assert ">not whole<" in text
+    assert "Entry 1</a>: it was changed." in text
+
+
+def tamper(served: Served) -> None:
+    from renderctl.repository.tables import audits
+
+    changed = audits.update().where(audits.c.seq == 1).values(actor="nobody")
+    served.farm.repository.write(lambda connection: connection.execute(changed))
+
+
+def test_names_are_text_on_every_page(client: TestClient, served: Served) -> None:
+    offered = Capabilities(1, 1, ("5.0.1",), (f"GPU: {HOSTILE}",), (HOSTILE,))
+    given_worker(served.farm, HOSTILE, (HOSTILE,), offered=offered)
+    served.farm.repository.drain(HOSTILE, actor=ACTOR)
+    token = Token("t1", "ada", HOSTILE[:64], Scope.READ, served.farm.clock.now(), None)
+    served.farm.repository.add_token(token, "d" * 64, lasts_s=None, actor=ACTOR)
+    client.post("/login", data={"name": HOSTILE, "password": HOSTILE})
+    log_in(client, "ada")
+    worker = next(each for each in links(client.get("/workers").text) if each.startswith("/workers/"))
+    pages: Iterable[str] = ("/workers", worker, "/account", "/users/ada", "/audit", f"/audit?by={HOSTILE}")
+    for page in pages:
+        text = client.get(page).text
+        assert "<script>alert" not in text, page
+        assert '" onload=' not in text, page
+        assert "&lt;script&gt;" in text, page
+    (deed,) = deeds(client.get(worker).text)
+    assert write(client, "POST", deed.removeprefix("POST /api/v1")) == 200
+
+
+def test_every_address_of_these_pages_is_there(client: TestClient, served: Served) -> None:
+    given_worker(served.farm)
+    served.farm.repository.drain("w1", actor=ACTOR)
+    log_in(client, "ada")
+    for page in (*LOCAL, "/workers/w1"):
+        for place in links(client.get(page).text):
+            assert client.get(place.replace("&amp;", "&")).status_code == 200, f"{page}: {place}"

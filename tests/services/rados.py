@@ -100,7 +100,10 @@ class RadosGateway(Server):
 
     def _launch_monitor(self) -> None:
         self._spawn("ceph-mon", "-f", "-i", "a")
-        self._do("ceph", "mon", "stat")
+        self.wait_until(self._monitor_answers, "a monitor")  # for a moment it may let nobody in
+
+    def _monitor_answers(self) -> bool:
+        return bool(self._do("ceph", "mon", "stat"))
 
     def _launch_disk(self) -> None:
         """The first start may end with 'wrong fsid', the next one works; the monitor may still believe in the last."""

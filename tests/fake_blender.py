@@ -1,7 +1,9 @@
 """An executor whose Blender renders nothing: it speaks the session protocol in our own process, at once."""
 
+import ast
 import json
 import queue
+import re
 import struct
 import threading
 import zlib
@@ -50,6 +52,7 @@ class FakeExecutor(Executor):
     gpus: tuple[str, ...] = ()  #: what there is to render on, beside the CPU
     size: tuple[int, int] = (SIZE, SIZE)  #: of the images, in pixels
     broken: str | None = None  #: why it can not be started
+    looks: Callable[[Path, Path], Mapping[str, Any]] | None = None  #: a scene, the folder of its files -> its facts
     started: list["FakeBlender"] = field(default_factory=list)
     rendered: list[int] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)  #: `held` frames wait for it
@@ -81,6 +84,7 @@ class FakeBlender(Running):
         self.idle = False  #: whether it uses no processor any more
         self._busy_s = 0.0
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self.emit("started", version="5.0.1")
 
     @property
     def pid(self) -> int | None:
@@ -91,7 +95,7 @@ class FakeBlender(Running):
             raise SessionEnded
         order = json.loads(line)
         if "run" in order:
-            self._run(Path(order["run"]).name)
+            self._run(Path(order["run"]))
         elif order.get("leave"):
             self.emit("left")
         elif order.get("quit"):
@@ -138,8 +142,11 @@ class FakeBlender(Running):
         """As a crash does."""
         self._lines.put(None)
 
-    def _run(self, script: str) -> None:
-        if script == "devices.py":
+    def _run(self, path: Path) -> None:
+        script = path.name
+        if script == "inspect.py" and self.executor.looks is not None:
+            self._look(path.read_text(encoding="utf-8"), self.executor.looks)
+        elif script == "devices.py":
             self.emit("devices", devices=["CPU", *self.executor.gpus])
             self.emit("left")
         elif script == "render.py":
@@ -160,6 +167,15 @@ class FakeBlender(Running):
                 extension="png",
                 notes=[],
             )
+
+    def _look(self, script: str, looks: Callable[[Path, Path], Mapping[str, Any]]) -> None:
+        said = (re.search(rf"^{name}\((.*)\)$", script, re.M) for name in ("open_scene", "keep_within"))
+        scene, within = (ast.literal_eval(found[1]) for found in said if found is not None)
+        if self.executor.refusal is not None:
+            self.emit("failed", **self.executor.refusal)
+        else:
+            self.emit("facts", **looks(Path(scene), Path(within)))
+        self.emit("left")
 
 
 def rendered(blender: FakeBlender, order: Mapping[str, Any], content: bytes = PNG, *, seconds: float = 0.001) -> None:

@@ -118,6 +118,10 @@ class EngineRefused(Unreachable):
     """The container engine can not do that."""
 
 
+class Busy(Unreachable):
+    """The server is doing this for somebody else."""
+
+
 class BlenderMissing(Unreachable):
     """No Blender was found."""
 

@@ -31,6 +31,20 @@ def needed_files() -> list[File]:
     return list(found.values())
 
 
+def forget_elsewhere() -> list[File]:
+    """Take out the libraries that lie where no file counts, with all that came of them.
+
+    Those that the scene, or a library that stays, names are missing; what others name is nobody's business.
+    """
+    outside = [each for each in libraries() if not paths.is_within(paths.library_path(each.holder))]
+    parents = [(each, each.holder.parent) for each in outside]
+    named = [each for each, parent in parents if parent is None or paths.is_within(paths.library_path(parent))]
+    missing = [File(each.raw, each.absolute, each.kind, each.owner, False) for each in named]
+    for each in outside:
+        bpy.data.libraries.remove(each.holder)
+    return missing
+
+
 def missing_files() -> list[File]:
     return [file for file in _walked() if not file.exists]
 
@@ -63,7 +77,7 @@ def _known_to_blender() -> Iterator[File]:
     for block, raws in bpy.data.file_path_map(include_libraries=True).items():
         for raw in sorted(raws):
             absolute = paths.resolve(raw, block.library)
-            if os.path.isfile(absolute):
+            if paths.single(absolute):
                 yield File(raw, absolute, "file", f"{block.bl_rna.name}: {block.name}", True)
 
 

@@ -6,6 +6,20 @@ from typing import Any
 
 import bpy
 
+#: The only folder that files may lie in, as far as a scene is believed; None: they may lie anywhere.
+_within: str | None = None
+
+
+def keep_within(folder: str | None) -> None:
+    """From now on no file counts but those below `folder`; None: all of them do."""
+    global _within
+    _within = os.path.normpath(folder) if folder is not None else None
+
+
+def is_within(path: str) -> bool:
+    """Whether what is at `path` counts."""
+    return _within is None or os.path.normpath(path).startswith(_within + os.sep)
+
 
 def resolve(path: str, library: Any = None) -> str:
     """The absolute path that a datablock's `path` means; `library` is the one that the datablock was linked from.
@@ -49,7 +63,7 @@ def library_path(library: Any) -> str:
 
 
 def single(path: str) -> list[str]:
-    return [path] if os.path.isfile(path) else []
+    return [path] if is_within(path) and os.path.isfile(path) else []
 
 
 def sequence(path: str) -> list[str]:
@@ -70,6 +84,8 @@ def tiles(path: str) -> list[str]:
 
 def everything(path: str) -> list[str]:
     """Every file below a folder."""
+    if not is_within(path):
+        return []
     return sorted(os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
 
 
@@ -79,6 +95,6 @@ def fluid(path: str) -> list[str]:
 
 
 def _matching(folder: str, pattern: str) -> list[str]:
-    if not os.path.isdir(folder):
+    if not (is_within(os.path.join(folder, "any")) and os.path.isdir(folder)):
         return []
     return sorted(os.path.join(folder, name) for name in os.listdir(folder) if re.fullmatch(pattern, name))

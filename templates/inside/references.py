@@ -48,7 +48,7 @@ class Elements(Reference):
 
     def files(self) -> list[str]:
         names = [os.path.join(self.absolute, element.filename) for element in self.holder.elements]
-        return [name for name in names if os.path.isfile(name)]
+        return [name for name in names if paths.single(name)]
 
 
 def all_references() -> Iterator[Reference]:

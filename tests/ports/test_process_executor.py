@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.errors import Unreachable
+from renderctl.errors import BlenderMissing, Unreachable
 from renderctl.executors import Launch, Running
 from renderctl.executors.environments import session_environment
 from renderctl.executors.process import ProcessExecutor
@@ -53,6 +54,49 @@ def test_a_session_sees_drivers_and_no_secrets(tmp_path: Path) -> None:
     for name in ("PATH", "LANG", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES"):
         assert seen[name] == OWN[name]
     assert seen["HOME"] == str(tmp_path / "scratch/home")
+
+
+_PROBE = """
+import json, socket, sys
+def tried(act):
+    try:
+        return act() and "done"
+    except (OSError, MemoryError) as error:
+        return type(error).__name__
+print(json.dumps([
+    tried(lambda: open(sys.argv[1]).read()),
+    tried(lambda: open(sys.argv[2]).read()),
+    tried(lambda: open(f"/proc/{sys.argv[3]}/environ").read()),
+    tried(lambda: open("mine", "w").write("x")),
+    tried(lambda: open(sys.argv[1], "a").write("x")),
+    tried(lambda: socket.create_connection(("127.0.0.1", int(sys.argv[4])))),
+    tried(lambda: bytearray(1 << 30)),
+]))
+"""
+
+
+def test_a_session_within_walls_reaches_its_folders_alone_and_takes_no_more_memory_than_it_may(tmp_path: Path) -> None:
+    (tmp_path / "inputs").mkdir()
+    given, other = tmp_path / "inputs/scene", tmp_path / "other"
+    for each in (given, other):
+        each.write_text("x")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        said = (given, other, os.getpid(), server.getsockname()[1])
+        argv = (sys.executable, "-u", "-c", _PROBE, *map(str, said))
+        launch = Launch(argv, tmp_path / "scratch", tmp_path / "log", inputs=(given.parent,), walled_mb=512)
+        session = ProcessExecutor(tmp_path / "drivers", OWN).start(launch)
+        line = session.receive(20) or ""
+        session.stop()
+    if "not shut" in (tmp_path / "log").read_text():
+        lacking("needs a kernel with Landlock (Linux 5.13 or newer, for the network 6.7)")
+    shut = "PermissionError"
+    assert json.loads(line) == ["done", shut, shut, "done", shut, shut, "MemoryError"]
+
+
+def test_a_walled_program_that_is_not_there_is_missing(tmp_path: Path) -> None:
+    launch = Launch(("/no/blender",), tmp_path / "scratch", tmp_path / "log", walled_mb=512)
+    with pytest.raises(BlenderMissing):
+        ProcessExecutor(tmp_path / "drivers", OWN).start(launch)
 
 
 def test_sessions_share_what_their_drivers_compiled(tmp_path: Path) -> None:

@@ -78,6 +78,11 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("PUT", f"{API}/uploads/{{digest}}"): Route("model.upload", "home", query="size=9"),
     ("POST", f"{API}/uploads/{{digest}}/promote"): Route("model.upload", "home", _body(size=9)),
     ("POST", f"{API}/models"): Route("model.upload", "project", lambda given: _MODEL | {"project": given["project"]}),
+    ("POST", f"{API}/models/inspect"): Route(
+        "model.upload",
+        "project",
+        lambda given: {"main": "shot.blend", "files": [_FILE], "project": given["project"]},
+    ),
     ("GET", f"{API}/models"): Route("model.see", "list"),
     ("GET", f"{API}/models/{{model}}"): Route("model.see", "model"),
     ("DELETE", f"{API}/models/{{model}}"): Route("model.remove", "model"),

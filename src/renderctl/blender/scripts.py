@@ -39,9 +39,10 @@ def templates_dir() -> Path:
     raise FileNotFoundError(f"The templates of renderctl are missing: they belong to {package / 'templates'}.")
 
 
-def inspect_script(scene: Path) -> str:
-    """The script that says what is known of a scene."""
-    return _environment(templates_dir()).get_template("inspect.py.j2").render(scene=str(scene))
+def inspect_script(scene: Path, within: Path | None = None) -> str:
+    """The script that says what is known of a scene, for which there are no files but those below `within`."""
+    folder = str(within) if within is not None else None
+    return _environment(templates_dir()).get_template("inspect.py.j2").render(scene=str(scene), within=folder)
 
 
 def devices_script() -> str:

@@ -94,10 +94,10 @@ class Session:
         """Wait until Blender is up; its version, such as `5.0.1`."""
         return str(self._wait("started", limits, limits.start_s)["version"])
 
-    def inspect(self, scene: Path, limits: Limits) -> dict[str, Any]:
-        """What is known of a scene: the document of `inspect.py.j2`."""
+    def inspect(self, scene: Path, limits: Limits, within: Path | None = None) -> dict[str, Any]:
+        """What is known of a scene: the document of `inspect.py.j2`; what is not below `within` is missing."""
         self.leave(limits)
-        self._run("inspect.py", inspect_script(scene))
+        self._run("inspect.py", inspect_script(scene, within))
         facts = dict(self._wait("facts", limits, limits.start_s))
         self._left(limits)
         facts.pop("event")

@@ -2,7 +2,7 @@
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from renderctl.blender.find import OLDEST, Blender, find_blenders, oldest_able, pick_blender, spell, version_of
@@ -72,19 +72,26 @@ def start_session(
 
     Its log lies beside `scratch`. `as_caller`: it reads files that nobody but us may be able to read.
     """
-    scratch.mkdir(parents=True, exist_ok=True)
-    log = session_log(scratch)
-    launch = Launch(
+    return launched(farm, replace(session_launch(farm, blender, scratch, inputs), as_caller=as_caller))
+
+
+def session_launch(farm: Farm, blender: Blender, scratch: Path, inputs: tuple[Path, ...] = ()) -> Launch:
+    """How a session is started that writes to `scratch` and reads `inputs`."""
+    return Launch(
         blender.argv(),
         scratch,
-        log,
+        session_log(scratch),
         environment=blender.environment,
         inputs=(templates_dir(), *inputs),
         image=blender.image,
         labels=labels(farm, scratch) if farm.executor.caged else {},
-        as_caller=as_caller,
     )
-    return Session(farm.executor.start(launch), scratch, log=log, clock=farm.clock.monotonic)
+
+
+def launched(farm: Farm, launch: Launch) -> Session:
+    """The session, starting."""
+    launch.scratch.mkdir(parents=True, exist_ok=True)
+    return Session(farm.executor.start(launch), launch.scratch, log=launch.log, clock=farm.clock.monotonic)
 
 
 def session_log(scratch: Path) -> Path:

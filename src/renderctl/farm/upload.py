@@ -95,7 +95,7 @@ def prepare(
     document = _looked_at(farm, scene, chosen, session)
     layout = lay_out(scene, {Path(each["absolute"]) for each in document["files"] if each["exists"]})
     hashed = _hashed(farm, layout, on_advance)
-    facts = _facts(document, layout, hashed)
+    facts = facts_of(document, layout, hashed)
     if facts.missing and not request.allow_missing:
         raise missing_files(facts)
     files = {source: hashed[path] for source, path in layout.stored.items()}
@@ -147,7 +147,8 @@ def _looked_at(
     return look_at(farm, scene, chosen)
 
 
-def _facts(document: Mapping[str, Any], layout: Layout, hashed: Mapping[str, Input]) -> ModelFacts:
+def facts_of(document: Mapping[str, Any], layout: Layout, hashed: Mapping[str, Input]) -> ModelFacts:
+    """What Blender said of a scene, with the files that have a place in the layout; all others are missing."""
     values = {key: value for key, value in document.items() if key not in ("files", "event")}
     facts = ModelFacts.from_document({**values, "relocations": layout.relocations})
     dependencies = []

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from renderctl.jobs import Input
 
+MOST_FILES = 100_000
 Name = Annotated[str, Field(max_length=255)]
 
 

@@ -108,6 +108,7 @@ class ServeSettings:
     proxies: tuple[str, ...] = ()  #: addresses whose X-Forwarded-For and X-Forwarded-Proto are believed
     direct: bool = False  #: whether clients can reach the S3 themselves: files need not pass through the server then
     upload_mb: int = 1 << 20  #: of one file
+    inspect_mb: int = 8192  #: of memory, for the Blender that looks at a scene which came from a browser
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,41 @@
 from typing import Annotated
 
 from fastapi import Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
 
+from renderctl.models import Dependency, ModelFacts
 from renderctl.server.answers import answer
 from renderctl.server.api import new_router
+from renderctl.server.bodies import MOST_FILES, FileBody, Name
 from renderctl.server.documents import ModelDocument
 from renderctl.server.doors import Verbs
 
 router = new_router("models")
 ModelRef = Annotated[str, Path(description="NAME, NAME@VERSION or an id.", max_length=300)]
+_MOST_MODELS = 1000
+
+
+class InspectBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    main: str = Field(description="The path of the .blend among the files.", max_length=4000)
+    files: list[FileBody] = Field(description="Files that were sent.", max_length=MOST_FILES, min_length=1)
+    project: Name | None = None
+
+
+class InspectedDocument(BaseModel):
+    facts: ModelFacts
+    missing: list[Dependency]  #: what the scene needs and was not sent: all that lies elsewhere than below the root
+    inputs: list[FileBody]  #: those of the files that the scene needs
+    notes: list[str]
+
+
+@router.post("/models/inspect", response_model=InspectedDocument)
+def inspect_files(verbs: Verbs, body: InspectBody) -> Response:
+    """Have a Blender of the server look at a scene whose files were sent. 503: there is none, or it is busy."""
+    files = [each.input() for each in body.files]
+    found = verbs.inspect_files(body.main, files, project=body.project)
+    return answer({name: getattr(found, name) for name in InspectedDocument.model_fields})
 
 
 @router.get("/models", response_model=list[ModelDocument])

@@ -15,7 +15,7 @@ from renderctl.farm.receiving import WantedFile
 from renderctl.models import ModelFacts
 from renderctl.server.answers import answer
 from renderctl.server.api import new_router
-from renderctl.server.bodies import FileBody, Name
+from renderctl.server.bodies import MOST_FILES, FileBody, Name
 from renderctl.server.documents import ModelDocument
 from renderctl.server.doors import Verbs
 
@@ -24,13 +24,12 @@ Digest = Annotated[str, Path(description="The SHA-256 of the file, in hex.", pat
 Size = Annotated[int, Query(description="Bytes of the whole file.", ge=0, le=1 << 53)]
 #: Bytes that are written at a time.
 _PIECE = 1 << 20
-_MOST_FILES = 100_000
 
 
 class WantedBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    files: list[FileBody] = Field(max_length=_MOST_FILES)
+    files: list[FileBody] = Field(max_length=MOST_FILES)
     project: Name | None = None
     verify: bool = Field(False, description="Look for every file, also for those that should be there.")
 
@@ -41,7 +40,7 @@ class ModelBody(BaseModel):
     name: Name
     main: str = Field(description="The path of the .blend among the files.", max_length=4000)
     facts: ModelFacts = Field(description="What Blender says of the scene.")
-    inputs: list[FileBody] = Field(max_length=_MOST_FILES, min_length=1)
+    inputs: list[FileBody] = Field(max_length=MOST_FILES, min_length=1)
     project: Name | None = None
 
 

@@ -1,0 +1,135 @@
+"""A scene whose files were sent is looked at where the server is: of that machine nothing comes to be in a model.
+
+The files lie below one folder, each where the sender had it. What the scene names elsewhere is missing, and a library
+that lies elsewhere is taken out again before anything is asked; within walls, or a container, it can not even be read.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from renderctl.actors import Actor
+from renderctl.blender.failures import SessionFailed
+from renderctl.blender.header import read_header
+from renderctl.blender.libraries import require_libraries
+from renderctl.errors import BlenderMissing, Busy, InvalidInput, LibraryMissing, SceneUnreadable
+from renderctl.farm import Farm
+from renderctl.farm.blenders import Chosen, choose_blender, known_blenders, launched, limits, session_launch
+from renderctl.farm.gate import admit, of_project
+from renderctl.farm.layout import Layout
+from renderctl.farm.receiving import require_received
+from renderctl.farm.scratch import scratch_of
+from renderctl.farm.upload import facts_of
+from renderctl.farm.work.blobcache import BlobCache
+from renderctl.jobs import Input
+from renderctl.models import Dependency, ModelFacts
+
+#: One Blender looks at a time: it takes memory that the server needs itself.
+_looking = threading.Semaphore(1)
+_NONE_HERE = "This server has no Blender that could look at a scene."
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """What a scene is, and which of the files that were sent it needs."""
+
+    facts: ModelFacts
+    inputs: tuple[Input, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> tuple[Dependency, ...]:
+        return self.facts.missing
+
+
+def require_inspector(farm: Farm, *, actor: Actor) -> None:
+    """Whether there is a Blender here that can look at scenes. Raises BlenderMissing, saying what an admin can do."""
+    admit(farm, actor, "model.upload", of_project(actor.home))
+    with _for_admins():
+        for each in known_blenders(farm):
+            if not farm.executor.caged:
+                require_libraries(each)
+
+
+def inspect_files(
+    farm: Farm, main: str, files: Sequence[Input], *, project: str | None = None, actor: Actor
+) -> Inspected:
+    """Look at the scene `main` among files that were sent.
+
+    Raises MissingFiles, InvalidInput, SceneUnreadable, BlenderMissing, Busy, NotAllowed, StoreUnavailable.
+    """
+    admit(farm, actor, "model.upload", of_project(project or actor.home))
+    require_received(farm, files, actor=actor)
+    if main not in {each.path for each in files}:
+        raise InvalidInput(f"The main file {main!r} is none of those that were sent.")
+    with _alone(), scratch_of(farm, "inspect") as scratch:
+        folder = scratch.resolve() / "files"
+        with _without_place(folder):
+            BlobCache(farm).lay_out(files, folder, stop=threading.Event())
+            with _for_admins():
+                chosen = choose_blender(farm, read_header(folder / main))
+            document = _looked_at(farm, folder / main, folder, chosen)
+            facts = _facts(document, folder, files)
+    needed = {main, *(each.stored for each in facts.dependencies)}
+    notes = tuple(filter(None, [chosen.note]))
+    return Inspected(facts, tuple(each for each in files if each.path in needed), notes)
+
+
+def _looked_at(farm: Farm, scene: Path, folder: Path, chosen: Chosen) -> Mapping[str, Any]:
+    if not farm.executor.caged:
+        with _for_admins():
+            require_libraries(chosen.blender)
+    launch = session_launch(farm, chosen.blender, folder.with_name("session"), (folder,))
+    with closing(launched(farm, replace(launch, walled_mb=farm.settings.serve.inspect_mb))) as session:
+        try:
+            session.started(limits(farm))
+        except SessionFailed as error:
+            raise BlenderMissing(f"The Blender of this server does not start: {error.message}") from error
+        return session.inspect(scene, limits(farm), within=folder)
+
+
+def _facts(document: Mapping[str, Any], folder: Path, files: Sequence[Input]) -> ModelFacts:
+    """With no word of where the files lay: they were never there for anybody but us."""
+    hashed = {each.path: each for each in files}
+    layout = Layout(folder, {folder / path: path for path in hashed})
+    try:
+        facts = facts_of(document, layout, hashed)
+        dependencies = tuple(replace(each, source=each.stored or each.path) for each in facts.dependencies)
+        return replace(facts, relocations={}, dependencies=dependencies)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise SceneUnreadable("Blender's answer makes no sense: the scene has disturbed it.") from error
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    if not _looking.acquire(blocking=False):
+        raise Busy("Another scene is being looked at.", hint="Try again in a moment.")
+    try:
+        yield
+    finally:
+        _looking.release()
+
+
+@contextmanager
+def _for_admins() -> Iterator[None]:
+    """Who uploads can not install a Blender: he is told who can, and what he can do meanwhile."""
+    try:
+        yield
+    except (BlenderMissing, LibraryMissing) as error:
+        hint = f"An admin can help: {error.message} {error.hint or ''}".strip()
+        instead = "Until then `renderctl upload SCENE` looks at it on your own machine."
+        raise BlenderMissing(_NONE_HERE, hint=f"{hint} {instead}") from error
+
+
+@contextmanager
+def _without_place(folder: Path) -> Iterator[None]:
+    """What is wrong with the scene, in words that do not say where it lay."""
+    try:
+        yield
+    except SessionFailed as error:
+        raise SceneUnreadable(error.message.replace(f"{folder}/", "")) from error
+    except SceneUnreadable as error:
+        raise type(error)(error.message.replace(f"{folder}/", ""), hint=error.hint) from error

@@ -66,12 +66,13 @@ def jobs(
     project: str | None = None,
     before: str | None = None,
     search: str | None = None,
+    model_id: str | None = None,
     limit: int = 50,
     actor: Actor,
 ) -> list[dict[str, Any]]:
     """The documents of many jobs, the newest first; of those that are older than job `before`.
 
-    `search`: a part of the names of the job or its model, or the beginning of its id.
+    `search`: a part of the names of the job or its model, or the beginning of its id. `model_id`: made of that model.
     Raises InvalidInput for a state that there is not.
     """
     for state in states:
@@ -79,7 +80,7 @@ def jobs(
             raise InvalidInput(f"Jobs are never {state!r}.", hint=did_you_mean(state, list(JobState)))
     visible = sight(actor, "job.see")
     wanted = tuple(map(JobState, states))
-    asked = {"owner": owner, "project": project, "before": before, "search": search}
+    asked = {"owner": owner, "project": project, "before": before, "search": search, "model_id": model_id}
     found = farm.repository.summaries(wanted, **asked, limit=limit, sight=visible)
     floors: dict[str, Floor] = {}
     return [_document(farm, each, floors) for each in found]

@@ -69,6 +69,7 @@ class Summarizing(Submitting):
         project: str | None = None,
         before: str | None = None,
         search: str | None = None,
+        model_id: str | None = None,
         limit: int = 50,
         sight: Sight = EVERYTHING,
     ) -> list[Summary]:
@@ -83,6 +84,8 @@ class Summarizing(Submitting):
             query = query.where(jobs.c.owner == owner)
         if project:
             query = query.where(jobs.c.project == project)
+        if model_id is not None:
+            query = query.where(jobs.c.model_id == model_id)
         if search:
             query = query.where(_like(search))
 

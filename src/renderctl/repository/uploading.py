@@ -83,15 +83,30 @@ class Uploading(Database):
         """A model by its whole id. Raises NotFound."""
         return self.read(lambda connection: to_model(_the_model(connection, model_id)))
 
-    def models(self, *, name: str | None = None, limit: int = 100, sight: Sight = EVERYTHING) -> list[Model]:
-        """Models, the newest first; with a name: its versions."""
+    def models(
+        self,
+        *,
+        name: str | None = None,
+        project: str | None = None,
+        search: str | None = None,
+        before: str | None = None,
+        limit: int = 100,
+        sight: Sight = EVERYTHING,
+    ) -> list[Model]:
+        """Models, the newest first; with a name: its versions. Those that are older than model `before`."""
         query = select(models).where(*visible(models, sight)).order_by(models.c.id.desc()).limit(limit)
-        if name is not None:
-            query = query.where(models.c.name == name)
+        for column, wanted in ((models.c.name, name), (models.c.project, project)):
+            query = query.where(column == wanted) if wanted is not None else query
+        if before is not None:
+            query = query.where(models.c.id < before)
+        if search:
+            query = query.where(models.c.name.icontains(search, autoescape=True))
         return self.read(lambda connection: [to_model(row) for row in connection.execute(query)])
 
-    def model_inputs(self, model_id: str) -> list[Input]:
+    def model_inputs(self, model_id: str, *, skip: int = 0, limit: int | None = None) -> list[Input]:
+        """The files of a model, or so many of them."""
         query = select(model_inputs).where(model_inputs.c.model_id == model_id).order_by(model_inputs.c.id)
+        query = query.offset(skip).limit(limit) if limit is not None else query
         rows = self.read(lambda connection: connection.execute(query).all())
         return [Input(row.path, row.digest, row.size) for row in rows]
 

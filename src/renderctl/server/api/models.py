@@ -42,10 +42,15 @@ def inspect_files(verbs: Verbs, body: InspectBody) -> Response:
 
 @router.get("/models", response_model=list[ModelDocument])
 def list_models(
-    verbs: Verbs, name: Annotated[str | None, Query(description="The versions of this one.", max_length=255)] = None
+    verbs: Verbs,
+    name: Annotated[str | None, Query(description="The versions of this one.", max_length=255)] = None,
+    project: Annotated[str | None, Query(max_length=255)] = None,
+    search: Annotated[str | None, Query(description="A part of the name.", max_length=255)] = None,
+    before: Annotated[str | None, Query(description="Only models older than this one.", max_length=20)] = None,
+    limit: Annotated[int, Query(ge=1, le=_MOST_MODELS)] = 100,
 ) -> Response:
     """List models, the newest first."""
-    return answer(verbs.list_models(name))
+    return answer(verbs.list_models(name, project=project, search=search, before=before, limit=limit))
 
 
 @router.get("/models/{model:path}", response_model=ModelDocument)

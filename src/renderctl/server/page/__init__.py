@@ -11,9 +11,9 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from renderctl.server.page import account, audit, frame, job, jobs, logins, people, workers
+from renderctl.server.page import account, audit, frame, job, jobs, logins, models, people, submit, workers
 
-_NOUNS = (logins, jobs, job, frame, workers, people, account, audit)
+_NOUNS = (logins, jobs, job, frame, models, submit, workers, people, account, audit)
 
 
 def add_page(app: FastAPI) -> None:

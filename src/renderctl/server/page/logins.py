@@ -13,7 +13,7 @@ from renderctl.farm.people.sessions import SESSION_S, log_in, log_out
 from renderctl.farm.people.users import register
 from renderctl.server.doors import COOKIE, address_of, set_cookie
 from renderctl.server.errors import status_of
-from renderctl.server.page.visiting import new_router, shown
+from renderctl.server.page.visiting import Visit, new_router, shown
 
 router = new_router()
 Next = Annotated[str, Query(max_length=2000)]
@@ -80,8 +80,22 @@ async def own_form(request: Request, said: Form) -> dict[str, str]:
     return said
 
 
+OwnForm = Annotated[dict[str, str], Depends(own_form)]
+
+
+async def _sender(request: Request, _said: OwnForm) -> Visit:
+    from renderctl.actors import Via
+
+    who = await request.app.state.doors.admit(Via.SESSION, request.cookies.get(COOKIE, ""), address_of(request))
+    return Visit(request, who, request.app.state.connection.acting(who.actor))
+
+
+#: Who has sent such a form: what a route takes beside it.
+Sender = Annotated[Visit, Depends(_sender)]
+
+
 @router.post("/logout")
-async def logout(request: Request, said: Annotated[dict[str, str], Depends(own_form)]) -> Response:
+async def logout(request: Request, said: OwnForm) -> Response:
     """End the session."""
     farm, secret = request.app.state.connection.farm, request.cookies.get(COOKIE, "")
     from renderctl.actors import Via

@@ -1,12 +1,18 @@
 """Templates, and how they write times, sizes and states."""
 
+import re
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from renderctl.models import Model
+
+#: No dots alone, no slashes: browsers take such a path apart.
+_PLAIN = re.compile(r"[^/\\%?#.][^/\\%?#]*")
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
 
 
@@ -19,7 +25,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"duration": duration, "moment": moment, "size": size}
+    environment.filters |= {"duration": duration, "moment": moment, "size": size, "engine": engine, "place": place}
     return environment
 
 
@@ -46,6 +52,19 @@ def duration(seconds: float) -> str:
 def moment(said: str | datetime) -> datetime:
     """A time of a document."""
     return said if isinstance(said, datetime) else datetime.fromisoformat(said).astimezone(UTC)
+
+
+def engine(identifier: str) -> str:
+    """A render engine as artists call it."""
+    name = identifier.removeprefix("BLENDER_").removesuffix("_NEXT")
+    return name if name == "EEVEE" else name.capitalize()
+
+
+def place(model: Model) -> str:
+    """The address of a model's page: by its name, where that can be part of an address."""
+    if not _PLAIN.fullmatch(model.name):
+        return f"/models/{model.id}"
+    return f"/models/{quote(model.ref, safe='@')}?{urlencode({'project': model.project})}"
 
 
 def size(count: float) -> str:

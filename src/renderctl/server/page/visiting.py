@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 
 from renderctl import __version__
 from renderctl.errors import InvalidInput, LoginNeeded, RenderctlError, TokenRefused
+from renderctl.farm.gate import of_project
 from renderctl.permissions import FARM, Subject, Verdict, verdict
 from renderctl.server.doors import Admitted, admitted
 from renderctl.server.errors import status_of
@@ -48,6 +49,12 @@ class Visit:
         """Whether he may do it with the job of a document."""
         job = Subject("job", document["id"], document["owner"], frozenset([document["project"]]))
         return self.may(action, job)
+
+    @property
+    def may_submit(self) -> bool:
+        """Whether there is a project of his that he may submit to."""
+        names = {*self.who.actor.projects, self.who.actor.home}
+        return any(self.may("job.submit", of_project(each)) for each in names)
 
 
 async def _visit(request: Request, who: Annotated[Admitted, Depends(admitted)]) -> Visit:

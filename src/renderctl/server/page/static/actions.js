@@ -1,14 +1,15 @@
 // Buttons that do something: `data-do="POST /api/v1/…"`, with `data-body`, `data-ask` before and `data-then` after it.
 import { say } from "./said.js";
 
-export async function ask(method, address, body) {
+export async function ask(method, address, body, signal) {
   const headers = { "X-CSRF-Token": document.querySelector('meta[name="csrf"]').content };
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  const answer = await fetch(address, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  const answer = await fetch(address, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal });
   const told = await answer.json().catch(() => ({}));
   if (answer.ok) return told;
   const error = told.error ?? { message: `The server answered ${answer.status}.` };
-  throw new Error([error.message, error.hint].filter(Boolean).join(" "));
+  const { status } = answer, { code } = error;
+  throw Object.assign(new Error([error.message, error.hint].filter(Boolean).join(" ")), { status, code });
 }
 
 function sure(question, word) {

@@ -11,6 +11,15 @@ export function duration(seconds) {
   return `${Math.floor(seconds / length)} ${unit}${part}`;
 }
 
+// And bytes.
+export function size(count) {
+  for (const unit of ["bytes", "KiB", "MiB"]) {
+    if (count < 1024) return unit === "bytes" ? `${count.toFixed(0)} ${unit}` : `${count.toFixed(1)} ${unit}`;
+    count /= 1024;
+  }
+  return `${count.toFixed(1)} GiB`;
+}
+
 // Tell whoever looks, and whoever listens to a screen reader.
 export function say(text, trouble = false) {
   const place = document.getElementById("said");

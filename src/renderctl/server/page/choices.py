@@ -1,0 +1,35 @@
+"""What somebody may choose from when he submits."""
+
+from collections.abc import Mapping
+
+from renderctl.farm.gate import of_project
+from renderctl.people import Project
+from renderctl.permissions import Subject
+from renderctl.server.page.visiting import Visit
+
+
+def own_projects(visit: Visit) -> tuple[str, ...]:
+    """The projects that he may submit to, his own first."""
+    names = dict.fromkeys((visit.who.actor.home, *sorted(visit.who.actor.projects), *_known(visit)))
+    return tuple(each for each in names if visit.may("job.submit", of_project(each)))
+
+
+def usable_pools(visit: Visit) -> tuple[str, ...]:
+    """The pools that he may submit to with one of his projects: those that somebody serves, or a project names."""
+    known = _known(visit)
+    served = {pool for worker in visit.verbs.list_workers() for pool in worker.pools}
+    names = {"default", *served, *(pool for each in known.values() for pool in each.pools)}
+    return tuple(
+        sorted(filter(lambda name: _may_use(visit, known, name), names), key=lambda name: (name != "default", name))
+    )
+
+
+def _may_use(visit: Visit, known: Mapping[str, Project], pool: str) -> bool:
+    if visit.may("pool.use", Subject("pool", pool)):
+        return True
+    usable = {each for each in visit.who.actor.projects if each not in known or known[each].may_use(pool)}
+    return visit.may("pool.use", Subject("pool", pool, None, frozenset(usable)))
+
+
+def _known(visit: Visit) -> dict[str, Project]:
+    return {each.name: each for each in visit.verbs.list_projects()}

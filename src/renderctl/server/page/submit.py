@@ -1,0 +1,115 @@
+"""Submitting: a model that is there, or a scene that is uploaded from the browser, and how it is to be rendered."""
+
+from typing import Any
+
+from fastapi import Response
+from fastapi.responses import RedirectResponse
+
+from renderctl.errors import Conflict, RenderctlError
+from renderctl.ids import new_id
+from renderctl.jobs import ENGINES, FORMATS, QUALITIES
+from renderctl.models import Model, SceneFacts
+from renderctl.server.errors import status_of
+from renderctl.server.page.asking import CAMERA, asked, field_of
+from renderctl.server.page.choices import own_projects, usable_pools
+from renderctl.server.page.logins import OwnForm, Sender
+from renderctl.server.page.paging import Word
+from renderctl.server.page.rendering import engine
+from renderctl.server.page.visiting import Visit, Visitor, new_router
+
+router = new_router()
+#: Models that are offered without being looked for.
+_OFFERED = 12
+
+
+@router.get("/submit")
+def submit_page(
+    visitor: Visitor, model: Word = "", project: Word = "", scene: Word = "", q: Word = "", allow_missing: Word = ""
+) -> Response:
+    """How a model is to be rendered; without one: which model, or what is to be uploaded."""
+    if not model:
+        return _choosing(visitor, q)
+    found: Model = visitor.verbs.show_model(model, project=project or None)
+    facts = found.facts.scene(scene or None)
+    return _form(visitor, found, facts, _blank(found, facts) | ({"allow_missing": "on"} if allow_missing else {}))
+
+
+@router.post("/submit")
+def submit(visitor: Sender, said: OwnForm) -> Response:
+    """Queue the job, and go to its page; or say what is wrong beside what was typed."""
+    found: Model = visitor.verbs.show_model(said.get("model", ""))
+    facts = found.facts.scene(said.get("scene"))
+    wanted = asked(said, facts, found.name)
+    if wanted.wrong:
+        return _form(visitor, found, facts, said, wanted.wrong)
+    try:
+        done = visitor.verbs.submit(found, wanted.request)
+    except RenderctlError as error:
+        if type(error) is Conflict:  # the form was sent before, and has been changed since
+            hint = "Submit it again to make another job."
+            error, said = Conflict("A job was made of this form already.", hint=hint), {**said, "key": new_id()}
+        return _form(visitor, found, facts, said, {field_of(error): error})
+    return RedirectResponse(f"/jobs/{done.job.id}", 303)
+
+
+def _choosing(visitor: Visit, q: str) -> Response:
+    found = visitor.verbs.list_models(search=q or None, limit=_OFFERED)
+    return visitor.show(
+        "choose",
+        models=[(each, each.facts.scene(None)) for each in found],
+        q=q,
+        projects=own_projects(visitor),
+        trouble=_no_inspector(visitor),
+    )
+
+
+def _no_inspector(visitor: Visit) -> RenderctlError | None:
+    """Why no scene can be looked at here, where that is so; it is better known before gigabytes are sent."""
+    try:
+        visitor.verbs.require_inspector()
+    except RenderctlError as error:
+        return error
+    return None
+
+
+def _blank(model: Model, scene: SceneFacts) -> dict[str, str]:
+    """The fields of a form that nobody has touched."""
+    step = f"x{scene.frame_step}" if scene.frame_step > 1 else ""
+    frames = f"{scene.frame_start}-{scene.frame_end}{step}"
+    return {
+        "key": new_id(),
+        "which": "range",
+        "frames": frames if scene.frame_end > scene.frame_start else str(scene.frame_start),
+        "priority": "5",
+        "attempts": "3",
+        "project": model.project,
+    }
+
+
+def _form(visitor: Visit, model: Model, scene: SceneFacts, said: dict[str, str], wrong: Any = None) -> Response:
+    wrong = wrong or {}
+    status = max((status_of(type(each)) for each in wrong.values()), default=200)
+    return visitor.show(
+        "submit",
+        status=status,
+        model=model,
+        scene=scene,
+        said=said,
+        wrong=wrong,
+        cameras={name for name in said if name.startswith(CAMERA)},
+        camera=CAMERA,
+        frames=len(range(scene.frame_start, scene.frame_end + 1, max(1, scene.frame_step))),
+        **_choices(visitor, scene),
+    )
+
+
+def _choices(visitor: Visit, scene: SceneFacts) -> dict[str, list[tuple[str, str]]]:
+    """What can be chosen: the value, and how it is shown."""
+    qualities = {name: f"{name}: {side} pixels, {samples} samples" for name, (side, samples) in QUALITIES.items()}
+    shown = {"projects": own_projects(visitor), "pools": usable_pools(visitor), "view_layers": scene.view_layers}
+    shown |= {"formats": tuple(FORMATS), "priorities": tuple(map(str, range(10, -1, -1)))}
+    return {
+        **{name: [(each, each) for each in values] for name, values in shown.items()},
+        "engines": [(each, engine(each.upper())) for each in ENGINES],
+        "qualities": list(qualities.items()),
+    }

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from renderctl.errors import BadFrames, InvalidInput, MissingFiles, RenderctlError
+from renderctl.errors import BadFrames, Conflict, InvalidInput, MissingFiles, RenderctlError
 from renderctl.farm.submit import SubmitRequest
 from renderctl.jobs import RenderOptions
 from renderctl.models import SceneFacts
@@ -49,6 +49,16 @@ def field_of(error: RenderctlError) -> str:
     """Where what the farm says of a submission belongs in the form."""
     kinds = {BadFrames: "frames", MissingFiles: "allow_missing"}
     return next((field for kind, field in kinds.items() if isinstance(error, kind)), "")
+
+
+def worded(error: RenderctlError) -> RenderctlError:
+    """What the farm says of a submission, where a form has other means than a command line."""
+    if isinstance(error, MissingFiles):
+        return MissingFiles("The scene needs files that are missing.", hint="Say so if it is to be rendered without.")
+    if type(error) is Conflict:
+        hint = "Submit it again to make another job."
+        return Conflict("A job was made of this form already, as it was before.", hint=hint)
+    return error
 
 
 class _Reading:

@@ -10,7 +10,7 @@ from renderctl.ids import new_id
 from renderctl.jobs import ENGINES, FORMATS, QUALITIES
 from renderctl.models import Model, SceneFacts
 from renderctl.server.errors import status_of
-from renderctl.server.page.asking import CAMERA, asked, field_of
+from renderctl.server.page.asking import CAMERA, asked, field_of, worded
 from renderctl.server.page.choices import own_projects, usable_pools
 from renderctl.server.page.logins import OwnForm, Sender
 from renderctl.server.page.paging import Word
@@ -46,9 +46,8 @@ def submit(visitor: Sender, said: OwnForm) -> Response:
         done = visitor.verbs.submit(found, wanted.request)
     except RenderctlError as error:
         if type(error) is Conflict:  # the form was sent before, and has been changed since
-            hint = "Submit it again to make another job."
-            error, said = Conflict("A job was made of this form already.", hint=hint), {**said, "key": new_id()}
-        return _form(visitor, found, facts, said, {field_of(error): error})
+            said = {**said, "key": new_id()}
+        return _form(visitor, found, facts, said, {field_of(error): worded(error)})
     return RedirectResponse(f"/jobs/{done.job.id}", 303)
 
 

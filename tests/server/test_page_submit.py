@@ -12,9 +12,7 @@ from renderctl.jobs import RenderOptions
 from renderctl.models import Dependency, Model
 from tests.farms import ACTOR, FACTS, SCENE, given_model, given_worker
 from tests.server.conftest import Served
-from tests.server.test_page import client, csrf, log_in
-
-__all__ = ["client"]
+from tests.server.test_page import csrf, log_in
 
 
 def sent(client: TestClient, model: Model, **fields: str) -> Any:

@@ -64,7 +64,7 @@ async function sendOne(item, onBytes, onBreak, signal) {
 }
 
 // What a while may help against: no connection, a server that is away, another page that sends the same file.
-const passes = (error) => error instanceof TypeError || error.status === 0 || error.status === 409 || error.status >= 502;
+export const passes = (error) => error instanceof TypeError || error.status === 0 || error.status === 409 || error.status >= 502;
 
 function put(address, piece, onBytes, signal) {
   return new Promise((done, failed) => {

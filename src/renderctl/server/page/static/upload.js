@@ -2,7 +2,7 @@
 import { ask } from "./actions.js";
 import { fromDrop, fromInput } from "./choosing.js";
 import { duration, size } from "./said.js";
-import { hashed, rest, send } from "./sending.js";
+import { hashed, passes, rest, send } from "./sending.js";
 
 const PARTS = ["drop", "chosen", "sending", "lacking"], BUSY_S = 2;
 const $ = (id) => document.getElementById(id);
@@ -76,7 +76,8 @@ async function upload() {
     else await keep();
   } catch (error) {
     show("chosen");
-    trouble(error.name === "AbortError" ? "" : `${error.message} What was sent already need not be sent again.`);
+    const again = passes(error) ? " Upload it again when that is over: what was sent need not be sent once more." : "";
+    trouble(error.name === "AbortError" ? "" : error.message + again);
   } finally {
     running = null;
   }

@@ -59,7 +59,7 @@ install_libraries() {
 
 # The packages would start their servers now (a policy forbids it) and at every boot (they are disabled).
 install_services() {
-    packages="mariadb-server redis-server rabbitmq-server ceph-mon ceph-osd ceph-common radosgw debootstrap docker-registry"
+    packages="mariadb-server redis-server rabbitmq-server ceph-mon ceph-osd ceph-common radosgw debootstrap docker-registry chromium"
     # Docker's own packages and Debian's exclude each other: who has an engine keeps it.
     [ -x /usr/bin/dockerd ] && ! dpkg-query -W docker.io >/dev/null 2>&1 || packages="$packages docker.io iptables"
     if ! command -v dpkg-query >/dev/null 2>&1; then

@@ -45,13 +45,30 @@ export async function renew(ids) {
   return true;
 }
 
-// Not where somebody types; and who is there with the keyboard stays where he is.
+// Not where somebody types. What is typed elsewhere stays, and who is there with the keyboard stays where he is.
 function put(old, now) {
   const held = old.contains(document.activeElement) ? document.activeElement : null;
-  if (held?.matches("input, select, textarea, canvas") || old.isEqualNode(now)) return;
+  if ((held && isChanged(held)) || old.isEqualNode(now)) return;
+  const typed = [...old.querySelectorAll("input, select, textarea")].filter(isChanged);
+  const heir = held && (alike(now, held) || alike(now, held, about) || now.querySelector("a, button"));
   old.replaceWith(now);
-  if (held) (alike(now, held) ?? now.querySelector("a, button"))?.focus({ preventScroll: true });
+  for (const each of typed) {
+    const its = alike(now, each);
+    if (its) its.value = each.value;
+  }
+  heir?.focus({ preventScroll: true });
 }
 
-const alike = (now, held) => [...now.querySelectorAll(held.localName)].find((each) =>
-  each.id === held.id && each.getAttribute("href") === held.getAttribute("href") && each.dataset.do === held.dataset.do);
+function isChanged(field) {
+  if (field.options) return [...field.options].some((each) => each.selected !== each.defaultSelected);
+  return field.defaultValue !== undefined && field.value !== field.defaultValue;
+}
+
+const deed = (each) => each.closest("[data-do]")?.dataset.do ?? "";
+const marks = (each) => [each.id, each.name, each.getAttribute("href"), deed(each)].join();
+// What else may be done to the same: `…/resume` for `…/drain`.
+const about = (each) => deed(each).replace(/\/\w+$/, "");
+
+function alike(now, held, mark = marks) {
+  return mark(held) && [...now.querySelectorAll(held.localName)].find((each) => mark(each) === mark(held));
+}

@@ -111,7 +111,7 @@ class ServedSite(Site):
         names = sorted(each.parent.name for each in self.data.glob("*/scratch"))
         sweeping = [self.start_worker(name, "--exit-when-idle", "3") for name in names]
         for each in sweeping:
-            assert each.process.wait(60) == 0, each.log.read_text()
+            assert each.process.wait(180) == 0, each.log.read_text()
 
 
 @contextmanager

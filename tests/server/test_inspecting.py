@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 
 from renderctl.actors import Role
 from renderctl.executors.images import RenderImage
@@ -15,6 +16,7 @@ from renderctl.farm import Farm
 from tests.fake_blender import FakeExecutor
 from tests.farms import FACTS, close, make_farm, wait_for
 from tests.server.conftest import Served
+from tests.server.test_page import log_in
 from tests.server.test_uploads import API, DIGEST, SCENE, file, send
 
 WOOD = b"\x89PNG of wood"
@@ -146,6 +148,19 @@ def test_a_server_without_a_blender_says_what_an_admin_and_what_the_artist_can_d
     assert (answer.status_code, error["code"]) == (503, "blender_missing")
     assert "`renderctl images build`" in error["hint"]
     assert "`renderctl upload SCENE`" in error["hint"]
+
+
+def test_a_page_of_a_server_without_a_blender_says_so_before_anything_is_sent(
+    client: TestClient, served: Served
+) -> None:
+    log_in(client, "art")
+    assert 'id="drop"' in client.get("/submit").text
+    assert isinstance(served.farm.executor, Container)
+    served.farm.executor.empty = True
+    text = client.get("/submit").text
+    assert "This server has no Blender that could look at a scene." in text
+    assert "An admin can help" in text
+    assert 'id="drop"' not in text
 
 
 def test_one_scene_is_looked_at_at_a_time(served: Served, ada: dict[str, str]) -> None:

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from renderctl.actors import Role
 from renderctl.jobs import RenderOptions
 from renderctl.models import Dependency, Model
+from renderctl.repository.auditing import AuditFilter
 from tests.farms import ACTOR, FACTS, SCENE, given_model, given_worker
 from tests.server.conftest import Served
 from tests.server.test_page import csrf, log_in
@@ -199,3 +200,13 @@ def test_who_may_not_submit_is_offered_nothing_and_let_do_nothing(client: TestCl
     assert 'id="upload"' not in client.get("/submit").text
     assert sent(client, model).status_code == 403
     assert not served.farm.repository.summaries()
+
+
+def test_a_look_at_the_page_leaves_no_refusal_in_the_audit_log(client: TestClient, served: Served) -> None:
+    served.person("flo", Role.ARTIST, "films", "games")
+    flo = served.token("flo")
+    log_in(client, "vic")
+    for headers in ({}, flo):
+        text = client.get("/submit", headers=headers).text
+        assert "There is no project" not in text
+    assert not served.farm.repository.audit_log(wanted=AuditFilter(refused=True))

@@ -120,6 +120,14 @@ def test_the_same_path_twice_is_refused(served: Served) -> None:
     assert offer(served, ada, file(), file()).status_code == 422
 
 
+def test_an_artist_of_several_projects_sends_and_says_for_which_the_model_is(served: Served) -> None:
+    ada = served.person("ada", Role.ARTIST, "films", "games")
+    assert send(served, ada).json()["complete"]
+    added = offer(served, ada, file(), project="games")
+    assert (added.status_code, added.json()["model"]["project"]) == (201, "games")
+    assert offer(served, ada, file(), project="other").status_code == 404
+
+
 def test_a_viewer_sends_nothing(served: Served) -> None:
     bob = served.person("bob", Role.VIEWER, "default")
     given_model(served.farm)

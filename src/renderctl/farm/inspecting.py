@@ -45,9 +45,9 @@ class Inspected:
         return self.facts.missing
 
 
-def require_inspector(farm: Farm, *, actor: Actor) -> None:
+def require_inspector(farm: Farm, *, project: str | None = None, actor: Actor) -> None:
     """Whether there is a Blender here that can look at scenes. Raises BlenderMissing, saying what an admin can do."""
-    admit(farm, actor, "model.upload", of_project(actor.home))
+    admit(farm, actor, "model.upload", of_project(project or actor.home))
     with _for_admins():
         for each in known_blenders(farm):
             if not farm.executor.caged:

@@ -171,7 +171,9 @@ def _reader(actor: Actor) -> "Reader":
 
 
 def _may_send(farm: Farm, actor: Actor, project: str | None) -> None:
-    admit(farm, actor, "model.upload", of_project(project or actor.home))
+    """What is sent belongs to no project yet: where none is said, any of his own will do."""
+    own = min(actor.projects, default=actor.home)
+    admit(farm, actor, "model.upload", of_project(project or own))
 
 
 def _check_size(farm: Farm, size: int) -> None:

@@ -52,20 +52,20 @@ def submit(visitor: Sender, said: OwnForm) -> Response:
 
 
 def _choosing(visitor: Visit, q: str) -> Response:
-    found = visitor.verbs.list_models(search=q or None, limit=_OFFERED)
+    found, projects = visitor.verbs.list_models(search=q or None, limit=_OFFERED), own_projects(visitor)
     return visitor.show(
         "choose",
         models=[(each, each.facts.scene(None)) for each in found],
         q=q,
-        projects=own_projects(visitor),
-        trouble=_no_inspector(visitor),
+        projects=projects,
+        trouble=_no_inspector(visitor, projects[0]) if projects else None,
     )
 
 
-def _no_inspector(visitor: Visit) -> RenderctlError | None:
+def _no_inspector(visitor: Visit, project: str) -> RenderctlError | None:
     """Why no scene can be looked at here, where that is so; it is better known before gigabytes are sent."""
     try:
-        visitor.verbs.require_inspector()
+        visitor.verbs.require_inspector(project=project)
     except RenderctlError as error:
         return error
     return None

@@ -147,6 +147,7 @@ async function keep(anyway = "") {
 function begin() {
   const drop = $("drop");
   $("upload").hidden = false;
+  $("unscripted").hidden = true;
   for (const id of ["file", "folder"]) $(id).addEventListener("change", ({ target }) => {
     if (target.files.length) choose(fromInput(target));
     target.value = "";

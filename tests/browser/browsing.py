@@ -16,7 +16,7 @@ from tests.nodes import Node, Site, site_in, until
 from tests.server.crowd import PASSWORD, given_people
 
 #: Milliseconds in which anything that is waited for has come, on a machine that has other things to do.
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 #: Heartbeats that a busy machine does not miss.
 _STEADY = {"RENDERCTL_WORKER__HEARTBEAT": "1", "RENDERCTL_WORKER__HEARTBEAT_LIMIT": "30"}
 #: Tell the console of what a Content-Security-Policy has kept from happening, and of nothing else.
@@ -63,6 +63,12 @@ class Window:
         found = [each for each in self.troubles if text in each]
         assert found, f"{text!r} is not among {self.troubles}"
         self.troubles = [each for each in self.troubles if text not in each]
+
+
+def drawn(page: Page) -> Page:
+    """The page, once all frames of its job are on the canvas."""
+    page.wait_for_function("document.getElementById('glance').style.width !== ''")
+    return page
 
 
 @contextmanager

@@ -1,0 +1,94 @@
+"""`python -m tests.browser.screenshots DIR`: the pages of a farm that renders a turntable, at three widths, twice.
+
+Real processes: a server, workers, Blender, Chromium. It takes some minutes.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.browsing import Served, chromium, chromium_path, drawn, served, window
+from tests.server.crowd import PASSWORD
+
+WIDTHS = {"phone": (390, 844), "tablet": (768, 1024), "desk": (1280, 860)}
+_SMALL = ("--resolution", "640x360", "--samples", "24")
+_ROOT = Path(__file__).parents[2]
+
+
+def main(folder: Path) -> None:
+    """Make the images."""
+    path = chromium_path()
+    if path is None:
+        sys.exit("There is no Chromium: apt-get install chromium")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as given, served(Path(given)) as farm, chromium(path) as browser:
+        job = _given_content(farm, Path(given) / "scene", browser)
+        for scheme in ("light", "dark"):
+            for width in WIDTHS:
+                _shots(folder, farm, browser, scheme, width, job)
+
+
+def _given_content(farm: Served, scene: Path, browser: Browser) -> str:
+    """A job that is being rendered, some that were, and what people do; the id of the first."""
+    subprocess.run([sys.executable, str(_ROOT / "examples/turntable/make_scene.py"), str(scene)], check=True)
+    turntable = scene / "turntable.blend"
+    farm.site.start_worker("node-1", "--tag", "fast")
+    farm.site.start_worker("node-2", "--pool", "night", "--pool", "preview")
+    farm.submit(turntable, "--frames", "1-2", "--name", "robot stills", *_SMALL, "--wait")
+    farm.submit(turntable, "--frames", "1-48", "--name", "robot night", "--pool", "night", "--paused", *_SMALL)
+    farm.submit(turntable, "--frames", "1-12", "--name", "robot on optix", "--device", "optix", *_SMALL)
+    job = farm.submit(turntable, "--frames", "1-300", "--name", "robot turntable", "--priority", "8", *_SMALL)
+    with window(browser, farm.url) as opened:
+        opened.log_in("vic")
+        opened.open("/audit")
+        opened.forgive("403")
+        page = opened.log_in("ada")
+        opened.open("/workers")
+        page.get_by_role("button", name="Drain node-2").click()
+        expect(page.get_by_role("row", name=re.compile("node-2"))).to_contain_text("draining")
+        opened.open(f"/jobs/{job}")
+        page.wait_for_function(
+            "Number(document.querySelector('[data-field=\"done\"]').textContent) >= 40", timeout=600_000
+        )
+    return job
+
+
+def _shots(folder: Path, farm: Served, browser: Browser, scheme: str, width: str, job: str) -> None:
+    size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
+    places = {
+        "jobs": "/",
+        "job": f"/jobs/{job}",
+        "frame": f"/jobs/{job}/frames/3",
+        "workers": "/workers",
+        "worker": "/workers/node-1",
+        "users": "/users",
+        "user": "/users/vic",
+        "projects": "/projects",
+        "account": "/account",
+        "audit": "/audit",
+        "verified": "/audit/verify",
+    }
+    with window(browser, farm.url, viewport=size, color_scheme=scheme) as opened:
+        opened.open("/login").screenshot(path=folder / f"login-{width}-{scheme}.png")
+        opened.log_in("ada", PASSWORD)
+        for name, place in places.items():
+            _settled(opened.open(place)).screenshot(path=folder / f"{name}-{width}-{scheme}.png", full_page=True)
+
+
+def _settled(page: Page) -> Page:
+    """When its images are there and its first look at the farm is done."""
+    page.wait_for_load_state("load")
+    page.wait_for_function(
+        "[...document.images].filter((each) => each.checkVisibility()).every((each) => each.complete)"
+    )
+    if page.locator("#glance").count():
+        drawn(page)
+    return page
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -65,9 +65,14 @@ class Window:
         self.troubles = [each for each in self.troubles if text not in each]
 
 
+def come_true(page: Page, fact: str, within_s: float = PATIENCE_MS / 1000) -> None:
+    """Wait for what a script says of the page. (Playwright's own way is to `eval` it, which no page of ours allows.)"""
+    until(lambda: bool(page.evaluate(fact)), within_s, what=fact)
+
+
 def drawn(page: Page) -> Page:
     """The page, once all frames of its job are on the canvas."""
-    page.wait_for_function("document.getElementById('glance').style.width !== ''")
+    come_true(page, "document.getElementById('glance').style.width !== ''")
     return page
 
 

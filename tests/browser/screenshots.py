@@ -11,11 +11,11 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.browsing import Served, chromium, chromium_path, drawn, served, window
+from tests.browser.browsing import Served, chromium, chromium_path, come_true, drawn, served, window
 from tests.server.crowd import PASSWORD
 
 WIDTHS = {"phone": (390, 844), "tablet": (768, 1024), "desk": (1280, 860)}
-_SMALL = ("--resolution", "640x360", "--samples", "24")
+_SMALL = ("--resolution", "480x270", "--samples", "8")
 _ROOT = Path(__file__).parents[2]
 
 
@@ -38,10 +38,10 @@ def _given_content(farm: Served, scene: Path, browser: Browser) -> str:
     turntable = scene / "turntable.blend"
     farm.site.start_worker("node-1", "--tag", "fast")
     farm.site.start_worker("node-2", "--pool", "night", "--pool", "preview")
-    farm.submit(turntable, "--frames", "1-2", "--name", "robot stills", *_SMALL, "--wait")
+    farm.submit(turntable, "--frames", "1-2", "--name", "robot stills", *_SMALL)
     farm.submit(turntable, "--frames", "1-48", "--name", "robot night", "--pool", "night", "--paused", *_SMALL)
     farm.submit(turntable, "--frames", "1-12", "--name", "robot on optix", "--device", "optix", *_SMALL)
-    job = farm.submit(turntable, "--frames", "1-300", "--name", "robot turntable", "--priority", "8", *_SMALL)
+    job = farm.submit(turntable, "--frames", "1-240", "--name", "robot turntable", "--priority", "8", *_SMALL)
     with window(browser, farm.url) as opened:
         opened.log_in("vic")
         opened.open("/audit")
@@ -51,9 +51,7 @@ def _given_content(farm: Served, scene: Path, browser: Browser) -> str:
         page.get_by_role("button", name="Drain node-2").click()
         expect(page.get_by_role("row", name=re.compile("node-2"))).to_contain_text("draining")
         opened.open(f"/jobs/{job}")
-        page.wait_for_function(
-            "Number(document.querySelector('[data-field=\"done\"]').textContent) >= 40", timeout=600_000
-        )
+        come_true(page, "Number(document.querySelector('[data-field=\"done\"]').textContent) >= 24", 600)
     return job
 
 
@@ -82,9 +80,7 @@ def _shots(folder: Path, farm: Served, browser: Browser, scheme: str, width: str
 def _settled(page: Page) -> Page:
     """When its images are there and its first look at the farm is done."""
     page.wait_for_load_state("load")
-    page.wait_for_function(
-        "[...document.images].filter((each) => each.checkVisibility()).every((each) => each.complete)"
-    )
+    come_true(page, "[...document.images].filter((each) => each.checkVisibility()).every((each) => each.complete)")
     if page.locator("#glance").count():
         drawn(page)
     return page

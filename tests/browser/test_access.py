@@ -74,7 +74,7 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(windows: Windows)
         page = window.open(place)
         page.wait_for_load_state("networkidle")
         expected = set(map(str, range(page.evaluate(_MARK))))
-        unseen, met = _walked(page, len(expected) + 5)
+        unseen, met = _walked(page, len(expected) + 20)
         assert not unseen, f"{place}: {unseen}"
         assert met == expected, f"{place}: {_lost(page, expected - met)}"
 

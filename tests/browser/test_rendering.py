@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.browsing import Served, drawn
+from tests.browser.browsing import Served, come_true, drawn
 from tests.browser.conftest import Windows
 
 pytestmark = [pytest.mark.browser, pytest.mark.blender]
@@ -46,7 +46,7 @@ def test_a_job_is_watched_from_the_list_to_its_last_image(windows: Windows, farm
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
     image = page.locator("#latest .large img")
     expect(image).to_be_visible()
-    page.wait_for_function("document.querySelector('#latest .large img').naturalWidth === 64")
+    come_true(page, "document.querySelector('#latest .large img').naturalWidth === 64")
     assert has_stayed(page)
 
 

@@ -145,3 +145,13 @@ def test_every_address_that_a_page_links_to_is_there(client: TestClient, served:
         assert len(found) > 5
         for place in set(found):
             assert client.get(place.replace("&amp;", "&")).status_code == 200, place
+
+
+def test_a_browser_gets_a_page_at_an_address_that_there_is_not_and_a_program_a_document(client: TestClient) -> None:
+    log_in(client, "ada")
+    wanted = {"Accept": "text/html,*/*"}
+    page = client.get("/jobs", headers=wanted)
+    assert (page.status_code, "There is no such address." in page.text, "<nav" in page.text) == (404, True, True)
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    for place, headers in (("/jobs", {}), ("/api/v1/nowhere", wanted)):
+        assert client.get(place, headers=headers).json()["error"]["code"] == "not_found"

@@ -12,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from renderctl.server.page import account, audit, frame, job, jobs, logins, models, people, submit, workers
+from renderctl.server.page.visiting import nowhere
 
 _NOUNS = (logins, jobs, job, frame, models, submit, workers, people, account, audit)
 
@@ -20,6 +21,7 @@ def add_page(app: FastAPI) -> None:
     """Have the application serve the pages and what they are drawn with."""
     for noun in _NOUNS:
         app.include_router(noun.router)
+    app.add_exception_handler(404, nowhere)
     app.mount("/static", _Static(directory=Path(__file__).parent / "static"), name="static")
 
 

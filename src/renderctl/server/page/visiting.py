@@ -9,13 +9,14 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 from renderctl import __version__
-from renderctl.errors import InvalidInput, LoginNeeded, RenderctlError, TokenRefused
+from renderctl.errors import InvalidInput, LoginNeeded, NotFound, RenderctlError, TokenRefused
 from renderctl.farm.gate import of_project
 from renderctl.permissions import FARM, Subject, Verdict, verdict
 from renderctl.server.doors import Admitted, admitted
-from renderctl.server.errors import status_of
+from renderctl.server.errors import status_of, told
 from renderctl.server.page.rendering import rendered
 from renderctl.wiring import Connection
 
@@ -72,6 +73,13 @@ def shown(request: Request, template: str, *, status: int = 200, **values: Any) 
     return HTMLResponse(rendered(template, **given | values), status)
 
 
+def _sent(response: Response) -> Response:
+    """A page as it is sent, with what keeps scripts and frames of others out."""
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
 class _Page(APIRoute):
     """What goes wrong is told on a page, and who is not logged in is asked to be."""
 
@@ -87,9 +95,7 @@ class _Page(APIRoute):
                 response = await _told(request, InvalidInput("The address or the form is not valid."))
             except RenderctlError as error:
                 response = await _told(request, error)
-            for name, value in _HEADERS.items():
-                response.headers.setdefault(name, value)
-            return response
+            return _sent(response)
 
         return handling
 
@@ -103,6 +109,14 @@ def _to_login(request: Request) -> Response:
     back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     asked = f"?next={quote(back, safe='/')}" if request.method == "GET" and back != "/" else ""
     return RedirectResponse(f"/login{asked}", 303)
+
+
+async def nowhere(request: Request, error: Exception) -> Response:
+    """What is answered at an address that there is not: to a browser a page."""
+    assert isinstance(error, HTTPException)
+    is_page = not request.url.path.startswith("/api/") and "text/html" in request.headers.get("accept", "")
+    lost = NotFound("There is no such address.")
+    return _sent(await _told(request, lost)) if is_page else told(lost)
 
 
 async def _told(request: Request, error: RenderctlError) -> Response:

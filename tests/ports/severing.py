@@ -3,54 +3,24 @@
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from urllib.parse import urlsplit, urlunsplit
+
+from tests import wires
 
 _COMMIT = b"\x03COMMIT"  # COM_QUERY and its text
 
 
-class Wire:
+class Wire(wires.Wire):
     """Forwards every connection to the server."""
 
     def __init__(self, host: str, port: int) -> None:
-        self._server = (host, port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
         self.severs = threading.Event()  #: whether it breaks at the next COMMIT
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(host, port)
 
-    def close(self) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._carry, args=(client,), daemon=True).start()
-
-    def _carry(self, client: socket.socket) -> None:
-        with client, socket.create_connection(self._server) as server:
-            answers = threading.Thread(target=self._answers, args=(server, client), daemon=True)
-            answers.start()
-            self._questions(client, server)
-            answers.join()
-
-    def _questions(self, client: socket.socket, server: socket.socket) -> None:
-        with suppress(OSError):
-            while question := client.recv(1 << 16):
-                if _COMMIT in question and self.severs.is_set():
-                    self.severs.clear()
-                    client.shutdown(socket.SHUT_RDWR)
-                server.sendall(question)
-        with suppress(OSError):
-            server.shutdown(socket.SHUT_WR)
-
-    def _answers(self, server: socket.socket, client: socket.socket) -> None:
-        with suppress(OSError):
-            while answer := server.recv(1 << 16):
-                with suppress(OSError):
-                    client.sendall(answer)
-        with suppress(OSError):
+    def question(self, content: bytes, client: socket.socket) -> None:
+        if _COMMIT in content and self.severs.is_set():
+            self.severs.clear()
             client.shutdown(socket.SHUT_RDWR)
 
 

@@ -10,13 +10,16 @@ from urllib.parse import quote, urlencode
 import urllib3
 
 from renderctl import __version__, errors
-from renderctl.errors import RenderctlError, ServerUnavailable
+from renderctl.errors import RenderctlError, ServerUnavailable, StoreUnavailable
 
 Kind = TypeVar("Kind")
 
 _PREFIX = "/api/v1"
 #: Seconds until a connection stands, and until an answer begins or goes on.
 _CONNECT_S, _READ_S = 10.0, 60.0
+#: The store is tried twice, for less long: there is another way.
+_STORE_CONNECT_S = 5.0
+_STORE_RETRIES = urllib3.Retry(total=1, read=0, redirect=0, other=0, status=0, backoff_factor=0.1)
 
 
 class Api:
@@ -24,6 +27,7 @@ class Api:
 
     def __init__(self, url: str, token: str | None, *, connections: int = 8) -> None:
         self.url = url.rstrip("/")
+        self.reaches_store = True  #: until it is found out that the store, to which a server may send us, is not there
         self.headers = {"User-Agent": f"renderctl/{__version__}"}
         if token is not None:
             self.headers["Authorization"] = f"Bearer {token}"
@@ -39,23 +43,25 @@ class Api:
         """A document. Raises what the server says, and ServerUnavailable."""
         return self.ask("GET", path, query)
 
-    def post(self, path: str, body: Any = None, **query: Any) -> Any:
+    def post(self, path: str, body: Any = None, *, patience_s: float = _READ_S, **query: Any) -> Any:
         """What comes of it."""
-        return self.ask("POST", path, query, body)
+        return self.ask("POST", path, query, body, patience_s=patience_s)
 
-    def put(self, path: str, body: Any, **query: Any) -> Any:
+    def put(self, path: str, body: Any, *, patience_s: float = _READ_S, **query: Any) -> Any:
         """What comes of it."""
-        return self.ask("PUT", path, query, body)
+        return self.ask("PUT", path, query, body, patience_s=patience_s)
 
     def delete(self, path: str, **query: Any) -> Any:
         """What comes of it."""
         return self.ask("DELETE", path, query)
 
-    def ask(
-        self, method: str, path: str, query: Mapping[str, Any], body: Any = None, headers: Mapping[str, str] = {}
-    ) -> Any:
-        """Ask, and read the answer. Bytes are sent as they are, anything else as a document."""
-        sent: dict[str, Any] = {"headers": {**self.headers, **headers}}
+    def ask(self, method: str, path: str, query: Mapping[str, Any], body: Any = None, **more: Any) -> Any:
+        """Ask, and read the answer. Bytes are sent as they are, anything else as a document.
+
+        `more` may have `headers`, and `patience_s`: so many seconds until an answer begins.
+        """
+        timeout = urllib3.Timeout(connect=_CONNECT_S, read=more.get("patience_s", _READ_S))
+        sent: dict[str, Any] = {"headers": {**self.headers, **more.get("headers", {})}, "timeout": timeout}
         if isinstance(body, bytes):
             sent["body"] = body
         elif body is not None:
@@ -70,30 +76,61 @@ class Api:
     def opened(
         self, path: str, query: Mapping[str, Any], *, headers: Mapping[str, str] = {}, patience_s: float = _READ_S
     ) -> Iterator[urllib3.BaseHTTPResponse]:
-        """An answer that is read as it comes; what is kept elsewhere is read from there, without our token."""
-        timeout = urllib3.Timeout(connect=_CONNECT_S, read=patience_s)
-        more: dict[str, Any] = {"preload_content": False, "redirect": False, "timeout": timeout}
+        """An answer that is read as it comes."""
+        more: dict[str, Any] = {"timeout": urllib3.Timeout(connect=_CONNECT_S, read=patience_s)}
         with self._reached():
             address = self._address(path, query)
-            answer = self._pool.request("GET", address, headers={**self.headers, **headers}, **more)
-            if answer.status == 307:
-                answer.drain_conn()
-                answer = self._pool.request("GET", answer.headers["location"], headers=dict(headers), **more)
-            try:
-                if answer.status >= 300:
+            answer = self._open(address, {**self.headers, **headers}, more)
+            with _released(answer):
+                if answer.status >= 300 and answer.status != 307:
                     self._require_success(answer.status, answer.data)
                 yield answer
-            finally:
-                answer.close()
-                answer.release_conn()
+
+    @contextmanager
+    def file(self, path: str, headers: Mapping[str, str] = {}) -> Iterator[urllib3.BaseHTTPResponse]:
+        """A file that is read as it comes: from the store where the server says so, without our token.
+
+        Raises StoreUnavailable if the store can not be had: ask again, and it comes by way of the server.
+        """
+        query = {} if self.reaches_store else {"direct": False}
+        with self.opened(path, query, headers=headers) as answer:
+            if answer.status != 307:
+                yield answer
+                return
+            answer.drain_conn()
+            with _released(self._stored(answer.headers["location"], headers)) as found:
+                try:
+                    yield found
+                except urllib3.exceptions.HTTPError as error:
+                    raise StoreUnavailable(f"The store broke off: {_sentence(error)}.") from error
 
     def put_elsewhere(self, url: str, body: Any, size: int) -> bool:
-        """Put a file at an address that the server has told; whether that could be done."""
+        """Put a file at an address in the store that the server has told; whether that could be done."""
+        if not self.reaches_store:
+            return False
+        sent: dict[str, Any] = {"body": body, "headers": {"Content-Length": str(size)}, "redirect": False}
         try:
-            answer = self._pool.request("PUT", url, body=body, headers={"Content-Length": str(size)}, redirect=False)
+            answer = self._pool.request("PUT", url, retries=_STORE_RETRIES, timeout=_store_patience(), **sent)
         except urllib3.exceptions.HTTPError:
+            self.reaches_store = False
             return False
         return bool(answer.status == 200)
+
+    def _stored(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        more: dict[str, Any] = {"timeout": _store_patience(), "retries": _STORE_RETRIES}
+        try:
+            answer = self._open(url, headers, more)
+        except urllib3.exceptions.HTTPError as error:
+            self.reaches_store = False
+            raise StoreUnavailable(f"The store is out of reach: {_sentence(error)}.") from error
+        if answer.status >= 300:
+            self.reaches_store = False
+            answer.close()
+            raise StoreUnavailable(f"The store has failed: status {answer.status}.")
+        return answer
+
+    def _open(self, address: str, headers: Mapping[str, str], more: Mapping[str, Any]) -> urllib3.BaseHTTPResponse:
+        return self._pool.request("GET", address, headers=dict(headers), preload_content=False, redirect=False, **more)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -131,6 +168,20 @@ class Api:
         except ValueError as error:
             hint = "Is that the address of a web page?"
             raise ServerUnavailable(f"{self.url} answers, but not the way renderctl does.", hint=hint) from error
+
+
+@contextmanager
+def _released(answer: urllib3.BaseHTTPResponse) -> Iterator[urllib3.BaseHTTPResponse]:
+    """For as long as it is read."""
+    try:
+        yield answer
+    finally:
+        answer.close()
+        answer.release_conn()
+
+
+def _store_patience() -> urllib3.Timeout:
+    return urllib3.Timeout(connect=_STORE_CONNECT_S, read=_READ_S)
 
 
 def quoted(part: str) -> str:

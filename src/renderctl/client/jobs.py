@@ -72,7 +72,7 @@ def submit(server: ServerConnection, model: Any, request: Any) -> SubmittedThere
     body = {name: getattr(request, name) for name in (*kept, *more)}
     body |= {"model": model.id, "options": options, "inputs": inputs}
     key = {"Idempotency-Key": request.idempotency_key} if request.idempotency_key is not None else {}
-    done = server.api.ask("POST", "/jobs", {}, body, key)
+    done = server.api.ask("POST", "/jobs", {}, body, headers=key)
     return SubmittedThere(JobThere(done["job"]["id"]), done["new"], tuple(done["notes"]))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from renderctl.client.api import quoted, typed
 from renderctl.client.connection import ServerConnection
-from renderctl.errors import DigestMismatch, ServerUnavailable
+from renderctl.errors import DigestMismatch, ServerUnavailable, StoreUnavailable
 from renderctl.farm import OnAdvance, unheard
 from renderctl.farm.download import Downloaded, Link, OutputFolder, not_writable
 from renderctl.farm.outputs import OutputPage
@@ -70,12 +70,12 @@ def _fill(server: ServerConnection, path: str, output: Output, file: Any) -> Non
     for left in reversed(range(_TRIES)):
         try:
             asked = {"Range": f"bytes={file.tell()}-"} if file.tell() else {}
-            with server.api.opened(path, {}, headers=asked) as answer:
+            with server.api.file(path, asked) as answer:
                 for piece in answer.stream(_PIECE):
                     file.write(piece)
                     seen.update(piece)
             break
-        except ServerUnavailable:
+        except (ServerUnavailable, StoreUnavailable):
             if not left:
                 raise
     if seen.hexdigest() != output.digest:

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from renderctl.client.connection import ServerConnection
-from renderctl.errors import Conflict, DigestMismatch, FileChanged, ServerUnavailable
+from renderctl.errors import Conflict, DigestMismatch, FileChanged, NotStored, ServerUnavailable, StoreUnavailable
 from renderctl.farm import Advance, OnAdvance, unheard
 from renderctl.jobs import Input
 
 #: Bytes that are sent in one request; files that are sent at a time; tries of a piece.
 _PIECE, _PARALLEL, _TRIES = 16 << 20, 4, 5
+#: Bytes in a second that a store takes at least.
+_PACE = 8 << 20
 
 
 def send(
@@ -52,7 +54,10 @@ def _put_directly(server: ServerConnection, source: Path, each: Input, url: str)
     with source.open("rb") as file:
         if not server.api.put_elsewhere(url, file, each.size):
             return False
-    server.api.post(f"/uploads/{each.digest}/promote", {"size": each.size})
+    try:
+        server.api.post(f"/uploads/{each.digest}/promote", {"size": each.size}, patience_s=_patience_s(each))
+    except (NotStored, StoreUnavailable):  # another upload of our own took it away; or what we have put it into is
+        return False  # not the farm's store
     return True
 
 
@@ -68,7 +73,7 @@ def _send_pieces(server: ServerConnection, source: Path, each: Input) -> None:
             if not piece and each.size:
                 raise DigestMismatch(f"it has {offset} bytes, and not {each.size}.")
             try:
-                done: Any = server.api.put(path, piece, size=each.size, offset=offset)
+                done: Any = server.api.put(path, piece, size=each.size, offset=offset, patience_s=_patience_s(each))
             except (ServerUnavailable, Conflict):
                 failed += 1
                 if failed >= _TRIES:
@@ -79,6 +84,11 @@ def _send_pieces(server: ServerConnection, source: Path, each: Input) -> None:
             if done["complete"]:
                 return
             offset, failed = done["received"], 0
+
+
+def _patience_s(each: Input) -> float:
+    """Seconds until the server has had the store take a file: it reads all of it."""
+    return 60.0 + each.size / _PACE
 
 
 def _there(server: ServerConnection, path: str, each: Input) -> int:

@@ -49,10 +49,11 @@ def output(
     job: JobRef,
     number: Annotated[int, Path(description="The task's number.", ge=1, le=1 << 31)],
     name: Annotated[str, Path(max_length=255)],
+    direct: Annotated[bool, Query(description="false: by way of the server, also where the store is open.")] = True,
     range: Annotated[str | None, Header(description="bytes=FIRST-LAST")] = None,
 ) -> Response:
     """The file, or a range of it."""
     found = verbs.open_output(job, number, name)
-    if verbs.settings.serve.direct and verbs.settings.store.kind != "local":
+    if direct and verbs.settings.serve.direct and verbs.settings.store.kind != "local":
         return RedirectResponse(found.url(_DIRECT_S), 307)
     return file_answer(request, found)

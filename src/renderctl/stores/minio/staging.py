@@ -4,6 +4,8 @@ import hashlib
 from datetime import datetime
 from urllib.parse import quote
 
+from minio import S3Error
+
 from renderctl.errors import DigestMismatch, NotStored
 from renderctl.stores.minio.bucket import Bucket
 from renderctl.stores.minio.parts import pieces
@@ -33,9 +35,18 @@ def promote(bucket: Bucket, key: str, promised: tuple[str, str, int]) -> None:
         if found.size != size or seen.hexdigest() != digest:
             raise DigestMismatch(f"What was put is not what was promised: {found.size} bytes, {seen.hexdigest()}.")
         if not bucket.touch(blob, size):
-            bucket.copy(blob, key, found.etag or "")
+            _copy(bucket, blob, key, found.etag or "")
     finally:
         bucket.remove([key])
+
+
+def _copy(bucket: Bucket, blob: str, key: str, etag: str) -> None:
+    try:
+        bucket.copy(blob, key, etag)
+    except S3Error as error:
+        if error.code not in ("PreconditionFailed", "NoSuchKey"):
+            raise
+        raise DigestMismatch("What was put was changed while it was looked at.") from error
 
 
 def forget_staged(bucket: Bucket, *, before: datetime) -> None:

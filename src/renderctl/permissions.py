@@ -77,6 +77,11 @@ TABLE: Mapping[str, Rule] = {
     "token.see": Rule("See what tokens a user has", _READ, "+??", "+??", "+??"),
     "token.create": Rule("Make a token for a user", _ALL, "+??", "+??", "+??"),
     "token.revoke": Rule("Revoke a token", _WORK, "+??", "+??", "+??"),
+    # whoever may stop a job may be told of it; a project's own webhooks outlive its members, and tell of all of them
+    "webhook.see": Rule("See a webhook, and what became of its deliveries", _READ, "+??", "+??"),
+    "webhook.add": Rule("Have a job (own: one's own job) or a project told to a receiver", _WORK, "--?", "+-?"),
+    "webhook.remove": Rule("Remove a webhook", _WORK, "-??", "+??"),
+    "webhook.send": Rule("Test a webhook, and send a delivery again", _WORK, "-??", "+??"),
     "self.see": Rule("See who one is to the farm", _READ, "+++", "+++"),
     "audit.see": Rule("Read the audit log, and verify it", _READ, "---", "---", "---"),
 }

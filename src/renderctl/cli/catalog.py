@@ -36,6 +36,7 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "serve": ("serve", "Serve the farm over HTTP: an API, and pages for a browser."),
         "sweep": ("sweep", "Repair now what crashed."),
         "gc": ("gc", "Free the store of what nothing points to."),
+        "webhooks": ("webhooks", "Have receivers told what happens, signed and retried."),
         "database": ("database", "Upgrade the database."),
     },
     "People": {

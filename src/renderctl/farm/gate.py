@@ -12,6 +12,7 @@ from renderctl.farm import Farm
 from renderctl.jobs import Job
 from renderctl.models import Model
 from renderctl.permissions import EVERYTHING, FARM, Subject, authorize, sight
+from renderctl.webhooks import Delivery, Webhook
 
 Found = TypeVar("Found")
 
@@ -47,6 +48,21 @@ def the_model(farm: Farm, ref: str, action: str, *, actor: Actor, project: str |
     return model
 
 
+def the_webhook(farm: Farm, ref: str, action: str, *, actor: Actor) -> Webhook:
+    """The webhook of that reference, if the actor may do this with it. Raises NotFound, NotAllowed."""
+    webhook = _seen(farm, partial(farm.repository.webhook, ref), action, of_webhook, actor)
+    admit(farm, actor, action, of_webhook(webhook))
+    return webhook
+
+
+def the_delivery(farm: Farm, ref: str, action: str, *, actor: Actor) -> Delivery:
+    """The delivery of that reference, if the actor may do this with its webhook. Raises NotFound, NotAllowed."""
+    find = partial(farm.repository.delivery, ref)
+    delivery, webhook = _seen(farm, find, action, lambda found: of_webhook(found[1]), actor)
+    admit(farm, actor, action, of_webhook(webhook))
+    return delivery
+
+
 def _seen(
     farm: Farm, find: Callable[..., Found], action: str, described: Callable[[Found], Subject], actor: Actor
 ) -> Found:
@@ -71,3 +87,7 @@ def of_model(model: Model) -> Subject:
 
 def of_project(name: str) -> Subject:
     return Subject("project", name, None, frozenset([name]))
+
+
+def of_webhook(webhook: Webhook) -> Subject:
+    return Subject("webhook", webhook.id, webhook.owner, frozenset([webhook.project]))

@@ -65,13 +65,15 @@ def retain(farm: Farm) -> None:
         JobState.CANCELED: kept.canceled_days,
     }
     days = {state: limit for state, limit in limits.items() if limit is not None}
-    wanted = days or kept.audit_days is not None or kept.worker_days is not None
+    wanted = days or any(each is not None for each in (kept.audit_days, kept.worker_days, kept.delivery_days))
     if wanted and farm.repository.take_turn("retention", _LOOK_EVERY_S):
         for job_id in reversed(farm.repository.jobs_older_than(days)):
             _remove_if_possible(farm, job_id)
         while kept.audit_days is not None and farm.repository.forget_audit(kept.audit_days, actor=_RETENTION):
             pass
         while kept.worker_days is not None and farm.repository.forget_workers(kept.worker_days):
+            pass
+        while kept.delivery_days is not None and farm.repository.forget_deliveries(kept.delivery_days):
             pass
     _erase(farm, _ERASE_S)
 

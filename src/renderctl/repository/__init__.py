@@ -8,6 +8,7 @@ from renderctl.repository.auditing import Auditing
 from renderctl.repository.chaining import Seal
 from renderctl.repository.claiming import Claim, Claimant, Claiming
 from renderctl.repository.collecting import Collecting
+from renderctl.repository.delivering import Delivering
 from renderctl.repository.engines import open_engine
 from renderctl.repository.examining import Examining, Sweeper
 from renderctl.repository.measuring import Measuring
@@ -37,6 +38,7 @@ class Repository(
     Measuring,
     Receiving,
     Watching,
+    Delivering,
 ):
     """Every question to the database, and every change of it, as one class for SQLite and MySQL."""
 

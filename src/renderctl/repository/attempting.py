@@ -11,7 +11,9 @@ from renderctl.jobs import Attempt, Failure, Fault, retry_delay
 from renderctl.repository.flipping import STOPPED, Flipping
 from renderctl.repository.judging import Judging
 from renderctl.repository.tables import attempts, jobs, tasks
+from renderctl.repository.telling import Telling
 from renderctl.states import OPEN_ATTEMPT, AttemptState, JobState, TaskState
+from renderctl.webhooks import Event
 
 _START = (
     attempts.update()
@@ -30,7 +32,7 @@ class Cost:
     device: str | None = None
 
 
-class Attempting(Judging, Flipping):
+class Attempting(Judging, Telling, Flipping):
     """The life of attempts."""
 
     def start(self, attempt: Attempt) -> bool:
@@ -58,6 +60,8 @@ class Attempting(Judging, Flipping):
             self._end(connection, attempt, AttemptState.FAILED, cost, **reason)
             if failure.fault is Fault.MACHINE:
                 self.exclude(connection, attempt)
+            if delay_s is None and used.state not in STOPPED:
+                self._tell_of_task(connection, attempt, used.attempts + 1, failure.reason)
             if delay_s is None and failure.whole_job:
                 self._fail_job(connection, attempt.job_id, failure.reason)
             return delay_s if used.state not in STOPPED else None
@@ -98,8 +102,10 @@ class Attempting(Judging, Flipping):
             changes["state"] = TaskState.CANCELED
         elif charge and used >= job.max_attempts:
             changes |= {"state": TaskState.FAILED, "error": reason}
-        self._leave_running(connection, attempt, **changes)
+        left = self._leave_running(connection, attempt, **changes)
         self._end(connection, attempt, state, Cost(), error=reason)
+        if left and changes["state"] is TaskState.FAILED:
+            self._tell_of_task(connection, attempt, used, reason)
 
     def _after(self, connection: Connection, failure: Failure, used: Any, delay_s: float | None) -> dict[str, Any]:
         changes: dict[str, Any] = {"attempts": used.attempts + 1, "error": failure.reason}
@@ -138,11 +144,18 @@ class Attempting(Judging, Flipping):
 
     def _fail_job(self, connection: Connection, job_id: str, reason: str) -> None:
         running = (JobState.QUEUED, JobState.RUNNING, JobState.PAUSED)
-        connection.execute(
+        changed = connection.execute(
             jobs.update()
             .where(jobs.c.id == job_id, jobs.c.state.in_(running))
             .values(state=JobState.FAILED, error=reason, finished_at=self.now(connection))
         )
+        if changed.rowcount:
+            self.tell(connection, Event.JOB_FAILED, job_id)
+
+    def _tell_of_task(self, connection: Connection, attempt: Attempt, tries: int, reason: str) -> None:
+        """A task has failed for good."""
+        told = {**about_task(attempt), "attempts": tries, "error": reason}
+        self.tell(connection, Event.TASK_FAILED, attempt.job_id, [{"task": told}])
 
     def _delay_of_failed(self, connection: Connection, attempt: Attempt) -> float | None:
         """What `fail` has said before, where its answer was lost."""
@@ -156,3 +169,8 @@ class Attempting(Judging, Flipping):
         if row is None or row.not_before is None:
             return None
         return max(0.0, float((row.not_before - self.now(connection)).total_seconds()))
+
+
+def about_task(attempt: Attempt) -> dict[str, Any]:
+    """Which task an event is about."""
+    return {"id": attempt.task_id, "number": attempt.number, "frame": attempt.frame, "camera": attempt.camera}

@@ -1,7 +1,7 @@
 """Frames that are done: their outputs published and their tasks ended, in one transaction for as many as there are."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -9,10 +9,11 @@ from sqlalchemy import BindParameter, Connection, bindparam, case, func, select
 
 from renderctl.errors import AttemptSuperseded
 from renderctl.jobs import Attempt, Output
-from renderctl.repository.attempting import Attempting, Cost
+from renderctl.repository.attempting import Attempting, Cost, about_task
 from renderctl.repository.keeping import require_kept
 from renderctl.repository.tables import attempts, outputs, tasks
 from renderctl.states import OPEN_ATTEMPT, AttemptState, TaskState
+from renderctl.webhooks import Event
 
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _NUMBERS: BindParameter[Any] = bindparam("numbers", expanding=True)
@@ -78,6 +79,7 @@ class Completing(Attempting):
                 digests = {output.digest for each in fresh for output in each.outputs}
                 require_kept(connection, digests, since or claimed)
                 self._end_well(connection, fresh)
+                self.tell(connection, Event.OUTPUT_PUBLISHED, fresh[0].attempt.job_id, _told(fresh))
             if starting is not None:
                 self._start(connection, starting)  # after its predecessors: heartbeats lock them in this order, too
             return superseded
@@ -126,6 +128,15 @@ def _each(values: dict[str, Any]) -> Any:
     if all(value == first for value in values.values()):
         return first
     return case(values, value=attempts.c.id)
+
+
+def _told(done: Sequence[Done]) -> Iterator[dict[str, Any]]:
+    """What receivers are told of: each output, and whose it is."""
+    for each in done:
+        attempt = each.attempt
+        for output in each.outputs:
+            of_task = replace(output, frame=attempt.frame, camera=attempt.camera, number=attempt.number)
+            yield {"task": about_task(attempt), "output": of_task}
 
 
 def _row(attempt: Attempt, output: Output, now: datetime) -> dict[str, Any]:

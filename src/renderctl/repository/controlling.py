@@ -11,15 +11,23 @@ from renderctl.jobs import Job
 from renderctl.repository.flipping import BATCH, HAS_WORK, Flipping, first_numbers, locked
 from renderctl.repository.rows import to_job
 from renderctl.repository.tables import attempts, job_dependencies, job_inputs, jobs, tasks
+from renderctl.repository.telling import Telling
 from renderctl.states import ENDED_JOB, OPEN_JOB, JobState, TaskState, before, step
+from renderctl.webhooks import Event
 
 _STATE_AND_WORK = select(
     jobs.c.state,
     HAS_WORK.label("has_work"),
 ).where(jobs.c.id == bindparam("job"))
 
+_ENDS = {
+    JobState.SUCCEEDED: Event.JOB_SUCCEEDED,
+    JobState.FAILED: Event.JOB_FAILED,
+    JobState.CANCELED: Event.JOB_CANCELED,
+}
 
-class Controlling(Flipping):
+
+class Controlling(Telling, Flipping):
     """Steps between the states of jobs."""
 
     def pause(self, job_id: str, *, actor: Actor) -> Job:
@@ -86,6 +94,8 @@ class Controlling(Flipping):
         if state in ENDED_JOB:
             changes["finished_at"] = self.now(connection)
         connection.execute(jobs.update().where(jobs.c.id == job_id).values(changes))
+        if state in ENDED_JOB:
+            self.tell(connection, _ENDS[state], job_id)
         self.audit(connection, actor, action, job_id)
         return locked(connection, job_id)
 
@@ -99,11 +109,13 @@ class Controlling(Flipping):
         worst_first = query.order_by(tasks.c.state.desc(), tasks.c.number)  # failed, then canceled
         worst = connection.execute(worst_first.limit(1)).first()
         state = JobState(worst.state) if worst else JobState.SUCCEEDED
-        connection.execute(
+        ended = connection.execute(
             jobs.update()
             .where(jobs.c.id == job_id, jobs.c.state.in_(before(state)))
             .values(state=state, finished_at=self.now(connection), error=worst.error if worst else None)
         )
+        if ended.rowcount:
+            self.tell(connection, _ENDS[state], job_id)
         return state
 
     def discard_job(self, job_id: str, reason: str, *, actor: Actor) -> None:

@@ -6,8 +6,10 @@ from typing import Any
 from sqlalchemy import Column, Connection, Table, func, select
 
 from renderctl.repository.database import Database
+from renderctl.repository.hooktables import deliveries
 from renderctl.repository.tables import attempts, jobs, tasks, workers
 from renderctl.states import OPEN_JOB, AttemptState, JobState
+from renderctl.webhooks import UNTOLD
 
 #: Frames whose cost is the frame time.
 _LATEST = 200
@@ -24,6 +26,7 @@ class Measures:
     waiting_s: float  #: since the oldest job was submitted of which nothing was ever claimed; 0: there is none
     frame_s: float | None  #: what the latest frames took on average
     queue_depth: int  #: jobs that have work to give
+    deliveries: dict[str, int]  #: of webhooks, by state: those that wait, and those that are undeliverable
 
 
 class Measuring(Database):
@@ -51,6 +54,7 @@ class Measuring(Database):
                 waiting_s=max(0.0, (now - oldest).total_seconds()) if oldest else 0.0,
                 frame_s=connection.scalar(select(func.avg(cost.c.seconds))),
                 queue_depth=connection.scalar(queued) or 0,
+                deliveries=_by_state(connection, deliveries, deliveries.c.state.in_(UNTOLD)),
             )
 
         return self.read(reading)

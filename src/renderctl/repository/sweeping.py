@@ -8,15 +8,15 @@ from sqlalchemy import Connection, or_, select
 from renderctl.jobs import Attempt, Job
 from renderctl.repository.controlling import Controlling
 from renderctl.repository.flipping import HAS_WORK, STOPPED
+from renderctl.repository.leasing import Leasing
 from renderctl.repository.retrying import Retrying
 from renderctl.repository.rows import to_job
 from renderctl.repository.serving import Serving
-from renderctl.repository.tables import attempts, by_state, job_dependencies, jobs, leases, tasks, workers
+from renderctl.repository.tables import attempts, by_state, job_dependencies, jobs, tasks, workers
 from renderctl.states import OPEN_JOB, PRESENT_WORKER, JobState, TaskState, WorkerState
 
 #: The name of the lease.
 SWEEP = "sweep"
-_LEASE = select(leases).where(leases.c.name == SWEEP)
 #: Seconds without service after which a job's ticket counts as lost; doubled with each new one, up to the limit.
 _UNSERVED_S, _UNSERVED_LIMIT_S = 10.0, 600.0
 #: Tasks of a job that one sweep cancels: the heart of a worker sweeps, and must not stop for it.
@@ -31,41 +31,17 @@ class Watch:
     may_expire: bool  #: false in the first heartbeat limit: silence may not have been the workers' fault
 
 
-class Sweeping(Serving, Controlling, Retrying):
+class Sweeping(Serving, Controlling, Retrying, Leasing):
     """What the sweep does, each step on its own safe to repeat."""
 
     def keep_watch(self, holder: str, *, afresh: bool = False) -> Watch:
         """Take or keep the one lease of the sweep, for a heartbeat limit; `afresh`: as if it were just taken."""
-
-        # Thousands of workers look at it at once: they read it, and who finds it in another's hands leaves it there.
-        def anothers(connection: Connection) -> bool:
-            row = connection.execute(_LEASE).first()
-            return row is not None and row.holder != holder and bool(row.until > self.now(connection))
-
-        def writing(connection: Connection) -> Watch:
-            now = self.now(connection)
-            limit = timedelta(seconds=self.heartbeat_limit_s)
-            if connection.execute(_LEASE).first() is None:
-                connection.execute(
-                    leases.insert(), {"name": SWEEP, "holder": holder, "since": now, "until": now + limit}
-                )
-                return Watch(True, may_expire=False)
-            row = connection.execute(_LEASE.with_for_update(skip_locked=True)).first()
-            if row is None or (row.holder != holder and row.until > now):
-                return Watch(False, may_expire=False)
-            since = row.since if row.holder == holder and row.until > now and not afresh else now
-            connection.execute(
-                leases.update().where(leases.c.name == SWEEP).values(holder=holder, since=since, until=now + limit)
-            )
-            return Watch(True, may_expire=now - since >= limit)
-
-        return Watch(False, may_expire=False) if self.read(anothers) else self.write(writing)
+        held_s = self.keep_lease(SWEEP, holder, afresh=afresh)
+        return Watch(held_s is not None, may_expire=held_s is not None and held_s >= self.heartbeat_limit_s)
 
     def end_watch(self, holder: str) -> None:
         """Leave the lease to the next one."""
-        ours = leases.c.holder == holder
-        if self.read(lambda connection: connection.execute(_LEASE.where(ours)).first()) is not None:
-            self.write(lambda connection: connection.execute(leases.delete().where(leases.c.name == SWEEP, ours)))
+        self.end_lease(SWEEP, holder)
 
     def expire(self) -> tuple[list[str], list[Attempt]]:
         """Workers and attempts that were silent for longer than the limit are lost; their tasks are queued again."""

@@ -40,7 +40,7 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 #: As long as they come; MySQL's own TEXT ends at 64 KiB.
-_LongText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
+LONG_TEXT = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
 #: 64 bits where that matters, and SQLite's own row id.
 _BigKey = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -55,7 +55,7 @@ class ModelRow(SQLModel, table=True):
     version: int
     owner: str = Field(max_length=255)
     created_at: datetime = Field(sa_type=UtcTime)
-    main: str = Field(sa_type=_LongText)
+    main: str = Field(sa_type=LONG_TEXT)
     digest: str = Field(max_length=64, index=True)
     facts: dict[str, Any] = Field(sa_type=JSON)
     size: int = Field(sa_type=BigInteger)
@@ -67,7 +67,7 @@ class ModelInputRow(SQLModel, table=True):
 
     id: int | None = Field(default=None, sa_column=Column(_BigKey, primary_key=True))
     model_id: str = Field(max_length=20, foreign_key="model.id", index=True)
-    path: str = Field(sa_type=_LongText)
+    path: str = Field(sa_type=LONG_TEXT)
     digest: str = Field(max_length=64, index=True)
     size: int = Field(sa_type=BigInteger)
 
@@ -85,7 +85,7 @@ class JobRow(SQLModel, table=True):
     model_id: str = Field(max_length=20, foreign_key="model.id", index=True)
     model: str = Field(max_length=255)
     options: dict[str, Any] = Field(sa_type=JSON)
-    frames: str = Field(sa_type=_LongText)
+    frames: str = Field(sa_type=LONG_TEXT)
     cameras: list[str | None] = Field(sa_type=JSON)
     project: str = Field(max_length=255)
     owner: str = Field(max_length=255)
@@ -104,7 +104,7 @@ class JobRow(SQLModel, table=True):
     served_at: datetime | None = Field(default=None, sa_type=UtcTime)
     nudged_at: datetime | None = Field(default=None, sa_type=UtcTime)
     nudges: int = 0
-    error: str | None = Field(default=None, sa_type=_LongText)
+    error: str | None = Field(default=None, sa_type=LONG_TEXT)
     notes: list[str] = Field(sa_type=JSON)
     idempotency_key: str | None = Field(default=None, max_length=255)
     request_digest: str | None = Field(default=None, max_length=64)
@@ -116,7 +116,7 @@ class JobInputRow(SQLModel, table=True):
 
     id: int | None = Field(default=None, sa_column=Column(_BigKey, primary_key=True))
     job_id: str = Field(max_length=20, foreign_key="job.id", index=True)
-    path: str = Field(sa_type=_LongText)
+    path: str = Field(sa_type=LONG_TEXT)
     digest: str = Field(max_length=64, index=True)
     size: int = Field(sa_type=BigInteger)
 
@@ -150,7 +150,7 @@ class TaskRow(SQLModel, table=True):
     attempts: int = 0
     attempt_id: str | None = Field(default=None, max_length=24)
     not_before: datetime | None = Field(default=None, sa_type=UtcTime)
-    error: str | None = Field(default=None, sa_type=_LongText)
+    error: str | None = Field(default=None, sa_type=LONG_TEXT)
 
 
 class AttemptRow(SQLModel, table=True):
@@ -178,7 +178,7 @@ class AttemptRow(SQLModel, table=True):
     memory_mb: float | None = Field(default=None, sa_type=Double)
     device: str | None = Field(default=None, max_length=255)
     fault: str | None = Field(default=None, max_length=16)
-    error: str | None = Field(default=None, sa_type=_LongText)
+    error: str | None = Field(default=None, sa_type=LONG_TEXT)
     log: str | None = Field(default=None, max_length=64)
 
 
@@ -213,7 +213,7 @@ class WorkerRow(SQLModel, table=True):
     host: str = Field(max_length=255)
     state: str = Field(max_length=16, index=True)
     held: str | None = Field(default=None, max_length=16)
-    reason: str | None = Field(default=None, sa_type=_LongText)
+    reason: str | None = Field(default=None, sa_type=LONG_TEXT)
     judged_at: datetime | None = Field(default=None, sa_type=UtcTime)
     node: str | None = Field(default=None, max_length=64)
     incarnation: str = Field(max_length=24)

@@ -5,13 +5,29 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import perf_counter
 
+import anyio.to_thread
 from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from renderctl import __version__
 from renderctl.errors import TooLarge
+from renderctl.farm.webhooks.telling import Teller
+from renderctl.ids import new_id
 from renderctl.server import measuring
-from renderctl.server.api import audit, events, health, jobs, models, outputs, people, sessions, tasks, uploads, workers
+from renderctl.server.api import (
+    audit,
+    events,
+    health,
+    jobs,
+    models,
+    outputs,
+    people,
+    sessions,
+    tasks,
+    uploads,
+    webhooks,
+    workers,
+)
 from renderctl.server.doors import Doors
 from renderctl.server.errors import add_error_handlers, told
 from renderctl.server.page import add_page
@@ -21,7 +37,7 @@ from renderctl.wiring import Connection
 PREFIX = "/api/v1"
 #: Bytes that a request may have which sends no file.
 _MOST_BYTES = 64 << 20
-_NOUNS = (jobs, tasks, outputs, uploads, models, events, workers, people, sessions, audit)
+_NOUNS = (jobs, tasks, outputs, uploads, models, events, workers, people, sessions, webhooks, audit)
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -63,9 +79,12 @@ def create_app(connection: Connection) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    teller = Teller(app.state.connection.farm, f"server-{new_id()}")
+    teller.start()
     async with app.state.watch.running():
         yield
     app.state.leaving.set()
+    await anyio.to_thread.run_sync(teller.stop)
 
 
 def _unversioned() -> APIRouter:

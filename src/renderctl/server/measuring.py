@@ -8,6 +8,7 @@ from prometheus_client.registry import Collector
 
 from renderctl.repository.measuring import Measures
 from renderctl.states import AttemptState, JobState, TaskState, WorkerState
+from renderctl.webhooks import UNTOLD
 
 REQUESTS = CollectorRegistry()
 requests = Counter("renderctl_http_requests_total", "Answers of the server.", ["method", "status"], registry=REQUESTS)
@@ -36,6 +37,8 @@ class _Farm(Collector):
         yield _states("renderctl_jobs", "Jobs that are kept.", JobState, found.jobs)
         yield _states("renderctl_workers", "Workers that are listed.", WorkerState, found.workers)
         yield _states("renderctl_attempts", "Attempts of jobs that are kept.", AttemptState, found.attempts)
+        untold = "Deliveries of webhooks that wait, or have failed for good."
+        yield _states("renderctl_webhook_deliveries", untold, UNTOLD, found.deliveries)
         yield GaugeMetricFamily("renderctl_queue_depth", "Jobs that have work to give.", found.queue_depth)
         waits = "Seconds that the oldest job waits of which nothing was claimed."
         yield GaugeMetricFamily("renderctl_waiting_seconds", waits, found.waiting_s)

@@ -88,6 +88,7 @@ class RetentionSettings:
     canceled_days: float | None = None
     audit_days: float | None = None
     worker_days: float | None = 30.0  #: workers that nobody has seen since
+    delivery_days: float | None = 30.0  #: what webhooks were told, or could not be told
     grace_hours: float = 24.0  #: a blob that nothing points to
 
 
@@ -117,6 +118,17 @@ class AuditSettings:
 
 
 @dataclass(frozen=True)
+class WebhookSettings:
+    """How receivers are told what happens, and where they may be."""
+
+    send: bool = True  #: whether workers and servers of this machine send
+    timeout: float = 10.0  #: seconds that a receiver has
+    allow_private: bool = False  #: whether receivers may be in private networks and on this machine
+    allow: tuple[str, ...] = ()  #: names of hosts, and networks, that may be receivers wherever they are
+    farm_url: str | None = None  #: the server of the farm, as receivers reach it: it is told to them
+
+
+@dataclass(frozen=True)
 class Settings:
     data_dir: Path
     database: DatabaseSettings = DatabaseSettings()
@@ -130,6 +142,7 @@ class Settings:
     server: ServerSettings = ServerSettings()
     serve: ServeSettings = ServeSettings()
     audit: AuditSettings = AuditSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     source: Path | None = None  #: the config file that was read
 
     @property

@@ -1,7 +1,9 @@
 """Which settings can not be, alone or together."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from renderctl.errors import BadSettings, did_you_mean
@@ -10,6 +12,7 @@ if TYPE_CHECKING:
     from renderctl.settings import Settings
 
 _PREFIX = "RENDERCTL_"
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 #: What a kind may be; another implementation of a port adds its name here.
 KINDS: Mapping[str, tuple[str, ...]] = {
     "store": ("local", "minio"),
@@ -41,6 +44,7 @@ def check(settings: "Settings") -> None:
                 )
     _check_worker(settings)
     _check_serving(settings)
+    _check_webhooks(settings)
     executor = settings.executor
     if min(executor.memory_mb or 64, executor.scratch_mb, executor.pids) < 64 or (executor.cpus or 1) <= 0:
         raise BadSettings("executor.memory_mb, scratch_mb and pids are 64 or more, executor.cpus is above 0.")
@@ -53,6 +57,21 @@ def _check_serving(settings: "Settings") -> None:
         raise BadSettings("serve.inspect_mb is 512 or more: a Blender that looks at a scene needs so much at least.")
     if settings.server.url is not None and not settings.server.url.startswith(("http://", "https://")):
         raise BadSettings("server.url is no address of a server.", hint="It begins with https:// or http://.")
+
+
+def _check_webhooks(settings: "Settings") -> None:
+    hooks = settings.webhooks
+    if not 0 < hooks.timeout <= 60:
+        raise BadSettings("webhooks.timeout is above 0, and 60 at most.")
+    for each in hooks.allow:
+        try:
+            ip_network(each)
+        except ValueError as error:
+            if not _HOST.fullmatch(each):
+                hint = "It is a host's name, such as ci.farm.lan, or a network, such as 10.0.0.0/8."
+                raise BadSettings(f"webhooks.allow has {each!r}, which is neither.", hint=hint) from error
+    if hooks.farm_url is not None and not hooks.farm_url.startswith(("http://", "https://")):
+        raise BadSettings("webhooks.farm_url is no address of a server.", hint="It begins with https:// or http://.")
 
 
 def _check_worker(settings: "Settings") -> None:

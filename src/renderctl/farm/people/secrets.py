@@ -6,6 +6,8 @@ import secrets
 #: What a token begins with, so that scanners of source code know one when they see it.
 TOKEN_PREFIX = "rctl_"
 INVITATION_PREFIX = "rctli_"
+#: What a webhook signs with: kept as it is, for it takes part in each signature.
+SIGNING_PREFIX = "rctlw_"
 
 
 def new_secret(prefix: str = "") -> str:

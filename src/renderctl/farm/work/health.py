@@ -16,8 +16,8 @@ from renderctl.blender.find import spell
 from renderctl.errors import BlenderMissing, RenderctlError
 from renderctl.farm import Farm
 from renderctl.farm.blenders import known_blenders
+from renderctl.farm.repeating import Repeating
 from renderctl.farm.work.blobcache import BlobCache
-from renderctl.farm.work.repeating import Repeating
 from renderctl.farm.work.sessions import Sessions
 from renderctl.farm.work.signals import Signals
 from renderctl.jobs import Failure, Fault

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from renderctl.errors import DatabaseUnavailable, RenderctlError
 from renderctl.farm import Farm
+from renderctl.farm.repeating import Repeating
 from renderctl.farm.sweep import sweep
 from renderctl.farm.work.health import Health
 from renderctl.farm.work.held import Held
-from renderctl.farm.work.repeating import Repeating
 from renderctl.farm.work.signals import Signals
 from renderctl.states import WorkerState
 from renderctl.workers import Beat, Orders

@@ -9,8 +9,8 @@ import threading
 
 from renderctl.errors import StoreUnavailable
 from renderctl.farm import Farm
+from renderctl.farm.repeating import Repeating
 from renderctl.farm.work.held import Held, Hold
-from renderctl.farm.work.repeating import Repeating
 
 logger = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ from renderctl.farm.blenders import labels
 from renderctl.farm.gate import admit
 from renderctl.farm.nodes import give_up_number, host_name, node_number
 from renderctl.farm.scratch import Scratch, abandoned, scratch_root
+from renderctl.farm.webhooks.telling import Teller
 from renderctl.farm.work.health import Health
 from renderctl.farm.work.heart import Heart, Identity
 from renderctl.farm.work.held import Held
@@ -67,6 +68,7 @@ class Worker:
         self._health = Health(farm, (scratch.path, farm.settings.data_dir), self._signals, tags)
         self._heart = Heart(farm, self._identity, self._held, self._signals, self._health)
         self._reporter = Reporter(farm, self._held)
+        self._teller = Teller(farm, self.id)
         allow_scripts = options.allow_scripts
         allowed = farm.settings.worker.allow_scripts if allow_scripts is None else allow_scripts
         allowed = farm.executor.caged if allowed is None else allowed
@@ -107,6 +109,7 @@ class Worker:
             self._health.start()
         self._heart.start()
         self._reporter.start()
+        self._teller.start()
         logger.info("worker %s: %d slots, pools %s", self.id, self.slots, ", ".join(self.pools))
 
     def work(self, job_id: str | None = None) -> None:
@@ -168,7 +171,7 @@ class Worker:
         deadline = self._farm.clock.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - self._farm.clock.monotonic()))
-        for error in (self._heart.error, self._reporter.error, self._health.error, *self._errors):
+        for error in self._troubles():
             if error is not None:
                 raise error
         return not any(thread.is_alive() for thread in self._threads)
@@ -178,6 +181,7 @@ class Worker:
         for thread in self._threads:
             thread.join(_LEAVE_S)
         self._reporter.stop()
+        self._teller.stop()
         self._health.stop()
         self._heart.stop()
         for sessions in self.sessions:
@@ -188,6 +192,10 @@ class Worker:
         except RenderctlError as error:
             logger.warning("the worker could not say that it leaves: %s", error)
         self._scratch.remove()
+
+    def _troubles(self) -> list[BaseException | None]:
+        parts = (self._heart, self._reporter, self._health, self._teller)
+        return [*(each.error for each in parts), *self._errors]
 
     def _too_late(self) -> bool:
         late = self._leave_by is not None and self._farm.clock.monotonic() >= self._leave_by

@@ -1,0 +1,44 @@
+"""Webhooks, over HTTP."""
+
+from collections.abc import Sequence
+
+from renderctl.client.api import quoted, typed
+from renderctl.client.connection import ServerConnection
+from renderctl.farm.webhooks.registering import NewWebhook
+from renderctl.webhooks import Delivery, Webhook
+
+
+def add_webhook(
+    server: ServerConnection, url: str, *, job: str | None = None, project: str | None = None, events: Sequence[str]
+) -> NewWebhook:
+    """Have a receiver told; the server sends, and says which addresses it may send to."""
+    body = {"url": url, "job": job, "project": project, "events": list(events)}
+    return typed(NewWebhook, server.api.post("/webhooks", body))
+
+
+def list_webhooks(server: ServerConnection) -> list[Webhook]:
+    """The webhooks that one may see."""
+    return typed(list[Webhook], server.api.get("/webhooks"))
+
+
+def remove_webhook(server: ServerConnection, webhook: str) -> Webhook:
+    """Tell a receiver nothing any more."""
+    return typed(Webhook, server.api.delete(f"/webhooks/{quoted(webhook)}"))
+
+
+def list_deliveries(
+    server: ServerConnection, webhook: str | None = None, *, undeliverable: bool = False, limit: int = 50
+) -> list[Delivery]:
+    """What was told, the newest first."""
+    path = "/webhooks/deliveries" if webhook is None else f"/webhooks/{quoted(webhook)}/deliveries"
+    return typed(list[Delivery], server.api.get(path, undeliverable=undeliverable, limit=limit))
+
+
+def resend(server: ServerConnection, delivery: str) -> Delivery:
+    """Have it sent again."""
+    return typed(Delivery, server.api.post(f"/webhooks/deliveries/{quoted(delivery)}/resend"))
+
+
+def ping(server: ServerConnection, webhook: str) -> Delivery:
+    """Have the server send a `ping` now."""
+    return typed(Delivery, server.api.post(f"/webhooks/{quoted(webhook)}/ping"))

@@ -1,0 +1,1 @@
+"""Webhooks: set by people, told by whoever holds the lease."""

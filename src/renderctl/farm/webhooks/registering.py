@@ -1,0 +1,114 @@
+"""`webhooks`: who is told of what, whether it was told, and telling it again."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from renderctl.actors import Actor
+from renderctl.errors import InvalidInput, UsageError, did_you_mean
+from renderctl.farm import Farm
+from renderctl.farm.gate import admit, of_project, the_delivery, the_job, the_webhook
+from renderctl.farm.people.secrets import SIGNING_PREFIX, new_secret
+from renderctl.farm.webhooks.addresses import receiver_of, resolved
+from renderctl.farm.webhooks.telling import tell
+from renderctl.ids import new_token
+from renderctl.permissions import sight
+from renderctl.repository.delivering import Parcel
+from renderctl.webhooks import PING, Delivery, DeliveryState, Event, Webhook
+
+
+@dataclass(frozen=True)
+class NewWebhook:
+    """A webhook, and the secret that its deliveries are signed with, which is told this once."""
+
+    webhook: Webhook
+    secret: str = field(repr=False)
+
+
+def add_webhook(
+    farm: Farm,
+    url: str,
+    *,
+    job: str | None = None,
+    project: str | None = None,
+    events: Sequence[str] = (),
+    actor: Actor,
+) -> NewWebhook:
+    """Tell a receiver of a job, or of every job of a project, from now on; of some events alone, or of all.
+
+    Raises UsageError, InvalidInput, Conflict, NotFound, and NotAllowed for a receiver in the farm's own network, too.
+    """
+    if (job is None) == (project is None):
+        raise UsageError("A webhook is about one job or one project.", hint="--job JOB or --project NAME.")
+    if job is not None:
+        found = the_job(farm, job, "webhook.add", actor=actor)
+        about: tuple[str, str | None] = (found.project, found.id)
+    else:
+        admit(farm, actor, "webhook.add", of_project(str(project)))
+        farm.repository.require_project(str(project))
+        about = (str(project), None)
+    wanted = tuple(dict.fromkeys(map(_event, events))) or tuple(Event)
+    _require_outside(farm, url)
+    secret = new_secret(SIGNING_PREFIX)
+    added = farm.repository.add_webhook(url, secret, wanted, project=about[0], job_id=about[1], actor=actor)
+    return NewWebhook(added, secret)
+
+
+def list_webhooks(farm: Farm, *, actor: Actor) -> list[Webhook]:
+    """The webhooks that the actor may see, the oldest first."""
+    return farm.repository.webhooks(sight(actor, "webhook.see"))
+
+
+def remove_webhook(farm: Farm, ref: str, *, actor: Actor) -> Webhook:
+    """Tell a receiver nothing any more; what waits for it is forgotten. Raises NotFound, NotAllowed."""
+    webhook = the_webhook(farm, ref, "webhook.remove", actor=actor)
+    farm.repository.remove_webhook(webhook.id, actor=actor)
+    return webhook
+
+
+def list_deliveries(
+    farm: Farm,
+    webhook: str | None = None,
+    *,
+    undeliverable: bool = False,
+    before: str | None = None,
+    limit: int = 50,
+    actor: Actor,
+) -> list[Delivery]:
+    """What a webhook was told, or all that the actor may see, the newest first. Raises NotFound, NotAllowed."""
+    one = [the_webhook(farm, webhook, "webhook.see", actor=actor)] if webhook is not None else None
+    seen = list_webhooks(farm, actor=actor) if one is None else one
+    states = (DeliveryState.UNDELIVERABLE,) if undeliverable else ()
+    return farm.repository.deliveries([each.id for each in seen], states, before=before, limit=limit)
+
+
+def resend(farm: Farm, ref: str, *, actor: Actor) -> Delivery:
+    """Have a delivery sent again, under its own id, by whoever sends for the farm. Raises NotFound, NotAllowed."""
+    delivery = the_delivery(farm, ref, "webhook.send", actor=actor)
+    return farm.repository.resend(delivery.id, actor=actor)
+
+
+def ping(farm: Farm, ref: str, *, actor: Actor) -> Delivery:
+    """Send a `ping` from here, now and once; what came of it. Raises NotFound, NotAllowed."""
+    webhook = the_webhook(farm, ref, "webhook.send", actor=actor)
+    at = farm.repository.time()
+    delivery = Delivery(new_token(), webhook.id, PING, None, at, DeliveryState.WAITING, 1, None, at)
+    parcel = Parcel(delivery, webhook.url, farm.repository.webhook_secret(webhook.id), {}, None, at)
+    _, tried = tell(farm, parcel)
+    state = DeliveryState.DELIVERED if tried.error is None else DeliveryState.UNDELIVERABLE
+    ended = replace(delivery, state=state, status=tried.status, error=tried.error, answer=tried.answer)
+    return farm.repository.note_ping(ended, actor=actor)
+
+
+def _event(name: str) -> Event:
+    try:
+        return Event(name)
+    except ValueError as error:
+        raise InvalidInput(f"There is no event {name!r}.", hint=did_you_mean(name, list(Event))) from error
+
+
+def _require_outside(farm: Farm, url: str) -> None:
+    """Where it leads today; each send asks again. A name that is not known here may be known to whoever sends."""
+    receiver = receiver_of(url)
+    with suppress(OSError):
+        resolved(receiver, farm.settings.webhooks)

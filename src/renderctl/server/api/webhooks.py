@@ -1,0 +1,76 @@
+"""Webhooks, and what became of what they were told."""
+
+from typing import Annotated
+
+from fastapi import Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from renderctl.farm.webhooks.registering import NewWebhook
+from renderctl.server.answers import answer
+from renderctl.server.api import new_router
+from renderctl.server.bodies import Name
+from renderctl.server.doors import Verbs
+from renderctl.webhooks import Delivery, Webhook
+
+router = new_router("webhooks")
+WebhookRef = Annotated[str, Path(description="A webhook's id, or a unique beginning of it.", max_length=20)]
+DeliveryRef = Annotated[str, Path(description="A delivery's id, or a unique beginning of it.", max_length=24)]
+Undeliverable = Annotated[bool, Query(description="Only what is not tried again.")]
+Before = Annotated[str | None, Query(description="The id of the last one that is known.", max_length=24)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+class WebhookBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(description="Where to: https:// or http://.", max_length=2000)
+    job: Name | None = Field(None, description="The job that it is told of.")
+    project: Name | None = Field(None, description="Or the project, of all whose jobs it is told.")
+    events: list[Name] = Field([], description="What it is told of; none: everything.")
+
+
+@router.get("/webhooks", response_model=list[Webhook])
+def list_webhooks(verbs: Verbs) -> Response:
+    """List the webhooks that one may see."""
+    return answer(verbs.list_webhooks())
+
+
+@router.post("/webhooks", response_model=NewWebhook, status_code=201)
+def add_webhook(verbs: Verbs, body: WebhookBody) -> Response:
+    """Have a receiver told of a job or a project; the secret that it verifies with is told this once."""
+    done = verbs.add_webhook(body.url, job=body.job, project=body.project, events=tuple(body.events))
+    return answer(done, 201)
+
+
+@router.get("/webhooks/deliveries", response_model=list[Delivery])
+def list_deliveries(
+    verbs: Verbs, undeliverable: Undeliverable = False, before: Before = None, limit: Limit = 50
+) -> Response:
+    """List what all webhooks that one may see were told, the newest first."""
+    return answer(verbs.list_deliveries(undeliverable=undeliverable, before=before, limit=limit))
+
+
+@router.post("/webhooks/deliveries/{delivery}/resend", response_model=Delivery)
+def resend(verbs: Verbs, delivery: DeliveryRef) -> Response:
+    """Have a delivery sent again, under its own id."""
+    return answer(verbs.resend(delivery))
+
+
+@router.delete("/webhooks/{webhook}", response_model=Webhook)
+def remove_webhook(verbs: Verbs, webhook: WebhookRef) -> Response:
+    """Tell a receiver nothing any more, and forget what it was told."""
+    return answer(verbs.remove_webhook(webhook))
+
+
+@router.get("/webhooks/{webhook}/deliveries", response_model=list[Delivery])
+def deliveries_of(
+    verbs: Verbs, webhook: WebhookRef, undeliverable: Undeliverable = False, before: Before = None, limit: Limit = 50
+) -> Response:
+    """List what a webhook was told, the newest first."""
+    return answer(verbs.list_deliveries(webhook, undeliverable=undeliverable, before=before, limit=limit))
+
+
+@router.post("/webhooks/{webhook}/ping", response_model=Delivery)
+def ping(verbs: Verbs, webhook: WebhookRef) -> Response:
+    """Send a `ping` now, once; what came of it."""
+    return answer(verbs.ping(webhook))

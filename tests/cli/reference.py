@@ -15,6 +15,7 @@ _PAGES += [*(["workers", sub] for sub in ("list", "drain", "resume")), ["databas
 _PAGES += [["users", sub] for sub in ("list", "add", "invite", "role", "disable", "enable", "password")]
 _PAGES += [["projects", sub] for sub in ("list", "add", "pools", "join", "leave")]
 _PAGES += [*(["tokens", sub] for sub in ("list", "create", "revoke")), ["audit", "verify"]]
+_PAGES += [["webhooks", sub] for sub in ("list", "add", "rm", "deliveries", "resend", "test")]
 
 
 def page() -> str:

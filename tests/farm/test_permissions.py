@@ -21,6 +21,7 @@ from renderctl.models import Model
 from renderctl.permissions import TABLE, Relation, Subject, Verdict, authorize, sight, verdict
 from renderctl.repository import NewModel
 from renderctl.repository.auditing import AuditFilter
+from renderctl.webhooks import Event
 from renderctl.wiring import VERBS, Connection
 from tests.databases import farm_on
 from tests.farms import ACTOR, FACTS, close, given_model, given_worker
@@ -53,6 +54,10 @@ class Things:
         self.model: Model = farm.repository.add_model(new, actor=owner)[0]
         request = SubmitRequest(frames="1-3", project=self.project)
         self.job: Job = submit(farm, self.model, request, actor=owner).job
+        told = {"project": self.project, "job_id": self.job.id, "actor": owner}
+        self.webhook = farm.repository.add_webhook("http://127.0.0.1:9/", "secret", tuple(Event), **told)
+        farm.repository.write(lambda connection: farm.repository.tell(connection, Event.TASK_FAILED, self.job.id))
+        self.delivery = farm.repository.deliveries([self.webhook.id])[0]
 
 
 Call = Callable[[Connection, Things], Any]
@@ -75,6 +80,11 @@ CALLS: dict[str, Call] = {
     "download": lambda c, it: c.download(it.job.id, it.farm.settings.data_dir / "out"),
     "show_model": lambda c, it: c.show_model(it.model.id),
     "model_of": lambda c, it: c.model_of(it.model.id, False),
+    "add_webhook": lambda c, it: c.add_webhook("https://93.184.215.14/", job=it.job.id),
+    "list_deliveries": lambda c, it: c.list_deliveries(it.webhook.id),
+    "ping": lambda c, it: c.ping(it.webhook.id),
+    "resend": lambda c, it: c.resend(it.delivery.id),
+    "remove_webhook": lambda c, it: c.remove_webhook(it.webhook.id),
 }
 #: And those that concern all alike.
 COMMON: dict[str, Call] = {
@@ -111,7 +121,8 @@ def outcome(call: Call, farm: Farm, actor: Actor, it: Things) -> Verdict:
     except NotAllowed:
         return Verdict.REFUSED
     except NotFound as error:
-        return Verdict.HIDDEN if it.job.id in error.message or it.model.id in error.message else Verdict.ALLOWED
+        names = (it.job.id, it.model.id, it.webhook.id, it.delivery.id)
+        return Verdict.HIDDEN if any(name in error.message for name in names) else Verdict.ALLOWED
     except RenderctlError:  # it was let in, and met what everybody meets
         return Verdict.ALLOWED
     return Verdict.ALLOWED
@@ -143,11 +154,32 @@ def test_lists_show_what_one_may_see_and_nothing_else(farm: Farm, role: Role) ->
     mine = connection(farm, mona(role))
     assert {each["id"] for each in mine.jobs()} == {things[each].job.id for each in seen}
     assert {each.id for each in mine.list_models("shot")} == {things[each].model.id for each in seen}
+    told = {each for each in RELATIONS if TABLE["webhook.see"].verdict(role, each) is Verdict.ALLOWED}
+    assert {each.id for each in mine.list_webhooks()} == {things[each].webhook.id for each in told}
+    assert {each.id for each in mine.list_deliveries()} == {things[each].delivery.id for each in told}
     for each in things.values():
         farm.repository.cancel(each.job.id, actor=ACTOR)
     removable = {relation for relation in RELATIONS if TABLE["job.remove"].verdict(role, relation) is Verdict.ALLOWED}
     old = timedelta(seconds=-60)
     assert set(mine.select_jobs(older_than=old)) == {things[each].job.id for each in removable}
+
+
+def test_a_project_is_told_by_operators_and_not_by_its_artists(farm: Farm) -> None:
+    farm.repository.add_project("film", (), actor=ACTOR)
+    url = "https://93.184.215.14/"
+    with pytest.raises(NotAllowed):
+        connection(farm, mona(Role.ARTIST)).add_webhook(url, project="film")
+    with pytest.raises(NotFound):
+        connection(farm, mona(Role.ARTIST)).add_webhook(url, project="other")
+    assert connection(farm, mona(Role.OPERATOR)).add_webhook(url, project="film").webhook.project == "film"
+
+
+def test_whoever_knocks_at_a_door_of_the_farm_is_told_to_the_audit_log(farm: Farm) -> None:
+    it = Things(farm, Relation.OWN)
+    with pytest.raises(NotAllowed):
+        connection(farm, mona(Role.ARTIST)).add_webhook("http://127.0.0.1:6379/", job=it.job.id)
+    (entry,) = farm.repository.audit_log(wanted=AuditFilter(refused=True))
+    assert (entry.actor, entry.action, entry.subject) == ("mona", "webhook.add", it.job.id)
 
 
 def test_what_is_hidden_is_told_of_in_the_words_for_what_is_not_there(farm: Farm) -> None:

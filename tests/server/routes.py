@@ -17,7 +17,7 @@ class Route:
     """A route that asks the permission table."""
 
     action: str
-    about: str  #: job, model, project, user, token; farm: no one's; home: one's own project; list: what one may see
+    about: str  #: job, model, project, …; farm: no one's; home: one's own project; list: what one may see
     body: Callable[[Mapping[str, str]], Any] = field(default=lambda _given: None)
     query: str = ""
 
@@ -104,6 +104,15 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("GET", f"{API}/tokens"): Route("token.see", "list"),
     ("POST", f"{API}/tokens"): Route("token.create", "user", lambda given: {"name": "t", "user": given["user"]}),
     ("DELETE", f"{API}/tokens/{{token}}"): Route("token.revoke", "token"),
+    ("GET", f"{API}/webhooks"): Route("webhook.see", "list"),
+    ("POST", f"{API}/webhooks"): Route(
+        "webhook.add", "job", lambda given: {"url": "https://93.184.215.14/", "job": given["job"]}
+    ),
+    ("GET", f"{API}/webhooks/deliveries"): Route("webhook.see", "list"),
+    ("POST", f"{API}/webhooks/deliveries/{{delivery}}/resend"): Route("webhook.send", "webhook"),
+    ("DELETE", f"{API}/webhooks/{{webhook}}"): Route("webhook.remove", "webhook"),
+    ("GET", f"{API}/webhooks/{{webhook}}/deliveries"): Route("webhook.see", "webhook"),
+    ("POST", f"{API}/webhooks/{{webhook}}/ping"): Route("webhook.send", "webhook"),
     ("GET", f"{API}/audit"): Route("audit.see", "farm"),
     ("GET", f"{API}/audit/verify"): Route("audit.see", "farm"),
 }

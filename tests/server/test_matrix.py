@@ -10,11 +10,12 @@ from fastapi.testclient import TestClient
 from renderctl.actors import Actor, Role, Scope
 from renderctl.clocks import SystemClock
 from renderctl.farm.submit import SubmitRequest, submit
-from renderctl.jobs import Input
+from renderctl.jobs import Input, Job
 from renderctl.permissions import TABLE, Relation, Verdict
 from renderctl.repository import NewModel
 from renderctl.repository.auditing import AuditFilter
 from renderctl.server.app import create_app
+from renderctl.webhooks import Event
 from renderctl.wiring import Connection
 from tests.farms import ACTOR, FACTS, close, given_worker, make_farm, work_off
 from tests.server.conftest import Served
@@ -52,11 +53,21 @@ class Matrix:
             token = self.served.tokens[self.served.token(owner)["Authorization"].removeprefix("Bearer ")]
         given = {"job": job.id, "task_id": f"{job.id}-1", "number": "1", "project": project, "user": owner}
         given |= {"digest": DIGEST, "worker": "w1", "token": token, "model": model, "attempt_id": "none"}
+        if about in ("webhook", "list", "token"):
+            given |= self._webhook(job, actor)
         given["name"] = "extra" if "/projects/" in path else "0001.png" if about == "job" else "nobody"
         if any(part in path for part in ("{attempt_id}", "{number}", "/logs")):
             work_off(self.served.farm, name="w2", pools=(name,), idle_exit_s=0.05)
             given["attempt_id"] = self.served.farm.repository.attempts(job.id)[0].id
         return given
+
+    def _webhook(self, job: Job, actor: Actor) -> dict[str, str]:
+        """A webhook that somebody has set up for a job, at a door that is closed, and something that it was told."""
+        told = {"project": job.project, "job_id": job.id, "actor": actor}
+        repository = self.served.farm.repository
+        webhook = repository.add_webhook("http://127.0.0.1:9/", "secret", tuple(Event), **told)
+        repository.write(lambda connection: repository.tell(connection, Event.TASK_FAILED, job.id))
+        return {"webhook": webhook.id, "delivery": repository.deliveries([webhook.id])[0].id}
 
     def _model(self, name: str, project: str, actor: Actor) -> Any:
         inputs = (Input(f"{name}.blend", DIGEST, len(SCENE)),)
@@ -126,7 +137,14 @@ def test_a_route_lets_in_whom_the_table_allows_and_nobody_else(matrix: Matrix, r
 
 @pytest.mark.parametrize(
     ("path", "key", "where"),
-    [("jobs", "job", "id"), ("models", "model", "id"), ("users", "user", "name"), ("tokens", "token", "id")],
+    [
+        ("jobs", "job", "id"),
+        ("models", "model", "id"),
+        ("users", "user", "name"),
+        ("tokens", "token", "id"),
+        ("webhooks", "webhook", "id"),
+        ("webhooks/deliveries", "delivery", "id"),
+    ],
 )
 def test_a_list_shows_what_one_may_see_and_nothing_else(matrix: Matrix, path: str, key: str, where: str) -> None:
     row = ROUTES["GET", f"{API}/{path}"]

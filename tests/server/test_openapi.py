@@ -20,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
 
 from renderctl.actors import Role
 from renderctl.server.app import create_app
+from renderctl.webhooks import Event
 from renderctl.wiring import Connection
 from tests.farms import ACTOR, close, given_job, given_worker, make_farm, work_off
 from tests.server.conftest import Served
@@ -93,6 +94,11 @@ def _real_things(served: Served, *, finished: bool = False) -> dict[str, str]:
     job = given_job(served.farm, "1-2", pool="fuzz")
     if finished:
         work_off(served.farm, name="w2", pools=("fuzz",), idle_exit_s=0.05)
-    attempts = served.farm.repository.attempts(job.id)
+    repository = served.farm.repository
+    told = {"project": job.project, "job_id": job.id, "actor": ACTOR}
+    webhook = repository.add_webhook("http://127.0.0.1:9/", "secret", tuple(Event), **told)
+    repository.write(lambda connection: repository.tell(connection, Event.TASK_FAILED, job.id))
+    attempts = repository.attempts(job.id)
     said = {"job": job.id, "task_id": f"{job.id}-1", "number": "1", "name": "0001.png", "model": "shot", "worker": "w1"}
+    said |= {"webhook": webhook.id, "delivery": repository.deliveries([webhook.id])[0].id}
     return said | ({"attempt_id": attempts[0].id} if attempts else {})

@@ -81,7 +81,8 @@ def _may_be_told(address: Address, networks: Sequence[object], *, private: bool)
 
 def _is_outside(address: Address) -> bool:
     special = address.is_multicast or address.is_reserved or address.is_unspecified or address.is_loopback
-    return address.is_global and not (special or address.is_private or address.is_link_local)
+    old = isinstance(address, IPv6Address) and address.is_site_local
+    return address.is_global and not (special or old or address.is_private or address.is_link_local)
 
 
 def _is_private(address: Address) -> bool:
@@ -90,17 +91,16 @@ def _is_private(address: Address) -> bool:
     return (address.is_private or address.is_loopback) and not special
 
 
-def _meant(address: Address) -> Iterator[Address]:
-    """An address and those that are hidden in it: a tunnel's end leads there."""
-    hidden: list[Address | None] = []
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is not None:
-            yield address.ipv4_mapped
-            return
-        nat64 = IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
-        hidden = [address.sixtofour, nat64, *(address.teredo or ())]
-    yield address
-    yield from (each for each in hidden if each is not None)
+def _meant(address: Address) -> list[Address]:
+    """Where an address leads: what stands for one of IPv4 to that, and the end of a tunnel to both of its ends."""
+    if isinstance(address, IPv4Address):
+        return [address]
+    if address.ipv4_mapped is not None:
+        return [address.ipv4_mapped]
+    if address in _NAT64:
+        return [IPv4Address(int(address) & 0xFFFFFFFF)]
+    ends = (address.sixtofour, *(address.teredo or ()))
+    return [address, *(each for each in ends if each is not None)]
 
 
 def _networks(allowed: Sequence[str]) -> Iterator[object]:

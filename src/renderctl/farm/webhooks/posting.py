@@ -119,12 +119,15 @@ def _tried(status: int, content: bytes) -> Tried:
 def _reason(error: BaseException) -> str:
     """What went wrong, without addresses: the list of deliveries shows it."""
     seen: BaseException | None = error
+    causes: list[BaseException] = []
     while seen is not None:
-        if isinstance(seen, TimeoutError | urllib3.exceptions.TimeoutError):
-            return "no answer in time"
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return f"its certificate is not valid: {seen.verify_message}"
-        if isinstance(seen, OSError) and seen.strerror:
-            return seen.strerror
+        causes.append(seen)
         seen = seen.__cause__ or seen.__context__
+    for each in reversed(causes):
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return f"its certificate is not valid: {each.verify_message}"
+        if isinstance(each, OSError) and each.strerror:
+            return each.strerror
+    if any(isinstance(each, TimeoutError) for each in causes):
+        return "no connection in time"
     return f"it does not answer as HTTP does ({type(error).__name__})"

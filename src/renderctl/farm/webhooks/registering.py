@@ -5,9 +5,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from renderctl.actors import Actor
-from renderctl.errors import InvalidInput, UsageError, did_you_mean
+from renderctl.errors import InvalidInput, NotAllowed, UsageError, did_you_mean
 from renderctl.farm import Farm
-from renderctl.farm.gate import admit, of_project, the_delivery, the_job, the_webhook
+from renderctl.farm.gate import admit, of_job, of_project, the_delivery, the_job, the_webhook
 from renderctl.farm.people.secrets import SIGNING_PREFIX, new_secret
 from renderctl.farm.webhooks.addresses import receiver_of, resolved
 from renderctl.farm.webhooks.telling import tell
@@ -42,16 +42,21 @@ def add_webhook(
         raise UsageError("A webhook is about one job or one project.", hint="--job JOB or --project NAME.")
     if job is not None:
         found = the_job(farm, job, "webhook.add", actor=actor)
-        about: tuple[str, str | None] = (found.project, found.id)
+        subject, told_of, job_id = of_job(found), found.project, found.id
     else:
-        admit(farm, actor, "webhook.add", of_project(str(project)))
-        farm.repository.require_project(str(project))
-        about = (str(project), None)
+        subject, told_of, job_id = of_project(str(project)), str(project), None
+        admit(farm, actor, "webhook.add", subject)
+        farm.repository.require_project(told_of)
     wanted = tuple(dict.fromkeys(map(_event, events))) or tuple(Event)
-    _require_outside(farm, url)
+    try:
+        _require_outside(farm, url)
+    except NotAllowed:
+        farm.repository.note_refusal(actor, "webhook.add", subject, "refused")
+        raise
     secret = new_secret(SIGNING_PREFIX)
-    added = farm.repository.add_webhook(url, secret, wanted, project=about[0], job_id=about[1], actor=actor)
-    return NewWebhook(added, secret)
+    return NewWebhook(
+        farm.repository.add_webhook(url, secret, wanted, project=told_of, job_id=job_id, actor=actor), secret
+    )
 
 
 def list_webhooks(farm: Farm, *, actor: Actor) -> list[Webhook]:

@@ -1,0 +1,381 @@
+"""Receivers are told: signed, at least once, whatever they do, and never one inside the farm's own network."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from renderctl.errors import InvalidInput, NotAllowed, UsageError
+from renderctl.farm import Farm
+from renderctl.farm.control import cancel
+from renderctl.farm.people.secrets import SIGNING_PREFIX
+from renderctl.farm.webhooks.addresses import receiver_of, resolved
+from renderctl.farm.webhooks.posting import post
+from renderctl.farm.webhooks.registering import NewWebhook, add_webhook, list_deliveries, ping, resend
+from renderctl.farm.webhooks.telling import Teller
+from renderctl.settings import WebhookSettings
+from renderctl.webhooks import Delivery, DeliveryState
+from tests.fake_blender import FakeExecutor, failing
+from tests.farms import ACTOR, close, given_job, make_farm, quick_settings, wait_for, work_off
+from tests.receivers import Receiver, receiving
+
+HERE = WebhookSettings(allow=("127.0.0.1/32",), timeout=0.5)
+HOWTO = Path(__file__).parents[2] / "docs" / "howto" / "webhooks.md"
+
+
+@pytest.fixture
+def farm(tmp_path: Path, executor: FakeExecutor) -> Iterator[Farm]:
+    """A farm that may tell receivers on this machine."""
+    settings = replace(quick_settings(tmp_path), webhooks=HERE)
+    farm = make_farm(tmp_path, settings=settings, executor=executor)
+    yield farm
+    close(farm)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+@contextmanager
+def told(farm: Farm, name: str = "teller") -> Iterator[None]:
+    """Somebody who tells, for as long as the context."""
+    teller = Teller(farm, name)
+    teller.start()
+    yield
+    teller.stop()
+    assert teller.error is None
+
+
+@pytest.fixture
+def telling(farm: Farm) -> Iterator[None]:
+    with told(farm):
+        yield
+
+
+def added(farm: Farm, receiver: Receiver, *events: str, job: str | None = None) -> NewWebhook:
+    project = None if job else "default"
+    return add_webhook(farm, receiver.url, job=job, project=project, events=events, actor=ACTOR)
+
+
+def canceled(farm: Farm) -> str:
+    """A job that was canceled: one event."""
+    return cancel(farm, given_job(farm, "1").id, actor=ACTOR).id
+
+
+def listed(farm: Farm, state: DeliveryState | None = None) -> list[Delivery]:
+    return [each for each in list_deliveries(farm, actor=ACTOR) if state in (None, each.state)]
+
+
+def documented() -> Any:
+    """The receiver's function of the how-to."""
+    found = re.search(r"```python\n(.*?)```", HOWTO.read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None
+    names: dict[str, Any] = {}
+    exec(found[1], names)
+    return names["verified"]
+
+
+def test_a_worker_tells_of_frames_and_of_the_end_in_their_order(farm: Farm, receiver: Receiver) -> None:
+    added(farm, receiver)
+    job = given_job(farm, "1-2")
+    work_off(farm)
+    wait_for(farm, lambda: not listed(farm, DeliveryState.WAITING))
+    assert receiver.events == ["output.published", "output.published", "job.succeeded"]
+    last = receiver.heard[-1].said
+    assert (last["event"], last["job"]["id"], last["job"]["state"]) == ("job.succeeded", job.id, "succeeded")
+    assert (last["job"]["tasks"]["succeeded"], last["job"]["outputs"]) == (2, 2)
+    first = receiver.heard[0].said
+    assert (first["output"]["name"], first["task"]["frame"], first["job"]["state"]) == ("0001.png", 1, "running")
+    assert first["farm"] is None
+
+
+def test_a_failed_frame_is_told_with_its_reason(farm: Farm, receiver: Receiver, executor: FakeExecutor) -> None:
+    executor.behaviours[1] = failing("scene", "The image wood.png is missing.")
+    added(farm, receiver, "task.failed", "job.failed")
+    given_job(farm, "1")
+    work_off(farm)
+    wait_for(farm, lambda: len(receiver.heard) == 2)
+    task, job = (each.said for each in receiver.heard)
+    assert (task["task"]["error"], task["task"]["attempts"]) == ("The image wood.png is missing.", 1)
+    assert (job["job"]["state"], job["job"]["error"]) == ("failed", "The image wood.png is missing.")
+
+
+def test_the_documented_receiver_knows_who_has_sent_it(farm: Farm, receiver: Receiver, telling: None) -> None:
+    new, verified = added(farm, receiver), documented()
+    assert new.secret.startswith(SIGNING_PREFIX)
+    job_id = canceled(farm)
+    wait_for(farm, lambda: receiver.heard)
+    (heard,) = receiver.heard
+    header = heard.headers["renderctl-signature"]
+    event = verified(heard.body, header, new.secret)
+    assert (event["id"], event["event"], event["job"]["id"]) == (heard.id, "job.canceled", job_id)
+    for body, shown, secret, tolerance_s in (
+        (heard.body + b" ", header, new.secret, 300),
+        (heard.body, header.replace("t=1", "t=2"), new.secret, 1e10),
+        (heard.body, header, new.secret + "x", 300),
+        (heard.body, header, new.secret, -1),
+    ):
+        with pytest.raises(PermissionError):
+            verified(body, shown, secret, tolerance_s)
+
+
+def test_what_fails_is_sent_again_as_it_was_under_the_same_id(farm: Farm, receiver: Receiver, telling: None) -> None:
+    added(farm, receiver)
+    receiver.status, receiver.answer = 500, b"not\x1b[2J now"
+    canceled(farm)
+    wait_for(farm, lambda: listed(farm)[0].tries == 1)
+    (waiting,) = listed(farm)
+    assert (waiting.state, waiting.status, waiting.error) == ("waiting", 500, "answered 500")
+    assert waiting.due_at is not None
+    receiver.status = 204
+    resend(farm, waiting.id[:-2], actor=ACTOR)
+    wait_for(farm, lambda: listed(farm, DeliveryState.DELIVERED))
+    assert len({each.id for each in receiver.heard}) == 1
+    assert len({each.body for each in receiver.heard}) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "error"),
+    [
+        (302, "waiting", "answered 302; redirects are not followed"),
+        (307, "waiting", "answered 307; redirects are not followed"),
+        (404, "waiting", "answered 404"),
+        (410, "undeliverable", "answered 410"),
+    ],
+)
+def test_only_a_success_is_one(
+    farm: Farm, receiver: Receiver, telling: None, status: int, state: str, error: str
+) -> None:
+    with receiving() as elsewhere:
+        receiver.status, receiver.headers = status, {"Location": elsewhere.url}
+        added(farm, receiver)
+        canceled(farm)
+        wait_for(farm, lambda: listed(farm)[0].tries)
+        assert [(each.state, each.error) for each in listed(farm)] == [(state, error)]
+        assert elsewhere.heard == []
+
+
+def test_one_that_hangs_is_given_up_and_holds_nobody_else(farm: Farm, receiver: Receiver, telling: None) -> None:
+    let_go = threading.Event()
+    with receiving() as slow:
+        slow.on_heard = lambda _heard: let_go.wait(30)
+        added(farm, slow)
+        added(farm, receiver)
+        for _ in range(5):
+            canceled(farm)
+        wait_for(farm, lambda: len(receiver.heard) == 5)
+        wait_for(farm, lambda: any(each.error == "no answer within 0.5 s" for each in listed(farm)))
+        assert len(slow.heard) < 5
+        let_go.set()
+
+
+def test_one_that_dribbles_is_cut_off(farm: Farm) -> None:
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def dribble() -> None:
+            wire, _ = listener.accept()
+            with wire, suppress(OSError):
+                while not stop.wait(0.05):
+                    wire.sendall(b"H")
+
+        thread = threading.Thread(target=dribble)
+        thread.start()
+        tried = post(f"http://127.0.0.1:{listener.getsockname()[1]}/", b"{}", {}, HERE)
+        stop.set()
+        thread.join()
+    assert (tried.status, tried.error, tried.final) == (None, "no answer within 0.5 s", False)
+
+
+def test_nobody_who_answers_nonsense_is_an_error_of_ours(receiver: Receiver) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def answer() -> None:
+            wire, _ = listener.accept()
+            with wire:
+                wire.recv(65536)
+                wire.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        nonsense = post(f"http://127.0.0.1:{port}/", b"{}", {}, HERE)
+        thread.join()
+    refused = post(f"http://127.0.0.1:{port}/", b"{}", {}, HERE)
+    unknown = post("http://no-such-host.invalid/", b"{}", {}, HERE)
+    no_tls = post(receiver.url.replace("http:", "https:"), b"{}", {}, HERE)
+    assert nonsense.error == "it does not answer as HTTP does (BadStatusLine)"
+    assert refused.error == "Connection refused"
+    assert unknown.error is not None
+    assert unknown.error.startswith("its name is not known")
+    assert no_tls.error is not None
+    assert not any(each.final for each in (nonsense, refused, unknown, no_tls))
+
+
+INSIDE = [
+    *("127.0.0.1", "127.1", "2130706433", "0x7f.1", "localhost", "0.0.0.0", "10.0.0.1", "192.168.1.1", "172.16.0.9"),
+    *("169.254.169.254", "100.64.0.1", "224.0.0.1", "239.1.1.1", "255.255.255.255", "240.0.0.1", "192.0.2.1"),
+    *("[::1]", "[::]", "[fe80::1]", "[fc00::1]", "[fd12:3456::1]", "[fec0::1]", "[ff02::1]", "[2001:db8::1]"),
+    *("[::ffff:127.0.0.1]", "[::ffff:10.0.0.1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]"),
+]
+
+
+@pytest.mark.parametrize("host", INSIDE)
+def test_who_is_inside_the_farms_own_network_is_not_told(farm: Farm, host: str) -> None:
+    closed = replace(farm, settings=replace(farm.settings, webhooks=WebhookSettings()))
+    url = f"http://{host}:9/hook"
+    with pytest.raises(NotAllowed):
+        add_webhook(closed, url, project="default", actor=ACTOR)
+    tried = post(url, b"{}", {}, WebhookSettings())
+    assert (tried.error, tried.final) == ("The receiver is inside the farm's own network.", True)
+
+
+@pytest.mark.parametrize("host", ["93.184.215.14", "[2606:2800:21f:cb07:6820:80da:af6b:8b2c]", "[64:ff9b::5db8:d70e]"])
+def test_who_is_outside_may_be_told(host: str) -> None:
+    assert resolved(receiver_of(f"https://{host}/hook"), WebhookSettings()) == [host.strip("[]")]
+
+
+@pytest.mark.parametrize(
+    ("host", "settings", "may"),
+    [
+        ("localhost", WebhookSettings(allow=("LocalHost",)), True),
+        ("127.0.0.1", WebhookSettings(allow=("localhost",)), False),
+        ("10.1.2.3", WebhookSettings(allow=("ci.farm.lan", "10.1.0.0/16")), True),
+        ("10.2.2.3", WebhookSettings(allow=("10.1.0.0/16",)), False),
+        ("10.2.2.3", WebhookSettings(allow_private=True), True),
+        ("127.0.0.1", WebhookSettings(allow_private=True), True),
+        ("[::ffff:127.0.0.1]", WebhookSettings(allow_private=True), True),
+        ("[fd00::1]", WebhookSettings(allow_private=True), True),
+        ("169.254.169.254", WebhookSettings(allow_private=True), False),
+        ("[fe80::1]", WebhookSettings(allow_private=True), False),
+        ("224.0.0.1", WebhookSettings(allow_private=True), False),
+        ("0.0.0.0", WebhookSettings(allow_private=True), False),
+    ],
+)
+def test_an_admin_allows_what_he_names_and_no_more(host: str, settings: WebhookSettings, may: bool) -> None:
+    if may:
+        assert resolved(receiver_of(f"http://{host}/"), settings)
+    else:
+        with pytest.raises(NotAllowed):
+            resolved(receiver_of(f"http://{host}/"), settings)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "ci.example.org", "ftp://ci.example.org/", "file:///etc/passwd", "gopher://ci.example.org/"),
+        *("https://", "https:///hook", "https://user@ci.example.org/", "https://user:hush@ci.example.org/"),
+        *("https://ci.example.org\\@localhost/", "https://ci.example.org:0/", "https://ci.example.org:99999/"),
+        *(
+            "https://ci.example.org/a b",
+            "https://ci.example.org/\r\nHost: x",
+            "https://[::1",
+            "https://ex\u00e4mple.org/",
+        ),
+        "https://ci.example.org/" + "x" * 2000,
+    ],
+)
+def test_what_is_no_address_is_refused_and_not_repeated(farm: Farm, url: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        add_webhook(farm, url, project="default", actor=ACTOR)
+    assert "hush" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_a_webhook_is_about_one_thing(farm: Farm, receiver: Receiver) -> None:
+    for about in ({}, {"job": "a", "project": "default"}):
+        with pytest.raises(UsageError):
+            add_webhook(farm, receiver.url, **about, actor=ACTOR)
+    with pytest.raises(InvalidInput):
+        added(farm, receiver, "job.done")
+
+
+def test_a_ping_is_sent_at_once_and_what_came_of_it_is_kept(farm: Farm, receiver: Receiver) -> None:
+    new = added(farm, receiver)
+    taken = ping(farm, new.webhook.id, actor=ACTOR)
+    assert (taken.state, taken.status, taken.answer) == ("delivered", 200, "thank you")
+    assert (receiver.heard[0].said["event"], receiver.heard[0].said["job"]) == ("ping", None)
+    receiver.status = 503
+    assert ping(farm, new.webhook.id, actor=ACTOR).state == "undeliverable"
+    resend(farm, listed(farm)[0].id, actor=ACTOR)
+    receiver.status = 200
+    with told(farm):
+        wait_for(farm, lambda: not listed(farm, DeliveryState.UNDELIVERABLE))
+    assert [each.state for each in listed(farm)] == ["delivered", "delivered"]
+
+
+def test_a_job_that_was_removed_is_told_of_with_what_was_known(farm: Farm, receiver: Receiver) -> None:
+    added(farm, receiver)
+    job_id = canceled(farm)
+    farm.repository.remove_job(job_id, actor=ACTOR)
+    while farm.repository.erase_some():
+        pass
+    with told(farm):
+        wait_for(farm, lambda: receiver.heard)
+    assert receiver.heard[0].said["job"]["state"] == "canceled"
+    assert receiver.heard[0].said["job"]["id"] == job_id
+
+
+def test_two_tellers_tell_everything_once(farm: Farm, receiver: Receiver) -> None:
+    added(farm, receiver)
+    for _ in range(20):
+        canceled(farm)
+    with told(farm, "one"), told(farm, "two"):
+        wait_for(farm, lambda: len(listed(farm, DeliveryState.DELIVERED)) == 20)
+    assert len(receiver.heard) == len({each.id for each in receiver.heard}) == 20
+
+
+def test_a_machine_that_shall_not_send_does_not(farm: Farm, receiver: Receiver) -> None:
+    added(farm, receiver)
+    canceled(farm)
+    silent = replace(farm, settings=replace(farm.settings, webhooks=replace(HERE, send=False)))
+    work_off(silent)
+    assert (receiver.heard, [each.tries for each in listed(farm)]) == ([], [0])
+
+
+@pytest.mark.slow
+def test_who_is_killed_between_sending_and_noting_it_sends_again_under_the_same_id(
+    farm: Farm, receiver: Receiver
+) -> None:
+    added(farm, receiver)
+    for _ in range(3):
+        canceled(farm)
+    heard, reaped = threading.Event(), threading.Event()
+
+    def wait(_heard: object) -> None:
+        if not reaped.is_set():
+            heard.set()
+            reaped.wait(30)  # it is answered when nobody notes it any more
+
+    receiver.on_heard = wait
+    code = (
+        "import sys, threading; from dataclasses import replace; from pathlib import Path\n"
+        "from tests.farms import make_farm, quick_settings; from renderctl.farm.webhooks.telling import Teller\n"
+        "from renderctl.settings import WebhookSettings; folder = Path(sys.argv[1])\n"
+        "hooks = WebhookSettings(allow=('127.0.0.1/32',), timeout=60)\n"
+        "farm = make_farm(folder, settings=replace(quick_settings(folder), webhooks=hooks))\n"
+        "Teller(farm, 'victim').start(); threading.Event().wait()\n"
+    )
+    victim = subprocess.Popen([sys.executable, "-c", code, str(farm.settings.data_dir)])
+    try:
+        assert heard.wait(60)
+    finally:
+        os.kill(victim.pid, signal.SIGKILL)
+        victim.wait()
+        reaped.set()
+    assert [each.state for each in listed(farm)] == ["waiting"] * 3
+    with told(farm):
+        wait_for(farm, lambda: len(listed(farm, DeliveryState.DELIVERED)) == 3)
+    ids = [each.id for each in receiver.heard]
+    assert (len(ids), len(set(ids)), ids[1]) == (4, 3, ids[0])

@@ -94,6 +94,15 @@ def test_what_people_do_is_done_once_when_its_commit_was_not_heard_of(severed):
     assert model.version == 1
 
 
+def test_the_end_of_the_audit_log_is_known_though_the_answer_to_its_chaining_was_lost(severed):
+    farm, wire = severed
+    given_model(farm)
+    wire.severs.set()
+    head = farm.repository.audit_head()
+    assert not wire.severs.is_set()
+    assert head == farm.repository.verify_audit().head
+
+
 def test_a_frozen_server_is_an_outage_within_seconds_and_a_restarted_one_costs_nothing():
     require(MariaDb)
     clock = SystemClock()
@@ -104,6 +113,8 @@ def test_a_frozen_server_is_an_outage_within_seconds_and_a_restarted_one_costs_n
         with pytest.raises(DatabaseUnavailable, match="timed out"):
             repository.workers()
         assert clock.monotonic() - began < 8
+        with pytest.raises(DatabaseUnavailable, match="timed out"):
+            repository.audit_head()
         server.thaw()
         assert repository.workers() == []
         server.restart()

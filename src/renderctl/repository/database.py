@@ -119,10 +119,10 @@ class Database:
     def chain_audit(self, *, once: bool = False) -> None:
         """Give the entries of the audit log that wait for one a place in its chain, and remember its end here.
 
-        `once`: one batch; and should that fail, whoever comes next does it.
+        `once`: one batch; and should that fail, whoever comes next does it. Raises DatabaseUnavailable.
         """
         try:
-            while extended := self._extended():
+            while extended := self._extended() if once else self._retrying(self._extended):
                 head, more = extended
                 if self.seal.head:
                     self.seal.head.keep(head)

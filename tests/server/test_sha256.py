@@ -3,11 +3,11 @@
 import hashlib
 import json
 import random
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import playwright
 import pytest
 
 import renderctl.server.page
@@ -28,7 +28,9 @@ for await (const line of createInterface({{ input: process.stdin }})) {{
 
 @pytest.fixture(scope="module")
 def node() -> str:
-    return shutil.which("node") or lacking("There is no Node.js: apt-get install nodejs")
+    """The one that comes with Playwright."""
+    found = Path(playwright.__file__).parent / "driver" / "node"
+    return str(found) if found.exists() else lacking("Playwright brings no Node.js")
 
 
 def digests(node: str, lines: list[list[bytes]]) -> list[str]:

@@ -15,7 +15,20 @@ from tests.browser.browsing import Served, chromium, chromium_path, come_true, d
 from tests.server.crowd import PASSWORD
 
 WIDTHS = {"phone": (390, 844), "tablet": (768, 1024), "desk": (1280, 860)}
-_SMALL = ("--resolution", "480x270", "--samples", "8")
+_SMALL = ("--resolution", "320x180", "--samples", "8")
+_PLACES = {
+    "jobs": "/",
+    "models": "/models",
+    "submit": "/submit",
+    "workers": "/workers",
+    "worker": "/workers/node-1",
+    "users": "/users",
+    "user": "/users/vic",
+    "projects": "/projects",
+    "account": "/account",
+    "audit": "/audit",
+    "verified": "/audit/verify",
+}
 _ROOT = Path(__file__).parents[2]
 
 
@@ -26,14 +39,14 @@ def main(folder: Path) -> None:
         sys.exit("There is no Chromium: apt-get install chromium")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as given, served(Path(given)) as farm, chromium(path) as browser:
-        job = _given_content(farm, Path(given) / "scene", browser)
+        places = _given_content(farm, Path(given) / "scene", browser)
         for scheme in ("light", "dark"):
             for width in WIDTHS:
-                _shots(folder, farm, browser, scheme, width, job)
+                _shots(folder, farm, browser, scheme, width, places)
 
 
-def _given_content(farm: Served, scene: Path, browser: Browser) -> str:
-    """A job that is being rendered, some that were, and what people do; the id of the first."""
+def _given_content(farm: Served, scene: Path, browser: Browser) -> dict[str, str]:
+    """A job that is being rendered, others that wait, and what people do; where all that is to be seen."""
     subprocess.run([sys.executable, str(_ROOT / "examples/turntable/make_scene.py"), str(scene)], check=True)
     turntable = scene / "turntable.blend"
     farm.site.start_worker("node-1", "--tag", "fast")
@@ -41,7 +54,7 @@ def _given_content(farm: Served, scene: Path, browser: Browser) -> str:
     farm.submit(turntable, "--frames", "1-2", "--name", "robot stills", *_SMALL)
     farm.submit(turntable, "--frames", "1-48", "--name", "robot night", "--pool", "night", "--paused", *_SMALL)
     farm.submit(turntable, "--frames", "1-12", "--name", "robot on optix", "--device", "optix", *_SMALL)
-    job = farm.submit(turntable, "--frames", "1-240", "--name", "robot turntable", "--priority", "8", *_SMALL)
+    job = farm.submit(turntable, "--frames", "1-48", "--name", "robot turntable", "--priority", "8", *_SMALL)
     with window(browser, farm.url) as opened:
         opened.log_in("vic")
         opened.open("/audit")
@@ -50,26 +63,20 @@ def _given_content(farm: Served, scene: Path, browser: Browser) -> str:
         opened.open("/workers")
         page.get_by_role("button", name="Drain node-2").click()
         expect(page.get_by_role("row", name=re.compile("node-2"))).to_contain_text("draining")
+        opened.open("/models")
+        model = page.get_by_role("link", name="turntable").first.get_attribute("href") or ""
         opened.open(f"/jobs/{job}")
-        come_true(page, "Number(document.querySelector('[data-field=\"done\"]').textContent) >= 24", 600)
-    return job
-
-
-def _shots(folder: Path, farm: Served, browser: Browser, scheme: str, width: str, job: str) -> None:
-    size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
-    places = {
-        "jobs": "/",
+        come_true(page, "Number(document.querySelector('[data-field=\"done\"]').textContent) >= 6", 900)
+    return _PLACES | {
         "job": f"/jobs/{job}",
         "frame": f"/jobs/{job}/frames/3",
-        "workers": "/workers",
-        "worker": "/workers/node-1",
-        "users": "/users",
-        "user": "/users/vic",
-        "projects": "/projects",
-        "account": "/account",
-        "audit": "/audit",
-        "verified": "/audit/verify",
+        "model": model,
+        "form": f"/submit?model={model.rpartition('/')[2]}",
     }
+
+
+def _shots(folder: Path, farm: Served, browser: Browser, scheme: str, width: str, places: dict[str, str]) -> None:
+    size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
     with window(browser, farm.url, viewport=size, color_scheme=scheme) as opened:
         opened.open("/login").screenshot(path=folder / f"login-{width}-{scheme}.png")
         opened.log_in("ada", PASSWORD)

@@ -51,6 +51,26 @@ def test_a_job_is_watched_from_the_list_to_its_last_image(windows: Windows, farm
 
 
 @pytest.mark.usefixtures("worker")
+def test_a_scene_is_uploaded_and_submitted_from_the_browser(windows: Windows, scene: Path) -> None:
+    page = windows().log_in("art")
+    page.get_by_role("link", name="Submit").click()
+    page.get_by_label("Choose a .blend").set_input_files(scene)
+    page.get_by_label("Name of the model").fill("from afar")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_role("heading", name=re.compile("from afar"))).to_be_visible()
+    page.get_by_label("These:").check()
+    page.get_by_label("Frames", exact=True).fill("3-x")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_role("alert")).to_contain_text("It was not submitted.")
+    page.get_by_label("Frames", exact=True).fill("3-4")
+    page.get_by_label("Name", exact=True).fill("two")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.locator("#head h1")).to_contain_text("two")
+    expect(page.locator("#head .state")).to_have_text("succeeded")
+    expect(page.locator("#latest .large img")).to_be_visible()
+
+
+@pytest.mark.usefixtures("worker")
 def test_a_frame_is_opened_with_the_keyboard_and_its_log_read(windows: Windows, farm: Served, scene: Path) -> None:
     job = farm.submit(scene, "--frames", "5-7", "--name", "three", "--wait")
     window = windows()

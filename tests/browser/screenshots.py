@@ -1,4 +1,6 @@
-"""`python -m tests.browser.screenshots DIR`: the pages of a farm that renders a turntable, at three widths, twice.
+"""`python -m tests.browser.screenshots DIR [NAME…]`: the pages of a farm that renders a turntable.
+
+Each at three widths, light and dark: `job-desk-light.png`, `workers-phone-dark.png`; or only those that are named.
 
 Real processes: a server, workers, Blender, Chromium. It takes some minutes.
 """
@@ -7,11 +9,12 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.browsing import Served, chromium, chromium_path, come_true, drawn, served, window
+from tests.browser.browsing import Served, Window, chromium, chromium_path, come_true, drawn, served, window
 from tests.server.crowd import PASSWORD
 
 WIDTHS = {"phone": (390, 844), "tablet": (768, 1024), "desk": (1280, 860)}
@@ -32,7 +35,7 @@ _PLACES = {
 _ROOT = Path(__file__).parents[2]
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, only: Collection[str]) -> None:
     """Make the images."""
     path = chromium_path()
     if path is None:
@@ -41,8 +44,15 @@ def main(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as given, served(Path(given)) as farm, chromium(path) as browser:
         places = _given_content(farm, Path(given) / "scene", browser)
         for scheme in ("light", "dark"):
-            for width in WIDTHS:
-                _shots(folder, farm, browser, scheme, width, places)
+            for width, size in WIDTHS.items():
+                wanted = {
+                    f"{name}-{width}-{scheme}": place
+                    for name, place in places.items()
+                    if not only or f"{name}-{width}-{scheme}" in only
+                }
+                viewport = dict(zip(("width", "height"), size, strict=True))
+                with window(browser, farm.url, viewport=viewport, color_scheme=scheme) as opened:
+                    _shots(folder, opened, wanted)
 
 
 def _given_content(farm: Served, scene: Path, browser: Browser) -> dict[str, str]:
@@ -75,23 +85,22 @@ def _given_content(farm: Served, scene: Path, browser: Browser) -> dict[str, str
     }
 
 
-def _shots(folder: Path, farm: Served, browser: Browser, scheme: str, width: str, places: dict[str, str]) -> None:
-    size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
-    with window(browser, farm.url, viewport=size, color_scheme=scheme) as opened:
-        opened.open("/login").screenshot(path=folder / f"login-{width}-{scheme}.png")
+def _shots(folder: Path, opened: Window, wanted: Mapping[str, str]) -> None:
+    if wanted:
         opened.log_in("ada", PASSWORD)
-        for name, place in places.items():
-            _settled(opened.open(place)).screenshot(path=folder / f"{name}-{width}-{scheme}.png", full_page=True)
+    for name, place in wanted.items():
+        _settled(opened.open(place)).screenshot(path=folder / f"{name}.png", full_page=True)
 
 
 def _settled(page: Page) -> Page:
     """When its images are there and its first look at the farm is done."""
     page.wait_for_load_state("load")
-    come_true(page, "[...document.images].filter((each) => each.checkVisibility()).every((each) => each.complete)")
+    page.evaluate("for (const each of document.images) each.loading = 'eager'")
+    come_true(page, "[...document.images].every((each) => each.complete)")
     if page.locator("#glance").count():
         drawn(page)
     return page
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -2,42 +2,21 @@
 
 import re
 from collections.abc import Iterable
-from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
 
 from renderctl.actors import Role, Scope
 from renderctl.people import Token
-from renderctl.permissions import FARM
 from renderctl.workers import Capabilities
 from tests.fake_blender import FakeExecutor, held
 from tests.farms import ACTOR, at_work, given_job, given_worker, wait_for
 from tests.server.conftest import Served
 from tests.server.crowd import PASSWORD
-from tests.server.test_page import csrf, log_in
+from tests.server.pages import csrf, deeds, links, log_in, rows, write
 
 HOSTILE = '<script>alert(1)</script>" onload="x'
 LOCAL = ("/workers", "/users", "/users/vic", "/projects", "/account", "/audit", "/audit/verify")
-
-
-def deeds(text: str) -> set[str]:
-    """What a page offers to do."""
-    return set(re.findall(r'data-do="([^"]+)"', text))
-
-
-def links(text: str) -> set[str]:
-    return set(re.findall(r'href="([^"#]+)', text))
-
-
-def rows(text: str) -> int:
-    return text.count('<th scope="row">')
-
-
-def write(client: TestClient, method: str, address: str, body: object = None, *, shown: str | None = None) -> int:
-    """Write as a page does; the status of the answer."""
-    headers = {"X-CSRF-Token": csrf(client) if shown is None else shown}
-    return client.request(method, f"/api/v1{address}", json=body, headers=headers).status_code
 
 
 @pytest.mark.parametrize(
@@ -274,73 +253,6 @@ def test_a_new_password_ends_every_session(client: TestClient) -> None:
     assert write(client, "PUT", "/users/vic/password", told | {"old": "wrong"}) == 401
     assert write(client, "PUT", "/users/vic/password", told) == 200
     assert client.get("/account").status_code == 303
-
-
-def test_the_audit_log_is_for_admins_alone(client: TestClient) -> None:
-    log_in(client, "vic")
-    for page in ("/audit", "/audit/verify"):
-        answer = client.get(page)
-        assert answer.status_code == 403
-        assert "may not: Read the audit log" in answer.text
-    log_in(client, "ada")
-    text = client.get("/audit?outcome=refused").text
-    assert rows(text) == 2
-    assert "audit.see" in text
-
-
-def test_the_audit_log_is_asked_for_who_what_and_when(client: TestClient, served: Served) -> None:
-    job = given_job(served.farm, "1")
-    log_in(client, "vic")
-    log_in(client, "ada")
-    today = served.farm.clock.now().date()
-    found = {
-        "by=vic": 1,
-        "action=session": 2,
-        "action=session.open&by=ada": 1,
-        f"subject={job.id}": 1,
-        f"action=session&since={today}&until={today}": 2,
-        f"since={today + timedelta(days=1)}": 0,
-        f"until={today - timedelta(days=1)}": 0,
-    }
-    for query, count in found.items():
-        assert rows(client.get(f"/audit?{query}").text) == count, query
-    for query in ("since=yesterday", "since=2026-02-30", "outcome=nonsense", "before=no"):
-        assert client.get(f"/audit?{query}").status_code == 422, query
-    assert f"/jobs/{job.id}" in links(client.get(f"/audit?subject={job.id}").text)
-
-
-def test_every_entry_of_a_long_log_is_on_one_page_and_no_more(client: TestClient, served: Served) -> None:
-    for number in range(120):
-        served.farm.repository.note_refusal(ACTOR, f"test.n{number}", FARM, "refused")
-    log_in(client, "ada")
-    place, seen = "/audit?action=test", []
-    while place:
-        text = client.get(place).text
-        seen += re.findall(r">(test\.n\d+)<", text)
-        place = next(iter(re.findall(r'rel="next" href="([^"]+)"', text)), "").replace("&amp;", "&")
-    assert seen == [f"test.n{number}" for number in reversed(range(120))]
-
-
-def test_a_log_that_was_changed_is_said_to_be_so(client: TestClient, served: Served) -> None:
-    log_in(client, "ada")
-    text = client.get("/audit/verify").text
-    assert ">whole<" in text
-    end = re.search(r"\d+:[0-9a-f]{64}", text)
-    assert end
-    assert ">whole<" in client.get(f"/audit/verify?seen={end[0]}").text
-    assert ">not whole<" in client.get(f"/audit/verify?seen=99999{end[0]}").text
-    assert client.get("/audit/verify?seen=nonsense").status_code == 422
-    tamper(served)
-    text = client.get("/audit/verify").text
-    assert ">not whole<" in text
-    assert "Entry 1</a>: it was changed." in text
-
-
-def tamper(served: Served) -> None:
-    from renderctl.repository.tables import audits
-
-    changed = audits.update().where(audits.c.seq == 1).values(actor="nobody")
-    served.farm.repository.write(lambda connection: connection.execute(changed))
 
 
 def test_names_are_text_on_every_page(client: TestClient, served: Served) -> None:

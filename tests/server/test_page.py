@@ -10,17 +10,7 @@ from renderctl.server.doors import COOKIE
 from tests.farms import given_job, work_off
 from tests.server.conftest import Served
 from tests.server.crowd import PASSWORD
-
-
-def log_in(client: TestClient, name: str) -> None:
-    answer = client.post("/login", data={"name": name, "password": PASSWORD})
-    assert (answer.status_code, answer.headers["location"]) == (303, "/"), answer.text
-
-
-def csrf(client: TestClient) -> str:
-    found = re.search(r'name="csrf" content="([^"]+)"', client.get("/").text)
-    assert found
-    return found[1]
+from tests.server.pages import csrf, log_in
 
 
 def test_who_is_not_logged_in_is_sent_to_the_login_and_then_where_he_wanted(client: TestClient) -> None:

@@ -11,7 +11,7 @@ from renderctl.jobs import RenderOptions
 from renderctl.models import Dependency
 from tests.farms import FACTS, SCENE, given_job, given_model
 from tests.server.conftest import Served
-from tests.server.test_page import log_in
+from tests.server.pages import log_in
 
 HOSTILE = '<script>alert(1)</script>" onload="x'
 MISSING = Dependency("//tex/<b>wood.png", "x", "image", "Image: wood")

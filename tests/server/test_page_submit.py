@@ -13,7 +13,7 @@ from renderctl.models import Dependency, Model
 from renderctl.repository.auditing import AuditFilter
 from tests.farms import ACTOR, FACTS, SCENE, given_model, given_worker
 from tests.server.conftest import Served
-from tests.server.test_page import csrf, log_in
+from tests.server.pages import csrf, log_in
 
 
 def sent(client: TestClient, model: Model, **fields: str) -> Any:

@@ -7,10 +7,21 @@ from renderctl.farm import Farm
 from renderctl.farm.gate import admit
 
 if TYPE_CHECKING:
-    from renderctl.repository.measuring import Measures
+    from renderctl.repository.measuring import Lately, Mark, Measures
+
+
+def may_measure(farm: Farm, *, actor: Actor) -> None:
+    """Whether the actor may know. Raises NotAllowed."""
+    admit(farm, actor, "farm.measure")
 
 
 def measure(farm: Farm, *, actor: Actor) -> "Measures":
     """How the farm is at this moment. Raises NotAllowed."""
     admit(farm, actor, "farm.measure")
     return farm.repository.measures()
+
+
+def measure_lately(farm: Farm, since: "Mark | None" = None, *, actor: Actor) -> "Lately":
+    """What has come since a mark: counted from one to the next, everything is counted once. Raises NotAllowed."""
+    admit(farm, actor, "farm.measure")
+    return farm.repository.lately(since)

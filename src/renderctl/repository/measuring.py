@@ -1,18 +1,41 @@
 """Figures about the whole farm."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table, func, select
 
+from renderctl.repository.claimable import SERVED
 from renderctl.repository.database import Database
 from renderctl.repository.hooktables import deliveries
-from renderctl.repository.tables import attempts, jobs, tasks, workers
-from renderctl.states import OPEN_JOB, AttemptState, JobState
+from renderctl.repository.tables import attempts, by_state, jobs, outputs, tasks, workers
+from renderctl.states import OPEN_JOB, PRESENT_WORKER, JobState, TaskState
 from renderctl.webhooks import UNTOLD
 
-#: Frames whose cost is the frame time.
-_LATEST = 200
+#: Outputs, and the time, before a mark that are looked at once more: who got his number or time first may commit last.
+_AGAIN, _AGAIN_S = 1000, 30
+#: Outputs of one look; what is left comes with the next.
+_MOST = 20_000
+_PRIORITIES = range(11)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Up to where somebody has counted."""
+
+    output: int
+    at: datetime
+    known: frozenset[str]  #: the attempts and jobs among those that are looked at once more
+
+
+@dataclass(frozen=True)
+class Lately:
+    """What has come since a mark."""
+
+    frames_s: tuple[float, ...]  #: what each rendered frame took, in seconds
+    waits_s: tuple[float, ...]  #: how long each job has waited whose first task was claimed
+    mark: Mark
 
 
 @dataclass(frozen=True)
@@ -24,8 +47,8 @@ class Measures:
     workers: dict[str, int]  #: by state
     attempts: dict[str, int]  #: by state, of all jobs that are kept
     waiting_s: float  #: since the oldest job was submitted of which nothing was ever claimed; 0: there is none
-    frame_s: float | None  #: what the latest frames took on average
     queue_depth: int  #: jobs that have work to give
+    slots: int  #: of the workers that are there
     deliveries: dict[str, int]  #: of webhooks, by state: those that wait, and those that are undeliverable
 
 
@@ -40,24 +63,55 @@ class Measuring(Database):
             here = jobs.c.removed_at.is_(None)
             oldest = connection.scalar(select(func.min(jobs.c.created_at)).where(here, jobs.c.state == JobState.QUEUED))
             open_jobs = select(jobs.c.id).where(here, jobs.c.state.in_(OPEN_JOB))
-            giving = select(jobs.c.id).where(here, jobs.c.state.in_((JobState.QUEUED, JobState.RUNNING)))
-            queued = select(func.count(tasks.c.job_id.distinct())).where(
-                tasks.c.job_id.in_(giving), tasks.c.state == "queued"
-            )
-            latest = select(attempts.c.seconds).where(attempts.c.state == AttemptState.SUCCEEDED)
-            cost = latest.order_by(attempts.c.id.desc()).limit(_LATEST).subquery()
+            has_work = by_state.where(tasks.c.job_id == jobs.c.id, tasks.c.state == TaskState.QUEUED).exists()
+            giving = select(func.count()).select_from(jobs).where(here, jobs.c.state.in_(SERVED), has_work)
+            slots = select(func.sum(workers.c.slots)).where(workers.c.state.in_(PRESENT_WORKER))
             return Measures(
                 tasks=_by_state(connection, tasks, tasks.c.job_id.in_(open_jobs)),
                 jobs=_by_state(connection, jobs, here),
                 workers=_by_state(connection, workers),
                 attempts=_by_state(connection, attempts),
                 waiting_s=max(0.0, (now - oldest).total_seconds()) if oldest else 0.0,
-                frame_s=connection.scalar(select(func.avg(cost.c.seconds))),
-                queue_depth=connection.scalar(queued) or 0,
+                queue_depth=connection.scalar(giving) or 0,
+                slots=int(connection.scalar(slots) or 0),
                 deliveries=_by_state(connection, deliveries, deliveries.c.state.in_(UNTOLD)),
             )
 
         return self.read(reading)
+
+    def lately(self, since: Mark | None) -> Lately:
+        """What has come since a mark, each frame and job once; None: nothing yet, and the mark of now."""
+
+        def reading(connection: Connection) -> Lately:
+            now = self.now(connection)
+            mark = since or Mark(connection.scalar(select(func.max(outputs.c.id))) or 0, now, frozenset())
+            frames, frames_known, last = _frames(connection, mark)
+            waits, waits_known = _waits(connection, mark, now)
+            following = Mark(last, now, frames_known | waits_known)
+            return Lately(frames, waits, following) if since else Lately((), (), following)
+
+        return self.read(reading)
+
+
+def _frames(connection: Connection, mark: Mark) -> tuple[tuple[float, ...], frozenset[str], int]:
+    """What the frames took that are not known; those that are looked at once more; the last output."""
+    query = select(outputs.c.id.label("output"), attempts.c.id, attempts.c.seconds)
+    query = query.join(attempts, attempts.c.id == outputs.c.attempt_id).where(outputs.c.id > mark.output - _AGAIN)
+    rows = connection.execute(query.order_by(outputs.c.id).limit(_MOST)).all()
+    last = max(mark.output, rows[-1].output) if rows else mark.output
+    fresh = {row.id: row.seconds for row in rows if row.id not in mark.known and row.seconds is not None}
+    return tuple(fresh.values()), frozenset(row.id for row in rows if row.output > last - _AGAIN), last
+
+
+def _waits(connection: Connection, mark: Mark, now: datetime) -> tuple[tuple[float, ...], frozenset[str]]:
+    """How long the jobs have waited that are not known, and those that are looked at once more."""
+    before, later = (at - timedelta(seconds=_AGAIN_S) for at in (mark.at, now))
+    # Every state and priority by name: so the index of turns serves it, whose last column is the time.
+    turns = jobs.c.state.in_(list(JobState)) & jobs.c.priority.in_(_PRIORITIES) & (jobs.c.served_at >= before)
+    query = select(jobs.c.id, jobs.c.created_at, jobs.c.started_at).where(turns, jobs.c.started_at >= before)
+    rows = connection.execute(query).all()
+    fresh = [(row.started_at - row.created_at).total_seconds() for row in rows if row.id not in mark.known]
+    return tuple(fresh), frozenset(row.id for row in rows if row.started_at >= later)
 
 
 def _by_state(connection: Connection, table: Table, *which: Any) -> dict[str, int]:

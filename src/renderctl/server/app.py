@@ -65,6 +65,7 @@ def create_app(connection: Connection) -> FastAPI:
     )
     app.state.connection = connection
     app.state.doors = Doors(connection.farm)
+    app.state.figures = measuring.Figures(connection.farm.clock)
     app.state.leaving = threading.Event()
     app.state.watch = Watch(connection.farm, app.state.leaving)
     add_error_handlers(app)

@@ -11,7 +11,7 @@ import anyio.to_thread
 from fastapi import Depends, Request, Response, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
-from renderctl.actors import Actor, Via
+from renderctl.actors import Actor, Role, Scope, Via
 from renderctl.errors import LoginNeeded, NotAllowed
 from renderctl.farm.people.secrets import digest
 from renderctl.wiring import Connection
@@ -107,6 +107,23 @@ async def bound(request: Request, who: Annotated[Admitted, Depends(admitted)]) -
 
 #: What a route takes that needs to know who asks: the verbs, bound to him.
 Verbs = Annotated[Connection, Depends(bound)]
+
+
+async def bound_to_measure(
+    request: Request,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(bearer_token)] = None,
+    session: Annotated[str | None, Security(_cookie)] = None,
+) -> Connection:
+    """As `bound`; the token in the settings is good for this, and for nothing else."""
+    connection: Connection = request.app.state.connection
+    expected = connection.settings.serve.metrics_token
+    if bearer and expected and hmac.compare_digest(bearer.credentials.encode(), expected.encode()):
+        who = Actor("metrics", role=Role.OPERATOR, via=Via.TOKEN, address=address_of(request), scope=Scope.READ)
+        return connection.acting(who)
+    return await bound(request, await admitted(request, bearer, session))
+
+
+MeasuringVerbs = Annotated[Connection, Depends(bound_to_measure)]
 
 
 def set_cookie(request: Request, response: Response, secret: str, lasts_s: float) -> None:

@@ -1,12 +1,16 @@
 """What Prometheus reads, and how many requests there were."""
 
+import threading
 from collections.abc import Iterable
+from math import inf
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from renderctl.repository.measuring import Measures
+from renderctl.clocks import Clock
+from renderctl.repository.measuring import Lately, Mark, Measures
 from renderctl.states import AttemptState, JobState, TaskState, WorkerState
 from renderctl.webhooks import UNTOLD
 
@@ -18,11 +22,50 @@ seconds = Histogram(
 )  # fmt: skip
 
 
-def measured(found: Measures) -> tuple[bytes, str]:
-    """The text that Prometheus reads, and its type."""
-    registry = CollectorRegistry()
-    registry.register(_Farm(found))
-    return generate_latest(REQUESTS) + generate_latest(registry), CONTENT_TYPE_LATEST
+#: Seconds for which an answer is as good as a new one.
+_FRESH_S = 5.0
+_FRAME_BUCKETS_S = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 10800)
+_WAIT_BUCKETS_S = (1, 2.5, 5, 10, 30, 60, 300, 900, 1800, 3600, 4 * 3600, 24 * 3600)
+
+
+class Figures:
+    """What Prometheus reads: the farm is asked once in a few seconds at most, however many read it.
+
+    Times are counted from when this process was first asked, of the whole farm, whoever else serves it.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._counted = CollectorRegistry()
+        self._frames = Histogram(
+            "renderctl_frame_seconds", "What rendered frames took.", registry=self._counted, buckets=_FRAME_BUCKETS_S
+        )
+        waits = "From when jobs were submitted until their first task was claimed."
+        self._waits = Histogram(
+            "renderctl_job_waiting_seconds", waits, registry=self._counted, buckets=_WAIT_BUCKETS_S
+        )  # fmt: skip
+        self._lock = threading.Lock()
+        self._mark: Mark | None = None
+        self._text, self._good_until = b"", -inf
+
+    def told(self, verbs: Any) -> tuple[bytes, str]:
+        """The text, and its type. Raises NotAllowed."""
+        verbs.may_measure()
+        with self._lock:
+            if self._clock.monotonic() >= self._good_until:
+                self._text = self._asked(verbs)
+                self._good_until = self._clock.monotonic() + _FRESH_S
+            return generate_latest(REQUESTS) + self._text, CONTENT_TYPE_LATEST
+
+    def _asked(self, verbs: Any) -> bytes:
+        lately: Lately = verbs.measure_lately(self._mark)
+        self._mark = lately.mark
+        for seconds_each, histogram in ((lately.frames_s, self._frames), (lately.waits_s, self._waits)):
+            for each in seconds_each:
+                histogram.observe(each)
+        registry = CollectorRegistry()
+        registry.register(_Farm(verbs.measure()))
+        return generate_latest(self._counted) + generate_latest(registry)
 
 
 class _Farm(Collector):
@@ -42,10 +85,7 @@ class _Farm(Collector):
         yield GaugeMetricFamily("renderctl_queue_depth", "Jobs that have work to give.", found.queue_depth)
         waits = "Seconds that the oldest job waits of which nothing was claimed."
         yield GaugeMetricFamily("renderctl_waiting_seconds", waits, found.waiting_s)
-        if found.frame_s is not None:
-            yield GaugeMetricFamily(
-                "renderctl_frame_seconds", "What the latest 200 frames took on average.", found.frame_s
-            )
+        yield GaugeMetricFamily("renderctl_slots", "Slots of the workers that are there.", found.slots)
 
 
 def _states(name: str, said: str, states: Iterable[str], counts: dict[str, int]) -> Metric:

@@ -107,6 +107,7 @@ class ServeSettings:
     host: str = "127.0.0.1"
     port: int = 8650
     proxies: tuple[str, ...] = ()  #: addresses whose X-Forwarded-For and X-Forwarded-Proto are believed
+    metrics_token: str | None = field(default=None, repr=False)  #: with which /metrics may be read, and nothing else
     direct: bool = False  #: whether clients can reach the S3 themselves: files need not pass through the server then
     upload_mb: int = 1 << 20  #: of one file
     inspect_mb: int = 8192  #: of memory, for the Blender that looks at a scene which came from a browser

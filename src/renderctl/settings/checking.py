@@ -94,9 +94,10 @@ def _check_worker(settings: "Settings") -> None:
 
 
 def _check_kept(settings: "Settings") -> None:
-    if settings.audit.key is not None and len(settings.audit.key) < 32:
-        hint = "It has 32 characters or more: `openssl rand -hex 32` makes one."
-        raise BadSettings("audit.key is too short.", hint=hint)
+    for name, secret in (("audit.key", settings.audit.key), ("serve.metrics_token", settings.serve.metrics_token)):
+        if secret is not None and len(secret) < 32:
+            hint = "It has 32 characters or more: `openssl rand -hex 32` makes one."
+            raise BadSettings(f"{name} is too short.", hint=hint)
     kept = settings.retention
     limits = (getattr(kept, each.name) for each in fields(kept))
     if any(limit is not None and not 0 <= limit < 1e6 for limit in limits):

@@ -8,8 +8,8 @@ from renderctl.errors import RenderctlError
 from renderctl.server.answers import answer
 from renderctl.server.api import new_router
 from renderctl.server.documents import Health, Readiness
-from renderctl.server.doors import Verbs
-from renderctl.server.measuring import measured
+from renderctl.server.doors import MeasuringVerbs
+from renderctl.server.measuring import Figures
 
 router = new_router("health")
 
@@ -30,9 +30,10 @@ def readyz(request: Request) -> Response:
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-def metrics(verbs: Verbs) -> Response:
-    """What Prometheus reads; it takes an operator's token of scope `read`."""
-    text, kind = measured(verbs.measure())
+def metrics(request: Request, verbs: MeasuringVerbs) -> Response:
+    """What Prometheus reads; it takes an operator's token of scope `read`, or `serve.metrics_token`."""
+    figures: Figures = request.app.state.figures
+    text, kind = figures.told(verbs)
     return Response(text, media_type=kind)
 
 

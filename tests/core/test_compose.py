@@ -1,5 +1,6 @@
 """The services in compose/: what is promised of the file, read from the file."""
 
+import json
 import re
 from pathlib import Path
 
@@ -11,18 +12,24 @@ from renderctl.farm.composing import write_compose
 from renderctl.settings import load_settings
 
 FOLDER = Path(__file__).parents[2] / "compose"
-SERVICES = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))["services"]
+COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))
+SERVICES = COMPOSE["services"]
+PARTS = {"mysql", "redis", "rabbitmq", "s3"}
+OURS = {"worker", "server"}
 
 
 def test_every_service_is_pinned_watched_and_started_again():
-    assert set(SERVICES) == {"mysql", "redis", "rabbitmq", "s3", "worker"}
+    assert set(SERVICES) == PARTS | OURS | {"prometheus", "grafana"}
     for name, service in SERVICES.items():
         assert service["restart"] == "unless-stopped"
         assert service["logging"]["options"]["max-size"]
-        if name != "worker":
+        if name not in OURS:
             assert re.search(r":[\w.-]*\d+[.-]\d+[\w.-]*$", service["image"])
+        if name != "worker":
             assert service["healthcheck"]["test"]
-    assert set(SERVICES["worker"]["depends_on"]) == set(SERVICES) - {"worker"}
+    for name in OURS:
+        assert SERVICES[name]["image"] == "renderctl-worker"
+        assert set(SERVICES[name]["depends_on"]) == PARTS
 
 
 def test_ports_are_on_loopback_alone():
@@ -45,7 +52,7 @@ def test_every_password_comes_from_the_env_file_and_has_no_default(tmp_path):
 def test_the_config_points_at_the_services_with_their_passwords(tmp_path):
     env, config = write_compose(tmp_path, force=False)
     assert {path.stat().st_mode & 0o777 for path in (env, config)} == {0o600}
-    values = dict(line.split("=") for line in env.read_text().splitlines())
+    values = values_in(tmp_path)
     settings = load_settings(config, {}, default_data_dir=tmp_path)
     assert settings.database_url == f"mysql+pymysql://renderctl:{values['MYSQL_PASSWORD']}@127.0.0.1:3306/renderctl"
     assert (settings.store.access_key, settings.store.secret_key) == (values["S3_ACCESS_KEY"], values["S3_SECRET_KEY"])
@@ -64,12 +71,57 @@ def test_passwords_are_never_overwritten_by_accident(tmp_path):
     assert env.read_text() != before
 
 
-def test_the_worker_of_compose_has_settings_that_there_are(tmp_path):
-    given = SERVICES["worker"]["environment"]
-    environment = {key: re.sub(r"\$\{\w+\}", "x", str(value)) for key, value in given.items()}
-    settings = load_settings(None, environment, default_data_dir=tmp_path)
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_what_of_ours_is_in_compose_has_settings_that_there_are(tmp_path, name):
+    settings = settings_in_compose(tmp_path, name)
     assert (settings.store.kind, settings.queue.kind, settings.cache.kind) == ("minio", "rabbitmq", "redis")
     assert settings.store.secure is False
+
+
+def test_all_sign_the_audit_log_with_the_key_that_the_config_has(tmp_path):
+    _, config = write_compose(tmp_path, force=False)
+    key = load_settings(config, {}, default_data_dir=tmp_path).audit.key
+    assert len(key or "") >= 32
+    assert {settings_in_compose(tmp_path, name).audit.key for name in OURS} == {key}
+
+
+def test_prometheus_asks_the_server_with_the_token_that_it_knows(tmp_path):
+    write_compose(tmp_path, force=False)
+    scraping = yaml.safe_load((FOLDER / "prometheus" / "prometheus.yml").read_text())["scrape_configs"][0]
+    (secret,) = SERVICES["prometheus"]["secrets"]
+    assert scraping["authorization"]["credentials_file"] == f"/run/secrets/{secret}"
+    token = values_in(tmp_path)[COMPOSE["secrets"][secret]["environment"]]
+    serve = settings_in_compose(tmp_path, "server").serve
+    assert serve.metrics_token == token
+    assert scraping["static_configs"] == [{"targets": [f"server:{serve.port}"]}]
+
+
+def test_grafana_finds_its_dashboard_and_prometheus():
+    mounts = dict(each.split(":")[:2] for each in SERVICES["grafana"]["volumes"])
+    provisioning = FOLDER / "grafana" / "provisioning"
+    assert mounts["./grafana/provisioning"] == "/etc/grafana/provisioning"
+    (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yaml").read_text())["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    (provider,) = yaml.safe_load((provisioning / "dashboards" / "renderctl.yaml").read_text())["providers"]
+    assert mounts["./grafana/dashboards"] == provider["options"]["path"]
+    panels = json.loads((FOLDER / "grafana" / "dashboards" / "renderctl.json").read_text())["panels"]
+    sources = [each["datasource"] for panel in panels for each in (panel, *panel["targets"])]
+    assert sources == [{"type": source["type"], "uid": source["uid"]}] * len(sources)
+    assert len({panel["id"] for panel in panels}) == len(panels)
+
+
+def settings_in_compose(folder, name):
+    """The settings of a service with the values in the folder's .env, written if there are none yet."""
+    if not (folder / ".env").exists():
+        write_compose(folder, force=False)
+    values = values_in(folder)
+    given = SERVICES[name]["environment"]
+    environment = {key: re.sub(r"\$\{(\w+).*?\}", lambda it: values[it[1]], str(value)) for key, value in given.items()}
+    return load_settings(None, environment, default_data_dir=folder)
+
+
+def values_in(folder):
+    return dict(line.split("=") for line in (folder / ".env").read_text().splitlines())
 
 
 def test_both_images_have_every_library_that_blender_needs():

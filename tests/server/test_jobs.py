@@ -140,15 +140,6 @@ def test_errors_of_the_address_itself_are_documents_too(served: Served) -> None:
         assert set(answer.json()["error"]) == {"code", "message", "hint"}
 
 
-def test_prometheus_reads_the_figures_with_a_token_and_nobody_else(served: Served) -> None:
-    given_job(served.farm, "1-3")
-    assert served.client.get("/metrics").status_code == 401
-    assert served.client.get("/metrics", headers=served.person("bob", Role.ARTIST, "default")).status_code == 403
-    told = served.client.get("/metrics", headers=served.person("ada", Role.OPERATOR)).text
-    assert 'renderctl_tasks{state="queued"} 3.0' in told
-    assert "renderctl_queue_depth 1.0" in told
-
-
 def test_it_says_whether_it_lives_and_can_serve(served: Served) -> None:
     assert served.client.get("/healthz").json() == {"status": "ok"}
     assert served.client.get("/readyz").json() == {"status": "ready", "parts": {"database": True, "store": True}}

@@ -22,8 +22,11 @@ queue:
 cache:
   kind: redis
   url: "redis://:{REDIS_PASSWORD}@127.0.0.1:6379/0"
+audit:
+  key: "{AUDIT_KEY}"
 """
-_SECRETS = ("MYSQL_ROOT_PASSWORD", "MYSQL_PASSWORD", "REDIS_PASSWORD", "RABBITMQ_PASSWORD", "S3_SECRET_KEY")
+_PASSWORDS = ("MYSQL_ROOT_PASSWORD", "MYSQL_PASSWORD", "REDIS_PASSWORD", "RABBITMQ_PASSWORD", "GRAFANA_PASSWORD")
+_SECRETS = (*_PASSWORDS, "S3_SECRET_KEY", "METRICS_TOKEN", "AUDIT_KEY")
 
 
 def write_compose(folder: Path, *, force: bool) -> list[Path]:

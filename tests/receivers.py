@@ -1,11 +1,13 @@
 """Receivers of webhooks: real HTTP servers that answer, fail, hang, dribble or lead elsewhere as a test wants."""
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 
@@ -43,8 +45,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving(host: str = "127.0.0.1") -> Iterator[Receiver]:
-    """A receiver, for as long as the context."""
+def receiving(*, tls: tuple[Path, Path] | None = None) -> Iterator[Receiver]:
+    """A receiver on this machine, for as long as the context; with a certificate and its key it speaks TLS."""
     receiver = Receiver()
 
     class Asked(BaseHTTPRequestHandler):
@@ -69,8 +71,12 @@ def receiving(host: str = "127.0.0.1") -> Iterator[Receiver]:
         def handle_error(self, *_words: Any) -> None:
             """Whoever asked has gone: that is what some tests are about."""
 
-    with Server((host, 0), Asked) as server:
-        receiver.url = f"http://{host}:{server.server_address[1]}/hook"
+    with Server(("127.0.0.1", 0), Asked) as server:
+        if tls is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        receiver.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}/hook"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         try:

@@ -55,6 +55,7 @@ TABLE: Mapping[str, Rule] = {
     "job.resume": Rule("Go on with a paused job", _WORK, "--?", "+-?"),
     "job.retry": Rule("Render frames again", _WORK, "--?", "+-?"),
     "job.priority": Rule("Change a job's priority", _WORK, "--?", "+-?"),
+    "job.tell": Rule("Have a job told to a receiver (a webhook)", _WORK, "--?", "+-?"),
     "job.remove": Rule("Remove an ended job and its images", _WORK, "--?", "+-?"),
     "pool.use": Rule("Submit to a pool (same project: one that the project may use)", _WORK, "---", "++-"),
     "model.see": Rule("See a model, and render it", _READ, "++?", "++?"),
@@ -74,12 +75,12 @@ TABLE: Mapping[str, Rule] = {
     "user.password": Rule("Change a password", _ALL, "+--", "+--", "+--"),
     "project.see": Rule("See a project, its members and pools", _READ, "++?", "++?"),
     "project.change": Rule("Add projects, change their members and pools", _ALL, "---", "---", "---"),
+    # not for members: it tells of everybody's jobs, and outlives the membership of whoever has set it up
+    "project.tell": Rule("Have all jobs of a project told to a receiver", _WORK, "--?", "--?"),
     "token.see": Rule("See what tokens a user has", _READ, "+??", "+??", "+??"),
     "token.create": Rule("Make a token for a user", _ALL, "+??", "+??", "+??"),
     "token.revoke": Rule("Revoke a token", _WORK, "+??", "+??", "+??"),
-    # whoever may stop a job may be told of it; a project's own webhooks outlive its members, and tell of all of them
     "webhook.see": Rule("See a webhook, and what became of its deliveries", _READ, "+??", "+??"),
-    "webhook.add": Rule("Have a job (own: one's own job) or a project told to a receiver", _WORK, "--?", "+-?"),
     "webhook.remove": Rule("Remove a webhook", _WORK, "-??", "+??"),
     "webhook.send": Rule("Test a webhook, and send a delivery again", _WORK, "-??", "+??"),
     "self.see": Rule("See who one is to the farm", _READ, "+++", "+++"),

@@ -25,6 +25,7 @@ from renderctl.farm.webhooks.registering import NewWebhook, add_webhook, list_de
 from renderctl.farm.webhooks.telling import Teller
 from renderctl.settings import WebhookSettings
 from renderctl.webhooks import Delivery, DeliveryState
+from tests.certificates import own_certificate
 from tests.fake_blender import FakeExecutor, failing
 from tests.farms import ACTOR, close, given_job, make_farm, quick_settings, wait_for, work_off
 from tests.receivers import Receiver, receiving
@@ -87,11 +88,12 @@ def documented() -> Any:
     return names["verified"]
 
 
-def test_a_worker_tells_of_frames_and_of_the_end_in_their_order(farm: Farm, receiver: Receiver) -> None:
+def test_a_worker_tells_of_frames_and_of_the_end_in_their_order_before_it_leaves(
+    farm: Farm, receiver: Receiver
+) -> None:
     added(farm, receiver)
     job = given_job(farm, "1-2")
     work_off(farm)
-    wait_for(farm, lambda: not listed(farm, DeliveryState.WAITING))
     assert receiver.events == ["output.published", "output.published", "job.succeeded"]
     last = receiver.heard[-1].said
     assert (last["event"], last["job"]["id"], last["job"]["state"]) == ("job.succeeded", job.id, "succeeded")
@@ -222,6 +224,26 @@ def test_nobody_who_answers_nonsense_is_an_error_of_ours(receiver: Receiver) -> 
     assert unknown.error.startswith("its name is not known")
     assert no_tls.error is not None
     assert not any(each.final for each in (nonsense, refused, unknown, no_tls))
+
+
+def test_a_certificate_has_to_be_the_hosts_own(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    key, certificate = own_certificate("127.0.0.1")
+    (tmp_path / "key.pem").write_bytes(key)
+    (tmp_path / "certificate.pem").write_bytes(certificate)
+    allowed = replace(HERE, allow=("127.0.0.1", "localhost"), timeout=5.0)
+    with receiving(tls=(tmp_path / "certificate.pem", tmp_path / "key.pem")) as secure:
+        stranger = post(secure.url, b"{}", {}, allowed)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+        known = post(secure.url, b"{}", {}, allowed)
+        another = post(secure.url.replace("127.0.0.1", "localhost"), b"{}", {}, allowed)
+    assert (known.status, known.error) == (200, None)
+    assert stranger.error is not None
+    assert stranger.error.startswith("its certificate is not valid")
+    assert another.error is not None
+    assert "localhost" in another.error
+    assert len(secure.heard) == 1
 
 
 INSIDE = [

@@ -106,7 +106,7 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("DELETE", f"{API}/tokens/{{token}}"): Route("token.revoke", "token"),
     ("GET", f"{API}/webhooks"): Route("webhook.see", "list"),
     ("POST", f"{API}/webhooks"): Route(
-        "webhook.add", "job", lambda given: {"url": "https://93.184.215.14/", "job": given["job"]}
+        "job.tell", "job", lambda given: {"url": "https://93.184.215.14/", "job": given["job"]}
     ),
     ("GET", f"{API}/webhooks/deliveries"): Route("webhook.see", "list"),
     ("POST", f"{API}/webhooks/deliveries/{{delivery}}/resend"): Route("webhook.send", "webhook"),

@@ -59,7 +59,7 @@ VERBS: Mapping[str, tuple[str, str | None]] = {
     "add_first_admin": ("people.users:add_first_admin", "user.add"),
     "add_project": ("people.projects:add_project", "project.change"),
     "add_user": ("people.users:add_user", "user.add"),
-    "add_webhook": ("webhooks.registering:add_webhook", "webhook.add"),
+    "add_webhook": ("webhooks.registering:add_webhook", "job.tell"),
     "audit": ("audit:audit", "audit.see"),
     "create_token": ("people.tokens:create_token", "token.create"),
     "disable_user": ("people.users:disable_user", "user.disable"),

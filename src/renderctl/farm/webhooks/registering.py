@@ -12,7 +12,7 @@ from renderctl.farm.people.secrets import SIGNING_PREFIX, new_secret
 from renderctl.farm.webhooks.addresses import receiver_of, resolved
 from renderctl.farm.webhooks.telling import tell
 from renderctl.ids import new_token
-from renderctl.permissions import sight
+from renderctl.permissions import Subject, sight
 from renderctl.repository.delivering import Parcel
 from renderctl.webhooks import PING, Delivery, DeliveryState, Event, Webhook
 
@@ -40,23 +40,11 @@ def add_webhook(
     """
     if (job is None) == (project is None):
         raise UsageError("A webhook is about one job or one project.", hint="--job JOB or --project NAME.")
-    if job is not None:
-        found = the_job(farm, job, "webhook.add", actor=actor)
-        subject, told_of, job_id = of_job(found), found.project, found.id
-    else:
-        subject, told_of, job_id = of_project(str(project)), str(project), None
-        admit(farm, actor, "webhook.add", subject)
-        farm.repository.require_project(told_of)
     wanted = tuple(dict.fromkeys(map(_event, events))) or tuple(Event)
-    try:
-        _require_outside(farm, url)
-    except NotAllowed:
-        farm.repository.note_refusal(actor, "webhook.add", subject, "refused")
-        raise
-    secret = new_secret(SIGNING_PREFIX)
-    return NewWebhook(
-        farm.repository.add_webhook(url, secret, wanted, project=told_of, job_id=job_id, actor=actor), secret
-    )
+    about = _the_job(farm, job, actor) if job is not None else _the_project(farm, str(project), actor)
+    _require_outside(farm, url, about, actor)
+    secret, add = new_secret(SIGNING_PREFIX), farm.repository.add_webhook
+    return NewWebhook(add(url, secret, wanted, project=about.project, job_id=about.job_id, actor=actor), secret)
 
 
 def list_webhooks(farm: Farm, *, actor: Actor) -> list[Webhook]:
@@ -112,8 +100,33 @@ def _event(name: str) -> Event:
         raise InvalidInput(f"There is no event {name!r}.", hint=did_you_mean(name, list(Event))) from error
 
 
-def _require_outside(farm: Farm, url: str) -> None:
+@dataclass(frozen=True)
+class _About:
+    """What a receiver is told of, and what one has to be allowed for that."""
+
+    action: str
+    subject: Subject
+    project: str
+    job_id: str | None = None
+
+
+def _the_job(farm: Farm, ref: str, actor: Actor) -> _About:
+    job = the_job(farm, ref, "job.tell", actor=actor)
+    return _About("job.tell", of_job(job), job.project, job.id)
+
+
+def _the_project(farm: Farm, name: str, actor: Actor) -> _About:
+    admit(farm, actor, "project.tell", of_project(name))
+    farm.repository.require_project(name)
+    return _About("project.tell", of_project(name), name)
+
+
+def _require_outside(farm: Farm, url: str, about: _About, actor: Actor) -> None:
     """Where it leads today; each send asks again. A name that is not known here may be known to whoever sends."""
     receiver = receiver_of(url)
-    with suppress(OSError):
-        resolved(receiver, farm.settings.webhooks)
+    try:
+        with suppress(OSError):
+            resolved(receiver, farm.settings.webhooks)
+    except NotAllowed:
+        farm.repository.note_refusal(actor, about.action, about.subject, "refused")
+        raise

@@ -81,14 +81,13 @@ class Teller:
             logger.info("webhooks are not told at the moment: %s", error)
 
     def _holds(self) -> bool:
-        """Whether the lease is held: kept with each heartbeat, or asked for when its holder may have died."""
-        now = self._farm.clock.monotonic()
+        """Whether the lease is held: kept three times in its life, or asked for when its holder may have died."""
+        now, limit_s = self._farm.clock.monotonic(), self._farm.settings.worker.heartbeat_limit
         if now >= self._ask_at:
-            worker = self._farm.settings.worker
-            self._ask_at = now + worker.heartbeat_limit
+            self._ask_at = now + limit_s
             self._held = self._farm.repository.keep_lease(WEBHOOKS, self._name) is not None
             if self._held:
-                self._ask_at = now + worker.heartbeat
+                self._ask_at = now + limit_s / 3
         return self._held
 
     def _take_turns(self, due: list[str]) -> None:

@@ -20,6 +20,7 @@ def test_a_scene_goes_from_a_laptop_through_the_server_to_a_worker_and_back(
     farm = make_farm(site.data, settings=site.settings)
     shown = Served(farm, None).person("ada", Role.ARTIST, "default")  # type: ignore[arg-type]
     close(farm)
+    site.services = {**site.services, "RENDERCTL_SERVE__DIRECT": "true"}  # on services, files go straight to the store
     server = site.start("server", "serve", "--port", "0")
     until(lambda: "Serving at" in server.log.read_text(), 60, what="a server")
     url = server.log.read_text().partition("Serving at ")[2].split()[0].rstrip(".")
@@ -37,4 +38,5 @@ def test_a_scene_goes_from_a_laptop_through_the_server_to_a_worker_and_back(
     again = laptop.run("upload", str(scene))
     assert "nothing has changed" in again.stdout, again.stderr
     assert laptop.run("logs", document["id"]).stdout.startswith("$ ")
+    assert (site.data / "incoming").exists() == (site.settings.store.kind == "local")
     assert (worker.end(), server.end()) == (0, 0)

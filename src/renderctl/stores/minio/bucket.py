@@ -49,10 +49,15 @@ class Bucket:
         """A presigned address at which the object may be put."""
         return self.client.get_presigned_url("PUT", self.name, key, expires, None, self.client.time())
 
-    def copy(self, key: str, source: str, etag: str) -> None:
-        """Have the server copy an object, if it is still the one of that tag."""
-        origin = CopySource(self.name, source, match_etag=etag)
-        self.client.copy_object(self.name, key, origin)
+    def copy(self, key: str, source: str) -> bool:
+        """Have the server copy an object; False: there is none."""
+        try:
+            self.client.copy_object(self.name, key, CopySource(self.name, source))
+        except S3Error as error:
+            if error.code != "NoSuchKey":
+                raise
+            return False
+        return True
 
     def stat(self, key: str) -> Object | None:
         try:

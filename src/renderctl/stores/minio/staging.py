@@ -1,10 +1,9 @@
 """Files that somebody has put by a presigned address: looked at, and only then made blobs."""
 
 import hashlib
+import os
 from datetime import datetime
 from urllib.parse import quote
-
-from minio import S3Error
 
 from renderctl.errors import DigestMismatch, NotStored
 from renderctl.stores.minio.bucket import Bucket
@@ -21,32 +20,28 @@ def staging_key(name: str) -> str:
 def promote(bucket: Bucket, key: str, promised: tuple[str, str, int]) -> None:
     """Copy the object to the key of its blob, if its digest and size are those promised; it is gone from its place.
 
-    What is copied is what was read: the copy is made by the tag that the object had before.
+    What is copied is what was read: it is put aside before, where nobody else can write. Not every S3 heeds a copy's
+    condition that the object still be the one of some tag (Ceph's does not).
     """
     blob, digest, size = promised
-    found = bucket.stat(key)
-    if found is None:
-        raise NotStored("Nothing was put at the address that was given for it.")
+    aside = f"{_FOLDER}{os.urandom(16).hex()}"
     try:
-        seen = hashlib.sha256()
-        if found.size == size:
-            for piece in pieces(bucket, key):
-                seen.update(piece)
-        if found.size != size or seen.hexdigest() != digest:
-            raise DigestMismatch(f"What was put is not what was promised: {found.size} bytes, {seen.hexdigest()}.")
+        found = bucket.stat(key)
+        if found is None or (found.size == size and not bucket.copy(aside, key)):
+            raise NotStored("Nothing was put at the address that was given for it.")
+        if found.size != size or _digest(bucket, aside) != digest:
+            raise DigestMismatch("What was put is not what was promised.")
         if not bucket.touch(blob, size):
-            _copy(bucket, blob, key, found.etag or "")
+            bucket.copy(blob, aside)
     finally:
-        bucket.remove([key])
+        bucket.remove([key, aside])
 
 
-def _copy(bucket: Bucket, blob: str, key: str, etag: str) -> None:
-    try:
-        bucket.copy(blob, key, etag)
-    except S3Error as error:
-        if error.code not in ("PreconditionFailed", "NoSuchKey"):
-            raise
-        raise DigestMismatch("What was put was changed while it was looked at.") from error
+def _digest(bucket: Bucket, key: str) -> str:
+    seen = hashlib.sha256()
+    for piece in pieces(bucket, key):
+        seen.update(piece)
+    return seen.hexdigest()
 
 
 def forget_staged(bucket: Bucket, *, before: datetime) -> None:

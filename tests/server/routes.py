@@ -1,7 +1,7 @@
 """Every route of the API: which row of the permission table it asks, about what, and a request that is good for it."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,13 +17,20 @@ class Route:
     """A route that asks the permission table."""
 
     action: str
-    about: str  #: job, model, project, …; farm: no one's; home: one's own project; list: what one may see
+    #: job, model, project, user, token, webhook, pool; farm: no one's; home: one's own project; list: what one may see
+    about: str
     body: Callable[[Mapping[str, str]], Any] = field(default=lambda _given: None)
     query: str = ""
+    also: str | None = None  #: what is asked, too, about one's own project
 
 
 def _body(**said: Any) -> Callable[[Mapping[str, str]], Any]:
     return lambda _given: said
+
+
+def _submitted(model: str) -> Callable[[Mapping[str, str]], dict[str, Any]]:
+    """A job of one's own project, of that model."""
+    return lambda given: {"model": given[model], "frames": "1", "project": given["home"]}
 
 
 #: Whoever asks may be anybody.
@@ -95,7 +102,7 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("PUT", f"{API}/users/{{name}}/role"): Route("user.role", "farm", _body(role="viewer")),
     ("POST", f"{API}/users/{{name}}/disable"): Route("user.disable", "farm"),
     ("POST", f"{API}/users/{{name}}/enable"): Route("user.disable", "farm"),
-    ("PUT", f"{API}/users/{{name}}/password"): Route("user.password", "farm", _body(password="long enough")),
+    ("PUT", f"{API}/users/{{name}}/password"): Route("user.password", "user", _body(password="long enough")),
     ("GET", f"{API}/projects"): Route("project.see", "list"),
     ("POST", f"{API}/projects"): Route("project.change", "farm", lambda given: {"name": f"p{given['job']}"}),
     ("PUT", f"{API}/projects/{{name}}/pools"): Route("project.change", "farm", _body(pools=[])),
@@ -115,4 +122,30 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("POST", f"{API}/webhooks/{{webhook}}/ping"): Route("webhook.send", "webhook"),
     ("GET", f"{API}/audit"): Route("audit.see", "farm"),
     ("GET", f"{API}/audit/verify"): Route("audit.see", "farm"),
+}
+
+#: Routes that name a second thing, which has a row of its own to pass.
+ASIDE: Sequence[tuple[tuple[str, str], Route]] = (
+    (("GET", f"{API}/events"), Route("job.see", "job", query="job={job}")),
+    (("POST", f"{API}/jobs"), Route("model.see", "model", _submitted("model"), also="job.submit")),
+    (
+        ("POST", f"{API}/jobs"),
+        Route("job.see", "job", lambda given: _submitted("own")(given) | {"after": [given["job"]]}, also="job.submit"),
+    ),
+    (
+        ("POST", f"{API}/jobs"),
+        Route("pool.use", "pool", lambda given: _submitted("own")(given) | {"pool": given["pool"]}, also="job.submit"),
+    ),
+)
+
+#: What a list answers with: the name of the thing that is given, and where it is found in an entry.
+LISTED: Mapping[str, tuple[str, str | None]] = {
+    f"{API}/jobs": ("job", "id"),
+    f"{API}/jobs/removable": ("job", None),
+    f"{API}/models": ("model", "id"),
+    f"{API}/users": ("user", "name"),
+    f"{API}/projects": ("project", "name"),
+    f"{API}/tokens": ("token", "id"),
+    f"{API}/webhooks": ("webhook", "id"),
+    f"{API}/webhooks/deliveries": ("delivery", "id"),
 }

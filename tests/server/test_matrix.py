@@ -1,4 +1,4 @@
-"""Every route × every role × own, same project and other: what the permission table says, and nothing else."""
+"""Every route × every role × own, same project, other, nobody: what the permission table says, and nothing else."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -19,10 +19,10 @@ from renderctl.webhooks import Event
 from renderctl.wiring import Connection
 from tests.farms import ACTOR, FACTS, close, given_worker, make_farm, work_off
 from tests.server.conftest import Served
-from tests.server.routes import API, DIGEST, OPEN, OWN, ROUTES, SCENE, Route
+from tests.server.routes import API, ASIDE, DIGEST, LISTED, OPEN, OWN, ROUTES, SCENE, Route
 
 pytestmark = pytest.mark.slow
-_HERE, _THERE = "films", "games"
+_HERE, _THERE, _NARROW = "films", "games", "shorts"
 _numbers = count(1)
 
 
@@ -31,7 +31,8 @@ class Matrix:
 
     def __init__(self, served: Served) -> None:
         self.served = served
-        self.headers = {role: served.person(f"the-{role}", role, _HERE) for role in Role}
+        self.headers = {role: served.person(f"the-{role}", role, _HERE, _NARROW) for role in Role}
+        served.farm.repository.set_pools(_NARROW, ["fast"], actor=ACTOR)
         served.person("mate", Role.ARTIST, _HERE)
         served.person("stranger", Role.ARTIST, _THERE)
         served.person("nobody", Role.VIEWER, "extra")
@@ -39,6 +40,7 @@ class Matrix:
         file = served.farm.settings.data_dir / "given.blend"
         file.write_bytes(SCENE)
         served.farm.store.put(file, DIGEST)
+        self.own = self._model("own", _HERE, Actor("mate", role=Role.ADMIN, projects=frozenset([_HERE]))).id
 
     def given(self, role: Role, relation: Relation, about: str, path: str = "") -> dict[str, str]:
         """Something that is in this relation to whoever has the role, and the names of all that goes with it."""
@@ -55,7 +57,12 @@ class Matrix:
         given |= {"digest": DIGEST, "worker": "w1", "token": token, "model": model, "attempt_id": "none"}
         if about in ("webhook", "list", "token"):
             given |= self._webhook(job, actor)
-        given["name"] = "extra" if "/projects/" in path else "0001.png" if about == "job" else "nobody"
+        given["name"] = "extra" if "/projects/" in path else {"job": "0001.png", "user": owner}.get(about, "nobody")
+        given |= {"own": self.own, "home": _HERE}
+        if about == "pool":
+            given |= {"home": _NARROW, "pool": "fast" if relation is Relation.PROJECT else "slow"}
+        if "removable" in path:
+            self.served.farm.repository.cancel(job.id, actor=ACTOR)
         if any(part in path for part in ("{attempt_id}", "{number}", "/logs")):
             work_off(self.served.farm, name="w2", pools=(name,), idle_exit_s=0.05)
             given["attempt_id"] = self.served.farm.repository.attempts(job.id)[0].id
@@ -94,9 +101,20 @@ def test_every_route_has_a_row(matrix: Matrix) -> None:
     assert described(matrix) | {("GET", f"{API}/openapi.json")} == ROUTES.keys() | OPEN | OWN
 
 
-def asked(matrix: Matrix, route: tuple[str, str], given: dict[str, str], headers: dict[str, str]) -> Any:
-    row, (method, path) = ROUTES[route], route
-    address = path.format(**given) + (f"?{row.query}" if row.query else "")
+def test_every_route_that_is_not_described_is_a_page(matrix: Matrix) -> None:
+    app: Any = matrix.served.client.app
+    known = {path for _, path in described(matrix)}
+    others = [each for each in app.routes if each.path not in known]
+    assert others
+    for each in others:
+        of_api = each.path.startswith("/api") and each.path != f"{API}/openapi.json"
+        assert not of_api, each.path
+        assert each.path in (f"{API}/openapi.json", "/static") or ".page." in each.endpoint.__module__
+
+
+def asked(matrix: Matrix, route: tuple[str, str], row: Route, given: dict[str, str], headers: dict[str, str]) -> Any:
+    method, path = route
+    address = path.format(**given) + (f"?{row.query.format(**given)}" if row.query else "")
     return matrix.served.client.request(method, address, json=row.body(given), headers=headers)
 
 
@@ -116,45 +134,88 @@ def relations(row: Route) -> tuple[Relation, ...]:
         "project": (Relation.PROJECT, Relation.OTHER),
         "user": (Relation.OWN, Relation.OTHER),
         "token": (Relation.OWN, Relation.OTHER),
+        "pool": (Relation.PROJECT, Relation.OTHER),
     }.get(row.about, tuple(Relation))
 
 
-@pytest.mark.parametrize("route", [each for each in ROUTES if ROUTES[each].about != "list"], ids=" ".join)
-def test_a_route_lets_in_whom_the_table_allows_and_nobody_else(matrix: Matrix, route: tuple[str, str]) -> None:
-    row = ROUTES[route]
+@pytest.mark.parametrize(
+    ("route", "row"),
+    [*((route, row) for route, row in ROUTES.items() if row.about != "list"), *ASIDE],
+    ids=lambda each: " ".join(each) if isinstance(each, tuple) else each.action,
+)
+def test_a_route_lets_in_whom_the_table_allows_and_nobody_else(
+    matrix: Matrix, route: tuple[str, str], row: Route
+) -> None:
     for role in Role:
         for relation in relations(row):
             given = matrix.given(role, relation, row.about, route[1])
-            answer = asked(matrix, route, given, matrix.headers[role])
-            expected = TABLE[row.action].verdict(role, relation)
-            assert verdict_of(answer) is expected, f"{role}, {relation}: {answer.status_code} {answer.text}"
-            if expected is not Verdict.ALLOWED:
-                told = AuditFilter(by=f"the-{role}", refused=True)
-                (entry,) = matrix.served.farm.repository.audit_log(wanted=told, limit=1)
-                outcome = "refused" if expected is Verdict.REFUSED else "hidden"
-                assert (entry.action, entry.outcome, entry.via) == (row.action, outcome, "token")
+            answer = asked(matrix, route, row, given, matrix.headers[role])
+            expected = {row.action: TABLE[row.action].verdict(role, relation)}
+            if row.also is not None:
+                expected[row.also] = TABLE[row.also].verdict(role, Relation.PROJECT)
+            refusals = {action: said for action, said in expected.items() if said is not Verdict.ALLOWED}
+            found = verdict_of(answer)
+            assert found in (refusals.values() or [Verdict.ALLOWED]), f"{role}, {relation}: {answer.text}"
+            if refusals:
+                action, outcome, via = last_refusal(matrix, role)
+                assert (outcome, via) == (_OUTCOMES[refusals[action]], "token")
 
 
-@pytest.mark.parametrize(
-    ("path", "key", "where"),
-    [
-        ("jobs", "job", "id"),
-        ("models", "model", "id"),
-        ("users", "user", "name"),
-        ("tokens", "token", "id"),
-        ("webhooks", "webhook", "id"),
-        ("webhooks/deliveries", "delivery", "id"),
-    ],
-)
-def test_a_list_shows_what_one_may_see_and_nothing_else(matrix: Matrix, path: str, key: str, where: str) -> None:
-    row = ROUTES["GET", f"{API}/{path}"]
+_OUTCOMES = {Verdict.REFUSED: "refused", Verdict.HIDDEN: "hidden"}
+
+
+def last_refusal(matrix: Matrix, role: Role) -> tuple[str, str, str]:
+    """What the audit log says of the last thing that the one with this role might not do: action, outcome, way in."""
+    told = AuditFilter(by=f"the-{role}", refused=True)
+    (entry,) = matrix.served.farm.repository.audit_log(wanted=told, limit=1)
+    return entry.action, entry.outcome, entry.via
+
+
+def test_every_list_is_known() -> None:
+    assert LISTED.keys() == {path for (_, path), row in ROUTES.items() if row.about == "list"}
+
+
+@pytest.mark.parametrize("path", LISTED)
+def test_a_list_shows_what_one_may_see_and_nothing_else(matrix: Matrix, path: str) -> None:
+    row, (key, where) = ROUTES["GET", path], LISTED[path]
     for role in Role:
-        for relation in Relation:
-            given = matrix.given(role, relation, "list")
-            found = matrix.served.client.get(f"{API}/{path}", headers=matrix.headers[role]).json()
-            listed = {each[where] for each in (found["jobs"] if path == "jobs" else found)}
+        for relation in (Relation.PROJECT, Relation.OTHER) if key == "project" else Relation:
+            given = matrix.given(role, relation, "list", path)
+            found = asked(matrix, ("GET", path), row, given, matrix.headers[role]).json()
+            listed = found["jobs"] if path == f"{API}/jobs" else found
             visible = TABLE[row.action].verdict(role, relation) is Verdict.ALLOWED
-            assert (given[key] in listed) == visible, f"{role}, {relation}"
+            assert (given[key] in {each[where] if where else each for each in listed}) == visible, f"{role}, {relation}"
+
+
+@pytest.mark.parametrize("role", Role)
+def test_the_tokens_of_somebody_are_listed_to_himself_alone(matrix: Matrix, role: Role) -> None:
+    for user in ("mate", "stranger"):
+        matrix.served.token(user)
+        answer = matrix.served.client.get(f"{API}/tokens?user={user}", headers=matrix.headers[role])
+        assert answer.json() == []
+
+
+@pytest.mark.parametrize("route", [each for each in ROUTES if ROUTES[each].about != "list"], ids=" ".join)
+def test_a_token_does_no_more_than_its_scope_whoever_holds_it(matrix: Matrix, route: tuple[str, str]) -> None:
+    row = ROUTES[route]
+    needed = list(Scope).index(TABLE[row.action].scope)
+    for narrow in list(Scope)[:needed]:
+        given = matrix.given(Role.ADMIN, relations(row)[0], row.about, route[1])
+        answer = asked(matrix, route, row, given, matrix.served.token("the-admin", narrow))
+        assert verdict_of(answer) is Verdict.REFUSED, f"{narrow}: {answer.text}"
+        assert last_refusal(matrix, Role.ADMIN) == (row.action, "refused", "token")
+
+
+@pytest.mark.parametrize("role", Role)
+def test_everybody_is_told_of_himself_and_nobody_of_others(matrix: Matrix, role: Role) -> None:
+    client, mine = matrix.served.client, matrix.served.token(f"the-{role}")
+    for path in ("whoami", "session"):
+        told = client.get(f"{API}/{path}", headers=mine).json()
+        assert (told["name"], told["role"]) == (f"the-{role}", role)
+    assert client.get(f"{API}/events", headers=mine).status_code == 200
+    assert client.delete(f"{API}/session", headers=mine).status_code == 204
+    assert client.delete(f"{API}/tokens/mine", headers=mine).json()["user"] == f"the-{role}"
+    assert client.get(f"{API}/whoami", headers=mine).status_code == 401
 
 
 @pytest.mark.parametrize("route", [*ROUTES, *sorted(OWN)], ids=" ".join)
@@ -166,6 +227,11 @@ def test_who_is_nobody_or_nobody_any_more_is_let_in_nowhere(matrix: Matrix, rout
     method, path = route
     query = f"?{ROUTES[route].query}" if route in ROUTES and ROUTES[route].query else ""
     body = ROUTES[route].body(given) if route in ROUTES else None
-    for headers in ({}, revoked, expired, {"Authorization": "Bearer nonsense"}, {"Cookie": "renderctl_session=x"}):
+    nobody: tuple[dict[str, str], ...] = ({}, {"Authorization": "Bearer nonsense"}, {"Cookie": "renderctl_session=x"})
+    for headers in (*nobody, revoked, expired):
         answer = matrix.served.client.request(method, path.format(**given) + query, json=body, headers=headers)
         assert (answer.status_code, set(answer.json())) == (401, {"error"}), headers
+    for headers, why in ((revoked, "revoked"), (expired, "expired")):
+        token = matrix.served.tokens[headers["Authorization"].removeprefix("Bearer ")]
+        (entry,) = matrix.served.farm.repository.audit_log(wanted=AuditFilter(subject=token, refused=True))
+        assert (entry.action, entry.outcome, entry.details["why"]) == ("token.use", "refused", why)

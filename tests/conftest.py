@@ -14,6 +14,14 @@ from tests.lacking import lacking
 pytest_plugins = ["tests.services.fixtures", "tests.databases", "tests.sides"]
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A suite that says `EITHER_WAY = True` has to come to the same, directly and through a server."""
+    either_way = getattr(metafunc.module, "EITHER_WAY", False) and "server" in metafunc.fixturenames
+    if either_way and not metafunc.definition.get_closest_marker("directly"):
+        through = pytest.param("server", id="through a server", marks=pytest.mark.slow)
+        metafunc.parametrize("server", [pytest.param(None, id="directly"), through], indirect=True)
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()

@@ -92,6 +92,7 @@ class Site:
     logs: Path
     nodes: list[Node] = field(default_factory=list)
     services: Mapping[str, str] = field(default_factory=dict)  #: the variables that name them
+    desk: dict[str, str] = field(default_factory=dict)  #: what only the desk at which a test sits is told
 
     def variables(self, _name: str) -> dict[str, str]:
         """The settings of a node."""
@@ -123,7 +124,7 @@ class Site:
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """`renderctl ARGUMENTS`, to its end."""
-        environment = self._environment("desk")
+        environment = self._environment("desk") | self.desk
         return subprocess.run(
             [*RENDERCTL, *arguments], env=environment, capture_output=True, text=True, timeout=120, check=False
         )

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from renderctl.settings import Settings
+from tests.farms import close, make_farm
 from tests.nodes import Site, site_in
+from tests.server.live import through_a_server
 from tests.sides import service_variables
 
 
@@ -22,7 +24,20 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def site(tmp_path: Path, settings: Settings) -> Iterator[Site]:
-    """A farm on either side."""
+def server(request: pytest.FixtureRequest) -> bool:
+    """Whether the desk has a token of a server and nothing else; the nodes have the parts of the farm."""
+    return getattr(request, "param", None) is not None
+
+
+@pytest.fixture
+def site(tmp_path: Path, settings: Settings, server: bool) -> Iterator[Site]:
+    """A farm on either side, used directly or through a server."""
     with site_in(tmp_path, service_variables(settings)) as site:
-        yield site
+        if not server:
+            yield site
+            return
+        farm = make_farm(site.data, settings=site.settings)
+        with through_a_server(farm) as told:
+            site.desk.update(told)
+            yield site
+        close(farm)

@@ -5,19 +5,26 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from renderctl.settings import Settings
+from tests.farms import close, make_farm
 from tests.nodes import until
+from tests.server.live import through_a_server
 
 pytestmark = pytest.mark.blender
+EITHER_WAY = True
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "docs/quickstart.md"]
 PAGES += [ROOT / f"docs/howto/{name}.md" for name in ("ci", "farm", "storage", "workers")]
 #: What sets up: the Makefile's own runs (`make demo`, and `make test`, which runs this) are the test of these.
 _SET_UP = ("make ", "pip install ")
+#: What is run on a node, or is told of one; everything else goes through a server where there is one.
+_NODES = ("worker", "gc", "sweep", "database", "serve")
 
 
 def test_no_page_with_commands_is_forgotten() -> None:
@@ -35,8 +42,9 @@ def commands(page: Path) -> list[str]:
 class Desk:
     """A folder with the scene that the docs speak of, a farm of its own, and a worker at work."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, told: Mapping[str, str]) -> None:
         self.folder = folder
+        self.told = told  #: of a server to go through
         self.started: list[subprocess.Popen[bytes]] = []
         binaries = Path(sys.executable).parent
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith("RENDERCTL_")}
@@ -44,8 +52,9 @@ class Desk:
         self.environment["PATH"] = f"{binaries}{os.pathsep}{os.environ['PATH']}"
 
     def run(self, line: str) -> str:
+        environment = self.environment | ({} if line.split()[1] in _NODES else dict(self.told))
         done = subprocess.run(
-            line, shell=True, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=200
+            line, shell=True, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=200
         )
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         return done.stdout
@@ -66,8 +75,15 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path)
+def desk(tmp_path: Path, server: bool) -> Iterator[Desk]:
+    farm = make_farm(tmp_path / "data", settings=Settings(tmp_path / "data"))
+    with through_a_server(farm) if server else nullcontext({}) as told:
+        yield from _desk(tmp_path, told)
+    close(farm)
+
+
+def _desk(tmp_path: Path, told: Mapping[str, str]) -> Iterator[Desk]:
+    made = Desk(tmp_path, told)
     maker = Path(__file__).with_name("documented_scene.py")
     subprocess.run([sys.executable, maker, tmp_path], check=True, capture_output=True)
     yield made

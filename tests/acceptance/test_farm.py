@@ -10,6 +10,7 @@ from renderctl.blender.images import verify
 from tests.nodes import Site, until
 
 pytestmark = pytest.mark.blender
+EITHER_WAY = True
 
 
 def submitted(site: Site, scene: Path, *options: str) -> str:
@@ -52,6 +53,7 @@ def test_a_blender_that_is_killed_costs_one_attempt_and_no_frame(site: Site, sce
     until(lambda: not site.blenders(), 10, what="no Blender left")
 
 
+@pytest.mark.directly
 def test_two_renders_of_one_scene_at_once_do_not_get_in_each_others_way(
     site: Site, scene: Path, tmp_path: Path
 ) -> None:

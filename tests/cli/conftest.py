@@ -1,4 +1,3 @@
-import getpass
 import json
 import os
 import subprocess
@@ -10,16 +9,11 @@ from typing import Any
 
 import pytest
 
-from renderctl.actors import Role, Scope
 from renderctl.cli import run
-from renderctl.clocks import SystemClock
 from renderctl.farm import Farm
-from renderctl.farm.people.secrets import digest
-from renderctl.ids import new_id
-from renderctl.people import Token
 from renderctl.settings import Settings
-from tests.farms import ACTOR, close, make_farm
-from tests.server.live import listening
+from tests.farms import close, make_farm
+from tests.server.live import through_a_server
 
 
 @dataclass(frozen=True)
@@ -43,27 +37,14 @@ def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A suite that says `EITHER_WAY = True` has to come to the same, directly and through a server."""
-    either_way = getattr(metafunc.module, "EITHER_WAY", False) and "server" in metafunc.fixturenames
-    if either_way and not metafunc.definition.get_closest_marker("directly"):
-        through = pytest.param("server", id="through a server", marks=pytest.mark.slow)
-        metafunc.parametrize("server", [pytest.param(None, id="directly"), through], indirect=True)
-
-
 @pytest.fixture
 def server(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
     """What a machine is told that works through a server of the farm: nothing, unless it is asked for."""
     if getattr(request, "param", None) is None:
         yield {}
         return
-    farm: Farm = request.getfixturevalue("given")
-    name, secret = getpass.getuser(), f"rctl_{new_id()}"
-    farm.repository.add_user(name, Role.ADMIN, (), password=None, actor=ACTOR)
-    token = Token(new_id(), name, "test", Scope.ALL, SystemClock().now(), None)
-    farm.repository.add_token(token, digest(secret), lasts_s=None, actor=ACTOR)
-    with listening(farm) as url:
-        yield {"RENDERCTL_SERVER__URL": url, "RENDERCTL_SERVER__TOKEN": secret}
+    with through_a_server(request.getfixturevalue("given")) as told:
+        yield told
 
 
 @pytest.fixture

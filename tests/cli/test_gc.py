@@ -1,6 +1,13 @@
+"""What goes: jobs, models, and what they leave in the store."""
+
+import pytest
+
 from tests.farms import given_job, given_model, work_off
 
+EITHER_WAY = True
 
+
+@pytest.mark.directly
 def test_gc_frees_what_a_removed_model_has_left(ctl, given):
     given_model(given)
     assert ctl("models", "rm", "shot").code == 0
@@ -14,6 +21,7 @@ def test_gc_frees_what_a_removed_model_has_left(ctl, given):
     assert list(given.store.blobs()) == []
 
 
+@pytest.mark.directly
 def test_gc_names_what_the_store_lacks_and_says_so_by_its_exit_code(ctl, given):
     job = given_job(given, "1")
     work_off(given)
@@ -27,6 +35,7 @@ def test_gc_names_what_the_store_lacks_and_says_so_by_its_exit_code(ctl, given):
     assert (said.code, said.document["missing"][0]["digest"]) == (1, output.digest)
 
 
+@pytest.mark.directly
 def test_gc_leaves_another_farms_store_alone(ctl, given, tmp_path):
     (tmp_path / "file").write_bytes(b"x")
     given.store.put(tmp_path / "file", "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881")
@@ -35,6 +44,7 @@ def test_gc_leaves_another_farms_store_alone(ctl, given, tmp_path):
     assert "another farm's" in said.err
 
 
+@pytest.mark.directly
 def test_a_grace_that_makes_no_sense_is_a_usage_error(ctl):
     assert ctl("gc", "--grace", "soon").code == 2
     assert ctl("gc", "--grace", "-1").code == 2

@@ -6,6 +6,8 @@ import pytest
 
 from renderctl.executors.images import RenderImage
 
+EITHER_WAY = True
+
 
 @pytest.fixture
 def on_engine(ctl, docker_host: str, monkeypatch: pytest.MonkeyPatch):

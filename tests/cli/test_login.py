@@ -2,16 +2,23 @@
 
 import io
 import json
+import os
+import pty
 import stat
+import subprocess
+import sys
+from contextlib import suppress
 
 import pytest
 
 from renderctl.actors import Role
-from tests.farms import given_job
+from renderctl.farm.people.users import add_user
+from tests.farms import ACTOR, given_job
 from tests.server.conftest import Served
 from tests.server.live import listening
 
 pytestmark = pytest.mark.slow
+PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +45,57 @@ def test_after_a_login_every_command_goes_through_the_server(ctl, given, data_di
         assert ctl("logout", "--json").document == {"url": url}
         assert ctl("status", job.id).code == 6
     assert not kept.exists()
+
+
+def test_a_password_makes_a_token_that_is_kept_and_given_back(ctl, given, tmp_path, monkeypatch):
+    job = given_job(given, "1-3")
+    add_user(given, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    monkeypatch.setenv("RENDERCTL_DATA_DIR", str(tmp_path / "laptop"))
+    with listening(given) as url:
+        said = typed_in(ctl, monkeypatch, "guessed wrongly\n", "login", url, "--user", "ada", "--json")
+        assert (said.code, said.document["error"]["code"]) == (7, "login_refused")
+        assert typed_in(ctl, monkeypatch, "", "login", url, "--user", "ada").code == 2
+        assert not list(tmp_path.glob("**/login.json"))
+        said = typed_in(ctl, monkeypatch, f"{PASSWORD}\n", "login", f"{url}/", "--user", "ada", "--json")
+        assert (said.document["name"], said.document["role"], said.document["url"]) == ("ada", "admin", f"{url}/")
+        (kept,) = tmp_path.glob("**/login.json")
+        assert PASSWORD not in kept.read_text()
+        assert ctl("pause", job.id, "--json").document["state"] == "paused"
+        (token,) = [each for each in ctl("tokens", "--json").document if each["user"] == "ada"]
+        assert (token["scope"], token["revoked_at"]) == ("all", None)
+        assert typed_in(ctl, monkeypatch, f"{PASSWORD}\n{PASSWORD} too\n", "users", "password", "ada").code == 0
+        said = typed_in(ctl, monkeypatch, f"{PASSWORD}\nwhatever it is\n", "users", "password", "ada", "--json")
+        assert said.document["error"]["code"] == "login_refused"
+        assert ctl("logout").code == 0
+    assert [each.revoked_at is not None for each in given.repository.tokens(user="ada")] == [True]
+
+
+def test_a_password_is_asked_for_on_a_terminal_and_not_shown(given, tmp_path):
+    add_user(given, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    with listening(given) as url:
+        environment = {**os.environ, "HOME": str(tmp_path), "RENDERCTL_DATA_DIR": str(tmp_path / "laptop")}
+        ours, theirs = pty.openpty()
+        command = [sys.executable, "-m", "renderctl", "login", url, "--user", "ada"]
+        wires = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+        with subprocess.Popen(command, env=environment, start_new_session=True, **wires) as login:
+            os.close(theirs)
+            said = ""
+            while "Password" not in said:
+                said += os.read(ours, 1024).decode()
+            os.write(ours, f"{PASSWORD}\n".encode())
+            with suppress(OSError):  # how a terminal says that nobody is there any more
+                while more := os.read(ours, 1024):
+                    said += more.decode()
+        os.close(ours)
+        assert login.returncode == 0, said
+    assert "Logged in as ada (admin)." in said
+    assert PASSWORD not in said
+    assert len(list(tmp_path.glob("**/login.json"))) == 1
+
+
+def typed_in(ctl, monkeypatch, text, *words):
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    return ctl(*words)
 
 
 def test_a_server_that_is_away_is_a_service_out_of_reach(ctl, monkeypatch):

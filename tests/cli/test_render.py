@@ -15,6 +15,8 @@ import pytest
 from tests.cli.conftest import Ctl
 
 pytestmark = pytest.mark.blender
+#: Whatever the server, it is this machine that renders; the server that is asked about the job serves its farm.
+EITHER_WAY = True
 
 MAKE_SCENE = """
 import bpy, sys
@@ -37,12 +39,12 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def start(tmp_path: Path, data_dir: Path) -> Iterator[Start]:
+def start(tmp_path: Path, data_dir: Path, server: dict[str, str]) -> Iterator[Start]:
     """Start `renderctl` and go on beside it."""
     started: list[subprocess.Popen[str]] = []
 
     def begin(*words: object) -> "subprocess.Popen[str]":
-        environment = {**os.environ, "RENDERCTL_DATA_DIR": str(data_dir), "HOME": str(tmp_path)}
+        environment = {**os.environ, "RENDERCTL_DATA_DIR": str(data_dir), "HOME": str(tmp_path), **server}
         command = [sys.executable, "-m", "renderctl", *map(str, words)]
         pipe = subprocess.PIPE
         started.append(
@@ -115,6 +117,7 @@ def test_an_interrupted_render_keeps_its_frames_and_goes_on_later(
     assert len(list((tmp_path / "images/cube").glob("*.png"))) == 40
 
 
+@pytest.mark.directly
 def test_a_worker_that_is_told_to_end_finishes_its_frame(process: Ctl, start: Start, scene: Path) -> None:
     job = json.loads(start("submit", scene, "-f", "1-500", "--json").communicate(timeout=60)[0])["id"]
     worker = start("worker")

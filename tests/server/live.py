@@ -1,5 +1,6 @@
 """A server in a thread of this process, at an address of its own."""
 
+import getpass
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +8,12 @@ from queue import Queue
 
 import uvicorn
 
+from renderctl.actors import Role, Scope
+from renderctl.clocks import SystemClock
 from renderctl.farm import Farm
+from renderctl.farm.people.secrets import digest
+from renderctl.ids import new_id
+from renderctl.people import Token
 from renderctl.server.app import create_app
 from renderctl.wiring import Connection
 from tests.farms import ACTOR
@@ -34,3 +40,14 @@ def listening(farm: Farm) -> Iterator[str]:
             server.should_exit = True
             thread.join(30)
     assert not thread.is_alive()
+
+
+@contextmanager
+def through_a_server(farm: Farm) -> Iterator[dict[str, str]]:
+    """What a machine is told that works through a server of the farm, as this user and an admin."""
+    name, secret = getpass.getuser(), f"rctl_{new_id()}"
+    farm.repository.add_user(name, Role.ADMIN, (), password=None, actor=ACTOR)
+    token = Token(new_id(), name, "test", Scope.ALL, SystemClock().now(), None)
+    farm.repository.add_token(token, digest(secret), lasts_s=None, actor=ACTOR)
+    with listening(farm) as url:
+        yield {"RENDERCTL_SERVER__URL": url, "RENDERCTL_SERVER__TOKEN": secret}

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from renderctl import wiring
-from renderctl.cli import output
+from renderctl.cli import asking, output
 from renderctl.errors import UsageError
 
 app = typer.Typer(add_completion=False)
@@ -16,7 +16,8 @@ app = typer.Typer(add_completion=False)
 def login(
     url: Annotated[str, typer.Argument(help="The address of the server.", show_default=False)],
     user: Annotated[
-        str | None, typer.Option("--user", metavar="NAME", help="Log in by a password, which is asked for.")
+        str | None,
+        typer.Option("--user", metavar="NAME", help="By a password: asked for, or the first line of standard input."),
     ] = None,
     token_stdin: Annotated[bool, typer.Option("--token-stdin", help="Read a token from standard input.")] = False,
 ) -> None:
@@ -27,7 +28,7 @@ def login(
     """
     if token_stdin and user is not None:
         raise UsageError("--token-stdin and --user exclude each other.")
-    password = typer.prompt("Password", hide_input=True, err=True) if user is not None else None
+    password = asking.password("Password") if user is not None else None
     token = None if user is not None else _token(token_stdin)
     actor, where = wiring.log_in(url, token=token, user=user, password=password)
     told = {"name": actor.name, "role": actor.role, "url": url, "kept_in": where}

@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from renderctl.actors import Role
-from renderctl.cli import output, peopleviews
-from renderctl.cli.asking import new_password
+from renderctl.actors import Role, Via
+from renderctl.cli import asking, output, peopleviews
 from renderctl.cli.invocation import connect
 from renderctl.cli.values import hours, some_text
 
@@ -47,7 +46,7 @@ def add(
     ] = False,
 ) -> None:
     """Add a user; in the project `default` unless others are named."""
-    chosen = new_password(name) if password else None
+    chosen = asking.new_password(name) if password else None
     added = connect().add_user(name, role, projects=tuple(project or ()), password=chosen)
     output.show(added, peopleviews.user)
 
@@ -84,5 +83,11 @@ def enable(name: User) -> None:
 
 @app.command()
 def password(name: User) -> None:
-    """Set a password: asked for on a terminal, else the first line of standard input."""
-    output.show(connect().set_password(name, new_password(name)), peopleviews.user)
+    """Set a password: asked for on a terminal, else the first line of standard input.
+
+    Through a server, your own takes the old one first.
+    """
+    connection = connect()
+    who = connection.actor
+    old = asking.password("Old password") if who.name == name and who.via != Via.LOCAL else None
+    output.show(connection.set_password(name, asking.new_password(name), old=old), peopleviews.user)

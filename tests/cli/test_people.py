@@ -1,0 +1,87 @@
+"""Users, projects, tokens and the audit log: what the commands say is the same, directly and through a server."""
+
+import io
+import os
+
+import pytest
+
+from renderctl.actors import Role
+from tests.farms import ACTOR, given_job
+
+EITHER_WAY = True
+PASSWORD = "correct horse battery"
+
+
+def test_users_are_added_changed_and_listed(ctl, given):
+    assert ctl("projects", "add", "film", "--json").code == 0
+    added = ctl("users", "add", "bob", "--project", "film", "--json").document
+    assert (added["name"], added["role"], added["projects"]) == ("bob", "artist", ["film"])
+    assert ctl("users", "add", "bob").code == 9
+    assert ctl("users", "add", "eve", "--project", "nope").code == 6
+    assert ctl("users", "role", "bob", "operator", "--json").document["role"] == "operator"
+    assert ctl("users", "disable", "bob", "--json").document["disabled_at"] is not None
+    assert ctl("users", "enable", "bob", "--json").document["disabled_at"] is None
+    assert ctl("users", "role", "nobody", "viewer").code == 6
+    assert "bob" in [each["name"] for each in ctl("users", "list", "--json").document]
+    assert "operator" in ctl("users").out
+
+
+def test_whoever_is_invited_has_a_code(ctl, given):
+    invited = ctl("users", "invite", "--role", "viewer", "--expires", "1", "--json").document
+    assert invited["invitation"]["role"] == "viewer"
+    assert ctl("users", "invite").out.startswith(invited["code"].partition("_")[0])
+
+
+def test_projects_have_pools_and_members(ctl, given):
+    given.repository.add_user("bob", Role.ARTIST, (), password=None, actor=ACTOR)
+    assert ctl("projects", "add", "film", "--pool", "gpu", "--json").document["pools"] == ["gpu"]
+    assert ctl("projects", "pools", "film", "gpu", "cpu", "--json").document["pools"] == ["cpu", "gpu"]
+    assert "bob" in ctl("projects", "join", "film", "bob", "--json").document["members"]
+    assert "bob" not in ctl("projects", "leave", "film", "bob", "--json").document["members"]
+    assert ctl("projects", "join", "nope", "bob").code == 6
+    assert "film" in ctl("projects").out
+
+
+def test_tokens_are_made_listed_and_revoked(ctl, given):
+    made = ctl("tokens", "create", "ci", "--scope", "read", "--days", "0", "--json").document
+    assert made["secret"].startswith("rctl_")
+    assert (made["token"]["scope"], made["token"]["expires_at"]) == ("read", None)
+    listed = ctl("tokens", "--json").document
+    assert made["token"]["id"] in [each["id"] for each in listed]
+    assert made["secret"] not in ctl("tokens").out
+    assert "is revoked" in ctl("tokens", "revoke", made["token"]["id"]).out
+    assert ctl("tokens", "revoke", "nope").code == 6
+
+
+def test_whoami_says_who_one_is(ctl, given):
+    assert ctl("whoami", "--json").document["role"] == "admin"
+    assert "admin" in ctl("whoami").out
+
+
+def test_who_did_what_is_told_and_verified(ctl, given):
+    job = given_job(given, "1")
+    assert ctl("cancel", job.id).code == 0
+    (entry,) = ctl("audit", "--job", job.id, "--action", "job.cancel", "--json").document
+    assert (entry["action"], entry["subject"], entry["outcome"]) == ("job.cancel", job.id, "done")
+    assert ctl("audit", "--refused", "--json").document == []
+    assert "job.cancel" in ctl("audit", "--since", "1h", "--limit", "5").out
+    assert ctl("audit", "--until", "2000-01-01", "--json").document == []
+    assert ctl("audit", "verify", "--json").document["problems"] == []
+
+
+def test_a_priority_is_changed(ctl, given):
+    job = given_job(given, "1")
+    assert ctl("priority", job.id, "9", "--json").document["priority"] == 9
+    assert ctl("priority", job.id, "11").code == 9
+
+
+@pytest.mark.slow
+def test_another_gets_a_password_that_nobody_sees(ctl, given, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{PASSWORD}\n"))
+    said = ctl("users", "add", "bob", "--password")
+    assert (said.code, PASSWORD in said.out + said.err) == (0, False)
+    monkeypatch.setattr("sys.stdin", io.StringIO("another horse battery\n"))
+    assert ctl("users", "password", "bob").code == 0
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert ctl("users", "password", "bob").code == 2
+    assert os.environ.get("RENDERCTL_SERVER__TOKEN", "none") not in said.out

@@ -1,4 +1,4 @@
-"""Names that lead elsewhere, pieces of uploads in any order, any header and range: each gets an answer that makes sense."""
+"""Names that lead elsewhere, pieces of uploads in any order, any header and range: all get an answer in sense."""
 
 import hashlib
 import os

@@ -26,7 +26,7 @@ from tests.server.conftest import Served
 from tests.server.routes import API, ASIDE, DIGEST, LISTED, OPEN, OWN, ROUTES, SCENE, Route
 
 pytestmark = pytest.mark.slow
-_HERE, _THERE, _NARROW = "films", "games", "shorts"
+_HERE, _THERE = "films", "games"
 _numbers = count(1)
 
 
@@ -35,8 +35,8 @@ class Matrix:
 
     def __init__(self, served: Served) -> None:
         self.served = served
-        self.headers = {role: served.person(f"the-{role}", role, _HERE, _NARROW) for role in Role}
-        served.farm.repository.set_pools(_NARROW, ["fast"], actor=ACTOR)
+        self.headers = {role: served.person(f"the-{role}", role, _HERE) for role in Role}
+        served.farm.repository.set_pools(_HERE, ["default"], actor=ACTOR)
         served.person("mate", Role.ARTIST, _HERE)
         served.person("stranger", Role.ARTIST, _THERE)
         served.person("nobody", Role.VIEWER, "extra")
@@ -62,9 +62,7 @@ class Matrix:
         if about in ("webhook", "list", "token"):
             given |= self._webhook(job, actor)
         given["name"] = "extra" if "/projects/" in path else {"job": "0001.png", "user": owner}.get(about, "nobody")
-        given |= {"own": self.own, "home": _HERE}
-        if about == "pool":
-            given |= {"home": _NARROW, "pool": "fast" if relation is Relation.PROJECT else "slow"}
+        given |= {"own": self.own, "home": _HERE, "pool": "default" if relation is Relation.PROJECT else "slow"}
         if "removable" in path:
             self.served.farm.repository.cancel(job.id, actor=ACTOR)
         if any(part in path for part in ("{attempt_id}", "{number}", "/logs")):

@@ -67,8 +67,10 @@ def test_passwords_are_never_overwritten_by_accident(tmp_path):
     with pytest.raises(BadSettings, match=r"\.env"):
         write_compose(tmp_path, force=False)
     assert env.read_text() == before
+    kept = values_in(tmp_path)["AUDIT_KEY"]
     write_compose(tmp_path, force=True)
     assert env.read_text() != before
+    assert values_in(tmp_path)["AUDIT_KEY"] == kept  # what it has signed is to be verified for ever
 
 
 @pytest.mark.parametrize("name", sorted(OURS))

@@ -30,20 +30,27 @@ _SECRETS = (*_PASSWORDS, "S3_SECRET_KEY", "METRICS_TOKEN", "AUDIT_KEY")
 
 
 def write_compose(folder: Path, *, force: bool) -> list[Path]:
-    """Write `.env` and `renderctl.yaml` with fresh random passwords, for nobody else to read; where they are.
+    """Write `.env` and `renderctl.yaml` with fresh random secrets, for nobody else to read; where they are.
 
     Raises BadSettings when one is there: services that have started once keep the passwords they started with.
     """
     values = {name: secrets.token_hex(24) for name in _SECRETS} | {"S3_ACCESS_KEY": secrets.token_hex(10)}
+    values |= _for_life(folder / ".env")
     lines = [f"{name}={value}\n" for name, value in values.items()]
     contents = {folder / ".env": "".join(lines), folder / "renderctl.yaml": _CONFIG.format(**values)}
     for path in contents:
         if path.exists() and not force:
-            hint = "--force makes new passwords; services that have started once do not know them."
+            hint = "--force makes new passwords; services that have started once do not know them. The audit key stays."
             raise BadSettings(f"{path} is there already.", hint=hint)
     for path, text in contents.items():
         write_private(path, text)
     return list(contents)
+
+
+def _for_life(env: Path) -> dict[str, str]:
+    """The key of the audit log, if there is one: under another one nobody could verify what it has signed."""
+    lines = env.read_text(encoding="utf-8").splitlines() if env.is_file() else []
+    return {name: value for name, _, value in (line.partition("=") for line in lines) if name == "AUDIT_KEY" and value}
 
 
 def write_private(path: Path, text: str) -> None:

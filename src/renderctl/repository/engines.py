@@ -1,5 +1,6 @@
 """The engines: how a connection to SQLite and to MySQL is set up so that one code serves both."""
 
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -7,6 +8,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from renderctl.errors import BadSettings
+from renderctl.sqlitefiles import make_private
 
 #: MySQL, in seconds. Nothing that the farm asks takes as long as a read may: who does not answer by then is frozen.
 #: `?read_timeout=60` in the URL says otherwise.
@@ -111,6 +113,11 @@ def _number(url: URL, name: str, usual: int) -> int:
 
 def _sqlite(url: URL) -> Engine:
     engine = create_engine(url, connect_args={"timeout": 30.0})
+
+    @event.listens_for(engine, "do_connect")
+    def _guard(_dialect: Any, _record: Any, arguments: Any, _keywords: Any) -> None:
+        if not arguments[0].startswith((":memory:", "file:")):
+            make_private(Path(arguments[0]))  # it holds digests of passwords
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:

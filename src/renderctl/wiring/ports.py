@@ -7,6 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from renderctl.clocks import Clock
     from renderctl.settings import Settings
 
@@ -16,6 +18,8 @@ def open_farm(settings: "Settings", opened: list[Any] | None = None) -> Any:
     from renderctl.clocks import SystemClock
     from renderctl.farm import Farm
 
+    with suppress(OSError):  # whoever needs it says so
+        _make_folder(settings.data_dir)
     clock = SystemClock()
     closing = opened if opened is not None else []
     return Farm(
@@ -98,7 +102,7 @@ def _cache(settings: "Settings", clock: "Clock") -> Any:
     from renderctl.caches.sqlite import SqliteCache
 
     with suppress(OSError):  # a cache that can not be written is one that is away
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        _make_folder(settings.data_dir)
     return SqliteCache(settings.data_dir / "cache.db", clock)
 
 
@@ -123,9 +127,14 @@ def _make_data_dir(settings: "Settings") -> None:
     from renderctl.errors import StoreUnavailable
 
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        _make_folder(settings.data_dir)
     except OSError as error:
         raise StoreUnavailable(
             f"The data folder {settings.data_dir} can not be made: {error.strerror or error}.",
             hint="Choose another with data_dir in the config, or RENDERCTL_DATA_DIR.",
         ) from error
+
+
+def _make_folder(folder: "Path") -> None:
+    """One that is there already is left as it is: it may be anything."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -25,7 +25,7 @@ def config_advice(settings: Settings) -> list[str]:
 def data_folder(settings: Settings) -> str:
     """Where it is, and what is free there. Raises OutputNotWritable."""
     folder = settings.data_dir
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK | os.X_OK):
         hint = "Choose another with data_dir in the config, or RENDERCTL_DATA_DIR."
         raise OutputNotWritable(f"{folder} can not be written to.", hint=hint)

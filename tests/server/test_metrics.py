@@ -1,4 +1,4 @@
-"""What Prometheus reads: figures of the whole farm, each frame and job counted once, and what Grafana asks of them."""
+"""How a server is seen from outside: whether it can serve, and the figures of the farm that Prometheus reads."""
 
 import json
 import re
@@ -15,9 +15,11 @@ from renderctl.farm import Farm
 from renderctl.farm.control import retry
 from renderctl.server.app import create_app
 from renderctl.server.measuring import Figures
+from renderctl.stores.minio import MinioStore
 from renderctl.wiring import Connection
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, given_job, given_worker, work_off
+from tests.ports.broken_s3 import broken_s3, refusal
 from tests.server.conftest import Served
 
 DASHBOARD = Path(__file__).parents[2] / "compose" / "grafana" / "dashboards" / "renderctl.json"
@@ -101,6 +103,7 @@ def test_grafana_asks_for_nothing_that_is_not_told(served: Served) -> None:
     ada = served.person("ada", Role.OPERATOR, scope=Scope.READ)
     given_job(served.farm, "1-3")
     work_off(served.farm)
+    served.client.get("/healthz")
     found = samples(served.client.get("/metrics", headers=ada).text)
     panels = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
     asked = " ".join(target["expr"] for panel in panels for target in panel["targets"])
@@ -115,5 +118,18 @@ def test_grafana_asks_for_nothing_that_is_not_told(served: Served) -> None:
 def test_all_that_is_told_of_the_farm_is_on_the_dashboard(served: Served) -> None:
     ada = served.person("ada", Role.OPERATOR, scope=Scope.READ)
     text = served.client.get("/metrics", headers=ada).text
-    families = {each.name for each in text_string_to_metric_families(text)}
+    families = {each.name for each in text_string_to_metric_families(text) if not each.name.endswith("_created")}
     assert {each for each in families if each not in DASHBOARD.read_text(encoding="utf-8")} == set()
+
+
+def test_a_server_is_not_ready_while_its_store_is_away_though_it_was_there(farm: Farm) -> None:
+    with broken_s3() as s3:
+        away = replace(farm, store=MinioStore(s3.settings, patience_s=0.5))
+        with TestClient(create_app(Connection(farm.settings, ACTOR, away)), base_url="http://farm.test") as client:
+            assert client.get("/readyz").status_code == 200
+            s3.answers = [lambda _asked: refusal("AccessDenied")]
+            answer = client.get("/readyz")
+            assert answer.status_code == 503
+            assert answer.json() == {"status": "not ready", "parts": {"database": True, "store": False}}
+            s3.answers = []
+            assert client.get("/readyz").status_code == 200

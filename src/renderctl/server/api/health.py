@@ -12,6 +12,8 @@ from renderctl.server.doors import MeasuringVerbs
 from renderctl.server.measuring import Figures
 
 router = new_router("health")
+#: A blob that no store has: one has to look to know that it is missing.
+_NO_BLOB = "0" * 64
 
 
 @router.get("/healthz", response_model=Health)
@@ -24,7 +26,7 @@ async def healthz() -> Response:
 def readyz(request: Request) -> Response:
     """Whether it can answer: whether the database and the store can be used."""
     farm = request.app.state.connection.farm
-    parts = {"database": _works(farm.repository.time), "store": _works(lambda: farm.store.missing(set()))}
+    parts = {"database": _works(farm.repository.time), "store": _works(lambda: farm.store.missing({_NO_BLOB}))}
     ready = all(parts.values())
     return answer({"status": "ready" if ready else "not ready", "parts": parts}, 200 if ready else 503)
 

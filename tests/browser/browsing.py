@@ -92,7 +92,7 @@ def window(browser: Browser, url: str, **options: Any) -> Iterator[Window]:
     opened.page.on("pageerror", lambda error: opened.troubles.append(f"{error}"))
     yield opened
     context.close()
-    assert not opened.troubles
+    assert not opened.troubles, "\n".join(opened.troubles)
 
 
 @dataclass

@@ -17,9 +17,11 @@ export class Glance {
   }
 
   async load() {
-    const answer = await fetch(`/jobs/${this.job}/glance.json?after=${this.after}`);
-    if (!answer.ok || answer.redirected) return;
-    this.told = await answer.json();
+    const told = await fetch(`/jobs/${this.job}/glance.json?after=${this.after}`)
+      .then((answer) => (answer.ok && !answer.redirected ? answer.json() : null))
+      .catch(() => null); // the page is left, or the server is away: "live" says so
+    if (!told) return;
+    this.told = told;
     this.states = [...this.told.states];
     this.draw();
   }

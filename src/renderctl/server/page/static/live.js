@@ -34,8 +34,9 @@ export function refresh(...ids) {
 export async function renew(ids) {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
   if (answer?.redirected) location.reload();
-  if (!answer?.ok || answer.redirected) return false;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const text = answer?.ok && !answer.redirected ? await answer.text().catch(() => null) : null;
+  if (text === null) return false;
+  const fresh = new DOMParser().parseFromString(text, "text/html");
   for (const id of ids) {
     const old = document.getElementById(id), now = fresh.getElementById(id);
     if (old && now) put(old, document.adoptNode(now));

@@ -42,11 +42,11 @@ def test_projects_have_pools_and_members(ctl, given):
 
 
 def test_tokens_are_made_listed_and_revoked(ctl, given):
-    made = ctl("tokens", "create", "ci", "--scope", "read", "--days", "0", "--json").document
+    assert ctl("users", "add", "cy").code == 0
+    made = ctl("tokens", "create", "ci", "--user", "cy", "--scope", "read", "--days", "0", "--json").document
     assert made["secret"].startswith("rctl_")
     assert (made["token"]["scope"], made["token"]["expires_at"]) == ("read", None)
-    listed = ctl("tokens", "--json").document
-    assert made["token"]["id"] in [each["id"] for each in listed]
+    assert [each["id"] for each in ctl("tokens", "list", "cy", "--json").document] == [made["token"]["id"]]
     assert made["secret"] not in ctl("tokens").out
     assert "is revoked" in ctl("tokens", "revoke", made["token"]["id"]).out
     assert ctl("tokens", "revoke", "nope").code == 6

@@ -78,7 +78,7 @@ def test_the_farm_is_measured(farm: Farm) -> None:
     given_worker(farm)
     found = measure(farm, actor=ACTOR)
     assert (found.tasks, found.jobs, found.workers) == ({"queued": 3}, {"queued": 1}, {"active": 1})
-    assert (found.queue_depth, found.frame_s) == (1, None)
+    assert (found.queue_depth, found.slots) == (1, 1)
     assert found.waiting_s >= 0
     with pytest.raises(NotAllowed):
         measure(farm, actor=ADA)

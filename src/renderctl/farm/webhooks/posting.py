@@ -74,7 +74,6 @@ def _connection(receiver: Receiver, address: str, timeout_s: float) -> HTTPConne
         receiver.port,
         timeout=timeout_s,
         server_hostname=receiver.host,
-        assert_hostname=receiver.host,
         ssl_context=ssl.create_default_context(),
     )
 

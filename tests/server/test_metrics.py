@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import promql_parser
 import pytest
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
@@ -113,6 +115,22 @@ def test_grafana_asks_for_nothing_that_is_not_told(served: Served) -> None:
     states = {each for each in re.findall(r'(\w+)\{state="(\w+)"\}', asked)}
     assert states
     assert {f'{name}{{state="{state}"}}' for name, state in states} <= set(found)
+
+
+@pytest.mark.parametrize(
+    "panel", json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"], ids=lambda it: it["title"]
+)
+def test_prometheus_understands_what_grafana_asks(panel: dict[str, Any]) -> None:
+    for target in panel["targets"]:
+        promql_parser.parse(target["expr"].replace("$__rate_interval", "1m"))
+
+
+def test_a_job_that_waits_for_another_does_not_wait_for_a_worker(farm: Farm) -> None:
+    paused = given_job(farm, "1", paused=True)
+    given_job(farm, "1", after=(paused.id,))
+    assert farm.repository.measures().waiting_s == 0.0
+    given_job(farm, "1")
+    assert farm.repository.measures().waiting_s > 0.0
 
 
 def test_all_that_is_told_of_the_farm_is_on_the_dashboard(served: Served) -> None:

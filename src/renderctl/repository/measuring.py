@@ -46,7 +46,7 @@ class Measures:
     jobs: dict[str, int]  #: by state
     workers: dict[str, int]  #: by state
     attempts: dict[str, int]  #: by state, of all jobs that are kept
-    waiting_s: float  #: since the oldest job was submitted of which nothing was ever claimed; 0: there is none
+    waiting_s: float  #: since the oldest job was submitted that has work and of which nothing was ever claimed; 0: none
     queue_depth: int  #: jobs that have work to give
     slots: int  #: of the workers that are there
     deliveries: dict[str, int]  #: of webhooks, by state: those that wait, and those that are undeliverable
@@ -61,13 +61,13 @@ class Measuring(Database):
         def reading(connection: Connection) -> Measures:
             now = self.now(connection)
             here = jobs.c.removed_at.is_(None)
-            oldest = connection.scalar(select(func.min(jobs.c.created_at)).where(here, jobs.c.state == JobState.QUEUED))
-            open_jobs = select(jobs.c.id).where(here, jobs.c.state.in_(OPEN_JOB))
             has_work = by_state.where(tasks.c.job_id == jobs.c.id, tasks.c.state == TaskState.QUEUED).exists()
+            waits = select(func.min(jobs.c.created_at)).where(here, jobs.c.state == JobState.QUEUED, has_work)
+            oldest = connection.scalar(waits)
             giving = select(func.count()).select_from(jobs).where(here, jobs.c.state.in_(SERVED), has_work)
             slots = select(func.sum(workers.c.slots)).where(workers.c.state.in_(PRESENT_WORKER))
             return Measures(
-                tasks=_by_state(connection, tasks, tasks.c.job_id.in_(open_jobs)),
+                tasks=_of_open_jobs(connection),
                 jobs=_by_state(connection, jobs, here),
                 workers=_by_state(connection, workers),
                 attempts=_by_state(connection, attempts),
@@ -112,6 +112,13 @@ def _waits(connection: Connection, mark: Mark, now: datetime) -> tuple[tuple[flo
     rows = connection.execute(query).all()
     fresh = [(row.started_at - row.created_at).total_seconds() for row in rows if row.id not in mark.known]
     return tuple(fresh), frozenset(row.id for row in rows if row.started_at >= later)
+
+
+def _of_open_jobs(connection: Connection) -> dict[str, int]:
+    """Tasks by state, of the jobs that are open: a join begins with these, and passes by the tasks of all others."""
+    query = select(tasks.c.state, func.count()).select_from(jobs).join(tasks, tasks.c.job_id == jobs.c.id)
+    query = query.where(jobs.c.removed_at.is_(None), jobs.c.state.in_(OPEN_JOB)).group_by(tasks.c.state)
+    return {name: count for name, count in connection.execute(query)}
 
 
 def _by_state(connection: Connection, table: Table, *which: Any) -> dict[str, int]:

@@ -83,7 +83,7 @@ class _Farm(Collector):
         untold = "Deliveries of webhooks that wait, or have failed for good."
         yield _states("renderctl_webhook_deliveries", untold, UNTOLD, found.deliveries)
         yield GaugeMetricFamily("renderctl_queue_depth", "Jobs that have work to give.", found.queue_depth)
-        waits = "Seconds that the oldest job waits of which nothing was claimed."
+        waits = "Seconds that the oldest job with work to give waits of which nothing was claimed."
         yield GaugeMetricFamily("renderctl_waiting_seconds", waits, found.waiting_s)
         yield GaugeMetricFamily("renderctl_slots", "Slots of the workers that are there.", found.slots)
 

@@ -10,7 +10,6 @@ from http.client import HTTPException
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.util.ssl_match_hostname import CertificateError
 
 from renderctl.errors import InvalidInput, NotAllowed
 from renderctl.farm.webhooks.addresses import Receiver, receiver_of, resolved
@@ -126,8 +125,6 @@ def _reason(error: BaseException) -> str:
     for each in reversed(causes):
         if isinstance(each, ssl.SSLCertVerificationError):
             return f"its certificate is not valid: {each.verify_message}"
-        if isinstance(each, CertificateError):
-            return f"its certificate is not valid: {each}"
         if isinstance(each, OSError) and each.strerror:
             return each.strerror
     if any(isinstance(each, TimeoutError) for each in causes):

@@ -36,8 +36,9 @@ def tell(farm: Farm, parcel: Parcel) -> tuple[str, Tried]:
 class Teller:
     """Tells receivers for as long as it runs, while nobody else does. It costs a look a second, or fewer."""
 
-    def __init__(self, farm: Farm, name: str) -> None:
+    def __init__(self, farm: Farm, name: str, *, chance: random.Random | None = None) -> None:
         self._farm = farm
+        self._chance = chance or random.Random()  # its own: another thread's is none of ours
         self._name = name
         self._held = False
         self._ask_at = 0.0  # for the lease, again
@@ -91,7 +92,7 @@ class Teller:
         return self._held
 
     def _take_turns(self, due: list[str]) -> None:
-        random.shuffle(due)  # where they are more than can be told at once, none is always the last
+        self._chance.shuffle(due)  # where they are more than can be told at once, none is always the last
         for webhook in due:
             with self._lock:
                 busy = set(self._turns)
@@ -119,7 +120,7 @@ class Teller:
         ends = self._farm.clock.monotonic() + _TURN_S
         while not self._stopped.is_set() and (parcel := self._farm.repository.next_parcel(webhook)):
             body, tried = tell(self._farm, parcel)
-            state = self._farm.repository.note_try(parcel, body, tried, chance=random.random())
+            state = self._farm.repository.note_try(parcel, body, tried, chance=self._chance.random())
             with self._lock:
                 (self._failing.discard if tried.error is None else self._failing.add)(webhook)
             if state is DeliveryState.UNDELIVERABLE:

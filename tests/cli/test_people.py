@@ -83,3 +83,16 @@ def test_another_gets_a_password_that_nobody_sees(ctl, given, monkeypatch):
     assert ctl("users", "password", "bob").code == 0
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     assert ctl("users", "password", "bob").code == 2
+
+
+@pytest.mark.directly
+def test_the_key_of_the_audit_log_is_replaced_and_all_of_it_verifies(ctl, data_dir):
+    assert ctl("users", "add", "bob").code == 0
+    rotated = ctl("audit", "rotate-key", "--json").document
+    assert set(rotated) == {"key", "former"}
+    assert {each.name for each in data_dir.glob("audit.key*")} == {"audit.key", "audit.key.1"}
+    assert ctl("users", "disable", "bob").code == 0
+    (told,) = ctl("audit", "--action", "audit.rotate", "--json").document
+    assert (told["details"], told["outcome"]) == (rotated, "done")
+    assert ctl("audit", "verify", "--json").document["problems"] == []
+    assert rotated["key"] in ctl("audit", "--action", "audit").out

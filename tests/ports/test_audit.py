@@ -8,11 +8,13 @@ import pytest
 from sqlalchemy import select
 
 from renderctl.actors import Actor, Role, Via
+from renderctl.errors import Conflict
 from renderctl.farm import Farm
 from renderctl.permissions import Subject
 from renderctl.repository import Repository
 from renderctl.repository.auditing import AuditFilter
-from renderctl.repository.chaining import Head, HeadFile, Seal, key_of_file
+from renderctl.repository.chaining import Head, HeadFile, Seal, key_id, link, signature
+from renderctl.repository.keyfiles import KeyFile
 from renderctl.repository.tables import audit_heads, audits
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, given_job
@@ -246,10 +248,79 @@ def test_the_log_is_filtered(sealed: Farm) -> None:
 
 
 def test_the_key_of_an_embedded_farm_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
-    key = key_of_file(tmp_path / "audit.key")
-    key_of_file.cache_clear()
-    assert key_of_file(tmp_path / "audit.key") == key
+    key = KeyFile(tmp_path / "audit.key").key()
+    assert KeyFile(tmp_path / "audit.key").key() == key
     assert (tmp_path / "audit.key").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.fixture
+def filed(farm: Farm, clock: FakeClock, tmp_path: Path) -> Farm:
+    """A farm whose key is in a file."""
+    return with_seal(farm, clock, seal_of(tmp_path))
+
+
+def seal_of(folder: Path) -> Seal:
+    file = KeyFile(folder / "audit.key")
+    return Seal(file.key, HeadFile(folder / "audit.head"), file.former, file.replace)
+
+
+def test_what_a_replaced_key_has_signed_still_verifies_and_who_replaced_it_is_told(filed: Farm, tmp_path: Path) -> None:
+    keys = [KeyFile(tmp_path / "audit.key").key()]
+    for _ in range(2):
+        given_deeds(filed)
+        rotated = filed.repository.rotate_audit_key(actor=ARTIST)
+        keys.append(KeyFile(tmp_path / "audit.key").key())
+        assert (rotated.former, rotated.key) == (key_id(keys[-2]), key_id(keys[-1]))
+    job_id = given_deeds(filed)
+    assert len(set(keys)) == 3
+    assert KeyFile(tmp_path / "audit.key").former() == keys[1::-1]
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("audit.key*")} == {0o600}
+    verdict = filed.repository.verify_audit()
+    assert (verdict.problems, verdict.weak, verdict.waiting) == ([], 0, 0)
+    told = filed.repository.audit_log(wanted=AuditFilter(action="audit.rotate"))
+    assert [(each.actor, each.details["former"]) for each in told] == [
+        ("mona", key_id(keys[1])),
+        ("mona", key_id(keys[0])),
+    ]
+    assert job_id
+
+
+def test_another_process_signs_with_the_new_key_from_then_on(filed: Farm, clock: FakeClock, tmp_path: Path) -> None:
+    other = with_seal(filed, clock, seal_of(tmp_path))
+    given_deeds(other)
+    filed.repository.rotate_audit_key(actor=ACTOR)
+    given_deeds(other)
+    assert problems(filed) == problems(other) == []
+
+
+def test_what_is_signed_with_a_replaced_key_afterwards_is_found(filed: Farm, clock: FakeClock, tmp_path: Path) -> None:
+    job_id = given_deeds(filed)
+    stolen = KeyFile(tmp_path / "audit.key").key()
+    filed.repository.rotate_audit_key(actor=ACTOR)
+    with_seal(filed, clock, Seal(lambda: stolen)).repository.set_priority(job_id, 1, actor=ACTOR)
+    assert problems(filed) == ["7: it is signed with a key that had been replaced"]
+
+
+def test_a_replaced_key_rewrites_nothing_of_what_came_before_it_was(filed: Farm, tmp_path: Path) -> None:
+    given_deeds(filed)
+    stolen = KeyFile(tmp_path / "audit.key").key()
+    filed.repository.rotate_audit_key(actor=ACTOR)
+    with filed.repository.engine.begin() as connection:
+        previous = connection.execute(select(audits).where(audits.c.seq == 4)).one().mac
+        row = {**connection.execute(select(audits).where(audits.c.seq == 5)).one()._asdict(), "actor": "eve"}
+        signed = signature(stolen, row)
+        forged = {"actor": "eve", "signature": signed, "mac": link(stolen, previous, 5, signed)}
+        connection.execute(audits.update().where(audits.c.seq == 5).values(forged))
+    assert problems(filed) == ["6: it is not in its place"]
+
+
+def test_keys_that_the_config_has_replaced_verify_what_they_have_signed(sealed: Farm, clock: FakeClock) -> None:
+    job_id = given_deeds(sealed)
+    later = with_seal(sealed, clock, Seal(lambda: b"another one", former=lambda: [KEY]))
+    later.repository.set_priority(job_id, 1, actor=ACTOR)
+    assert (problems(later), later.repository.verify_audit().weak) == ([], 0)
+    with pytest.raises(Conflict, match=r"in no file"):
+        later.repository.rotate_audit_key(actor=ACTOR)
 
 
 def test_a_later_end_is_never_forgotten_for_an_earlier_one(tmp_path: Path) -> None:

@@ -67,3 +67,13 @@ def verify(
         )
     if verdict.problems:
         raise typer.Exit(1)
+
+
+@app.command("rotate-key")
+def rotate_key() -> None:
+    """Sign with a new key from now on, such as when others may know the old one. What that has signed stays verifiable.
+
+    For an embedded farm, whose key is in data_dir: the old ones are kept beside it. Where audit.key stands in the
+    config, set a new one there, and put the old one first into audit.former.
+    """
+    output.show(connect().rotate_audit_key(), peopleviews.rotated_key)

@@ -93,6 +93,11 @@ def audit_verdict(each: Any) -> str:
     return "\n".join(said)
 
 
+def rotated_key(each: Any) -> str:
+    """The names of the keys, as entries have them."""
+    return f"The audit log is signed with the key {each.key} from now on; {each.former} is kept to verify with."
+
+
 def whoami_document(actor: Any) -> Mapping[str, Any]:
     """Who one is, for programs."""
     names = ("name", "role", "projects", "via", "scope", "address")

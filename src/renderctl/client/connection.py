@@ -70,6 +70,7 @@ HERE = ("build_image", "list_images", "pull_image", "remove_image", "render", "s
 #: What takes the parts of the farm themselves.
 ON_NODES: Mapping[str, str] = {
     "collect": "`gc`",
+    "rotate_audit_key": "`audit rotate-key`",
     "sweep_here": "`sweep`",
     "upgrade_database": "`database upgrade`",
     "worker_for": "`worker`",

@@ -9,7 +9,7 @@ from renderctl.actors import Actor
 from renderctl.errors import InvalidInput
 from renderctl.farm import Farm
 from renderctl.farm.gate import admit
-from renderctl.repository.auditing import AuditEntry, AuditFilter
+from renderctl.repository.auditing import AuditEntry, AuditFilter, RotatedKey
 from renderctl.repository.chaining import Head
 from renderctl.repository.verifying import AuditVerdict
 
@@ -42,6 +42,15 @@ def verify_audit(farm: Farm, seen: str | None = None, *, actor: Actor) -> AuditV
     """
     admit(farm, actor, "audit.see")
     return farm.repository.verify_audit(_head(seen) if seen is not None else None)
+
+
+def rotate_audit_key(farm: Farm, *, actor: Actor) -> RotatedKey:
+    """Sign the log with a new key from now on; the former one is kept, to verify what it has signed.
+
+    Raises NotAllowed, and Conflict where the key stands in the config.
+    """
+    admit(farm, actor, "audit.rotate")
+    return farm.repository.rotate_audit_key(actor=actor)
 
 
 def _head(text: str) -> Head:

@@ -1,20 +1,30 @@
 """Who did what to what, when, from where, and to what end."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from renderctl.actors import Actor
+from renderctl.errors import Conflict
 from renderctl.permissions import Subject
+from renderctl.repository.chaining import key_id
 from renderctl.repository.database import Database
 from renderctl.repository.tables import audits
 
 #: Entries that are forgotten in one transaction.
 _BATCH = 1000
 _FORGET = "audit.forget"
+
+
+@dataclass(frozen=True)
+class RotatedKey:
+    """The names of two keys, which tell nothing of them: as entries have them."""
+
+    key: str  #: with which is signed from now on
+    former: str
 
 
 @dataclass(frozen=True)
@@ -109,6 +119,25 @@ class Auditing(Database):
             return len(rows)
 
         return self.write(writing)
+
+    def rotate_audit_key(self, *, actor: Actor) -> RotatedKey:
+        """Sign with a new key from now on. Raises Conflict where the key is in no file of this machine's."""
+        replace = self.seal.replace
+        if replace is None:
+            hint = "Set a new audit.key in the config of every machine, and put the one of now into audit.former."
+            raise Conflict("The key of the audit log is in no file of this machine's.", hint=hint)
+
+        def writing(connection: Connection) -> RotatedKey:
+            former = self._key_id()
+            replace()
+            rotated = RotatedKey(self._key_id(), former)
+            self.audit(connection, actor, "audit.rotate", "audit", **asdict(rotated))
+            return rotated
+
+        return self.deed(writing, done=lambda _, row: RotatedKey(**row.details))
+
+    def _key_id(self) -> str:
+        return key_id(self.seal.key() or b"")
 
 
 def _entry(row: Row[Any]) -> AuditEntry:

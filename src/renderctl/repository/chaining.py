@@ -16,13 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from renderctl.errors import DatabaseUnavailable
 from renderctl.repository.tables import audit_heads, audits
 
 logger = logging.getLogger(__name__)
@@ -77,25 +75,8 @@ class Seal:
 
     key: Callable[[], bytes | None] = lambda: None  #: None: with the key that lies in the database
     head: HeadFile | None = None
-
-
-@cache
-def key_of_file(path: Path) -> bytes:
-    """The key in a file that only its owner may read; made when it is first asked for. Raises DatabaseUnavailable."""
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        if not path.exists():
-            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-                file.write(secrets.token_hex(32))
-            with suppress(FileExistsError):  # another process was quicker
-                os.link(fresh, path)
-            fresh.unlink()
-        return path.read_text(encoding="utf-8").strip().encode()
-    except OSError as error:
-        hint = "It belongs beside the database: what is written without it can not be verified."
-        raise DatabaseUnavailable(
-            f"The audit log's key {path} can not be used: {error.strerror}.", hint=hint
-        ) from error
+    former: Callable[[], Sequence[bytes]] = tuple  #: with what was signed before, the latest first
+    replace: Callable[[], None] | None = None  #: have a new key; None: it stands in the config, or in the database
 
 
 def key_id(key: bytes) -> str:

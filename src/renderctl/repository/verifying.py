@@ -2,7 +2,7 @@
 
 import hmac
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,10 +71,10 @@ class Verifying(Database):
                 self.seal.head.keep(head)
         return head
 
-    def _keys(self, ends: Row[Any] | None) -> list[bytes]:
-        """Ours first; then that of the database, with which only the beginning may be signed."""
+    def _keys(self, ends: Row[Any] | None) -> "_Keys":
         own = self.seal.key()
-        return [*([own] if own else []), *([bytes.fromhex(ends.key)] if ends else [])]
+        ours = [*([own] if own else []), *self.seal.former()]
+        return _Keys(ours, bytes.fromhex(ends.key) if ends else None)
 
     def _rows(self) -> Iterator[Row[Any]]:
         after = 0
@@ -87,15 +87,25 @@ class Verifying(Database):
             after = page[-1].seq
 
 
+class _Keys:
+    """The farm's own keys, the latest first; then that of the database, with which only the beginning may be signed."""
+
+    def __init__(self, own: Sequence[bytes], in_database: bytes | None) -> None:
+        keys = [*own, *([in_database] if in_database else [])]
+        self.known = {key_id(key): key for key in keys}
+        self.ages = {name: age for age, name in reversed(list(enumerate(map(key_id, keys))))}  #: 0: the latest
+        self.weak = key_id(in_database) if in_database and in_database not in own else None
+
+
 class _Walk:
     """From entry to entry."""
 
-    def __init__(self, verdict: AuditVerdict, keys: list[bytes], kept: dict[int, str]) -> None:
+    def __init__(self, verdict: AuditVerdict, keys: _Keys, kept: dict[int, str]) -> None:
         self.verdict = verdict
-        self._keys = {key_id(key): key for key in keys}
-        self._own = key_id(keys[0]) if len(keys) > 1 else None
+        self._keys = keys.known
+        self._ages, self._weak = keys.ages, keys.weak
         self._kept = kept
-        self._own_began = False
+        self._age = max(keys.ages.values(), default=0)  # of the latest key so far: none that is older comes after it
         self._signatures: set[str | None] = set()
         self._last = Head(0, NOTHING)
         self._beginning: Row[Any] | None = None  # the first entry, where others before it are forgotten, or gone
@@ -160,14 +170,16 @@ class _Walk:
             self.verdict.found(row.seq, "it does not follow what was forgotten")
 
     def _require_key(self, row: Row[Any]) -> None:
-        if row.key_id not in self._keys:
+        age = self._ages.get(row.key_id or "")
+        if age is None:
             self.verdict.found(row.seq, "it is signed with a key that is not here")
-        elif self._own is None or row.key_id != self._own:
-            self.verdict.weak += 1
-            if self._own_began:
-                self.verdict.found(row.seq, "it is not signed with the farm's key (audit.key)")
-        else:
-            self._own_began = True
+            return
+        weak = row.key_id == self._weak
+        self.verdict.weak += weak
+        if age > self._age:
+            what = "not signed with the farm's key (audit.key)" if weak else "signed with a key that had been replaced"
+            self.verdict.found(row.seq, f"it is {what}")
+        self._age = min(age, self._age)
 
 
 def _is_signed(key: bytes, row: Row[Any]) -> bool:

@@ -116,6 +116,7 @@ class ServeSettings:
 @dataclass(frozen=True)
 class AuditSettings:
     key: str | None = field(default=None, repr=False)  #: None: a file in data_dir, or the database on services
+    former: tuple[str, ...] = field(default=(), repr=False)  #: keys that it has replaced, the latest first
 
 
 @dataclass(frozen=True)

@@ -62,14 +62,17 @@ def _repository(settings: "Settings", clock: "Clock") -> Any:
 
 def _seal(settings: "Settings") -> Any:
     """How the audit log is signed here, and where its end is remembered."""
-    from renderctl.repository.chaining import HeadFile, Seal, key_of_file
+    from renderctl.repository.chaining import HeadFile, Seal
+    from renderctl.repository.keyfiles import KeyFile
 
     head = HeadFile(settings.data_dir / "audit.head")
     if settings.audit.key is not None:
         key: bytes | None = settings.audit.key.encode()
-        return Seal(lambda: key, head)
+        former = [each.encode() for each in settings.audit.former]
+        return Seal(lambda: key, head, lambda: former)
     if settings.database.url is None:
-        return Seal(partial(key_of_file, settings.data_dir / "audit.key"), head)
+        file = KeyFile(settings.data_dir / "audit.key")
+        return Seal(file.key, head, file.former, file.replace)
     return Seal(head=head)
 
 

@@ -79,6 +79,7 @@ VERBS: Mapping[str, tuple[str, str | None]] = {
     "revoke_token": ("people.tokens:revoke_token", "token.revoke"),
     "set_password": ("people.users:set_password", "user.password"),
     "set_pools": ("people.projects:set_pools", "project.change"),
+    "rotate_audit_key": ("audit:rotate_audit_key", "audit.rotate"),
     "set_role": ("people.users:set_role", "user.role"),
     "verify_audit": ("audit:verify_audit", "audit.see"),
     "whoami": ("people.users:whoami", "self.see"),

@@ -108,6 +108,8 @@ PIECES = st.lists(st.tuples(st.integers(-1, len(SCENE) + 2), st.integers(0, len(
 @given(pieces=PIECES, size=st.sampled_from([0, 1, len(SCENE) - 1, len(SCENE), len(SCENE) + 1, 1 << 50, -1]))
 def test_pieces_in_any_order_make_the_file_or_nothing(place: Place, pieces: list[tuple[int, int]], size: int) -> None:
     place.farm.store.remove([DIGEST])
+    for part in (place.farm.settings.data_dir / "incoming").glob("*"):
+        part.unlink()
     for start, end in pieces:
         address = f"{API}/uploads/{DIGEST}?size={size}&offset={start}"
         answer = place.client.put(address, content=SCENE[max(0, start) : end], headers=place.headers)

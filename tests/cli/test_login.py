@@ -7,6 +7,7 @@ import pty
 import stat
 import subprocess
 import sys
+import termios
 from contextlib import suppress
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from renderctl.actors import Role
 from renderctl.farm.people.users import add_user
 from tests.farms import ACTOR, given_job
+from tests.nodes import until
 from tests.server.conftest import Served
 from tests.server.live import listening
 
@@ -82,6 +84,8 @@ def test_a_password_is_asked_for_on_a_terminal_and_not_shown(given, tmp_path):
             said = ""
             while "Password" not in said:
                 said += os.read(ours, 1024).decode()
+            # what is typed between the prompt and this is thrown away
+            until(lambda: not termios.tcgetattr(ours)[3] & termios.ECHO, 60, what="a terminal that shows nothing")
             os.write(ours, f"{PASSWORD}\n".encode())
             with suppress(OSError):  # how a terminal says that nobody is there any more
                 while more := os.read(ours, 1024):

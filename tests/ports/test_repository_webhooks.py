@@ -65,6 +65,18 @@ def test_a_frame_and_the_end_of_its_job_are_told_once_each(farm: Farm) -> None:
     assert (told["output"]["digest"], told["output"]["frame"]) == ("a" * 64, 7)
 
 
+def test_frames_that_are_published_together_are_told_in_their_order(farm: Farm) -> None:
+    job = given_job(farm, "1-30")
+    webhook, slot = given_webhook(farm, job, Event.OUTPUT_PUBLISHED), given_worker(farm)
+    claimed = farm.repository.claim(job.id, slot, limit=30).attempts
+    farm.repository.complete_all([Done(each, (replace(IMAGE, name=f"{each.number}.png"),), Cost()) for each in claimed])
+    told = []
+    while parcel := farm.repository.next_parcel(webhook.id):
+        told.append(parcel.told["task"]["frame"])
+        farm.repository.note_try(parcel, "", TAKEN, chance=0.5)
+    assert told == list(range(1, 31))
+
+
 def test_what_is_told_of_a_job_is_what_it_was_then(farm: Farm) -> None:
     job = given_job(farm, "1")
     webhook, attempt = given_webhook(farm, job, Event.JOB_SUCCEEDED), given_attempt(farm, job)

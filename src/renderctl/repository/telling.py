@@ -43,10 +43,7 @@ class Telling(Database):
         job = document({column.name: getattr(heard[0], column.name) for column in _FACTS})
         common = {"event": event, "job_id": job_id, "at": now, "due_at": now, "state": DeliveryState.WAITING}
         told = [{"job": job, **document(subject)} for subject in subjects]
-        rows = [
-            {**common, "id": new_token(), "webhook_id": row.webhook_id, "told": each, "tries": 0}
-            for each in told
-            for row in heard
-        ]
+        rows = [{**common, "webhook_id": row.webhook_id, "told": each, "tries": 0} for each in told for row in heard]
+        ids = sorted(new_token() for _ in rows)  # what happens at one moment is told in its order, too
         if rows:
-            connection.execute(deliveries.insert(), rows)
+            connection.execute(deliveries.insert(), [row | {"id": key} for row, key in zip(rows, ids, strict=True)])

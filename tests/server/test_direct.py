@@ -140,6 +140,15 @@ def offered(ada: ServerConnection, file: Input) -> Any:
     return ada.model_of("shot", allow_missing=False)[0]
 
 
+def rendered_job(ada: ServerConnection, farm: Farm, folder: Path, frames: str) -> Any:
+    """A job that was sent and is done; its images are still to be fetched."""
+    path, file = given_file(folder, b"BLENDER-v500")
+    send(ada, {path: file})
+    job = ada.submit(offered(ada, file), SubmitRequest(frames=frames)).job
+    work_off(farm)
+    return job
+
+
 def test_a_file_goes_to_the_store_and_the_images_come_from_it_and_neither_passes_the_server(
     ada: ServerConnection, farm: Farm, server: Tap, store: Tap, tmp_path: Path
 ) -> None:
@@ -159,10 +168,7 @@ def test_a_file_goes_to_the_store_and_the_images_come_from_it_and_neither_passes
 def test_a_download_that_broke_goes_on_where_it_broke(
     ada: ServerConnection, farm: Farm, store: Tap, tmp_path: Path
 ) -> None:
-    path, file = given_file(tmp_path, b"BLENDER-v500")
-    send(ada, {path: file})
-    job = ada.submit(offered(ada, file), SubmitRequest(frames="1")).job
-    work_off(farm)
+    job = rendered_job(ada, farm, tmp_path, "1")
     store.breaks_after = 3 * MEGABYTE  # it is read by the megabyte
     assert ada.download(job.id, tmp_path / "out").written == 1
     assert (tmp_path / "out" / "shot" / "0001.png").read_bytes() == PICTURE
@@ -189,10 +195,7 @@ def test_a_client_that_can_not_reach_the_store_sends_and_fetches_by_way_of_the_s
 def test_a_store_that_is_out_of_reach_only_when_images_are_fetched_is_gone_around(
     ada: ServerConnection, farm: Farm, store: Tap, tmp_path: Path
 ) -> None:
-    path, file = given_file(tmp_path, b"BLENDER-v500")
-    send(ada, {path: file})
-    job = ada.submit(offered(ada, file), SubmitRequest(frames="1-3")).job
-    work_off(farm)
+    job = rendered_job(ada, farm, tmp_path, "1-3")
     store.refuses = True
     assert ada.download(job.id, tmp_path / "out").written == 3
     assert (tmp_path / "out" / "shot" / "0001.png").read_bytes() == PICTURE

@@ -81,6 +81,7 @@ def test_an_admin_allows_what_he_names_and_no_more(host: str, settings: WebhookS
             "https://[::1",
             "https://ex\u00e4mple.org/",
         ),
+        *("https://ci..example.org/", "https://.org/", f"https://{'x' * 64}.example.org/"),
         "https://ci.example.org/" + "x" * 2000,
     ],
 )

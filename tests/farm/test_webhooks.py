@@ -22,6 +22,7 @@ from renderctl.farm.people.secrets import SIGNING_PREFIX
 from renderctl.farm.webhooks.posting import post
 from renderctl.farm.webhooks.registering import NewWebhook, add_webhook, list_deliveries, ping, resend
 from renderctl.farm.webhooks.telling import Teller
+from renderctl.repository.hooktables import deliveries
 from renderctl.settings import WebhookSettings
 from renderctl.webhooks import Delivery, DeliveryState
 from tests.certificates import own_certificate
@@ -286,6 +287,22 @@ def test_two_tellers_tell_everything_once(farm: Farm, receiver: Receiver) -> Non
     with told(farm, "one"), told(farm, "two"):
         wait_for(farm, lambda: len(listed(farm, DeliveryState.DELIVERED)) == 20)
     assert len(receiver.heard) == len({each.id for each in receiver.heard}) == 20
+
+
+def test_what_nobody_has_foreseen_holds_up_its_own_receiver_alone_and_loses_nothing(
+    farm: Farm, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = given_job(farm, "1")
+    added(farm, receiver, "job.canceled", job=job.id)
+    cancel(farm, job.id, actor=ACTOR)
+    nonsense = deliveries.update().values(told=["nonsense"])
+    farm.repository.write(lambda connection: connection.execute(nonsense).rowcount)
+    with told(farm):
+        wait_for(farm, lambda: "is told nothing more" in caplog.text)
+        added(farm, receiver)
+        canceled(farm)
+        wait_for(farm, lambda: len(receiver.heard) == 1)
+    assert [each.state for each in listed(farm)] == [DeliveryState.DELIVERED, DeliveryState.WAITING]
 
 
 def test_a_machine_that_shall_not_send_does_not(farm: Farm, receiver: Receiver) -> None:

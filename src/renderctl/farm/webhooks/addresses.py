@@ -47,6 +47,7 @@ def receiver_of(url: str) -> Receiver:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
+        host.encode("idna")  # as whoever looks the name up does: no part of it is empty or too long
     except ValueError as error:
         raise _bad("is no address") from error
     if parts.scheme not in _PORTS:

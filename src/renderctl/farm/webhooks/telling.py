@@ -48,12 +48,12 @@ class Teller:
         every_s = min(_LOOK_EVERY_S, farm.settings.worker.heartbeat)
         self._looking = Repeating(farm.clock, "teller", every_s, self._look)
         self._stopped = threading.Event()
-        self._error: BaseException | None = None
+        self._puzzling: set[str] = set()  #: those that this process tells nothing more: see `_run`
 
     @property
     def error(self) -> BaseException | None:
         """What it has died of: that is a mistake in the program, as receivers and the database have none of it."""
-        return self._looking.error or self._error
+        return self._looking.error
 
     def start(self) -> None:
         if self._farm.settings.webhooks.send:
@@ -97,7 +97,7 @@ class Teller:
             with self._lock:
                 busy = set(self._turns)
                 few = webhook in self._failing and len(busy & self._failing) >= _FAILING
-                if webhook in busy or few or len(busy) >= _RECEIVERS:
+                if webhook in busy | self._puzzling or few or len(busy) >= _RECEIVERS:
                     continue
                 thread = threading.Thread(target=self._run, args=(webhook,), name=f"tell-{webhook}", daemon=True)
                 self._turns[webhook] = thread
@@ -108,9 +108,11 @@ class Teller:
             self._turn(webhook)
         except RenderctlError as error:  # it is told again, maybe twice
             logger.info("webhook %s was not told of everything: %s", webhook, error)
-        except BaseException as error:  # raised again in the thread that looks after the worker
-            logger.exception("webhook %s can not be told", webhook)
-            self._error = error
+        except Exception:
+            # A mistake of ours. It ends nobody's work: the next holder of the lease would meet it, too, and the next.
+            logger.exception("webhook %s is told nothing more by this process: what it is owed stays", webhook)
+            with self._lock:
+                self._puzzling.add(webhook)
         finally:
             with self._lock:
                 del self._turns[webhook]

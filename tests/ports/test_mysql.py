@@ -18,9 +18,11 @@ from renderctl.repository import Repository, open_repository
 from renderctl.repository.attempting import Cost
 from renderctl.repository.engines import open_engine
 from renderctl.repository.migrations import HEAD, upgrade
-from renderctl.states import AttemptState, JobState
+from renderctl.repository.tables import workers
+from renderctl.states import AttemptState, JobState, WorkerState
+from renderctl.workers import Beat
 from tests.databases import farm_on
-from tests.farms import ACTOR, close, given_job, given_model, given_worker
+from tests.farms import ACTOR, close, given_job, given_model, given_worker, wait_for
 from tests.ports.severing import Wire, wire_to
 from tests.services import MariaDb, running
 from tests.services.fixtures import require
@@ -92,6 +94,28 @@ def test_what_people_do_is_done_once_when_its_commit_was_not_heard_of(severed):
     deeds = [entry.action for entry in farm.repository.audit_log(subject=job.id)]
     assert deeds == ["job.retry", "job.cancel", "job.resume", "job.pause", "job.submit"]
     assert model.version == 1
+
+
+def test_a_heartbeat_that_comes_with_a_drain_does_not_take_its_reason_away(severed):
+    farm, _ = severed
+    given_worker(farm)
+    (worker,) = farm.repository.workers()
+    drained, waiting = threading.Event(), text("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")
+
+    def draining(connection):
+        held = {"held": WorkerState.DRAINING, "state": WorkerState.DRAINING, "reason": "asked for by ada"}
+        connection.execute(workers.update().where(workers.c.id == worker.id).values(held))
+        drained.set()
+        wait_for(farm, lambda: farm.repository.read(lambda reading: int(reading.execute(waiting).one()[1])))
+
+    with ThreadPoolExecutor(2) as pool:
+        drain = pool.submit(farm.repository.write, draining)
+        drained.wait(30)
+        orders = pool.submit(farm.repository.beat, Beat(worker.id, worker.incarnation, {}))
+        drain.result(30)
+        assert orders.result(30).state is WorkerState.DRAINING
+    (worker,) = farm.repository.workers()
+    assert (worker.state, worker.reason) == (WorkerState.DRAINING, "asked for by ada")
 
 
 def test_the_end_of_the_audit_log_is_known_though_the_answer_to_its_chaining_was_lost(severed):

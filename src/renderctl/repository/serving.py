@@ -72,7 +72,8 @@ class Serving(Completing):
         def writing(connection: Connection) -> Orders:
             now = self.now(connection)
             mine = (workers.c.id == beat.worker_id) & (workers.c.incarnation == beat.incarnation)
-            row = connection.execute(select(workers.c.held, workers.c.reason).where(mine)).first()
+            # Locked: what it is held in, and why, must not be told anew by who has read it before that was said.
+            row = connection.execute(select(workers.c.held, workers.c.reason).where(mine).with_for_update()).first()
             if row is None:
                 return Orders(stop=frozenset(beat.progress), superseded=True)
             hold, reason = (WorkerState(row.held), row.reason) if row.held else (None, beat.complaint)
@@ -139,7 +140,7 @@ class Serving(Completing):
 
         def writing(connection: Connection) -> str:
             worker_id = _the_worker(connection, worker_ref)
-            there = connection.scalar(select(workers.c.state).where(workers.c.id == worker_id))
+            there = connection.scalar(select(workers.c.state).where(workers.c.id == worker_id).with_for_update())
             hold, reason = self._held(connection, worker_id, actor, drain=not resume)
             changes: dict[str, Any] = {"reason": reason}
             if there in PRESENT_WORKER and (hold is not None or there != WorkerState.UNHEALTHY):

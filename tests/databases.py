@@ -1,10 +1,13 @@
 """Both databases for the tests of the repository: SQLite in a folder, MySQL on a server, each set up and empty."""
 
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import OperationalError
 from sqlmodel import SQLModel
 
 from renderctl.clocks import Clock, SystemClock
@@ -61,3 +64,22 @@ def farm_on(url: str, folder: Path, clock: Clock | None = None) -> Farm:
     """A farm in the folder, on the database; where the clock is turned by hand, the database's is."""
     database = DatabaseSettings(None if url.startswith("sqlite") else url)
     return make_farm(folder, clock=clock, settings=replace(quick_settings(folder), database=database))
+
+
+class Outage:
+    """A database that answers no new transaction while it is away."""
+
+    def __init__(self, farm: Farm) -> None:
+        self.away = False
+        self.refused = 0
+        event.listen(farm.repository.engine, "begin", self._begin)
+
+    def _begin(self, _connection: Connection) -> None:
+        if self.away:
+            self.refused += 1
+            raise OperationalError("BEGIN", {}, sqlite3.OperationalError("disk I/O error"))
+
+
+@pytest.fixture
+def outage(farm: Farm) -> Outage:
+    return Outage(farm)

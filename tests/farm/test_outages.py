@@ -21,23 +21,10 @@ from renderctl.jobs import Fault, Job
 from renderctl.queues import Ticket
 from renderctl.states import AttemptState, JobState
 from renderctl.stores.local import LocalStore
+from tests.databases import Outage
 from tests.fake_blender import Behaviour, FakeExecutor, crashed, held, once, truncated
 from tests.fakes import ForgetfulCache
 from tests.farms import ACTOR, at_work, given_job, given_worker, wait_for, work_off, work_until
-
-
-class Outage:
-    """A database that answers no new transaction while it is away."""
-
-    def __init__(self, farm: Farm) -> None:
-        self.away = False
-        self.refused = 0
-        event.listen(farm.repository.engine, "begin", self._begin)
-
-    def _begin(self, _connection: Connection) -> None:
-        if self.away:
-            self.refused += 1
-            raise OperationalError("BEGIN", {}, sqlite3.OperationalError("disk I/O error"))
 
 
 class UnsteadyStore(LocalStore):
@@ -64,11 +51,6 @@ class UnsteadyStore(LocalStore):
         if self.away:
             self.refused += 1
             raise StoreUnavailable
-
-
-@pytest.fixture
-def outage(farm: Farm) -> Outage:
-    return Outage(farm)
 
 
 def succeeded(farm: Farm, job: Job) -> bool:

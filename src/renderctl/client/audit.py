@@ -6,6 +6,7 @@ from typing import Any
 
 from renderctl.client.api import typed
 from renderctl.client.connection import ServerConnection
+from renderctl.patience import Patience
 from renderctl.repository.auditing import AuditEntry
 from renderctl.repository.verifying import AuditVerdict
 
@@ -21,11 +22,13 @@ def follow_audit(server: ServerConnection, wanted: Mapping[str, Any], *, stop: t
     """The entries that are wanted as they are written, from now on."""
     latest = typed(list[AuditEntry], server.api.get("/audit", limit=1))
     after = max((each.seq or 0 for each in latest), default=0)
+    patience = Patience(server.bench.clock)
     while not server.bench.clock.wait(stop, _LOOK_EVERY_S):
-        for entry in typed(list[AuditEntry], server.api.get("/audit", **_asked(wanted), after=after, limit=_MOST)):
-            if entry.seq is not None and entry.seq > after:
-                after = entry.seq
-                yield entry
+        with patience.bearing():
+            for entry in typed(list[AuditEntry], server.api.get("/audit", **_asked(wanted), after=after, limit=_MOST)):
+                if entry.seq is not None and entry.seq > after:
+                    after = entry.seq
+                    yield entry
 
 
 def verify_audit(server: ServerConnection, seen: str | None = None) -> AuditVerdict:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import urllib3
@@ -10,39 +10,41 @@ import urllib3
 from renderctl.client.api import Api
 from renderctl.clocks import Clock
 from renderctl.errors import ServerUnavailable
+from renderctl.patience import Patience
 
 #: Seconds without a sign of life after which a connection counts as broken, and between two tries to make it again.
 _SILENT_S, _AGAIN_S = 30.0, 1.0
-#: How often in a row it may fail.
-_TRIES = 30
 
 
 def events(api: Api, path: str, query: Mapping[str, Any], clock: Clock, until: float | None) -> Iterator[Any]:
     """(kind, document) of every event; None when time is up, which is at `until` of the clock's monotonic time.
 
     What was told before a break may be told again, and what happened meanwhile may not: an event is a hint.
-    Raises ServerUnavailable, and what the server says of the address.
+    Raises Unreachable, and what the server says of the address.
     """
-    failed = 0
+    patience = Patience(clock)
     while True:
         left_s = _SILENT_S if until is None else min(_SILENT_S, until - clock.monotonic())
         if left_s <= 0:
             yield None
             return
-        try:
-            with api.opened(path, query, patience_s=left_s) as answer:
-                for event in _read(answer):
-                    failed = 0
-                    yield event
-                    if until is not None and clock.monotonic() >= until:
-                        break
-        except ServerUnavailable as error:
-            if isinstance(error.__cause__, urllib3.exceptions.ReadTimeoutError):
-                continue
-            failed += 1
-            if failed >= _TRIES:
-                raise
+        with patience.bearing(), _silence_is_no_failure(), api.opened(path, query, patience_s=left_s) as answer:
+            for event in _read(answer):
+                patience.reached()
+                yield event
+                if until is not None and clock.monotonic() >= until:
+                    break
         clock.wait(None, _AGAIN_S if until is None else min(_AGAIN_S, max(0.0, until - clock.monotonic())))
+
+
+@contextmanager
+def _silence_is_no_failure() -> Iterator[None]:
+    """Where nothing happens nothing is told; whether the connection still stands is seen by making another."""
+    try:
+        yield
+    except ServerUnavailable as error:
+        if not isinstance(error.__cause__, urllib3.exceptions.ReadTimeoutError):
+            raise
 
 
 def _read(answer: urllib3.BaseHTTPResponse) -> Iterator[tuple[str, Any]]:

@@ -11,6 +11,7 @@ from renderctl.client.connection import ServerConnection
 from renderctl.client.events import events
 from renderctl.client.sending import send
 from renderctl.errors import GaveUpWaiting
+from renderctl.patience import Patience
 from renderctl.states import ENDED_JOB
 
 
@@ -124,7 +125,7 @@ def watch(
     server: ServerConnection, ref: str, *, stop: threading.Event, timeout_s: float | None = None
 ) -> Iterator[dict[str, Any]]:
     """The job's document whenever it has changed, until it has ended. Raises GaveUpWaiting."""
-    clock = server.bench.clock
+    clock, patience = server.bench.clock, Patience(server.bench.clock)
     until = None if timeout_s is None else clock.monotonic() + timeout_s
     last = status(server, ref, cached=False)
     yield last
@@ -135,7 +136,9 @@ def watch(
             raise GaveUpWaiting(f"Job {last['id']} was still {last['state']} after {timeout_s:g} s; it goes on.")
         kind, document = event
         if kind == "lost":
-            document = status(server, last["id"], cached=False)
+            document = last
+            with patience.bearing():
+                document = status(server, last["id"], cached=False)
         if kind in ("job", "lost") and document != last:
             last = document
             yield last

@@ -9,6 +9,7 @@ from renderctl.actors import Actor
 from renderctl.errors import InvalidInput
 from renderctl.farm import Farm
 from renderctl.farm.gate import admit
+from renderctl.patience import Patience
 from renderctl.repository.auditing import AuditEntry, AuditFilter, RotatedKey
 from renderctl.repository.chaining import Head
 from renderctl.repository.verifying import AuditVerdict
@@ -26,11 +27,12 @@ def follow_audit(farm: Farm, wanted: Mapping[str, Any], *, stop: threading.Event
     """The entries that are wanted as they are written, from now on, until `stop` is set."""
     admit(farm, actor, "audit.see")
     head = farm.repository.audit_head()
-    after = head.seq if head else 0
+    after, patience = head.seq if head else 0, Patience(farm.clock)
     while True:
-        for entry in farm.repository.audit_after(replace(AuditFilter(**wanted), after=after)):
-            after = entry.seq or after
-            yield entry
+        with patience.bearing():
+            for entry in farm.repository.audit_after(replace(AuditFilter(**wanted), after=after)):
+                after = entry.seq or after
+                yield entry
         if farm.clock.wait(stop, _LOOK_EVERY_S):
             return
 

@@ -10,6 +10,7 @@ from renderctl.errors import NotFound, StoreUnavailable
 from renderctl.farm import Farm
 from renderctl.farm.gate import the_job
 from renderctl.jobs import Attempt, Job
+from renderctl.patience import Patience
 from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, AttemptState
 
 logger = logging.getLogger(__name__)
@@ -38,10 +39,14 @@ def logs(farm: Farm, job_ref: str, task: str | None = None, *, actor: Actor) -> 
 def follow(
     farm: Farm, job_ref: str, task: str | None = None, *, stop: threading.Event, actor: Actor
 ) -> Iterator[LogPart]:
-    """The logs of a job's attempts as they grow, until the job has ended or `stop` is set."""
-    follower = log_follower(farm, job_ref, task, actor=actor)
+    """The logs of a job's attempts as they grow, until the job has ended or `stop` is set.
+
+    What goes away meanwhile, the database or the store, is waited for.
+    """
+    follower, patience = log_follower(farm, job_ref, task, actor=actor), Patience(farm.clock)
     while True:
-        yield from follower.news()
+        with patience.bearing():
+            yield from follower.news()
         if follower.over or farm.clock.wait(stop, LOOK_EVERY_S):
             return
 

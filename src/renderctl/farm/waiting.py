@@ -9,6 +9,7 @@ from renderctl.errors import GaveUpWaiting, JobCanceled, JobFailed
 from renderctl.farm import Farm
 from renderctl.farm.gate import the_job
 from renderctl.farm.status import job_document
+from renderctl.patience import Patience
 from renderctl.states import ENDED_JOB, JobState
 
 _LOOK_EVERY_S = 0.5
@@ -19,12 +20,12 @@ def watch(
 ) -> Iterator[dict[str, Any]]:
     """The job's document whenever it has changed, until the job has ended and nothing of it runs any more.
 
-    Raises GaveUpWaiting after `timeout_s` seconds.
+    A database that goes away meanwhile is waited for. Raises GaveUpWaiting after `timeout_s` seconds.
     """
     job_id = the_job(farm, job_ref, "job.see", actor=actor).id
-    started, last = farm.clock.monotonic(), None
+    started, patience, last = farm.clock.monotonic(), Patience(farm.clock), None
+    document = job_document(farm, job_id)
     while True:
-        document = job_document(farm, job_id)
         if document != last:
             yield document
             last = document
@@ -34,6 +35,8 @@ def watch(
             raise GaveUpWaiting(f"Job {job_id} was still {document['state']} after {timeout_s:g} s; it goes on.")
         if farm.clock.wait(stop, _LOOK_EVERY_S):
             return
+        with patience.bearing():
+            document = job_document(farm, job_id)
 
 
 def require_success(document: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ $(DEMO)/scene/turntable.blend: $(wildcard examples/turntable/*.py) | setup-demo
 test: setup-dev check setup-services
 	$(PY) -m tests.services -- sh -ec '\
 		$(PY) -m pytest -q -n 2 -m "(services or containers or slow) and not blender and not chaos"; \
-		$(PY) -m pytest -q -m "blender or chaos"'
+		$(PY) -m pytest -q -n 2 --dist loadfile -m "blender or chaos"'
 
 check: setup-dev
 	.venv/bin/ruff format --check --quiet

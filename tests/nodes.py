@@ -79,9 +79,14 @@ class Node:
         return False
 
     def end(self, within_s: float = 30.0) -> int:
-        """Ask it to leave; its exit code."""
+        """Ask it to leave; its exit code. One that does not says where its threads stand, in its log."""
         self.process.terminate()
-        return self.process.wait(within_s)
+        try:
+            return self.process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)
+            self.process.wait()
+            pytest.fail(f"{self.name} does not leave within {within_s:g} s:\n{self.log.read_text()}")
 
 
 @dataclass
@@ -149,7 +154,7 @@ class Site:
 
     def _environment(self, name: str) -> dict[str, str]:
         ours = {key: value for key, value in os.environ.items() if not key.startswith("RENDERCTL_")}
-        return ours | self.variables(name)
+        return ours | {"PYTHONFAULTHANDLER": "1"} | self.variables(name)
 
 
 @contextmanager

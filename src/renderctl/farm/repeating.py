@@ -3,6 +3,8 @@
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 from renderctl.clocks import Clock
 
@@ -10,6 +12,19 @@ logger = logging.getLogger(__name__)
 
 #: Seconds that a thread has to end what it is at; what hangs for longer ends with the process.
 _END_S = 10.0
+
+
+class Stoppable(Protocol):
+    """What goes on until it is stopped, which may take a while."""
+
+    def stop(self) -> None: ...
+
+
+def stop_together(*parts: Stoppable) -> None:
+    """Stop them all at once, so that they take as long as the slowest: what is out of reach may hold up each."""
+    with ThreadPoolExecutor(len(parts), "stopping") as pool:
+        for stopped in [pool.submit(part.stop) for part in parts]:
+            stopped.result()
 
 
 class Repeating:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from renderctl.errors import DatabaseUnavailable, RenderctlError
 from renderctl.farm import Farm
-from renderctl.farm.repeating import Repeating
+from renderctl.farm.repeating import Repeating, stop_together
 from renderctl.farm.sweep import sweep
 from renderctl.farm.work.health import Health
 from renderctl.farm.work.held import Held
@@ -54,8 +54,7 @@ class Heart:
         self._sweeping.start()
 
     def stop(self) -> None:
-        self._sweeping.stop()
-        self._beating.stop()
+        stop_together(self._sweeping, self._beating)
 
     def ask(self, *, drain: bool) -> None:
         """Somebody on this node wants the worker to take no more, or to go on: the farm hears it with the next beat."""

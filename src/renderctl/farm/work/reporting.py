@@ -5,11 +5,10 @@ is slow or frozen holds up neither the other nor a heartbeat.
 """
 
 import logging
-import threading
 
 from renderctl.errors import StoreUnavailable
 from renderctl.farm import Farm
-from renderctl.farm.repeating import Repeating
+from renderctl.farm.repeating import Repeating, stop_together
 from renderctl.farm.work.held import Held, Hold
 
 logger = logging.getLogger(__name__)
@@ -42,11 +41,7 @@ class Reporter:
             each.start()
 
     def stop(self) -> None:
-        ending = [threading.Thread(target=each.stop) for each in self._threads]
-        for each in ending:
-            each.start()
-        for each in ending:
-            each.join()
+        stop_together(*self._threads)
 
     def _feed_followers(self) -> None:
         """Whoever follows learns of what is new, and only of that: most frames are silent most of the time."""

@@ -11,6 +11,7 @@ from renderctl.farm import Farm
 from renderctl.farm.blenders import labels
 from renderctl.farm.gate import admit
 from renderctl.farm.nodes import give_up_number, host_name, node_number
+from renderctl.farm.repeating import stop_together
 from renderctl.farm.scratch import Scratch, abandoned, scratch_root
 from renderctl.farm.webhooks.telling import Teller
 from renderctl.farm.work.health import Health
@@ -180,9 +181,7 @@ class Worker:
         """End in good order: the slots that were halted end first."""
         for thread in self._threads:
             thread.join(_LEAVE_S)
-        self._reporter.stop()
-        self._teller.stop()
-        self._health.stop()
+        stop_together(self._reporter, self._teller, self._health)
         self._heart.stop()
         for sessions in self.sessions:
             sessions.close()

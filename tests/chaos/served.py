@@ -7,10 +7,11 @@ from pathlib import Path
 from renderctl.actors import local_actor
 from renderctl.farm.submit import SubmitRequest, submit
 from renderctl.models import Model
-from tests.chaos import harms
+from tests.chaos import harms, hooks
 from tests.chaos.rounds import ATTEMPTS, Harm, Round
 from tests.chaos.site import LIMIT_S, ServedSite, Servers
 from tests.farms import given_model
+from tests.receivers import Receiver
 
 #: Seconds that a frame takes, and how many frames there are in a round: some ten seconds of work for three nodes.
 _SIZES = ((0.03, 240), (0.2, 100), (1.0, 24))
@@ -24,6 +25,7 @@ class ServedRound(Round):
 
     site: ServedSite
     servers: Servers = field(kw_only=True)
+    receiver: Receiver = field(kw_only=True)  #: who is told of every frame
     scene: Path | None = None  #: what Blender renders; None: nothing is rendered
     two_at_once: float = 0.3
 
@@ -33,6 +35,7 @@ class ServedRound(Round):
         self._crashes = chance.choice((0.0, 0.02))
         if self.site.skewed_clock:
             self.site.skews = {name: chance.choice(_CLOCKS_S) for name in ("n1", "n2", "n3")}
+        self.webhook = hooks.given_webhook(self.farm, self.receiver)
         model = self._uploaded(self.scene) if self.scene else given_model(self.farm)
         shares = chance.choice(((1.0,), (0.3, 0.7)))
         for share in shares:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from renderctl.settings import CacheSettings, DatabaseSettings, QueueSettings, Settings
+from tests.chaos.hooks import MAY_BE_TOLD
 from tests.chaos.network import GATEWAY, Cable
 from tests.nodes import RENDERCTL, Node, Site
 from tests.services import MariaDb, RabbitMq, RadosGateway, Redis, Server, ServerFailed
@@ -80,6 +81,7 @@ class ServedSite(Site):
         return {
             **clock,
             **places,
+            **MAY_BE_TOLD,
             "PYTHONPATH": found,  # of the fake worker
             "RENDERCTL_DATA_DIR": str(self.data / name),
             "RENDERCTL_WORKER__HEARTBEAT": str(HEARTBEAT_S),

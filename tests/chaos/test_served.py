@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.hooks import require_told
 from tests.chaos.served import ServedRound
 from tests.chaos.site import ServedSite, Servers
 from tests.chaos.verdict import (
@@ -22,6 +23,7 @@ from tests.chaos.verdict import (
     require_whole_blobs,
 )
 from tests.fake_blender import SIZE
+from tests.receivers import receiving
 
 pytestmark = [pytest.mark.chaos, pytest.mark.services, pytest.mark.timeout(600)]
 
@@ -36,15 +38,23 @@ def test_every_frame_is_published_once_whatever_befalls_the_services(
     served: ServedSite, servers: Servers, seed: int, scene: Path | None, tally: Callable[[Mapping[str, int]], None]
 ) -> None:
     side = SIDE if scene else SIZE
-    with closing(ServedRound(served, seed, servers=servers, scene=scene)) as played:
+    with (
+        receiving() as receiver,
+        closing(ServedRound(served, seed, servers=servers, receiver=receiver, scene=scene)) as played,
+    ):
         played.play()
         images = [served.data / "images" / job_id for job_id in played.jobs]
         ends = [require_whole(played.farm, *each, side) for each in zip(played.jobs, images, strict=True)]
         require_cleared(served)
         blobs = require_whole_blobs(played.farm)
+        told_again = require_told(played.farm, played.webhook, receiver, played.jobs)
         require_no_litter(played.farm, served, servers)
         require_quiet(served)
     happened = counted(sum(ends, Counter()))
-    tally(
-        played.deeds + happened + Counter({"rounds": 1, "rounds that render": int(scene is not None), "blobs": blobs})
-    )
+    counts = {
+        "rounds": 1,
+        "rounds that render": int(scene is not None),
+        "blobs": blobs,
+        "events told again": told_again,
+    }
+    tally(played.deeds + happened + Counter(counts))

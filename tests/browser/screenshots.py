@@ -75,13 +75,15 @@ def _given_content(farm: Served, scene: Path, browser: Browser) -> dict[str, str
         expect(page.get_by_role("row", name=re.compile("node-2"))).to_contain_text("draining")
         opened.open("/models")
         model = page.get_by_role("link", name="turntable").first.get_attribute("href") or ""
+        opened.open(model)
+        form = page.get_by_role("link", name="Render it").get_attribute("href") or ""
         opened.open(f"/jobs/{job}")
         come_true(page, "Number(document.querySelector('[data-field=\"done\"]').textContent) >= 6", 900)
     return _PLACES | {
         "job": f"/jobs/{job}",
         "frame": f"/jobs/{job}/frames/3",
         "model": model,
-        "form": f"/submit?model={model.rpartition('/')[2]}",
+        "form": form,
     }
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from renderctl.errors import BadSettings
 from renderctl.farm.composing import write_compose
 from renderctl.settings import load_settings
 
@@ -38,19 +37,24 @@ def test_ports_are_on_loopback_alone():
 
 
 def test_every_password_comes_from_the_env_file_and_has_no_default(tmp_path):
-    env, _ = write_compose(tmp_path, force=False)
-    written = {line.split("=")[0] for line in env.read_text().splitlines()}
+    write_compose(tmp_path, force=False)
     text = (FOLDER / "compose.yaml").read_text(encoding="utf-8")
-    assert set(re.findall(r"(?<!\$)\$\{(\w+)[:}]", text)) == written
+    assert set(re.findall(r"(?<!\$)\$\{(\w+)[:}]", text)) == set(values_in(tmp_path))
     optional = set(re.findall(r"\$\{(\w+)-", text))
-    assert optional == {"APT_MIRROR", "PIP_INDEX_URL", "BUILD_NETWORK", "BUILD_CA"}
+    assert optional == {"APT_MIRROR", "PIP_INDEX_URL", "BUILD_NETWORK", "BUILD_CA", "AUDIT_FORMER"}
     assert ":-" not in text
     for name, value in SERVICES["mysql"]["environment"].items():
         assert "PASSWORD" not in name or value.startswith("${")
 
 
+def test_whoever_lacks_a_password_is_told_what_makes_it(tmp_path):
+    write_compose(tmp_path, force=False)
+    told = dict(re.findall(r"\$\{(\w+):\?(.*?)\}", (FOLDER / "compose.yaml").read_text(encoding="utf-8")))
+    assert told == dict.fromkeys(values_in(tmp_path), "run renderctl init --compose")
+
+
 def test_the_config_points_at_the_services_with_their_passwords(tmp_path):
-    env, config = write_compose(tmp_path, force=False)
+    env, config = write_compose(tmp_path, force=False).files
     assert {path.stat().st_mode & 0o777 for path in (env, config)} == {0o600}
     values = values_in(tmp_path)
     settings = load_settings(config, {}, default_data_dir=tmp_path)
@@ -61,18 +65,6 @@ def test_the_config_points_at_the_services_with_their_passwords(tmp_path):
     assert len(set(values.values())) == len(values)
 
 
-def test_passwords_are_never_overwritten_by_accident(tmp_path):
-    env, _ = write_compose(tmp_path, force=False)
-    before = env.read_text()
-    with pytest.raises(BadSettings, match=r"\.env"):
-        write_compose(tmp_path, force=False)
-    assert env.read_text() == before
-    kept = values_in(tmp_path)["AUDIT_KEY"]
-    write_compose(tmp_path, force=True)
-    assert env.read_text() != before
-    assert values_in(tmp_path)["AUDIT_KEY"] == kept  # what it has signed is to be verified for ever
-
-
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_what_of_ours_is_in_compose_has_settings_that_there_are(tmp_path, name):
     settings = settings_in_compose(tmp_path, name)
@@ -81,10 +73,18 @@ def test_what_of_ours_is_in_compose_has_settings_that_there_are(tmp_path, name):
 
 
 def test_all_sign_the_audit_log_with_the_key_that_the_config_has(tmp_path):
-    _, config = write_compose(tmp_path, force=False)
+    _, config = write_compose(tmp_path, force=False).files
     key = load_settings(config, {}, default_data_dir=tmp_path).audit.key
     assert len(key or "") >= 32
     assert {settings_in_compose(tmp_path, name).audit.key for name in OURS} == {key}
+
+
+def test_all_verify_with_the_keys_that_were_replaced(tmp_path):
+    (tmp_path / ".env").write_text(f"AUDIT_FORMER={'b' * 32},{'a' * 32}\n")
+    _, config = write_compose(tmp_path, force=False).files
+    known = [settings_in_compose(tmp_path, name) for name in OURS]
+    known.append(load_settings(config, {}, default_data_dir=tmp_path))
+    assert [each.audit.former for each in known] == [("b" * 32, "a" * 32)] * 3
 
 
 def test_prometheus_asks_the_server_with_the_token_that_it_knows(tmp_path):
@@ -118,7 +118,9 @@ def settings_in_compose(folder, name):
         write_compose(folder, force=False)
     values = values_in(folder)
     given = SERVICES[name]["environment"]
-    environment = {key: re.sub(r"\$\{(\w+).*?\}", lambda it: values[it[1]], str(value)) for key, value in given.items()}
+    environment = {
+        key: re.sub(r"\$\{(\w+).*?\}", lambda it: values.get(it[1], ""), str(value)) for key, value in given.items()
+    }
     return load_settings(None, environment, default_data_dir=folder)
 
 

@@ -1,7 +1,7 @@
 """`renderctl init`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,15 +22,20 @@ def init(
     ] = None,
     compose: Annotated[
         Path | None,
-        typer.Option("--compose", metavar="DIR", help="Write .env and renderctl.yaml for compose/compose.yaml there."),
+        typer.Option("--compose", metavar="DIR", help="Write .env, or what it lacks, and renderctl.yaml there."),
     ] = None,
     admin: Annotated[
         str | None,
         typer.Option("--admin", metavar="NAME", help="Add the first admin to the farm that the config names."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the config that is there; never .env.")] = False,
 ) -> None:
-    """Write a config file with every setting; or passwords for the services of compose/; or add the first admin."""
+    """Write a config file with every setting; or passwords for the services of compose/; or add the first admin.
+
+    With --compose, a .env that is there keeps what it has and gets what it lacks: run it again
+    after an update. Not even --force replaces a secret there: services that have started know
+    those alone.
+    """
     if admin is not None:
         if path is not None or compose is not None or force:
             raise UsageError("--admin goes with no other option.")
@@ -39,7 +44,19 @@ def init(
     if compose is not None:
         if path is not None:
             raise UsageError("--compose and --output exclude each other.")
-        files = wiring.write_compose(compose, force=force)
-        output.show({"files": files}, lambda written: "\n".join(f"Wrote {each}." for each in written["files"]))
+        _tell(compose, wiring.write_compose(compose, force=force))
         return
     output.show({"config": wiring.write_config(path, force=force)}, lambda written: f"Wrote {written['config']}.")
+
+
+def _tell(folder: Path, composed: Any) -> None:
+    if composed.differing:
+        hint = "Make them the same; --force writes the config anew, from .env."
+        output.note(f"{folder / 'renderctl.yaml'} differs from .env in {', '.join(composed.differing)}. {hint}")
+    output.show(composed, _done)
+
+
+def _done(composed: Any) -> str:
+    lines = [f"Wrote {path}." for path in composed.files]
+    lines += [f"New in .env: {', '.join(composed.added)}."] if composed.added else []
+    return "\n".join(lines) or "Nothing is missing: the files are left as they are."

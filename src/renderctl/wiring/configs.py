@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from renderctl.farm.composing import Composed
     from renderctl.settings import Settings
 
 
@@ -34,8 +35,8 @@ def write_config(path: Path | None, *, force: bool) -> Path:
     return target
 
 
-def write_compose(folder: Path, *, force: bool) -> list[Path]:
-    """Write the passwords of the services in compose/ and a config that points at them. Raises BadSettings."""
+def write_compose(folder: Path, *, force: bool) -> "Composed":
+    """Have the passwords of the services in compose/, and a config that points at them. Raises BadSettings."""
     from renderctl.farm.composing import write_compose
 
     return write_compose(folder, force=force)

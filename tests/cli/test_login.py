@@ -42,8 +42,9 @@ def test_after_a_login_every_command_goes_through_the_server(ctl, given, data_di
         assert json.loads(kept.read_text())["url"] == url
         assert ctl("status", job.id, "--json").document["id"] == job.id
         assert ctl("cancel", job.id).code == 7  # it is another's
-        said = ctl("worker")
-        assert (said.code, "for nodes of the farm" in said.err) == (2, True)
+        for words in (("worker",), ("init", "--admin", "ada")):
+            said = ctl(*words)
+            assert (said.code, "for nodes of the farm" in said.err) == (2, True)
         assert ctl("logout", "--json").document == {"url": url}
         assert ctl("status", job.id).code == 6
     assert not kept.exists()

@@ -69,6 +69,7 @@ VERBS: Mapping[str, str] = {
 HERE = ("build_image", "list_images", "pull_image", "remove_image", "render", "start_ahead")
 #: What takes the parts of the farm themselves.
 ON_NODES: Mapping[str, str] = {
+    "add_first_admin": "`init --admin`",
     "collect": "`gc`",
     "rotate_audit_key": "`audit rotate-key`",
     "sweep_here": "`sweep`",

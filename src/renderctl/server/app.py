@@ -3,10 +3,12 @@
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from time import perf_counter
 
 import anyio.to_thread
 from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from renderctl import __version__
@@ -31,6 +33,7 @@ from renderctl.server.api import (
 from renderctl.server.doors import Doors
 from renderctl.server.errors import add_error_handlers, told
 from renderctl.server.page import add_page
+from renderctl.server.page.visiting import nowhere
 from renderctl.server.watching import Watch
 from renderctl.wiring import Connection
 
@@ -62,6 +65,7 @@ def create_app(connection: Connection) -> FastAPI:
         redoc_url=None,
         lifespan=_lifespan,
         redirect_slashes=False,
+        routes=_routes(),
     )
     app.state.connection = connection
     app.state.doors = Doors(connection.farm)
@@ -69,11 +73,7 @@ def create_app(connection: Connection) -> FastAPI:
     app.state.leaving = threading.Event()
     app.state.watch = Watch(connection.farm, app.state.leaving)
     add_error_handlers(app)
-    for noun in _NOUNS:
-        app.include_router(noun.router, prefix=PREFIX)
-    app.include_router(health.router)
-    app.include_router(_unversioned())
-    add_page(app)
+    app.add_exception_handler(404, nowhere)
     app.add_middleware(Frame)
     return app
 
@@ -86,6 +86,18 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     app.state.leaving.set()
     await anyio.to_thread.run_sync(teller.stop)
+
+
+@cache
+def _routes() -> list[BaseRoute]:
+    """Every route: what FastAPI works out of them takes it long, so all applications of a process share it."""
+    root = APIRouter()
+    for noun in _NOUNS:
+        root.include_router(noun.router, prefix=PREFIX)
+    root.include_router(health.router)
+    root.include_router(_unversioned())
+    add_page(root)
+    return root.routes
 
 
 def _unversioned() -> APIRouter:

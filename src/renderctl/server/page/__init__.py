@@ -6,23 +6,21 @@ one file a noun for the routes      templates/  the pages      static/  one styl
 
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import APIRouter
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from renderctl.server.page import account, audit, frame, job, jobs, logins, models, people, submit, workers
-from renderctl.server.page.visiting import nowhere
 
 _NOUNS = (logins, jobs, job, frame, models, submit, workers, people, account, audit)
 
 
-def add_page(app: FastAPI) -> None:
-    """Have the application serve the pages and what they are drawn with."""
+def add_page(root: APIRouter) -> None:
+    """Have the root of all routes serve the pages and what they are drawn with."""
     for noun in _NOUNS:
-        app.include_router(noun.router)
-    app.add_exception_handler(404, nowhere)
-    app.mount("/static", _Static(directory=Path(__file__).parent / "static"), name="static")
+        root.include_router(noun.router)
+    root.mount("/static", _Static(directory=Path(__file__).parent / "static"), name="static")
 
 
 class _Static(StaticFiles):

@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,15 @@ PICTURE = Path(__file__).parents[2] / "docs/images/turntable.png"
 
 def given_people(farm: Farm) -> None:
     """One of each role, all of project `default`, with the same password."""
-    kept = hashed(PASSWORD)
+    kept = _kept()
     for name, role in (("ada", Role.ADMIN), ("art", Role.ARTIST), ("vic", Role.VIEWER)):
         farm.repository.add_user(name, role, ("default",), password=kept, actor=ACTOR)
+
+
+@cache
+def _kept() -> str:
+    """What is kept of the password: argon2 takes its time, and every farm may have the same."""
+    return hashed(PASSWORD)
 
 
 class Painter(FakeExecutor):

@@ -13,7 +13,7 @@ from tests.fake_blender import FakeExecutor, held
 from tests.farms import ACTOR, at_work, given_job, given_worker, wait_for
 from tests.server.conftest import Served
 from tests.server.crowd import PASSWORD
-from tests.server.pages import csrf, deeds, links, log_in, rows, write
+from tests.server.pages import csrf, deeds, links, log_in, log_in_by_password, rows, write
 
 HOSTILE = '<script>alert(1)</script>" onload="x'
 LOCAL = ("/workers", "/users", "/users/vic", "/projects", "/account", "/audit", "/audit/verify")
@@ -248,7 +248,7 @@ def test_a_token_of_little_scope_is_not_offered_what_it_may_not(client: TestClie
 
 
 def test_a_new_password_ends_every_session(client: TestClient) -> None:
-    log_in(client, "vic")
+    log_in_by_password(client, "vic")
     told = {"old": PASSWORD, "password": "another password"}
     assert write(client, "PUT", "/users/vic/password", told | {"old": "wrong"}) == 401
     assert write(client, "PUT", "/users/vic/password", told) == 200

@@ -10,7 +10,7 @@ from renderctl.server.doors import COOKIE
 from tests.farms import given_job, work_off
 from tests.server.conftest import Served
 from tests.server.crowd import PASSWORD
-from tests.server.pages import csrf, log_in
+from tests.server.pages import csrf, log_in, log_in_by_password
 
 
 def test_who_is_not_logged_in_is_sent_to_the_login_and_then_where_he_wanted(client: TestClient) -> None:
@@ -39,7 +39,7 @@ def test_a_form_of_another_site_is_refused(client: TestClient) -> None:
 
 
 def test_only_a_page_of_the_session_logs_out(client: TestClient) -> None:
-    log_in(client, "ada")
+    log_in_by_password(client, "ada")
     assert client.post("/logout", data={"csrf": "guessed"}).status_code == 403
     assert client.post("/logout", data={"csrf": csrf(client)}).headers["location"] == "/login"
     assert client.get("/").status_code == 303

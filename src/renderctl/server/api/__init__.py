@@ -6,9 +6,11 @@ from fastapi import APIRouter
 
 from renderctl.server.documents import ErrorDocument
 
-#: What any route may answer besides what it says itself.
+_SCHEMA = {"application/json": {"schema": {"$ref": f"#/components/schemas/{ErrorDocument.__name__}"}}}
+#: What any route may answer besides what it says itself. A `model` is worked out for each status of each route, which
+#: took a start longer than all the rest: the last one puts it among the schemas, to which the others refer.
 ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorDocument, "description": said}
+    status: {"description": said, **({"model": ErrorDocument} if status == 500 else {"content": _SCHEMA})}
     for status, said in {
         400: "The request makes no sense.",
         401: "Nobody is logged in, or the token is not valid any more.",

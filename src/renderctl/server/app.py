@@ -3,20 +3,19 @@
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import cache
 from time import perf_counter
 
 import anyio.to_thread
-from fastapi import APIRouter, FastAPI
-from starlette.routing import BaseRoute
+from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from renderctl import __version__
 from renderctl.errors import TooLarge
 from renderctl.farm.webhooks.telling import Teller
 from renderctl.ids import new_id
-from renderctl.server import measuring
+from renderctl.server import measuring, page
 from renderctl.server.api import (
+    PREFIX,
     audit,
     events,
     health,
@@ -32,15 +31,21 @@ from renderctl.server.api import (
 )
 from renderctl.server.doors import Doors
 from renderctl.server.errors import add_error_handlers, told
-from renderctl.server.page import add_page
 from renderctl.server.page.visiting import nowhere
 from renderctl.server.watching import Watch
 from renderctl.wiring import Connection
 
-PREFIX = "/api/v1"
 #: Bytes that a request may have which sends no file.
 _MOST_BYTES = 64 << 20
 _NOUNS = (jobs, tasks, outputs, uploads, models, events, workers, people, sessions, webhooks, audit)
+#: FastAPI works much out of a route, once, when it is imported. Including the routers in an application would have it
+#: done again, for each application and within the first request to it.
+_ROUTES = [
+    *(route for noun in _NOUNS for route in noun.router.routes),
+    *health.router.routes,
+    *tasks.unversioned.routes,
+    *page.ROUTES,
+]
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -65,7 +70,7 @@ def create_app(connection: Connection) -> FastAPI:
         redoc_url=None,
         lifespan=_lifespan,
         redirect_slashes=False,
-        routes=_routes(),
+        routes=_ROUTES,
     )
     app.state.connection = connection
     app.state.doors = Doors(connection.farm)
@@ -86,25 +91,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     app.state.leaving.set()
     await anyio.to_thread.run_sync(teller.stop)
-
-
-@cache
-def _routes() -> list[BaseRoute]:
-    """Every route: what FastAPI works out of them takes it long, so all applications of a process share it."""
-    root = APIRouter()
-    for noun in _NOUNS:
-        root.include_router(noun.router, prefix=PREFIX)
-    root.include_router(health.router)
-    root.include_router(_unversioned())
-    add_page(root)
-    return root.routes
-
-
-def _unversioned() -> APIRouter:
-    """The one address that never changes."""
-    router = APIRouter(prefix="/api")
-    router.include_router(tasks.unversioned)
-    return router
 
 
 class Frame:

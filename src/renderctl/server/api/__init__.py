@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from renderctl.server.documents import ErrorDocument
 
+PREFIX = "/api/v1"
 _SCHEMA = {"application/json": {"schema": {"$ref": f"#/components/schemas/{ErrorDocument.__name__}"}}}
 #: What any route may answer besides what it says itself. A `model` is worked out for each status of each route, which
 #: took a start longer than all the rest: the last one puts it among the schemas, to which the others refer.
@@ -26,6 +27,6 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def new_router(noun: str) -> APIRouter:
+def new_router(noun: str, prefix: str = PREFIX) -> APIRouter:
     """A router for the routes of a noun."""
-    return APIRouter(tags=[noun], responses=ERRORS)
+    return APIRouter(prefix=prefix, tags=[noun], responses=ERRORS)

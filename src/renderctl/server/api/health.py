@@ -11,7 +11,7 @@ from renderctl.server.documents import Health, Readiness
 from renderctl.server.doors import MeasuringVerbs
 from renderctl.server.measuring import Figures
 
-router = new_router("health")
+router = new_router("health", prefix="")
 #: A blob that no store has: one has to look to know that it is missing.
 _NO_BLOB = "0" * 64
 

@@ -20,7 +20,8 @@ from renderctl.server.bodies import Name
 from renderctl.server.documents import AttemptDocument, LogPartDocument, TaskDocument, TaskStatusDocument
 from renderctl.server.doors import Verbs
 
-router, unversioned = new_router("tasks"), new_router("tasks")
+router = new_router("tasks")
+unversioned = new_router("tasks", prefix="/api")  #: the one address that never changes
 TaskRef = Annotated[str, Path(description="A task's id: JOB-NUMBER.", max_length=255)]
 Task = Annotated[str | None, Query(description="A task's id, or its number in the job.", max_length=255)]
 Limit = Annotated[int, Query(ge=1, le=10_000)]

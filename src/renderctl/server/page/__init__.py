@@ -6,21 +6,14 @@ one file a noun for the routes      templates/  the pages      static/  one styl
 
 from pathlib import Path
 
-from fastapi import APIRouter
 from starlette.responses import Response
+from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from renderctl.server.page import account, audit, frame, job, jobs, logins, models, people, submit, workers
 
 _NOUNS = (logins, jobs, job, frame, models, submit, workers, people, account, audit)
-
-
-def add_page(root: APIRouter) -> None:
-    """Have the root of all routes serve the pages and what they are drawn with."""
-    for noun in _NOUNS:
-        root.include_router(noun.router)
-    root.mount("/static", _Static(directory=Path(__file__).parent / "static"), name="static")
 
 
 class _Static(StaticFiles):
@@ -30,3 +23,10 @@ class _Static(StaticFiles):
         response = await super().get_response(path, scope)
         response.headers["Cache-Control"] = "no-cache"
         return response
+
+
+#: The pages, and what they are drawn with.
+ROUTES = [
+    *(route for noun in _NOUNS for route in noun.router.routes),
+    Mount("/static", _Static(directory=Path(__file__).parent / "static"), name="static"),
+]

@@ -73,7 +73,7 @@ class LoginRefused(NotAllowed):
 
 
 class TooManyGuesses(NotAllowed):
-    """There were too many attempts to log in."""
+    """There were too many wrong passwords."""
 
 
 class TokenRefused(NotAllowed):

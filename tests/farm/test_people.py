@@ -152,6 +152,32 @@ def test_whoever_guesses_waits_longer_and_longer_even_with_the_right_password(fa
     assert len(refused(farm, "session.open")) == 6
 
 
+def test_whoever_guesses_at_the_old_password_in_a_session_waits_like_at_a_log_in(farm: Farm, clock: FakeClock) -> None:
+    add_user(farm, "bob", Role.ARTIST, password=PASSWORD, actor=ACTOR)
+    thief, elsewhere = (log_in(farm, "bob", PASSWORD, address=each).actor for each in (HOME, "198.51.100.1"))
+    for _ in range(5):
+        with pytest.raises(LoginRefused, match="old password"):
+            set_password(farm, "bob", "another password", old="wrong", actor=thief)
+    for old in ("wrong", PASSWORD):
+        with pytest.raises(TooManyGuesses):
+            set_password(farm, "bob", "another password", old=old, actor=thief)
+    with pytest.raises(TooManyGuesses):
+        log_in(farm, "bob", PASSWORD, address=HOME)
+    told = farm.repository.audit_log(wanted=AuditFilter(refused=True))
+    assert {(each.actor, each.action, each.subject, each.address) for each in told} == {
+        ("bob", "user.password", "bob", HOME)
+    }
+    assert refused(farm, "user.password") == ["bob: the old password is wrong"] * 5
+    assert set_password(farm, "bob", "another password", old=PASSWORD, actor=elsewhere).name == "bob"
+
+
+def test_who_sets_the_password_of_another_is_asked_for_none_and_never_waits(farm: Farm) -> None:
+    add_user(farm, "bob", Role.ARTIST, password=PASSWORD, actor=ACTOR)
+    for _ in range(7):
+        assert set_password(farm, "bob", "another password", actor=replace(ACTOR, via=Via.TOKEN)).has_password
+    assert refused(farm, "user.password") == []
+
+
 def test_one_address_guesses_no_further_by_changing_the_name(farm: Farm) -> None:
     for number in range(50):
         farm.repository.count_guess({f"user {number}": 20, "from there": 50})

@@ -59,6 +59,20 @@ def test_guessing_is_slowed_down(served: Served) -> None:
     assert found[-1] == 429
 
 
+def test_guessing_at_the_old_password_is_slowed_down_and_told(served: Served) -> None:
+    add_user(served.farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    csrf = logged_in(served)
+    body = {"password": "another password"}
+    found = [
+        served.client.put(f"{API}/users/ada/password", json=body | {"old": f"guess {n}"}, headers=csrf)
+        for n in range(9)
+    ]
+    assert [each.status_code for each in found[:5]] == [401] * 5
+    assert (found[-1].status_code, found[-1].json()["error"]["code"]) == (429, "too_many_guesses")
+    told = served.client.get(f"{API}/audit", params={"action": "user.password", "refused": True}).json()
+    assert {(each["actor"], each["subject"], each["via"]) for each in told} == {("ada", "ada", "session")}
+
+
 def test_whoever_was_invited_registers_once_and_is_logged_in(served: Served) -> None:
     ada = served.person("ada", Role.ADMIN)
     invited = served.client.post(f"{API}/users/invite", json={"role": "artist"}, headers=ada).json()

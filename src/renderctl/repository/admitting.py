@@ -15,7 +15,7 @@ from renderctl.repository.peopletables import guesses, invitations, tokens, web_
 
 #: Seconds between two notes of one token: in it when it was used, in the audit log that it was refused.
 _NOTE_EVERY = timedelta(seconds=60)
-#: After so long without another one a failed log-in is forgotten; and how many are free of charge.
+#: After so long without another one a wrong password is forgotten; and the longest wait for the next.
 _FORGET = timedelta(hours=1)
 _LONGEST_WAIT_S = 900.0
 
@@ -169,9 +169,9 @@ class Admitting(Enrolling):
         return self.deed(writing)
 
     def count_guess(self, whose: dict[str, int]) -> float:
-        """A log-in is attempted: whether for any of these there were more than so many failed ones of late.
+        """A password is shown: whether for any of these there were more than so many wrong ones of late.
 
-        Counted as failed before the password is looked at, so that many at once are no way around it. Returns the
+        Counted as wrong before the password is looked at, so that many at once are no way around it. Returns the
         seconds to wait before the next one; 0: go on.
         """
 
@@ -209,12 +209,11 @@ class Admitting(Enrolling):
 
         self.write(writing)
 
-    def note_login_refused(self, name: str, address: str | None, why: str) -> None:
-        """Tell the audit log of a log-in that failed, in the name of whoever it was to be."""
-        actor = Actor(name[:64], via=Via.SESSION, address=address)
+    def note_guess(self, actor: Actor, action: str, subject: str, why: str) -> None:
+        """Tell the audit log of what was refused because a password was wrong."""
 
         def writing(connection: Connection) -> None:
-            self.note_outcome(connection, actor, "session.open", actor.name, outcome="refused", details={"why": why})
+            self.note_outcome(connection, actor, action, subject, outcome="refused", details={"why": why})
 
         self.write(writing)
 

@@ -77,7 +77,7 @@ class InvitationRow(SQLModel, table=True):
 
 
 class GuessRow(SQLModel, table=True):
-    """Log-ins that failed of late: for a user, from an address, or both."""
+    """Wrong passwords of late: for a user, from an address, or both."""
 
     __tablename__ = "guess"
 

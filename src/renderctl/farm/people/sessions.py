@@ -2,17 +2,15 @@
 
 from dataclasses import dataclass, field
 
-from renderctl.actors import Actor, Scope
-from renderctl.errors import LoginRefused, TooManyGuesses
+from renderctl.actors import Actor, Scope, Via
+from renderctl.errors import LoginRefused
 from renderctl.farm import Farm
-from renderctl.farm.people.passwords import hashed, is_outdated, is_right
+from renderctl.farm.people.guessing import is_his_password
 from renderctl.farm.people.secrets import digest, new_secret
 from renderctl.farm.people.tokens import NewToken, create_token
 
 #: Seconds after which somebody has to log in again.
 SESSION_S = 7 * 86_400.0
-#: Failed log-ins, within an hour, that cost no waiting: of a user from one address, of a user, from an address.
-_FREE_OF_BOTH, _FREE_OF_USER, _FREE_FROM_ADDRESS = 5, 20, 50
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,8 @@ class LoggedIn:
 def log_in(farm: Farm, name: str, password: str, *, address: str | None) -> LoggedIn:
     """Open a session by a password. Raises LoginRefused, TooManyGuesses."""
     if not is_his_password(farm, name, password, address=address):
+        whoever = Actor(name[:64], via=Via.SESSION, address=address)
+        farm.repository.note_guess(whoever, "session.open", whoever.name, "the name or the password is wrong")
         raise LoginRefused
     secret, csrf = new_secret(), new_secret()
     actor = farm.repository.open_session(name, digest(secret), csrf, lasts_s=SESSION_S, address=address)
@@ -42,22 +42,6 @@ def token_by_password(farm: Farm, name: str, password: str, label: str, *, addre
         log_out(farm, logged_in.secret, actor=logged_in.actor)
 
 
-def is_his_password(farm: Farm, name: str, password: str, *, address: str | None) -> bool:
-    """Whether this is the user's password. Raises TooManyGuesses, whatever it is, after too many that were not."""
-    both, user, place = _whose(name, address)
-    guessed = {both: _FREE_OF_BOTH, user: _FREE_OF_USER, place: _FREE_FROM_ADDRESS}
-    if (wait_s := farm.repository.count_guess(guessed)) > 0:
-        raise TooManyGuesses(hint=f"Try again in {wait_s:.0f} seconds.")
-    kept = farm.repository.password_of(name)
-    if not is_right(password, kept) or kept is None:
-        farm.repository.note_login_refused(name, address, "the name or the password is wrong")
-        return False
-    farm.repository.forgive_guesses([both, user], but_one=[place])
-    if is_outdated(kept):
-        farm.repository.rehash_password(name, kept, hashed(password))
-    return True
-
-
 def session_actor(farm: Farm, secret: str, *, address: str | None) -> tuple[Actor, str]:
     """Whose session this is, and what his forms have to bring along. Raises TokenRefused."""
     return farm.repository.session_actor(digest(secret), address)
@@ -66,12 +50,3 @@ def session_actor(farm: Farm, secret: str, *, address: str | None) -> tuple[Acto
 def log_out(farm: Farm, secret: str, *, actor: Actor) -> None:
     """End a session."""
     farm.repository.end_session(digest(secret), actor=actor)
-
-
-def _whose(name: str, address: str | None) -> tuple[str, str, str]:
-    """What guesses are counted by: names of one length, whatever somebody has typed."""
-    return (
-        f"both {digest(f'{name} {address}')}",
-        f"user {digest(name)}",
-        f"from {digest(str(address))}",
-    )

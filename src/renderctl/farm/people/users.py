@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from renderctl.actors import Actor, Role
+from renderctl.actors import Actor, Role, Via
 from renderctl.errors import LoginRefused
 from renderctl.farm import Farm
 from renderctl.farm.gate import admit
-from renderctl.farm.people.passwords import hashed, is_right
+from renderctl.farm.people.guessing import is_his_password
+from renderctl.farm.people.passwords import hashed
 from renderctl.farm.people.secrets import INVITATION_PREFIX, digest, new_secret
 from renderctl.people import DEFAULT_PROJECT, Invitation, User, checked_name, checked_password
 from renderctl.permissions import Subject, Verdict, verdict
@@ -71,15 +72,16 @@ def enable_user(farm: Farm, name: str, *, actor: Actor) -> User:
 def set_password(farm: Farm, name: str, password: str, *, old: str | None = None, actor: Actor) -> User:
     """Give a user a new password; whoever is logged in with the old one is so no longer.
 
-    His own one nobody changes who can not tell the `old` one, unless he came locally.
-    Raises NotFound, NotAllowed, LoginRefused, InvalidInput.
+    His own one nobody changes who can not tell the `old` one, unless he came locally; guesses at it count as those at
+    a log-in do. Raises NotFound, NotAllowed, LoginRefused, TooManyGuesses, InvalidInput.
     """
     admit(farm, actor, "user.password", Subject("user", name, owner=name))
-    kept = hashed(checked_password(password))
-    is_own = actor.name == name and actor.via != "local"
-    if is_own and not is_right(old or "", farm.repository.password_of(name)):
+    checked_password(password)
+    is_own = actor.name == name and actor.via is not Via.LOCAL
+    if is_own and not is_his_password(farm, name, old or "", address=actor.address):
+        farm.repository.note_guess(actor, "user.password", name, "the old password is wrong")
         raise LoginRefused("The old password is wrong.")
-    return farm.repository.set_password(name, kept, actor=actor)
+    return farm.repository.set_password(name, hashed(password), actor=actor)
 
 
 def invite(

@@ -52,6 +52,20 @@ class Token:
 
 
 @dataclass(frozen=True)
+class WebSession:
+    """What is known of a log-in from a browser; what the browser holds is known to nobody else."""
+
+    id: str
+    user: str
+    created_at: datetime
+    expires_at: datetime
+    address: str | None  #: from where it was begun
+    seen_at: datetime | None = None  #: to the minute
+    seen_from: str | None = None
+    present: bool = False  #: whether it is the one that asks
+
+
+@dataclass(frozen=True)
 class Invitation:
     """What whoever holds its code may become."""
 
@@ -61,6 +75,7 @@ class Invitation:
     created_by: str
     expires_at: datetime
     used_by: str | None = None
+    withdrawn_at: datetime | None = None
 
 
 def checked_name(name: str, noun: str = "user") -> str:

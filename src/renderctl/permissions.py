@@ -70,6 +70,8 @@ TABLE: Mapping[str, Rule] = {
     "farm.collect": Rule("Free the store of what nothing points to", _ALL, "---", "---"),
     "user.see": Rule("See a user, his role and projects", _READ, "++?", "++?"),
     "user.add": Rule("Add and invite users", _ALL, "---", "---", "---"),
+    "invitation.see": Rule("See the open invitations", _READ, "---", "---", "---"),
+    "invitation.withdraw": Rule("Withdraw an invitation", _ALL, "---", "---", "---"),
     "user.role": Rule("Change what role a user has", _ALL, "---", "---", "---"),
     "user.disable": Rule("Disable a user, and enable him again", _ALL, "---", "---", "---"),
     "user.password": Rule("Change a password", _ALL, "+--", "+--", "+--"),

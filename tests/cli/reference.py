@@ -12,7 +12,10 @@ from renderctl.cli.catalog import COMMANDS
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
 _PAGES = [[], *([name] for name in COMMANDS), *(["models", sub] for sub in ("list", "show", "rm"))]
 _PAGES += [*(["workers", sub] for sub in ("list", "drain", "resume")), ["database", "upgrade"]]
-_PAGES += [["users", sub] for sub in ("list", "add", "invite", "role", "disable", "enable", "password")]
+_PAGES += [
+    ["users", sub]
+    for sub in ("list", "add", "invite", "invitations", "withdraw", "role", "disable", "enable", "password")
+]
 _PAGES += [["projects", sub] for sub in ("list", "add", "pools", "join", "leave")]
 _PAGES += [*(["tokens", sub] for sub in ("list", "create", "revoke")), ["audit", "verify"], ["audit", "rotate-key"]]
 _PAGES += [["webhooks", sub] for sub in ("list", "add", "rm", "deliveries", "resend", "test")]

@@ -31,6 +31,17 @@ def test_whoever_is_invited_has_a_code(ctl, given):
     assert ctl("users", "invite").out.startswith(invited["code"].partition("_")[0])
 
 
+def test_open_invitations_are_listed_and_withdrawn(ctl, given):
+    made = ctl("users", "invite", "--role", "viewer", "--project", "default", "--json").document
+    assert ctl("users", "invitations", "--json").document == [made["invitation"]]
+    shown = ctl("users", "invitations").out
+    assert all(each in shown for each in (made["invitation"]["id"], "viewer", made["invitation"]["created_by"]))
+    assert made["code"] not in shown
+    assert "is withdrawn" in ctl("users", "withdraw", made["invitation"]["id"]).out
+    assert "No invitation is open" in ctl("users", "invitations").out
+    assert ctl("users", "withdraw", "nope").code == 6
+
+
 def test_projects_have_pools_and_members(ctl, given):
     given.repository.add_user("bob", Role.ARTIST, (), password=None, actor=ACTOR)
     assert ctl("projects", "add", "film", "--pool", "gpu", "--json").document["pools"] == ["gpu"]

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from renderctl.actors import Role, Scope, Via
-from renderctl.errors import Conflict, InvitationRefused, LoginRefused, NotFound, TokenRefused, TooManyGuesses
+from renderctl.errors import (
+    Conflict,
+    InvitationRefused,
+    LoginRefused,
+    NotAllowed,
+    NotFound,
+    TokenRefused,
+    TooManyGuesses,
+)
 from renderctl.farm import Farm
 from renderctl.farm.people.sessions import log_in, log_out, session_actor
 from renderctl.farm.people.tokens import create_token, list_tokens, revoke_token, token_actor
@@ -17,10 +25,12 @@ from renderctl.farm.people.users import (
     disable_user,
     enable_user,
     invite,
+    list_invitations,
     list_users,
     register,
     set_password,
     set_role,
+    withdraw_invitation,
 )
 from renderctl.repository.auditing import AuditFilter
 from renderctl.repository.peopletables import tokens, users, web_sessions
@@ -208,6 +218,42 @@ def test_an_invitation_makes_one_user_once_and_in_time(farm: Farm, clock: FakeCl
     with pytest.raises(InvitationRefused):
         register(farm, late.code, "eve", PASSWORD, address=HOME)
     assert [each.name for each in list_users(farm, actor=ACTOR)] == ["mona"]
+
+
+def test_open_invitations_are_listed_without_their_codes_and_withdrawn(farm: Farm, clock: FakeClock) -> None:
+    used, late, open_one = (invite(farm, Role.OPERATOR, lasts_s=each, actor=ACTOR) for each in (9e3, 3600, 9e3))
+    register(farm, used.code, "mona", PASSWORD, address=HOME)
+    clock.advance(seconds=3601)
+    assert list_invitations(farm, actor=ACTOR) == [open_one.invitation]
+    told = open_one.invitation
+    assert (told.created_by, told.role, told.projects) == (ACTOR.name, Role.OPERATOR, ("default",))
+    assert open_one.code not in repr(told)
+    for _ in range(2):
+        assert withdraw_invitation(farm, told.id, actor=ACTOR).withdrawn_at is not None
+    assert list_invitations(farm, actor=ACTOR) == []
+    with pytest.raises(InvitationRefused):
+        register(farm, open_one.code, "eve", PASSWORD, address=HOME)
+    (entry,) = farm.repository.audit_log(wanted=AuditFilter(action="invitation.withdraw"))
+    assert (entry.subject, entry.outcome, entry.details["created_by"]) == (told.id, "done", ACTOR.name)
+    with pytest.raises(Conflict, match="used: by mona"):
+        withdraw_invitation(farm, used.invitation.id, actor=ACTOR)
+    with pytest.raises(NotFound):
+        withdraw_invitation(farm, "no-such-thing", actor=ACTOR)
+    assert withdraw_invitation(farm, late.invitation.id, actor=ACTOR).used_by is None
+
+
+def test_who_is_no_admin_neither_sees_nor_withdraws_invitations_and_is_told_nothing_of_them(farm: Farm) -> None:
+    made = invite(farm, Role.VIEWER, actor=ACTOR).invitation
+    oli = replace(ACTOR, name="oli", role=Role.OPERATOR)
+    with pytest.raises(NotAllowed):
+        list_invitations(farm, actor=oli)
+    said = []
+    for invitation_id in (made.id, "no-such-thing"):
+        with pytest.raises(NotAllowed) as caught:
+            withdraw_invitation(farm, invitation_id, actor=oli)
+        said.append(caught.value.message.replace(invitation_id, "X"))
+    assert said[0] == said[1]
+    assert list_invitations(farm, actor=ACTOR) == [made]
 
 
 def test_the_first_admin_is_the_first_and_the_last_one_stays(farm: Farm) -> None:

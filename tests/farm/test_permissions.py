@@ -100,6 +100,8 @@ COMMON: dict[str, Call] = {
     "whoami": lambda c, it: c.whoami(),
     "add_user": lambda c, it: c.add_user("new", Role.ARTIST),
     "invite": lambda c, it: c.invite(Role.ADMIN),
+    "list_invitations": lambda c, it: c.list_invitations(),
+    "withdraw_invitation": lambda c, it: c.withdraw_invitation("none-like-it"),
     "add_project": lambda c, it: c.add_project("fresh"),
 }
 

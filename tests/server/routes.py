@@ -99,6 +99,8 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("GET", f"{API}/users"): Route("user.see", "list"),
     ("POST", f"{API}/users"): Route("user.add", "farm", lambda given: {"name": f"u{given['job']}"}),
     ("POST", f"{API}/users/invite"): Route("user.add", "farm", _body()),
+    ("GET", f"{API}/invitations"): Route("invitation.see", "farm"),
+    ("DELETE", f"{API}/invitations/{{invitation}}"): Route("invitation.withdraw", "farm"),
     ("PUT", f"{API}/users/{{name}}/role"): Route("user.role", "farm", _body(role="viewer")),
     ("POST", f"{API}/users/{{name}}/disable"): Route("user.disable", "farm"),
     ("POST", f"{API}/users/{{name}}/enable"): Route("user.disable", "farm"),

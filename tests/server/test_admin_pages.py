@@ -146,6 +146,25 @@ def test_an_admin_is_offered_what_makes_a_user_something_else(client: TestClient
     assert rows(client.get("/users?state=disabled").text) == 1
 
 
+def test_open_invitations_stand_on_the_page_of_users_without_their_codes(client: TestClient, served: Served) -> None:
+    log_in(client, "ada")
+    assert "No invitation is open" in client.get("/users").text
+    body = {"role": "viewer", "projects": ["default"]}
+    told = client.post("/api/v1/users/invite", json=body, headers={"X-CSRF-Token": csrf(client)}).json()
+    text = client.get("/users").text
+    withdraw = f"DELETE /api/v1/invitations/{told['invitation']['id']}"
+    assert withdraw in deeds(text)
+    assert told["code"] not in text
+    reads = served.person("rea", Role.ADMIN, "default", scope=Scope.READ)
+    shown = client.get("/users", headers=reads).text
+    assert told["invitation"]["id"] in shown
+    assert not deeds(shown)
+    assert write(client, "DELETE", withdraw.removeprefix("DELETE /api/v1")) == 200
+    assert "No invitation is open" in client.get("/users").text
+    log_in(client, "vic")
+    assert "invitations" not in client.get("/users").text
+
+
 def test_who_is_no_admin_sees_his_mates_and_changes_nobody(client: TestClient, served: Served) -> None:
     served.person("eve", Role.ARTIST, "games")
     log_in(client, "vic")
@@ -161,6 +180,7 @@ def test_who_is_no_admin_sees_his_mates_and_changes_nobody(client: TestClient, s
         ("PUT", "/users/vic/role", {"role": "admin"}),
         ("PUT", "/users/ada/password", {"password": "a new password"}),
         ("POST", "/users/invite", {}),
+        ("GET", "/invitations", None),
         ("POST", "/projects/default/leave", {"users": ["ada"]}),
         ("PUT", "/projects/default/pools", {"pools": []}),
     ]

@@ -61,6 +61,9 @@ class Matrix:
         given |= {"digest": DIGEST, "worker": "w1", "token": token, "model": model, "attempt_id": "none"}
         if about in ("webhook", "list", "token"):
             given |= self._webhook(job, actor)
+        if "{invitation}" in path or about == "token":
+            told = {"lasts_s": 3600.0, "actor": ACTOR}
+            given["invitation"] = self.served.farm.repository.add_invitation(name, Role.VIEWER, (), **told).id
         given["name"] = "extra" if "/projects/" in path else {"job": "0001.png", "user": owner}.get(about, "nobody")
         given |= {"own": self.own, "home": _HERE, "pool": "default" if relation is Relation.PROJECT else "slow"}
         if "removable" in path:

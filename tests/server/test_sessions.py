@@ -82,6 +82,18 @@ def test_whoever_was_invited_registers_once_and_is_logged_in(served: Served) -> 
     assert served.client.post(f"{API}/register", json=body | {"name": "eve"}).status_code == 403
 
 
+def test_an_invitation_that_was_withdrawn_lets_nobody_in(served: Served) -> None:
+    ada = served.person("ada", Role.ADMIN)
+    invited = served.client.post(f"{API}/users/invite", json={"role": "artist"}, headers=ada).json()
+    assert served.client.get(f"{API}/invitations", headers=ada).json() == [invited["invitation"]]
+    address = f"{API}/invitations/{invited['invitation']['id']}"
+    assert served.client.delete(address, headers=ada).json()["withdrawn_at"] is not None
+    assert served.client.get(f"{API}/invitations", headers=ada).json() == []
+    body = {"code": invited["code"], "name": "bob", "password": PASSWORD}
+    assert served.client.post(f"{API}/register", json=body).status_code == 403
+    assert "bob" not in {each["name"] for each in served.client.get(f"{API}/users", headers=ada).json()}
+
+
 def test_a_password_makes_a_token_that_revokes_itself(served: Served) -> None:
     add_user(served.farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
     body = {"user": "ada", "password": PASSWORD, "name": "laptop"}

@@ -33,6 +33,16 @@ def invited(each: Any) -> str:
     return str(each.code)
 
 
+def invitations(found: Sequence[Any]) -> RenderableType:
+    """One line an invitation."""
+    if not found:
+        return "No invitation is open. `renderctl users invite` makes one."
+    table = new_table("id", "role", "projects", "by", "good until")
+    for each in found:
+        table.add_row(each.id, each.role.value, ", ".join(each.projects), each.created_by, _time(each.expires_at))
+    return table
+
+
 def projects(found: Sequence[Any]) -> RenderableType:
     """One line a project."""
     if not found:

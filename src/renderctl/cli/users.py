@@ -63,6 +63,21 @@ def invite(
     output.show(connect().invite(role, projects=tuple(project or ()), lasts_s=expires * 3600), peopleviews.invited)
 
 
+@app.command()
+def invitations() -> None:
+    """List the invitations that somebody may still use; their codes are not shown again."""
+    output.show(connect().list_invitations(), peopleviews.invitations)
+
+
+@app.command()
+def withdraw(
+    invitation: Annotated[str, typer.Argument(help="Its id: see `users invitations`.", show_default=False)],
+) -> None:
+    """Withdraw an invitation: nobody registers by it any more."""
+    said = "Invitation {0.id} ({0.role}, by {0.created_by}) is withdrawn."
+    output.show(connect().withdraw_invitation(invitation), said.format)
+
+
 @app.command("role")
 def set_role(name: User, role: Annotated[Role, typer.Argument(show_default=False)]) -> None:
     """Change what a user may do, from the next step on."""

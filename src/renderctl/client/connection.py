@@ -34,6 +34,7 @@ VERBS: Mapping[str, str] = {
     "leave_project": "people:leave_project",
     "links": "outputs:links",
     "list_deliveries": "webhooks:list_deliveries",
+    "list_invitations": "people:list_invitations",
     "list_models": "models:list_models",
     "list_projects": "people:list_projects",
     "list_tokens": "people:list_tokens",
@@ -64,6 +65,7 @@ VERBS: Mapping[str, str] = {
     "verify_audit": "audit:verify_audit",
     "watch": "jobs:watch",
     "whoami": "people:whoami",
+    "withdraw_invitation": "people:withdraw_invitation",
 }
 #: What is done on this machine whatever the server, with a farm of its own.
 HERE = ("build_image", "list_images", "pull_image", "remove_image", "render", "start_ahead")

@@ -1,4 +1,4 @@
-"""Users, projects and tokens, over HTTP."""
+"""Users, invitations, projects and tokens, over HTTP."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from renderctl.client.api import quoted, typed
 from renderctl.client.connection import ServerConnection
 from renderctl.farm.people.tokens import NewToken
 from renderctl.farm.people.users import Invited
-from renderctl.people import Project, Token, User
+from renderctl.people import Invitation, Project, Token, User
 
 
 def whoami(server: ServerConnection) -> Actor:
@@ -33,6 +33,16 @@ def invite(server: ServerConnection, role: Role, *, projects: Sequence[str] = ()
     """A code with which somebody registers."""
     body = {"role": role, "projects": list(projects), "lasts_s": lasts_s}
     return typed(Invited, server.api.post("/users/invite", body))
+
+
+def list_invitations(server: ServerConnection) -> list[Invitation]:
+    """The invitations that somebody may still use."""
+    return typed(list[Invitation], server.api.get("/invitations"))
+
+
+def withdraw_invitation(server: ServerConnection, invitation: str) -> Invitation:
+    """Have nobody register by an invitation any more."""
+    return typed(Invitation, server.api.delete(f"/invitations/{quoted(invitation)}"))
 
 
 def set_role(server: ServerConnection, name: str, role: Role) -> User:

@@ -1,4 +1,4 @@
-"""What lets people in: tokens, log-ins, invitations. The database knows SHA-256s of them; and it counts guesses."""
+"""What lets people in: tokens and log-ins. The database knows SHA-256s of them; and it counts guesses."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from renderctl.actors import Actor, Role, Scope, Via
-from renderctl.errors import InvitationRefused, NotFound, TokenRefused
-from renderctl.ids import new_id
-from renderctl.people import Invitation, Token
-from renderctl.repository.enrolling import Enrolling, find_user, to_user
-from renderctl.repository.peopletables import guesses, invitations, tokens, web_sessions
+from renderctl.errors import NotFound, TokenRefused
+from renderctl.people import Token
+from renderctl.repository.enrolling import find_user, to_user
+from renderctl.repository.inviting import Inviting
+from renderctl.repository.peopletables import guesses, tokens, web_sessions
 
 #: Seconds between two notes of one token: in it when it was used, in the audit log that it was refused.
 _NOTE_EVERY = timedelta(seconds=60)
@@ -20,7 +20,7 @@ _FORGET = timedelta(hours=1)
 _LONGEST_WAIT_S = 900.0
 
 
-class Admitting(Enrolling):
+class Admitting(Inviting):
     """The doors of the farm."""
 
     def add_token(self, token: Token, digest: str, *, lasts_s: float | None, actor: Actor) -> Token:
@@ -134,40 +134,6 @@ class Admitting(Enrolling):
 
         self.deed(writing)
 
-    def add_invitation(
-        self, digest: str, role: Role, among: Sequence[str], *, lasts_s: float, actor: Actor
-    ) -> Invitation:
-        """Whoever brings what has that digest, within so many seconds, becomes a user."""
-        invitation_id = new_id()
-
-        def writing(connection: Connection) -> Invitation:
-            now = self.now(connection)
-            row = {"id": invitation_id, "digest": digest, "role": role, "projects": list(among)}
-            ends = now + timedelta(seconds=lasts_s)
-            connection.execute(
-                invitations.insert(), row | {"created_by": actor.name, "created_at": now, "expires_at": ends}
-            )
-            self.audit(connection, actor, "user.invite", invitation_id, role=role, projects=list(among))
-            return _invitation(connection, invitation_id)
-
-        return self.deed(writing, done=lambda connection, _: _invitation(connection, invitation_id))
-
-    def accept_invitation(self, digest: str, name: str, password: str, *, address: str | None) -> Actor:
-        """Become a user, with the hash of a password. Raises InvitationRefused, Conflict when the name is taken."""
-
-        def writing(connection: Connection) -> Actor:
-            row = connection.execute(
-                select(invitations).where(invitations.c.digest == digest).with_for_update()
-            ).first()
-            if row is None or row.used_by is not None or row.expires_at <= self.now(connection):
-                raise InvitationRefused
-            actor = Actor(name, role=Role(row.role), projects=frozenset(row.projects), via=Via.SESSION, address=address)
-            self.enroll(connection, name, Role(row.role), row.projects, password=password, actor=actor)
-            connection.execute(invitations.update().where(invitations.c.id == row.id).values(used_by=name))
-            return actor
-
-        return self.deed(writing)
-
     def count_guess(self, whose: dict[str, int]) -> float:
         """A password is shown: whether for any of these there were more than so many wrong ones of late.
 
@@ -238,8 +204,3 @@ def _token(connection: Connection, token_id: str) -> Token:
 def _to_token(row: Row[Any]) -> Token:
     scope = Scope(row.scope)
     return Token(row.id, row.user, row.name, scope, row.created_at, row.expires_at, row.revoked_at, row.used_at)
-
-
-def _invitation(connection: Connection, invitation_id: str) -> Invitation:
-    row = connection.execute(select(invitations).where(invitations.c.id == invitation_id)).one()
-    return Invitation(row.id, Role(row.role), tuple(row.projects), row.created_by, row.expires_at, row.used_by)

@@ -53,13 +53,17 @@ class TokenRow(SQLModel, table=True):
 
 class WebSessionRow(SQLModel, table=True):
     __tablename__ = "web_session"
+    __table_args__ = (Index("ix_web_session_id", "id", unique=True),)
 
     digest: str = Field(primary_key=True, max_length=64)  # SHA-256 of what the cookie holds
+    id: str | None = Field(default=None, max_length=20)  # none: of a server of before, and good for nothing any more
     user: str = Field(max_length=64, foreign_key="user.name", index=True)
     csrf: str = Field(max_length=64)
     address: str | None = Field(default=None, max_length=255)
     created_at: datetime = Field(sa_type=UtcTime)
     expires_at: datetime = Field(sa_type=UtcTime, index=True)
+    seen_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    seen_from: str | None = Field(default=None, max_length=255)
 
 
 class InvitationRow(SQLModel, table=True):
@@ -74,6 +78,7 @@ class InvitationRow(SQLModel, table=True):
     created_at: datetime = Field(sa_type=UtcTime)
     expires_at: datetime = Field(sa_type=UtcTime)
     used_by: str | None = Field(default=None, max_length=64)
+    withdrawn_at: datetime | None = Field(default=None, sa_type=UtcTime)
 
 
 class GuessRow(SQLModel, table=True):

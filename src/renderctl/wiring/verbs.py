@@ -69,6 +69,7 @@ VERBS: Mapping[str, tuple[str, str | None]] = {
     "join_project": ("people.projects:join_project", "project.change"),
     "leave_project": ("people.projects:leave_project", "project.change"),
     "list_deliveries": ("webhooks.registering:list_deliveries", "webhook.see"),
+    "list_invitations": ("people.users:list_invitations", "invitation.see"),
     "list_projects": ("people.projects:list_projects", "project.see"),
     "list_tokens": ("people.tokens:list_tokens", "token.see"),
     "list_users": ("people.users:list_users", "user.see"),
@@ -82,5 +83,6 @@ VERBS: Mapping[str, tuple[str, str | None]] = {
     "rotate_audit_key": ("audit:rotate_audit_key", "audit.rotate"),
     "set_role": ("people.users:set_role", "user.role"),
     "verify_audit": ("audit:verify_audit", "audit.see"),
+    "withdraw_invitation": ("people.users:withdraw_invitation", "invitation.withdraw"),
     "whoami": ("people.users:whoami", "self.see"),
 }

@@ -97,6 +97,18 @@ def invite(
     return Invited(invitation, code)
 
 
+def list_invitations(farm: Farm, *, actor: Actor) -> list[Invitation]:
+    """The invitations that somebody may still use, the newest first; their codes nobody knows. Raises NotAllowed."""
+    admit(farm, actor, "invitation.see")
+    return farm.repository.invitations()
+
+
+def withdraw_invitation(farm: Farm, invitation_id: str, *, actor: Actor) -> Invitation:
+    """Have nobody register by an invitation any more. Raises NotFound, Conflict for a used one, NotAllowed."""
+    admit(farm, actor, "invitation.withdraw", Subject("invitation", invitation_id))
+    return farm.repository.withdraw_invitation(invitation_id, actor=actor)
+
+
 def register(farm: Farm, code: str, name: str, password: str, *, address: str | None) -> Actor:
     """Become a user by an invitation's code. Raises InvitationRefused, InvalidInput, Conflict."""
     kept = hashed(checked_password(password))

@@ -1,4 +1,4 @@
-"""Users, projects and tokens."""
+"""Users, invitations, projects and tokens."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from renderctl.farm.people.secrets import digest
 from renderctl.farm.people.sessions import token_by_password
 from renderctl.farm.people.tokens import NewToken
 from renderctl.farm.people.users import Invited
-from renderctl.people import Project, Token, User
+from renderctl.people import Invitation, Project, Token, User
 from renderctl.server.answers import answer
 from renderctl.server.api import new_router
 from renderctl.server.bodies import Name
@@ -94,6 +94,18 @@ def add_user(verbs: Verbs, body: UserBody) -> Response:
 def invite(verbs: Verbs, body: InviteBody) -> Response:
     """Make a code with which somebody registers, once."""
     return answer(verbs.invite(body.role, projects=tuple(body.projects), lasts_s=body.lasts_s), 201)
+
+
+@router.get("/invitations", response_model=list[Invitation])
+def list_invitations(verbs: Verbs) -> Response:
+    """List the invitations that somebody may still use; their codes are told to nobody any more."""
+    return answer(verbs.list_invitations())
+
+
+@router.delete("/invitations/{invitation}", response_model=Invitation)
+def withdraw_invitation(verbs: Verbs, invitation: Annotated[str, Path(max_length=20)]) -> Response:
+    """Have nobody register by an invitation any more."""
+    return answer(verbs.withdraw_invitation(invitation))
 
 
 @router.put("/users/{name}/role", response_model=User)

@@ -32,6 +32,8 @@ def users(
         states=_STATES,
         projects=_project_names(visitor),
         adds=visitor.may("user.add"),
+        invitations=visitor.verbs.list_invitations() if visitor.may("invitation.see") else None,
+        withdraws=visitor.may("invitation.withdraw"),
         **_choices(),
     )
 

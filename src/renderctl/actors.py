@@ -40,6 +40,7 @@ class Actor:
     via: Via = Via.LOCAL
     address: str | None = None  #: where from: a host's name or an IP address
     scope: Scope = Scope.ALL
+    session: str | None = None  #: the id of the log-in from a browser that he came by
 
     @property
     def home(self) -> str:

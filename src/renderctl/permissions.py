@@ -82,6 +82,8 @@ TABLE: Mapping[str, Rule] = {
     "token.see": Rule("See what tokens a user has", _READ, "+??", "+??", "+??"),
     "token.create": Rule("Make a token for a user", _ALL, "+??", "+??", "+??"),
     "token.revoke": Rule("Revoke a token", _WORK, "+??", "+??", "+??"),
+    "session.see": Rule("See from which browsers a user is logged in", _READ, "+??", "+??", "+??"),
+    "session.end": Rule("End a user's log-in from a browser", _WORK, "+??", "+??", "+??"),
     "webhook.see": Rule("See a webhook, and what became of its deliveries", _READ, "+??", "+??"),
     "webhook.remove": Rule("Remove a webhook", _WORK, "-??", "+??"),
     "webhook.send": Rule("Test a webhook, and send a delivery again", _WORK, "-??", "+??"),

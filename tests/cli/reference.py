@@ -18,6 +18,7 @@ _PAGES += [
 ]
 _PAGES += [["projects", sub] for sub in ("list", "add", "pools", "join", "leave")]
 _PAGES += [*(["tokens", sub] for sub in ("list", "create", "revoke")), ["audit", "verify"], ["audit", "rotate-key"]]
+_PAGES += [["sessions", sub] for sub in ("list", "end")]
 _PAGES += [["webhooks", sub] for sub in ("list", "add", "rm", "deliveries", "resend", "test")]
 
 

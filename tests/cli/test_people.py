@@ -63,6 +63,29 @@ def test_tokens_are_made_listed_and_revoked(ctl, given):
     assert ctl("tokens", "revoke", "nope").code == 6
 
 
+def test_log_ins_from_browsers_are_listed_and_ended(ctl, given):
+    for name in ("cy", "di"):
+        assert ctl("users", "add", name).code == 0
+    told = {"lasts_s": 3600.0, "address": "192.0.2.7"}
+    opened = [
+        given.repository.open_session(name, f"{number}{name}", "hush-hush", **told).session
+        for number, name in enumerate(["cy", "cy", "cy", "di"])
+    ]
+    listed = ctl("sessions", "list", "cy", "--json").document
+    assert {each["id"] for each in listed} == set(opened[:3])
+    assert {(each["address"], each["seen_at"], each["present"]) for each in listed} == {("192.0.2.7", None, False)}
+    shown = ctl("sessions")
+    assert all(each in shown.out for each in opened)
+    assert "hush-hush" not in shown.out + str(listed)
+    assert f"Session {opened[0]} of cy is ended." in ctl("sessions", "end", opened[0]).out
+    assert ctl("sessions", "end", opened[0]).code == 6
+    ended = ctl("sessions", "end", "--all", "--user", "cy", "--json").document
+    assert {each["id"] for each in ended} == set(opened[1:3])
+    assert [each["id"] for each in ctl("sessions", "--json").document] == [opened[3]]
+    for words in ((), (opened[3], "--all"), (opened[3], "--user", "di")):
+        assert ctl("sessions", "end", *words).code == 2
+
+
 def test_whoami_says_who_one_is(ctl, given):
     assert ctl("whoami", "--json").document["role"] == "admin"
     assert "admin" in ctl("whoami").out

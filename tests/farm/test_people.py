@@ -17,7 +17,15 @@ from renderctl.errors import (
     TooManyGuesses,
 )
 from renderctl.farm import Farm
-from renderctl.farm.people.sessions import log_in, log_out, session_actor
+from renderctl.farm.people.secrets import digest
+from renderctl.farm.people.sessions import (
+    end_session,
+    end_sessions,
+    list_sessions,
+    log_in,
+    log_out,
+    session_actor,
+)
 from renderctl.farm.people.tokens import create_token, list_tokens, revoke_token, token_actor
 from renderctl.farm.people.users import (
     add_first_admin,
@@ -139,6 +147,78 @@ def test_a_session_lasts_until_it_is_ended_or_the_password_is_changed(farm: Farm
     clock.advance(seconds=8 * 86_400)
     with pytest.raises(TokenRefused):
         session_actor(farm, late.secret, address=HOME)
+
+
+def test_somebody_sees_from_where_he_is_logged_in_and_which_log_in_asks(farm: Farm, clock: FakeClock) -> None:
+    add_user(farm, "bob", Role.ARTIST, password=PASSWORD, actor=ACTOR)
+    begun = clock.now()
+    first = log_in(farm, "bob", PASSWORD, address=HOME)
+    clock.advance(seconds=90)
+    second = log_in(farm, "bob", PASSWORD, address="198.51.100.1")
+    (newest, oldest) = list_sessions(farm, actor=second.actor)
+    assert (newest.id, newest.address, newest.seen_at, newest.present) == (
+        second.actor.session,
+        "198.51.100.1",
+        None,
+        True,
+    )
+    assert (oldest.user, oldest.created_at, oldest.address, oldest.present) == ("bob", begun, HOME, False)
+    for seconds, place in ((0, "192.0.2.8"), (30, "192.0.2.9"), (31, "192.0.2.10")):
+        clock.advance(seconds=seconds)
+        actor, _ = session_actor(farm, first.secret, address=place)
+        (_, seen) = list_sessions(farm, actor=actor)
+        assert (seen.id, seen.present, seen.address) == (actor.session, True, HOME)
+        noted = {"192.0.2.9": "192.0.2.8"}.get(place, place)  # it is noted once a minute
+        assert seen.seen_from == noted
+    assert seen.seen_at == clock.now()
+    told = str(list_sessions(farm, actor=actor))
+    kept = [digest(each.secret) for each in (first, second)]
+    assert not any(each in told for each in (first.secret, second.secret, first.csrf, second.csrf, *kept))
+    clock.advance(seconds=8 * 86_400)
+    assert list_sessions(farm, actor=ACTOR) == []
+
+
+def test_somebody_ends_one_of_his_log_ins_and_then_all_but_the_one_that_asks(farm: Farm) -> None:
+    add_user(farm, "bob", Role.ARTIST, password=PASSWORD, actor=ACTOR)
+    logged_in = [log_in(farm, "bob", PASSWORD, address=HOME) for _ in range(4)]
+    sessions, mine = [str(each.actor.session) for each in logged_in], logged_in[0].actor
+    assert end_session(farm, sessions[3], actor=mine).id == sessions[3]
+    assert {each.id for each in list_sessions(farm, actor=mine)} == set(sessions[:3])
+    with pytest.raises(NotFound):
+        end_session(farm, sessions[3], actor=mine)
+    assert {each.id for each in end_sessions(farm, actor=mine)} == set(sessions[1:3])
+    assert end_sessions(farm, actor=mine) == []
+    for ended in logged_in[1:]:
+        with pytest.raises(TokenRefused):
+            session_actor(farm, ended.secret, address=HOME)
+    assert session_actor(farm, logged_in[0].secret, address=HOME)[0] == mine
+    others, one = farm.repository.audit_log(wanted=AuditFilter(action="session.end"))
+    assert [(each.actor, each.subject, each.outcome) for each in (others, one)] == [("bob", "bob", "done")] * 2
+    assert (one.details["sessions"], set(others.details["sessions"])) == ([sessions[3]], set(sessions[1:3]))
+
+
+def test_log_ins_of_others_are_not_there_but_for_an_admin_who_ends_them(farm: Farm) -> None:
+    for name in ("bob", "mona"):
+        add_user(farm, name, Role.OPERATOR, password=PASSWORD, actor=ACTOR)
+    his, hers = (log_in(farm, name, PASSWORD, address=HOME) for name in ("bob", "mona"))
+    assert [each.user for each in list_sessions(farm, actor=hers.actor)] == ["mona"]
+    assert list_sessions(farm, "bob", actor=hers.actor) == []
+    said = []
+    for session_id in (str(his.actor.session), "no-such-session"):
+        with pytest.raises(NotFound) as caught:
+            end_session(farm, session_id, actor=hers.actor)
+        said.append((caught.value.message.replace(session_id, "X"), caught.value.hint))
+    assert said[0] == said[1]
+    for name in ("bob", "nobody"):
+        with pytest.raises(NotFound, match=f"no user '{name}'"):
+            end_sessions(farm, name, actor=hers.actor)
+    assert session_actor(farm, his.secret, address=HOME)
+    assert {each.user for each in list_sessions(farm, actor=ACTOR)} == {"bob", "mona"}
+    assert [each.user for each in end_sessions(farm, "bob", actor=ACTOR)] == ["bob"]
+    assert end_session(farm, str(hers.actor.session), actor=ACTOR).user == "mona"
+    with pytest.raises(NotFound):
+        end_sessions(farm, "nobody", actor=ACTOR)
+    assert list_sessions(farm, actor=ACTOR) == []
 
 
 def test_whoever_guesses_waits_longer_and_longer_even_with_the_right_password(farm: Farm, clock: FakeClock) -> None:

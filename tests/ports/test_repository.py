@@ -5,7 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
@@ -277,6 +279,30 @@ def test_the_migrations_make_the_tables_that_the_code_knows(new_database_url):
         assert compare_metadata(MigrationContext.configure(connection), SQLModel.metadata) == []
     engine.dispose()
     assert ScriptDirectory(str(Path(migrated.__file__).parent)).get_heads() == [migrated.HEAD]
+
+
+def test_who_is_logged_in_stays_so_when_log_ins_get_names(new_database_url, clock):
+    engine, config = open_engine(new_database_url), Config()
+    config.set_main_option("script_location", str(Path(migrated.__file__).parent))
+    columns = "digest, user, csrf, created_at, expires_at"
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0006")
+        known = "name, role, created_at"
+        connection.execute(text(f"INSERT INTO user ({known}) VALUES ('bob', 'artist', '2026-01-01 00:00:00')"))
+        for digest in ("d1", "d2"):
+            row = f"'{digest}', 'bob', 'csrf', '2026-01-01 00:00:00', '2100-01-01 00:00:00'"
+            connection.execute(text(f"INSERT INTO web_session ({columns}) VALUES ({row})"))
+    for there_and_back in ("head", "0006", "head"):
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            (command.downgrade if there_and_back == "0006" else command.upgrade)(config, there_and_back)
+    engine.dispose()
+    repository = open_repository(new_database_url, now=clock.now, heartbeat_limit_s=1.0)
+    (actor, _), (other, _) = (repository.session_actor(digest, "192.0.2.7") for digest in ("d1", "d2"))
+    assert {each.id for each in repository.sessions(user="bob")} == {actor.session, other.session}
+    assert len({actor.session, other.session, None}) == 3
+    repository.close()
 
 
 def test_an_old_database_is_refused_until_it_is_upgraded(new_database_url, clock):

@@ -17,7 +17,8 @@ class Route:
     """A route that asks the permission table."""
 
     action: str
-    #: job, model, project, user, token, webhook, pool; farm: no one's; home: one's own project; list: what one may see
+    #: job, model, project, user, token, session, webhook, pool; farm: no one's; home: one's own project;
+    #: list: what one may see
     about: str
     body: Callable[[Mapping[str, str]], Any] = field(default=lambda _given: None)
     query: str = ""
@@ -113,6 +114,9 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("GET", f"{API}/tokens"): Route("token.see", "list"),
     ("POST", f"{API}/tokens"): Route("token.create", "user", lambda given: {"name": "t", "user": given["user"]}),
     ("DELETE", f"{API}/tokens/{{token}}"): Route("token.revoke", "token"),
+    ("GET", f"{API}/sessions"): Route("session.see", "list"),
+    ("DELETE", f"{API}/sessions"): Route("session.end", "user", query="user={user}"),
+    ("DELETE", f"{API}/sessions/{{session}}"): Route("session.end", "session"),
     ("GET", f"{API}/webhooks"): Route("webhook.see", "list"),
     ("POST", f"{API}/webhooks"): Route(
         "job.tell", "job", lambda given: {"url": "https://93.184.215.14/", "job": given["job"]}
@@ -148,6 +152,7 @@ LISTED: Mapping[str, tuple[str, str | None]] = {
     f"{API}/users": ("user", "name"),
     f"{API}/projects": ("project", "name"),
     f"{API}/tokens": ("token", "id"),
+    f"{API}/sessions": ("session", "id"),
     f"{API}/webhooks": ("webhook", "id"),
     f"{API}/webhooks/deliveries": ("delivery", "id"),
 }

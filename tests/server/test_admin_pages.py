@@ -246,7 +246,30 @@ def test_everybody_has_an_account_with_his_own_tokens_alone(client: TestClient, 
     text = client.get("/account").text
     assert {each for each in deeds(text) if each.startswith("DELETE")} == {f"DELETE /api/v1/tokens/{mine}"}
     assert {"POST /api/v1/tokens", "PUT /api/v1/users/vic/password"} <= deeds(text)
-    assert rows(text) == 1
+    assert rows(text) == 2, "the token, and the session that asks"
+
+
+def test_an_account_shows_from_where_one_is_logged_in_and_ends_what_is_elsewhere(
+    client: TestClient, served: Served
+) -> None:
+    log_in(client, "art")
+    for _ in range(3):
+        client.cookies.clear()
+        log_in(client, "vic")
+    present, *others = [each.id for each in served.farm.repository.sessions(user="vic")]
+    text = client.get("/account").text
+    ends = {each for each in deeds(text) if "/sessions" in each}
+    assert ends == {*(f"DELETE /api/v1/sessions/{each}" for each in others), "DELETE /api/v1/sessions?user=vic"}
+    assert (text.count("this one"), present in text, "End all others" in text) == (1, True, True)
+    assert write(client, "DELETE", f"/sessions/{others[0]}") == 200
+    assert {each for each in deeds(client.get("/account").text) if "/sessions" in each} == {
+        f"DELETE /api/v1/sessions/{others[1]}"
+    }
+    log_in(client, "ada")
+    assert f"DELETE /api/v1/sessions/{present}" in deeds(client.get("/users/vic").text)
+    assert write(client, "DELETE", "/sessions?user=vic") == 200
+    assert "No browser is logged in" in client.get("/users/vic").text
+    assert {each.user for each in served.farm.repository.sessions()} == {"ada", "art"}
 
 
 def test_a_token_is_told_once_and_never_stands_on_a_page(client: TestClient) -> None:

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from renderctl.actors import Actor, Role, Scope
 from renderctl.clocks import SystemClock
+from renderctl.farm.people.secrets import digest
 from renderctl.farm.submit import SubmitRequest, submit
 from renderctl.jobs import Input, Job
 from renderctl.permissions import TABLE, Relation, Verdict
@@ -61,6 +62,8 @@ class Matrix:
         given |= {"digest": DIGEST, "worker": "w1", "token": token, "model": model, "attempt_id": "none"}
         if about in ("webhook", "list", "token"):
             given |= self._webhook(job, actor)
+        if about in ("session", "list", "token"):
+            given["session"] = self._session(owner)
         if "{invitation}" in path or about == "token":
             told = {"lasts_s": 3600.0, "actor": ACTOR}
             given["invitation"] = self.served.farm.repository.add_invitation(name, Role.VIEWER, (), **told).id
@@ -73,6 +76,12 @@ class Matrix:
                 work_off(self.served.farm, name="w2", pools=(name,), idle_exit_s=0.05)
             given["attempt_id"] = tries[0].id
         return given
+
+    def _session(self, name: str) -> str:
+        """A log-in of somebody's from a browser."""
+        secret = f"session {next(_numbers)}"
+        told = {"lasts_s": 3600.0, "address": None}
+        return str(self.served.farm.repository.open_session(name, digest(secret), "csrf", **told).session)
 
     def _webhook(self, job: Job, actor: Actor) -> dict[str, str]:
         """A webhook that somebody has set up for a job, at a door that is closed, and something that it was told."""
@@ -141,6 +150,7 @@ def relations(row: Route) -> tuple[Relation, ...]:
         "project": (Relation.PROJECT, Relation.OTHER),
         "user": (Relation.OWN, Relation.OTHER),
         "token": (Relation.OWN, Relation.OTHER),
+        "session": (Relation.OWN, Relation.OTHER),
         "pool": (Relation.PROJECT, Relation.OTHER),
     }.get(row.about, tuple(Relation))
 
@@ -194,11 +204,12 @@ def test_a_list_shows_what_one_may_see_and_nothing_else(matrix: Matrix, path: st
             assert (given[key] in {each[where] if where else each for each in listed}) == visible, f"{role}, {relation}"
 
 
+@pytest.mark.parametrize("noun", ["tokens", "sessions"])
 @pytest.mark.parametrize("role", Role)
-def test_the_tokens_of_somebody_are_listed_to_himself_and_to_admins(matrix: Matrix, role: Role) -> None:
+def test_what_lets_somebody_in_is_listed_to_himself_and_to_admins(matrix: Matrix, role: Role, noun: str) -> None:
     for user in ("mate", "stranger"):
-        matrix.served.token(user)
-        answer = matrix.served.client.get(f"{API}/tokens?user={user}", headers=matrix.headers[role])
+        matrix.given(role, {"mate": Relation.PROJECT, "stranger": Relation.OTHER}[user], "token")
+        answer = matrix.served.client.get(f"{API}/{noun}?user={user}", headers=matrix.headers[role])
         assert bool(answer.json()) == (role is Role.ADMIN)
 
 

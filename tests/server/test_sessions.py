@@ -73,6 +73,30 @@ def test_guessing_at_the_old_password_is_slowed_down_and_told(served: Served) ->
     assert {(each["actor"], each["subject"], each["via"]) for each in told} == {("ada", "ada", "session")}
 
 
+def test_a_browser_ends_the_log_ins_of_others_and_stays_itself(served: Served) -> None:
+    add_user(served.farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    others = []
+    for _ in range(3):
+        logged_in(served)
+        others.append({"Cookie": "; ".join(f"{name}={value}" for name, value in served.client.cookies.items())})
+        served.client.cookies.clear()
+    csrf = logged_in(served)
+    listed = served.client.get(f"{API}/sessions").json()
+    assert [each["present"] for each in listed].count(True) == 1
+    assert {(each["user"], each["address"]) for each in listed} == {("ada", "testclient")}
+    present = next(each for each in listed if each["present"])
+    assert (present["id"], present["seen_from"]) == (listed[0]["id"], "testclient")
+    assert served.client.delete(f"{API}/sessions").status_code == 403, "it takes the header against forgery"
+    first = listed[-1]["id"]
+    assert served.client.delete(f"{API}/sessions/{first}", headers=csrf).json()["id"] == first
+    assert served.client.delete(f"{API}/sessions/{first}", headers=csrf).status_code == 404
+    assert len(served.client.delete(f"{API}/sessions", headers=csrf).json()) == 2
+    assert [each["id"] for each in served.client.get(f"{API}/sessions").json()] == [present["id"]]
+    served.client.cookies.clear()
+    for other in others:
+        assert served.client.get(f"{API}/session", headers=other).status_code == 401
+
+
 def test_whoever_was_invited_registers_once_and_is_logged_in(served: Served) -> None:
     ada = served.person("ada", Role.ADMIN)
     invited = served.client.post(f"{API}/users/invite", json={"role": "artist"}, headers=ada).json()

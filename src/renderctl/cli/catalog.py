@@ -43,6 +43,7 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "users": ("users", "List, add, invite and disable users."),
         "projects": ("projects", "List projects, and say who is in them."),
         "tokens": ("tokens", "List, make and revoke tokens."),
+        "sessions": ("sessions", "List and end log-ins from browsers."),
         "whoami": ("whoami", "Say who you are to the farm."),
         "audit": ("audit", "Show who did what, and verify that log."),
     },

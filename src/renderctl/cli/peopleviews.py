@@ -73,6 +73,23 @@ def new_token(each: Any) -> str:
     return str(each.secret)
 
 
+def sessions(found: Sequence[Any]) -> RenderableType:
+    """One line a log-in from a browser."""
+    if not found:
+        return "Nobody is logged in from a browser."
+    table = new_table("id", "user", "begun", "from", "last seen", "from", "")
+    for each in found:
+        seen = _time(each.seen_at) if each.seen_at else "never"
+        begun, present = _time(each.created_at), "this one" if each.present else ""
+        table.add_row(each.id, each.user, begun, each.address or "", seen, each.seen_from or "", present)
+    return table
+
+
+def ended_sessions(found: Sequence[Any]) -> str:
+    """What is let in no more."""
+    return "\n".join(f"Session {each.id} of {each.user} is ended." for each in found) or "There was none to end."
+
+
 def me(document: Mapping[str, Any]) -> str:
     came = {"local": "here, with the keys to the farm", "token": "by a token", "session": "by a password"}
     within = f"; projects: {', '.join(document['projects'])}" if document["projects"] else ""

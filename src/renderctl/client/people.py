@@ -1,4 +1,4 @@
-"""Users, invitations, projects and tokens, over HTTP."""
+"""Users, invitations, projects, tokens and log-ins from browsers, over HTTP."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from renderctl.client.api import quoted, typed
 from renderctl.client.connection import ServerConnection
 from renderctl.farm.people.tokens import NewToken
 from renderctl.farm.people.users import Invited
-from renderctl.people import Invitation, Project, Token, User
+from renderctl.people import Invitation, Project, Token, User, WebSession
 
 
 def whoami(server: ServerConnection) -> Actor:
@@ -106,6 +106,21 @@ def create_token(
 def revoke_token(server: ServerConnection, token: str) -> Token:
     """Make a token good for nothing."""
     return typed(Token, server.api.delete(f"/tokens/{quoted(token)}"))
+
+
+def list_sessions(server: ServerConnection, user: str | None = None) -> list[WebSession]:
+    """The log-ins from browsers that one may see."""
+    return typed(list[WebSession], server.api.get("/sessions", user=user))
+
+
+def end_session(server: ServerConnection, session: str) -> WebSession:
+    """Let nobody in by this log-in any more."""
+    return typed(WebSession, server.api.delete(f"/sessions/{quoted(session)}"))
+
+
+def end_sessions(server: ServerConnection, user: str | None = None) -> list[WebSession]:
+    """End all of one's own, or of another user."""
+    return typed(list[WebSession], server.api.delete("/sessions", user=user))
 
 
 def _members(server: ServerConnection, name: str, verb: str, users: Sequence[str]) -> Project:

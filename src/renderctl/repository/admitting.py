@@ -1,19 +1,21 @@
 """What lets people in: tokens and log-ins. The database knows SHA-256s of them; and it counts guesses."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import fields, replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, select
 
 from renderctl.actors import Actor, Role, Scope, Via
 from renderctl.errors import NotFound, TokenRefused
-from renderctl.people import Token
+from renderctl.ids import new_id
+from renderctl.people import Token, WebSession
 from renderctl.repository.enrolling import find_user, to_user
 from renderctl.repository.inviting import Inviting
 from renderctl.repository.peopletables import guesses, tokens, web_sessions
 
-#: Seconds between two notes of one token: in it when it was used, in the audit log that it was refused.
+#: Between two notes of one token or session: in it when it was used, in the audit log that a token was refused.
 _NOTE_EVERY = timedelta(seconds=60)
 #: After so long without another one a wrong password is forgotten; and the longest wait for the next.
 _FORGET = timedelta(hours=1)
@@ -97,42 +99,90 @@ class Admitting(Inviting):
 
     def open_session(self, name: str, digest: str, csrf: str, *, lasts_s: float, address: str | None) -> Actor:
         """Somebody has logged in: the session that his browser holds from now on. Raises TokenRefused."""
+        session_id = new_id()
+
+        def opened(connection: Connection, who: Row[Any]) -> Actor:
+            return replace(self._actor(connection, who, Via.SESSION, address), session=session_id)
 
         def writing(connection: Connection) -> Actor:
             now, who = self.now(connection), find_user(connection, name)
             if who.disabled_at is not None:
                 raise TokenRefused
             connection.execute(web_sessions.delete().where(web_sessions.c.expires_at <= now))
-            row = {"digest": digest, "user": name, "csrf": csrf, "address": address, "created_at": now}
-            connection.execute(web_sessions.insert(), row | {"expires_at": now + timedelta(seconds=lasts_s)})
-            actor = self._actor(connection, who, Via.SESSION, address)
-            self.audit(connection, actor, "session.open", name)
+            row = {"digest": digest, "id": session_id, "user": name, "csrf": csrf, "address": address}
+            times = {"created_at": now, "expires_at": now + timedelta(seconds=lasts_s)}
+            connection.execute(web_sessions.insert(), row | times)
+            actor = opened(connection, who)
+            self.audit(connection, actor, "session.open", name, session=session_id)
             return actor
 
-        return self.deed(writing)
+        return self.deed(writing, done=lambda connection, _: opened(connection, find_user(connection, name)))
 
     def session_actor(self, digest: str, address: str | None) -> tuple[Actor, str]:
         """Whose session it is, and what his forms have to bring along against forgery. Raises TokenRefused."""
 
-        def reading(connection: Connection) -> tuple[Actor, str]:
-            row = connection.execute(select(web_sessions).where(web_sessions.c.digest == digest)).first()
-            if row is None or row.expires_at <= self.now(connection):
+        def reading(connection: Connection) -> tuple[Actor, str, bool]:
+            now = self.now(connection)
+            query = select(web_sessions).where(web_sessions.c.digest == digest, *_lasting(now))
+            if (row := connection.execute(query).first()) is None:
                 raise TokenRefused
             who = find_user(connection, row.user)
             if who.disabled_at is not None:
                 raise TokenRefused
-            return self._actor(connection, who, Via.SESSION, address), row.csrf
+            actor = replace(self._actor(connection, who, Via.SESSION, address), session=row.id)
+            return actor, row.csrf, row.seen_at is None or now - row.seen_at >= _NOTE_EVERY
+
+        def noting(connection: Connection) -> None:
+            seen = {"seen_at": self.now(connection), "seen_from": address}
+            connection.execute(web_sessions.update().where(web_sessions.c.digest == digest).values(seen))
+
+        actor, csrf, is_due = self.read(reading)
+        if is_due:
+            self.write(noting)
+        return actor, csrf
+
+    def sessions(self, *, user: str | None = None) -> list[WebSession]:
+        """The sessions that somebody holds, the newest first."""
+        query = select(web_sessions).order_by(web_sessions.c.id.desc())
+        if user is not None:
+            query = query.where(web_sessions.c.user == user)
+
+        def reading(connection: Connection) -> list[WebSession]:
+            return _sessions(connection, query.where(*_lasting(self.now(connection))))
 
         return self.read(reading)
 
+    def session(self, session_id: str) -> WebSession:
+        """Raises NotFound."""
+        query = select(web_sessions).where(web_sessions.c.id == session_id)
+        found = self.read(lambda connection: _sessions(connection, query.where(*_lasting(self.now(connection)))))
+        if not found:
+            raise NotFound(f"There is no session {session_id!r}.")
+        return found[0]
+
     def end_session(self, digest: str, *, actor: Actor) -> None:
         """He logs out."""
+        self._end(actor.name, web_sessions.c.digest == digest, actor)
 
-        def writing(connection: Connection) -> None:
-            connection.execute(web_sessions.delete().where(web_sessions.c.digest == digest))
-            self.audit(connection, actor, "session.end", actor.name)
+    def end_sessions(self, user: str, session_id: str | None = None, *, actor: Actor) -> list[WebSession]:
+        """End one session of a user, or all of his but the one that the actor came by. Raises NotFound for no user."""
+        chosen = web_sessions.c.id == session_id if session_id else web_sessions.c.id.is_distinct_from(actor.session)
+        return self._end(user, (web_sessions.c.user == user) & chosen, actor)
 
-        self.deed(writing)
+    def _end(self, user: str, which: ColumnElement[bool], actor: Actor) -> list[WebSession]:
+        ended: list[WebSession] = []
+
+        def writing(connection: Connection) -> list[WebSession]:
+            find_user(connection, user)
+            query = select(web_sessions).where(which, *_lasting(self.now(connection)))
+            ended[:] = _sessions(connection, query.order_by(web_sessions.c.id.desc()))
+            ids = [each.id for each in ended]
+            if ids:
+                connection.execute(web_sessions.delete().where(web_sessions.c.id.in_(ids)))
+                self.audit(connection, actor, "session.end", user, sessions=ids)
+            return ended
+
+        return self.deed(writing, done=lambda _connection, _audit: ended)
 
     def count_guess(self, whose: dict[str, int]) -> float:
         """A password is shown: whether for any of these there were more than so many wrong ones of late.
@@ -192,6 +242,16 @@ class Admitting(Inviting):
 
 def _guesses_of(whose: dict[str, int]) -> Any:
     return select(guesses).where(guesses.c.whose.in_(sorted(whose))).order_by(guesses.c.whose).with_for_update()
+
+
+def _lasting(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Of sessions that somebody holds still."""
+    return web_sessions.c.id.is_not(None), web_sessions.c.expires_at > now
+
+
+def _sessions(connection: Connection, query: Select[Any]) -> list[WebSession]:
+    names = [each.name for each in fields(WebSession) if each.name in web_sessions.c]
+    return [WebSession(**{name: getattr(row, name) for name in names}) for row in connection.execute(query)]
 
 
 def _token(connection: Connection, token_id: str) -> Token:

@@ -1,13 +1,16 @@
 """Log-ins with a password: slowed down for whoever guesses, and told to the audit log."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from renderctl.actors import Actor, Scope, Via
 from renderctl.errors import LoginRefused
 from renderctl.farm import Farm
+from renderctl.farm.gate import admit
 from renderctl.farm.people.guessing import is_his_password
 from renderctl.farm.people.secrets import digest, new_secret
 from renderctl.farm.people.tokens import NewToken, create_token
+from renderctl.people import WebSession
+from renderctl.permissions import Subject, Verdict, verdict
 
 #: Seconds after which somebody has to log in again.
 SESSION_S = 7 * 86_400.0
@@ -47,6 +50,31 @@ def session_actor(farm: Farm, secret: str, *, address: str | None) -> tuple[Acto
     return farm.repository.session_actor(digest(secret), address)
 
 
+def list_sessions(farm: Farm, user: str | None = None, *, actor: Actor) -> list[WebSession]:
+    """The log-ins from browsers of one user, or of all that the actor may see, the newest first."""
+    found = [replace(each, present=each.id == actor.session) for each in farm.repository.sessions(user=user)]
+    return [each for each in found if verdict(actor, "session.see", _of(each)) is Verdict.ALLOWED]
+
+
+def end_session(farm: Farm, session_id: str, *, actor: Actor) -> WebSession:
+    """Let nobody in by this log-in any more. Raises NotFound, NotAllowed."""
+    session = farm.repository.session(session_id)
+    admit(farm, actor, "session.end", _of(session))
+    farm.repository.end_sessions(session.user, session.id, actor=actor)
+    return replace(session, present=session.id == actor.session)
+
+
+def end_sessions(farm: Farm, user: str | None = None, *, actor: Actor) -> list[WebSession]:
+    """End all log-ins of the actor, or of another user, but for the one that asks. Raises NotFound, NotAllowed."""
+    whose = user or actor.name
+    admit(farm, actor, "session.end", Subject("user", whose, owner=whose))
+    return farm.repository.end_sessions(whose, actor=actor)
+
+
 def log_out(farm: Farm, secret: str, *, actor: Actor) -> None:
     """End a session."""
     farm.repository.end_session(digest(secret), actor=actor)
+
+
+def _of(session: WebSession) -> Subject:
+    return Subject("session", session.id, owner=session.user)

@@ -111,25 +111,25 @@ def withdraw_invitation(verbs: Verbs, invitation: Annotated[str, Path(max_length
 @router.put("/users/{name}/role", response_model=User)
 def set_role(request: Request, verbs: Verbs, name: UserName, body: RoleBody) -> Response:
     """Change what a user may do."""
-    return _changed(request, verbs.set_role(name, body.role))
+    return changed(request, verbs.set_role(name, body.role))
 
 
 @router.post("/users/{name}/disable", response_model=User)
 def disable(request: Request, verbs: Verbs, name: UserName) -> Response:
     """Let a user in no more."""
-    return _changed(request, verbs.disable_user(name))
+    return changed(request, verbs.disable_user(name))
 
 
 @router.post("/users/{name}/enable", response_model=User)
 def enable(request: Request, verbs: Verbs, name: UserName) -> Response:
     """Let a disabled user in again."""
-    return _changed(request, verbs.enable_user(name))
+    return changed(request, verbs.enable_user(name))
 
 
 @router.put("/users/{name}/password", response_model=User)
 def set_password(request: Request, verbs: Verbs, name: UserName, body: PasswordBody) -> Response:
     """Give a user a new password; whoever is logged in with the old one is so no longer."""
-    return _changed(request, verbs.set_password(name, body.password, old=body.old))
+    return changed(request, verbs.set_password(name, body.password, old=body.old))
 
 
 @router.get("/projects", response_model=list[Project])
@@ -153,13 +153,13 @@ def set_pools(verbs: Verbs, name: ProjectName, body: PoolsBody) -> Response:
 @router.post("/projects/{name}/join", response_model=Project)
 def join(request: Request, verbs: Verbs, name: ProjectName, body: MembersBody) -> Response:
     """Make users members."""
-    return _changed(request, verbs.join_project(name, body.users))
+    return changed(request, verbs.join_project(name, body.users))
 
 
 @router.post("/projects/{name}/leave", response_model=Project)
 def leave(request: Request, verbs: Verbs, name: ProjectName, body: MembersBody) -> Response:
     """They are members no longer."""
-    return _changed(request, verbs.leave_project(name, body.users))
+    return changed(request, verbs.leave_project(name, body.users))
 
 
 @router.get("/tokens", response_model=list[Token])
@@ -192,16 +192,16 @@ def revoke_mine(
     if bearer is None:
         raise NotFound("No token is shown.")
     token = request.app.state.connection.farm.repository.token_of(digest(bearer.credentials))
-    return _changed(request, verbs.revoke_token(token.id))
+    return changed(request, verbs.revoke_token(token.id))
 
 
 @router.delete("/tokens/{token}", response_model=Token)
 def revoke_token(request: Request, verbs: Verbs, token: Annotated[str, Path(max_length=20)]) -> Response:
     """Make a token good for nothing, from now on."""
-    return _changed(request, verbs.revoke_token(token))
+    return changed(request, verbs.revoke_token(token))
 
 
-def _changed(request: Request, result: object) -> Response:
+def changed(request: Request, result: object) -> Response:
     """Who may do what has changed: nobody is let in for what he was a moment ago."""
     doors: Doors = request.app.state.doors
     doors.forget()

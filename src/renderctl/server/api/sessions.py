@@ -1,21 +1,24 @@
-"""Who asks: shown to himself, logged in, logged out, registered."""
+"""Who asks: shown to himself, logged in, logged out, registered; and from which browsers somebody is logged in."""
 
 from typing import Annotated
 
-from fastapi import Cookie, Depends, Request, Response
+from fastapi import Cookie, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from renderctl.actors import Actor
 from renderctl.farm.people.sessions import SESSION_S, LoggedIn, log_in, log_out
 from renderctl.farm.people.users import register
+from renderctl.people import WebSession
 from renderctl.server.answers import answer
 from renderctl.server.api import new_router
+from renderctl.server.api.people import changed
 from renderctl.server.bodies import Name
 from renderctl.server.documents import SessionDocument
 from renderctl.server.doors import COOKIE, Admitted, Doors, Verbs, address_of, admitted, set_cookie
 
 router = new_router("sessions")
 Password = Annotated[str, Field(max_length=1024)]
+UserQuery = Annotated[str | None, Query(description="Whose.", max_length=64)]
 
 
 class LoginBody(BaseModel):
@@ -70,6 +73,24 @@ def end_session(
     done = Response(status_code=204)
     done.delete_cookie(COOKIE, path="/")
     return done
+
+
+@router.get("/sessions", response_model=list[WebSession])
+def list_sessions(verbs: Verbs, user: UserQuery = None) -> Response:
+    """List the log-ins from browsers that one may see, the newest first."""
+    return answer(verbs.list_sessions(user))
+
+
+@router.delete("/sessions", response_model=list[WebSession])
+def end_sessions(request: Request, verbs: Verbs, user: UserQuery = None) -> Response:
+    """End all log-ins from browsers of oneself, or of another user, but for the one that asks."""
+    return changed(request, verbs.end_sessions(user))
+
+
+@router.delete("/sessions/{session}", response_model=WebSession)
+def end_one(request: Request, verbs: Verbs, session: Annotated[str, Path(max_length=20)]) -> Response:
+    """End a log-in from a browser: it is let in no more."""
+    return changed(request, verbs.end_session(session))
 
 
 def _opened(request: Request, logged_in: LoggedIn) -> Response:

@@ -1,4 +1,4 @@
-"""Somebody's own account: who he is to the farm, his tokens, his password, his way out."""
+"""Somebody's own account: who he is to the farm, his tokens, his password, his log-ins, his way out."""
 
 from fastapi import Response
 
@@ -24,6 +24,8 @@ def account(visitor: Visitor) -> Response:
         "account",
         actor=actor,
         by_password=actor.via is Via.SESSION,
+        sessions=visitor.verbs.list_sessions(actor.name) if visitor.may("session.see", own) else None,
+        ends_sessions=visitor.may("session.end", own),
         tokens=tokens_of(visitor, actor.name),
         makes_tokens=visitor.may("token.create", own),
         sets_password=visitor.may("user.password", own) and actor.via is Via.SESSION,

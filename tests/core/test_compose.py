@@ -27,7 +27,7 @@ def test_every_service_is_pinned_watched_and_started_again():
         if name != "worker":
             assert service["healthcheck"]["test"]
     for name in OURS:
-        assert SERVICES[name]["image"] == "renderctl-worker"
+        assert SERVICES[name]["image"] == f"renderctl-{name}"
         assert set(SERVICES[name]["depends_on"]) == PARTS
 
 

@@ -162,14 +162,14 @@ class Admitting(Inviting):
 
     def end_session(self, digest: str, *, actor: Actor) -> None:
         """He logs out."""
-        self._end(actor.name, web_sessions.c.digest == digest, actor)
+        self._log_out(actor.name, web_sessions.c.digest == digest, actor)
 
     def end_sessions(self, user: str, session_id: str | None = None, *, actor: Actor) -> list[WebSession]:
         """End one session of a user, or all of his but the one that the actor came by. Raises NotFound for no user."""
         chosen = web_sessions.c.id == session_id if session_id else web_sessions.c.id.is_distinct_from(actor.session)
-        return self._end(user, (web_sessions.c.user == user) & chosen, actor)
+        return self._log_out(user, (web_sessions.c.user == user) & chosen, actor)
 
-    def _end(self, user: str, which: ColumnElement[bool], actor: Actor) -> list[WebSession]:
+    def _log_out(self, user: str, which: ColumnElement[bool], actor: Actor) -> list[WebSession]:
         ended: list[WebSession] = []
 
         def writing(connection: Connection) -> list[WebSession]:

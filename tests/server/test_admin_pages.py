@@ -260,7 +260,7 @@ def test_an_account_shows_from_where_one_is_logged_in_and_ends_what_is_elsewhere
     text = client.get("/account").text
     ends = {each for each in deeds(text) if "/sessions" in each}
     assert ends == {*(f"DELETE /api/v1/sessions/{each}" for each in others), "DELETE /api/v1/sessions?user=vic"}
-    assert (text.count("this one"), present in text, "End all others" in text) == (1, True, True)
+    assert (text.count(">this one<"), present in text, "End all others" in text) == (1, True, True)
     assert write(client, "DELETE", f"/sessions/{others[0]}") == 200
     assert {each for each in deeds(client.get("/account").text) if "/sessions" in each} == {
         f"DELETE /api/v1/sessions/{others[1]}"

@@ -2,6 +2,7 @@
 
 import hashlib
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,11 +26,11 @@ EVE = Actor("eve", role=Role.ARTIST, projects=frozenset(["games"]))
 OFFERED = OfferedModel("shot", FILE.path, FACTS, (FILE,))
 
 
-def send(farm: Farm, actor: Actor) -> None:
-    part = part_of(farm, FILE.digest, FILE.size, actor=actor)
+def send(farm: Farm, actor: Actor, content: bytes = SCENE) -> None:
+    part = part_of(farm, hashlib.sha256(content).hexdigest(), len(content), actor=actor)
     with part.begun(0) as writing:
-        writing.write(SCENE)
-        part.complete(FILE.size)
+        writing.write(content)
+        part.complete(len(content))
 
 
 def test_who_may_read_a_blob_need_not_send_it_and_nobody_else_is_told_of_it(farm: Farm) -> None:
@@ -56,6 +57,13 @@ def test_what_the_store_has_lost_is_wanted_again(farm: Farm) -> None:
 def test_a_file_that_is_sent_is_collected_by_nobody(farm: Farm) -> None:
     send(farm, ADA)
     assert farm.repository.forgotten([FILE.digest]) == []
+
+
+def test_files_that_are_sent_at_once_are_not_in_each_others_way(farm: Farm) -> None:
+    contents = [b"BLENDER %d" % number for number in range(200)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda content: send(farm, ADA, content), contents))
+    assert len(list(farm.store.blobs())) == len(contents)
 
 
 @pytest.mark.services

@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -67,7 +67,10 @@ class Part:
     def size(self) -> int:
         """Bytes that are here."""
         with _written(self.path):
-            return self.path.stat().st_size if self.path.exists() else 0
+            try:
+                return self.path.stat().st_size
+            except FileNotFoundError:
+                return 0
 
     @contextmanager
     def begun(self, offset: int) -> Iterator["Writing"]:
@@ -201,8 +204,9 @@ def _give_up_old(farm: Farm, folder: Path) -> None:
     now = farm.clock.now().timestamp()
     with _written(folder):
         for each in folder.glob("*.part"):
-            if now - each.stat().st_mtime > _GIVE_UP_S:
-                each.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # it was kept meanwhile, or given up by another request
+                if now - each.stat().st_mtime > _GIVE_UP_S:
+                    each.unlink()
 
 
 @contextmanager

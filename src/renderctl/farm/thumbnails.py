@@ -44,5 +44,13 @@ def _shrink(folder: Path) -> None:
     """Give up the older half where one folder of the 256 holds more than its share."""
     kept = list(folder.iterdir())
     if len(kept) > _MOST_KEPT // 256:
-        for each in sorted(kept, key=lambda file: file.stat().st_mtime)[: len(kept) // 2]:
+        for each in sorted(kept, key=_age)[: len(kept) // 2]:
             each.unlink(missing_ok=True)
+
+
+def _age(file: Path) -> float:
+    """Its time; of one that another request has given up, none."""
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

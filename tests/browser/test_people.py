@@ -132,6 +132,41 @@ def test_the_old_password_is_asked_for_and_the_new_one_lets_in(windows: Windows)
         window.open("/account")
 
 
+def test_a_log_in_elsewhere_is_ended_from_an_account(windows: Windows) -> None:
+    window, other = windows(), windows()
+    theirs = other.log_in("art")
+    window.log_in("art")
+    page = window.open("/account")
+    sessions = page.get_by_role("region", name="Sessions")
+    expect(sessions.get_by_text("this one", exact=True)).to_have_count(1)
+    sessions.get_by_role("button", name=re.compile("^End")).last.click()
+    page.get_by_role("dialog").get_by_role("button", name=re.compile("^End")).click()
+    expect(sessions.get_by_role("button", name=re.compile("^End"))).to_have_count(0)
+    theirs.reload()
+    expect(theirs.get_by_role("heading", name="Log in")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="art")).to_be_visible()
+
+
+def test_an_open_invitation_is_withdrawn_and_leads_nowhere(windows: Windows) -> None:
+    window, guest = windows(), windows()
+    window.log_in("ada")
+    page = window.open("/users")
+    page.get_by_role("button", name="Make an invitation").click()
+    address = page.get_by_role("textbox", name="The address of the invitation")
+    expect(address).to_have_value(re.compile("/register"))
+    open_ones = page.get_by_role("region", name="Open invitations")
+    open_ones.get_by_role("button", name=re.compile("^Withdraw")).click()
+    page.get_by_role("dialog").get_by_role("button", name=re.compile("^Withdraw")).click()
+    expect(open_ones).to_contain_text("No invitation is open.")
+    theirs = guest.open(address.input_value().removeprefix(guest.url))
+    theirs.get_by_label("Name").fill("eve")
+    theirs.get_by_label("Password").fill("a long password")
+    theirs.get_by_role("button", name="Join").click()
+    expect(theirs.get_by_role("alert")).to_contain_text("not valid")
+    guest.forgive("403")
+
+
 def test_projects_get_pools_and_members(windows: Windows) -> None:
     window = windows()
     window.log_in("ada")

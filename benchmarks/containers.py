@@ -1,6 +1,6 @@
 """What a container costs: its start to `ready` beside a process's, and 24 short frames in it beside one bare Blender.
 
-Needs a Docker engine and a render image with the version of the bpy module beside us; DOCKER_HOST says where it is.
+`python -m tests.services -- python -m benchmarks containers`. The image has the version of the bpy module beside us.
 """
 
 import shutil
@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from renderctl.farm.blenders import known_blenders, start_session
 from renderctl.farm.scratch import scratch_of
 from renderctl.settings import ExecutorSettings, Settings
 from renderctl.wiring import open_farm
+from tests.services import DockerEngine
+from tests.services.fixtures import built_image, url_of
 
 _FRAMES, _RUNS = 24, 3
 
@@ -34,21 +37,23 @@ class Taken:
 
 
 def main() -> None:
+    host = url_of(DockerEngine)
+    built_image(host, metadata.version("bpy"))
+    executors = {"process": ExecutorSettings("process"), "docker": ExecutorSettings("docker", host=host)}
     with empty_folder() as folder:
         subprocess.run([PYTHON, "-m", "benchmarks.scenes", str(folder)], check=True, capture_output=True)
         model = folder / "model"
         model.mkdir()
         shutil.copy(folder / "mid.blend", model)
-        kinds = ("process", "docker")
-        farms = {kind: open_farm(Settings(folder / kind, executor=ExecutorSettings(kind))) for kind in kinds}
-        taken: dict[str, list[Taken]] = {kind: [] for kind in kinds}
+        farms = {kind: open_farm(Settings(folder / kind, executor=each)) for kind, each in executors.items()}
+        taken: dict[str, list[Taken]] = {kind: [] for kind in farms}
         alone: list[float] = []
         for run in range(_RUNS + 1):  # the first is not counted
             seconds = timed(bare(model / "mid.blend", _FRAMES, folder), {})
             found = {kind: _rendered(farm, model) for kind, farm in farms.items()}
             if run:
                 alone.append(seconds)
-                for kind in kinds:
+                for kind in farms:
                     taken[kind].append(found[kind])
         _tell(alone, taken)
 

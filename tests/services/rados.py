@@ -66,7 +66,7 @@ class RadosGateway(Server):
         self._make_monitor()
         self._launch_monitor()
         device = str(uuid.uuid4())
-        self._do("ceph", "osd", "new", device)
+        self.wait_until(lambda: self._ask("osd", "new", device), "a monitor that takes a disk")
         self._do("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", device)
         self._launch_disk()
         self._do(
@@ -100,10 +100,11 @@ class RadosGateway(Server):
 
     def _launch_monitor(self) -> None:
         self._spawn("ceph-mon", "-f", "-i", "a")
-        self.wait_until(self._monitor_answers, "a monitor")  # for a moment it may let nobody in
+        self.wait_until(lambda: self._ask("mon", "stat"), "a monitor")
 
-    def _monitor_answers(self) -> bool:
-        return bool(self._do("ceph", "mon", "stat"))
+    def _ask(self, *words: str) -> bool:
+        """Whether the monitor did it: for a moment, now and then, it lets nobody in."""
+        return bool(self._do("ceph", *words))
 
     def _launch_disk(self) -> None:
         """The first start may end with 'wrong fsid', the next one works; the monitor may still believe in the last."""

@@ -21,6 +21,9 @@ from tests.fake_blender import Behaviour, FakeBlender, FakeExecutor, rendered
 
 #: Seconds between two looks of a session that waits for its frame.
 _SLEEP_S = 5.0
+#: Seconds for which a thread may keep the interpreter: each that waits for it looks as often, and there are
+#: thousands of them.
+_SWITCH_S = 0.05
 
 
 class Alarm:
@@ -82,6 +85,8 @@ class Crew:
 
 def main(number: int, prefix: str, seconds: float) -> None:
     logging.basicConfig(level=logging.WARNING)
+    if number > 1:
+        sys.setswitchinterval(_SWITCH_S)
     usual: Behaviour = Alarm(seconds).render if seconds else rendered
     farm = replace(open_farm(read_settings()), executor=SimulatedExecutor(writes=False, usual=usual))
     crew = Crew(

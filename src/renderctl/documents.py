@@ -11,10 +11,14 @@ from renderctl.errors import RenderctlError
 
 #: What things are called that follows from their fields.
 _NAMES = ("ref", "id", "task_id")
+#: What JSON has as it is, which is most of what there is; a kind of these, such as a StrEnum, is none of them.
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def document(result: Any) -> Any:
     """A result as JSON knows it: dataclasses by their fields, times in UTC with a Z."""
+    if type(result) in _PLAIN:
+        return result
     if is_dataclass(result) and not isinstance(result, type):
         named = {name: getattr(result, name) for name in _NAMES if hasattr(result, name)}
         return named | {each.name: document(getattr(result, each.name)) for each in fields(result)}

@@ -103,9 +103,8 @@ class RedisCache(Cache):
         def read() -> dict[str, Any] | None:
             if younger_than_s is None:
                 return _parsed(self._client.get(_document(key)))
-            with self._client.pipeline(
-                transaction=False
-            ) as pipeline:  # a copy that is replaced in between was the latest
+            # Without a transaction: a copy that is replaced between the two was the latest until then.
+            with self._client.pipeline(transaction=False) as pipeline:
                 pipeline.get(_document(key))
                 pipeline.pttl(_document(key))
                 held, left_ms = pipeline.execute()

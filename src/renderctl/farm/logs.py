@@ -72,7 +72,13 @@ class LogFollower:
         found = []
         for attempt in _followed(self._farm, self._job, self._task):
             reader = self._readers.setdefault(attempt.id, _Reader(self._farm))
-            if text := reader.news(attempt):
+            try:
+                text = reader.news(attempt)
+            except StoreUnavailable:
+                if not found:
+                    raise
+                return found  # what was read is told; the next look meets the rest
+            if text:
                 found.append(LogPart(attempt, text.decode("utf-8", "replace")))
         self.over = over
         return found
@@ -93,8 +99,9 @@ class _Reader:
             return b""
         if attempt.state in OPEN_ATTEMPT:
             return self._live(attempt)
-        self._done = True
-        return kept_log(self._farm, attempt)[self._known :]
+        text = kept_log(self._farm, attempt)[self._known :]
+        self._done = True  # not before: who follows may bear with a store that is away
+        return text
 
     def _live(self, attempt: Attempt) -> bytes:
         """From the cache; what it has lost, and everything while it is away, from the store, a heartbeat late."""

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from renderctl.errors import StoreUnavailable
 from renderctl.farm import Farm
 from renderctl.farm.logs import LogPart, follow, logs
 from renderctl.jobs import Attempt, Job
 from renderctl.repository.attempting import Cost
 from renderctl.settings import Settings
+from renderctl.stores.local import LocalStore
 from tests.caches import BOTH_CACHES, open_cache
 from tests.fake_blender import FakeExecutor, held
 from tests.fakes import FakeClock, ForgetfulCache
@@ -94,6 +96,33 @@ def test_without_any_cache_a_log_is_followed_in_the_store(farm: Farm, attempt: A
         lambda: farm.repository.complete(attempt, [], Cost()),
     )
     assert said == ["one ", "two ", "three"]
+
+
+class UnreadableStore(LocalStore):
+    """A store that can not be read while it is said to be away."""
+
+    away = False
+
+    def get_log(self, attempt_id: str) -> bytes | None:
+        if self.away:
+            raise StoreUnavailable
+        return super().get_log(attempt_id)
+
+
+def test_the_end_of_a_log_is_read_though_the_store_was_away_when_its_attempt_ended(
+    farm: Farm, attempt: Attempt, tmp_path: Path
+) -> None:
+    store = UnreadableStore(tmp_path / "logs")
+    store.put_log(attempt.id, b"one two three")
+    store.away = True
+    said = followed(
+        replace(farm, cache=ForgetfulCache(), store=store),
+        attempt,
+        lambda: farm.repository.complete(attempt, [], Cost()),
+        lambda: None,
+        lambda: setattr(store, "away", False),
+    )
+    assert "".join(said) == "one two three"
 
 
 def test_a_log_is_read_whole_from_store_and_cache(farm: Farm, attempt: Attempt) -> None:

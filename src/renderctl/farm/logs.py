@@ -69,7 +69,7 @@ class LogFollower:
     def news(self) -> list[LogPart]:
         """What was printed since the last look."""
         over = self._farm.repository.job(self._job.id).state in ENDED_JOB
-        found = []
+        found: list[LogPart] = []
         for attempt in _followed(self._farm, self._job, self._task):
             reader = self._readers.setdefault(attempt.id, _Reader(self._farm))
             try:

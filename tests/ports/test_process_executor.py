@@ -75,7 +75,7 @@ print(json.dumps([
 """
 
 
-def test_a_session_within_walls_reaches_its_folders_alone_and_takes_no_more_memory_than_it_may(tmp_path: Path) -> None:
+def test_a_session_in_a_sandbox_reaches_its_folders_alone_and_takes_no_more_memory_than_it_may(tmp_path: Path) -> None:
     (tmp_path / "inputs").mkdir()
     given, other = tmp_path / "inputs/scene", tmp_path / "other"
     for each in (given, other):
@@ -83,7 +83,7 @@ def test_a_session_within_walls_reaches_its_folders_alone_and_takes_no_more_memo
     with socket.create_server(("127.0.0.1", 0)) as server:
         said = (given, other, os.getpid(), server.getsockname()[1])
         argv = (sys.executable, "-u", "-c", _PROBE, *map(str, said))
-        launch = Launch(argv, tmp_path / "scratch", tmp_path / "log", inputs=(given.parent,), walled_mb=512)
+        launch = Launch(argv, tmp_path / "scratch", tmp_path / "log", inputs=(given.parent,), sandbox_mb=512)
         session = ProcessExecutor(tmp_path / "drivers", OWN).start(launch)
         line = session.receive(20) or ""
         session.stop()
@@ -93,8 +93,8 @@ def test_a_session_within_walls_reaches_its_folders_alone_and_takes_no_more_memo
     assert json.loads(line) == ["done", shut, shut, "done", shut, shut, "MemoryError"]
 
 
-def test_a_walled_program_that_is_not_there_is_missing(tmp_path: Path) -> None:
-    launch = Launch(("/no/blender",), tmp_path / "scratch", tmp_path / "log", walled_mb=512)
+def test_a_sandboxed_program_that_is_not_there_is_missing(tmp_path: Path) -> None:
+    launch = Launch(("/no/blender",), tmp_path / "scratch", tmp_path / "log", sandbox_mb=512)
     with pytest.raises(BlenderMissing):
         ProcessExecutor(tmp_path / "drivers", OWN).start(launch)
 

@@ -21,7 +21,7 @@ class Launch:
     image: str | None = None  #: of the container, where it is started in one
     labels: Mapping[str, str] = field(default_factory=dict)  #: who started it and what for: see `Executor.reap`
     as_caller: bool = False  #: it reads files of ours that nobody else may read: it has our user, caged or not
-    walled_mb: int | None = None  #: a stranger's: caged or not, it sees its inputs alone, with so much memory at most
+    sandbox_mb: int | None = None  #: a stranger's: caged or not, it sees its inputs alone, with so much memory at most
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from renderctl.executors import Executor, ExitStatus, Launch, Running
 from renderctl.executors.environments import session_environment
 from renderctl.executors.lines import OutputLines
 from renderctl.executors.oom import offer_first, oom_kills
+from renderctl.executors.sandbox import Sandbox, program_folders
 from renderctl.executors.trees import ProcessTree, ended
-from renderctl.executors.walls import Walls, program_folders
 
 _UNKILLABLE_S = 10.0
 _DYING_S = 1.0
-#: Megabytes that a session within walls may write to one file.
-_WALLED_FILE_MB = 1024
+#: Megabytes that a session in a sandbox may write to one file.
+_SANDBOX_FILE_MB = 1024
 
 
 class ProcessExecutor(Executor):
@@ -56,7 +56,7 @@ class ProcessExecutor(Executor):
 def _popen(launch: Launch, environment: Mapping[str, str], log: int) -> "subprocess.Popen[bytes]":
     try:
         return subprocess.Popen(
-            _walled(launch),
+            _sandboxed(launch),
             cwd=launch.scratch,
             env=environment,
             stdin=subprocess.PIPE,
@@ -69,14 +69,14 @@ def _popen(launch: Launch, environment: Mapping[str, str], log: int) -> "subproc
         raise BlenderMissing(f"There is no program {launch.argv[0]}.") from error
 
 
-def _walled(launch: Launch) -> tuple[str, ...]:
+def _sandboxed(launch: Launch) -> tuple[str, ...]:
     """What is started. Raises FileNotFoundError."""
-    if launch.walled_mb is None:
+    if launch.sandbox_mb is None:
         return launch.argv
     if not os.access(launch.argv[0], os.X_OK):
         raise FileNotFoundError(launch.argv[0])
     reads = (*map(str, launch.inputs), *program_folders(launch.argv[0]))
-    return Walls(reads, (str(launch.scratch),), launch.walled_mb, _WALLED_FILE_MB).around(launch.argv)
+    return Sandbox(reads, (str(launch.scratch),), launch.sandbox_mb, _SANDBOX_FILE_MB).wrap(launch.argv)
 
 
 class RunningProcess(Running):

@@ -1,7 +1,7 @@
 """A scene whose files were sent is looked at where the server is: of that machine nothing comes to be in a model.
 
 The files lie below one folder, each where the sender had it. What the scene names elsewhere is missing, and a library
-that lies elsewhere is taken out again before anything is asked; within walls, or a container, it can not even be read.
+that lies elsewhere is taken out again before anything is asked; in a sandbox, or a container, it can not even be read.
 """
 
 import threading
@@ -83,7 +83,7 @@ def _looked_at(farm: Farm, scene: Path, folder: Path, chosen: Chosen) -> Mapping
         with _for_admins():
             require_libraries(chosen.blender)
     launch = session_launch(farm, chosen.blender, folder.with_name("session"), (folder,))
-    with closing(launched(farm, replace(launch, walled_mb=farm.settings.serve.inspect_mb))) as session:
+    with closing(launched(farm, replace(launch, sandbox_mb=farm.settings.serve.inspect_mb))) as session:
         try:
             session.started(limits(farm))
         except SessionFailed as error:

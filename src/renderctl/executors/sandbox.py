@@ -1,4 +1,4 @@
-"""Walls around a session that looks at a stranger's scene on this machine: `python walls.py SPEC -- PROGRAM …`.
+"""A sandbox around a session that looks at a stranger's scene on this machine: `python sandbox.py SPEC -- PROGRAM …`.
 
 Runs as a script of its own, before Blender does: what it gives up is given up for every thread and child. Linux 5.13
 and newer shut the disk (Landlock), 6.7 the network; elsewhere the limits alone hold. A container needs none of this.
@@ -28,7 +28,7 @@ SYSTEM = (
 
 
 @dataclass(frozen=True)
-class Walls:
+class Sandbox:
     """What a program is left with."""
 
     reads: tuple[str, ...]  #: folders and files
@@ -36,8 +36,8 @@ class Walls:
     memory_mb: int  #: of its own, without what it maps of files
     file_mb: int  #: of one file that it writes
 
-    def around(self, argv: tuple[str, ...]) -> tuple[str, ...]:
-        """The command that runs `argv` within them."""
+    def wrap(self, argv: tuple[str, ...]) -> tuple[str, ...]:
+        """The command that runs `argv` within it."""
         return (sys.executable, "-I", "-S", __file__, json.dumps(asdict(self)), "--", *argv)
 
 
@@ -57,9 +57,9 @@ def _links(path: Path) -> list[Path]:
     return [*found, path.resolve()]
 
 
-def build(walls: Walls) -> bool:
-    """Put them around this process; whether the disk is shut."""
-    memory, size = walls.memory_mb << 20, walls.file_mb << 20
+def apply(sandbox: Sandbox) -> bool:
+    """Put it around this process; whether the disk is shut."""
+    memory, size = sandbox.memory_mb << 20, sandbox.file_mb << 20
     for limit, most in ((resource.RLIMIT_DATA, memory), (resource.RLIMIT_FSIZE, size), (resource.RLIMIT_CORE, 0)):
         resource.setrlimit(limit, (most, most))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -70,8 +70,8 @@ def build(walls: Walls) -> bool:
     shut = struct.pack("QQQ", every, 0b11 if version >= 4 else 0, 0b11 if version >= 6 else 0)
     shut = shut[: 8 if version < 4 else 16 if version < 6 else 24]
     ruleset = int(libc.syscall(_CREATE, shut, ctypes.c_size_t(len(shut)), 0))
-    _open(libc, ruleset, (*SYSTEM, *walls.reads), _READ)
-    _open(libc, ruleset, (*walls.writes, "/dev/null"), every)
+    _open(libc, ruleset, (*SYSTEM, *sandbox.reads), _READ)
+    _open(libc, ruleset, (*sandbox.writes, "/dev/null"), every)
     libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     return int(libc.syscall(_RESTRICT, ruleset, 0)) == 0
 
@@ -90,8 +90,8 @@ def _open(libc: ctypes.CDLL, ruleset: int, paths: Iterable[str], rights: int) ->
 
 
 def main() -> None:
-    walls, program = Walls(**json.loads(sys.argv[1])), sys.argv[3:]
-    if not build(walls):
+    sandbox, program = Sandbox(**json.loads(sys.argv[1])), sys.argv[3:]
+    if not apply(sandbox):
         print("This kernel has no Landlock: the disk is not shut.", file=sys.stderr, flush=True)
     os.execv(program[0], program)
 

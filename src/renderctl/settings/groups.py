@@ -1,0 +1,152 @@
+"""The settings and their groups, each with its default and unit."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class DatabaseSettings:
+    url: str | None = field(default=None, repr=False)  #: None: an SQLite file in data_dir
+
+
+@dataclass(frozen=True)
+class StoreSettings:
+    kind: str = "local"
+    endpoint: str | None = None  #: of S3: HOST or HOST:PORT
+    access_key: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+    bucket: str = "renderctl"
+    region: str | None = None
+    secure: bool = True  #: TLS
+
+
+@dataclass(frozen=True)
+class QueueSettings:
+    kind: str = "sqlite"
+    url: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class CacheSettings:
+    kind: str = "sqlite"
+    url: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class ExecutorSettings:
+    kind: str = "process"
+    host: str | None = field(default=None, repr=False)  #: of the engine; None: DOCKER_HOST, else the local one
+    memory_mb: int | None = None  #: of a container; None: an equal share for each slot of what the engine has
+    cpus: float | None = None  #: likewise, of the cores
+    pids: int = 2048
+    scratch_mb: int = 20480
+    gpus: tuple[str, ...] = ()
+    share_gpus: bool = True
+
+
+@dataclass(frozen=True)
+class BlenderSettings:
+    paths: tuple[str, ...] = ()
+    start_timeout: float = 300.0  #: seconds
+    stall_timeout: float = 120.0  #: seconds
+    frame_timeout: float | None = None  #: seconds
+    idle_timeout: float = 60.0  #: seconds
+    threads: int = 0
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    slots: int = 1
+    pools: tuple[str, ...] = ("default",)
+    heartbeat: float = 5.0  #: seconds
+    heartbeat_limit: float = 15.0  #: seconds
+    quantum: float = 60.0  #: seconds
+    allow_scripts: bool | None = None  #: None: in cages
+    cache_mb: int = 20480
+    tags: tuple[str, ...] = ()
+    min_free_mb: int = 2048
+
+
+@dataclass(frozen=True)
+class RetentionSettings:
+    """For how long the farm keeps what; None: for ever."""
+
+    succeeded_days: float | None = None  #: ended jobs, with all that they have rendered
+    failed_days: float | None = None
+    canceled_days: float | None = None
+    audit_days: float | None = None
+    worker_days: float | None = 30.0  #: workers that nobody has seen since
+    delivery_days: float | None = 30.0  #: what webhooks were told, or could not be told
+    grace_hours: float = 24.0  #: a blob that nothing points to
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """The server that everything goes through, in place of the parts of the farm."""
+
+    url: str | None = None
+    token: str | None = field(default=None, repr=False)  #: None: what `login` has kept
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """How `renderctl serve` serves."""
+
+    host: str = "127.0.0.1"
+    port: int = 8650
+    proxies: tuple[str, ...] = ()  #: addresses whose X-Forwarded-For and X-Forwarded-Proto are believed
+    metrics_token: str | None = field(default=None, repr=False)  #: with which /metrics may be read, and nothing else
+    direct: bool = False  #: whether clients can reach the S3 themselves: files need not pass through the server then
+    upload_mb: int = 1 << 20  #: of one file
+    inspect_mb: int = 8192  #: of memory, for the Blender that looks at a scene which came from a browser
+
+
+@dataclass(frozen=True)
+class AuditSettings:
+    key: str | None = field(default=None, repr=False)  #: None: a file in data_dir, or the database on services
+    former: tuple[str, ...] = field(default=(), repr=False)  #: keys that it has replaced, the latest first
+
+
+@dataclass(frozen=True)
+class WebhookSettings:
+    """How receivers are told what happens, and where they may be."""
+
+    send: bool = True  #: whether workers and servers of this machine send
+    timeout: float = 10.0  #: seconds that a receiver has
+    allow_private: bool = False  #: whether receivers may be in private networks and on this machine
+    allow: tuple[str, ...] = ()  #: names of hosts, and networks, that may be receivers wherever they are
+    farm_url: str | None = None  #: the server of the farm, as receivers reach it: it is told to them
+
+
+@dataclass(frozen=True)
+class Settings:
+    data_dir: Path
+    database: DatabaseSettings = DatabaseSettings()
+    store: StoreSettings = StoreSettings()
+    queue: QueueSettings = QueueSettings()
+    cache: CacheSettings = CacheSettings()
+    executor: ExecutorSettings = ExecutorSettings()
+    blender: BlenderSettings = BlenderSettings()
+    worker: WorkerSettings = WorkerSettings()
+    retention: RetentionSettings = RetentionSettings()
+    server: ServerSettings = ServerSettings()
+    serve: ServeSettings = ServeSettings()
+    audit: AuditSettings = AuditSettings()
+    webhooks: WebhookSettings = WebhookSettings()
+    source: Path | None = None  #: the config file that was read
+
+    @property
+    def names_services(self) -> bool:
+        """Whether anything of the farm is elsewhere than in data_dir."""
+        kinds = (self.store.kind, self.queue.kind, self.cache.kind)
+        return self.database.url is not None or kinds != ("local", "sqlite", "sqlite")
+
+    @property
+    def database_url(self) -> str:
+        return self.database.url or f"sqlite:///{self.data_dir / 'renderctl.db'}"
+
+    @property
+    def farm_name(self) -> str:
+        """What tells this farm from others, without a password: where its database is."""
+        kind, _, place = self.database_url.partition("://")
+        return f"{kind}://{place.rpartition('@')[2].partition('?')[0]}"

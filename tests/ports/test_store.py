@@ -61,6 +61,19 @@ def test_a_file_that_is_not_what_was_promised_is_refused(store: Store, given_fil
     assert store.missing({digest}) == {digest}
 
 
+@pytest.mark.parametrize("content", [BYTES, LARGE], ids=["small", "in parts"])
+def test_a_wrong_file_is_refused_under_the_digest_of_a_blob_that_is_there(
+    store: Store, given_file: Given, tmp_path: Path, content: bytes
+) -> None:
+    path, digest = given_file(content)
+    store.put(path, digest)
+    path.write_bytes(bytes(len(content)))
+    with pytest.raises(DigestMismatch):
+        store.put(path, digest)
+    store.get(digest, tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == content
+
+
 def test_a_file_that_is_gone_is_refused(store: Store, given_file: Given) -> None:
     path, digest = given_file(BYTES)
     path.unlink()

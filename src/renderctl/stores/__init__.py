@@ -33,9 +33,10 @@ class Store(ABC):
     def put(self, path: Path, digest: str) -> bool:
         """Keep the file at `path` as blob `digest` (hex SHA-256 of its bytes). False: it was there, and nothing sent.
 
-        Idempotent: a blob that is there already need not be read again, but its age begins anew. Safe beside other
+        Idempotent: a blob that is there already is not written again, but its age begins anew. Safe beside other
         writers of the same blob.
-        Verifies what it reads while it copies, and has the bytes on disk when it returns.
+        Hashes the file in any case: who has a file put under the digest of a blob proves that they have its bytes.
+        The bytes are on disk when it returns.
         Raises DigestMismatch if the file is not (or is no longer) what the digest says, StoreUnavailable if the
         store is out of reach, full or not writable.
         """

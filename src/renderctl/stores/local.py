@@ -55,13 +55,13 @@ class LocalStore(Store):
     def put(self, path: Path, digest: str) -> bool:
         blob = self._blob(digest)
         with self._ready():
-            if _refreshed(path, blob):
-                return False
+            if _same_size(path, blob):
+                _require_digest(path, _hash(_chunks(path, DigestMismatch)), digest)
+                if _refreshed(blob):
+                    return False
             _make(blob.parent)
             with self._part() as part:
-                found = _write(part, _chunks(path, DigestMismatch), synced=True)
-                if found != digest:
-                    raise DigestMismatch(f"{path} is not what it was: its SHA-256 is {found}, not {digest}.")
+                _require_digest(path, _write(part, _chunks(path, DigestMismatch), synced=True), digest)
                 part.chmod(0o444)
                 part.replace(blob)
             _sync(blob.parent)
@@ -239,15 +239,33 @@ def _write_all(file: FileIO, chunk: bytes | memoryview) -> None:
         rest = rest[file.write(rest) :]
 
 
-def _refreshed(path: Path, blob: Path) -> bool:
-    """Whether the blob is there, and as young as one just put; one that a crash of the machine cut short is not."""
+def _hash(chunks: Iterable[bytes | memoryview]) -> str:
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _require_digest(path: Path, actual: str, digest: str) -> None:
+    if actual != digest:
+        raise DigestMismatch(f"{path} is not what it was: its SHA-256 is {actual}, not {digest}.")
+
+
+def _same_size(path: Path, blob: Path) -> bool:
+    """Whether the blob is there, and whole: one that a crash of the machine cut short is not."""
     try:
-        if blob.stat().st_size != path.stat().st_size:
-            return False
+        return blob.stat().st_size == path.stat().st_size
+    except FileNotFoundError:
+        return False
+
+
+def _refreshed(blob: Path) -> bool:
+    """Whether the blob is as young as one just put."""
+    try:
         os.utime(blob)
-        return True
     except (FileNotFoundError, PermissionError):  # another user's can not be refreshed: it is replaced by ours
         return False
+    return True
 
 
 def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:

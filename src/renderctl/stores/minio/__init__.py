@@ -60,16 +60,17 @@ class MinioStore(Store):
 
     def put(self, path: Path, digest: str) -> bool:
         key = _blob_key(digest)
-        with self._ready() as bucket, promised(path, digest) as file:
-            if file.size <= PART:
-                with nullcontext() if file.size <= _SMALL else self._whole:
-                    bucket.put(key, file.all())
-                return True
-            with self._large:
-                if bucket.touch(key, file.size):
-                    return False
-                send(bucket, key, file)
-                return True
+        with self._ready() as bucket:
+            if self._touched(bucket, path, digest):
+                return False
+            with promised(path, digest) as file:
+                if file.size <= PART:
+                    with nullcontext() if file.size <= _SMALL else self._whole:
+                        bucket.put(key, file.all())
+                    return True
+                with self._large:
+                    send(bucket, key, file)
+                    return True
 
     def get(self, digest: str, path: Path) -> None:
         key = _blob_key(digest)
@@ -159,6 +160,16 @@ class MinioStore(Store):
                 raise StoreUnavailable(f"{self._name} does not keep what is written to it.")
             bucket.abort_uploads(before=now - _DEAD_AFTER)
         return f"S3 store {self._settings.endpoint}, bucket {bucket.name}"
+
+    def _touched(self, bucket: Bucket, path: Path, digest: str) -> bool:
+        """Whether the file is large and a blob already; it is read to its end all the same."""
+        key = _blob_key(digest)
+        with promised(path, digest) as file:
+            if file.size <= PART or not bucket.has(key, file.size):
+                return False
+            with self._large:
+                file.verify()
+                return bucket.touch(key, file.size)
 
     @contextmanager
     def _ready(self) -> Iterator[Bucket]:

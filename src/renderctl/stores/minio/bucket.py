@@ -67,6 +67,11 @@ class Bucket:
                 raise
             return None
 
+    def has(self, key: str, size: int) -> bool:
+        """Whether an object of this size is there."""
+        found = self.stat(key)
+        return found is not None and found.size == size
+
     def touch(self, key: str, size: int) -> bool:
         """Whether an object of this size is there; its age begins anew, by a copy that the server makes onto itself."""
         found = self.stat(key)

@@ -1,0 +1,1 @@
+"""What strangers try, by who they are; each was possible once."""

@@ -1,0 +1,88 @@
+"""Who knows the digest of somebody else's file, and nothing of what is in it, gets none of it."""
+
+import urllib.request
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from renderctl.actors import Actor, Role
+from renderctl.errors import DigestMismatch, MissingFiles
+from renderctl.farm import Farm
+from renderctl.farm.offering import OfferedModel, add_model
+from renderctl.farm.receiving import part_of, promote, wanted_files
+from renderctl.jobs import Input
+from renderctl.settings import ServeSettings, Settings
+from tests.farms import FACTS, close, make_farm
+
+ADA = Actor("ada", role=Role.ARTIST, projects=frozenset(["films"]))
+EVE = Actor("eve", role=Role.ARTIST, projects=frozenset(["games"]))
+#: One that goes to an S3 whole, and one that goes there in parts.
+SIZES = [125, (8 << 20) + 1]
+
+
+def given_file(size: int) -> tuple[bytes, Input]:
+    content = bytes(index % 251 for index in range(250)) * (size // 250 + 1)
+    content = content[:size]
+    return content, Input("secret.png", sha256(content).hexdigest(), size)
+
+
+def send(farm: Farm, actor: Actor, file: Input, content: bytes) -> None:
+    part = part_of(farm, file.digest, len(content), actor=actor)
+    with part.begun(0) as writing:
+        writing.write(content)
+        part.complete(len(content))
+
+
+def steal(farm: Farm, file: Input) -> None:
+    """Make a model of the file."""
+    add_model(farm, OfferedModel("theft", file.path, FACTS, (file,)), actor=EVE)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_zeros_under_the_digest_of_somebody_elses_file_make_nobody_its_reader(farm: Farm, size: int) -> None:
+    content, file = given_file(size)
+    send(farm, ADA, file, content)
+    with pytest.raises(DigestMismatch):
+        send(farm, EVE, file, bytes(size))
+    assert [each.digest for each in wanted_files(farm, [file], actor=EVE)] == [file.digest]
+    with pytest.raises(MissingFiles):
+        steal(farm, file)
+
+
+def test_asking_what_to_send_tells_nobody_which_files_the_farm_has(farm: Farm) -> None:
+    content, file = given_file(SIZES[0])
+    unknown = Input("unknown.png", "0" * 64, 9)
+    send(farm, ADA, file, content)
+    for verify in (False, True):
+        answer = wanted_files(farm, [file, unknown], verify=verify, actor=EVE)
+        assert {each.digest for each in answer} == {file.digest, unknown.digest}
+        assert {each.url for each in answer} == {None}
+
+
+def test_part_of_a_file_makes_nobody_its_reader(farm: Farm) -> None:
+    content, file = given_file(SIZES[0])
+    send(farm, ADA, file, content)
+    with pytest.raises(DigestMismatch):
+        send(farm, EVE, replace(file, size=1), content[:1])
+    with pytest.raises(MissingFiles):
+        steal(farm, file)
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("size", SIZES)
+def test_zeros_put_straight_into_the_store_make_nobody_a_reader(
+    tmp_path: Path, on_services: Settings, size: int
+) -> None:
+    farm = make_farm(tmp_path, settings=replace(on_services, serve=ServeSettings(direct=True)))
+    content, file = given_file(size)
+    send(farm, ADA, file, content)
+    (wanted,) = wanted_files(farm, [file], actor=EVE)
+    assert wanted.url is not None
+    urllib.request.urlopen(urllib.request.Request(wanted.url, bytes(size), method="PUT")).close()
+    with pytest.raises(DigestMismatch):
+        promote(farm, file.digest, size, actor=EVE)
+    with pytest.raises(MissingFiles):
+        steal(farm, file)
+    close(farm)

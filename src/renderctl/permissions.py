@@ -88,6 +88,7 @@ TABLE: Mapping[str, Rule] = {
     "webhook.remove": Rule("Remove a webhook", _WORK, "-??", "+??"),
     "webhook.send": Rule("Test a webhook, and send a delivery again", _WORK, "-??", "+??"),
     "self.see": Rule("See who one is to the farm", _READ, "+++", "+++"),
+    "audit.adopt": Rule("Vouch for entries from before the audit log was chained", _ALL, "---", "---", "---"),
     "audit.rotate": Rule("Replace the key of the audit log", _ALL, "---", "---", "---"),
     "audit.see": Rule("Read the audit log, and verify it", _READ, "---", "---", "---"),
 }

@@ -17,7 +17,8 @@ _PAGES += [
     for sub in ("list", "add", "invite", "invitations", "withdraw", "role", "disable", "enable", "password")
 ]
 _PAGES += [["projects", sub] for sub in ("list", "add", "pools", "join", "leave")]
-_PAGES += [*(["tokens", sub] for sub in ("list", "create", "revoke")), ["audit", "verify"], ["audit", "rotate-key"]]
+_PAGES += [*(["tokens", sub] for sub in ("list", "create", "revoke")), ["audit", "verify"], ["audit", "adopt"]]
+_PAGES += [["audit", "rotate-key"]]
 _PAGES += [["sessions", sub] for sub in ("list", "end")]
 _PAGES += [["webhooks", sub] for sub in ("list", "add", "rm", "deliveries", "resend", "test")]
 

@@ -96,6 +96,7 @@ COMMON: dict[str, Call] = {
     "worker_for": lambda c, it: c.worker_for(WorkOptions(name="own"))._scratch.remove(),
     "audit": lambda c, it: c.audit({}),
     "verify_audit": lambda c, it: c.verify_audit(),
+    "adopt_audit": lambda c, it: c.adopt_audit(),
     "rotate_audit_key": lambda c, it: c.rotate_audit_key(),
     "whoami": lambda c, it: c.whoami(),
     "add_user": lambda c, it: c.add_user("new", Role.ARTIST),

@@ -204,13 +204,20 @@ def test_a_log_that_keeps_nothing_comes_to_an_end(sealed: Farm, clock: FakeClock
     assert problems(sealed) == []
 
 
-def test_entries_from_before_the_chain_are_counted_and_hold_nothing_up(farm: Farm) -> None:
-    with farm.repository.engine.begin() as connection:
-        old = {"at": farm.clock.now(), "actor": "ada", "kind": "user", "action": "job.submit", "subject": "1"}
-        connection.execute(audits.insert(), {**old, "seq": -1, "details": {}})
-    given_deeds(farm)
-    verdict = farm.repository.verify_audit()
-    assert (verdict.problems, verdict.entries, verdict.before) == ([], 5, 1)
+def test_entries_from_before_the_chain_are_a_problem_until_they_are_adopted(sealed: Farm) -> None:
+    old = {"at": sealed.clock.now(), "actor": "ada", "kind": "user", "action": "job.submit", "subject": "1"}
+    with sealed.repository.engine.begin() as connection:
+        connection.execute(audits.insert(), [{**old, "seq": -seq, "details": {}} for seq in (1, 2)])
+    given_deeds(sealed)
+    verdict = sealed.repository.verify_audit()
+    assert (len(verdict.problems), verdict.entries, verdict.before) == (1, 5, 2)
+    assert sealed.repository.adopt_audit(actor=ACTOR) == 2
+    verdict = sealed.repository.verify_audit()
+    assert (verdict.problems, verdict.entries, verdict.before) == ([], 5 + 2 + 1, 0)
+    with sealed.repository.engine.begin() as connection:
+        connection.execute(audits.update().where(audits.c.subject == "1").values(actor="mona"))
+    assert {each.split(": ")[1] for each in problems(sealed)} == {"it was changed"}
+    assert sealed.repository.adopt_audit(actor=ACTOR) == 0
 
 
 def test_deeds_of_many_at_once_make_one_chain(sealed: Farm) -> None:

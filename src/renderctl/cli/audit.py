@@ -65,8 +65,19 @@ def verify(
             f"{verdict.weak} of them are signed with a key that lies in the database: who can write there could have "
             "changed them. Set audit.key in the config of every machine."
         )
+    if verdict.before:
+        output.warn(
+            "A farm whose log is older than its chain has such entries: look at them, and `renderctl audit adopt` "
+            "signs them. In any other farm somebody wrote them past renderctl."
+        )
     if verdict.problems:
         raise typer.Exit(1)
+
+
+@app.command()
+def adopt() -> None:
+    """Sign the entries from before the log was chained, so that `verify` covers them. You vouch for them."""
+    output.show({"entries": connect().adopt_audit()}, peopleviews.adopted_entries)
 
 
 @app.command("rotate-key")

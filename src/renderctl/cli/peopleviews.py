@@ -113,11 +113,15 @@ def audit_line(each: Any) -> str:
 def audit_verdict(each: Any) -> str:
     """What the verification has found."""
     said = [f"Entry {problem.seq}: {problem.what}." if problem.seq else f"{problem.what}." for problem in each.problems]
-    before = f", and {each.before} from before there was a chain" if each.before else ""
-    said.append(f"Looked at {counted(each.entries, 'line')} of the audit log{before}.")
+    said.append(f"Looked at {counted(each.entries + each.before, 'line')} of the audit log.")
     if each.head is not None:
         said.append(f"It ends at {each.head.seq}:{each.head.mac}")
     return "\n".join(said)
+
+
+def adopted_entries(document: Mapping[str, Any]) -> str:
+    """How many are verified from now on."""
+    return f"Signed {counted(document['entries'], 'line')} from before the chain; `renderctl audit verify` covers them."
 
 
 def rotated_key(each: Any) -> str:

@@ -76,6 +76,7 @@ HERE = ("build_image", "list_images", "pull_image", "remove_image", "render", "s
 ON_NODES: Mapping[str, str] = {
     "add_first_admin": "`init --admin`",
     "collect": "`gc`",
+    "adopt_audit": "`audit adopt`",
     "rotate_audit_key": "`audit rotate-key`",
     "sweep_here": "`sweep`",
     "upgrade_database": "`database upgrade`",

@@ -46,6 +46,15 @@ def verify_audit(farm: Farm, seen: str | None = None, *, actor: Actor) -> AuditV
     return farm.repository.verify_audit(_head(seen) if seen is not None else None)
 
 
+def adopt_audit(farm: Farm, *, actor: Actor) -> int:
+    """Sign the entries from before the log was chained, and give them places in it; how many there were.
+
+    Whoever does so vouches for them: look at them first. Raises NotAllowed.
+    """
+    admit(farm, actor, "audit.adopt")
+    return farm.repository.adopt_audit(actor=actor)
+
+
 def rotate_audit_key(farm: Farm, *, actor: Actor) -> RotatedKey:
     """Sign the log with a new key from now on; the former one is kept, to verify what it has signed.
 

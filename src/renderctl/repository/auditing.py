@@ -9,14 +9,17 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from renderctl.actors import Actor
 from renderctl.errors import Conflict
+from renderctl.ids import new_token
 from renderctl.permissions import Subject
-from renderctl.repository.chaining import key_id
+from renderctl.repository.chaining import SIGNED, key_id, signed
 from renderctl.repository.database import Database
 from renderctl.repository.tables import audits
 
 #: Entries that are forgotten in one transaction.
 _BATCH = 1000
 _FORGET = "audit.forget"
+#: Entries without a place in the chain: those of before there was one, and what somebody wrote there since.
+BEFORE_CHAIN = audits.c.seq <= 0
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class RotatedKey:
 
 @dataclass(frozen=True)
 class AuditEntry:
-    seq: int | None  #: its place in the chain; None: it gets one in a moment; below 0: from before there was one
+    seq: int | None  #: its place in the chain; None: it gets one in a moment; 0 or below: from before there was one
     at: datetime
     actor: str
     kind: str  #: user, worker or farm
@@ -119,6 +122,29 @@ class Auditing(Database):
             return len(rows)
 
         return self.write(writing)
+
+    def adopt_audit(self, *, actor: Actor) -> int:
+        """Sign the entries from before there was a chain, and give them places at its end; how many there were.
+
+        From then on they are verified like all others. Whoever calls this vouches for them.
+        """
+
+        def adopting(connection: Connection) -> int:
+            rows = connection.execute(select(audits).where(BEFORE_CHAIN).order_by(audits.c.id).limit(_BATCH)).all()
+            for row in rows:
+                entry = {name: getattr(row, name) for name in SIGNED if name != "key_id"}
+                new = signed(connection, entry | {"deed": row.deed or new_token()}, self.seal)  # tells copies apart
+                values = {"seq": None} | {name: new[name] for name in ("deed", "key_id", "signature")}
+                connection.execute(audits.update().where(audits.c.id == row.id).values(values))
+            if rows:
+                self.audit(connection, actor, "audit.adopt", "audit", entries=len(rows))
+            return len(rows)
+
+        adopted = 0
+        while count := self.write(adopting):
+            adopted += count
+        self.chain_audit()
+        return adopted
 
     def rotate_audit_key(self, *, actor: Actor) -> RotatedKey:
         """Sign with a new key from now on. Raises Conflict where the key is in no file of this machine's."""

@@ -184,6 +184,8 @@ class Enrolling(Database):
 
     def _changed(self, name: str, changes: dict[str, Any], actor: Actor, action: str, **details: Any) -> User:
         def writing(connection: Connection) -> User:
+            if "role" in changes or changes.get("disabled_at"):
+                _lock_admins(connection)
             row = find_user(connection, name, alone=True)
             was_admin = row.role == Role.ADMIN and row.disabled_at is None
             values = {key: self.now(connection) if value is True else value for key, value in changes.items()}
@@ -233,6 +235,16 @@ def find_project(connection: Connection, name: str) -> Project:
 
 def _project(row: Row[Any], joined: Sequence[str]) -> Project:
     return Project(row.name, tuple(row.pools), tuple(joined), row.created_at)
+
+
+def _lock_admins(connection: Connection) -> None:
+    """Have nobody else demote or disable an admin before this transaction ends.
+
+    All rows in the order of their key: two who take an admin's rights at once wait for each other, and the second one
+    counts what the first has left. Without it both would count the other's admin, who is one until the commit.
+    """
+    which = select(users.c.name).where(users.c.role == Role.ADMIN, users.c.disabled_at.is_(None))
+    connection.execute(which.order_by(users.c.name).with_for_update()).all()
 
 
 def count_admins(connection: Connection) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
+from renderctl.repository.auditing import BEFORE_CHAIN
 from renderctl.repository.chaining import NOTHING, Head, key_id, link, signature
 from renderctl.repository.database import Database
 from renderctl.repository.tables import audit_heads, audits
@@ -16,6 +17,8 @@ _PAGE = 1000
 logger = logging.getLogger(__name__)
 #: Problems that are told one by one.
 _TOLD = 100
+#: Rows that are named, of those that stand before the chain.
+_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class AuditVerdict:
 
     entries: int = 0  #: in the chain
     waiting: int = 0  #: signed, and about to get their places
-    before: int = 0  #: from before there was a chain: nothing can be said of them
+    before: int = 0  #: that claim to be from before there was a chain: each of them is a problem, until it is adopted
     head: Head | None = None  #: the end; whoever keeps it elsewhere can compare
     weak: int = 0  #: those signed with the key that lies in the database: whoever could write there could forge them
     problems: list[AuditProblem] = field(default_factory=list)
@@ -144,8 +147,12 @@ class _Walk:
 
     def outside(self, connection: Connection) -> None:
         """What has no place in the chain: from before there was one, waiting for one, or none of ours."""
-        old = select(func.count()).select_from(audits).where(audits.c.seq < 0)
+        old = select(func.count()).select_from(audits).where(BEFORE_CHAIN)
         self.verdict.before = connection.scalar(old) or 0
+        if self.verdict.before:
+            rows = connection.scalars(select(audits.c.id).where(BEFORE_CHAIN).order_by(audits.c.id).limit(_NAMED)).all()
+            which = ", ".join(map(str, rows)) + (", …" if self.verdict.before > _NAMED else "")
+            self.verdict.found(None, f"{self.verdict.before} entries (rows {which}) stand before the chain, unsigned")
         for row in connection.execute(select(audits).where(audits.c.seq.is_(None)).order_by(audits.c.id)):
             key = self._keys.get(row.key_id or "")
             if key is not None and _is_signed(key, row):

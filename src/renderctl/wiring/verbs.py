@@ -60,6 +60,7 @@ VERBS: Mapping[str, tuple[str, str | None]] = {
     "add_project": ("people.projects:add_project", "project.change"),
     "add_user": ("people.users:add_user", "user.add"),
     "add_webhook": ("webhooks.registering:add_webhook", "job.tell"),
+    "adopt_audit": ("audit:adopt_audit", "audit.adopt"),
     "audit": ("audit:audit", "audit.see"),
     "create_token": ("people.tokens:create_token", "token.create"),
     "disable_user": ("people.users:disable_user", "user.disable"),

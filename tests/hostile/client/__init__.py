@@ -1,0 +1,1 @@
+"""Attacks by a client with a token."""

@@ -1,0 +1,1 @@
+"""Attacks by other people of the same farm."""

@@ -1,0 +1,60 @@
+"""Admins who take each other's rights at the same moment: one of them stays."""
+
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from renderctl.actors import Role
+from renderctl.errors import Conflict
+from renderctl.farm import Farm
+from renderctl.farm.people.users import add_user, disable_user, set_role
+from tests.databases import farm_on
+from tests.farms import ACTOR, close
+
+pytestmark = pytest.mark.slow
+_ROUNDS = 40
+
+
+@pytest.fixture
+def farm(database_url: str, tmp_path: Path) -> Iterator[Farm]:
+    made = farm_on(database_url, tmp_path)
+    yield made
+    close(made)
+
+
+def at_once(*steps: Callable[[], object]) -> list[str]:
+    """What became of steps that began at the same moment."""
+    outcomes: list[str] = []
+    start = threading.Barrier(len(steps))
+
+    def run(step: Callable[[], object]) -> None:
+        start.wait()
+        try:
+            step()
+            outcomes.append("done")
+        except Conflict:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=run, args=(step,)) for step in steps]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(outcomes)
+
+
+def test_two_admins_who_demote_or_disable_each_other_at_once_leave_one(farm: Farm) -> None:
+    for name in ("grace", "heidi"):
+        add_user(farm, name, Role.ADMIN, actor=ACTOR)
+    for turn in range(_ROUNDS):
+        demote = [partial(set_role, farm, name, Role.ARTIST, actor=ACTOR) for name in ("grace", "heidi")]
+        disable = partial(disable_user, farm, "heidi", actor=ACTOR)
+        outcomes = at_once(demote[0], disable if turn % 2 else demote[1])
+        admins = [user for user in farm.repository.users() if user.role is Role.ADMIN and user.disabled_at is None]
+        assert (len(admins), outcomes) == (1, ["done", "refused"]), f"in round {turn}"
+        for name in ("grace", "heidi"):
+            farm.repository.enable_user(name, actor=ACTOR)
+            set_role(farm, name, Role.ADMIN, actor=ACTOR)

@@ -1,0 +1,1 @@
+"""Attacks by whoever reaches the server, without a token."""

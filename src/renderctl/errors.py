@@ -189,6 +189,10 @@ class BadSettings(InvalidInput):
     """The config is not valid."""
 
 
+class UntrustedConfig(BadSettings):
+    """The config of this folder was not approved."""
+
+
 class OutputNotWritable(InvalidInput):
     """The output directory can not be written to."""
 

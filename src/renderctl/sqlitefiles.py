@@ -1,18 +1,16 @@
 """One SQLite file that several processes share: opened when it is first used, and again when it was replaced."""
 
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from renderctl.clocks import Clock
+from renderctl.private_files import BESIDE_SQLITE, make_private, make_private_folder
 
 _OPEN_RETRY_S = 0.01
-#: What SQLite keeps beside a file.
-_BESIDE = ("-wal", "-shm")
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class SqliteFile:
         """Delete the file and what SQLite keeps beside it."""
         with self._lock:
             self._drop()
-            for suffix in ("", *_BESIDE):
+            for suffix in ("", *BESIDE_SQLITE):
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
 
     def _inode_now(self) -> int:
@@ -69,7 +67,7 @@ class SqliteFile:
 
     def _reopen(self) -> None:
         self._drop()
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self.path.parent)
         make_private(self.path)
         connection = sqlite3.connect(
             self.path, timeout=self._layout.busy_timeout_s, isolation_level=None, check_same_thread=False
@@ -95,22 +93,6 @@ class SqliteFile:
                 self._clock.wait(None, _OPEN_RETRY_S)
         connection.execute(f"PRAGMA synchronous = {self._layout.synchronous}")
         connection.executescript(self._layout.schema)
-
-
-def make_private(path: Path) -> None:
-    """Have nobody but its owner read the file, which is made if it is absent, nor what SQLite keeps beside it.
-
-    SQLite gives to what it makes the mode of the file. What somebody else owns is left as he wants it.
-    """
-    with suppress(OSError):  # whoever opens it next is told why it can not be
-        # One that is there must not be opened: closing it would take this process's own locks away.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    for suffix in ("", *_BESIDE):
-        each = path.with_name(path.name + suffix)
-        with suppress(OSError):
-            found = each.stat()
-            if found.st_uid == os.geteuid() and found.st_mode & 0o077:
-                each.chmod(0o600)
 
 
 @contextmanager

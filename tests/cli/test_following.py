@@ -142,8 +142,8 @@ def test_sweep_says_what_it_repaired(ctl, given):
 @pytest.mark.slow
 @pytest.mark.directly
 def test_the_doctor_checks_everything_and_goes_on_after_what_is_broken(ctl, given, tmp_path):
-    (tmp_path / "renderctl.yaml").write_text(f"blender: {{paths: [{tmp_path}/none]}}\n")
-    said = ctl("doctor", "--json")
+    (tmp_path / "config.yaml").write_text(f"blender: {{paths: [{tmp_path}/none]}}\n")
+    said = ctl("doctor", "--json", "--config", "config.yaml")
     assert said.code == 8
     parts = {each["part"]: each["ok"] for each in said.document}
     assert " ".join(parts) == "config data folder database store queue cache executor Blender workers sweep"

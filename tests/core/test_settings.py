@@ -8,6 +8,7 @@ import pytest
 
 from renderctl.errors import BadSettings
 from renderctl.settings import Settings, load_settings
+from renderctl.settings.config_file import Approval
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
 DEFAULT = Path("/data")
@@ -95,7 +96,9 @@ def test_the_config_is_looked_for_where_it_may_be(tmp_path: Path, monkeypatch: p
     user, variable = tmp_path / "user.yaml", {"RENDERCTL_CONFIG": str(tmp_path / "variable.yaml")}
     named = load_settings(tmp_path / "named.yaml", variable, default_data_dir=DEFAULT, user_config=user)
     by_variable = load_settings(None, variable, default_data_dir=DEFAULT, user_config=user)
-    here = load_settings(None, {}, default_data_dir=DEFAULT, user_config=user)
+    here = load_settings(
+        None, {}, default_data_dir=DEFAULT, user_config=user, approvals=lambda _path, _content: Approval.APPROVED
+    )
     (tmp_path / "renderctl.yaml").unlink()
     of_user = load_settings(None, {}, default_data_dir=DEFAULT, user_config=user)
     assert [each.worker.slots for each in (named, by_variable, here, of_user)] == [1, 2, 3, 4]

@@ -9,6 +9,7 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "images": ("images", "List, build, pull and remove render images."),
         "doctor": ("doctor", "Check every configured part."),
         "init": ("init", "Write a config file."),
+        "trust": ("trust", "Approve the renderctl.yaml of a folder."),
         "login": ("login", "Work through a server from now on."),
         "logout": ("login", "Forget the server and its token."),
         "version": ("version", "Show the version of renderctl."),

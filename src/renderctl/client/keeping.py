@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from renderctl.errors import BadSettings
-from renderctl.farm.composing import write_private
+from renderctl.private_files import write_private
 
 _SERVICE = "renderctl"
 

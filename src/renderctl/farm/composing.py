@@ -1,7 +1,6 @@
 """`init --compose`: the passwords of the services in compose/, and a config that points at them."""
 
 import json
-import os
 import re
 import secrets
 from collections.abc import Mapping
@@ -9,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from renderctl.errors import BadSettings, OutputNotWritable
+from renderctl.errors import BadSettings
 from renderctl.farm.envfile import missing_in, read_env, text_with, values_in
+from renderctl.private_files import write_private
 from renderctl.settings import load_settings
 
 _CONFIG = """\
@@ -105,18 +105,3 @@ def _secrets_in(config: Path) -> dict[str, str | None]:
 def _password(url: str | None) -> str | None:
     found = re.match(r"[^:]+://[^:@/]*:(.+)@", url or "")
     return unquote(found[1]) if found else None
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all. Raises OutputNotWritable."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())  # a power cut leaves what was there, or this
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OutputNotWritable(f"{path} can not be written: {error.strerror or error}.") from error

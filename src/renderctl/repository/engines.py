@@ -8,7 +8,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from renderctl.errors import BadSettings
-from renderctl.sqlitefiles import make_private
+from renderctl.private_files import make_private
 
 #: MySQL, in seconds. Nothing that the farm asks takes as long as a read may: who does not answer by then is frozen.
 #: `?read_timeout=60` in the URL says otherwise.

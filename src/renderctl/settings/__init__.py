@@ -10,6 +10,7 @@ import yaml
 
 from renderctl.errors import BadSettings, did_you_mean
 from renderctl.settings.checking import check
+from renderctl.settings.config_file import Approvals, find_config, no_approvals
 from renderctl.settings.groups import (
     AuditSettings,
     BlenderSettings,
@@ -55,50 +56,27 @@ def load_settings(
     *,
     default_data_dir: Path,
     user_config: Path | None = None,
+    approvals: Approvals = no_approvals,
 ) -> Settings:
-    """The settings of this machine. Raises BadSettings, naming the key and where it stands."""
-    source = _config_file(config, environment, user_config)
-    document = _read(source) if source else {}
-    where = str(source) if source else "the config"
-    settings: Settings = _apply(Settings(data_dir=default_data_dir), document, where)
+    """The settings of this machine. Raises BadSettings, naming the key and where it stands.
+
+    A config that merely lies in the working directory may set little unless `approvals` has it: else UntrustedConfig.
+    """
+    file = find_config(config, environment, user_config)
+    where = str(file.path) if file else "the config"
+    settings: Settings = _apply(Settings(data_dir=default_data_dir), file.document() if file else {}, where)
+    if file is not None:
+        file.require_approval(approvals)
     known = dict(_variables(Settings, ENVIRONMENT_PREFIX))
     for name, text in _set_variables(environment):
         if name not in known:
             raise BadSettings(f"There is no setting {name}.", hint=did_you_mean(name, list(known)))
         settings = _apply(settings, _nested(known[name], _Text(text)), name)
-    settings = replace(settings, source=source, data_dir=Path(settings.data_dir).expanduser().absolute())
+    settings = replace(
+        settings, source=file.path if file else None, data_dir=Path(settings.data_dir).expanduser().absolute()
+    )
     check(settings)
     return settings
-
-
-def _config_file(config: Path | None, environment: Mapping[str, str], user_config: Path | None) -> Path | None:
-    named = config or (Path(environment["RENDERCTL_CONFIG"]) if environment.get("RENDERCTL_CONFIG") else None)
-    if named is not None:
-        if not named.is_file():
-            raise BadSettings(f"There is no config file {named}.", hint="`renderctl init` writes one.")
-        return named
-    for candidate in (Path("renderctl.yaml"), user_config):
-        if candidate is not None and candidate.is_file():
-            return candidate.absolute()
-    return None
-
-
-def _read(source: Path) -> Mapping[str, Any]:
-    try:
-        document = yaml.safe_load(source.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSettings(f"{source} can not be read: {error}.") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "it has characters that are not text"
-        # What stands in quotes may be a piece of a secret: `password: *hush` is an undefined alias 'hush'.
-        problem = problem if not isinstance(error, yaml.composer.ComposerError) else problem.partition(" '")[0]
-        hint = "Put text with special characters in quotes."
-        raise BadSettings(f"{source}{place} is not YAML: {problem}.", hint=hint) from error
-    if not isinstance(document, dict):
-        raise BadSettings(f"{source} holds no settings.", hint="It is a YAML file of `key: value` lines.")
-    return document
 
 
 def _variables(group: Any, prefix: str, path: tuple[str, ...] = ()) -> Iterator[tuple[str, tuple[str, ...]]]:

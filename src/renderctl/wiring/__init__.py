@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from renderctl.wiring.configs import read_settings, write_compose, write_config
+from renderctl.wiring.configs import read_settings, trusted_configs, write_compose, write_config
 from renderctl.wiring.connection import Connection
 from renderctl.wiring.logins import kept_server, log_in, log_out
 from renderctl.wiring.ports import open_farm
@@ -25,6 +25,7 @@ __all__ = [
     "log_out",
     "open_farm",
     "read_settings",
+    "trusted_configs",
     "write_compose",
     "write_config",
 ]

@@ -16,10 +16,15 @@ class RenderctlError(Exception):
     """Something went wrong that renderctl did not expect."""
 
     exit_code = 1
+    #: Seconds after which the same request may succeed, where that is known: `Retry-After` over HTTP.
+    retry_after_s: float | None = None
 
-    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str | None = None, *, hint: str | None = None, retry_after_s: float | None = None
+    ) -> None:
         self.message = message or (self.__doc__ or type(self).__name__).strip().splitlines()[0]
         self.hint = hint
+        self.retry_after_s = retry_after_s if retry_after_s is not None else self.retry_after_s
         super().__init__(self.message)
 
     @property
@@ -120,6 +125,8 @@ class EngineRefused(Unreachable):
 
 class Busy(Unreachable):
     """The server is doing this for somebody else."""
+
+    retry_after_s = 2.0
 
 
 class BlenderMissing(Unreachable):

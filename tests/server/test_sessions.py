@@ -51,12 +51,12 @@ def test_a_session_is_out_of_reach_of_scripts_and_of_other_sites(served: Served)
 
 def test_guessing_is_slowed_down(served: Served) -> None:
     add_user(served.farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
-    found = [
-        served.client.post(f"{API}/session", json={"name": "ada", "password": f"guess number {n}"}).status_code
-        for n in range(7)
+    answers = [
+        served.client.post(f"{API}/session", json={"name": "ada", "password": f"guess number {n}"}) for n in range(7)
     ]
-    assert found[0] == 401
-    assert found[-1] == 429
+    assert answers[0].status_code == 401
+    assert answers[-1].status_code == 429
+    assert int(answers[-1].headers["retry-after"]) >= 1
 
 
 def test_guessing_at_the_old_password_is_slowed_down_and_told(served: Served) -> None:

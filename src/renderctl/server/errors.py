@@ -1,6 +1,7 @@
 """Errors as HTTP has them: the documents of `--json`, each with a status that its class has in one table."""
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -79,7 +80,10 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 def _headers(error: RenderctlError) -> dict[str, str]:
-    return {"WWW-Authenticate": "Bearer"} if status_of(type(error)) == 401 else {}
+    headers = {"WWW-Authenticate": "Bearer"} if status_of(type(error)) == 401 else {}
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    return headers
 
 
 def _described(found: Any) -> str:

@@ -17,7 +17,7 @@ def is_his_password(farm: Farm, name: str, password: str, *, address: str | None
     both, user, place = _whose(name, address)
     guessed = {both: _FREE_OF_BOTH, user: _FREE_OF_USER, place: _FREE_FROM_ADDRESS}
     if (wait_s := farm.repository.count_guess(guessed)) > 0:
-        raise TooManyGuesses(hint=f"Try again in {wait_s:.0f} seconds.")
+        raise TooManyGuesses(hint=f"Try again in {wait_s:.0f} seconds.", retry_after_s=wait_s)
     kept = farm.repository.password_of(name)
     if not is_right(password, kept) or kept is None:
         return False

@@ -1,6 +1,5 @@
 """Errors as a user meets them: a sentence, a hint and an exit code; a document with `--json`."""
 
-import traceback
 from typing import Any
 
 import typer
@@ -17,7 +16,7 @@ def report(error: BaseException) -> int:
     """Say what went wrong; the exit code for it."""
     known = _known(error)
     if invocation.current.debug:
-        traceback.print_exception(error)
+        output.show_traceback(error)
     try:
         if invocation.current.json:
             output.show_line(error_document(known))

@@ -1,6 +1,7 @@
 """Where logs go: to standard error, as lines with the time."""
 
 import logging
+from typing import Any
 
 from renderctl.cli import invocation, spelling
 
@@ -8,6 +9,9 @@ from renderctl.cli import invocation, spelling
 class _OneLine(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:
         return spelling.one_line(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:
+        return spelling.lines(super().formatException(ei))
 
 
 def log_to_stderr(level: int = logging.INFO, *, tasks: bool = True) -> None:

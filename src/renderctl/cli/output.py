@@ -1,14 +1,20 @@
-"""Results to stdout, as text or as JSON; notes and progress to stderr. Nothing else prints."""
+"""Results to stdout, as text or as JSON; notes and progress to stderr. Nothing else prints.
+
+Here is the one gate to a terminal: what stems from other people (names, reasons, logs) is escaped on its way through,
+whether or not a view has thought of it. JSON is exempt; it has an escaping of its own.
+"""
 
 import io
 import json
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from renderctl.cli import invocation, spelling
 from renderctl.documents import document
@@ -28,11 +34,15 @@ def show(result: Any, view: Callable[[Any], RenderableType]) -> None:
 
 def show_line(result: Any) -> None:
     """One JSON document on a line of its own."""
-    show_text(json.dumps(document(result)) + "\n")
+    _write(json.dumps(document(result)) + "\n")
 
 
 def show_text(text: str) -> None:
-    """Text as it is: a log. Raises OutputNotWritable, and BrokenPipeError when its reader has had enough."""
+    """Text: a log, a line. Raises OutputNotWritable, and BrokenPipeError when its reader has had enough."""
+    _write(spelling.log_text(text))
+
+
+def _write(text: str) -> None:
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -58,10 +68,23 @@ def complain(error: RenderctlError) -> None:
     _say(f"Error: {error.message}" + (f"\n  {error.hint}" if error.hint else ""))
 
 
+def show_traceback(error: BaseException) -> None:
+    """Where an error came from, for `--debug`."""
+    _say("".join(traceback.format_exception(error)).rstrip("\n"))
+
+
+class SafeConsole(Console):
+    """A console whose text gives no orders to the terminal; rich's own cursor movements and colours do."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(spelling.lines(segment.text), segment.style)
+
+
 @cache
 def errors() -> Console:
     """Standard error: one console, so that what is printed while a bar is drawn goes above it."""
-    return Console(stderr=True)
+    return SafeConsole(stderr=True)
 
 
 def _say(text: str) -> None:
@@ -76,9 +99,9 @@ def _print(renderable: RenderableType) -> None:
     if isinstance(renderable, str):
         renderable = spelling.lines(renderable)
     if sys.stdout.isatty():
-        Console().print(renderable, markup=False, highlight=False)
+        SafeConsole().print(renderable, markup=False, highlight=False)
         return
-    plain = Console(width=_WIDTH, no_color=True, file=io.StringIO())
+    plain = SafeConsole(width=_WIDTH, no_color=True, file=io.StringIO())
     plain.print(renderable, markup=False, highlight=False, soft_wrap=True)
     text = plain.file.getvalue()  # type: ignore[attr-defined]
     show_text("".join(f"{line.rstrip()}\n" for line in text.splitlines()))

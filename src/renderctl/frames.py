@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from renderctl.errors import BadFrames
+from renderctl.limits import MAX_FRAME_RANGES, MAX_FRAMES_TEXT
 
 #: Blender's own limits (MINAFRAME and MAXFRAME in its DNA_scene_types.h).
 FIRST_FRAME, LAST_FRAME = -1_048_574, 1_048_574
+#: Frames that ranges may name again and again, all ranges together: as many as Blender has, a few times.
+_MAX_NAMED = 4 * (LAST_FRAME - FIRST_FRAME + 1)
 
 _PART = re.compile(r"(?P<first>-?\d+)(?:\s*-\s*(?P<last>-?\d+)(?:\s*[x:]\s*(?P<step>\d+))?)?")
 
@@ -25,6 +28,16 @@ class FrameSet:
         if not text.strip():
             raise BadFrames("No frames were given.", hint=_EXAMPLE)
         return cls(_each_once([_parse_part(part.strip(), text) for part in text.split(",")]))
+
+    @classmethod
+    def parse_request(cls, text: str) -> "FrameSet":
+        """As `parse`, of what somebody asks for just now: it has to be of a sensible length. Raises BadFrames."""
+        if len(text) > MAX_FRAMES_TEXT:
+            raise BadFrames(f"The frames are a text of {len(text)} characters.", hint=_TOO_LONG)
+        frames = cls.parse(text)
+        if len(frames.ranges) > MAX_FRAME_RANGES:
+            raise BadFrames(f"The frames come to {len(frames.ranges)} ranges.", hint=_TOO_LONG)
+        return frames
 
     @classmethod
     def of(cls, frames: Iterable[int]) -> "FrameSet":
@@ -69,6 +82,8 @@ def _parse_part(part: str, text: str) -> range:
 def _each_once(ranges: list[range]) -> tuple[range, ...]:
     if _apart(ranges):
         return tuple(_folded(ranges))
+    if sum(map(len, ranges)) > _MAX_NAMED:
+        raise BadFrames("The same frames are named too often.", hint=_EXAMPLE)
     seen = bytearray(LAST_FRAME - FIRST_FRAME + 1)
     return tuple(_folded(run for part in ranges for run in _unseen(part, seen)))
 
@@ -129,3 +144,4 @@ def _format_part(part: range) -> str:
 
 _EXAMPLE = "Frames look like 1-100,120,200-300x2; negative ones like -5--1."
 _LIMITS = f"Blender's frames go from {FIRST_FRAME} to {LAST_FRAME}."
+_TOO_LONG = f"At most {MAX_FRAMES_TEXT} characters and {MAX_FRAME_RANGES} ranges are taken; several jobs may have more."

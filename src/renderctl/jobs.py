@@ -7,7 +7,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from renderctl import limits
 from renderctl.errors import InvalidInput, did_you_mean
+from renderctl.limits import MAX_NAME, require_few, require_text
 from renderctl.requirements import NOTHING_REQUIRED, Requirements
 from renderctl.states import AttemptState, JobState, TaskState
 
@@ -79,6 +81,24 @@ class RenderOptions:
         return cls(**values)
 
 
+def require_valid_options(options: RenderOptions) -> None:
+    """Refuse options that no people use, of a request; those of jobs that are there are left alone.
+
+    Raises InvalidInput.
+    """
+    require_few("properties to set", options.settings, limits.MAX_PROPERTIES)
+    require_few("replacements", options.replacements, limits.MAX_REPLACEMENTS)
+    for what, name in (("scene", options.scene), ("view layer", options.view_layer)):
+        if name is not None:
+            require_text(f"The name of the {what}", name)
+    for path, value in options.settings.items():
+        require_text("A property to set", path, limits.MAX_PATH)
+        require_text(f"The value of {path[:100]!r}", value, limits.MAX_VALUE)
+    for replacement in options.replacements:
+        require_text("The name of an object", replacement.object)
+        require_text("The path of a file", replacement.file, limits.MAX_PATH)
+
+
 def _one_of(option: str, value: str | None, known: tuple[str, ...]) -> None:
     if value is not None and value not in known:
         raise InvalidInput(f"There is no {option} {value!r}.", hint=did_you_mean(value, list(known)))
@@ -96,10 +116,6 @@ class Input:
     path: str  #: POSIX, relative to the root
     digest: str  #: hex SHA-256
     size: int  #: bytes
-
-
-#: Characters of what people name.
-MAX_NAME = 255
 
 
 @dataclass(frozen=True)

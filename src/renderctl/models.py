@@ -1,11 +1,18 @@
 """Models: an uploaded scene, what it depends on, and what is known about it."""
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from renderctl.errors import UnknownName, did_you_mean
+from renderctl import limits
+from renderctl.errors import InvalidInput, UnknownName, did_you_mean
+from renderctl.frames import FIRST_FRAME, LAST_FRAME
+from renderctl.limits import require_few, require_number, require_text, require_within
+
+_VERSION = re.compile(r"\d{1,3}\.\d{1,3}(\.\d{1,5})?")
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,66 @@ class ModelFacts:
         values["dependencies"] = tuple(Dependency(**each) for each in values.get("dependencies", ()))
         values["scripts"] = tuple(values.get("scripts", ()))
         return cls(**values)
+
+
+def require_valid_facts(facts: ModelFacts) -> None:
+    """Refuse facts that no scene has, from whomever they come. Raises InvalidInput, UnknownName."""
+    for what, version in (("saved_by", facts.saved_by), ("opened_by", facts.opened_by)):
+        require_text(what, version)
+        if not _VERSION.fullmatch(version):
+            raise InvalidInput(f"{what} is no version of Blender.", hint="It is two or three numbers, such as 4.5.1.")
+    require_text("The name of the active scene", facts.active_scene)
+    for what, count in (("materials", facts.materials), ("objects", facts.objects), ("faces", facts.faces)):
+        require_within(f"The number of {what}", count, 0, limits.MAX_COUNT)
+    require_few("scenes", facts.scenes, limits.MAX_SCENES)
+    require_few("dependencies", facts.dependencies, limits.MAX_DEPENDENCIES)
+    require_few("relocations", facts.relocations, limits.MAX_RELOCATIONS)
+    _require_texts("script", facts.scripts, limits.MAX_SCRIPTS)
+    for scene in facts.scenes:
+        _require_valid_scene(scene)
+    for dependency in facts.dependencies:
+        _require_valid_dependency(dependency)
+    for pair in facts.relocations.items():
+        for folder in pair:
+            require_text("A folder", folder, limits.MAX_PATH)
+    size = len(json.dumps(facts.as_document(), ensure_ascii=False).encode())
+    if size > limits.MAX_FACTS_BYTES:
+        raise InvalidInput(f"The facts have {size} bytes.", hint=f"At most {limits.MAX_FACTS_BYTES} are taken.")
+    facts.scene(None)
+
+
+def _require_valid_scene(scene: SceneFacts) -> None:
+    for what, text in (("name of a scene", scene.name), ("engine", scene.engine), ("format", scene.format)):
+        require_text(f"The {what}", text)
+    if scene.camera is not None:
+        require_text("The name of a camera", scene.camera)
+    _require_texts("camera", scene.cameras, limits.MAX_CAMERAS)
+    _require_texts("view layer", scene.view_layers, limits.MAX_VIEW_LAYERS)
+    _require_texts("simulation", scene.unbaked, limits.MAX_UNBAKED)
+    for what in ("frame_start", "frame_end", "frame_current"):
+        require_within(what, getattr(scene, what), FIRST_FRAME, LAST_FRAME)
+    require_within("frame_step", scene.frame_step, 0, LAST_FRAME)
+    require_number("fps", scene.fps, 0, 1e6)
+    for pixels in scene.resolution:
+        require_within("The resolution", pixels, 0, 1 << 17)
+    require_within("The percentage", scene.percentage, 0, 1 << 16)
+    require_within("The number of samples", scene.samples or 0, 0, 1 << 31)
+    for what in ("objects", "faces"):
+        require_within(f"The number of {what}", getattr(scene, what), 0, limits.MAX_COUNT)
+
+
+def _require_valid_dependency(dependency: Dependency) -> None:
+    for what in ("path", "source", "kind", "owner", "stored", "digest"):
+        text = getattr(dependency, what)
+        if text is not None:
+            require_text(f"The {what} of a dependency", text, limits.MAX_PATH)
+    require_within("The size of a dependency", dependency.size or 0, 0, limits.MAX_COUNT)
+
+
+def _require_texts(what: str, texts: Collection[str], most: int) -> None:
+    require_few(f"{what}s", texts, most)
+    for text in texts:
+        require_text(f"The name of a {what}", text, limits.MAX_PATH if what == "script" else limits.MAX_NAME)
 
 
 def _scene_facts(document: Mapping[str, Any]) -> SceneFacts:

@@ -43,7 +43,7 @@ def retry(farm: Farm, job_ref: str, frames: str | None = None, *, actor: Actor) 
 
     Returns the job and how many tasks were queued. Raises BadFrames, InvalidInput when it has none of the frames.
     """
-    wanted = FrameSet.parse(frames) if frames is not None else None
+    wanted = FrameSet.parse_request(frames) if frames is not None else None
     job = the_job(farm, job_ref, "job.retry", actor=actor)
     job, count = farm.repository.retry(job.id, actor=actor, frames=wanted)
     forget(farm, job.id)

@@ -10,7 +10,8 @@ from renderctl.farm.gate import admit, of_project
 from renderctl.farm.receiving import checked_path, require_received
 from renderctl.farm.upload import manifest_digest
 from renderctl.jobs import Input
-from renderctl.models import Model, ModelFacts
+from renderctl.limits import MAX_FILES, require_few, require_text
+from renderctl.models import Model, ModelFacts, require_valid_facts
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,9 @@ def _check(offered: OfferedModel) -> None:
         raise InvalidInput(f"The main file {offered.main!r} is none of the model's.")
     if not offered.name.strip():
         raise InvalidInput("A model's name is not empty.")
-    offered.facts.scene(None)
+    require_few("files", offered.inputs, MAX_FILES)
+    require_text("A model's name", offered.name)
+    require_valid_facts(offered.facts)
     _check_relocations(offered.facts.relocations)
     for each in offered.facts.dependencies:
         if each.stored is not None and each.stored not in paths:

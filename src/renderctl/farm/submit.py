@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from renderctl import limits
 from renderctl.actors import Actor
-from renderctl.errors import InvalidInput, QueueUnavailable, UnknownName, did_you_mean
+from renderctl.errors import BadFrames, InvalidInput, QueueUnavailable, UnknownName, did_you_mean
 from renderctl.farm import Farm
 from renderctl.farm.blenders import needed_blender
 from renderctl.farm.gate import admit, of_model, of_project, the_job
@@ -14,14 +15,16 @@ from renderctl.farm.receiving import require_received
 from renderctl.farm.replacing import hashed_inputs, replacing_files
 from renderctl.farm.sending import send
 from renderctl.farm.upload import missing_files
-from renderctl.frames import FrameSet
-from renderctl.jobs import Input, Job, NewJob, RenderOptions, Replacement
+from renderctl.frames import FIRST_FRAME, LAST_FRAME, FrameSet
+from renderctl.jobs import Input, Job, NewJob, RenderOptions, Replacement, require_valid_options
+from renderctl.limits import require_few, require_text
 from renderctl.models import Model, SceneFacts
 from renderctl.permissions import EVERYTHING, Subject, sight
 from renderctl.queues import Ticket
 from renderctl.requirements import Requirements
 
 _logger = logging.getLogger(__name__)
+_RANGE = "Say which frames: `-f 1-100`."
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,26 @@ class SubmitRequest:
         if self.frames is not None and self.animation:
             raise InvalidInput("--frames and --animation exclude each other.")
         if self.frames is not None:
-            FrameSet.parse(self.frames)
+            FrameSet.parse_request(self.frames)
+        _require_valid(self)
+
+
+def _require_valid(request: SubmitRequest) -> None:
+    require_valid_options(request.options)
+    lists = {
+        "cameras": (request.cameras, limits.MAX_CAMERAS),
+        "jobs to come after": (request.after, limits.MAX_AFTER),
+        "tags": (request.requires, limits.MAX_TAGS),
+    }
+    for what, (texts, most) in lists.items():
+        require_few(what, texts, most)
+        for text in texts:
+            require_text(f"One of the {what}", text)
+    require_few("files", request.inputs, limits.MAX_FILES)
+    require_few("replacements", request.replacements, limits.MAX_REPLACEMENTS)
+    for what, name in (("name", request.name), ("project", request.project), ("pool", request.pool)):
+        if name is not None:
+            require_text(f"The {what}", name)
 
 
 @dataclass(frozen=True)
@@ -139,8 +161,10 @@ def _requirements(model: Model, request: SubmitRequest) -> Requirements:
 
 def _frames(scene: SceneFacts, request: SubmitRequest) -> FrameSet:
     if request.frames is not None:
-        return FrameSet.parse(request.frames)
+        return FrameSet.parse_request(request.frames)
     if request.animation:
+        if scene.frame_start < FIRST_FRAME or scene.frame_end > LAST_FRAME or scene.frame_end < scene.frame_start:
+            raise BadFrames(f"Scene {scene.name!r} has a range of frames that Blender does not have.", hint=_RANGE)
         return FrameSet((range(scene.frame_start, scene.frame_end + 1, max(1, scene.frame_step)),))
     return FrameSet.of([scene.frame_current])
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from renderctl.farm.submit import SubmitRequest
 from renderctl.jobs import RenderOptions
+from renderctl.limits import MAX_AFTER, MAX_CAMERAS, MAX_FILES, MAX_FRAMES_TEXT, MAX_TAGS
 from renderctl.repository.removing import Removed
 from renderctl.server.answers import answer
 from renderctl.server.api import new_router
@@ -18,6 +19,7 @@ from renderctl.server.doors import Verbs
 
 router = new_router("jobs")
 JobRef = Annotated[str, Path(description="An id, a unique beginning of one, or a unique name.", max_length=255)]
+Frames = Annotated[str, Field(max_length=MAX_FRAMES_TEXT)]
 _MOST_JOBS = 1000
 
 
@@ -28,10 +30,12 @@ class SubmitBody(BaseModel):
 
     model: str = Field(description="NAME, NAME@VERSION or an id.", max_length=300)
     options: RenderOptions = RenderOptions()
-    frames: str | None = Field(None, description="1-100,120,200-300x2; null: the scene's current frame.")
+    frames: Frames | None = Field(None, description="1-100,120,200-300x2; null: the scene's current frame.")
     animation: bool = False
-    cameras: list[Name] = []
-    inputs: list[FileBody] = Field([], description="Files that were sent, for the replacements in `options`.")
+    cameras: list[Name] = Field([], max_length=MAX_CAMERAS)
+    inputs: list[FileBody] = Field(
+        [], description="Files that were sent, for the replacements in `options`.", max_length=MAX_FILES
+    )
     name: Name | None = None
     project: Name | None = None
     pool: Name = "default"
@@ -39,9 +43,9 @@ class SubmitBody(BaseModel):
     max_slots: int | None = None
     max_attempts: int = 3
     frame_timeout_s: float | None = None
-    after: list[Name] = []
+    after: list[Name] = Field([], max_length=MAX_AFTER)
     paused: bool = False
-    requires: list[Name] = []
+    requires: list[Name] = Field([], max_length=MAX_TAGS)
 
     def request(self, key: str | None) -> SubmitRequest:
         """As the use-case takes it. Raises BadFrames, InvalidInput."""
@@ -52,7 +56,7 @@ class SubmitBody(BaseModel):
 
 
 class RetryBody(BaseModel):
-    frames: str | None = Field(None, description="These, even if they succeeded; null: what failed or was canceled.")
+    frames: Frames | None = Field(None, description="These, even if they succeeded; null: what failed or was canceled.")
 
 
 class PriorityBody(BaseModel):

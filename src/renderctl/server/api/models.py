@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from renderctl.limits import MAX_FILES, MAX_PATH
 from renderctl.models import Dependency, ModelFacts
 from renderctl.server.answers import answer
 from renderctl.server.api import new_router
-from renderctl.server.bodies import MOST_FILES, FileBody, Name
+from renderctl.server.bodies import FileBody, Name
 from renderctl.server.documents import ModelDocument
 from renderctl.server.doors import Verbs
 
@@ -20,8 +21,8 @@ _MOST_MODELS = 1000
 class InspectBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    main: str = Field(description="The path of the .blend among the files.", max_length=4000)
-    files: list[FileBody] = Field(description="Files that were sent.", max_length=MOST_FILES, min_length=1)
+    main: str = Field(description="The path of the .blend among the files.", max_length=MAX_PATH)
+    files: list[FileBody] = Field(description="Files that were sent.", max_length=MAX_FILES, min_length=1)
     project: Name | None = None
 
 

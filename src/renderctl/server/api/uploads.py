@@ -12,16 +12,17 @@ from starlette.requests import ClientDisconnect
 from renderctl.errors import TooLarge
 from renderctl.farm.offering import OfferedModel
 from renderctl.farm.receiving import WantedFile
+from renderctl.limits import MAX_COUNT, MAX_FILES, MAX_PATH
 from renderctl.models import ModelFacts
 from renderctl.server.answers import answer
 from renderctl.server.api import new_router
-from renderctl.server.bodies import MOST_FILES, FileBody, Name
+from renderctl.server.bodies import FileBody, Name
 from renderctl.server.documents import ModelDocument
 from renderctl.server.doors import Verbs
 
 router = new_router("uploads")
 Digest = Annotated[str, Path(description="The SHA-256 of the file, in hex.", pattern="^[0-9a-f]{64}$")]
-Size = Annotated[int, Query(description="Bytes of the whole file.", ge=0, le=1 << 53)]
+Size = Annotated[int, Query(description="Bytes of the whole file.", ge=0, le=MAX_COUNT)]
 #: Bytes that are written at a time.
 _PIECE = 1 << 20
 
@@ -29,7 +30,7 @@ _PIECE = 1 << 20
 class WantedBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    files: list[FileBody] = Field(max_length=MOST_FILES)
+    files: list[FileBody] = Field(max_length=MAX_FILES)
     project: Name | None = None
     verify: bool = Field(False, description="Look for every file, also for those that should be there.")
 
@@ -38,14 +39,14 @@ class ModelBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Name
-    main: str = Field(description="The path of the .blend among the files.", max_length=4000)
+    main: str = Field(description="The path of the .blend among the files.", max_length=MAX_PATH)
     facts: ModelFacts = Field(description="What Blender says of the scene.")
-    inputs: list[FileBody] = Field(max_length=MOST_FILES, min_length=1)
+    inputs: list[FileBody] = Field(max_length=MAX_FILES, min_length=1)
     project: Name | None = None
 
 
 class PromoteBody(BaseModel):
-    size: int = Field(description="Bytes.", ge=0, le=1 << 53)
+    size: int = Field(description="Bytes.", ge=0, le=MAX_COUNT)
 
 
 class ReceivedDocument(BaseModel):
@@ -81,7 +82,7 @@ async def receive(
     verbs: Verbs,
     digest: Digest,
     size: Size,
-    offset: Annotated[int, Query(description="Where the bytes that are sent begin.", ge=0, le=1 << 53)] = 0,
+    offset: Annotated[int, Query(description="Where the bytes that are sent begin.", ge=0, le=MAX_COUNT)] = 0,
 ) -> Response:
     """Send a file, or a piece of it; with the last one it is verified and kept."""
     part = await anyio.to_thread.run_sync(lambda: verbs.part_of(digest, size))

@@ -26,7 +26,7 @@ class WebhookBody(BaseModel):
     url: str = Field(description="Where to: https:// or http://.", max_length=2000)
     job: Name | None = Field(None, description="The job that it is told of.")
     project: Name | None = Field(None, description="Or the project, of all whose jobs it is told.")
-    events: list[Name] = Field([], description="What it is told of; none: everything.")
+    events: list[Name] = Field([], description="What it is told of; none: everything.", max_length=100)
 
 
 @router.get("/webhooks", response_model=list[Webhook])

@@ -35,4 +35,4 @@ def document(result: Any) -> Any:
 
 def error_document(error: RenderctlError) -> dict[str, Any]:
     """What a program is told of an error."""
-    return {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
+    return {"error": {"code": error.code, "message": error.message, "hint": error.hint, **error.details}}

@@ -10,6 +10,7 @@ RenderctlError
 """
 
 import re
+from collections.abc import Mapping, Sequence
 
 
 class RenderctlError(Exception):
@@ -26,6 +27,11 @@ class RenderctlError(Exception):
         self.hint = hint
         self.retry_after_s = retry_after_s if retry_after_s is not None else self.retry_after_s
         super().__init__(self.message)
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        """What a program is told beside the sentence."""
+        return {}
 
     @property
     def code(self) -> str:
@@ -178,6 +184,20 @@ class SceneTooNew(SceneUnreadable):
 
 class MissingFiles(InvalidInput):
     """The scene needs files that are not there."""
+
+
+class OutsideFiles(InvalidInput):
+    """The scene names files outside its own folder."""
+
+    def __init__(
+        self, message: str | None = None, *, hint: str | None = None, files: Sequence[Mapping[str, object]] = ()
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.files = files  #: `path`, `size` and `owner` of each
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"files": self.files}
 
 
 class FileChanged(InvalidInput):

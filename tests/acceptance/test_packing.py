@@ -44,7 +44,7 @@ def test_a_scene_renders_where_none_of_its_files_exist(site: Site, tmp_path: Pat
     scene = original / "project" / "shots" / "shot.blend"
     (tmp_path / "bare").mkdir()
     python(BARE, scene, 1, 1, tmp_path / "bare")
-    job_id = said(site, "submit", scene, "-f", "1").strip()
+    job_id = said(site, "submit", scene, "-f", "1", "--include-outside").strip()
     shutil.rmtree(original)
     worker = site.start("worker", "worker", "--exit-when-idle", "0.5")
     assert worker.process.wait(240) == 0

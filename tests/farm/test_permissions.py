@@ -14,7 +14,7 @@ from renderctl.actors import Actor, Role, Scope, Via
 from renderctl.errors import NotAllowed, NotFound, RenderctlError
 from renderctl.farm import Farm
 from renderctl.farm.submit import SubmitRequest, submit
-from renderctl.farm.upload import UploadRequest
+from renderctl.farm.upload import UploadOptions, UploadRequest
 from renderctl.farm.work import WorkOptions
 from renderctl.jobs import Job
 from renderctl.models import Model
@@ -79,7 +79,7 @@ CALLS: dict[str, Call] = {
     "follow": lambda c, it: first(c.follow(it.job.id, stop=_set())),
     "download": lambda c, it: c.download(it.job.id, it.farm.settings.data_dir / "out"),
     "show_model": lambda c, it: c.show_model(it.model.id),
-    "model_of": lambda c, it: c.model_of(it.model.id, False),
+    "model_of": lambda c, it: c.model_of(it.model.id, UploadOptions()),
     "add_webhook": lambda c, it: c.add_webhook("https://93.184.215.14/", job=it.job.id),
     "list_deliveries": lambda c, it: c.list_deliveries(it.webhook.id),
     "ping": lambda c, it: c.ping(it.webhook.id),

@@ -20,6 +20,7 @@ from renderctl.client.sending import send
 from renderctl.errors import DigestMismatch, FileChanged, NotStored
 from renderctl.farm import Farm
 from renderctl.farm.submit import SubmitRequest
+from renderctl.farm.upload import UploadOptions
 from renderctl.jobs import Input
 from renderctl.settings import ServeSettings, StoreSettings
 from tests.fake_blender import FakeExecutor, png, rendered
@@ -137,7 +138,7 @@ def status_of(method: str, url: str, content: bytes | None = None) -> int:
 def offered(ada: ServerConnection, file: Input) -> Any:
     body = {"name": "shot", "main": file.path, "facts": FACTS.as_document(), "inputs": [asdict(file)]}
     ada.api.post("/models", body)
-    return ada.model_of("shot", allow_missing=False)[0]
+    return ada.model_of("shot", UploadOptions())[0]
 
 
 def rendered_job(ada: ServerConnection, farm: Farm, folder: Path, frames: str) -> Any:

@@ -1,24 +1,43 @@
-"""Passwords, as people type them or programs send them: never an argument, which everybody on the machine can read."""
+"""What people are asked on a terminal.
+
+Passwords are typed, or sent by programs on standard input: never an argument, which everybody on the machine can read.
+"""
 
 import sys
 
 import typer
 
+from renderctl.cli import gauges, invocation, output
 from renderctl.cli.spelling import one_line
 from renderctl.errors import UsageError
+from renderctl.farm.outside_files import OnOutside, Outside, include_outside, refuse_outside
 
 
 def new_password(whose: str) -> str:
     """A new password, asked for twice on a terminal, else the first line of standard input. Raises UsageError."""
     if sys.stdin.isatty():
-        prompt = one_line(f"New password of {whose}")
-        return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True))
+        return str(typer.prompt(f"New password of {whose}", hide_input=True, confirmation_prompt=True, err=True))
     return _line()
 
 
 def password(prompt: str) -> str:
     """A password that there is, from a terminal or from a line of standard input. Raises UsageError."""
     return str(typer.prompt(one_line(prompt), hide_input=True, err=True)) if sys.stdin.isatty() else _line()
+
+
+def about_outside(said: OnOutside) -> OnOutside:
+    """What decides about files outside the folder of a scene: what was said already, or who sits at the terminal."""
+    if said is include_outside:
+        return said
+    asks = not invocation.current.json and sys.stdin.isatty() and sys.stderr.isatty()
+    return _ask_about_outside if asks else refuse_outside
+
+
+def _ask_about_outside(outside: Outside) -> None:
+    with gauges.paused():
+        output.warn("\n".join(outside.lines))
+        if not typer.confirm("Take them along?", err=True):
+            raise outside.error()
 
 
 def _line() -> str:

@@ -36,6 +36,10 @@ class Step:
         return f"{views.duration(self.left_s)} left" if self.left_s else ""
 
 
+#: Those that are shown at this moment.
+_drawn: list[Any] = []
+
+
 class Gauge(Protocol):
     """Shows steps; from any thread."""
 
@@ -46,10 +50,25 @@ class Gauge(Protocol):
 def gauge() -> Iterator[Gauge]:
     """The gauge that fits what stderr is."""
     shown = Nothing() if invocation.current.quiet else Bar() if sys.stderr.isatty() else Lines(output.note)
+    _drawn.append(shown)
     try:
         yield shown
     finally:
+        _drawn.remove(shown)
         shown.close()
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Nothing is drawn meanwhile: somebody is asked something."""
+    bars = [each for each in _drawn if isinstance(each, Bar)]
+    for bar in bars:
+        bar.pause()
+    try:
+        yield
+    finally:
+        for bar in bars:
+            bar.resume()
 
 
 class Nothing:
@@ -102,7 +121,7 @@ class Bar:
 
         self._step: Step | None = None
         self._live = Live(
-            get_renderable=self._drawn,
+            get_renderable=self._renderable,
             console=output.errors(),
             refresh_per_second=_REDRAWS_A_SECOND,
             transient=True,
@@ -115,7 +134,15 @@ class Bar:
     def close(self) -> None:
         self._live.stop()
 
-    def _drawn(self) -> Any:
+    def pause(self) -> None:
+        """Leave the terminal to others."""
+        self._live.stop()
+
+    def resume(self) -> None:
+        """Draw again."""
+        self._live.start()
+
+    def _renderable(self) -> Any:
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table

@@ -11,6 +11,8 @@ import typer
 
 from renderctl.cli.values import some_text
 from renderctl.errors import InvalidInput, UsageError
+from renderctl.farm.outside_files import include_outside as include_them
+from renderctl.farm.outside_files import refuse_outside
 from renderctl.farm.submit import SubmitRequest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -50,6 +52,9 @@ def _what(
     allow_missing: Annotated[
         bool, _option("--allow-missing", help="Render although files are missing.", panel=_WHAT)
     ] = False,
+    include_outside: Annotated[
+        bool, _option("--include-outside", help="Take files along that lie outside the scene's folder.", panel=_WHAT)
+    ] = False,
     trust_scripts: Annotated[
         bool, _option("--trust-scripts", help="Let scripts inside the scene run.", panel=_WHAT)
     ] = False,
@@ -69,6 +74,7 @@ def _what(
         animation=animation,
         cameras=tuple(camera or ()),
         replacements=replacements,
+        on_outside=include_them if include_outside else refuse_outside,
     )
 
 

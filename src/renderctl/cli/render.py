@@ -2,12 +2,14 @@
 
 import logging
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from renderctl.cli import output, views
+from renderctl.cli.asking import about_outside
 from renderctl.cli.following import end_as
 from renderctl.cli.invocation import connect
 from renderctl.cli.logging import log_to_stderr
@@ -36,6 +38,7 @@ def render(
 ) -> None:
     """Render a scene on this machine: upload, queue, render with a warm Blender, check, and put the images in place."""
     _require_one(scene, job, request)
+    request = replace(request, on_outside=about_outside(request.on_outside))
     log_to_stderr(logging.WARNING, tasks=False)  # what becomes of a frame is shown as it happens
     connection = connect()
     with interruptible() as stop, ExitStack() as started:

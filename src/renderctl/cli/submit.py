@@ -7,12 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from renderctl.cli import output, views
+from renderctl.cli.asking import about_outside
 from renderctl.cli.following import end_as, wait_for
 from renderctl.cli.invocation import connect
 from renderctl.cli.options import with_render_options
 from renderctl.cli.progress import advancing
 from renderctl.cli.values import seconds, some_text
 from renderctl.errors import UsageError
+from renderctl.farm.upload import UploadOptions
 
 app = typer.Typer(add_completion=False)
 
@@ -50,7 +52,13 @@ def submit(
     if not wait and (timeout is not None or cancel_on_interrupt):
         raise UsageError("--timeout and --cancel-on-interrupt go with --wait or --download.")
     connection = connect()
-    request = replace(request, paused=paused, requires=tuple(require or ()), idempotency_key=idempotency_key)
+    request = replace(
+        request,
+        paused=paused,
+        requires=tuple(require or ()),
+        idempotency_key=idempotency_key,
+        on_outside=about_outside(request.on_outside),
+    )
     document = connection.status(_submitted(connection, scene, request), cached=False)
     if wait:
         document = wait_for(connection, document, timeout_s=timeout, cancel_on_interrupt=cancel_on_interrupt)
@@ -64,9 +72,8 @@ def submit(
 def _submitted(connection: Any, scene: str, request: Any) -> str:
     """The id of the job."""
     with advancing() as on_advance:
-        model, notes = connection.model_of(
-            scene, request.options.allow_missing, project=request.project, on_advance=on_advance
-        )
+        options = UploadOptions(request.options.allow_missing, request.project, request.on_outside)
+        model, notes = connection.model_of(scene, options, on_advance=on_advance)
     submitted = connection.submit(model, request)
     for each in (*notes, *submitted.notes):
         output.note(each)

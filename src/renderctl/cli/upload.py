@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
-from renderctl.cli import output, views
+from renderctl.cli import asking, output, views
 from renderctl.cli.invocation import connect
 from renderctl.cli.progress import advancing
+from renderctl.farm.outside_files import include_outside as include_them
+from renderctl.farm.outside_files import refuse_outside
 from renderctl.farm.upload import UploadRequest
 
 app = typer.Typer(add_completion=False)
@@ -24,13 +26,18 @@ def upload(
         str | None,
         typer.Option("--project", metavar="NAME", help="Whose model it is; default: yours, if you are in one."),
     ] = None,
+    include_outside: Annotated[
+        bool, typer.Option("--include-outside", help="Take files along that lie outside the scene's folder.")
+    ] = False,
     verify: Annotated[
         bool, typer.Option("--verify", help="Ask the store for every file, and send again those that it has lost.")
     ] = False,
 ) -> None:
     """Upload a scene with its textures, libraries, fonts, sounds and caches: a model, from which jobs are made."""
+    on_outside = asking.about_outside(include_them if include_outside else refuse_outside)
+    request = UploadRequest(scene, name, allow_missing, verify, project, on_outside)
     with advancing() as on_advance:
-        uploaded = connect().upload(UploadRequest(scene, name, allow_missing, verify, project), on_advance=on_advance)
+        uploaded = connect().upload(request, on_advance=on_advance)
     for each in uploaded.notes:
         output.note(each)
     output.show(uploaded, views.uploaded)

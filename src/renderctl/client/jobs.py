@@ -63,7 +63,7 @@ def submit(server: ServerConnection, model: Any, request: Any) -> SubmittedThere
     options = request.options.as_document()
     inputs: list[dict[str, Any]] = []
     if request.replacements:
-        sources, replacements = replacing_files(request.replacements)
+        sources, replacements = replacing_files(server.bench, request.replacements, request.on_outside)
         files = hashed_inputs(server.bench, sources)
         send(server, files, project=request.project)
         inputs = [asdict(each) for each in files.values()]

@@ -10,7 +10,7 @@ from renderctl.client.api import quoted, typed
 from renderctl.client.connection import ServerConnection
 from renderctl.client.sending import send
 from renderctl.farm import OnAdvance, unheard
-from renderctl.farm.upload import Uploaded, UploadRequest, as_error, prepare
+from renderctl.farm.upload import Uploaded, UploadOptions, UploadRequest, as_error, prepare
 from renderctl.models import Model
 
 
@@ -29,15 +29,14 @@ def upload(server: ServerConnection, request: UploadRequest, *, on_advance: OnAd
 def model_of(
     server: ServerConnection,
     scene: str,
-    allow_missing: bool,
+    options: UploadOptions,
     *,
-    project: str | None = None,
     on_advance: OnAdvance = unheard,
 ) -> tuple[Model, tuple[str, ...]]:
     """The model that `scene` means, and notes: a file is uploaded, anything else is the name of a model."""
     if not names_a_file(scene):
-        return typed(Model, server.api.get(f"/models/{quoted(scene)}", project=project)), ()
-    request = UploadRequest(Path(scene), allow_missing=allow_missing, project=project)
+        return typed(Model, server.api.get(f"/models/{quoted(scene)}", project=options.project)), ()
+    request = UploadRequest(Path(scene), **vars(options))
     try:
         uploaded = upload(server, request, on_advance=on_advance)
     except SessionFailed as error:

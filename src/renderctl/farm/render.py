@@ -4,7 +4,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ from renderctl.errors import IllegalTransition, Interrupted, InvalidInput, Unrea
 from renderctl.farm import Farm, OnAdvance, unheard
 from renderctl.farm.download import OutputFolder, check_writable, fetching
 from renderctl.farm.gate import the_job
+from renderctl.farm.outside_files import include_outside, leaves_this_machine
 from renderctl.farm.standby import Standby
 from renderctl.farm.status import forget, job_document
 from renderctl.farm.submit import SubmitRequest, submit
-from renderctl.farm.upload import model_of
+from renderctl.farm.upload import UploadOptions, model_of
 from renderctl.farm.work import Worker, WorkOptions, worker_for
 from renderctl.farm.work.publishing import Published
 from renderctl.farm.work.slot import Listeners
@@ -137,17 +138,19 @@ class _Rendering:
         return worker_for(self._farm, options, actor=self._actor)
 
     def _submitted(self, worker: Worker) -> Job:
+        request = self._request.submit
+        if not leaves_this_machine(self._farm.settings):
+            request = replace(request, on_outside=include_outside)
         model, notes = model_of(
             self._farm,
             self._request.scene or "",
-            self._request.submit.options.allow_missing,
-            project=self._request.submit.project,
+            UploadOptions(request.options.allow_missing, request.project, request.on_outside),
             actor=self._actor,
             session=worker.sessions[0].started,
             on_advance=self._listener.on_advance,
         )
         self._note(*notes)
-        submitted = submit(self._farm, model, self._request.submit, actor=self._actor, bound_to=worker.id)
+        submitted = submit(self._farm, model, request, actor=self._actor, bound_to=worker.id)
         self._note(*submitted.notes)
         self._open(submitted.job, worker)
         return submitted.job

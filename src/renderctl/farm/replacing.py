@@ -7,14 +7,20 @@ from renderctl.errors import InvalidInput, SceneNotFound
 from renderctl.farm import Farm
 from renderctl.farm.hashing import hash_files
 from renderctl.farm.layout import JOB_INPUTS
+from renderctl.farm.outside_files import OnOutside, check_outside
 from renderctl.jobs import Input, Replacement
 
 #: What `--replace` takes.
 REPLACEMENT_KINDS = (".blend", ".fbx", ".glb", ".gltf", ".obj")
 
 
-def replacing_files(wanted: Mapping[str, Path]) -> tuple[dict[str, Path], tuple[Replacement, ...]]:
-    """Where each file goes among the inputs, and what each replaces. Raises SceneNotFound, InvalidInput."""
+def replacing_files(
+    farm: Farm, wanted: Mapping[str, Path], on_outside: OnOutside
+) -> tuple[dict[str, Path], tuple[Replacement, ...]]:
+    """Where each file goes among the inputs, and what each replaces.
+
+    Raises SceneNotFound, InvalidInput, and OutsideFiles for what a model names and a link has led elsewhere.
+    """
     sources: dict[str, Path] = {}
     found = []
     for number, (name, source) in enumerate(wanted.items(), 1):
@@ -24,7 +30,9 @@ def replacing_files(wanted: Mapping[str, Path]) -> tuple[dict[str, Path], tuple[
         if path.suffix.lower() not in REPLACEMENT_KINDS:
             raise InvalidInput(f"{source} can not replace {name!r}.", hint=f"It takes {', '.join(REPLACEMENT_KINDS)}.")
         folder = f"{JOB_INPUTS}/{number}"
-        for each in (path, *_companions(path)):
+        companions = _companions(path)
+        check_outside(farm.settings, path.parent, dict.fromkeys(companions, path.name), on_outside)
+        for each in (path, *companions):
             sources[f"{folder}/{each.relative_to(path.parent).as_posix()}"] = each
         found.append(Replacement(name, f"{folder}/{path.name}"))
     return sources, tuple(found)

@@ -11,6 +11,7 @@ from renderctl.errors import BadFrames, InvalidInput, QueueUnavailable, UnknownN
 from renderctl.farm import Farm
 from renderctl.farm.blenders import needed_blender
 from renderctl.farm.gate import admit, of_model, of_project, the_job
+from renderctl.farm.outside_files import OnOutside, refuse_outside
 from renderctl.farm.receiving import require_received
 from renderctl.farm.replacing import hashed_inputs, replacing_files
 from renderctl.farm.sending import send
@@ -48,6 +49,7 @@ class SubmitRequest:
     paused: bool = False
     requires: tuple[str, ...] = ()  #: tags that a worker must have
     idempotency_key: str | None = None
+    on_outside: OnOutside = refuse_outside  #: what becomes of files outside the folder of the scene
 
     def __post_init__(self) -> None:
         """What can be said without the scene is said at once. Raises BadFrames, InvalidInput."""
@@ -127,7 +129,7 @@ def _new_job(farm: Farm, model: Model, request: SubmitRequest) -> tuple[NewJob, 
     if model.facts.missing and not request.options.allow_missing:
         raise missing_files(model.facts)
     _check_view_layer(scene, request.options.view_layer)
-    files, replacements = _replacements(farm, request.replacements)
+    files, replacements = _replacements(farm, request)
     options = replace(request.options, replacements=(*request.options.replacements, *replacements))
     notes = _notes(scene)
     new = NewJob(
@@ -193,11 +195,11 @@ def _notes(scene: SceneFacts) -> tuple[str, ...]:
     return (f"The simulation of {named} is not baked: the frames are rendered in their order, one at a time.",)
 
 
-def _replacements(farm: Farm, wanted: Mapping[str, Path]) -> tuple[tuple[Input, ...], tuple[Replacement, ...]]:
+def _replacements(farm: Farm, request: SubmitRequest) -> tuple[tuple[Input, ...], tuple[Replacement, ...]]:
     """The files as inputs of the job, uploaded, and which object each of them replaces."""
-    if not wanted:
+    if not request.replacements:
         return (), ()
-    sources, replacements = replacing_files(wanted)
+    sources, replacements = replacing_files(farm, request.replacements, request.on_outside)
     files = hashed_inputs(farm, sources)
     send(farm, files)
     return tuple(files.values()), replacements

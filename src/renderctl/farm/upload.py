@@ -19,6 +19,7 @@ from renderctl.farm.gate import admit, of_project, the_model
 from renderctl.farm.hashing import hash_files
 from renderctl.farm.layout import Layout, lay_out
 from renderctl.farm.looking import look_at
+from renderctl.farm.outside_files import OnOutside, check_outside, owners, refuse_outside
 from renderctl.farm.sending import send
 from renderctl.jobs import Fault, Input
 from renderctl.models import Dependency, Model, ModelFacts
@@ -45,6 +46,16 @@ class UploadRequest:
     allow_missing: bool = False
     verify: bool = False  #: ask the store for every file, also for those that the database says are there
     project: str | None = None  #: None: the actor's own
+    on_outside: OnOutside = refuse_outside  #: what becomes of files that lie elsewhere
+
+
+@dataclass(frozen=True)
+class UploadOptions:
+    """What `model_of` uploads a scene with."""
+
+    allow_missing: bool = False
+    project: str | None = None
+    on_outside: OnOutside = refuse_outside
 
 
 def upload(
@@ -58,7 +69,7 @@ def upload(
     """Look at the scene with a Blender, list what is missing, send what the store lacks, and keep a new version.
 
     With `session` a Blender is used that the caller keeps; else one is started and ended here.
-    Raises SceneNotFound, SceneUnreadable, MissingFiles, BlenderMissing, StoreUnavailable.
+    Raises SceneNotFound, SceneUnreadable, MissingFiles, OutsideFiles, BlenderMissing, StoreUnavailable.
     """
     project = request.project or actor.home
     admit(farm, actor, "model.upload", of_project(project))
@@ -88,12 +99,16 @@ def prepare(
 ) -> Prepared:
     """Look at the scene, find its files and hash them: all of an upload that is done on this machine.
 
-    Raises SceneNotFound, SceneUnreadable, MissingFiles, BlenderMissing.
+    Files outside the scene's folder are neither read nor sent unless `on_outside` lets them.
+    Raises SceneNotFound, SceneUnreadable, MissingFiles, OutsideFiles, BlenderMissing.
     """
     scene = Path(os.path.normpath(request.scene.expanduser().absolute()))
     chosen = choose_blender(farm, read_header(scene))
     document = _looked_at(farm, scene, chosen, session)
-    layout = lay_out(scene, {Path(each["absolute"]) for each in document["files"] if each["exists"]})
+    sources = owners(document["files"])
+    sources.pop(scene, None)
+    check_outside(farm.settings, scene.parent, sources, request.on_outside)
+    layout = lay_out(scene, sources)
     hashed = _hashed(farm, layout, on_advance)
     facts = facts_of(document, layout, hashed)
     if facts.missing and not request.allow_missing:
@@ -105,17 +120,16 @@ def prepare(
 def model_of(
     farm: Farm,
     scene: str,
-    allow_missing: bool,
+    options: UploadOptions,
     *,
-    project: str | None = None,
     actor: Actor,
     session: Callable[[Chosen], Session] | None = None,
     on_advance: OnAdvance = unheard,
 ) -> tuple[Model, tuple[str, ...]]:
     """The model that `scene` means, and notes: a file is uploaded, anything else is the name of a model."""
     if not names_a_file(scene):
-        return the_model(farm, scene, "model.see", actor=actor, project=project or actor.home), ()
-    request = UploadRequest(Path(scene), allow_missing=allow_missing, project=project)
+        return the_model(farm, scene, "model.see", actor=actor, project=options.project or actor.home), ()
+    request = UploadRequest(Path(scene), **vars(options))
     try:
         uploaded = upload(farm, request, actor=actor, session=session, on_advance=on_advance)
     except SessionFailed as error:

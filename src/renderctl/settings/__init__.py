@@ -23,6 +23,7 @@ from renderctl.settings.groups import (
     ServeSettings,
     Settings,
     StoreSettings,
+    UploadSettings,
     WebhookSettings,
     WorkerSettings,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "StoreSettings",
+    "UploadSettings",
     "WebhookSettings",
     "WorkerSettings",
     "load_settings",

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 from ipaddress import ip_network
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from renderctl.errors import BadSettings, did_you_mean
@@ -45,6 +46,7 @@ def check(settings: "Settings") -> None:
     _check_worker(settings)
     _check_serving(settings)
     _check_webhooks(settings)
+    _check_upload(settings)
     executor = settings.executor
     if min(executor.memory_mb or 64, executor.scratch_mb, executor.pids) < 64 or (executor.cpus or 1) <= 0:
         raise BadSettings("executor.memory_mb, scratch_mb and pids are 64 or more, executor.cpus is above 0.")
@@ -57,6 +59,12 @@ def _check_serving(settings: "Settings") -> None:
         raise BadSettings("serve.inspect_mb is 512 or more: a Blender that looks at a scene needs so much at least.")
     if settings.server.url is not None and not settings.server.url.startswith(("http://", "https://")):
         raise BadSettings("server.url is no address of a server.", hint="It begins with https:// or http://.")
+
+
+def _check_upload(settings: "Settings") -> None:
+    for root in settings.upload.roots:
+        if not Path(root).expanduser().is_absolute():
+            raise BadSettings(f"upload.roots has {root!r}.", hint="It is a folder from / or ~ on: ~/projects.")
 
 
 def _check_webhooks(settings: "Settings") -> None:

@@ -102,6 +102,11 @@ class ServeSettings:
 
 
 @dataclass(frozen=True)
+class UploadSettings:
+    roots: tuple[str, ...] = ()  #: folders whose files go along with any scene that names them
+
+
+@dataclass(frozen=True)
 class AuditSettings:
     key: str | None = field(default=None, repr=False)  #: None: a file in data_dir, or the database on services
     former: tuple[str, ...] = field(default=(), repr=False)  #: keys that it has replaced, the latest first
@@ -131,6 +136,7 @@ class Settings:
     retention: RetentionSettings = RetentionSettings()
     server: ServerSettings = ServerSettings()
     serve: ServeSettings = ServeSettings()
+    upload: UploadSettings = UploadSettings()
     audit: AuditSettings = AuditSettings()
     webhooks: WebhookSettings = WebhookSettings()
     source: Path | None = None  #: the config file that was read

@@ -39,7 +39,8 @@ def serve(wire: Wire) -> None:
     for order in wire:
         if order.get("quit"):
             return
-        run(order["run"], wire)
+        if "run" in order:  # a script that has ended too early may leave orders unread
+            run(order["run"], wire)
 
 
 def begin_with_shaders() -> None:

@@ -82,8 +82,9 @@ class FakeBlender(Running):
         self.stopped = threading.Event()
         self.opened = 0
         self.idle = False  #: whether it uses no processor any more
+        self.tried = 0  #: how often it was asked what it renders on
         self._busy_s = 0.0
-        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._lines: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()
         self.emit("started", version="5.0.1")
 
     @property
@@ -111,6 +112,8 @@ class FakeBlender(Running):
         if line is None:
             self._lines.put(None)
             raise SessionEnded
+        if isinstance(line, Exception):
+            raise line
         return line
 
     def busy_s(self) -> float:
@@ -138,6 +141,10 @@ class FakeBlender(Running):
         """Chatter."""
         self._lines.put(line)
 
+    def break_with(self, error: Exception) -> None:
+        """Whoever listens meets an error that nobody has thought of."""
+        self._lines.put(error)
+
     def end(self) -> None:
         """As a crash does."""
         self._lines.put(None)
@@ -147,6 +154,7 @@ class FakeBlender(Running):
         if script == "inspect.py" and self.executor.looks is not None:
             self._look(path.read_text(encoding="utf-8"), self.executor.looks)
         elif script == "devices.py":
+            self.tried += 1
             self.emit("devices", devices=["CPU", *self.executor.gpus])
             self.emit("left")
         elif script == "render.py":

@@ -1,11 +1,12 @@
 """A Blender and its scenes, as the tests use them: one warm session for all that does not break it."""
 
 import itertools
+import json
 import os
 import subprocess
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from renderctl.jobs import RenderOptions
 
 #: As in scenes.py, which imports bpy.
 EVIL = '"); import os; os.mkdir("hacked"); ("'
+#: What makes the scenes of the tests beside it.
+SCENES = Path(__file__).with_name("scenes.py")
 LIMITS = Limits(start_s=120.0, stall_s=60.0, frame_s=120.0)
 
 
@@ -56,7 +59,8 @@ class Studio:
         return self._channel.pid
 
     def inspect(self, scene: Path) -> dict[str, Any]:
-        return self.session.inspect(scene, LIMITS)
+        facts = self.session.inspect(scene, LIMITS)
+        return {**json.loads(json.dumps(facts.model.as_document())), "files": [asdict(file) for file in facts.files]}
 
     def open(self, path: Path, plan: dict[str, Any] | None = None, /, **options: Any) -> Opened:
         return self.session.open(Plan(path, RenderOptions(**options), **(plan or {})), LIMITS)
@@ -80,9 +84,8 @@ class Studio:
             self._session = None
 
 
-def build_scenes(blender: Blender, folder: Path) -> Path:
+def build_scenes(blender: Blender, folder: Path, script: Path = SCENES) -> Path:
     """Have the Blender make its scenes in the folder."""
-    script = Path(__file__).with_name("scenes.py")
     argv: Sequence[str] = (str(blender.program), str(script), str(folder))
     if not blender.module:
         argv = (

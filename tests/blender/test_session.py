@@ -1,57 +1,19 @@
 """What a session makes of what Blender says, or does not say: with a Blender that follows a script."""
 
-import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from renderctl.blender.events import PREFIX
 from renderctl.blender.failures import SessionFailed, SessionStopped
 from renderctl.blender.session import FrameOrder, Limits, Plan, Session
-from renderctl.errors import SessionEnded
 from renderctl.executors import ExitStatus
 from renderctl.jobs import Fault
+from tests.blender.scripted import ScriptedBlender
 from tests.fakes import FakeClock
 
 LIMITS = Limits(start_s=100.0, stall_s=10.0, frame_s=50.0)
-
-
-class ScriptedBlender:
-    """Says one line after the other. None: silence, while `busy_share` of a core is used; an ExitStatus: the end."""
-
-    def __init__(self, clock: FakeClock, lines: list[object], busy_share: float = 0.0) -> None:
-        self.sent: list[dict[str, object]] = []
-        self.stopped = False
-        self._clock = clock
-        self._lines = iter(lines)
-        self._busy_share = busy_share
-        self._status = ExitStatus(0)
-
-    def send(self, line: str) -> None:
-        self.sent.append(json.loads(line))
-
-    def receive(self, timeout_s: float) -> str | None:
-        line = next(self._lines, None)
-        if isinstance(line, ExitStatus):
-            self._status = line
-            raise SessionEnded
-        if line is None:
-            self._clock.advance(seconds=timeout_s)
-            return None
-        return line if isinstance(line, str) else PREFIX + json.dumps(line)
-
-    def busy_s(self) -> float:
-        return self._clock.monotonic() * self._busy_share
-
-    def deliver(self, path: Path) -> None: ...
-
-    def fetch(self, path: Path) -> None: ...
-
-    def stop(self, grace_s: float = 0.0) -> ExitStatus:
-        self.stopped = True
-        return self._status
 
 
 READY = {
@@ -83,7 +45,7 @@ def session_of(tmp_path: Path, blender: ScriptedBlender, clock: FakeClock) -> Se
 
 
 def test_chatter_is_passed_over(tmp_path: Path, clock: FakeClock) -> None:
-    lines: list[object] = ["Blender 5.0.1", None, "@renderctl {", {"event": "started", "version": "5.0.1"}]
+    lines: list[object] = ["Blender 5.0.1", None, "@renderct", {"event": "started", "version": "5.0.1"}]
     assert session_of(tmp_path, ScriptedBlender(clock, lines), clock).started(LIMITS) == "5.0.1"
 
 
@@ -190,3 +152,45 @@ def test_closing_asks_before_it_ends_by_force(tmp_path: Path, clock: FakeClock) 
     assert {"quit": True} in listening.sent
     assert listening.stopped
     assert deaf.stopped
+
+
+def test_what_makes_no_sense_ends_the_session_and_the_whole_job(
+    tmp_path: Path, clock: FakeClock, order: FrameOrder
+) -> None:
+    blender = ScriptedBlender(clock, [{**DONE, "files": 7}])
+    session = session_of(tmp_path, blender, clock)
+    with pytest.raises(SessionFailed, match=r"makes no sense \(done.files is no list\)") as error:
+        session.render(order, limits=LIMITS, stop=threading.Event())
+    assert (error.value.failure.fault, error.value.failure.whole_job) == (Fault.SCENE, True)
+    assert blender.stopped
+    assert not session.alive
+
+
+def test_what_was_done_for_another_task_is_not_believed(tmp_path: Path, clock: FakeClock, order: FrameOrder) -> None:
+    session = session_of(tmp_path, ScriptedBlender(clock, [{**DONE, "task": "another"}]), clock)
+    with pytest.raises(SessionFailed, match="another task"):
+        session.render(order, limits=LIMITS, stop=threading.Event())
+
+
+def test_a_session_that_never_stops_talking_runs_out_of_time_all_the_same(
+    tmp_path: Path, clock: FakeClock, order: FrameOrder
+) -> None:
+    progress = {"event": "progress", "task": "t", "phase": "busy"}
+    lines: list[object] = [line for _ in range(600) for line in (progress, None)]
+    with pytest.raises(SessionFailed, match="took longer than 50 s"):
+        session_of(tmp_path, ScriptedBlender(clock, lines), clock).render(order, limits=LIMITS, stop=threading.Event())
+
+
+def test_a_flood_of_lines_is_found_out(tmp_path: Path, clock: FakeClock, order: FrameOrder) -> None:
+    chatter = "x" * (1 << 20)
+    blender = ScriptedBlender(clock, [chatter] * 200)
+    with pytest.raises(SessionFailed, match="never stops talking"):
+        session_of(tmp_path, blender, clock).render(order, limits=LIMITS, stop=threading.Event())
+
+
+def test_failures_one_after_the_other_while_a_script_ends_are_passed_over(tmp_path: Path, clock: FakeClock) -> None:
+    failed = {"event": "failed", "fault": "scene", "reason": "No such scene.", "whole_job": True}
+    session = session_of(tmp_path, ScriptedBlender(clock, [failed] * 5000 + [{"event": "left"}]), clock)
+    with pytest.raises(SessionFailed, match=r"No such scene\."):
+        session.open(Plan(Path("/a.blend")), LIMITS)
+    assert session.alive

@@ -1,24 +1,49 @@
-"""What a session says, read from its lines: see `templates/inside/wire.py` for the other end.
+"""What a session says, as typed messages: see `templates/inside/wire.py` for the other end.
 
-Scripts of a scene may say what they like instead: what is read is of its type and in its bounds, or raises KeyError,
-TypeError, AttributeError or ValueError.
+Scripts of a scene may say what they like instead. So a line is read here and nowhere else: what comes out is a message
+whose every field has its type and its bounds, or InvalidEvent is raised, whatever the line was.
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from renderctl.blender.facts import Facts, parse_facts
+from renderctl.blender.failures import InvalidEvent
+from renderctl.blender.fields import Fields
 from renderctl.jobs import Failure, Fault
+from renderctl.limits import MAX_NAME
 
 #: Every line of ours begins with it; what a `blender` prints before the script starts does not.
 PREFIX = "@renderctl "
 
-Event = Mapping[str, Any]
+#: Characters of an event: the facts of a scene with 100,000 files fit in.
+MAX_EVENT_CHARS = 32 << 20
+#: Lists and objects of an event, all together: each takes up to 30 times its characters in memory.
+MAX_EVENT_NODES = 500_000
+#: Files of a frame, notes of a scene, devices of a machine.
+MAX_FILES, MAX_NOTES, MAX_DEVICES = 10_000, 1000, 256
+#: What a session can know of: that a part of the farm was away is not for it to say.
+_FAULTS = frozenset({Fault.SCENE, Fault.MACHINE})
+#: Pixels of a side of an image: twice what Blender can render, for a stereo pair.
+MAX_SIDE = 1 << 17
 
-#: What a sentence or a path may have of letters, and what no figure of a frame comes to.
-_LONG, _MUCH = 4096, 1e15
+
+@dataclass(frozen=True)
+class Started:
+    """Blender is up."""
+
+    version: str  #: such as `5.0.1`
+
+
+@dataclass(frozen=True)
+class Devices:
+    """What Cycles can render on."""
+
+    names: tuple[str, ...]  #: `CPU`, and each GPU, such as `OPTIX: NVIDIA L4`
 
 
 @dataclass(frozen=True)
@@ -47,6 +72,7 @@ class Progress:
     remaining_s: float | None = None  #: as Blender estimates
     memory_mb: float | None = None  #: of the render device
     phase: str = ""
+    task_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,58 +90,115 @@ class Rendered:
     files: tuple[Written, ...]  #: the image first, then what the compositor wrote
     seconds: float
     memory_mb: float  #: the most that Blender has used so far
+    task_id: str | None = None
 
 
-def read_event(line: str) -> Event | None:
-    """The event in a line; None: the line is Blender's chatter."""
+@dataclass(frozen=True)
+class Failed:
+    """A task, or (without one) whatever the script was asked for, came to nothing."""
+
+    failure: Failure
+    task_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Left:
+    """The script has ended; the session waits for another one."""
+
+
+Message = Started | Devices | Facts | Opened | Progress | Rendered | Failed | Left
+
+
+def parse_message(line: str) -> Message | None:
+    """The message in a line; None: the line is Blender's chatter. Raises InvalidEvent, and nothing else."""
     if not line.startswith(PREFIX):
         return None
+    event = _parse_json(line.removeprefix(PREFIX))
+    kind = event.get("event")
+    parse = _PARSERS.get(kind) if isinstance(kind, str) else None
+    if parse is None:
+        raise InvalidEvent("there is no such event")
+    return parse(Fields({name: value for name, value in event.items() if name != "event"}, str(kind)))
+
+
+def _parse_json(text: str) -> Mapping[str, Any]:
+    if len(text) > MAX_EVENT_CHARS:
+        raise InvalidEvent(f"an event has more than {MAX_EVENT_CHARS} characters")
+    if text.count("[") + text.count("{") > MAX_EVENT_NODES:
+        raise InvalidEvent(f"an event has more than {MAX_EVENT_NODES} lists and objects")
     try:
-        event = json.loads(line.removeprefix(PREFIX))
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) else None
+        event = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InvalidEvent("an event is no JSON") from error
+    if not isinstance(event, dict):
+        raise InvalidEvent("an event is no JSON object")
+    return event
 
 
-def read_opened(event: Event) -> Opened:
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON.")
+
+
+def _started(fields: Fields) -> Started:
+    return Started(fields.name("version"))
+
+
+def _devices(fields: Fields) -> Devices:
+    return Devices(fields.names("devices", most=MAX_DEVICES))
+
+
+def _ready(fields: Fields) -> Opened:
+    extension = fields.name("extension")
+    if not re.fullmatch(r"[A-Za-z0-9]{1,8}", extension):
+        raise InvalidEvent("ready.extension is none")
     return Opened(
-        version=_text(event["version"]),
-        engine=_text(event["engine"]),
-        device=_text(event["device"]),
-        width=int(_number(event["width"])),
-        height=int(_number(event["height"])),
-        extension=_text(event["extension"]),
-        notes=tuple(_text(note, most=_LONG) for note in event.get("notes", ())),
+        version=fields.name("version"),
+        engine=fields.name("engine"),
+        device=fields.sentence("device", most=MAX_NAME),
+        width=fields.integer("width", least=1, most=MAX_SIDE),
+        height=fields.integer("height", least=1, most=MAX_SIDE),
+        extension=extension,
+        notes=fields.sentences("notes", most=MAX_NOTES) if fields.has("notes") else (),
     )
 
 
-def read_progress(event: Event) -> Progress:
-    known = {key: value for key, value in event.items() if key in Progress.__dataclass_fields__ and value is not None}
-    phase = _text(known.pop("phase", ""))
-    return Progress(**{key: _number(value) for key, value in known.items()}, phase=phase)  # type: ignore[arg-type]
+def _progress(fields: Fields) -> Progress:
+    counts = {name: fields.integer(name) for name in ("sample", "samples", "tile", "tiles") if fields.has(name)}
+    figures = {name: fields.number(name) for name in ("fraction", "remaining_s", "memory_mb") if fields.has(name)}
+    phase = fields.sentence("phase", most=MAX_NAME) if fields.has("phase") else ""
+    return Progress(**counts, **figures, phase=phase, task_id=_task(fields))  # type: ignore[arg-type]
 
 
-def read_rendered(event: Event) -> Rendered:
-    files = tuple(Written(Path(_text(file["path"], most=_LONG)), _text(file["name"])) for file in event["files"])
-    return Rendered(files, _number(event["seconds"]), _number(event["memory_mb"]))
+def _done(fields: Fields) -> Rendered:
+    files = tuple(
+        Written(Path(file.path("path")), file.path("name")) for file in fields.objects("files", most=MAX_FILES)
+    )
+    return Rendered(files, fields.number("seconds"), fields.number("memory_mb"), _task(fields))
 
 
-def read_failure(event: Event) -> Failure:
-    return Failure(Fault(event["fault"]), _text(event["reason"], most=_LONG), bool(event.get("whole_job", False)))
+def _failed(fields: Fields) -> Failed:
+    fault = fields.name("fault")
+    if fault not in _FAULTS:
+        raise InvalidEvent("failed.fault is none of a session's")
+    whole_job = fields.flag("whole_job") if fields.has("whole_job") else False
+    return Failed(Failure(Fault(fault), fields.sentence("reason"), whole_job), _task(fields))
 
 
-def _text(value: object, *, most: int = 255) -> str:
-    """A text as the database takes it. Raises TypeError, ValueError."""
-    if not isinstance(value, str):
-        raise TypeError(f"A {type(value).__name__} is no text.")
-    value.encode()
-    return value[:most]
+def _left(_fields: Fields) -> Left:
+    return Left()
 
 
-def _number(value: object) -> int | float:
-    """A number that something can be. Raises TypeError, ValueError."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"A {type(value).__name__} is no number.")
-    if not 0 <= value < _MUCH:
-        raise ValueError("Nothing is that much.")
-    return value
+def _task(fields: Fields) -> str | None:
+    return fields.name("task") if fields.has("task") else None
+
+
+_PARSERS: Mapping[str, Callable[[Fields], Message]] = {
+    "started": _started,
+    "devices": _devices,
+    "facts": parse_facts,
+    "ready": _ready,
+    "progress": _progress,
+    "done": _done,
+    "failed": _failed,
+    "left": _left,
+}

@@ -27,6 +27,16 @@ class SessionStopped(RenderctlError):
     """Blender was stopped because it was asked to."""
 
 
+class InvalidEvent(RenderctlError):
+    """A session said what no session of ours says: scripts of the scene have disturbed it."""
+
+    @property
+    def failure(self) -> Failure:
+        """What the attempt fails with: every other one would be disturbed alike."""
+        reason = f"Blender's answer makes no sense ({self.message}): scripts of the scene have disturbed it."
+        return Failure(Fault.SCENE, reason, whole_job=True)
+
+
 class Ended(Protocol):
     """How a process ended (`executors.ExitStatus`)."""
 

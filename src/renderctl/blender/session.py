@@ -10,31 +10,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from renderctl.blender.events import (
-    Event,
-    Opened,
-    Progress,
-    Rendered,
-    read_event,
-    read_failure,
-    read_opened,
-    read_progress,
-    read_rendered,
-)
-from renderctl.blender.failures import Ended, SessionFailed, SessionStopped, last_words, of_end
+from renderctl.blender.events import Devices, Failed, Left, Message, Opened, Progress, Rendered, Started, parse_message
+from renderctl.blender.facts import Facts
+from renderctl.blender.failures import Ended, InvalidEvent, SessionFailed, SessionStopped, last_words, of_end
 from renderctl.blender.scripts import Plan, devices_script, inspect_script, render_script
-from renderctl.blender.watching import Limits, Watch
+from renderctl.blender.watching import Limits, OutputBudget, Watch
 from renderctl.errors import SessionEnded
 from renderctl.jobs import Failure, Fault
 
 __all__ = ["Channel", "FrameOrder", "Limits", "Plan", "Session"]
 
 log = logging.getLogger(__name__)
-Read = TypeVar("Read")
+Expected = TypeVar("Expected", bound=Message)
 
 #: How often a waiting session looks whether it should stop, in seconds.
 _LOOK_S = 0.1
 _QUIT_S = 2.0
+#: Characters of a line of chatter that a debug log shows.
+_SHOWN_CHARS = 500
 
 OnProgress = Callable[[Progress], None]
 
@@ -87,20 +80,20 @@ class Session:
         self._scratch = scratch
         self._log = log
         self._clock = clock
+        self._budget = OutputBudget(clock)
         self._in_script = False
         self.alive = True
 
     def started(self, limits: Limits) -> str:
         """Wait until Blender is up; its version, such as `5.0.1`."""
-        return str(self._wait("started", limits, limits.start_s)["version"])
+        return self._wait(Started, limits, limits.start_s).version
 
-    def inspect(self, scene: Path, limits: Limits, within: Path | None = None) -> dict[str, Any]:
-        """What is known of a scene: the document of `inspect.py.j2`; what is not below `within` is missing."""
+    def inspect(self, scene: Path, limits: Limits, within: Path | None = None) -> Facts:
+        """What is known of a scene; what is not below `within` is missing."""
         self.leave(limits)
         self._run("inspect.py", inspect_script(scene, within))
-        facts = dict(self._wait("facts", limits, limits.start_s))
+        facts = self._wait(Facts, limits, limits.start_s)
         self._left(limits)
-        facts.pop("event")
         return facts
 
     def devices(self, limits: Limits, stop: threading.Event | None = None) -> list[str]:
@@ -110,9 +103,9 @@ class Session:
         """
         self.leave(limits)
         self._run("devices.py", devices_script())
-        found = self._wait("devices", limits, limits.start_s, stop=stop)["devices"]
+        devices = self._wait(Devices, limits, limits.start_s, stop=stop)
         self._left(limits)
-        return list(found)
+        return list(devices.names)
 
     def open(self, plan: Plan, limits: Limits, stop: threading.Event | None = None) -> Opened:
         """Open the scene and get it ready for rendering, in place of one that was open before.
@@ -121,8 +114,7 @@ class Session:
         """
         self.leave(limits)
         self._run("render.py", render_script(plan))
-        event = self._wait("ready", limits, limits.start_s, stop=stop)
-        return self._understood(read_opened, event)
+        return self._wait(Opened, limits, limits.start_s, stop=stop)
 
     def deliver(self, path: Path) -> None:
         """Let Blender have what was put in one of its folders."""
@@ -135,8 +127,7 @@ class Session:
         self._deliver(order.folder, order.printed_to or order.log)
         self._send(order.as_line())
         try:
-            event = self._wait("done", limits, limits.frame_s, task=order, on_progress=on_progress, stop=stop)
-            return self._understood(read_rendered, event)
+            return self._wait(Rendered, limits, limits.frame_s, task=order, on_progress=on_progress, stop=stop)
         finally:
             self._fetch(order)
 
@@ -168,7 +159,10 @@ class Session:
         self._in_script = True
 
     def _left(self, limits: Limits) -> None:
-        self._wait("left", limits, limits.start_s)
+        """Wait until the script has ended, whatever else it says."""
+        watch = Watch(self._channel, limits.stall_s, limits.start_s, self._clock)
+        while not isinstance(self._next(watch, None), Left):
+            self._check(watch)
         self._in_script = False
 
     def _send(self, line: str) -> None:
@@ -179,63 +173,68 @@ class Session:
 
     def _wait(
         self,
-        wanted: str,
+        expected: type[Expected],
         limits: Limits,
         limit_s: float | None,
         *,
         task: FrameOrder | None = None,
         on_progress: OnProgress | None = None,
         stop: threading.Event | None = None,
-    ) -> Event:
+    ) -> Expected:
         watch = Watch(self._channel, limits.stall_s, limit_s, self._clock)
         while True:
             if stop is not None and stop.is_set():
                 self._kill()
                 raise SessionStopped
-            event = self._next(task)
-            if event is None:
-                self._check(watch, task)
-                continue
-            watch.heard()
-            kind = event["event"]
-            if kind == wanted:
-                return event
-            if kind == "failed":
-                raise self._failed(event, limits, task)
-            if kind == "progress" and on_progress is not None:
-                on_progress(self._understood(read_progress, event))
+            message = self._next(watch, task)
+            if isinstance(message, Progress):
+                if on_progress is not None and task is not None and message.task_id in (None, task.task_id):
+                    on_progress(message)
+            elif isinstance(message, Failed):
+                raise self._failed(message, limits, task)
+            elif isinstance(message, expected):
+                return message
+            self._check(watch)
 
-    def _next(self, task: FrameOrder | None) -> Event | None:
+    def _next(self, watch: Watch, task: FrameOrder | None) -> Message | None:
+        """The next message; None: there was none in a while."""
         try:
             line = self._channel.receive(_LOOK_S)
         except SessionEnded as error:
             raise self._ended(task) from error
         if line is None:
             return None
-        event = read_event(line)
-        if event is None:
-            log.debug("Blender prints: %s", line)
-        return event
+        message = self._parse(line, task)
+        if message is None:
+            log.debug("Blender prints: %r", line[:_SHOWN_CHARS])
+        else:
+            watch.heard()
+        return message
 
-    def _check(self, watch: Watch, task: FrameOrder | None) -> None:
+    def _check(self, watch: Watch) -> None:
+        """Give a session up that takes too long, however much it says meanwhile."""
         reason = watch.complaint()
         if reason is not None:
             self._kill()
             raise SessionFailed(Failure(Fault.MACHINE, reason))
 
-    def _failed(self, event: Event, limits: Limits, task: FrameOrder | None) -> SessionFailed:
+    def _parse(self, line: str, task: FrameOrder | None) -> Message | None:
+        """What a line says. Scripts of a scene may say what no session of ours does: then it is ended."""
+        try:
+            if not self._budget.spend(len(line)):
+                raise InvalidEvent("it never stops talking")
+            message = parse_message(line)
+            if isinstance(message, Rendered | Failed) and task is not None:
+                _require_task(message, task)
+            return message
+        except InvalidEvent as error:
+            self._kill()
+            raise SessionFailed(error.failure) from error
+
+    def _failed(self, message: Failed, limits: Limits, task: FrameOrder | None) -> SessionFailed:
         if task is None and self._in_script:
             self._left(limits)
-        return SessionFailed(self._understood(read_failure, event))
-
-    def _understood(self, read: Callable[[Event], Read], event: Event) -> Read:
-        """What an event says. Scripts of a scene may send what no session of ours does: then it is ended."""
-        try:
-            return read(event)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            self._kill()
-            reason = "Blender's answer makes no sense: scripts of the scene have disturbed it."
-            raise SessionFailed(Failure(Fault.SCENE, reason, whole_job=True)) from error
+        return SessionFailed(message.failure)
 
     def _deliver(self, *paths: Path) -> None:
         try:
@@ -258,6 +257,12 @@ class Session:
     def _kill(self) -> None:
         self.alive = False
         self._channel.stop()
+
+
+def _require_task(message: Rendered | Failed, task: FrameOrder) -> None:
+    """Raise InvalidEvent when the message is about another task than the one that was asked for."""
+    if message.task_id not in (None, task.task_id):
+        raise InvalidEvent("it speaks of another task")
 
 
 def _plain(value: Any) -> Any:

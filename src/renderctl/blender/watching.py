@@ -17,6 +17,26 @@ class Limits:
     frame_s: float | None = None  #: for one frame; None: no limit
 
 
+#: Characters that a session may say at once, and each second from then on. Ours says a few hundred a second.
+_BURST_CHARS, _CHARS_PER_S = 64 << 20, 1 << 20
+
+
+class OutputBudget:
+    """How much a session may say (a token bucket): scripts that flood the worker with lines are found out."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._left: float = _BURST_CHARS
+        self._filled = clock()
+
+    def spend(self, chars: int) -> bool:
+        """Take the characters of a line from it; whether they were left."""
+        now = self._clock()
+        self._left = min(_BURST_CHARS, self._left + (now - self._filled) * _CHARS_PER_S) - chars
+        self._filled = now
+        return self._left >= 0
+
+
 class Busy(Protocol):
     def busy_s(self) -> float: ...
 

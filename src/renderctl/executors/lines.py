@@ -9,6 +9,8 @@ from contextlib import suppress
 
 from renderctl.executors.trees import ended
 
+#: Bytes of a line that are kept; the rest of a longer one is thrown away. No event is that long.
+LONGEST_LINE = (32 << 20) + (1 << 10)
 _CHUNK = 1 << 16
 _GLANCE_S = 0.05
 
@@ -16,7 +18,8 @@ _GLANCE_S = 0.05
 class OutputLines:
     """Reads `descriptor`, a pipe from process `pid`, without a thread of its own.
 
-    It ends when the process has: a child that holds the pipe open does not matter.
+    However long a line is, and however many there are, no more is held than one line and one chunk. It ends when the
+    process has: a child that holds the pipe open does not matter.
     """
 
     def __init__(self, descriptor: int, pid: int) -> None:
@@ -24,7 +27,7 @@ class OutputLines:
         self._descriptor = descriptor
         self._pid = pid
         self._lines: deque[bytes] = deque()
-        self._begun = b""
+        self._begun = bytearray()
         self._lock = threading.Lock()
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLIN)
@@ -69,10 +72,18 @@ class OutputLines:
         if not chunk:
             self._poll.unregister(self._descriptor)
             return
-        *whole, self._begun = (self._begun + chunk).split(b"\n")
-        self._lines.extend(whole)
+        *ends, rest = chunk.split(b"\n")
+        for end in ends:
+            self._begin(end)
+            self._lines.append(bytes(self._begun))
+            self._begun.clear()
+        self._begin(rest)
+
+    def _begin(self, piece: bytes) -> None:
+        """Add to the line that has begun, as far as there is room."""
+        self._begun += piece[: LONGEST_LINE - len(self._begun)]
 
     def _finish(self) -> None:
         if self._begun:
-            self._lines.append(self._begun)
+            self._lines.append(bytes(self._begun))
         self.at_end = True

@@ -5,13 +5,13 @@ that lies elsewhere is taken out again before anything is asked; in a sandbox, o
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from renderctl.actors import Actor
+from renderctl.blender.facts import Facts
 from renderctl.blender.failures import SessionFailed
 from renderctl.blender.header import read_header
 from renderctl.blender.libraries import require_libraries
@@ -71,14 +71,14 @@ def inspect_files(
             BlobCache(farm).lay_out(files, folder, stop=threading.Event())
             with _for_admins():
                 chosen = choose_blender(farm, read_header(folder / main))
-            document = _looked_at(farm, folder / main, folder, chosen)
-            facts = _facts(document, folder, files)
+            known = _looked_at(farm, folder / main, folder, chosen)
+            facts = _facts(known, folder, files)
     needed = {main, *(each.stored for each in facts.dependencies)}
     notes = tuple(filter(None, [chosen.note]))
     return Inspected(facts, tuple(each for each in files if each.path in needed), notes)
 
 
-def _looked_at(farm: Farm, scene: Path, folder: Path, chosen: Chosen) -> Mapping[str, Any]:
+def _looked_at(farm: Farm, scene: Path, folder: Path, chosen: Chosen) -> Facts:
     if not farm.executor.caged:
         with _for_admins():
             require_libraries(chosen.blender)
@@ -91,16 +91,13 @@ def _looked_at(farm: Farm, scene: Path, folder: Path, chosen: Chosen) -> Mapping
         return session.inspect(scene, limits(farm), within=folder)
 
 
-def _facts(document: Mapping[str, Any], folder: Path, files: Sequence[Input]) -> ModelFacts:
+def _facts(known: Facts, folder: Path, files: Sequence[Input]) -> ModelFacts:
     """With no word of where the files lay: they were never there for anybody but us."""
     hashed = {each.path: each for each in files}
     layout = Layout(folder, {folder / path: path for path in hashed})
-    try:
-        facts = facts_of(document, layout, hashed)
-        dependencies = tuple(replace(each, source=each.stored or each.path) for each in facts.dependencies)
-        return replace(facts, relocations={}, dependencies=dependencies)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SceneUnreadable("Blender's answer makes no sense: the scene has disturbed it.") from error
+    facts = facts_of(known, layout, hashed)
+    dependencies = tuple(replace(each, source=each.stored or each.path) for each in facts.dependencies)
+    return replace(facts, relocations={}, dependencies=dependencies)
 
 
 @contextmanager

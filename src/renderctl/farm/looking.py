@@ -1,10 +1,10 @@
 """A Blender looks at a scene where it lies, with all that it depends on; a caged one is let see only that."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
+from renderctl.blender.facts import Facts, SceneFile
 from renderctl.farm import Farm
 from renderctl.farm.blenders import Chosen, limits, start_session
 from renderctl.farm.scratch import scratch_of
@@ -34,32 +34,31 @@ _SYSTEM = frozenset(
 _ROUNDS = 8
 
 
-def look_at(farm: Farm, scene: Path, chosen: Chosen) -> Mapping[str, Any]:
-    """What is known of a scene: the document of `inspect.py.j2`. Raises SessionFailed and what executors raise."""
+def look_at(farm: Farm, scene: Path, chosen: Chosen) -> Facts:
+    """What is known of a scene. Raises SessionFailed and what executors raise."""
     seen: tuple[Path, ...] = (_visible(scene),) if farm.executor.caged else ()
-    document = _looked_at(farm, scene, chosen, seen)
+    facts = _looked_at(farm, scene, chosen, seen)
     for _ in range(_ROUNDS):
-        more = frozenset(_out_of_sight(document["files"], seen)) if farm.executor.caged else frozenset()
+        more = frozenset(_out_of_sight(facts.files, seen)) if farm.executor.caged else frozenset()
         if not more:
             break
         seen = _outermost({*seen, *more})
-        document = _looked_at(farm, scene, chosen, seen)
-    return document
+        facts = _looked_at(farm, scene, chosen, seen)
+    return facts
 
 
-def _looked_at(farm: Farm, scene: Path, chosen: Chosen, seen: tuple[Path, ...]) -> Mapping[str, Any]:
+def _looked_at(farm: Farm, scene: Path, chosen: Chosen, seen: tuple[Path, ...]) -> Facts:
     with scratch_of(farm, "upload") as scratch:
         session = start_session(farm, chosen.blender, scratch / "session", seen, as_caller=True)
         with closing(session):
             return session.inspect(scene, limits(farm))
 
 
-def _out_of_sight(files: Iterable[Mapping[str, Any]], seen: tuple[Path, ...]) -> Iterable[Path]:
+def _out_of_sight(files: Iterable[SceneFile], seen: tuple[Path, ...]) -> Iterable[Path]:
     """What is missing there, and may be here. A name may stand for several files: its folder is what counts."""
-    for each in files:
-        path = Path(each["absolute"])
-        visible = _visible(path)
-        if not each["exists"] and visible.exists() and not any(visible.is_relative_to(folder) for folder in seen):
+    for file in files:
+        visible = _visible(Path(file.absolute))
+        if not file.exists and visible.exists() and not any(visible.is_relative_to(folder) for folder in seen):
             yield visible
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from renderctl.blender.facts import SceneFile
 from renderctl.errors import OutsideFiles
 from renderctl.settings import Settings
 
@@ -106,6 +107,6 @@ def _size(path: Path) -> int:
         return 0
 
 
-def owners(files: Iterable[Mapping[str, str]]) -> dict[Path, str]:
-    """The files of a scene that exist, and what names each: of the document that Blender has answered."""
-    return {Path(os.path.normpath(each["absolute"])): each["owner"] for each in files if each["exists"]}
+def owners(files: Iterable[SceneFile]) -> dict[Path, str]:
+    """The files of a scene that exist, and what names each."""
+    return {Path(os.path.normpath(file.absolute)): file.owner for file in files if file.exists}

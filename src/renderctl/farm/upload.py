@@ -6,9 +6,10 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from renderctl.actors import Actor
+from renderctl.blender.facts import Facts
 from renderctl.blender.failures import SessionFailed
 from renderctl.blender.header import names_a_file, read_header
 from renderctl.blender.session import Session
@@ -104,13 +105,13 @@ def prepare(
     """
     scene = Path(os.path.normpath(request.scene.expanduser().absolute()))
     chosen = choose_blender(farm, read_header(scene))
-    document = _looked_at(farm, scene, chosen, session)
-    sources = owners(document["files"])
+    known = _looked_at(farm, scene, chosen, session)
+    sources = owners(known.files)
     sources.pop(scene, None)
     check_outside(farm.settings, scene.parent, sources, request.on_outside)
     layout = lay_out(scene, sources)
     hashed = _hashed(farm, layout, on_advance)
-    facts = facts_of(document, layout, hashed)
+    facts = facts_of(known, layout, hashed)
     if facts.missing and not request.allow_missing:
         raise missing_files(facts)
     files = {source: hashed[path] for source, path in layout.stored.items()}
@@ -153,34 +154,30 @@ def missing_files(facts: ModelFacts) -> MissingFiles:
     )
 
 
-def _looked_at(
-    farm: Farm, scene: Path, chosen: Chosen, session: Callable[[Chosen], Session] | None
-) -> Mapping[str, Any]:
+def _looked_at(farm: Farm, scene: Path, chosen: Chosen, session: Callable[[Chosen], Session] | None) -> Facts:
     if session is not None and not farm.executor.caged:
         return session(chosen).inspect(scene, limits(farm))
     return look_at(farm, scene, chosen)
 
 
-def facts_of(document: Mapping[str, Any], layout: Layout, hashed: Mapping[str, Input]) -> ModelFacts:
+def facts_of(known: Facts, layout: Layout, hashed: Mapping[str, Input]) -> ModelFacts:
     """What Blender said of a scene, with the files that have a place in the layout; all others are missing."""
-    values = {key: value for key, value in document.items() if key not in ("files", "event")}
-    facts = ModelFacts.from_document({**values, "relocations": layout.relocations})
     dependencies = []
-    for each in document["files"]:
-        stored = layout.stored.get(Path(os.path.normpath(each["absolute"]))) if each["exists"] else None
-        known = hashed.get(stored) if stored else None
+    for file in known.files:
+        stored = layout.stored.get(Path(os.path.normpath(file.absolute))) if file.exists else None
+        blob = hashed.get(stored) if stored else None
         dependencies.append(
             Dependency(
-                path=each["path"],
-                source=each["absolute"],
-                kind=each["kind"],
-                owner=each["owner"],
+                path=file.path,
+                source=file.absolute,
+                kind=file.kind,
+                owner=file.owner,
                 stored=stored,
-                digest=known.digest if known else None,
-                size=known.size if known else None,
+                digest=blob.digest if blob else None,
+                size=blob.size if blob else None,
             )
         )
-    return replace(facts, dependencies=tuple(dependencies))
+    return replace(known.model, relocations=layout.relocations, dependencies=tuple(dependencies))
 
 
 def _hashed(farm: Farm, layout: Layout, on_advance: OnAdvance) -> dict[str, Input]:

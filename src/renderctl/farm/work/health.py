@@ -18,6 +18,7 @@ from renderctl.farm import Farm
 from renderctl.farm.blenders import known_blenders
 from renderctl.farm.repeating import Repeating
 from renderctl.farm.work.blobcache import BlobCache
+from renderctl.farm.work.failures import unexpected_failure
 from renderctl.farm.work.sessions import Sessions
 from renderctl.farm.work.signals import Signals
 from renderctl.jobs import Failure, Fault
@@ -100,6 +101,10 @@ class Health:
             self._no_blender = f"Blender does not start: {error.failure.reason}"
         except (RenderctlError, OSError) as error:
             self._no_blender = f"Blender does not start: {error}"
+        except Exception as error:
+            logger.exception("unexpected while Blender was tried")
+            sessions.close()
+            self._no_blender = f"Blender does not start: {unexpected_failure(error).reason.rstrip('.')}"
         self._doubted.clear()
         self.look()
 

@@ -18,7 +18,6 @@ from renderctl.errors import (
     DatabaseUnavailable,
     DigestMismatch,
     InvalidInput,
-    NotStored,
     RenderctlError,
     StoreUnavailable,
 )
@@ -27,10 +26,11 @@ from renderctl.farm.hashing import hash_file
 from renderctl.farm.status import forget
 from renderctl.farm.submit import put_ticket
 from renderctl.farm.sweep import settle
+from renderctl.farm.work.failures import failure_of, unexpected_failure
 from renderctl.farm.work.health import Health
 from renderctl.farm.work.logbook import keep_together
 from renderctl.farm.work.tray import Tray
-from renderctl.jobs import FORMATS, Attempt, Failure, Fault, Output
+from renderctl.jobs import FORMATS, Attempt, Failure, Output
 from renderctl.repository.attempting import Cost
 from renderctl.repository.completing import Done
 
@@ -97,13 +97,6 @@ class Published:
     seconds: float
 
 
-def failure_of(error: RenderctlError) -> Failure:
-    """What an attempt fails with when a port has failed: the node is not to blame for the farm's parts."""
-    if isinstance(error, NotStored):  # every other frame needs the same blobs
-        return Failure(Fault.FARM, error.message, whole_job=True)
-    return Failure(Fault.FARM if isinstance(error, StoreUnavailable) else Fault.MACHINE, error.message)
-
-
 class Publisher:
     """Publishes finished frames and reports failures, whatever is away in the meantime."""
 
@@ -148,6 +141,11 @@ class Publisher:
             return Stored(finished, tuple(self._stored(finished, each, main=not index) for index, each in files))
         except (BadImage, DigestMismatch, InvalidInput, StoreUnavailable, SessionStopped) as error:
             return error
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:  # what a session leaves can bring about what nobody has thought of
+            logger.exception("unexpected while task %s was published", finished.attempt.task_id)
+            return RenderctlError(unexpected_failure(error).reason)
 
     def _told(self, finished: Finished, outcome: Outcome, superseded: frozenset[str]) -> Published | Failure | None:
         """Tell the farm of what was not published."""

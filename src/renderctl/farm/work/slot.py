@@ -15,10 +15,11 @@ from renderctl.blender.session import FrameOrder
 from renderctl.errors import DatabaseUnavailable, RenderctlError, StoreUnavailable, Unreachable
 from renderctl.farm import Farm
 from renderctl.farm.blenders import limits
+from renderctl.farm.work.failures import failure_of, unexpected_failure
 from renderctl.farm.work.health import Health
 from renderctl.farm.work.held import Held, Hold
 from renderctl.farm.work.pipeline import Pipeline
-from renderctl.farm.work.publishing import Finished, Published, Publisher, failure_of
+from renderctl.farm.work.publishing import Finished, Published, Publisher
 from renderctl.farm.work.sessions import Ready, Sessions
 from renderctl.farm.work.signals import Signals
 from renderctl.farm.work.tray import Tray
@@ -77,6 +78,7 @@ class Slot:
         self._job_over = False  # every further task of it would fail alike
         self._missed_s = _MISSED_FIRST_S
         self._introduced: tuple[str, int] | None = None
+        self._unexpected_in_a_row = 0  # attempts that met a fault of ours
 
     def run(self, scratch: Path) -> None:
         """Take turns until draining, or until there is nothing left to take."""
@@ -187,7 +189,10 @@ class Slot:
             self._stopped(attempt, tray)
         except (RenderctlError, OSError) as error:
             self._failed(attempt, self._failure_of(error), tray)
+        except Exception as error:  # a session can bring about what nobody has thought of: it costs the attempt
+            self._failed(attempt, self._unexpected(attempt, error), tray)
         else:
+            self._unexpected_in_a_row = 0
             self._frame_s = rendered.seconds
             return lambda following: Finished(attempt, rendered, ready.opened, tray, following, hold.stop)
         return None
@@ -210,6 +215,18 @@ class Slot:
         if isinstance(error, Unreachable) and not isinstance(error, StoreUnavailable):
             self._health.doubt()
         return failure_of(error)
+
+    def _unexpected(self, attempt: Attempt, error: Exception) -> Failure:
+        """What an attempt fails with that has met a fault of ours; the session is given up.
+
+        Once is bad luck with a scene. When it happens again, Blender is tried before more work is taken.
+        """
+        logger.exception("unexpected while task %s was rendered", attempt.task_id)
+        self._sessions.close()
+        self._unexpected_in_a_row += 1
+        if self._unexpected_in_a_row > 1:
+            self._health.doubt()
+        return unexpected_failure(error)
 
     def _introduce(self, job: Job, ready: Ready) -> None:
         """Once per session and job: what the artist should know."""

@@ -1,0 +1,106 @@
+"""The facts of a scene, as a session reports them (`templates/inside/facts.py`), within limits."""
+
+import re
+from dataclasses import dataclass
+
+from renderctl.blender.failures import InvalidEvent
+from renderctl.blender.fields import Fields
+from renderctl.frames import FIRST_FRAME, LAST_FRAME
+from renderctl.limits import (
+    MAX_CAMERAS,
+    MAX_COUNT,
+    MAX_DEPENDENCIES,
+    MAX_SCENES,
+    MAX_SCRIPTS,
+    MAX_UNBAKED,
+    MAX_VIEW_LAYERS,
+)
+from renderctl.models import ModelFacts, SceneFacts
+
+#: Pixels that Blender renders at most on a side.
+MAX_SIDE = 1 << 16
+
+_MODEL_FIELDS = frozenset(
+    {"saved_by", "opened_by", "active_scene", "scenes", "materials", "objects", "faces", "scripts", "files"}
+)
+_SCENE_FIELDS = frozenset(SceneFacts.__dataclass_fields__)
+_FILE_FIELDS = frozenset({"path", "absolute", "kind", "owner", "exists"})
+_VERSION = re.compile(r"\d{1,3}\.\d{1,3}(\.\d{1,5})?")
+
+
+@dataclass(frozen=True)
+class SceneFile:
+    """A file that a scene names."""
+
+    path: str  #: as it is stored
+    absolute: str
+    kind: str  #: image, sequence, udim, movie, library, …
+    owner: str  #: what uses it, such as `Image: wood`
+    exists: bool
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a scene, and the files that it names, each once."""
+
+    model: ModelFacts  #: without dependencies and relocations: nobody has looked for the files yet
+    files: tuple[SceneFile, ...]
+
+
+def parse_facts(fields: Fields) -> Facts:
+    """The facts in the fields of an event. Raises InvalidEvent."""
+    fields.require_known(_MODEL_FIELDS)
+    scenes = tuple(_scene(scene) for scene in fields.objects("scenes", most=MAX_SCENES))
+    model = ModelFacts(
+        saved_by=_version(fields, "saved_by"),
+        opened_by=_version(fields, "opened_by"),
+        active_scene=fields.name("active_scene"),
+        scenes=scenes,
+        materials=fields.integer("materials", most=MAX_COUNT),
+        objects=fields.integer("objects", most=MAX_COUNT),
+        faces=fields.integer("faces", most=MAX_COUNT),
+        scripts=fields.sentences("scripts", most=MAX_SCRIPTS),
+    )
+    return Facts(model, tuple(_file(file) for file in fields.objects("files", most=MAX_DEPENDENCIES)))
+
+
+def _scene(fields: Fields) -> SceneFacts:
+    fields.require_known(_SCENE_FIELDS)
+    width, height = fields.integers("resolution", count=2, least=1, most=MAX_SIDE)
+    return SceneFacts(
+        name=fields.name("name"),
+        camera=fields.name("camera") if fields.has("camera") else None,
+        cameras=fields.names("cameras", most=MAX_CAMERAS),
+        frame_start=fields.integer("frame_start", least=FIRST_FRAME, most=LAST_FRAME),
+        frame_end=fields.integer("frame_end", least=FIRST_FRAME, most=LAST_FRAME),
+        frame_step=fields.integer("frame_step", most=LAST_FRAME),
+        frame_current=fields.integer("frame_current", least=FIRST_FRAME, most=LAST_FRAME),
+        fps=fields.number("fps"),
+        resolution=(width, height),
+        percentage=fields.integer("percentage"),
+        engine=fields.name("engine"),
+        samples=fields.integer("samples") if fields.has("samples") else None,
+        format=fields.name("format"),
+        view_layers=fields.names("view_layers", most=MAX_VIEW_LAYERS),
+        objects=fields.integer("objects", most=MAX_COUNT),
+        faces=fields.integer("faces", most=MAX_COUNT),
+        unbaked=fields.sentences("unbaked", most=MAX_UNBAKED),
+    )
+
+
+def _file(fields: Fields) -> SceneFile:
+    fields.require_known(_FILE_FIELDS)
+    return SceneFile(
+        path=fields.path("path"),
+        absolute=fields.path("absolute"),
+        kind=fields.name("kind"),
+        owner=fields.sentence("owner"),
+        exists=fields.flag("exists"),
+    )
+
+
+def _version(fields: Fields, name: str) -> str:
+    version = fields.name(name)
+    if not _VERSION.fullmatch(version):
+        raise InvalidEvent(f"facts.{name} is no version")
+    return version

@@ -1,0 +1,49 @@
+"""Scenes that mean harm, and the Blenders that make and render them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from renderctl.blender.find import Blender
+from renderctl.executors.process import ProcessExecutor
+from renderctl.farm import Farm
+from renderctl.farm.upload import UploadRequest, upload
+from renderctl.models import Model
+from renderctl.settings import BlenderSettings, Settings, WorkerSettings
+from tests.blender.conftest import blender, pytest_generate_tests, studio
+from tests.blender.studio import build_scenes
+from tests.farms import ACTOR, close, make_farm
+
+__all__ = ["blender", "pytest_generate_tests", "studio"]
+
+
+@pytest.fixture(scope="session")
+def scenes(blender: Blender, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the hostile scenes."""
+    return build_scenes(blender, tmp_path_factory.mktemp("hostile"), Path(__file__).with_name("scenes.py"))
+
+
+@pytest.fixture
+def rendering_farm(blender: Blender, tmp_path: Path) -> Iterator[Farm]:
+    """A farm whose worker starts that Blender as a process."""
+    settings = Settings(
+        tmp_path / "farm",
+        worker=WorkerSettings(heartbeat=0.1, heartbeat_limit=1.0, min_free_mb=0),
+        blender=BlenderSettings(paths=(str(blender.program),)),
+    )
+    farm = make_farm(settings.data_dir, settings=settings, executor=ProcessExecutor(tmp_path / "drivers"))
+    yield farm
+    close(farm)
+
+
+@pytest.fixture
+def uploaded(rendering_farm: Farm, scenes: Path) -> Callable[[str], Model]:
+    """The model of a hostile scene."""
+
+    def upload_scene(name: str) -> Model:
+        request = UploadRequest(scenes / name / "scene.blend", name=name)
+        return upload(rendering_farm, replace(request, allow_missing=True), actor=ACTOR).model
+
+    return upload_scene

@@ -11,7 +11,7 @@ from typing import Any
 from renderctl import wiring
 from renderctl.actors import local_actor
 from renderctl.cli.logging import log_to_stderr
-from renderctl.cli.signals import asked_twice
+from renderctl.cli.signals import on_first_and_second_signal, pausable
 from renderctl.errors import RenderctlError
 from renderctl.farm.work import WorkOptions, worker_for
 from renderctl.ids import new_token
@@ -60,7 +60,7 @@ def main() -> int:
     options = WorkOptions(words.name, words.slots, idle_exit_s=words.exit_when_idle)
     try:
         worker = worker_for(farm, options, actor=local_actor("chaos"))
-        with asked_twice(worker.drain, worker.halt):
+        with on_first_and_second_signal(worker.drain, worker.halt), pausable(worker.rest, worker.resume):
             worker.run()
     except RenderctlError as error:
         print(f"Error: {error}", file=sys.stderr)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from renderctl.actors import Role
@@ -77,8 +78,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=20)
     parser.add_argument("--frames", type=int, default=300)
     parser.add_argument("--workers", type=int, default=0)
-    said, leave = parser.parse_args(), threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: leave.set())
+    said, leave = parser.parse_args(), SimpleQueue[int]()  # a handler takes no lock, as setting an event does
+    signal.signal(signal.SIGTERM, lambda number, _frame: leave.put(number))
     with tempfile.TemporaryDirectory() as folder:
         farm = make_farm(Path(folder) / "data", executor=Painter())
         given_people(farm)
@@ -87,7 +88,7 @@ def main() -> None:
             for number in range(said.workers):
                 crew.enter_context(at_work(farm, f"node-{number + 1:02d}"))
             print(url, flush=True)
-            leave.wait()
+            leave.get()
         close(farm)
 
 

@@ -1,15 +1,27 @@
-"""Ctrl-C and SIGTERM."""
+"""What this process does when it is sent a signal.
 
+A handler may interrupt its thread anywhere: within another handler, or while the thread holds a lock. So it takes no
+lock itself, as setting an event or logging does: it only notes the signal, and a thread acts on it.
+"""
+
+import itertools
+import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from queue import SimpleQueue
+from signal import Signals
 from types import FrameType
 
 from renderctl.errors import Interrupted
 
+logger = logging.getLogger(__name__)
+
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: Seconds that the thread has for what it is at when nobody waits for signals any more.
+_END_S = 5.0
 
 
 @contextmanager
@@ -18,58 +30,83 @@ def interruptible() -> Iterator[threading.Event]:
     up in good order. A second one kills this process, and the kernel its Blenders.
     """
     stop = threading.Event()
+    count = itertools.count()
+    interrupted = False
 
-    def interrupt() -> None:
-        stop.set()
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+        if next(count) > 0:
+            _die(number)
+        note(number)
         raise KeyboardInterrupt
 
-    with _called_back(interrupt, _die):
+    with _acting(lambda _number: stop.set()) as note, _handling(_endings(), interrupt):
         try:
             yield stop
         except Exception as error:
-            if stop.is_set() and not isinstance(error, Interrupted):  # such as an import that was broken off
+            if interrupted and not isinstance(error, Interrupted):  # such as an import that was broken off
                 raise Interrupted from error
             raise
 
 
 @contextmanager
-def asked_twice(first: Callable[[], None], second: Callable[[], None]) -> Iterator[None]:
-    """The first SIGTERM, Ctrl-C or closed terminal calls `first`, each further one `second`."""
-    with _called_back(first, lambda _number: second()):
+def on_first_and_second_signal(first: Callable[[], None], second: Callable[[], None]) -> Iterator[None]:
+    """The first SIGTERM, Ctrl-C or closed terminal calls `first`, each further one `second`; from a thread."""
+    count = itertools.count()
+
+    def act(_number: Signals) -> None:
+        (first if next(count) == 0 else second)()
+
+    with _acting(act) as note, _handling(_endings(), lambda number, _frame: note(number)):
         yield
 
 
 @contextmanager
-def steered(rest: Callable[[], None], go_on: Callable[[], None]) -> Iterator[None]:
-    """SIGUSR1 calls `rest`, SIGUSR2 `go_on`."""
-    called = {signal.SIGUSR1: rest, signal.SIGUSR2: go_on}
-    before = {each: signal.signal(each, lambda number, _frame: called[signal.Signals(number)]()) for each in called}
-    try:
+def pausable(hold: Callable[[], None], resume: Callable[[], None]) -> Iterator[None]:
+    """SIGUSR1 calls `hold`, SIGUSR2 `resume`; from a thread."""
+    actions = {signal.SIGUSR1: hold, signal.SIGUSR2: resume}
+    with (
+        _acting(lambda number: actions[number]()) as note,
+        _handling(tuple(actions), lambda number, _frame: note(number)),
+    ):
         yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 @contextmanager
-def _called_back(first: Callable[[], None], further: Callable[[int], None]) -> Iterator[None]:
-    asked = 0
+def _acting(act: Callable[[Signals], None]) -> Iterator[Callable[[int], None]]:
+    """What a handler notes a signal with; a thread calls `act` with one after the other."""
+    noted: SimpleQueue[int | None] = SimpleQueue()  # its `put` may interrupt itself
 
-    def called(number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        asked += 1
-        if asked == 1:
-            first()
-        else:
-            further(number)
+    def run() -> None:
+        while (number := noted.get()) is not None:
+            try:
+                act(Signals(number))
+            except Exception:
+                logger.exception("%s could not be acted on", Signals(number).name)
 
-    caught = [each for each in _ENDINGS if signal.getsignal(each) is not signal.SIG_IGN]  # nohup
-    before = {each: signal.signal(each, called) for each in caught}
+    thread = threading.Thread(target=run, name="signals", daemon=True)
+    thread.start()
+    try:
+        yield noted.put
+    finally:
+        noted.put(None)
+        thread.join(_END_S)
+
+
+@contextmanager
+def _handling(numbers: Sequence[Signals], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Have the handler in place of those that were there before."""
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+def _endings() -> Sequence[Signals]:
+    return [number for number in _ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
 
 
 def _die(number: int) -> None:

@@ -8,7 +8,7 @@ import typer
 from renderctl.cli import output, views
 from renderctl.cli.invocation import connect
 from renderctl.cli.logging import log_to_stderr
-from renderctl.cli.signals import asked_twice, steered
+from renderctl.cli.signals import on_first_and_second_signal, pausable
 from renderctl.cli.values import seconds, some_text
 from renderctl.farm.work import WorkOptions
 from renderctl.farm.work.slot import Listeners
@@ -73,7 +73,7 @@ def worker(
         listeners=_listeners(),
     )
     working = connect().worker_for(options)
-    with asked_twice(working.drain, working.halt), steered(working.rest, working.resume):
+    with on_first_and_second_signal(working.drain, working.halt), pausable(working.rest, working.resume):
         working.run()
 
 

@@ -48,13 +48,19 @@ def _listening(host: str, port: int, backlog: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Tells the streams that it leaves: they would not end. Asked twice, it leaves at once; its end is no error."""
+    """Tells the streams that it leaves: they would not end. Asked twice, it leaves at once; its end is no error.
+
+    A handler may interrupt another one anywhere, so it takes no lock, as setting an event does: the loop sets it.
+    """
 
     def __init__(self, config: uvicorn.Config, app: Any) -> None:
         super().__init__(config)
         self._app = app
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        self._app.state.leaving.set()
         self.force_exit = self.should_exit
         self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.state.leaving.set()
+        await super().shutdown(sockets)

@@ -109,6 +109,15 @@ class ServerUnavailable(Unreachable):
     """The server is out of reach."""
 
 
+class BadAnswer(RenderctlError):
+    """The server's answer makes no sense."""
+
+    exit_code = 8
+
+    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint or "Is it a renderctl of this version, and one that you trust?")
+
+
 class DatabaseUnavailable(Unreachable):
     """The database is out of reach."""
 

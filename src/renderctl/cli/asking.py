@@ -16,7 +16,8 @@ from renderctl.farm.outside_files import OnOutside, Outside, include_outside, re
 def new_password(whose: str) -> str:
     """A new password, asked for twice on a terminal, else the first line of standard input. Raises UsageError."""
     if sys.stdin.isatty():
-        return str(typer.prompt(f"New password of {whose}", hide_input=True, confirmation_prompt=True, err=True))
+        prompt = one_line(f"New password of {whose}")
+        return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True))
     return _line()
 
 

@@ -73,7 +73,19 @@ def connect() -> Any:
     """The verbs of the farm that the config names: directly, or through a server."""
     connection = wiring.connect(current.config)
     _opened.append(connection)
+    if connection.is_in_the_clear:
+        from renderctl.cli.output import note
+
+        note(in_the_clear(connection.url))
     return connection
+
+
+def in_the_clear(url: str) -> str:
+    """What to say of a server that is asked without TLS."""
+    return (
+        f"Warning: {url} is not encrypted. Whoever is on the way can read what you send, your token and password too, "
+        "and change what you get. Ask for its https:// address."
+    )
 
 
 def connect_directly() -> "Connection":

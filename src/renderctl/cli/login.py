@@ -7,6 +7,7 @@ import typer
 
 from renderctl import wiring
 from renderctl.cli import asking, output
+from renderctl.cli.invocation import in_the_clear
 from renderctl.errors import UsageError
 
 app = typer.Typer(add_completion=False)
@@ -28,6 +29,8 @@ def login(
     """
     if token_stdin and user is not None:
         raise UsageError("--token-stdin and --user exclude each other.")
+    if url.startswith("http://") and wiring.is_in_the_clear(url):
+        output.warn(in_the_clear(url))
     password = asking.password("Password") if user is not None else None
     token = None if user is not None else _token(token_stdin)
     actor, where = wiring.log_in(url, token=token, user=user, password=password)

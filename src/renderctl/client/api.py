@@ -4,15 +4,15 @@ import json
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import urllib3
 
 from renderctl import __version__, errors
-from renderctl.errors import RenderctlError, ServerUnavailable, StoreUnavailable
-
-Kind = TypeVar("Kind")
+from renderctl.client.addresses import store_address
+from renderctl.client.answers import content_of, parsed
+from renderctl.errors import BadAnswer, RenderctlError, ServerUnavailable, StoreUnavailable
 
 _PREFIX = "/api/v1"
 #: Seconds until a connection stands, and until an answer begins or goes on.
@@ -22,11 +22,17 @@ _STORE_CONNECT_S = 5.0
 _STORE_RETRIES = urllib3.Retry(total=1, read=0, redirect=0, other=0, status=0, backoff_factor=0.1)
 
 
+#: Bytes of a document, or of a line of events: no server of ours has more to say at once.
+MOST_BYTES = 64 << 20
+_LONGEST_SENTENCE = 4000
+
+
 class Api:
     """The API of one server, for whoever holds the token. Safe to use from many threads."""
 
-    def __init__(self, url: str, token: str | None, *, connections: int = 8) -> None:
+    def __init__(self, url: str, token: str | None, *, connections: int = 8, most_bytes: int = MOST_BYTES) -> None:
         self.url = url.rstrip("/")
+        self.most_bytes = most_bytes  #: that are read of one answer, or of one line of it
         self.reaches_store = True  #: until it is found out that the store, to which a server may send us, is not there
         self.headers = {"User-Agent": f"renderctl/{__version__}"}
         if token is not None:
@@ -68,9 +74,11 @@ class Api:
             sent["body"] = json.dumps(body).encode()
             sent["headers"]["Content-Type"] = "application/json"
         with self._reached():
-            answer = self._pool.request(method, self._address(path, query), redirect=False, **sent)
-        self._require_success(answer.status, answer.data)
-        return self._read(answer.data)
+            address = self._address(path, query)
+            answer = self._pool.request(method, address, redirect=False, preload_content=False, **sent)
+            content = content_of(answer, self.most_bytes)
+        self._require_success(answer.status, content)
+        return self._read(content)
 
     @contextmanager
     def opened(
@@ -83,7 +91,7 @@ class Api:
             answer = self._open(address, {**self.headers, **headers}, more)
             with _released(answer):
                 if answer.status >= 300 and answer.status != 307:
-                    self._require_success(answer.status, answer.data)
+                    self._require_success(answer.status, content_of(answer, self.most_bytes))
                 yield answer
 
     @contextmanager
@@ -97,30 +105,34 @@ class Api:
             if answer.status != 307:
                 yield answer
                 return
-            answer.drain_conn()
-            with _released(self._stored(answer.headers["location"], headers)) as found:
+            with _released(self._stored(answer.headers.get("location"), headers)) as found:
                 try:
                     yield found
                 except urllib3.exceptions.HTTPError as error:
                     raise StoreUnavailable(f"The store broke off: {_sentence(error)}.") from error
 
     def put_elsewhere(self, url: str, body: Any, size: int) -> bool:
-        """Put a file at an address in the store that the server has told; whether that could be done."""
+        """Put a file at an address in the store that the server has told; whether that could be done.
+
+        An address that a store of the farm can not have is not asked.
+        """
         if not self.reaches_store:
             return False
         sent: dict[str, Any] = {"body": body, "headers": {"Content-Length": str(size)}, "redirect": False}
         try:
-            answer = self._pool.request("PUT", url, retries=_STORE_RETRIES, timeout=_store_patience(), **sent)
-        except urllib3.exceptions.HTTPError:
+            sent |= {"retries": _STORE_RETRIES, "timeout": _store_patience(), "preload_content": False}
+            answer = self._pool.request("PUT", store_address(url, self.url), **sent)
+            content_of(answer, self.most_bytes)
+        except (urllib3.exceptions.HTTPError, BadAnswer):
             self.reaches_store = False
             return False
         return bool(answer.status == 200)
 
-    def _stored(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+    def _stored(self, url: str | None, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         more: dict[str, Any] = {"timeout": _store_patience(), "retries": _STORE_RETRIES}
         try:
-            answer = self._open(url, headers, more)
-        except urllib3.exceptions.HTTPError as error:
+            answer = self._open(store_address(url, self.url), headers, more)
+        except (urllib3.exceptions.HTTPError, BadAnswer) as error:
             self.reaches_store = False
             raise StoreUnavailable(f"The store is out of reach: {_sentence(error)}.") from error
         if answer.status >= 300:
@@ -160,11 +172,11 @@ class Api:
         if not isinstance(said, dict):
             raise ServerUnavailable(f"The server {self.url} has failed: status {status}.")
         kind = _KINDS.get(str(said.get("code")), RenderctlError)
-        raise kind(said.get("message"), hint=said.get("hint"))
+        raise kind(_sentence_in(said, "message"), hint=_sentence_in(said, "hint"))
 
     def _read(self, content: bytes) -> Any:
         try:
-            return json.loads(content) if content else None
+            return parsed(content) if content else None
         except ValueError as error:
             hint = "Is that the address of a web page?"
             raise ServerUnavailable(f"{self.url} answers, but not the way renderctl does.", hint=hint) from error
@@ -189,11 +201,10 @@ def quoted(part: str) -> str:
     return quote(part, safe="")
 
 
-def typed(kind: type[Kind], document: Any) -> Kind:
-    """A document as one of the core's own classes."""
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(kind).validate_python(document)
+def _sentence_in(document: Mapping[str, Any], key: str) -> str | None:
+    """What a server says of an error, as far as it is a sentence."""
+    text = document.get(key)
+    return text[:_LONGEST_SENTENCE] if isinstance(text, str) else None
 
 
 def _below(kind: type[RenderctlError]) -> Iterator[type[RenderctlError]]:
@@ -202,8 +213,9 @@ def _below(kind: type[RenderctlError]) -> Iterator[type[RenderctlError]]:
         yield from _below(child)
 
 
-#: The errors by their codes.
+#: The errors by their codes: those that a server can tell of.
 _KINDS = {kind().code: kind for kind in _below(RenderctlError) if kind.__module__ == errors.__name__}
+del _KINDS["builder_missing"]
 
 
 def _sentence(error: Any) -> str:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from renderctl.client.api import typed
+from renderctl.client.answers import typed
 from renderctl.client.connection import ServerConnection
 from renderctl.patience import Patience
 from renderctl.repository.auditing import AuditEntry

@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from renderctl.client.api import Api, typed
+from renderctl.client.addresses import is_in_the_clear
+from renderctl.client.answers import typed
+from renderctl.client.api import Api
 from renderctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -96,6 +98,16 @@ class ServerConnection:
         self.bench = bench
         self.api = api
         self._here = here
+
+    @property
+    def url(self) -> str:
+        """The address of the server."""
+        return self.api.url
+
+    @property
+    def is_in_the_clear(self) -> bool:
+        """Whether a token is sent to another machine without TLS."""
+        return "Authorization" in self.api.headers and is_in_the_clear(self.api.url)
 
     def __getattr__(self, verb: str) -> Callable[..., Any]:
         if verb in HERE:

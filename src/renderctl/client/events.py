@@ -1,12 +1,12 @@
 """Events of the server, as they come; a connection that breaks is made again."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import urllib3
 
+from renderctl.client.answers import lines_of, parsed
 from renderctl.client.api import Api
 from renderctl.clocks import Clock
 from renderctl.errors import ServerUnavailable
@@ -29,7 +29,7 @@ def events(api: Api, path: str, query: Mapping[str, Any], clock: Clock, until: f
             yield None
             return
         with patience.bearing(), _silence_is_no_failure(), api.opened(path, query, patience_s=left_s) as answer:
-            for event in _read(answer):
+            for event in _read(answer, api.most_bytes):
                 patience.reached()
                 yield event
                 if until is not None and clock.monotonic() >= until:
@@ -47,14 +47,12 @@ def _silence_is_no_failure() -> Iterator[None]:
             raise
 
 
-def _read(answer: urllib3.BaseHTTPResponse) -> Iterator[tuple[str, Any]]:
-    kind, rest = "", b""
-    for piece in answer.stream(1 << 14):
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            name, _, value = line.partition(b": ")
-            if name == b"event":
-                kind = value.decode()
-            elif name == b"data":
-                with suppress(ValueError):
-                    yield kind, json.loads(value)
+def _read(answer: urllib3.BaseHTTPResponse, most_bytes: int) -> Iterator[tuple[str, Any]]:
+    kind = ""
+    for line in lines_of(answer, most_bytes):
+        name, _, value = line.partition(b": ")
+        if name == b"event":
+            kind = value.decode(errors="replace")
+        elif name == b"data":
+            with suppress(ValueError):
+                yield kind, parsed(value)

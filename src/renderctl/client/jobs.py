@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
-from renderctl.client.api import quoted, typed
+from renderctl.client.answers import job_id, typed
+from renderctl.client.api import quoted
 from renderctl.client.connection import ServerConnection
 from renderctl.client.events import events
 from renderctl.client.sending import send
@@ -32,6 +33,7 @@ class SubmittedThere:
 def status(server: ServerConnection, ref: str, *, cached: bool = True) -> dict[str, Any]:
     """The job document."""
     document: dict[str, Any] = server.api.get(f"/jobs/{quoted(ref)}", cached=cached)
+    job_id(document)
     return document
 
 
@@ -51,7 +53,7 @@ def jobs(
         page = server.api.get("/jobs", **query, limit=min(1000, limit - len(found)))
         found += page["jobs"]
         before = page["next"]
-        if before is None:
+        if before is None or not page["jobs"]:
             break
     return found
 
@@ -74,7 +76,7 @@ def submit(server: ServerConnection, model: Any, request: Any) -> SubmittedThere
     body |= {"model": model.id, "options": options, "inputs": inputs}
     key = {"Idempotency-Key": request.idempotency_key} if request.idempotency_key is not None else {}
     done = server.api.ask("POST", "/jobs", {}, body, headers=key)
-    return SubmittedThere(JobThere(done["job"]["id"]), done["new"], tuple(done["notes"]))
+    return SubmittedThere(JobThere(job_id(done.get("job"))), done["new"], tuple(done["notes"]))
 
 
 def cancel(server: ServerConnection, ref: str) -> JobThere:
@@ -94,13 +96,13 @@ def resume(server: ServerConnection, ref: str) -> JobThere:
 
 def priority(server: ServerConnection, ref: str, value: int) -> JobThere:
     """Change a job's priority."""
-    return JobThere(server.api.put(f"/jobs/{quoted(ref)}/priority", {"priority": value})["id"])
+    return JobThere(job_id(server.api.put(f"/jobs/{quoted(ref)}/priority", {"priority": value})))
 
 
 def retry(server: ServerConnection, ref: str, frames: str | None = None) -> tuple[JobThere, int]:
     """Render again."""
     done = server.api.post(f"/jobs/{quoted(ref)}/retry", {"frames": frames})
-    return JobThere(done["job"]["id"]), done["tasks"]
+    return JobThere(job_id(done.get("job"))), done["tasks"]
 
 
 def select_jobs(server: ServerConnection, *, older_than: timedelta, states: Sequence[str] = ()) -> list[str]:
@@ -151,4 +153,4 @@ def _is_over(document: dict[str, Any]) -> bool:
 
 
 def _steered(server: ServerConnection, ref: str, verb: str) -> JobThere:
-    return JobThere(server.api.post(f"/jobs/{quoted(ref)}/{verb}")["id"])
+    return JobThere(job_id(server.api.post(f"/jobs/{quoted(ref)}/{verb}")))

@@ -4,7 +4,9 @@ import socket
 from pathlib import Path
 
 from renderctl.actors import Actor
-from renderctl.client.api import Api, typed
+from renderctl.client.answers import token as token_in
+from renderctl.client.answers import typed
+from renderctl.client.api import Api
 from renderctl.client.keeping import Login, forget_login, keep_login, kept_login
 from renderctl.errors import NotAllowed, NotFound, Unreachable, UsageError
 
@@ -19,7 +21,7 @@ def log_in(file: Path, url: str, *, token: str | None, user: str | None, passwor
     url = url.rstrip("/")
     if token is None:
         body = {"user": user, "password": password, "name": f"renderctl on {socket.gethostname()}"[:64]}
-        token = str(Api(url, None).post("/tokens/by-password", body)["secret"])
+        token = token_in(Api(url, None).post("/tokens/by-password", body))
     actor = typed(Actor, Api(url, token).get("/whoami"))
     return actor, keep_login(file, Login(url, actor.name, token))
 

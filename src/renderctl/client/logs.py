@@ -3,7 +3,8 @@
 import threading
 from collections.abc import Iterator
 
-from renderctl.client.api import quoted, typed
+from renderctl.client.answers import typed
+from renderctl.client.api import quoted
 from renderctl.client.connection import ServerConnection
 from renderctl.client.events import events
 from renderctl.farm.logs import LogPart

@@ -6,7 +6,8 @@ from typing import Any
 
 from renderctl.blender.failures import SessionFailed
 from renderctl.blender.header import names_a_file
-from renderctl.client.api import quoted, typed
+from renderctl.client.answers import typed
+from renderctl.client.api import quoted
 from renderctl.client.connection import ServerConnection
 from renderctl.client.sending import send
 from renderctl.farm import OnAdvance, unheard

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from renderctl.client.api import quoted, typed
+from renderctl.client.answers import checked_output, is_text, job_id, typed
+from renderctl.client.api import quoted
 from renderctl.client.connection import ServerConnection
-from renderctl.errors import DigestMismatch, ServerUnavailable, StoreUnavailable
+from renderctl.errors import BadAnswer, DigestMismatch, ServerUnavailable, StoreUnavailable
 from renderctl.farm import OnAdvance, unheard
 from renderctl.farm.download import Downloaded, Link, OutputFolder, not_writable
 from renderctl.farm.outputs import OutputPage
@@ -31,7 +32,10 @@ class _Job:
 def download(server: ServerConnection, ref: str, directory: Path, *, on_advance: OnAdvance = unheard) -> Downloaded:
     """Every output of the job into `DIRECTORY/<job name>/`."""
     document = server.api.get(f"/jobs/{quoted(ref)}", cached=False)
-    job = _Job(document["id"], document["name"], tuple(document["cameras"]))
+    about = {"id": job_id(document), "name": document.get("name"), "cameras": document.get("cameras")}
+    job = typed(_Job, about)
+    if not is_text(job.name):
+        raise BadAnswer("The server names a job that can have no folder.")
     folder = OutputFolder(job, directory, lambda output, target: _fetch(server, job.id, output, target))
     return folder.fill(_outputs(server, job.id), on_advance)
 
@@ -47,7 +51,9 @@ def _outputs(server: ServerConnection, job_id: str) -> Iterator[tuple[Output, in
         page = typed(OutputPage, server.api.get(f"/jobs/{job_id}/outputs", after=after))
         if not page.outputs:
             return
-        yield from ((output, page.total) for output in page.outputs)
+        yield from ((checked_output(output), page.total) for output in page.outputs)
+        if page.next <= after:
+            raise BadAnswer("The server lists outputs without an end.")
         after = page.next
 
 
@@ -71,7 +77,9 @@ def _fill(server: ServerConnection, path: str, output: Output, file: Any) -> Non
         try:
             asked = {"Range": f"bytes={file.tell()}-"} if file.tell() else {}
             with server.api.file(path, asked) as answer:
-                for piece in answer.stream(_PIECE):
+                for piece in answer.stream(_PIECE, decode_content=False):
+                    if file.tell() + len(piece) > output.size:
+                        raise DigestMismatch(f"{output.name} of the job is longer than the {output.size} bytes it has.")
                     file.write(piece)
                     seen.update(piece)
             break

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from renderctl.actors import Actor, Role, Scope
-from renderctl.client.api import quoted, typed
+from renderctl.client.answers import typed
+from renderctl.client.api import quoted
 from renderctl.client.connection import ServerConnection
 from renderctl.farm.people.tokens import NewToken
 from renderctl.farm.people.users import Invited

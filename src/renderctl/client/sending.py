@@ -4,11 +4,20 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+from renderctl.client.answers import received, typed
 from renderctl.client.connection import ServerConnection
-from renderctl.errors import Conflict, DigestMismatch, FileChanged, NotStored, ServerUnavailable, StoreUnavailable
+from renderctl.errors import (
+    BadAnswer,
+    Conflict,
+    DigestMismatch,
+    FileChanged,
+    NotStored,
+    ServerUnavailable,
+    StoreUnavailable,
+)
 from renderctl.farm import Advance, OnAdvance, unheard
+from renderctl.farm.receiving import WantedFile
 from renderctl.jobs import Input
 
 #: Bytes that are sent in one request; files that are sent at a time; tries of a piece.
@@ -28,10 +37,12 @@ def send(
     """Have the server get the files that it lacks; those that had to be sent. Raises FileChanged, ServerUnavailable."""
     sources = {each.digest: (source, each) for source, each in files.items()}
     body = {"files": [asdict(each) for _, each in sources.values()], "project": project, "verify": verify}
-    wanted = server.api.post("/uploads/wanted", body)
+    wanted = typed(list[WantedFile], server.api.post("/uploads/wanted", body))
+    if not {each.digest for each in wanted} <= sources.keys():
+        raise BadAnswer("The server wants files that are none of these.")
     sent = []
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        puts = pool.map(lambda each: _send(server, *sources[each["digest"]], each["url"]), wanted)
+        puts = pool.map(lambda each: _send(server, *sources[each.digest], each.url), wanted)
         for done, each in enumerate(puts, 1):
             sent.append(each)
             on_advance(Advance("Uploading", done, len(wanted)))
@@ -73,7 +84,7 @@ def _send_pieces(server: ServerConnection, source: Path, each: Input) -> None:
             if not piece and each.size:
                 raise DigestMismatch(f"it has {offset} bytes, and not {each.size}.")
             try:
-                done: Any = server.api.put(path, piece, size=each.size, offset=offset, patience_s=_patience_s(each))
+                done = server.api.put(path, piece, size=each.size, offset=offset, patience_s=_patience_s(each))
             except (ServerUnavailable, Conflict):
                 failed += 1
                 if failed >= _TRIES:
@@ -81,9 +92,12 @@ def _send_pieces(server: ServerConnection, source: Path, each: Input) -> None:
                 server.bench.clock.wait(None, 0.5 * 2**failed)
                 offset = _there(server, path, each)
                 continue
-            if done["complete"]:
+            if done.get("complete"):
                 return
-            offset, failed = done["received"], 0
+            before, offset = offset, received(done, each.size)
+            if offset <= before:
+                raise BadAnswer("The server gets no further with a file.")
+            failed = 0
 
 
 def _patience_s(each: Input) -> float:
@@ -93,5 +107,5 @@ def _patience_s(each: Input) -> float:
 
 def _there(server: ServerConnection, path: str, each: Input) -> int:
     """Where to go on; a file of which the last piece may be there is begun anew with it: only then it is verified."""
-    received = int(server.api.get(path)["received"])
-    return received if received < each.size else max(0, each.size - _PIECE)
+    there = received(server.api.get(path), each.size)
+    return there if there < each.size else max(0, each.size - _PIECE)

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from renderctl.client.api import quoted, typed
+from renderctl.client.answers import typed
+from renderctl.client.api import quoted
 from renderctl.client.connection import ServerConnection
 from renderctl.farm.webhooks.registering import NewWebhook
 from renderctl.webhooks import Delivery, Webhook

@@ -1,6 +1,7 @@
 """Workers, over HTTP."""
 
-from renderctl.client.api import quoted, typed
+from renderctl.client.answers import typed
+from renderctl.client.api import quoted
 from renderctl.client.connection import ServerConnection
 from renderctl.workers import Worker
 

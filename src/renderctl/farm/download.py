@@ -166,7 +166,7 @@ def _is_there(target: Path, output: Output) -> bool:
 
 def _own_folder(directory: Path, job: Labelled) -> Path:
     name = safe_name(job.name)
-    for candidate in (directory / name, directory / f"{name}-{job.id}"):
+    for candidate in (directory / name, directory / f"{name}-{safe_name(job.id)}"):
         if _claimed(candidate, job.id):
             return candidate
     raise OutputNotWritable(f"{directory / name} and its like belong to other jobs.", hint="Choose another -o DIR.")

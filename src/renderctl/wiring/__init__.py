@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from renderctl.wiring.configs import read_settings, trusted_configs, write_compose, write_config
 from renderctl.wiring.connection import Connection
-from renderctl.wiring.logins import kept_server, log_in, log_out
+from renderctl.wiring.logins import is_in_the_clear, kept_server, log_in, log_out
 from renderctl.wiring.ports import open_farm
 from renderctl.wiring.verbs import VERBS
 
@@ -21,6 +21,7 @@ __all__ = [
     "VERBS",
     "Connection",
     "connect",
+    "is_in_the_clear",
     "log_in",
     "log_out",
     "open_farm",

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 class Connection:
     """The verbs, bound to a farm and to who is using it."""
 
+    url = ""  #: there is no server on the way
+    is_in_the_clear = False
+
     def __init__(self, settings: "Settings", actor: "Actor", farm: Any = None) -> None:
         self.settings = settings
         self.actor = actor

@@ -7,6 +7,13 @@ if TYPE_CHECKING:
     from renderctl.settings import Settings
 
 
+def is_in_the_clear(url: str) -> bool:
+    """Whether what is sent to a server can be read on the way."""
+    from renderctl.client.addresses import is_in_the_clear
+
+    return is_in_the_clear(url)
+
+
 def log_in(url: str, *, token: str | None = None, user: str | None = None, password: str | None = None) -> Any:
     """Keep a token of a server for all commands to come: see `renderctl.client.login`."""
     from renderctl.client.login import log_in

@@ -1,0 +1,32 @@
+"""A client that works through a server which wants to harm it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from renderctl.actors import local_actor
+from renderctl.client.api import Api
+from renderctl.client.connection import ServerConnection
+from renderctl.wiring import Connection
+from tests.farms import close, make_farm, quick_settings
+from tests.hostile.server.evil import EvilServer, evil_server
+
+TOKEN = "rctl_0123456789abc"
+
+
+@pytest.fixture
+def evil() -> Iterator[EvilServer]:
+    with evil_server() as server:
+        yield server
+
+
+@pytest.fixture
+def victim(tmp_path: Path, evil: EvilServer) -> Iterator[ServerConnection]:
+    """Somebody's machine, with a token of the server; no answer of more than 100 kB is read."""
+    farm = make_farm(tmp_path / "data", settings=quick_settings(tmp_path / "data"))
+    api = Api(evil.url, TOKEN, most_bytes=100_000)
+    here = Connection(farm.settings, local_actor("ada"), farm)
+    yield ServerConnection(farm.settings, farm, api, here)
+    api.close()
+    close(farm)

@@ -45,6 +45,8 @@ Behaviour = Callable[["FakeBlender", Mapping[str, Any]], None]
 class FakeExecutor(Executor):
     """Starts FakeBlenders; `behaviours` says what becomes of a frame that is not simply rendered."""
 
+    sandboxed = True
+
     behaviours: dict[int, Behaviour] = field(default_factory=dict)
     refusal: Mapping[str, Any] | None = None  #: what the scene is refused with, as a `failed` event
     writes: bool = True  #: whether a frame leaves a file

@@ -173,6 +173,14 @@ class LibraryMissing(Unreachable):
     """A system library that Blender needs is missing."""
 
 
+class SandboxMissing(Unreachable):
+    """Nothing keeps a stranger's scene from this machine's files."""
+
+
+class SandboxTooWide(Unreachable):
+    """A session would see what no session may."""
+
+
 class InvalidInput(RenderctlError):
     """The input is not valid."""
 

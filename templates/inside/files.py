@@ -45,6 +45,14 @@ def forget_elsewhere() -> list[File]:
     return missing
 
 
+def hidden_paths() -> list[str]:
+    """Folders and libraries that this session was not let read, although they are there: who knows what they hold."""
+    for each in libraries():
+        if paths.single(library := paths.library_path(each.holder)):
+            paths.note_hidden(library)
+    return sorted(paths.hidden)
+
+
 def missing_files() -> list[File]:
     return [file for file in _walked() if not file.exists]
 

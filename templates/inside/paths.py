@@ -8,11 +8,14 @@ import bpy
 
 #: The only folder that files may lie in, as far as a scene is believed; None: they may lie anywhere.
 _within: str | None = None
+#: Folders and files that are there, and that this session was not let read.
+hidden: set[str] = set()
 
 
 def keep_within(folder: str | None) -> None:
     """From now on no file counts but those below `folder`; None: all of them do."""
     global _within
+    hidden.clear()
     _within = os.path.normpath(folder) if folder is not None else None
 
 
@@ -86,7 +89,7 @@ def everything(path: str) -> list[str]:
     """Every file below a folder."""
     if not is_within(path):
         return []
-    return sorted(os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
+    return sorted(os.path.join(folder, name) for folder, _, names in os.walk(path, onerror=_note) for name in names)
 
 
 def fluid(path: str) -> list[str]:
@@ -97,4 +100,23 @@ def fluid(path: str) -> list[str]:
 def _matching(folder: str, pattern: str) -> list[str]:
     if not (is_within(os.path.join(folder, "any")) and os.path.isdir(folder)):
         return []
-    return sorted(os.path.join(folder, name) for name in os.listdir(folder) if re.fullmatch(pattern, name))
+    try:
+        names = os.listdir(folder)
+    except PermissionError as error:
+        _note(error)
+        return []
+    return sorted(os.path.join(folder, name) for name in names if re.fullmatch(pattern, name))
+
+
+def note_hidden(path: str) -> None:
+    """Remember a file that is there and can not be read."""
+    try:
+        with open(path, "rb"):
+            return
+    except OSError as error:
+        _note(error)
+
+
+def _note(error: OSError) -> None:
+    if isinstance(error, PermissionError):
+        hidden.add(os.fsdecode(error.filename))

@@ -14,6 +14,7 @@ import OpenImageIO as oiio
 
 from renderctl.blender.events import Opened, Progress, Rendered
 from renderctl.blender.find import Blender
+from renderctl.blender.scripts import templates_dir
 from renderctl.blender.session import FrameOrder, Limits, Plan, Session
 from renderctl.executors import Launch, Running
 from renderctl.executors.process import ProcessExecutor
@@ -46,7 +47,8 @@ class Studio:
         if self._session is None or not self._session.alive:
             scratch = self.new_folder("session")
             log = scratch / "session.log"
-            launch = Launch(self.blender.argv(), scratch, log, self.blender.environment)
+            inputs = (templates_dir(), self.folder.parent)
+            launch = Launch(self.blender.argv(), self.folder, log, self.blender.environment, inputs)
             self._channel = ProcessExecutor(self.folder / "drivers").start(launch)
             self._session = Session(self._channel, scratch, log=log)
             self._session.started(LIMITS)

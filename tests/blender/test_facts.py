@@ -64,7 +64,7 @@ def test_libraries_and_what_they_use_are_found(studio: Studio) -> None:
 def test_scripts_are_listed_and_do_not_run(studio: Studio) -> None:
     facts = studio.inspect(studio.scene("scripted"))
     assert [script.split(":")[0] for script in facts["scripts"]] == ["text evil.py", "driver of Cube"]
-    assert not list(studio.scene("scripted").parent.glob("*here"))
+    assert not list(studio.folder.glob("*here"))
 
 
 def test_a_simulation_without_a_bake_is_found(studio: Studio) -> None:

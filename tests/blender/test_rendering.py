@@ -82,7 +82,7 @@ def test_what_the_compositor_writes_comes_with_the_frame(studio: Studio) -> None
 
 
 def test_scripts_do_not_run_unless_they_are_trusted(studio: Studio) -> None:
-    traces = [studio.scene("scripted").parent / f"{who} was here" for who in ("text", "driver")]
+    traces = [studio.folder / f"{who} was here" for who in ("text", "driver")]
     opened = studio.open(studio.scene("scripted"))
     studio.render(1)
     assert not any(trace.exists() for trace in traces)

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.errors import BlenderMissing, Unreachable
+from renderctl.errors import BlenderMissing, SandboxTooWide, SessionEnded, Unreachable
 from renderctl.executors import Launch, Running
 from renderctl.executors.environments import session_environment
-from renderctl.executors.process import ProcessExecutor
+from renderctl.executors.process import ProcessExecutor, SandboxOptions
+from renderctl.executors.sandbox import OffLimits, landlock_version
 from tests.lacking import lacking
 from tests.ports.test_executor import lives, until
 
@@ -57,40 +58,111 @@ def test_a_session_sees_drivers_and_no_secrets(tmp_path: Path) -> None:
 
 
 _PROBE = """
-import json, socket, sys
+import json, os, signal, socket, sys, threading
+given, other, worker, port, abstract = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
 def tried(act):
     try:
         return act() and "done"
     except (OSError, MemoryError) as error:
         return type(error).__name__
-print(json.dumps([
-    tried(lambda: open(sys.argv[1]).read()),
-    tried(lambda: open(sys.argv[2]).read()),
-    tried(lambda: open(f"/proc/{sys.argv[3]}/environ").read()),
-    tried(lambda: open("mine", "w").write("x")),
-    tried(lambda: open(sys.argv[1], "a").write("x")),
-    tried(lambda: socket.create_connection(("127.0.0.1", int(sys.argv[4])))),
-    tried(lambda: bytearray(1 << 30)),
-]))
+def in_thread(act):
+    came = []
+    thread = threading.Thread(target=lambda: came.append(tried(act)))
+    thread.start()
+    thread.join()
+    return came[0]
+def in_child(act):
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        os.write(writing, tried(act).encode())
+        os._exit(0)
+    os.wait()
+    return os.read(reading, 100).decode()
+def connect(kind, address):
+    return socket.socket(kind).connect(address) is None
+print(json.dumps({
+    "own input": tried(lambda: open(given).read()),
+    "own scratch": tried(lambda: open("mine", "w").write("x")),
+    "device": tried(lambda: os.mknod("disk", 0o60600, os.makedev(7, 0)) is None),
+    "other": tried(lambda: open(other).read()),
+    "other in a thread": in_thread(lambda: open(other).read()),
+    "other in a child": in_child(lambda: open(other).read()),
+    "input to write": tried(lambda: open(given, "a").write("x")),
+    "gone input": tried(lambda: os.unlink(given) is None),
+    "other to write": tried(lambda: open(other, "a").write("x")),
+    # the kernel says EXDEV to a link across a border
+    "linked other": tried(lambda: os.link(other, "stolen") is None).replace("OSError", "PermissionError"),
+    "list": tried(lambda: os.listdir(os.path.dirname(other))),
+    "root": tried(lambda: os.listdir("/")),
+    "passwords": tried(lambda: open("/etc/shadow").read()),
+    "environment of the worker": tried(lambda: open(f"/proc/{worker}/environ").read()),
+    "TCP": tried(lambda: connect(socket.AF_INET, ("127.0.0.1", port))),
+    "server": tried(lambda: socket.create_server(("127.0.0.1", 0))),
+    "abstract socket": tried(lambda: connect(socket.AF_UNIX, "\\0" + abstract)),
+    "signal": tried(lambda: os.kill(worker, 0) is None),
+    "memory": tried(lambda: bytearray(1 << 30)),
+}))
 """
+_FINE = {"own input", "own scratch"}
 
 
-def test_a_session_in_a_sandbox_reaches_its_folders_alone_and_takes_no_more_memory_than_it_may(tmp_path: Path) -> None:
+@pytest.mark.parametrize("memory_mb", [None, 512], ids=["renders", "only looks"])
+def test_a_session_reaches_its_folders_alone(tmp_path: Path, memory_mb: int | None) -> None:
+    if landlock_version() < 6:
+        lacking("needs a kernel with Landlock (Linux 5.13 or newer, for all of this 6.12)")
     (tmp_path / "inputs").mkdir()
     given, other = tmp_path / "inputs/scene", tmp_path / "other"
-    for each in (given, other):
-        each.write_text("x")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        said = (given, other, os.getpid(), server.getsockname()[1])
-        argv = (sys.executable, "-u", "-c", _PROBE, *map(str, said))
-        launch = Launch(argv, tmp_path / "scratch", tmp_path / "log", inputs=(given.parent,), sandbox_mb=512)
+    for file in (given, other):
+        file.write_text("x")
+    abstract = f"renderctl-{os.getpid()}"
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as local:
+        local.bind(f"\0{abstract}")
+        local.listen()
+        told = (given, other, os.getpid(), server.getsockname()[1], abstract)
+        argv = (sys.executable, "-u", "-c", _PROBE, *map(str, told))
+        launch = Launch(argv, tmp_path / "scratch", tmp_path / "log", inputs=(given.parent,), sandbox_mb=memory_mb)
         session = ProcessExecutor(tmp_path / "drivers", OWN).start(launch)
-        line = session.receive(20) or ""
+        came = json.loads(session.receive(20) or "{}")
         session.stop()
-    if "not shut" in (tmp_path / "log").read_text():
-        lacking("needs a kernel with Landlock (Linux 5.13 or newer, for the network 6.7)")
-    shut = "PermissionError"
-    assert json.loads(line) == ["done", shut, shut, "done", shut, shut, "MemoryError"]
+    expected = {what: "done" if what in _FINE else "PermissionError" for what in came}
+    assert came == {**expected, "memory": "MemoryError" if memory_mb else "done"}
+    assert other.read_text() == given.read_text() == "x"
+
+
+def test_a_session_writes_no_larger_file_than_it_may(tmp_path: Path) -> None:
+    script = "open('small', 'wb').write(bytes(1 << 19)); open('large', 'wb').write(bytes(1 << 21))"
+    argv = (sys.executable, "-u", "-c", script)
+    executor = ProcessExecutor(tmp_path / "drivers", OWN, SandboxOptions(file_mb=1))
+    session = executor.start(Launch(argv, tmp_path / "scratch", tmp_path / "log"))
+    with pytest.raises(SessionEnded):
+        session.receive(20)
+    session.stop()
+    assert "File too large" in (tmp_path / "log").read_text()
+    assert (tmp_path / "scratch/large").stat().st_size <= 1 << 20
+
+
+def test_a_session_reads_and_writes_what_the_config_adds(tmp_path: Path) -> None:
+    reads, writes = tmp_path / "luts", tmp_path / "shaders"
+    for folder in (reads, writes):
+        folder.mkdir()
+    (reads / "film").write_text("warm")
+    script = f"open('{writes}/new', 'w').write('x'); print(open('{reads}/film').read())"
+    options = SandboxOptions(reads=(str(reads),), writes=(str(writes),))
+    executor = ProcessExecutor(tmp_path / "drivers", OWN, options)
+    session = executor.start(Launch((sys.executable, "-c", script), tmp_path / "scratch", tmp_path / "log"))
+    assert session.receive(20) == "warm"
+    session.stop()
+
+
+def test_no_session_starts_that_would_see_the_data_folder(tmp_path: Path) -> None:
+    data = tmp_path / "farm/data"
+    data.mkdir(parents=True)
+    executor = ProcessExecutor(tmp_path / "drivers", OWN, SandboxOptions(OffLimits(data)))
+    launch = Launch((sys.executable,), tmp_path / "scratch", tmp_path / "log", inputs=(tmp_path / "farm",))
+    with pytest.raises(SandboxTooWide, match="holds"):
+        executor.start(launch)
+    assert not executor.may_read(tmp_path / "farm")
+    assert executor.may_read(tmp_path / "inputs")
 
 
 def test_a_sandboxed_program_that_is_not_there_is_missing(tmp_path: Path) -> None:
@@ -139,7 +211,8 @@ WORKER = """
 import sys
 from pathlib import Path
 from renderctl.executors import Launch
-from renderctl.executors.process import ProcessExecutor
+from renderctl.executors.process import ProcessExecutor, SandboxOptions
+from renderctl.executors.sandbox import OffLimits, landlock_version
 folder = Path(sys.argv[1])
 launch = Launch((sys.executable, "-u", "-c", sys.argv[2]), folder / "scratch", folder / "launch.log")
 session = ProcessExecutor(folder / "drivers").start(launch)

@@ -21,7 +21,7 @@ from renderctl.models import ModelFacts, SceneFacts
 MAX_SIDE = 1 << 16
 
 _MODEL_FIELDS = frozenset(
-    {"saved_by", "opened_by", "active_scene", "scenes", "materials", "objects", "faces", "scripts", "files"}
+    {"saved_by", "opened_by", "active_scene", "scenes", "materials", "objects", "faces", "scripts", "files", "hidden"}
 )
 _SCENE_FIELDS = frozenset(SceneFacts.__dataclass_fields__)
 _FILE_FIELDS = frozenset({"path", "absolute", "kind", "owner", "exists"})
@@ -45,6 +45,7 @@ class Facts:
 
     model: ModelFacts  #: without dependencies and relocations: nobody has looked for the files yet
     files: tuple[SceneFile, ...]
+    hidden: tuple[str, ...] = ()  #: folders and libraries that are there, and that the session was not let read
 
 
 def parse_facts(fields: Fields) -> Facts:
@@ -61,7 +62,8 @@ def parse_facts(fields: Fields) -> Facts:
         faces=fields.integer("faces", most=MAX_COUNT),
         scripts=fields.sentences("scripts", most=MAX_SCRIPTS),
     )
-    return Facts(model, tuple(_file(file) for file in fields.objects("files", most=MAX_DEPENDENCIES)))
+    files = tuple(_file(file) for file in fields.objects("files", most=MAX_DEPENDENCIES))
+    return Facts(model, files, fields.paths("hidden", most=MAX_DEPENDENCIES) if fields.has("hidden") else ())
 
 
 def _scene(fields: Fields) -> SceneFacts:

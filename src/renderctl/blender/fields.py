@@ -40,6 +40,13 @@ class Fields:
     def path(self, name: str) -> str:
         return self.name(name, most=MAX_PATH)
 
+    def paths(self, name: str, *, most: int) -> tuple[str, ...]:
+        """A list of paths that have to be whole, `most` of them at most."""
+        paths = self._texts(name, most)
+        if any(len(path) > MAX_PATH for path in paths):
+            raise InvalidEvent(f"{self._where}.{name} has a path of more than {MAX_PATH} characters")
+        return paths
+
     def sentence(self, name: str, *, most: int = MAX_SENTENCE) -> str:
         """A text for people: the end of a long one is cut off."""
         return self._text(self._value(name), name)[:most]

@@ -21,7 +21,7 @@ class Launch:
     image: str | None = None  #: of the container, where it is started in one
     labels: Mapping[str, str] = field(default_factory=dict)  #: who started it and what for: see `Executor.reap`
     as_caller: bool = False  #: it reads files of ours that nobody else may read: it has our user, caged or not
-    sandbox_mb: int | None = None  #: a stranger's: caged or not, it sees its inputs alone, with so much memory at most
+    sandbox_mb: int | None = None  #: it only looks at a stranger's scene: with so much memory at most, and no GPU
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,8 @@ class Executor(ABC):
 
     #: Whether what it starts reaches nothing but its scratch and its inputs, so that it may run anybody's scripts.
     caged = False
+    #: Whether what it starts reads and writes nothing of this machine but what it is given, as far as is known.
+    sandboxed = False
     #: Whether what it starts sees our disk, as far as is known: else files are carried in and out.
     shares_disk = True
 
@@ -95,6 +97,10 @@ class Executor(ABC):
     @abstractmethod
     def check(self) -> str:
         """What the executor is, in a few words. Raises Unreachable."""
+
+    def may_read(self, path: Path) -> bool:
+        """Whether a session may be given this file or folder of ours."""
+        return True
 
     def images(self) -> Sequence[RenderImage] | None:
         """What it has Blenders from; None: from this machine, which it sees as we do. Raises Unreachable."""

@@ -31,3 +31,8 @@ def session_environment(own: Mapping[str, str], scratch: Path, driver_caches: Pa
     for folder in (*shared.values(), *private.values()):
         Path(folder).mkdir(parents=True, exist_ok=True)
     return {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", **kept, **shared, **private}
+
+
+def driver_caches_in(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The folders that the variables of a session name for its drivers."""
+    return tuple(environment[name] for name in _DRIVER_CACHES if environment.get(name, "").startswith("/"))

@@ -1,37 +1,68 @@
 """Sessions as processes of this machine."""
 
+import errno
 import os
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
 from renderctl.errors import BlenderMissing, SessionEnded, Unreachable
 from renderctl.executors import Executor, ExitStatus, Launch, Running
-from renderctl.executors.environments import session_environment
+from renderctl.executors.environments import driver_caches_in, session_environment
 from renderctl.executors.lines import OutputLines
 from renderctl.executors.oom import offer_first, oom_kills
-from renderctl.executors.sandbox import Sandbox, program_folders
+from renderctl.executors.sandbox import OffLimits, Sandbox, landlock_version
+from renderctl.executors.sandbox_paths import gpu_devices, gpu_reads, named_by_environment, program_paths
 from renderctl.executors.trees import ProcessTree, ended
 
 _UNKILLABLE_S = 10.0
 _DYING_S = 1.0
-#: Megabytes that a session in a sandbox may write to one file.
-_SANDBOX_FILE_MB = 1024
+#: Megabytes that a session which only looks at a scene may write to one file.
+_LOOKING_FILE_MB = 1024
+#: How the file of a program begins: of Linux, a script, of macOS (of one processor, of several).
+_PROGRAMS = (b"\x7fELF", b"#!", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+#: The version of Landlock from which on it shuts TCP.
+_SHUTS_TCP = 4
+
+
+@dataclass(frozen=True)
+class SandboxOptions:
+    """How wide the sandboxes of sessions are."""
+
+    off_limits: OffLimits = field(default_factory=OffLimits)
+    reads: tuple[str, ...] = ()  #: more of this machine that every session may read
+    writes: tuple[str, ...] = ()  #: and write
+    memory_mb: int | None = None  #: None: no limit
+    file_mb: int | None = None  #: of one file; None: no limit
 
 
 class ProcessExecutor(Executor):
-    """Starts each session in a process group of its own, with a minimal environment.
+    """Starts each session in a process group of its own, in a sandbox, with a minimal environment.
 
     A session that asks Linux to die with its parent dies with the thread that started it: keep that thread.
     """
 
-    def __init__(self, driver_caches: Path | None = None, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        driver_caches: Path | None = None,
+        environment: Mapping[str, str] = os.environ,
+        sandbox: SandboxOptions | None = None,
+    ) -> None:
         self._driver_caches = driver_caches or user_cache_path("renderctl") / "drivers"
         self._environment = environment
+        self._sandbox = sandbox or SandboxOptions()
+
+    @property
+    def sandboxed(self) -> bool:  # type: ignore[override]
+        return landlock_version() > 0
+
+    def may_read(self, path: Path) -> bool:
+        return not self.sandboxed or self._sandbox.off_limits.refusal(path) is None
 
     def start(self, launch: Launch) -> Running:
         try:
@@ -39,7 +70,8 @@ class ProcessExecutor(Executor):
             environment = {**minimal, **launch.environment}
             launch.log.parent.mkdir(parents=True, exist_ok=True)
             with launch.log.open("ab") as log:
-                process = _popen(launch, environment, log.fileno())
+                argv = self._in_sandbox(launch, environment).wrap(launch.argv)
+                process = _popen(argv, launch, environment, log.fileno())
         except OSError as error:
             raise Unreachable(f"{launch.argv[0]} can not be started: {error}.") from error
         offer_first(process.pid)
@@ -47,36 +79,64 @@ class ProcessExecutor(Executor):
         return RunningProcess(process, tree)
 
     def check(self) -> str:
-        return f"processes of this machine, {os.cpu_count()} cores"
+        held = f", in a sandbox (Landlock {landlock_version()})" if self.sandboxed else ""
+        return f"processes of this machine, {os.cpu_count()} cores{held}"
+
+    def advice(self) -> Iterable[str]:
+        if not self.sandboxed:
+            yield (
+                "This kernel has no Landlock (Linux 5.13 or newer, switched on): a scene can read and write whatever "
+                "you can. Render nobody's but your own, or use containers (executor.kind: docker)."
+            )
+        elif landlock_version() < _SHUTS_TCP:
+            yield "This kernel's Landlock does not shut the network to scenes: Linux 6.7 and newer do."
 
     def close(self) -> None:
         """There is nothing to let go of."""
 
-
-def _popen(launch: Launch, environment: Mapping[str, str], log: int) -> "subprocess.Popen[bytes]":
-    try:
-        return subprocess.Popen(
-            _sandboxed(launch),
-            cwd=launch.scratch,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            bufsize=0,
-            start_new_session=True,
+    def _in_sandbox(self, launch: Launch, environment: Mapping[str, str]) -> Sandbox:
+        """What the session is left with. Raises FileNotFoundError, OSError, SandboxTooWide."""
+        _require_program(launch.argv[0])
+        options, caches = self._sandbox, driver_caches_in(environment)
+        reads = (*map(str, launch.inputs), *program_paths(launch.argv[0]), *options.reads)
+        named = (path for path in named_by_environment(environment) if options.off_limits.refusal(path) is None)
+        writes = (str(launch.scratch), *options.writes)
+        if launch.sandbox_mb is not None:
+            return Sandbox((*reads, *named), writes, launch.sandbox_mb, _LOOKING_FILE_MB, (), options.off_limits)
+        return Sandbox(
+            (*reads, *named, *gpu_reads()),
+            (*writes, *(path for path in caches if options.off_limits.refusal(path) is None)),
+            options.memory_mb,
+            options.file_mb,
+            gpu_devices(),
+            options.off_limits,
         )
-    except FileNotFoundError as error:
-        raise BlenderMissing(f"There is no program {launch.argv[0]}.") from error
 
 
-def _sandboxed(launch: Launch) -> tuple[str, ...]:
-    """What is started. Raises FileNotFoundError."""
-    if launch.sandbox_mb is None:
-        return launch.argv
-    if not os.access(launch.argv[0], os.X_OK):
-        raise FileNotFoundError(launch.argv[0])
-    reads = (*map(str, launch.inputs), *program_folders(launch.argv[0]))
-    return Sandbox(reads, (str(launch.scratch),), launch.sandbox_mb, _SANDBOX_FILE_MB).wrap(launch.argv)
+def _popen(
+    argv: tuple[str, ...], launch: Launch, environment: Mapping[str, str], log: int
+) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        argv,
+        cwd=launch.scratch,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        bufsize=0,
+        start_new_session=True,
+    )
+
+
+def _require_program(program: str) -> None:
+    """Say at once what would be found out only in the sandbox. Raises BlenderMissing, OSError."""
+    if not Path(program).is_file():
+        raise BlenderMissing(f"There is no program {program}.")
+    if not os.access(program, os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), program)
+    with Path(program).open("rb") as file:
+        if not file.read(4).startswith(_PROGRAMS):
+            raise OSError(errno.ENOEXEC, os.strerror(errno.ENOEXEC), program)
 
 
 class RunningProcess(Running):

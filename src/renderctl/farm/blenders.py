@@ -9,7 +9,7 @@ from renderctl.blender.find import OLDEST, Blender, find_blenders, oldest_able, 
 from renderctl.blender.header import SavedBy
 from renderctl.blender.scripts import templates_dir
 from renderctl.blender.session import Limits, Session
-from renderctl.errors import BlenderMissing, ImageMissing
+from renderctl.errors import BlenderMissing, ImageMissing, SandboxMissing
 from renderctl.executors import Launch
 from renderctl.executors.images import RenderImage
 from renderctl.farm import Farm
@@ -97,6 +97,16 @@ def launched(farm: Farm, launch: Launch) -> Session:
 def session_log(scratch: Path) -> Path:
     """What a session prints while it renders nothing: beside its scratch, where it can not get at it."""
     return scratch.with_name(f"{scratch.name}.log")
+
+
+def require_sandbox(farm: Farm) -> None:
+    """Before scenes of others are opened here. Raises SandboxMissing, unless the config takes the risk on."""
+    if not farm.executor.sandboxed and not farm.settings.worker.unwalled:
+        raise SandboxMissing(
+            "This kernel has no Landlock: nothing would keep a scene from this machine's files and passwords.",
+            hint="Use a kernel that has it (Linux 5.13 or newer, with landlock among its lsm=), or containers "
+            "(executor.kind: docker). If every scene is your own, worker.unwalled: true works without.",
+        )
 
 
 def labels(farm: Farm, scratch: Path) -> dict[str, str]:

@@ -15,9 +15,17 @@ from renderctl.blender.facts import Facts
 from renderctl.blender.failures import SessionFailed
 from renderctl.blender.header import read_header
 from renderctl.blender.libraries import require_libraries
-from renderctl.errors import BlenderMissing, Busy, InvalidInput, LibraryMissing, SceneUnreadable
+from renderctl.errors import BlenderMissing, Busy, InvalidInput, LibraryMissing, SandboxMissing, SceneUnreadable
 from renderctl.farm import Farm
-from renderctl.farm.blenders import Chosen, choose_blender, known_blenders, launched, limits, session_launch
+from renderctl.farm.blenders import (
+    Chosen,
+    choose_blender,
+    known_blenders,
+    launched,
+    limits,
+    require_sandbox,
+    session_launch,
+)
 from renderctl.farm.gate import admit, of_project
 from renderctl.farm.layout import Layout
 from renderctl.farm.receiving import require_received
@@ -49,6 +57,7 @@ def require_inspector(farm: Farm, *, project: str | None = None, actor: Actor) -
     """Whether there is a Blender here that can look at scenes. Raises BlenderMissing, saying what an admin can do."""
     admit(farm, actor, "model.upload", of_project(project or actor.home))
     with _for_admins():
+        require_sandbox(farm)
         for each in known_blenders(farm):
             if not farm.executor.caged:
                 require_libraries(each)
@@ -79,8 +88,9 @@ def inspect_files(
 
 
 def _looked_at(farm: Farm, scene: Path, folder: Path, chosen: Chosen) -> Facts:
-    if not farm.executor.caged:
-        with _for_admins():
+    with _for_admins():
+        require_sandbox(farm)
+        if not farm.executor.caged:
             require_libraries(chosen.blender)
     launch = session_launch(farm, chosen.blender, folder.with_name("session"), (folder,))
     with closing(launched(farm, replace(launch, sandbox_mb=farm.settings.serve.inspect_mb))) as session:
@@ -115,7 +125,7 @@ def _for_admins() -> Iterator[None]:
     """Who uploads can not install a Blender: he is told who can, and what he can do meanwhile."""
     try:
         yield
-    except (BlenderMissing, LibraryMissing) as error:
+    except (BlenderMissing, LibraryMissing, SandboxMissing) as error:
         hint = f"An admin can help: {error.message} {error.hint or ''}".strip()
         instead = "Until then `renderctl upload SCENE` looks at it on your own machine."
         raise BlenderMissing(_NONE_HERE, hint=f"{hint} {instead}") from error

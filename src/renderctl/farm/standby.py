@@ -8,6 +8,7 @@ from renderctl.blender.libraries import require_libraries
 from renderctl.blender.session import Session
 from renderctl.farm import Farm
 from renderctl.farm.blenders import Chosen, choose_blender, start_session
+from renderctl.farm.looking import beside
 from renderctl.farm.scratch import Scratch, scratch_root
 
 
@@ -18,11 +19,17 @@ class Standby:
     chosen: Chosen
     session: Session
     scratch: Scratch
+    beside: tuple[Path, ...] = ()  #: where the scene lies: the session reads it
 
     @property
     def folder(self) -> Path:
         """Where the session writes."""
         return self.scratch.path / "session"
+
+    @property
+    def scene(self) -> Path:
+        """Where the files of a job's scene will lie: the session reads them."""
+        return self.scratch.path / "scene"
 
     def close(self) -> None:
         self.session.close()
@@ -36,11 +43,14 @@ def start_ahead(farm: Farm, scene: str) -> Standby | None:
     """
     if not names_a_file(scene) or farm.executor.caged:
         return None
-    chosen = choose_blender(farm, read_header(Path(scene).expanduser().absolute()))
+    file = Path(scene).expanduser().absolute()
+    chosen = choose_blender(farm, read_header(file))
     require_libraries(chosen.blender)
-    scratch = Scratch.claim_new(scratch_root(farm), "standby")
+    scratch, reads = Scratch.claim_new(scratch_root(farm), "standby"), beside(farm, file)
+    folder, own = scratch.path / "session", scratch.path / "scene"
     try:
-        return Standby(chosen, start_session(farm, chosen.blender, scratch.path / "session"), scratch)
+        own.mkdir()
+        return Standby(chosen, start_session(farm, chosen.blender, folder, (own, *reads)), scratch, reads)
     except BaseException:
         scratch.remove()
         raise

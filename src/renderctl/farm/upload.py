@@ -19,7 +19,7 @@ from renderctl.farm.blenders import Chosen, choose_blender, limits
 from renderctl.farm.gate import admit, of_project, the_model
 from renderctl.farm.hashing import hash_files
 from renderctl.farm.layout import Layout, lay_out
-from renderctl.farm.looking import look_at
+from renderctl.farm.looking import beside, look_at, out_of_sight
 from renderctl.farm.outside_files import OnOutside, check_outside, owners, refuse_outside
 from renderctl.farm.sending import send
 from renderctl.jobs import Fault, Input
@@ -64,7 +64,7 @@ def upload(
     request: UploadRequest,
     *,
     actor: Actor,
-    session: Callable[[Chosen], Session] | None = None,
+    session: Callable[[Chosen, tuple[Path, ...]], Session] | None = None,
     on_advance: OnAdvance = unheard,
 ) -> Uploaded:
     """Look at the scene with a Blender, list what is missing, send what the store lacks, and keep a new version.
@@ -95,7 +95,7 @@ def prepare(
     farm: Farm,
     request: UploadRequest,
     *,
-    session: Callable[[Chosen], Session] | None = None,
+    session: Callable[[Chosen, tuple[Path, ...]], Session] | None = None,
     on_advance: OnAdvance = unheard,
 ) -> Prepared:
     """Look at the scene, find its files and hash them: all of an upload that is done on this machine.
@@ -124,7 +124,7 @@ def model_of(
     options: UploadOptions,
     *,
     actor: Actor,
-    session: Callable[[Chosen], Session] | None = None,
+    session: Callable[[Chosen, tuple[Path, ...]], Session] | None = None,
     on_advance: OnAdvance = unheard,
 ) -> tuple[Model, tuple[str, ...]]:
     """The model that `scene` means, and notes: a file is uploaded, anything else is the name of a model."""
@@ -154,9 +154,14 @@ def missing_files(facts: ModelFacts) -> MissingFiles:
     )
 
 
-def _looked_at(farm: Farm, scene: Path, chosen: Chosen, session: Callable[[Chosen], Session] | None) -> Facts:
+def _looked_at(
+    farm: Farm, scene: Path, chosen: Chosen, session: Callable[[Chosen, tuple[Path, ...]], Session] | None
+) -> Facts:
     if session is not None and not farm.executor.caged:
-        return session(chosen).inspect(scene, limits(farm))
+        reads = beside(farm, scene)
+        facts = session(chosen, reads).inspect(scene, limits(farm))
+        if not out_of_sight(farm, facts, reads):
+            return facts
     return look_at(farm, scene, chosen)
 
 

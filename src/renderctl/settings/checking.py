@@ -50,6 +50,9 @@ def check(settings: "Settings") -> None:
     executor = settings.executor
     if min(executor.memory_mb or 64, executor.scratch_mb, executor.pids) < 64 or (executor.cpus or 1) <= 0:
         raise BadSettings("executor.memory_mb, scratch_mb and pids are 64 or more, executor.cpus is above 0.")
+    for name, paths in (("reads", executor.reads), ("writes", executor.writes)):
+        if any(not path.startswith("/") for path in paths):
+            raise BadSettings(f"executor.{name} names folders by absolute paths.", hint="They begin with a slash.")
 
 
 def _check_serving(settings: "Settings") -> None:

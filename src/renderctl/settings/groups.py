@@ -36,12 +36,14 @@ class CacheSettings:
 class ExecutorSettings:
     kind: str = "process"
     host: str | None = field(default=None, repr=False)  #: of the engine; None: DOCKER_HOST, else the local one
-    memory_mb: int | None = None  #: of a container; None: an equal share for each slot of what the engine has
+    memory_mb: int | None = None  #: of a session; None: of a container its share, of a process all there is
     cpus: float | None = None  #: likewise, of the cores
     pids: int = 2048
     scratch_mb: int = 20480
     gpus: tuple[str, ...] = ()
     share_gpus: bool = True
+    reads: tuple[str, ...] = ()  #: folders that sessions of kind process may read beside their own
+    writes: tuple[str, ...] = ()  #: and write
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class WorkerSettings:
     heartbeat_limit: float = 15.0  #: seconds
     quantum: float = 60.0  #: seconds
     allow_scripts: bool | None = None  #: None: in cages
+    unwalled: bool = False  #: whether it works where nothing keeps a scene from this machine's files
     cache_mb: int = 20480
     tags: tuple[str, ...] = ()
     min_free_mb: int = 2048

@@ -116,7 +116,26 @@ def _executor(settings: "Settings") -> Any:
         return open_executor(settings.executor, settings.worker.slots)
     from renderctl.executors.process import ProcessExecutor
 
-    return ProcessExecutor()
+    return ProcessExecutor(sandbox=_sandbox(settings))
+
+
+def _sandbox(settings: "Settings") -> Any:
+    """How wide sessions of this machine see it: nothing of the farm's own, nor of this user's config."""
+    import platformdirs
+
+    from renderctl.executors.process import SandboxOptions
+    from renderctl.executors.sandbox_paths import OffLimits
+
+    config_folder = platformdirs.user_config_path("renderctl", appauthor=False)
+    secrets = (config_folder, *([settings.source] if settings.source else []))
+    executor = settings.executor
+    return SandboxOptions(
+        OffLimits(settings.data_dir, settings.data_dir / "scratch", secrets),
+        executor.reads,
+        executor.writes,
+        executor.memory_mb,
+        executor.scratch_mb,
+    )
 
 
 def _images(settings: "Settings") -> Any:

@@ -33,6 +33,7 @@ class DockerExecutor(Executor):
     """Starts each session in a container that has no network, and nothing of this machine but its folders."""
 
     caged = True
+    sandboxed = True
 
     def __init__(self, engine: Engine, bars: Bars, gpus: Gpus | None = None) -> None:
         self._engine = engine

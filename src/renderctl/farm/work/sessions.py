@@ -63,6 +63,7 @@ class Sessions:
         self._latest: Chosen | None = None
         self._folder = scratch  # where the session writes
         self._scene = scratch  # where the files of its scene will lie
+        self._beside: tuple[Path, ...] = ()  # what else it reads: where one's own scene lies
         self._blobs = BlobCache(farm)
         self._held = ExitStack()  # the folders that the session uses
 
@@ -75,19 +76,20 @@ class Sessions:
         """Take over a Blender that was started ahead."""
         self.close()
         self._session, self._blender = standby.session, standby.chosen.blender
-        self._folder, self._scene = standby.folder, self._new_folder("scene")
+        self._folder, self._scene, self._beside = standby.folder, standby.scene, standby.beside
         self._held.callback(standby.scratch.remove)
 
-    def started(self, chosen: Chosen) -> Session:
-        """A Blender of that version which has nothing open; a warm one if there is one."""
+    def started(self, chosen: Chosen, beside: tuple[Path, ...] = ()) -> Session:
+        """A Blender of that version which has nothing open, and reads what is `beside`; a warm one if there is one."""
         self._bury()
-        if self._session is not None and self._blender == chosen.blender and self._ready is None:
+        fits = self._blender == chosen.blender and set(beside) <= set(self._beside)
+        if self._session is not None and fits and self._ready is None:
             return self._session
         self.close()
-        self._blender, self._latest = chosen.blender, chosen
+        self._blender, self._latest, self._beside = chosen.blender, chosen, beside
         self._folder, self._scene = self._new_folder("session"), self._new_folder("scene")
         self._scene.mkdir(parents=True)
-        self._session = start_session(self._farm, chosen.blender, self._folder, (self._scene,))
+        self._session = start_session(self._farm, chosen.blender, self._folder, (self._scene, *beside))
         return self._session
 
     def devices(self, stop: threading.Event) -> list[str]:

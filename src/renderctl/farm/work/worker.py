@@ -8,7 +8,7 @@ from pathlib import Path
 from renderctl.actors import Actor
 from renderctl.errors import DatabaseUnavailable, RenderctlError, StoreUnavailable, WorkerNameTaken
 from renderctl.farm import Farm
-from renderctl.farm.blenders import labels
+from renderctl.farm.blenders import labels, require_sandbox
 from renderctl.farm.gate import admit
 from renderctl.farm.nodes import give_up_number, host_name, node_number
 from renderctl.farm.repeating import stop_together
@@ -223,9 +223,11 @@ class Worker:
 def worker_for(farm: Farm, options: WorkOptions, *, actor: Actor) -> Worker:
     """A worker with a scratch directory of its own, after clearing up behind those that died on this machine.
 
-    Raises WorkerNameTaken, NotAllowed.
+    Raises WorkerNameTaken, NotAllowed, SandboxMissing.
     """
     admit(farm, actor, "worker.run")
+    if options.only_job is None:
+        require_sandbox(farm)
     scratch = claim_scratch(farm, options.name, for_one_job=options.only_job is not None)
     _end_sessions(farm, scratch.path)
     _keep_logs(farm, scratch.path)

@@ -81,6 +81,7 @@ WORKER_STEPS: Mapping[WorkerState, frozenset[WorkerState]] = {
 #: What the steps back from an end are called: `retry`. All others are the farm's own or `control`'s.
 ENDED_JOB = frozenset({_JOB.SUCCEEDED, _JOB.FAILED, _JOB.CANCELED})
 OPEN_JOB = frozenset(_JOB) - ENDED_JOB
+CLAIMABLE_JOB = OPEN_JOB - {_JOB.PAUSED}
 ENDED_TASK = frozenset({_TASK.SUCCEEDED, _TASK.FAILED, _TASK.CANCELED})
 OPEN_TASK = frozenset(_TASK) - ENDED_TASK
 OPEN_ATTEMPT = frozenset({AttemptState.CLAIMED, AttemptState.RUNNING})

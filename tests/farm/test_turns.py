@@ -7,7 +7,8 @@ import pytest
 
 from renderctl.errors import WorkerNameTaken
 from renderctl.farm import Farm
-from renderctl.farm.control import cancel
+from renderctl.farm.control import cancel, pause, resume
+from renderctl.farm.remove import remove_jobs
 from renderctl.farm.work import WorkOptions, worker_for
 from renderctl.farm.work.slot import Listeners
 from renderctl.jobs import Attempt, Job, TaskCounts
@@ -165,6 +166,55 @@ def test_a_second_slot_waits_for_the_last_frames_of_the_first_without_asking_all
     wait_for(farm, lambda: worker.wait(0.05))
     worker.leave()
     assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+
+
+def test_a_worker_of_one_job_waits_while_that_is_paused_says_so_and_leaves_when_it_has_ended(
+    farm: Farm, executor: FakeExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    executor.behaviours[1] = held
+    job = given_job(farm, "1-4")
+    worker = worker_for(farm, WorkOptions(only_job=job.id), actor=ACTOR)
+    worker.start()
+    with caplog.at_level("WARNING"):
+        worker.work(job.id)
+        wait_for(farm, lambda: [attempt.frame for attempt in running(farm, job)] == [1])
+        pause(farm, job.id, actor=ACTOR)
+        executor.gate.set()
+        wait_for(farm, lambda: f"`renderctl resume {job.id}`" in caplog.text)
+    assert not worker.wait(0.0)
+    resume(farm, job.id, actor=ACTOR)
+    wait_for(farm, lambda: worker.wait(0.05))
+    worker.leave()
+    assert farm.repository.counts(job.id) == TaskCounts(succeeded=4)
+
+
+def test_a_worker_of_one_job_waits_for_the_job_that_it_comes_after(
+    farm: Farm, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = given_model(farm)
+    first = given_job(farm, "1", model=model, paused=True)
+    job = given_job(farm, "1-2", model=model, after=(first.id,))
+    worker = worker_for(farm, WorkOptions(only_job=job.id), actor=ACTOR)
+    worker.start()
+    with caplog.at_level("WARNING"):
+        worker.work(job.id)
+        wait_for(farm, lambda: f"waits for job {first.id}" in caplog.text)
+    resume(farm, first.id, actor=ACTOR)
+    work_until(farm, first, name="w2")
+    wait_for(farm, lambda: worker.wait(0.05))
+    worker.leave()
+    assert farm.repository.counts(job.id) == TaskCounts(succeeded=2)
+
+
+def test_a_worker_of_one_job_leaves_when_that_is_removed(farm: Farm, executor: FakeExecutor) -> None:
+    job = given_job(farm, "1-4", paused=True)
+    worker = worker_for(farm, WorkOptions(only_job=job.id), actor=ACTOR)
+    worker.start()
+    worker.work(job.id)
+    remove_jobs(farm, [job.id], force=True, actor=ACTOR)
+    wait_for(farm, lambda: worker.wait(0.05))
+    worker.leave()
+    assert executor.rendered == []
 
 
 def test_two_workers_of_one_name_do_not_run_on_one_machine(farm: Farm) -> None:

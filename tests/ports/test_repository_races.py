@@ -282,3 +282,40 @@ def test_whatever_workers_and_people_do_in_whatever_order_the_rows_fit_together(
     for _ in range(150):
         crowd.step()
         require_consistent(farm)
+
+
+def test_no_more_slots_than_a_job_allows_get_tasks_of_it_at_the_same_moment(tmp_path: Path, database_url: str) -> None:
+    farm = farm_on(database_url, tmp_path)
+    model, slots = given_model(farm), [given_worker(farm, f"w{number}") for number in range(3)]
+    for _ in range(20):
+        job = given_job(farm, "1-20", model=model, max_slots=1)
+        first = farm.repository.claim(job.id, slots[0], serial=1)
+        farm.repository.release(first.attempts)  # between two frames of its turn a slot holds nothing
+        claims = at_once(*[lambda slot=slot, job=job: farm.repository.claim(job.id, slot) for slot in slots])
+        assert sum(bool(claim.attempts) for claim in claims) == 1
+        for claim in claims:
+            farm.repository.release(claim.attempts)
+    close(farm)
+
+
+@pytest.mark.parametrize("end", ["stopped", "failed"])
+def test_a_retry_at_the_moment_when_a_frame_is_stopped_leaves_no_frame_behind(
+    tmp_path: Path, database_url: str, end: str
+) -> None:
+    farm = farm_on(database_url, tmp_path)
+    model, slot = given_model(farm), given_worker(farm)
+    for _ in range(20):
+        job = given_job(farm, "1-3", model=model)
+        attempt = claimed(farm, job, slot)
+        farm.repository.start(attempt)
+        farm.repository.cancel(job.id, actor=ACTOR)
+
+        def stop(attempt: Attempt = attempt) -> None:
+            if end == "stopped":
+                farm.repository.cancel_attempt(attempt)
+            else:
+                farm.repository.fail(attempt, Failure(Fault.MACHINE, "GPU lost"), Cost())
+
+        at_once(stop, lambda job=job: farm.repository.retry(job.id, actor=ACTOR))
+        assert farm.repository.counts(job.id) == TaskCounts(queued=3)
+    close(farm)

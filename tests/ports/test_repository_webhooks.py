@@ -13,6 +13,7 @@ from renderctl.repository.completing import Done
 from renderctl.repository.delivering import WEBHOOKS, Parcel, Tried
 from renderctl.repository.hooking import MOST
 from renderctl.repository.keeping import DOOMED
+from renderctl.repository.leasing import Lease
 from renderctl.repository.tables import blob_leases
 from renderctl.webhooks import TRIES, Delivery, DeliveryState, Event, Webhook, try_delay
 from tests.fakes import FakeClock
@@ -329,12 +330,12 @@ def test_old_deliveries_are_forgotten_and_webhooks_of_removed_jobs_with_them(far
 
 
 def test_one_at_a_time_holds_the_lease(farm: Farm, clock: FakeClock) -> None:
-    assert farm.repository.keep_lease(WEBHOOKS, "one") == 0
+    assert farm.repository.keep_lease(WEBHOOKS, "one") == Lease(0.0)
     assert farm.repository.keep_lease(WEBHOOKS, "two") is None
     assert farm.repository.keep_watch("two").held, "another lease is another's"
     clock.advance(seconds=0.9)
-    assert farm.repository.keep_lease(WEBHOOKS, "one") == pytest.approx(0.9)
+    assert farm.repository.keep_lease(WEBHOOKS, "one") == Lease(pytest.approx(0.9))
     clock.advance(seconds=1.1)
-    assert farm.repository.keep_lease(WEBHOOKS, "two") == 0
+    assert farm.repository.keep_lease(WEBHOOKS, "two") == Lease(0.0)
     farm.repository.end_lease(WEBHOOKS, "one")
     assert farm.repository.keep_lease(WEBHOOKS, "one") is None

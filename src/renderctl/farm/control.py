@@ -11,6 +11,7 @@ from renderctl.farm.status import forget
 from renderctl.farm.submit import put_ticket
 from renderctl.frames import FrameSet
 from renderctl.jobs import Job
+from renderctl.states import CLAIMABLE_JOB
 
 
 def cancel(farm: Farm, job_ref: str, *, actor: Actor) -> Job:
@@ -34,8 +35,11 @@ def priority(farm: Farm, job_ref: str, value: int, *, actor: Actor) -> Job:
     """Change the priority (0 to 10, 10 first), from the job's next turn on. Raises InvalidInput."""
     if not 0 <= value <= 10:
         raise InvalidInput(f"A priority of {value} makes no sense.", hint="It goes from 0 to 10; 10 is first.")
-    job = the_job(farm, job_ref, "job.priority", actor=actor)
-    return _done(farm, job, partial(farm.repository.set_priority, priority=value), actor)
+    before = the_job(farm, job_ref, "job.priority", actor=actor)
+    job = _done(farm, before, partial(farm.repository.set_priority, priority=value), actor)
+    if value > before.priority and job.state in CLAIMABLE_JOB and job.bound_to is None:
+        put_ticket(farm, job)  # the one that waits already keeps the place of its old priority
+    return job
 
 
 def retry(farm: Farm, job_ref: str, frames: str | None = None, *, actor: Actor) -> tuple[Job, int]:

@@ -1,18 +1,25 @@
 """`sweep`: what crashed becomes what is queued again. Any worker does it; one at a time."""
 
 import logging
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from renderctl.actors import Actor
+from renderctl.errors import DatabaseUnavailable, NotFound, RenderctlError
 from renderctl.farm import Farm
 from renderctl.farm.gate import admit
 from renderctl.farm.remove import retain
 from renderctl.farm.status import forget
 from renderctl.farm.submit import put_ticket
 from renderctl.ids import new_id
+from renderctl.jobs import Attempt, Job
 from renderctl.states import JobState
 
 logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -36,23 +43,59 @@ def sweep(farm: Farm, sweeper: str, *, afresh: bool = False) -> Swept:
     watch = farm.repository.keep_watch(sweeper, afresh=afresh)
     if not watch.held:
         return Swept(held=False, watched=False)
-    lost_workers, attempts = farm.repository.expire() if watch.may_expire else ([], [])
+    if watch.clock_set_back:
+        logger.warning("the database's clock was set back: what lay ahead of it counts as of now")
+        _step("reset times that lie ahead", farm.repository.reset_future_times, 0)
+    lost_workers, attempts = _expired(farm) if watch.may_expire else ([], [])
     for worker in lost_workers:
         logger.warning("worker %s went silent: its tasks are queued again", worker)
-    for each in farm.repository.quarantine():
-        logger.warning("worker %s is quarantined: %s", each.worker_id, each.reason)
-    canceled = farm.repository.finish_cancellations()
-    freed = [*farm.repository.unbind(), *farm.repository.free_dependents()]
-    ended = [job_id for job_id in farm.repository.ripe_jobs() if _ended(farm, job_id)]
-    hungry = {job_id: farm.repository.job(job_id) for job_id in {*freed, *(each.job_id for each in attempts)}}
-    hungry |= {job.id: job for job in farm.repository.unserved_jobs()}
+    for suspect in _list("quarantine workers", farm.repository.quarantine):
+        logger.warning("worker %s is quarantined: %s", suspect.worker_id, suspect.reason)
+    canceled = _step("finish cancellations", farm.repository.finish_cancellations, 0)
+    freed = [*_list("unbind jobs", farm.repository.unbind), *_list("free jobs", farm.repository.free_dependents)]
+    ended = [job_id for job_id in _list("find jobs to end", farm.repository.ripe_jobs) if _ended(farm, job_id)]
+    hungry = {job.id: job for job in _list("find unserved jobs", farm.repository.unserved_jobs)}
+    hungry |= _present(farm, {*freed, *(each.job_id for each in attempts)})
     for job in hungry.values():
         put_ticket(farm, job)
     for job_id in {*hungry, *ended}:
         forget(farm, job_id)
-    retain(farm)
-    farm.repository.audit_head()  # so that what follows it can not be cut off unseen
+    _step("apply retention", partial(retain, farm), None)
+    _step("read the end of the audit log", farm.repository.audit_head, None)  # what follows it is not cut off unseen
     return Swept(True, watch.may_expire, tuple(lost_workers), len(attempts), tuple(ended), len(hungry), canceled)
+
+
+def _step(name: str, step: Callable[[], Result], otherwise: Result) -> Result:
+    """A step of the sweep, which holds up no other one: what nobody has foreseen is logged, and tried again next time.
+
+    Raises DatabaseUnavailable: then there is no use in the other steps.
+    """
+    try:
+        return step()
+    except DatabaseUnavailable:
+        raise
+    except Exception as error:
+        logger.error("the sweep could not %s: %s", name, error, exc_info=not isinstance(error, RenderctlError))
+        return otherwise
+
+
+def _list(name: str, step: Callable[[], list[Result]]) -> list[Result]:
+    """As `_step`; nothing where it fails."""
+    return _step(name, step, [])
+
+
+def _expired(farm: Farm) -> tuple[list[str], list[Attempt]]:
+    nobody: tuple[list[str], list[Attempt]] = [], []
+    return _step("expire workers", farm.repository.expire, nobody)
+
+
+def _present(farm: Farm, job_ids: set[str]) -> dict[str, Job]:
+    """Those of the jobs that were not removed meanwhile."""
+    present = {}
+    for job_id in job_ids:
+        with suppress(NotFound):
+            present[job_id] = farm.repository.job(job_id)
+    return present
 
 
 def sweep_here(farm: Farm, *, wait: bool, actor: Actor) -> Swept:
@@ -85,4 +128,4 @@ def settle(farm: Farm, job_id: str) -> JobState | None:
 
 
 def _ended(farm: Farm, job_id: str) -> bool:
-    return settle(farm, job_id) is not None
+    return _step(f"end job {job_id}", partial(settle, farm, job_id), None) is not None

@@ -50,6 +50,7 @@ class Attempting(Judging, Telling, Flipping):
                 select(tasks.c.attempts, jobs.c.max_attempts, jobs.c.state)
                 .join(jobs, jobs.c.id == tasks.c.job_id)
                 .where(tasks.c.job_id == attempt.job_id, tasks.c.number == attempt.number)
+                .with_for_update(of=jobs)  # stopped, and running again, before or after: never in between
             ).first()
             if used is None:  # the job was removed
                 return None
@@ -93,6 +94,7 @@ class Attempting(Judging, Telling, Flipping):
             select(jobs.c.state, jobs.c.max_attempts, tasks.c.attempts)
             .join(tasks, tasks.c.job_id == jobs.c.id)
             .where(jobs.c.id == attempt.job_id, tasks.c.number == attempt.number)
+            .with_for_update(of=jobs)
         ).first()
         if job is None:  # it was removed
             return

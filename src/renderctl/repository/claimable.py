@@ -12,11 +12,11 @@ from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, case, ex
 
 from renderctl.repository.tables import attempts, by_state, job_exclusions, jobs, tasks, worker_pools, workers
 from renderctl.requirements import Requirements
-from renderctl.states import PRESENT_WORKER, AttemptState, JobState, TaskState, WorkerState
+from renderctl.states import CLAIMABLE_JOB, PRESENT_WORKER, AttemptState, JobState, TaskState, WorkerState
 from renderctl.workers import NOTHING_OFFERED, Capabilities
 
 #: The states of a job whose tasks may be claimed.
-SERVED = (JobState.QUEUED, JobState.RUNNING)
+SERVED = tuple(sorted(CLAIMABLE_JOB))
 
 
 @dataclass(frozen=True)

@@ -187,9 +187,10 @@ def _own_turn(connection: Connection, asking: Asking) -> _Turn | None:
     row = connection.execute(claimable.JOB, asking.parameters()).first()
     if row is None or row.state not in SERVED:
         return None
-    if _just_served(row, asking.moment):
+    limited = row.max_slots is not None or row.in_order  # the limit holds for who counts the slots one by one
+    if not limited and _just_served(row, asking.moment):
         return _Turn(row, locked=False)
-    begun = row.state == JobState.RUNNING  # else somebody has to begin it
+    begun = row.state == JobState.RUNNING and not limited  # else somebody has to begin it
     statement = claimable.JOB_UNLESS_LOCKED if begun else claimable.JOB_LOCKED
     ours = connection.execute(statement, asking.parameters()).first()
     if ours is None:
@@ -201,7 +202,7 @@ def _just_served(row: Row[Any], moment: Moment) -> bool:
     """Whether the row says already that the job is served: all slots that work on it would queue up to say it again."""
     if row.state != JobState.RUNNING or row.served_at is None or row.nudges:
         return False
-    return bool((moment.now - row.served_at).total_seconds() < _SERVED_LATELY_S)
+    return bool(0 <= (moment.now - row.served_at).total_seconds() < _SERVED_LATELY_S)
 
 
 def _chosen(

@@ -109,5 +109,5 @@ def open_dependencies(job_id: str) -> Select[Any]:
     return (
         select(func.count())
         .select_from(job_dependencies.join(jobs, jobs.c.id == job_dependencies.c.after_id))
-        .where(job_dependencies.c.job_id == job_id, jobs.c.state != JobState.SUCCEEDED)
+        .where(job_dependencies.c.job_id == job_id, jobs.c.state != JobState.SUCCEEDED, jobs.c.removed_at.is_(None))
     )

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, exists, func, or_, select
 
 from renderctl.actors import Actor
 from renderctl.errors import Conflict, IllegalTransition
@@ -13,6 +13,7 @@ from renderctl.repository.flipping import Flipping, locked
 from renderctl.repository.seeing import visible
 from renderctl.repository.tables import (
     attempts,
+    by_state,
     job_dependencies,
     job_exclusions,
     job_inputs,
@@ -23,7 +24,7 @@ from renderctl.repository.tables import (
     worker_pools,
     workers,
 )
-from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, OPEN_JOB, PRESENT_WORKER, JobState
+from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, OPEN_JOB, PRESENT_WORKER, JobState, TaskState
 
 #: Tasks that are deleted in one transaction, with their attempts and outputs: claims wait no longer than for that.
 _BATCH = 1000
@@ -101,14 +102,20 @@ class Removing(Flipping):
     def take_turn(self, name: str, every_s: float) -> bool:
         """Whether it is time for what is done once in `every_s` seconds by whoever holds the sweep's lease."""
 
+        def too_early(until: datetime | None, now: datetime) -> bool:
+            return until is not None and now < until <= now + timedelta(
+                seconds=every_s
+            )  # later: the clock was set back
+
         def early(connection: Connection) -> bool:
-            until = connection.scalar(select(leases.c.until).where(leases.c.name == name))
-            return until is not None and bool(until > self.now(connection))
+            return too_early(
+                connection.scalar(select(leases.c.until).where(leases.c.name == name)), self.now(connection)
+            )
 
         def writing(connection: Connection) -> bool:
             now = self.now(connection)
             row = connection.execute(select(leases).where(leases.c.name == name).with_for_update()).first()
-            if row is not None and row.until > now:
+            if row is not None and too_early(row.until, now):
                 return False
             connection.execute(leases.delete().where(leases.c.name == name))
             row_of_now = {"name": name, "holder": name, "since": now, "until": now + timedelta(seconds=every_s)}
@@ -165,7 +172,8 @@ class Removing(Flipping):
 
 
 def _erase_some(connection: Connection) -> bool:
-    job_id = connection.scalar(select(jobs.c.id).where(jobs.c.removed_at.is_not(None)).order_by(jobs.c.id).limit(1))
+    removed = select(jobs.c.id).where(jobs.c.removed_at.is_not(None), ~_awaited())
+    job_id = connection.scalar(removed.order_by(jobs.c.id).limit(1))
     if job_id is None:
         return False
     first = connection.scalar(select(func.min(tasks.c.number)).where(tasks.c.job_id == job_id))
@@ -174,7 +182,14 @@ def _erase_some(connection: Connection) -> bool:
             some = table.c.number < first + _BATCH
             connection.execute(table.delete().where(table.c.job_id == job_id, some))
         return True
-    for table in (job_inputs, job_exclusions):
+    connection.execute(job_dependencies.delete().where(job_dependencies.c.after_id == job_id))
+    for table in (job_inputs, job_exclusions, job_dependencies):
         connection.execute(table.delete().where(table.c.job_id == job_id))
     connection.execute(jobs.delete().where(jobs.c.id == job_id))
     return True
+
+
+def _awaited() -> ColumnElement[bool]:
+    """Whether tasks of another job still wait for this one: the sweep frees them before its rows go."""
+    blocked = by_state.where(tasks.c.job_id == job_dependencies.c.job_id, tasks.c.state == TaskState.BLOCKED)
+    return exists().where(job_dependencies.c.after_id == jobs.c.id, blocked.exists())

@@ -33,11 +33,13 @@ class Submitting(Database):
         """Add a job with all its tasks, in one transaction. False: its idempotency key had been used for the same.
 
         `since`: when its files were leased. Raises Conflict when the key was used for another request, BlobCollected
-        if one of the files was collected meanwhile.
+        if one of the files was collected meanwhile, NotFound if the model, or a job that it waits for, was removed.
         """
 
+        job_id = new_id()  # one and the same in every try: what was committed unheard can not be added once more
+
         def writing(connection: Connection) -> tuple[Job, bool]:
-            added = self._add_job(connection, new, actor)
+            added = self._add_job(connection, job_id, new, actor)
             require_kept(connection, {each.digest for each in new.inputs}, since or self.now(connection))
             return added
 
@@ -153,21 +155,20 @@ class Submitting(Database):
         query = query.where(job_dependencies.c.job_id == job_id, jobs.c.state != JobState.SUCCEEDED)
         return self.read(lambda connection: [to_job(row) for row in connection.execute(query)])
 
-    def _add_job(self, connection: Connection, new: NewJob, actor: Actor) -> tuple[Job, bool]:
+    def _add_job(self, connection: Connection, job_id: str, new: NewJob, actor: Actor) -> tuple[Job, bool]:
         request = _request_digest(new)
         earlier = self._same_key(connection, new, actor)
         if earlier is not None:
             if earlier.request_digest != request:
                 raise Conflict(hint=f"It was used for job {earlier.id}. Use a new key for a new request.")
             return to_job(earlier), False
-        ref = connection.execute(select(models.c.name, models.c.version).where(models.c.id == new.model_id)).one()
-        job_id = new_id()
+        model = _model_that_stays(connection, new.model_id)
         open_dependencies = self._open_dependencies(connection, new.after)
         row = {
             **{key: value for key, value in asdict(new).items() if key in jobs.c and key != "frames"},
             "id": job_id,
             "state": JobState.PAUSED if new.paused else JobState.QUEUED,
-            "model": f"{ref.name}@{ref.version}",
+            "model": model,
             "options": new.options.as_document(),
             "frames": new.frames,
             "cameras": list(new.cameras),
@@ -186,9 +187,7 @@ class Submitting(Database):
             connection.execute(tasks.insert(), batch)
         if new.inputs:
             connection.execute(job_inputs.insert(), [{"job_id": job_id, **asdict(each)} for each in new.inputs])
-        if new.after:
-            links = [{"job_id": job_id, "after_id": after} for after in dict.fromkeys(new.after)]
-            connection.execute(job_dependencies.insert(), links)
+        _link(connection, job_id, new.after)
         self.audit(connection, actor, "job.submit", job_id, model=row["model"], frames=new.frames)
         return to_job(connection.execute(select(jobs).where(jobs.c.id == job_id)).one()), True
 
@@ -203,6 +202,29 @@ class Submitting(Database):
             return False
         rows = connection.execute(select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(after))).all()
         return any(row.state != JobState.SUCCEEDED for row in rows)
+
+
+def _model_that_stays(connection: Connection, model_id: str) -> str:
+    """`NAME@VERSION` of the model, which nobody removes before this transaction ends. Raises NotFound."""
+    query = select(models.c.name, models.c.version).where(models.c.id == model_id)
+    row = connection.execute(query.with_for_update(read=True)).first()
+    if row is None:
+        raise NotFound(f"Model {model_id} was removed meanwhile.", hint="`renderctl upload` adds it again.")
+    return f"{row.name}@{row.version}"
+
+
+def _link(connection: Connection, job_id: str, after: Sequence[str]) -> None:
+    """Have the job wait for others, none of which is removed before this transaction ends. Raises NotFound.
+
+    They are locked in the order of their ids, and late: their own ends wait for this transaction.
+    """
+    if not after:
+        return
+    query = select(jobs.c.id).where(jobs.c.id.in_(after), jobs.c.removed_at.is_(None)).order_by(jobs.c.id)
+    present = set(connection.scalars(query.with_for_update(read=True)))
+    for missing in sorted(set(after) - present):
+        raise NotFound(f"Job {missing}, which the new one was to wait for, was removed meanwhile.")
+    connection.execute(job_dependencies.insert(), [{"job_id": job_id, "after_id": each} for each in sorted(present)])
 
 
 def count_tasks(connection: Connection, job_ids: Sequence[str]) -> dict[str, TaskCounts]:

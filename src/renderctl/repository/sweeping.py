@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, or_, select
 
-from renderctl.jobs import Attempt, Job
+from renderctl.jobs import RETRY_DELAYS_S, Attempt, Job
 from renderctl.repository.controlling import Controlling
 from renderctl.repository.flipping import HAS_WORK, STOPPED
 from renderctl.repository.leasing import Leasing
@@ -13,7 +13,7 @@ from renderctl.repository.retrying import Retrying
 from renderctl.repository.rows import to_job
 from renderctl.repository.serving import Serving
 from renderctl.repository.tables import attempts, by_state, job_dependencies, jobs, tasks, workers
-from renderctl.states import OPEN_JOB, PRESENT_WORKER, JobState, TaskState, WorkerState
+from renderctl.states import OPEN_ATTEMPT, OPEN_JOB, PRESENT_WORKER, JobState, TaskState, WorkerState
 
 #: The name of the lease.
 SWEEP = "sweep"
@@ -29,6 +29,7 @@ class Watch:
 
     held: bool
     may_expire: bool  #: false in the first heartbeat limit: silence may not have been the workers' fault
+    clock_set_back: bool = False  #: the database's clock, since the last sweep
 
 
 class Sweeping(Serving, Controlling, Retrying, Leasing):
@@ -36,8 +37,10 @@ class Sweeping(Serving, Controlling, Retrying, Leasing):
 
     def keep_watch(self, holder: str, *, afresh: bool = False) -> Watch:
         """Take or keep the one lease of the sweep, for a heartbeat limit; `afresh`: as if it were just taken."""
-        held_s = self.keep_lease(SWEEP, holder, afresh=afresh)
-        return Watch(held_s is not None, may_expire=held_s is not None and held_s >= self.heartbeat_limit_s)
+        lease = self.keep_lease(SWEEP, holder, afresh=afresh)
+        if lease is None:
+            return Watch(held=False, may_expire=False)
+        return Watch(True, lease.held_s >= self.heartbeat_limit_s, lease.clock_set_back)
 
     def end_watch(self, holder: str) -> None:
         """Leave the lease to the next one."""
@@ -55,6 +58,27 @@ class Sweeping(Serving, Controlling, Retrying, Leasing):
                 connection.execute(workers.update().where(lost, gone).values(state=WorkerState.LOST))
             stale = attempts.c.seen_at < silent
             return lost_workers, self.lose(connection, stale, "its worker went silent")
+
+        return self.write(writing)
+
+    def reset_future_times(self) -> int:
+        """After the database's clock was set back: what lies ahead of it is as of now. How many rows that were.
+
+        Else nobody would be given up, and nothing tried again, until the clock has caught up.
+        """
+
+        def writing(connection: Connection) -> int:
+            now = self.now(connection)
+            latest_retry = now + timedelta(seconds=RETRY_DELAYS_S[-1])
+            changes = [
+                workers.update().where(workers.c.seen_at > now).values(seen_at=now),
+                attempts.update()
+                .where(attempts.c.state.in_(OPEN_ATTEMPT), attempts.c.seen_at > now)
+                .values(seen_at=now),
+                tasks.update().where(tasks.c.not_before > latest_retry).values(not_before=now),
+                jobs.update().where(jobs.c.state.in_(OPEN_JOB), jobs.c.served_at > now).values(served_at=now),
+            ]
+            return sum(connection.execute(change).rowcount for change in changes)
 
         return self.write(writing)
 
@@ -96,10 +120,11 @@ class Sweeping(Serving, Controlling, Retrying, Leasing):
         return sum(self.cancel_idle(job_id, most=_CANCELED_AT_ONCE) for job_id in found)
 
     def free_dependents(self) -> list[str]:
-        """Queue the tasks of jobs whose dependencies have all succeeded."""
+        """Queue the tasks of jobs that wait for nothing any more: what they waited for has succeeded, or is removed."""
         done = select(job_dependencies.c.job_id).join(jobs, jobs.c.id == job_dependencies.c.after_id)
         waiting = by_state.where(tasks.c.job_id == job_dependencies.c.job_id, tasks.c.state == TaskState.BLOCKED)
-        query = done.where(jobs.c.state == JobState.SUCCEEDED, waiting.exists()).distinct()
+        over = or_(jobs.c.state == JobState.SUCCEEDED, jobs.c.removed_at.is_not(None))
+        query = done.where(over, waiting.exists()).distinct()
         found = self.read(lambda connection: connection.scalars(query).all())
         return [job_id for job_id in found if self.unblock(job_id)]
 
@@ -113,9 +138,9 @@ class Sweeping(Serving, Controlling, Retrying, Leasing):
             query = select(jobs).where(jobs.c.state.in_((JobState.QUEUED, JobState.RUNNING)), has_work.exists())
             found = []
             for row in connection.execute(query).all():
-                latest = max(filter(None, (row.created_at, row.served_at, row.nudged_at)))
+                times = [time for time in (row.created_at, row.served_at, row.nudged_at) if time and time <= now]
                 wait_s = min(_UNSERVED_S * 2**row.nudges, _UNSERVED_LIMIT_S)
-                if (now - latest).total_seconds() >= wait_s:
+                if not times or (now - max(times)).total_seconds() >= wait_s:
                     found.append(to_job(row))
             if found:
                 nudged = jobs.update().where(jobs.c.id.in_([job.id for job in found]))

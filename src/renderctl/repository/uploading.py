@@ -114,7 +114,7 @@ class Uploading(Database):
         """Remove a model that no job uses. Its blobs go with the next garbage collection. Raises Conflict."""
 
         def writing(connection: Connection) -> Model:
-            model = to_model(_the_model(connection, model_id))
+            model = to_model(_the_model(connection, model_id, locked=True))  # no job of it is added meanwhile
             users = connection.execute(select(jobs.c.id, jobs.c.state).where(jobs.c.model_id == model.id)).all()
             if users:
                 busy = [row.id for row in users if row.state in OPEN_JOB] or [row.id for row in users]
@@ -127,8 +127,9 @@ class Uploading(Database):
         return self.deed(writing)
 
 
-def _the_model(connection: Connection, model_id: str) -> Any:
-    row = connection.execute(select(models).where(models.c.id == model_id)).first()
+def _the_model(connection: Connection, model_id: str, *, locked: bool = False) -> Any:
+    query = select(models).where(models.c.id == model_id)
+    row = connection.execute(query.with_for_update() if locked else query).first()
     if row is None:
         raise NotFound(f"There is no model {model_id!r}.")
     return row

@@ -4,14 +4,17 @@ import logging
 import random
 import threading
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import replace
 
-from renderctl.errors import QueueUnavailable
+from renderctl.errors import NotFound, QueueUnavailable
 from renderctl.farm import Farm
+from renderctl.farm.reasons import waiting_reason
 from renderctl.farm.submit import put_ticket
 from renderctl.jobs import Attempt, Job
 from renderctl.queues import Ticket
 from renderctl.repository import Claim, Claimant
+from renderctl.states import ENDED_JOB, JobState
 from renderctl.workers import Capabilities
 
 logger = logging.getLogger(__name__)
@@ -80,7 +83,8 @@ class FarmTurns(Turns):
     def leave(self, job: Job, *, gave_back: bool) -> None:
         self._busy_at = self._farm.clock.monotonic()
         if gave_back or job.max_slots is not None or job.in_order:
-            put_ticket(self._farm, self._farm.repository.job(job.id))
+            with suppress(NotFound):  # it was removed: nobody needs a turn at it
+                put_ticket(self._farm, self._farm.repository.job(job.id))
 
     def _ticket(self, stop: threading.Event) -> Ticket | None:
         patience_s = random.uniform(0.75, 1.0) * min(self._patience_s, self._idle_exit_s or self._patience_s)
@@ -113,31 +117,52 @@ class FarmTurns(Turns):
         """The next free slot takes the next job: the ticket goes to the tail straight away."""
         if claim.serial is None:
             return
-        job = claim.job or self._farm.repository.job(job_id)
         try:
+            job = claim.job or self._farm.repository.job(job_id)
             self._farm.queue.put(
                 Ticket(job_id, claim.serial), pool=job.pool, priority=job.priority, delay_s=claim.delay_s
             )
+        except NotFound:
+            logger.debug("job %s was removed", job_id)
         except QueueUnavailable as error:
             self._miss_queue(error)
 
 
 class OwnTurns(Turns):
-    """Turns at one job that is bound to this worker: `render`."""
+    """Turns at one job that is bound to this worker, until that has ended: `render`.
+
+    One that somebody paused, or that waits for another one, is waited for, and it is said why.
+    """
 
     def __init__(self, farm: Farm, claimant: Claimant, job_id: str) -> None:
         super().__init__(farm, claimant)
         self._job_id = job_id
         self._over = False
+        self._reason: str | None = None  # why there is nothing to render, as it was last said
 
     def next(self, stop: threading.Event) -> Claim:
         claim = self._farm.repository.claim(self._job_id, self._claimant)
-        if not claim.attempts:
-            if claim.serial is None and not self._farm.repository.counts(self._job_id).running:
-                self._over = True
-            else:
-                self._farm.clock.wait(stop, min(claim.delay_s or _GLANCE_S, _ASK_FIRST_S))
+        if claim.attempts:
+            self._reason = None
+        elif not self._ended(resting=claim.serial is None):
+            self._farm.clock.wait(stop, min(claim.delay_s or _GLANCE_S, _ASK_FIRST_S))
         return claim
+
+    def _ended(self, *, resting: bool) -> bool:
+        """Whether the job is over; `resting`: nothing of it may be claimed until somebody does something."""
+        try:
+            job = self._farm.repository.job(self._job_id)
+            counts = self._farm.repository.counts(self._job_id)
+        except NotFound:  # it was removed
+            self._over = True
+            return True
+        self._over = job.state in ENDED_JOB
+        reason = waiting_reason(self._farm, job, counts, {}) if resting and not counts.running else None
+        if reason is not None and reason != self._reason:
+            hint = f" `renderctl resume {job.id}` goes on with it." if job.state is JobState.PAUSED else ""
+            logger.warning("Job %s renders nothing at the moment: %s.%s", job.id, reason, hint)
+        self._reason = reason
+        return self._over
 
     def leave(self, job: Job, *, gave_back: bool) -> None:
         """Nobody else has a ticket for it."""

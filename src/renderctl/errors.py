@@ -245,6 +245,10 @@ class TooLarge(InvalidInput):
     """That is larger than the server takes."""
 
 
+class TooSlow(InvalidInput):
+    """The request came too slowly."""
+
+
 class WorkerNameTaken(InvalidInput):
     """Another worker has that name."""
 

@@ -10,7 +10,6 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from renderctl import __version__
-from renderctl.errors import TooLarge
 from renderctl.farm.webhooks.telling import Teller
 from renderctl.ids import new_id
 from renderctl.server import measuring, page
@@ -30,13 +29,12 @@ from renderctl.server.api import (
     workers,
 )
 from renderctl.server.doors import Doors
-from renderctl.server.errors import add_error_handlers, told
+from renderctl.server.errors import add_error_handlers
 from renderctl.server.page.visiting import nowhere
+from renderctl.server.request_body import RequestBodyMiddleware
 from renderctl.server.watching import Watch
 from renderctl.wiring import Connection
 
-#: Bytes that a request may have which sends no file.
-_MOST_BYTES = 64 << 20
 _NOUNS = (jobs, tasks, outputs, uploads, models, events, workers, people, sessions, webhooks, audit)
 #: FastAPI works much out of a route, once, when it is imported. Including the routers in an application would have it
 #: done again, for each application and within the first request to it.
@@ -79,6 +77,7 @@ def create_app(connection: Connection) -> FastAPI:
     app.state.watch = Watch(connection.farm, app.state.leaving)
     add_error_handlers(app)
     app.add_exception_handler(404, nowhere)
+    app.add_middleware(RequestBodyMiddleware, patience_s=connection.settings.serve.body_timeout)
     app.add_middleware(Frame)
     return app
 
@@ -94,7 +93,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 class Frame:
-    """Around every request: headers against misuse, a limit of size, and counting."""
+    """Around every request: headers against misuse, and counting."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -113,29 +112,4 @@ class Frame:
                 measuring.seconds.labels(method).observe(perf_counter() - began)
             await send(message)
 
-        if _said_length(scope) > _MOST_BYTES and not scope["path"].startswith(f"{PREFIX}/uploads/"):
-            await told(TooLarge())(scope, receive, sending)
-            return
-        await self._app(scope, _limited(scope, receive), sending)
-
-
-def _said_length(scope: Scope) -> int:
-    said = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-    return int(said) if said.isdigit() else 0
-
-
-def _limited(scope: Scope, receive: Receive) -> Receive:
-    """What comes in pieces without a length has the same limit."""
-    if scope["path"].startswith(f"{PREFIX}/uploads/"):
-        return receive
-    seen = 0
-
-    async def receiving() -> Message:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > _MOST_BYTES:
-            raise TooLarge
-        return message
-
-    return receiving
+        await self._app(scope, receive, sending)

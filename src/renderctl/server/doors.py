@@ -1,7 +1,7 @@
 """Who asks: whoever shows a token, or has logged in from a browser. Everybody else is nobody."""
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
@@ -76,27 +76,61 @@ def address_of(request: Request) -> str | None:
     return request.client.host if request.client else None
 
 
-async def admitted(
-    request: Request,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(bearer_token)] = None,
-    session: Annotated[str | None, Security(_cookie)] = None,
-) -> Admitted:
-    """Who asks. Raises LoginNeeded, TokenRefused, and NotAllowed for a write that a browser may be tricked into."""
-    doors: Doors = request.app.state.doors
+async def authenticate(request: Request) -> Admitted:
+    """Who asks, by the headers alone: the routes call it before anything of the body is read.
+
+    Raises LoginNeeded, TokenRefused, and NotAllowed for a write that a browser may be tricked into.
+    """
+    bearer = await bearer_token(request)
     if bearer is not None:
-        return await doors.admit(Via.TOKEN, bearer.credentials, address_of(request))
-    if session is None:
-        raise LoginNeeded(hint="Show a token (Authorization: Bearer TOKEN), or log in.")
-    found = await doors.admit(Via.SESSION, session, address_of(request))
-    shown = request.headers.get(CSRF_HEADER, "")
-    if request.method not in _READS and not hmac.compare_digest(shown.encode(), (found.csrf or "").encode()):
-        raise NotAllowed(f"The header {CSRF_HEADER} is missing or wrong.", hint="GET /api/v1/session tells its value.")
+        doors: Doors = request.app.state.doors
+        found = await doors.admit(Via.TOKEN, bearer.credentials, address_of(request))
+    else:
+        found = await authenticate_session(request)
+        shown = request.headers.get(CSRF_HEADER, "")
+        if request.method not in _READS and not hmac.compare_digest(shown.encode(), (found.csrf or "").encode()):
+            hint = "GET /api/v1/session tells its value."
+            raise NotAllowed(f"The header {CSRF_HEADER} is missing or wrong.", hint=hint)
+    request.state.admitted = found
     return found
 
 
+async def authenticate_session(request: Request) -> Admitted:
+    """Who has logged in from this browser. What its form brings along is for the form to check."""
+    secret = session_of(request)
+    if secret is None:
+        raise LoginNeeded(hint="Show a token (Authorization: Bearer TOKEN), or log in.")
+    doors: Doors = request.app.state.doors
+    request.state.admitted_session = found = await doors.admit(Via.SESSION, secret, address_of(request))
+    return found
+
+
+async def admitted(
+    request: Request,
+    _bearer: Annotated[HTTPAuthorizationCredentials | None, Security(bearer_token)] = None,
+    _session: Annotated[str | None, Security(_cookie)] = None,
+) -> Admitted:
+    """Who asks, as the route has found out. Raises what `authenticate` raises."""
+    known: Admitted | None = getattr(request.state, "admitted", None)
+    return known if known is not None else await authenticate(request)
+
+
+async def admitted_session(request: Request) -> Admitted:
+    """Who has logged in from this browser, as the route has found out. Raises what `authenticate_session` raises."""
+    known: Admitted | None = getattr(request.state, "admitted_session", None)
+    return known if known is not None else await authenticate_session(request)
+
+
+#: What a route depends on that has to know who asks, and how it is found out before the body is read.
+AUTHENTICATORS: Mapping[Any, Callable[[Request], Awaitable[Admitted]]] = {
+    admitted: authenticate,
+    admitted_session: authenticate_session,
+}
+
+
 async def still_admitted(request: Request) -> Admitted:
-    """As `admitted`, for an answer that goes on for long. Raises TokenRefused."""
-    return await admitted(request, await bearer_token(request), await _cookie(request))
+    """As `admitted`, for an answer that goes on for long: asked anew. Raises TokenRefused."""
+    return await authenticate(request)
 
 
 async def bound(request: Request, who: Annotated[Admitted, Depends(admitted)]) -> Connection:
@@ -124,6 +158,11 @@ async def bound_to_measure(
 
 
 MeasuringVerbs = Annotated[Connection, Depends(bound_to_measure)]
+
+
+def session_of(request: Request) -> str | None:
+    """The session that a browser shows."""
+    return request.cookies.get(COOKIE)
 
 
 def set_cookie(request: Request, response: Response, secret: str, lasts_s: float) -> None:

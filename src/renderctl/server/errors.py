@@ -29,6 +29,7 @@ STATUS: Mapping[type[RenderctlError], int] = {
     errors.TooLarge: 413,
     errors.InvalidInput: 422,
     errors.DigestMismatch: 422,
+    errors.TooSlow: 408,
     errors.TooManyGuesses: 429,
     errors.Unreachable: 503,
     errors.RenderctlError: 500,

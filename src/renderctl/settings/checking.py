@@ -58,6 +58,8 @@ def check(settings: "Settings") -> None:
 def _check_serving(settings: "Settings") -> None:
     if not 0 <= settings.serve.port < 1 << 16 or settings.serve.upload_mb < 1:
         raise BadSettings("serve.port is a port, 0 to 65535, and serve.upload_mb is above 0.")
+    if settings.serve.body_kb < 64 or settings.serve.body_timeout <= 0:
+        raise BadSettings("serve.body_kb is 64 or more, and serve.body_timeout is above 0.")
     if settings.serve.inspect_mb < 512:
         raise BadSettings("serve.inspect_mb is 512 or more: a Blender that looks at a scene needs so much at least.")
     if settings.server.url is not None and not settings.server.url.startswith(("http://", "https://")):

@@ -101,6 +101,8 @@ class ServeSettings:
     metrics_token: str | None = field(default=None, repr=False)  #: with which /metrics may be read, and nothing else
     direct: bool = False  #: whether clients can reach the S3 themselves: files need not pass through the server then
     upload_mb: int = 1 << 20  #: of one file
+    body_kb: int = 1024  #: of a request by somebody known that sends neither a file nor a list of files
+    body_timeout: float = 20.0  #: seconds that a request's body may be waited for, and one more for each 500 bytes
     inspect_mb: int = 8192  #: of memory, for the Blender that looks at a scene which came from a browser
 
 

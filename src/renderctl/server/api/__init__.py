@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from renderctl.server.documents import ErrorDocument
+from renderctl.server.routing import AuthenticatedRoute
 
 PREFIX = "/api/v1"
 _SCHEMA = {"application/json": {"schema": {"$ref": f"#/components/schemas/{ErrorDocument.__name__}"}}}
@@ -17,6 +18,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         401: "Nobody is logged in, or the token is not valid any more.",
         403: "Whoever asks may not do that.",
         404: "There is no such thing, or none that whoever asks may know of.",
+        408: "The request came too slowly.",
         409: "It is in another state, or was done already in another way.",
         413: "The request is too large.",
         422: "The input is not valid.",
@@ -29,4 +31,4 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 def new_router(noun: str, prefix: str = PREFIX) -> APIRouter:
     """A router for the routes of a noun."""
-    return APIRouter(prefix=prefix, tags=[noun], responses=ERRORS)
+    return APIRouter(prefix=prefix, tags=[noun], responses=ERRORS, route_class=AuthenticatedRoute)

@@ -12,6 +12,8 @@ from renderctl.server.api import new_router
 from renderctl.server.bodies import FileBody, Name
 from renderctl.server.documents import ModelDocument
 from renderctl.server.doors import Verbs
+from renderctl.server.request_body import MANIFEST_BYTES
+from renderctl.server.routing import takes_body
 
 router = new_router("models")
 ModelRef = Annotated[str, Path(description="NAME, NAME@VERSION or an id.", max_length=300)]
@@ -34,6 +36,7 @@ class InspectedDocument(BaseModel):
 
 
 @router.post("/models/inspect", response_model=InspectedDocument)
+@takes_body(MANIFEST_BYTES)
 def inspect_files(verbs: Verbs, body: InspectBody) -> Response:
     """Have a Blender of the server look at a scene whose files were sent. 503: there is none, or it is busy."""
     files = [each.input() for each in body.files]

@@ -19,6 +19,8 @@ from renderctl.server.api import new_router
 from renderctl.server.bodies import FileBody, Name
 from renderctl.server.documents import ModelDocument
 from renderctl.server.doors import Verbs
+from renderctl.server.request_body import MANIFEST_BYTES
+from renderctl.server.routing import takes_body
 
 router = new_router("uploads")
 Digest = Annotated[str, Path(description="The SHA-256 of the file, in hex.", pattern="^[0-9a-f]{64}$")]
@@ -60,6 +62,7 @@ class AddedModel(BaseModel):
 
 
 @router.post("/uploads/wanted", response_model=list[WantedFile])
+@takes_body(MANIFEST_BYTES)
 def wanted(verbs: Verbs, body: WantedBody) -> Response:
     """Which of the files have to be sent. Those that whoever asks may read already need not be."""
     files = [each.input() for each in body.files]
@@ -77,6 +80,7 @@ def received(verbs: Verbs, digest: Digest) -> Response:
     response_model=ReceivedDocument,
     openapi_extra={"requestBody": {"content": {"application/octet-stream": {"schema": {"format": "binary"}}}}},
 )
+@takes_body(None)
 async def receive(
     request: Request,
     verbs: Verbs,
@@ -107,6 +111,7 @@ def promote(verbs: Verbs, digest: Digest, body: PromoteBody) -> Response:
 
 
 @router.post("/models", response_model=AddedModel, status_code=201, responses={200: {"model": AddedModel}})
+@takes_body(MANIFEST_BYTES)
 def add_model(verbs: Verbs, body: ModelBody) -> Response:
     """Make a model of files that were sent. 200: the latest version is just the same."""
     offered = OfferedModel(body.name, body.main, body.facts, tuple(each.input() for each in body.inputs))

@@ -8,14 +8,16 @@ import anyio.to_thread
 from fastapi import Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from renderctl.errors import NotAllowed, RenderctlError
+from renderctl.errors import NotAllowed, RenderctlError, TooLarge
 from renderctl.farm.people.sessions import SESSION_S, log_in, log_out
 from renderctl.farm.people.users import register
-from renderctl.server.doors import COOKIE, address_of, set_cookie
+from renderctl.server.doors import COOKIE, Admitted, address_of, admitted_session, session_of, set_cookie
 from renderctl.server.errors import status_of
 from renderctl.server.page.visiting import Visit, new_router, shown
 
 router = new_router()
+#: Fields of a form: each camera of a scene has one.
+_MOST_FIELDS = 5000
 Next = Annotated[str, Query(max_length=2000)]
 
 
@@ -24,7 +26,11 @@ async def form(request: Request) -> dict[str, str]:
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
         raise NotAllowed("This form was sent from another site.")
-    return dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True))
+    text = (await request.body()).decode("utf-8", "replace")
+    try:
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+    except ValueError as error:
+        raise TooLarge(f"A form has {_MOST_FIELDS} fields at most.") from error
 
 
 Form = Annotated[dict[str, str], Depends(form)]
@@ -70,11 +76,11 @@ def registering(request: Request, said: Form) -> Response:
     return response
 
 
-async def own_form(request: Request, said: Form) -> dict[str, str]:
-    """A form that brings along what only a page of the same session knows. Raises NotAllowed."""
-    from renderctl.actors import Via
+Sending = Annotated[Admitted, Depends(admitted_session)]
 
-    who = await request.app.state.doors.admit(Via.SESSION, request.cookies.get(COOKIE, ""), address_of(request))
+
+async def own_form(said: Form, who: Sending) -> dict[str, str]:
+    """A form that brings along what only a page of the same session knows. Raises NotAllowed."""
     if not hmac.compare_digest(said.get("csrf", "").encode(), (who.csrf or "").encode()):
         raise NotAllowed("This form is too old, or was not sent from a page of this farm.", hint="Load it again.")
     return said
@@ -83,10 +89,7 @@ async def own_form(request: Request, said: Form) -> dict[str, str]:
 OwnForm = Annotated[dict[str, str], Depends(own_form)]
 
 
-async def _sender(request: Request, _said: OwnForm) -> Visit:
-    from renderctl.actors import Via
-
-    who = await request.app.state.doors.admit(Via.SESSION, request.cookies.get(COOKIE, ""), address_of(request))
+async def _sender(request: Request, who: Sending, _said: OwnForm) -> Visit:
     return Visit(request, who, request.app.state.connection.acting(who.actor))
 
 
@@ -95,12 +98,9 @@ Sender = Annotated[Visit, Depends(_sender)]
 
 
 @router.post("/logout")
-async def logout(request: Request, said: OwnForm) -> Response:
+async def logout(request: Request, who: Sending, _said: OwnForm) -> Response:
     """End the session."""
-    farm, secret = request.app.state.connection.farm, request.cookies.get(COOKIE, "")
-    from renderctl.actors import Via
-
-    who = await request.app.state.doors.admit(Via.SESSION, secret, address_of(request))
+    farm, secret = request.app.state.connection.farm, session_of(request) or ""
     await anyio.to_thread.run_sync(lambda: log_out(farm, secret, actor=who.actor))
     request.app.state.doors.forget()
     response = RedirectResponse("/login", 303)

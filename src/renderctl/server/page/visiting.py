@@ -8,16 +8,16 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from renderctl import __version__
 from renderctl.errors import InvalidInput, LoginNeeded, NotFound, RenderctlError, TokenRefused
 from renderctl.farm.gate import of_project
 from renderctl.permissions import FARM, Subject, Verdict, verdict
-from renderctl.server.doors import Admitted, admitted
+from renderctl.server.doors import Admitted, admitted, authenticate_session
 from renderctl.server.errors import status_of, told
 from renderctl.server.page.rendering import rendered
+from renderctl.server.routing import AuthenticatedRoute
 from renderctl.wiring import Connection
 
 #: Nothing but what the farm itself serves: no script or style in a page, nothing from elsewhere, no frame around it.
@@ -80,7 +80,7 @@ def _sent(response: Response) -> Response:
     return response
 
 
-class _Page(APIRoute):
+class _Page(AuthenticatedRoute):
     """What goes wrong is told on a page, and who is not logged in is asked to be."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -122,7 +122,7 @@ async def nowhere(request: Request, error: Exception) -> Response:
 async def _told(request: Request, error: RenderctlError) -> Response:
     """The error on a page; its frame needs to know who looks."""
     try:
-        visit = await _visit(request, await admitted(request, None, request.cookies.get("renderctl_session")))
+        visit = await _visit(request, await authenticate_session(request))
     except RenderctlError:
         return shown(request, "error", status=status_of(type(error)), error=error)
     return visit.show("error", status=status_of(type(error)), error=error)

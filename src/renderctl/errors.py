@@ -3,7 +3,7 @@
 RenderctlError
 ├── InvalidInput (9)         SceneNotFound, SceneUnreadable, MissingFiles, UnknownName, BadFrames, BadSettings, …
 ├── NotFound (6)             no such job, model, task or worker
-├── NotAllowed (7)          LoginNeeded, LoginRefused, TooManyGuesses, TokenRefused, InvitationRefused
+├── NotAllowed (7)          LoginNeeded, LoginRefused, TooManyGuesses, TokenRefused, InvitationRefused, QuotaExceeded, …
 ├── Unreachable (8)          StoreUnavailable, DatabaseUnavailable, BlenderMissing, …
 ├── JobFailed (3), JobCanceled (4), GaveUpWaiting (5), Interrupted (130)
 └── IllegalTransition, AttemptSuperseded, …: what a use-case meets and handles
@@ -91,6 +91,16 @@ class TokenRefused(NotAllowed):
     """The token or the log-in is not valid any more."""
 
 
+class TooManyRequests(NotAllowed):
+    """You ask for too much of this at a time."""
+
+    retry_after_s = 2.0
+
+
+class QuotaExceeded(NotAllowed):
+    """That is more than your quota allows."""
+
+
 class InvitationRefused(NotAllowed):
     """The invitation is not valid, or not any more."""
 
@@ -103,6 +113,10 @@ class Unreachable(RenderctlError):
 
 class StoreUnavailable(Unreachable):
     """The store is out of reach."""
+
+
+class StoreFull(StoreUnavailable):
+    """The store has no room left."""
 
 
 class ServerUnavailable(Unreachable):

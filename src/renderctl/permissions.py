@@ -77,6 +77,7 @@ TABLE: Mapping[str, Rule] = {
     "user.password": Rule("Change a password", _ALL, "+--", "+--", "+--"),
     "project.see": Rule("See a project, its members and pools", _READ, "++?", "++?"),
     "project.change": Rule("Add projects, change their members and pools", _ALL, "---", "---", "---"),
+    "quota.see": Rule("See what a user or a project uses of the farm, and may use", _READ, "++?", "++?"),
     # not for members: it tells of everybody's jobs, and outlives the membership of whoever has set it up
     "project.tell": Rule("Have all jobs of a project told to a receiver", _WORK, "--?", "--?"),
     "token.see": Rule("See what tokens a user has", _READ, "+??", "+??", "+??"),

@@ -126,6 +126,7 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("DELETE", f"{API}/webhooks/{{webhook}}"): Route("webhook.remove", "webhook"),
     ("GET", f"{API}/webhooks/{{webhook}}/deliveries"): Route("webhook.see", "webhook"),
     ("POST", f"{API}/webhooks/{{webhook}}/ping"): Route("webhook.send", "webhook"),
+    ("GET", f"{API}/quota"): Route("quota.see", "user", query="user={user}"),
     ("GET", f"{API}/audit"): Route("audit.see", "farm"),
     ("GET", f"{API}/audit/verify"): Route("audit.see", "farm"),
 }
@@ -133,6 +134,7 @@ ROUTES: Mapping[tuple[str, str], Route] = {
 #: Routes that name a second thing, which has a row of its own to pass.
 ASIDE: Sequence[tuple[tuple[str, str], Route]] = (
     (("GET", f"{API}/events"), Route("job.see", "job", query="job={job}")),
+    (("GET", f"{API}/quota"), Route("quota.see", "project", query="project={project}")),
     (("POST", f"{API}/jobs"), Route("model.see", "model", _submitted("model"), also="job.submit")),
     (
         ("POST", f"{API}/jobs"),

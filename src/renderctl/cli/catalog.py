@@ -46,6 +46,7 @@ GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "tokens": ("tokens", "List, make and revoke tokens."),
         "sessions": ("sessions", "List and end log-ins from browsers."),
         "whoami": ("whoami", "Say who you are to the farm."),
+        "quota": ("quota", "Say what you use of the farm, and may use."),
         "audit": ("audit", "Show who did what, and verify that log."),
     },
 }

@@ -1,14 +1,14 @@
 """People, and what they did, as a person reads it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import RenderableType
 
 from renderctl.cli.spelling import one_line
-from renderctl.cli.views import counted, moment, new_table
+from renderctl.cli.views import counted, moment, new_table, size
 
 
 def users(found: Sequence[Any]) -> RenderableType:
@@ -55,6 +55,25 @@ def projects(found: Sequence[Any]) -> RenderableType:
 
 def project(each: Any) -> str:
     return f"{each.name}: members {', '.join(each.members) or 'none'}; pools {', '.join(each.pools) or 'all'}"
+
+
+def quotas(found: Sequence[Any]) -> RenderableType:
+    """One line a user or project: what is used, of what is allowed."""
+    table = new_table("", "open jobs", "their tasks", "stored", "on its way", "webhooks")
+    for each in found:
+        counts = [_amount(amount, _number) for amount in (each.jobs, each.tasks)]
+        bytes_ = [_amount(amount, size) if amount else "" for amount in (each.stored_bytes, each.incoming_bytes)]
+        table.add_row(f"{each.kind} {each.name}", *counts, *bytes_, _amount(each.webhooks, _number))
+    return table
+
+
+def _number(count: int) -> str:
+    return f"{count:,}"
+
+
+def _amount(amount: Any, shown: Callable[[int], str]) -> str:
+    allowed = "no limit" if amount.allowed is None else shown(amount.allowed)
+    return f"{shown(amount.used)} of {allowed}"
 
 
 def tokens(found: Sequence[Any]) -> RenderableType:

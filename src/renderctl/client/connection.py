@@ -51,6 +51,7 @@ VERBS: Mapping[str, str] = {
     "pause": "jobs:pause",
     "ping": "webhooks:ping",
     "priority": "jobs:priority",
+    "quota": "quotas:quota",
     "remove_jobs": "jobs:remove_jobs",
     "remove_model": "models:remove_model",
     "remove_webhook": "webhooks:remove_webhook",

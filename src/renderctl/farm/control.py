@@ -7,6 +7,7 @@ from renderctl.actors import Actor
 from renderctl.errors import InvalidInput
 from renderctl.farm import Farm
 from renderctl.farm.gate import the_job
+from renderctl.farm.quotas import quotas_for
 from renderctl.farm.status import forget
 from renderctl.farm.submit import put_ticket
 from renderctl.frames import FrameSet
@@ -45,11 +46,12 @@ def priority(farm: Farm, job_ref: str, value: int, *, actor: Actor) -> Job:
 def retry(farm: Farm, job_ref: str, frames: str | None = None, *, actor: Actor) -> tuple[Job, int]:
     """Render again: the given frames whatever became of them, else all that failed or were canceled.
 
-    Returns the job and how many tasks were queued. Raises BadFrames, InvalidInput when it has none of the frames.
+    Returns the job and how many tasks were queued. Raises BadFrames, InvalidInput when it has none of the frames,
+    QuotaExceeded.
     """
     wanted = FrameSet.parse_request(frames) if frames is not None else None
     job = the_job(farm, job_ref, "job.retry", actor=actor)
-    job, count = farm.repository.retry(job.id, actor=actor, frames=wanted)
+    job, count = farm.repository.retry(job.id, actor=actor, frames=wanted, quotas=quotas_for(farm, actor))
     forget(farm, job.id)
     if wanted is not None and not count:
         raise InvalidInput(f"Job {job.id} has no frames {wanted} to render again.", hint=f"Its frames: {job.frames}.")

@@ -7,6 +7,7 @@ from renderctl.actors import Actor
 from renderctl.errors import InvalidInput
 from renderctl.farm import Farm
 from renderctl.farm.gate import admit, of_project
+from renderctl.farm.quotas import quotas_for
 from renderctl.farm.receiving import checked_path, require_received
 from renderctl.farm.upload import manifest_digest
 from renderctl.jobs import Input
@@ -25,7 +26,10 @@ class OfferedModel:
 
 
 def add_model(farm: Farm, offered: OfferedModel, *, project: str | None = None, actor: Actor) -> tuple[Model, bool]:
-    """Keep it; False: the latest version is just the same. Raises MissingFiles, InvalidInput, NotAllowed."""
+    """Keep it; False: the latest version is just the same.
+
+    Raises MissingFiles, InvalidInput, NotAllowed, QuotaExceeded.
+    """
     from renderctl.repository import NewModel
 
     admit(farm, actor, "model.upload", of_project(project or actor.home))
@@ -36,7 +40,7 @@ def add_model(farm: Farm, offered: OfferedModel, *, project: str | None = None, 
     digest = manifest_digest(offered.main, inputs)
     name = offered.name.strip()[:255]
     new = NewModel(name, offered.main, digest, offered.facts, inputs, project or actor.home)
-    return farm.repository.add_model(new, actor=actor, since=since)
+    return farm.repository.add_model(new, actor=actor, since=since, quotas=quotas_for(farm, actor))
 
 
 def _check(offered: OfferedModel) -> None:

@@ -18,8 +18,11 @@ from renderctl.actors import Actor
 from renderctl.errors import Conflict, DigestMismatch, InvalidInput, MissingFiles, StoreUnavailable, TooLarge
 from renderctl.farm import Farm
 from renderctl.farm.gate import admit, of_project
+from renderctl.farm.quotas import quotas_for
 from renderctl.farm.sending import lost
+from renderctl.farm.space import require_space
 from renderctl.jobs import Input, Replacement
+from renderctl.limits import MAX_FILES, require_few
 from renderctl.permissions import sight
 
 if TYPE_CHECKING:
@@ -43,13 +46,19 @@ class WantedFile:
 def wanted_files(
     farm: Farm, files: Sequence[Input], *, project: str | None = None, verify: bool = False, actor: Actor
 ) -> list[WantedFile]:
-    """Those of the files that the actor has to send. Raises NotAllowed, InvalidInput, TooLarge."""
+    """Those of the files that the actor has to send: they count from now on.
+
+    Raises NotAllowed, InvalidInput, TooLarge, QuotaExceeded, StoreFull.
+    """
     _may_send(farm, actor, project)
+    require_few("files", files, MAX_FILES)
     sizes = {_checked(each.digest): each.size for each in files}
     for size in sizes.values():
         _check_size(farm, size)
     known = farm.repository.readable(sizes, _reader(actor)).keys()
     lacking = (sizes.keys() - known) | lost(farm, known, verify)
+    require_space(farm, sum(sizes[each] for each in lacking), max((sizes[each] for each in lacking), default=0))
+    farm.repository.announce({each: sizes[each] for each in lacking}, actor.name, quotas_for(farm, actor))
     direct = farm.settings.serve.direct
     return [WantedFile(each, _address(farm, each, sizes[each], actor) if direct else None) for each in sorted(lacking)]
 
@@ -119,19 +128,29 @@ class Writing:
 
 
 def part_of(farm: Farm, digest: str, size: int | None = None, *, actor: Actor) -> Part:
-    """What is here of a file that the actor sends. Raises NotAllowed, InvalidInput, TooLarge."""
+    """What is here of a file that the actor sends; with its size: it is going on.
+
+    Raises NotAllowed, InvalidInput, TooLarge, QuotaExceeded, StoreFull.
+    """
     _may_send(farm, actor, None)
     if size is not None:
         _check_size(farm, size)
+        _require_counted(farm, _checked(digest), size, actor)
     part = Part(farm, digest, actor)
+    if size is not None:
+        require_space(farm, size, max(0, size - part.size))
     _give_up_old(farm, part.path.parent)
     return part
 
 
 def promote(farm: Farm, digest: str, size: int, *, actor: Actor) -> None:
-    """A file was put at its address: take it over. Raises NotStored, DigestMismatch, StoreUnavailable."""
+    """A file was put at its address: take it over.
+
+    Raises NotStored, DigestMismatch, StoreUnavailable, QuotaExceeded.
+    """
     _may_send(farm, actor, None)
-    farm.repository.unknown_blobs([_checked(digest)])
+    _require_counted(farm, _checked(digest), size, actor)
+    farm.repository.unknown_blobs([digest])
     farm.store.promote(_staged(digest, actor), digest, size)
     farm.repository.note_received(digest, size, actor.name)
 
@@ -183,6 +202,13 @@ def _check_size(farm: Farm, size: int) -> None:
     most = farm.settings.serve.upload_mb << 20
     if not 0 <= size <= most:
         raise TooLarge(f"A file of {size} bytes is not taken.", hint=f"serve.upload_mb allows {most} bytes.")
+
+
+def _require_counted(farm: Farm, digest: str, size: int, actor: Actor) -> None:
+    """Whoever sends what they have not announced does so now."""
+    quotas = quotas_for(farm, actor)
+    if quotas.of(actor.name, None) and not farm.repository.announced(digest, size, actor.name):
+        farm.repository.announce({digest: size}, actor.name, quotas)
 
 
 def _checked(digest: str) -> str:

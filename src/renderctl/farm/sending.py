@@ -7,6 +7,7 @@ from pathlib import Path
 
 from renderctl.errors import DigestMismatch, FileChanged
 from renderctl.farm import Advance, Farm, OnAdvance, unheard
+from renderctl.farm.space import require_space
 from renderctl.jobs import Input
 
 #: Blobs that the database says are there, of which the store is asked whether it still has them.
@@ -19,13 +20,14 @@ def send(
     """Have the files in the store, leased for a day; those that had to be sent.
 
     One question to the database tells which it may lack. With `verify` the store is asked for all others, too.
-    Raises FileChanged, StoreUnavailable, DatabaseUnavailable.
+    Raises FileChanged, StoreUnavailable, StoreFull, DatabaseUnavailable.
     """
     sources = {each.digest: (source, each) for source, each in files.items()}
     unknown = farm.repository.unknown_blobs(sources.keys())
     unknown |= lost(farm, sources.keys() - unknown, verify)
     wanted = [sources[digest] for digest in sorted(unknown)]
     sent = []
+    require_space(farm, sum(each.size for _, each in wanted))
     with ThreadPoolExecutor(farm.store.parallel) as pool:
         puts = pool.map(lambda item: _put(farm, *item), wanted)
         for done, ((_, each), new) in enumerate(zip(wanted, puts, strict=True), 1):

@@ -12,6 +12,7 @@ from renderctl.farm import Farm
 from renderctl.farm.blenders import needed_blender
 from renderctl.farm.gate import admit, of_model, of_project, the_job
 from renderctl.farm.outside_files import OnOutside, refuse_outside
+from renderctl.farm.quotas import quotas_for
 from renderctl.farm.receiving import require_received
 from renderctl.farm.replacing import hashed_inputs, replacing_files
 from renderctl.farm.sending import send
@@ -22,6 +23,7 @@ from renderctl.limits import require_few, require_text
 from renderctl.models import Model, SceneFacts
 from renderctl.permissions import EVERYTHING, Subject, sight
 from renderctl.queues import Ticket
+from renderctl.quotas import Quotas, require_job_size
 from renderctl.requirements import Requirements
 
 _logger = logging.getLogger(__name__)
@@ -88,16 +90,17 @@ class Submitted:
 def submit(farm: Farm, model: Model, request: SubmitRequest, *, actor: Actor, bound_to: str | None = None) -> Submitted:
     """Queue the job; with `bound_to` only that worker gets it while its heart beats.
 
-    Raises BadFrames, UnknownName, MissingFiles, InvalidInput, NotFound (for `after`), Conflict.
+    Raises BadFrames, UnknownName, MissingFiles, InvalidInput, NotFound (for `after`), Conflict, QuotaExceeded.
     """
     project = request.project or actor.home
     _admit(farm, actor, model, project, request.pool)
     require_received(farm, request.inputs, request.options.replacements, actor=actor)
     after = tuple(the_job(farm, ref, "job.see", actor=actor).id for ref in request.after)
     since = farm.repository.time()
-    new, notes = _new_job(farm, model, request)
+    quotas = quotas_for(farm, actor)
+    new, notes = _new_job(farm, model, request, quotas)
     new = replace(new, project=project, after=after, bound_to=bound_to)
-    job, fresh = farm.repository.add_job(new, actor=actor, since=since)
+    job, fresh = farm.repository.add_job(new, actor=actor, since=since, quotas=quotas)
     if fresh and notes:
         farm.repository.note(job.id, notes)
     if fresh and bound_to is None and not request.paused:
@@ -124,11 +127,16 @@ def put_ticket(farm: Farm, job: Job, delay_s: float = 0.0) -> None:
         _logger.warning(text, job.id, error, extra={"job": job.id})
 
 
-def _new_job(farm: Farm, model: Model, request: SubmitRequest) -> tuple[NewJob, tuple[str, ...]]:
+def _new_job(farm: Farm, model: Model, request: SubmitRequest, quotas: Quotas) -> tuple[NewJob, tuple[str, ...]]:
     scene = model.facts.scene(request.options.scene)
     if model.facts.missing and not request.options.allow_missing:
         raise missing_files(model.facts)
     _check_view_layer(scene, request.options.view_layer)
+    frames, cameras = _frames(scene, request), _cameras(scene, request.cameras)
+    tasks = len(frames) * len(cameras)
+    if tasks > limits.MAX_TASKS:
+        raise InvalidInput(f"The job has {tasks:,} tasks.", hint=f"It may have {limits.MAX_TASKS:,}.")
+    require_job_size(tasks, quotas)
     files, replacements = _replacements(farm, request)
     options = replace(request.options, replacements=(*request.options.replacements, *replacements))
     notes = _notes(scene)
@@ -136,8 +144,8 @@ def _new_job(farm: Farm, model: Model, request: SubmitRequest) -> tuple[NewJob, 
         name=(request.name or model.name)[:255],
         model_id=model.id,
         options=options,
-        frames=str(_frames(scene, request)),
-        cameras=_cameras(scene, request.cameras),
+        frames=str(frames),
+        cameras=cameras,
         inputs=(*request.inputs, *files),
         pool=request.pool,
         priority=request.priority,

@@ -13,6 +13,7 @@ from renderctl.repository.engines import open_engine
 from renderctl.repository.examining import Examining, Sweeper
 from renderctl.repository.measuring import Measuring
 from renderctl.repository.migrations import require_current
+from renderctl.repository.quotas import QuotaReports
 from renderctl.repository.receiving import Reader, Receiving
 from renderctl.repository.removing import Removing
 from renderctl.repository.summarizing import Summarizing, Summary
@@ -39,6 +40,7 @@ class Repository(
     Receiving,
     Watching,
     Delivering,
+    QuotaReports,
 ):
     """Every question to the database, and every change of it, as one class for SQLite and MySQL."""
 

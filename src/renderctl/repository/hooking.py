@@ -8,8 +8,10 @@ from renderctl.actors import Actor
 from renderctl.errors import Conflict, NotFound
 from renderctl.ids import new_id
 from renderctl.permissions import EVERYTHING, Sight
+from renderctl.quotas import UNLIMITED, Quotas
 from renderctl.repository.database import Database
 from renderctl.repository.hooktables import deliveries, webhooks
+from renderctl.repository.quotas import lock_quotas, require_webhooks
 from renderctl.repository.seeing import visible
 from renderctl.webhooks import Delivery, DeliveryState, Event, Webhook
 
@@ -23,14 +25,26 @@ class Hooking(Database):
     """Who is told."""
 
     def add_webhook(
-        self, url: str, secret: str, events: tuple[Event, ...], *, project: str, job_id: str | None, actor: Actor
+        self,
+        url: str,
+        secret: str,
+        events: tuple[Event, ...],
+        *,
+        project: str,
+        job_id: str | None,
+        actor: Actor,
+        quotas: Quotas = UNLIMITED,
     ) -> Webhook:
-        """Tell a receiver of a job, or of every job of a project, from now on. Raises Conflict when it has too many.
+        """Tell a receiver of a job, or of every job of a project, from now on.
+
+        Raises Conflict when the job or the project has too many, QuotaExceeded when its owner has.
 
         The audit log is told where it leads, but not the address: that may be a secret of its own.
         """
 
         def writing(connection: Connection) -> Webhook:
+            limits = quotas.of(actor.name, project)
+            lock_quotas(connection, limits)
             same = (webhooks.c.project == project) & webhooks.c.job_id.is_not_distinct_from(job_id)
             if (connection.scalar(select(func.count()).select_from(webhooks).where(same)) or 0) >= MOST:
                 what = f"Job {job_id}" if job_id else f"Project {project}"
@@ -38,6 +52,7 @@ class Hooking(Database):
             webhook = Webhook(new_id(), url, project, job_id, events, actor.name, self.now(connection))
             row = {**vars(webhook), "job_id": job_id, "secret": secret, "events": list(events)}
             connection.execute(webhooks.insert(), {key: value for key, value in row.items() if key in webhooks.c})
+            require_webhooks(connection, limits)
             told = {"project": project, "job": job_id, "events": list(events), "to": _origin(url)}
             self.audit(connection, actor, "webhook.add", webhook.id, **told)
             return webhook

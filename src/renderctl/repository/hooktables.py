@@ -19,7 +19,7 @@ class WebhookRow(SQLModel, table=True):
     project: str = Field(max_length=255)
     job_id: str | None = Field(default=None, max_length=20, index=True)  # None: all of the project
     events: list[str] = Field(sa_type=JSON)
-    owner: str = Field(max_length=255)
+    owner: str = Field(max_length=255, index=True)
     created_at: datetime = Field(sa_type=UtcTime)
     failing_since: datetime | None = Field(default=None, sa_type=UtcTime)  # without a success between
 

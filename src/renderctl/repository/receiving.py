@@ -1,18 +1,21 @@
 """Which blobs somebody may read: he need not send them, and may make models and jobs of them."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import Connection, Select, select
 
 from renderctl.permissions import Sight
+from renderctl.quotas import Quotas, UploadState
 from renderctl.repository.blobs import Blobs
 from renderctl.repository.keeping import batches
+from renderctl.repository.quotas import lock_quotas, require_incoming
 from renderctl.repository.seeing import visible
 from renderctl.repository.tables import job_inputs, jobs, model_inputs, models, outputs, uploads
 
 _BATCH = 1000
+_RECEIVED = (UploadState.RECEIVED, UploadState.USED)
 #: For how long it is remembered what somebody has sent: as long as the garbage collection leaves it alone.
 _REMEMBERED = timedelta(hours=24)
 
@@ -40,20 +43,51 @@ class Receiving(Blobs):
             now, found = self.now(connection), dict[str, int]()
             for some in batches(sorted(set(digests)), _BATCH):
                 own = select(uploads.c.digest, uploads.c.size).where(uploads.c.owner == reader.name)
-                for query in (own.where(uploads.c.digest.in_(some), uploads.c.until > now), *_pointing(some, reader)):
+                received = own.where(uploads.c.digest.in_(some), uploads.c.until > now, uploads.c.state.in_(_RECEIVED))
+                for query in (received, *_pointing(some, reader)):
                     found.update({row.digest: row.size for row in connection.execute(query)})
             return found
 
         return self.write(working) if digests else {}
 
+    def announced(self, digest: str, size: int, owner: str) -> bool:
+        """Whether they have said that they send it, not long ago, so that it is counted."""
+
+        def reading(connection: Connection) -> bool:
+            now = self.now(connection)
+            this = select(uploads.c.state, uploads.c.until).where(uploads.c.owner == owner, uploads.c.digest == digest)
+            row = connection.execute(this.where(uploads.c.size == size, uploads.c.until > now)).first()
+            if row is None or row.state == UploadState.USED:
+                return False
+            return row.state == UploadState.RECEIVED or bool(row.until > now + _REMEMBERED)
+
+        return self.read(reading)
+
+    def announce(self, sizes: Mapping[str, int], owner: str, quotas: Quotas) -> None:
+        """They are going to send these files, of so many bytes: they count from now on. Raises QuotaExceeded."""
+        limits = quotas.of(owner, None)
+
+        def writing(connection: Connection) -> None:
+            lock_quotas(connection, limits)
+            until = self.now(connection) + 2 * _REMEMBERED
+            for some in batches(sorted(sizes), _BATCH):
+                connection.execute(uploads.delete().where(uploads.c.owner == owner, uploads.c.digest.in_(some)))
+                common = {"owner": owner, "until": until, "state": UploadState.ANNOUNCED}
+                connection.execute(uploads.insert(), [{**common, "digest": each, "size": sizes[each]} for each in some])
+            require_incoming(connection, limits, self.now(connection))
+
+        if sizes and limits:
+            self.write(writing)
+
     def note_received(self, digest: str, size: int, owner: str) -> None:
-        """He has sent all of the blob, so he knows what is in it."""
+        """They have sent all of the blob, so they know what is in it."""
 
         def writing(connection: Connection) -> None:
             self._leased(connection, [digest])
             now = self.now(connection)
             connection.execute(uploads.delete().where(uploads.c.owner == owner, uploads.c.digest == digest))
             row = {"owner": owner, "digest": digest, "size": size, "until": now + _REMEMBERED}
+            row["state"] = UploadState.RECEIVED
             connection.execute(uploads.insert(), row)
             connection.execute(uploads.delete().where(uploads.c.until <= now))
 

@@ -8,7 +8,9 @@ from sqlalchemy import Connection
 from renderctl.actors import Actor
 from renderctl.frames import FrameSet
 from renderctl.jobs import Job
+from renderctl.quotas import UNLIMITED, Quotas
 from renderctl.repository.flipping import BATCH, Flipping, change, first_numbers, locked, open_dependencies
+from renderctl.repository.quotas import lock_quotas, require_work
 from renderctl.repository.tables import job_exclusions, jobs
 from renderctl.states import ENDED_JOB, JobState, TaskState, before, step
 
@@ -19,11 +21,14 @@ _UNDONE = tuple(state for state in _ENDED if state is not TaskState.SUCCEEDED)
 class Retrying(Flipping):
     """Back from the ends of tasks."""
 
-    def retry(self, job_id: str, *, actor: Actor, frames: Iterable[int] | None = None) -> tuple[Job, int]:
+    def retry(
+        self, job_id: str, *, actor: Actor, frames: Iterable[int] | None = None, quotas: Quotas = UNLIMITED
+    ) -> tuple[Job, int]:
         """Queue again: the given frames, whatever became of them, or else all that failed or were canceled.
 
         Returns the job and how many tasks were queued. Tasks that are open already are left alone.
-        Many are queued in batches, the first of which makes the job run again.
+        Many are queued in batches, the first of which makes the job run again: that is refused, with QuotaExceeded,
+        where one more open job would be too many.
         """
         numbers = None if frames is None else self._numbers(job_id, frames)
 
@@ -31,6 +36,10 @@ class Retrying(Flipping):
             job = locked(connection, job_id)
             connection.execute(job_exclusions.delete().where(job_exclusions.c.job_id == job_id))
             count = self._queue_again(connection, job, chosen)
+            if count and job.state in ENDED_JOB:
+                limits = quotas.of(job.owner, job.project)
+                lock_quotas(connection, limits)
+                require_work(connection, limits)
             self.audit(connection, actor, "job.retry", job_id, tasks=count)
             return locked(connection, job_id), count
 
@@ -68,5 +77,6 @@ class Retrying(Flipping):
         if count and job.state in ENDED_JOB:
             step(job.state, JobState.RUNNING)
             again = {"state": JobState.RUNNING, "finished_at": None, "error": None, "bound_to": None}
+            again["output_bytes"] = None
             connection.execute(jobs.update().where(jobs.c.id == job.id).values(again))
         return count

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from itertools import islice
@@ -16,8 +16,10 @@ from renderctl.frames import FrameSet
 from renderctl.ids import new_id
 from renderctl.jobs import Attempt, Input, Job, NewJob, Output, Task, TaskCounts
 from renderctl.permissions import EVERYTHING, Sight
+from renderctl.quotas import UNLIMITED, Holder, Limits, Quotas
 from renderctl.repository.database import Database
 from renderctl.repository.keeping import require_kept
+from renderctl.repository.quotas import lock_quotas, require_storage, require_work, sum_up_ended, use_uploads
 from renderctl.repository.rows import ANY_ATTEMPT, to_attempt, to_job, to_output, to_task
 from renderctl.repository.seeing import visible
 from renderctl.repository.tables import attempts, job_dependencies, job_inputs, jobs, models, outputs, tasks
@@ -29,17 +31,24 @@ _BATCH = 5_000
 class Submitting(Database):
     """Jobs, and what they consist of."""
 
-    def add_job(self, new: NewJob, *, actor: Actor, since: datetime | None = None) -> tuple[Job, bool]:
+    def add_job(
+        self, new: NewJob, *, actor: Actor, since: datetime | None = None, quotas: Quotas = UNLIMITED
+    ) -> tuple[Job, bool]:
         """Add a job with all its tasks, in one transaction. False: its idempotency key had been used for the same.
 
         `since`: when its files were leased. Raises Conflict when the key was used for another request, BlobCollected
-        if one of the files was collected meanwhile, NotFound if the model, or a job that it waits for, was removed.
+        if one of the files was collected meanwhile, NotFound if the model, or a job that it waits for, was removed,
+        QuotaExceeded.
         """
 
         job_id = new_id()  # one and the same in every try: what was committed unheard can not be added once more
 
         def writing(connection: Connection) -> tuple[Job, bool]:
-            added = self._add_job(connection, job_id, new, actor)
+            limits = quotas.of(actor.name, new.project)
+            added = self._add_job(connection, job_id, new, actor, limits)
+            if added[1]:  # after the insert: nobody waits for us while we add the tasks
+                lock_quotas(connection, limits)
+                require_work(connection, limits)
             require_kept(connection, {each.digest for each in new.inputs}, since or self.now(connection))
             return added
 
@@ -155,13 +164,19 @@ class Submitting(Database):
         query = query.where(job_dependencies.c.job_id == job_id, jobs.c.state != JobState.SUCCEEDED)
         return self.read(lambda connection: [to_job(row) for row in connection.execute(query)])
 
-    def _add_job(self, connection: Connection, job_id: str, new: NewJob, actor: Actor) -> tuple[Job, bool]:
+    def _add_job(
+        self, connection: Connection, job_id: str, new: NewJob, actor: Actor, limits: Mapping[Holder, Limits]
+    ) -> tuple[Job, bool]:
         request = _request_digest(new)
         earlier = self._same_key(connection, new, actor)
         if earlier is not None:
             if earlier.request_digest != request:
                 raise Conflict(hint=f"It was used for job {earlier.id}. Use a new key for a new request.")
             return to_job(earlier), False
+        task_count = len(FrameSet.parse(new.frames)) * len(new.cameras)
+        require_work(connection, limits, jobs=1, tasks=task_count)
+        sum_up_ended(connection, limits, self.now(connection))
+        require_storage(connection, limits)
         model = _model_that_stays(connection, new.model_id)
         open_dependencies = self._open_dependencies(connection, new.after)
         row = {
@@ -179,6 +194,7 @@ class Submitting(Database):
             "created_at": self.now(connection),
             "notes": [],
             "request_digest": request,
+            "task_count": task_count,
         }
         connection.execute(jobs.insert(), row)
         state = TaskState.BLOCKED if open_dependencies else TaskState.QUEUED
@@ -187,6 +203,7 @@ class Submitting(Database):
             connection.execute(tasks.insert(), batch)
         if new.inputs:
             connection.execute(job_inputs.insert(), [{"job_id": job_id, **asdict(each)} for each in new.inputs])
+            use_uploads(connection, actor.name, (each.digest for each in new.inputs))
         _link(connection, job_id, new.after)
         self.audit(connection, actor, "job.submit", job_id, model=row["model"], frames=new.frames)
         return to_job(connection.execute(select(jobs).where(jobs.c.id == job_id)).one()), True

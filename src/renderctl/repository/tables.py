@@ -53,7 +53,7 @@ class ModelRow(SQLModel, table=True):
     name: str = Field(max_length=255)
     project: str = Field(max_length=255)
     version: int
-    owner: str = Field(max_length=255)
+    owner: str = Field(max_length=255, index=True)
     created_at: datetime = Field(sa_type=UtcTime)
     main: str = Field(sa_type=LONG_TEXT)
     digest: str = Field(max_length=64, index=True)
@@ -77,6 +77,8 @@ class JobRow(SQLModel, table=True):
     __table_args__ = (
         Index("ux_job_idempotency", "owner", "idempotency_key", unique=True),
         Index("ix_job_turn", "state", "priority", "served_at"),
+        Index("ix_job_owner", "owner", "state"),
+        Index("ix_job_project", "project", "state"),
     )
 
     id: str = Field(primary_key=True, max_length=20)
@@ -109,6 +111,8 @@ class JobRow(SQLModel, table=True):
     idempotency_key: str | None = Field(default=None, max_length=255)
     request_digest: str | None = Field(default=None, max_length=64)
     removed_at: datetime | None = Field(default=None, sa_type=UtcTime, index=True)  # its rows are being deleted
+    task_count: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    output_bytes: int | None = Field(default=None, sa_type=BigInteger)  # summed up some time after its end
 
 
 class JobInputRow(SQLModel, table=True):
@@ -253,7 +257,7 @@ class BlobLeaseRow(SQLModel, table=True):
 
 
 class UploadRow(SQLModel, table=True):
-    """Somebody has sent all of a blob: he knows what is in it."""
+    """Somebody sends a file; once they have sent all of it they know what is in the blob, and may read it."""
 
     __tablename__ = "upload"
 
@@ -261,6 +265,7 @@ class UploadRow(SQLModel, table=True):
     digest: str = Field(primary_key=True, max_length=64)
     size: int = Field(sa_type=BigInteger)
     until: datetime = Field(sa_type=UtcTime, index=True)
+    state: str = Field(default="received", max_length=16, sa_column_kwargs={"server_default": "received"})
 
 
 class AuditRow(SQLModel, table=True):

@@ -12,8 +12,10 @@ from renderctl.ids import new_id
 from renderctl.jobs import Input
 from renderctl.models import Model, ModelFacts
 from renderctl.permissions import EVERYTHING, Sight
+from renderctl.quotas import UNLIMITED, Quotas
 from renderctl.repository.database import Database
 from renderctl.repository.keeping import require_kept
+from renderctl.repository.quotas import lock_quotas, require_storage, sum_up_ended, use_uploads
 from renderctl.repository.rows import to_model
 from renderctl.repository.seeing import visible
 from renderctl.repository.tables import jobs, model_inputs, models
@@ -35,11 +37,15 @@ class NewModel:
 class Uploading(Database):
     """Models: named, versioned, immutable."""
 
-    def add_model(self, new: NewModel, *, actor: Actor, since: datetime | None = None) -> tuple[Model, bool]:
+    def add_model(
+        self, new: NewModel, *, actor: Actor, since: datetime | None = None, quotas: Quotas = UNLIMITED
+    ) -> tuple[Model, bool]:
         """The next version of the model of that name; False: the latest version is just the same.
 
-        `since`: when its blobs were leased. Raises BlobCollected if one of them was collected after that.
+        `since`: when its blobs were leased. Raises BlobCollected if one of them was collected after that,
+        QuotaExceeded.
         """
+        limits = quotas.of(actor.name, new.project)
 
         def writing(connection: Connection) -> tuple[Model, bool]:
             alike = (models.c.project == new.project) & (models.c.name == new.name)
@@ -64,6 +70,10 @@ class Uploading(Database):
             rows = [{"model_id": row["id"], **asdict(each)} for each in new.inputs]
             connection.execute(model_inputs.insert(), rows)
             require_kept(connection, {each.digest for each in new.inputs}, since or self.now(connection))
+            use_uploads(connection, actor.name, (each.digest for each in new.inputs))
+            lock_quotas(connection, limits)
+            sum_up_ended(connection, limits, self.now(connection))
+            require_storage(connection, limits)
             self.audit(connection, actor, "model.upload", str(row["id"]), name=new.name, version=row["version"])
             return to_model(connection.execute(select(models).where(models.c.id == row["id"])).one()), True
 

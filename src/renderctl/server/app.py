@@ -22,6 +22,7 @@ from renderctl.server.api import (
     models,
     outputs,
     people,
+    quotas,
     sessions,
     tasks,
     uploads,
@@ -35,7 +36,7 @@ from renderctl.server.request_body import RequestBodyMiddleware
 from renderctl.server.watching import Watch
 from renderctl.wiring import Connection
 
-_NOUNS = (jobs, tasks, outputs, uploads, models, events, workers, people, sessions, webhooks, audit)
+_NOUNS = (jobs, tasks, outputs, uploads, models, events, workers, people, sessions, webhooks, quotas, audit)
 #: FastAPI works much out of a route, once, when it is imported. Including the routers in an application would have it
 #: done again, for each application and within the first request to it.
 _ROUTES = [

@@ -31,6 +31,8 @@ STATUS: Mapping[type[RenderctlError], int] = {
     errors.DigestMismatch: 422,
     errors.TooSlow: 408,
     errors.TooManyGuesses: 429,
+    errors.TooManyRequests: 429,
+    errors.StoreFull: 507,
     errors.Unreachable: 503,
     errors.RenderctlError: 500,
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from renderctl.errors import BadSettings, did_you_mean
+from renderctl.limits import MAX_COUNT
 
 if TYPE_CHECKING:
     from renderctl.settings import Settings
@@ -47,6 +48,7 @@ def check(settings: "Settings") -> None:
     _check_serving(settings)
     _check_webhooks(settings)
     _check_upload(settings)
+    _check_quotas(settings)
     executor = settings.executor
     if min(executor.memory_mb or 64, executor.scratch_mb, executor.pids) < 64 or (executor.cpus or 1) <= 0:
         raise BadSettings("executor.memory_mb, scratch_mb and pids are 64 or more, executor.cpus is above 0.")
@@ -85,6 +87,15 @@ def _check_webhooks(settings: "Settings") -> None:
                 raise BadSettings(f"webhooks.allow has {each!r}, which is neither.", hint=hint) from error
     if hooks.farm_url is not None and not hooks.farm_url.startswith(("http://", "https://")):
         raise BadSettings("webhooks.farm_url is no address of a server.", hint="It begins with https:// or http://.")
+
+
+def _check_quotas(settings: "Settings") -> None:
+    for each in fields(settings.quota):
+        limit = getattr(settings.quota, each.name)
+        if limit is not None and not 1 <= limit <= MAX_COUNT >> 20:
+            raise BadSettings(f"quota.{each.name} is 1 or more.", hint="null: there is no limit.")
+    if settings.store.min_free_mb < 0:
+        raise BadSettings("store.min_free_mb is 0 or more.")
 
 
 def _check_worker(settings: "Settings") -> None:

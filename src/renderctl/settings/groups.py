@@ -18,6 +18,7 @@ class StoreSettings:
     bucket: str = "renderctl"
     region: str | None = None
     secure: bool = True  #: TLS
+    min_free_mb: int = 2048  #: that uploads leave free on the disk of a local store, and of the server
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,23 @@ class WebhookSettings:
 
 
 @dataclass(frozen=True)
+class QuotaSettings:
+    """What users and projects may have at a time, for whoever comes through a server; None: no limit."""
+
+    job_tasks: int | None = 200_000  #: of one job
+    user_jobs: int | None = 1000  #: that have not ended
+    user_tasks: int | None = 2_000_000  #: of jobs that have not ended
+    user_incoming_mb: int | None = 1 << 20  #: sent or announced, and in no model or job yet
+    user_stored_mb: int | None = 10 << 20  #: files of models, and what jobs have rendered
+    user_webhooks: int | None = 100
+    user_pings: int | None = 2  #: `webhooks test` under way
+    project_jobs: int | None = 5000
+    project_tasks: int | None = 10_000_000
+    project_stored_mb: int | None = 50 << 20
+    project_webhooks: int | None = 500
+
+
+@dataclass(frozen=True)
 class Settings:
     data_dir: Path
     database: DatabaseSettings = DatabaseSettings()
@@ -144,6 +162,7 @@ class Settings:
     upload: UploadSettings = UploadSettings()
     audit: AuditSettings = AuditSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    quota: QuotaSettings = QuotaSettings()
     source: Path | None = None  #: the config file that was read
 
     @property

@@ -85,6 +85,10 @@ class Store(ABC):
         """Those of `digests` that the store does not have. Raises StoreUnavailable."""
 
     @abstractmethod
+    def free_bytes(self) -> int | None:
+        """Bytes that it has room for; None: that can not be said, as of an S3. Raises StoreUnavailable."""
+
+    @abstractmethod
     def blobs(self) -> Iterator[StoredBlob]:
         """Every blob, in the order of the digests, one batch at a time: the store may hold more than memory does.
 

@@ -107,6 +107,10 @@ class LocalStore(Store):
         with self._ready():
             return {digest for digest in digests if not self._blob(digest).is_file()}
 
+    def free_bytes(self) -> int | None:
+        with self._ready():
+            return shutil.disk_usage(self._blobs).free
+
     def blobs(self) -> Iterator[StoredBlob]:
         with self._ready():
             now = self._now()

@@ -34,6 +34,7 @@ VERBS: Mapping[str, tuple[str, str | None]] = {
     "pause": ("control:pause", "job.pause"),
     "priority": ("control:priority", "job.priority"),
     "pull_image": ("images:pull_image", None),
+    "quota": ("quotas:quota", "quota.see"),
     "remove_image": ("images:remove_image", None),
     "promote": ("receiving:promote", "model.upload"),
     "remove_jobs": ("remove:remove_jobs", "job.remove"),

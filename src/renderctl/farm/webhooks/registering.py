@@ -9,6 +9,7 @@ from renderctl.errors import InvalidInput, NotAllowed, UsageError, did_you_mean
 from renderctl.farm import Farm
 from renderctl.farm.gate import admit, of_job, of_project, the_delivery, the_job, the_webhook
 from renderctl.farm.people.secrets import SIGNING_PREFIX, new_secret
+from renderctl.farm.quotas import quotas_for
 from renderctl.farm.webhooks.addresses import receiver_of, resolved
 from renderctl.farm.webhooks.telling import tell
 from renderctl.ids import new_token
@@ -36,15 +37,19 @@ def add_webhook(
 ) -> NewWebhook:
     """Tell a receiver of a job, or of every job of a project, from now on; of some events alone, or of all.
 
-    Raises UsageError, InvalidInput, Conflict, NotFound, and NotAllowed for a receiver in the farm's own network, too.
+    Raises UsageError, InvalidInput, Conflict, NotFound, QuotaExceeded, and NotAllowed for a receiver in the farm's own
+    network, too.
     """
     if (job is None) == (project is None):
         raise UsageError("A webhook is about one job or one project.", hint="--job JOB or --project NAME.")
     wanted = tuple(dict.fromkeys(map(_event, events))) or tuple(Event)
     about = _the_job(farm, job, actor) if job is not None else _the_project(farm, str(project), actor)
     _require_outside(farm, url, about, actor)
-    secret, add = new_secret(SIGNING_PREFIX), farm.repository.add_webhook
-    return NewWebhook(add(url, secret, wanted, project=about.project, job_id=about.job_id, actor=actor), secret)
+    secret = new_secret(SIGNING_PREFIX)
+    added = farm.repository.add_webhook(
+        url, secret, wanted, project=about.project, job_id=about.job_id, actor=actor, quotas=quotas_for(farm, actor)
+    )
+    return NewWebhook(added, secret)
 
 
 def list_webhooks(farm: Farm, *, actor: Actor) -> list[Webhook]:

@@ -22,9 +22,10 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         409: "It is in another state, or was done already in another way.",
         413: "The request is too large.",
         422: "The input is not valid.",
-        429: "Too many wrong passwords.",
+        429: "Too many wrong passwords, or too much of this at a time.",
         500: "Something went wrong that was not expected.",
         503: "A part of the farm is out of reach.",
+        507: "The store has no room left.",
     }.items()
 }
 

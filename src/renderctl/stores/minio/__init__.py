@@ -126,6 +126,9 @@ class MinioStore(Store):
                 bucket.look()  # an answer without a body does not tell a missing blob from a missing bucket
             return missing
 
+    def free_bytes(self) -> int | None:
+        return None
+
     def blobs(self) -> Iterator[StoredBlob]:
         for key, size, age_s in self._listed("blobs/"):
             digest = key.removeprefix("blobs/").replace("/", "", 1)

@@ -1,0 +1,10 @@
+"""Quotas, over HTTP."""
+
+from renderctl.client.answers import typed
+from renderctl.client.connection import ServerConnection
+from renderctl.quotas import QuotaReport
+
+
+def quota(server: ServerConnection, *, user: str | None = None, project: str | None = None) -> tuple[QuotaReport, ...]:
+    """What a user, or a project, uses and may use; of neither: whoever asks, and their projects."""
+    return typed(tuple[QuotaReport, ...], server.api.get("/quota", user=user, project=project))

@@ -1,0 +1,149 @@
+"""What users and projects have of the farm, counted in the transaction that adds to it."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, Table, func, select
+from sqlalchemy.dialects import mysql
+
+from renderctl.quotas import Amount, Holder, Limits, QuotaReport, Resource, UploadState, require_quota
+from renderctl.repository.database import Database
+from renderctl.repository.hooktables import webhooks
+from renderctl.repository.keeping import batches
+from renderctl.repository.quotatables import quota_locks
+from renderctl.repository.tables import jobs, model_inputs, models, outputs, uploads
+from renderctl.states import ENDED_JOB, OPEN_JOB
+
+#: Seconds after its end from which on nothing more is published of a job: what it has rendered is summed up once.
+_SETTLED = timedelta(hours=1)
+_BATCH = 1000
+_UNUSED = (UploadState.ANNOUNCED, UploadState.RECEIVED)
+
+
+class QuotaReports(Database):
+    """Questions about what is used."""
+
+    def quota_report(self, holder: Holder, limits: Limits) -> QuotaReport:
+        """What somebody has, and may have."""
+
+        def reading(connection: Connection) -> QuotaReport:
+            open_jobs, open_tasks = _open_work(connection, holder)
+            incoming = incoming_bytes(connection, holder.name, self.now(connection))
+            return QuotaReport(
+                kind=holder.kind,
+                name=holder.name,
+                jobs=Amount(open_jobs, limits.jobs),
+                tasks=Amount(open_tasks, limits.tasks),
+                stored_bytes=Amount(
+                    _model_bytes(connection, holder) + _rendered(connection, holder), limits.stored_bytes
+                ),
+                webhooks=Amount(_count_webhooks(connection, holder), limits.webhooks),
+                incoming_bytes=Amount(incoming, limits.incoming_bytes) if holder.kind == "user" else None,
+            )
+
+        return self.read(reading)
+
+
+def lock_quotas(connection: Connection, holders: Iterable[Holder]) -> None:
+    """Have nobody else add to what they have before this transaction ends. On SQLite nobody writes meanwhile anyway."""
+    if connection.dialect.name != "mysql":
+        return
+    taking = mysql.insert(quota_locks).on_duplicate_key_update(holder=func.values(quota_locks.c.holder))
+    for key in sorted(f"{holder.kind}:{holder.name}" for holder in holders):
+        connection.execute(taking, {"holder": key})
+
+
+def require_work(connection: Connection, limits: Mapping[Holder, Limits], *, jobs: int = 0, tasks: int = 0) -> None:
+    """Whether so many more open jobs and tasks are allowed. Raises QuotaExceeded."""
+    for holder, limit in limits.items():
+        open_jobs, open_tasks = _open_work(connection, holder)
+        require_quota(holder, Resource.JOBS, open_jobs + jobs, limit)
+        require_quota(holder, Resource.TASKS, open_tasks + tasks, limit)
+
+
+def require_storage(connection: Connection, limits: Mapping[Holder, Limits]) -> None:
+    """Whether what they have in the store is no more than allowed. Raises QuotaExceeded.
+
+    Models are counted quickly first, files that several of them share several times; once more and exactly where that
+    would be too much.
+    """
+    for holder, limit in limits.items():
+        if limit.stored_bytes is None:
+            continue
+        rendered = _rendered(connection, holder)
+        uploaded = _sum(connection, select(func.sum(models.c.size)).where(_owned(models, holder)))
+        if rendered + uploaded > limit.stored_bytes:
+            require_quota(holder, Resource.STORED, rendered + _model_bytes(connection, holder), limit)
+
+
+def require_webhooks(connection: Connection, limits: Mapping[Holder, Limits]) -> None:
+    """Whether they have no more webhooks than allowed. Raises QuotaExceeded."""
+    for holder, limit in limits.items():
+        require_quota(holder, Resource.WEBHOOKS, _count_webhooks(connection, holder), limit)
+
+
+def require_incoming(connection: Connection, limits: Mapping[Holder, Limits], now: datetime) -> None:
+    """Whether what they send and have announced is no more than allowed. Raises QuotaExceeded."""
+    for holder, limit in limits.items():
+        if holder.kind == "user":
+            require_quota(holder, Resource.INCOMING, incoming_bytes(connection, holder.name, now), limit)
+
+
+def incoming_bytes(connection: Connection, user: str, now: datetime) -> int:
+    """What somebody sends, and is in no model or job yet."""
+    unused = (uploads.c.owner == user) & uploads.c.state.in_(_UNUSED) & (uploads.c.until > now)
+    return _sum(connection, select(func.sum(uploads.c.size)).where(unused))
+
+
+def use_uploads(connection: Connection, user: str, digests: Iterable[str]) -> None:
+    """What they have sent is part of something now."""
+    for some in batches(sorted(set(digests)), _BATCH):
+        these = (uploads.c.owner == user) & uploads.c.digest.in_(some) & (uploads.c.state == UploadState.RECEIVED)
+        connection.execute(uploads.update().where(these).values(state=UploadState.USED))
+
+
+def sum_up_ended(connection: Connection, limits: Mapping[Holder, Limits], now: datetime) -> None:
+    """Remember what ended jobs have rendered, so that it is not counted again and again."""
+    for holder in limits:
+        query = select(jobs.c.id).where(
+            _owned(jobs, holder), jobs.c.state.in_(ENDED_JOB), jobs.c.output_bytes.is_(None)
+        )
+        settled = connection.scalars(query.where(jobs.c.finished_at < now - _SETTLED).limit(_BATCH)).all()
+        for job_id in settled:
+            size = _sum(connection, select(func.sum(outputs.c.size)).where(outputs.c.job_id == job_id))
+            connection.execute(jobs.update().where(jobs.c.id == job_id).values(output_bytes=size))
+
+
+def _open_work(connection: Connection, holder: Holder) -> tuple[int, int]:
+    query = select(func.count(), func.coalesce(func.sum(jobs.c.task_count), 0))
+    row = connection.execute(query.where(_owned(jobs, holder), jobs.c.state.in_(OPEN_JOB))).one()
+    return int(row[0]), int(row[1])
+
+
+def _rendered(connection: Connection, holder: Holder) -> int:
+    """Bytes that jobs have rendered: those that ended long ago were summed up, the others are counted now."""
+    there = _owned(jobs, holder) & jobs.c.removed_at.is_(None)
+    summed = select(func.sum(jobs.c.output_bytes)).where(there)
+    fresh = select(func.sum(outputs.c.size)).join(jobs, jobs.c.id == outputs.c.job_id)
+    fresh = fresh.where(there, jobs.c.output_bytes.is_(None))
+    return _sum(connection, summed) + _sum(connection, fresh)
+
+
+def _model_bytes(connection: Connection, holder: Holder) -> int:
+    """Bytes of the files of models, each once."""
+    files = select(func.max(model_inputs.c.size).label("size")).join(models, models.c.id == model_inputs.c.model_id)
+    each_once = files.where(_owned(models, holder)).group_by(model_inputs.c.digest).subquery()
+    return _sum(connection, select(func.sum(each_once.c.size)))
+
+
+def _count_webhooks(connection: Connection, holder: Holder) -> int:
+    return _sum(connection, select(func.count()).select_from(webhooks).where(_owned(webhooks, holder)))
+
+
+def _sum(connection: Connection, query: Select[Any]) -> int:
+    return int(connection.scalar(query) or 0)
+
+
+def _owned(table: Table, holder: Holder) -> ColumnElement[bool]:
+    return (table.c.owner if holder.kind == "user" else table.c.project) == holder.name

@@ -1,0 +1,22 @@
+"""Quotas: what users and projects use of the farm, and may use."""
+
+from typing import Annotated
+
+from fastapi import Query, Response
+
+from renderctl.quotas import QuotaReport
+from renderctl.server.answers import answer
+from renderctl.server.api import new_router
+from renderctl.server.doors import Verbs
+
+router = new_router("quotas")
+
+
+@router.get("/quota", response_model=list[QuotaReport])
+def quota(
+    verbs: Verbs,
+    user: Annotated[str | None, Query(description="Of this user.", max_length=64)] = None,
+    project: Annotated[str | None, Query(description="Of this project.", max_length=64)] = None,
+) -> Response:
+    """Say what a user or a project uses and may use; of neither: whoever asks, and their projects."""
+    return answer(verbs.quota(user=user, project=project))

@@ -1,0 +1,232 @@
+"""Nobody takes up the farm alone: what users and projects have at a time is limited, also for two requests at once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from renderctl.actors import Actor, Role, Via
+from renderctl.errors import QuotaExceeded, StoreFull
+from renderctl.farm import Farm
+from renderctl.farm.control import cancel, retry
+from renderctl.farm.offering import OfferedModel, add_model
+from renderctl.farm.quotas import quota
+from renderctl.farm.receiving import part_of, wanted_files
+from renderctl.farm.sending import send as send_here
+from renderctl.farm.submit import SubmitRequest, submit
+from renderctl.farm.webhooks.registering import add_webhook
+from renderctl.jobs import Input, Job
+from renderctl.models import Model
+from renderctl.quotas import Amount
+from renderctl.settings import QuotaSettings, StoreSettings
+from tests.farms import ACTOR, FACTS, given_model, work_off
+from tests.server.conftest import Served
+
+EVE = Actor("eve", role=Role.ARTIST, projects=frozenset(["default"]), via=Via.TOKEN)
+BOB = replace(EVE, name="bob")
+MB = 1 << 20
+
+
+def limited(farm: Farm, **limits: int | None) -> Farm:
+    """The farm, with such limits."""
+    return replace(farm, settings=replace(farm.settings, quota=QuotaSettings(**limits)))
+
+
+def ask(farm: Farm, actor: Actor = EVE, frames: str = "1", model: Model | None = None) -> Job:
+    model = model or given_model(farm, name="shot")
+    return submit(farm, model, SubmitRequest(frames=frames, project="default"), actor=actor).job
+
+
+def file(number: int, size: int) -> tuple[bytes, Input]:
+    content = number.to_bytes(4) + bytes(size - 4)
+    return content, Input(f"{number}.blend", sha256(content).hexdigest(), size)
+
+
+def send(farm: Farm, number: int, size: int, actor: Actor = EVE) -> Input:
+    content, described = file(number, size)
+    part = part_of(farm, described.digest, size, actor=actor)
+    with part.begun(0) as writing:
+        writing.write(content)
+        part.complete(size)
+    return described
+
+
+def make_model(farm: Farm, *files: Input, name: str = "big") -> Model:
+    return add_model(farm, OfferedModel(name, files[0].path, FACTS, files), actor=EVE)[0]
+
+
+def test_two_million_tasks_in_one_request_are_refused_before_anything_is_written(served: Served) -> None:
+    given_model(served.farm)
+    body = {"model": "shot", "frames": "0-1000000", "cameras": ["Camera", "Side"], "project": "default"}
+    eve = served.person("eve", Role.ARTIST, "default")
+    answer = served.client.post("/api/v1/jobs", json=body, headers=eve)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "quota_exceeded")
+    assert "2,000,002 tasks; 200,000" in answer.json()["error"]["message"]
+    assert "quota.job_tasks" in answer.json()["error"]["hint"]
+    assert served.client.get("/api/v1/jobs", headers=eve).json()["jobs"] == []
+
+
+def test_open_jobs_are_limited_until_some_have_ended(farm: Farm) -> None:
+    farm = limited(farm, user_jobs=2)
+    first, _ = ask(farm), ask(farm)
+    with pytest.raises(QuotaExceeded, match=r"user eve would have 3 jobs .*; 2 are allowed") as refused:
+        ask(farm)
+    assert "quota.user_jobs" in (refused.value.hint or "")
+    ask(farm, BOB)
+    cancel(farm, first.id, actor=EVE)
+    ask(farm)
+    with pytest.raises(QuotaExceeded):
+        retry(farm, first.id, actor=EVE)
+
+
+def test_open_tasks_are_limited(farm: Farm) -> None:
+    farm = limited(farm, user_tasks=100)
+    ask(farm, frames="1-60")
+    with pytest.raises(QuotaExceeded, match="101 tasks"):
+        ask(farm, frames="1-41")
+    ask(farm, frames="1-40")
+
+
+def test_a_project_has_limits_that_its_members_share(farm: Farm) -> None:
+    farm = limited(farm, project_jobs=2)
+    ask(farm, BOB)
+    ask(farm, EVE)
+    with pytest.raises(QuotaExceeded, match="project default"):
+        ask(farm, EVE)
+
+
+def test_whoever_holds_the_keys_to_the_farms_parts_has_no_limit(farm: Farm) -> None:
+    farm = limited(farm, user_jobs=1, project_jobs=1, job_tasks=1)
+    for _ in range(3):
+        ask(farm, ACTOR, frames="1-10")
+
+
+def test_two_requests_at_once_do_not_pass_together(farm: Farm) -> None:
+    farm = limited(farm, user_jobs=3)
+    model = given_model(farm)
+
+    def attempt(_number: int) -> bool:
+        try:
+            ask(farm, model=model)
+        except QuotaExceeded:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(attempt, range(24))) == 3
+
+
+def test_files_on_their_way_are_limited_whether_they_were_announced_or_not(farm: Farm) -> None:
+    farm = limited(farm, user_incoming_mb=10)
+    announced = [file(number, 2 * MB)[1] for number in range(4)]
+    assert len(wanted_files(farm, announced, actor=EVE)) == 4
+    assert len(wanted_files(farm, announced, actor=EVE)) == 4  # to ask again takes no more
+    with pytest.raises(QuotaExceeded, match=r"11\.0 MiB of files on their way"):
+        wanted_files(farm, [file(9, 3 * MB)[1]], actor=EVE)
+    with pytest.raises(QuotaExceeded):
+        part_of(farm, file(9, 3 * MB)[1].digest, 3 * MB, actor=EVE)
+    send(farm, 8, 2 * MB)
+    wanted_files(farm, [file(9, 3 * MB)[1]], actor=BOB)
+
+
+def test_files_at_once_do_not_pass_together(farm: Farm) -> None:
+    farm = limited(farm, user_incoming_mb=3)
+
+    def attempt(number: int) -> bool:
+        try:
+            part_of(farm, file(number, MB)[1].digest, MB, actor=EVE)
+        except QuotaExceeded:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(attempt, range(24))) == 3
+
+
+def test_files_that_were_made_a_model_are_on_their_way_no_longer(farm: Farm) -> None:
+    farm = limited(farm, user_incoming_mb=3)
+    files = [send(farm, number, MB) for number in range(3)]
+    with pytest.raises(QuotaExceeded):
+        send(farm, 3, MB)
+    make_model(farm, *files)
+    send(farm, 3, MB)
+    (report,) = quota(farm, user="eve", actor=EVE)
+    assert report.incoming_bytes == Amount(MB, 3 * MB)
+
+
+def test_an_announced_file_makes_nobody_its_reader(farm: Farm) -> None:
+    described = send(farm, 1, MB, actor=BOB)
+    assert len(wanted_files(farm, [described], actor=replace(EVE, projects=frozenset(["other"])))) == 1
+    assert farm.repository.announced(described.digest, MB, "eve")
+    assert len(wanted_files(farm, [described], actor=replace(EVE, projects=frozenset(["other"])))) == 1
+
+
+def test_what_is_stored_is_limited_and_files_that_models_share_count_once(farm: Farm) -> None:
+    farm = limited(farm, user_stored_mb=3)
+    files = [send(farm, number, MB) for number in range(2)]
+    make_model(farm, *files)
+    more = send(farm, 2, MB)
+    make_model(farm, *files, more)
+    (report,) = quota(farm, user="eve", actor=EVE)
+    assert report.stored_bytes == Amount(3 * MB, 3 * MB)
+    one_more = send(farm, 3, MB)
+    with pytest.raises(QuotaExceeded, match=r"4\.0 MiB of models and images"):
+        make_model(farm, one_more, name="another")
+
+
+def test_what_jobs_have_rendered_counts_until_they_are_removed(farm: Farm) -> None:
+    model = given_model(farm)
+    job = ask(farm, frames="1-2", model=model)
+    work_off(farm)
+    (report,) = quota(farm, user="eve", actor=EVE)
+    rendered = sum(each.size for each in farm.repository.outputs(job.id)[0])
+    assert report.stored_bytes.used == rendered > 0
+    farm.repository.remove_job(job.id, actor=ACTOR)
+    assert quota(farm, user="eve", actor=EVE)[0].stored_bytes.used == 0
+
+
+def test_webhooks_of_a_user_are_limited(farm: Farm) -> None:
+    farm = limited(farm, user_webhooks=2)
+    for _ in range(2):
+        add_webhook(farm, "https://93.184.215.14/", job=ask(farm).id, actor=EVE)
+    with pytest.raises(QuotaExceeded, match="3 webhooks"):
+        add_webhook(farm, "https://93.184.215.14/", job=ask(farm).id, actor=EVE)
+
+
+def test_a_reserve_of_the_disk_stays_free_for_what_is_rendered(tmp_path: Path, served: Served) -> None:
+    eve = served.person("eve", Role.ARTIST, "default")
+    model = given_model(served.farm)
+    full = replace(served.farm.settings, store=replace(served.farm.settings.store, min_free_mb=1 << 40))
+    object.__setattr__(served.farm, "settings", full)
+    content, described = file(1, MB)
+    address = f"/api/v1/uploads/{described.digest}?size={MB}"
+    answer = served.client.put(address, content=content, headers=eve)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (507, "store_full")
+    assert "store.min_free_mb" in answer.json()["error"]["hint"]
+    assert served.client.get(f"/api/v1/uploads/{described.digest}", headers=eve).json()["received"] == 0
+    ask(served.farm, model=model)
+    work_off(served.farm)
+    assert served.client.get("/api/v1/jobs", headers=eve).json()["jobs"][0]["outputs"] == 1
+
+
+def test_uploads_past_the_server_leave_the_reserve_of_a_local_store_too(tmp_path: Path, farm: Farm) -> None:
+    if farm.settings.store.kind != "local":
+        pytest.skip("an S3 does not say how much room it has")
+    farm = replace(farm, settings=replace(farm.settings, store=StoreSettings(min_free_mb=1 << 40)))
+    content, described = file(1, MB)
+    (tmp_path / "1.blend").write_bytes(content)
+    with pytest.raises(StoreFull, match="store has"):
+        send_here(farm, {tmp_path / "1.blend": described})
+
+
+def test_everybody_is_told_what_they_use_and_may_use(served: Served) -> None:
+    eve = served.person("eve", Role.ARTIST, "default")
+    given_model(served.farm)
+    served.client.post("/api/v1/jobs", json={"model": "shot", "frames": "1-7"}, headers=eve)
+    reports: list[dict[str, Any]] = served.client.get("/api/v1/quota", headers=eve).json()
+    assert [(each["kind"], each["name"]) for each in reports] == [("user", "eve"), ("project", "default")]
+    assert reports[0]["jobs"] == {"used": 1, "allowed": 1000}
+    assert reports[0]["tasks"] == {"used": 7, "allowed": 2_000_000}

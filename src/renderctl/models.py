@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -43,7 +43,7 @@ class Dependency:
     """A file that the scene names."""
 
     path: str  #: as the .blend has it
-    source: str  #: absolute, where it lay when it was uploaded
+    source: str  #: its path among the model's inputs, else what the .blend has; no place on anybody's machine
     kind: str  #: image, sequence, udim, movie, library, font, sound, volume, cache, …
     owner: str  #: what uses it, such as `Image: wood`
     stored: str | None = None  #: path among the model's inputs; None: it was missing
@@ -81,6 +81,20 @@ class ModelFacts:
     def as_document(self) -> dict[str, Any]:
         return {**asdict(self), "relocations": dict(self.relocations)}
 
+    def without_sources(self) -> "ModelFacts":
+        """The facts without a word of where the files lay on the machine of whoever uploaded them.
+
+        The one folder that a session needs to find files by absolute paths stays where there are such paths: each of
+        these begins with it, in the .blend itself.
+        """
+        dependencies = tuple(replace(each, source=each.stored or each.path) for each in self.dependencies)
+        needed = any(each.stored is not None and is_absolute(each.path) for each in dependencies)
+        return replace(self, dependencies=dependencies, relocations=self.relocations if needed else {})
+
+    def published(self) -> "ModelFacts":
+        """What others may know."""
+        return replace(self.without_sources(), relocations={})
+
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "ModelFacts":
         values = dict(document)
@@ -88,6 +102,12 @@ class ModelFacts:
         values["dependencies"] = tuple(Dependency(**each) for each in values.get("dependencies", ()))
         values["scripts"] = tuple(values.get("scripts", ()))
         return cls(**values)
+
+
+def is_absolute(path: str) -> bool:
+    """Whether a path of a .blend holds wherever the .blend lies; `//` begins one that does not."""
+    path = path.replace("\\", "/")
+    return path.startswith("/") and not path.startswith("//")
 
 
 def require_valid_facts(facts: ModelFacts) -> None:

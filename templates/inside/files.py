@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import bpy
@@ -24,10 +24,12 @@ class File:
 
 
 def needed_files() -> list[File]:
-    """Each file once, sequences, tiles and cache folders spread out."""
+    """Each file once, sequences, tiles and cache folders spread out; by an absolute path where it has one, too."""
     found: dict[str, File] = {}
     for file in (*_walked(), *_known_to_blender()):
-        found.setdefault(file.absolute, file)
+        known = found.setdefault(file.absolute, file)
+        if paths.is_absolute(file.path) and not paths.is_absolute(known.path):
+            found[file.absolute] = replace(known, path=file.path)
     return list(found.values())
 
 

@@ -48,12 +48,17 @@ class Link:
     url: str
 
 
-def links(farm: Farm, job_ref: str, expires_s: float, *, actor: Actor) -> list[Link]:
-    """The addresses of the job's outputs, good for `expires_s` seconds. Raises NotFound, StoreUnavailable."""
+def links(
+    farm: Farm, job_ref: str, expires_s: float, *, address: Callable[[Output], str] | None = None, actor: Actor
+) -> list[Link]:
+    """The addresses of the job's outputs, good for `expires_s` seconds, or those that `address` makes of them.
+
+    Raises NotFound, StoreUnavailable.
+    """
     job = the_job(farm, job_ref, "job.download", actor=actor)
     several, found = len(job.cameras) > 1, []
     for each in _outputs(farm, job.id):
-        url = farm.store.url(each.digest, file_name(each, several), expires_s)
+        url = address(each) if address else farm.store.url(each.digest, file_name(each, several), expires_s)
         found.append(Link(each.frame, each.camera, each.name, each.size, url))
     return found
 

@@ -105,9 +105,7 @@ def _facts(known: Facts, folder: Path, files: Sequence[Input]) -> ModelFacts:
     """With no word of where the files lay: they were never there for anybody but us."""
     hashed = {each.path: each for each in files}
     layout = Layout(folder, {folder / path: path for path in hashed})
-    facts = facts_of(known, layout, hashed)
-    dependencies = tuple(replace(each, source=each.stored or each.path) for each in facts.dependencies)
-    return replace(facts, relocations={}, dependencies=dependencies)
+    return facts_of(known, layout, hashed).published()
 
 
 @contextmanager

@@ -39,7 +39,8 @@ def add_model(farm: Farm, offered: OfferedModel, *, project: str | None = None, 
     inputs = tuple(sorted(offered.inputs, key=lambda each: each.path))
     digest = manifest_digest(offered.main, inputs)
     name = offered.name.strip()[:255]
-    new = NewModel(name, offered.main, digest, offered.facts, inputs, project or actor.home)
+    facts = offered.facts.without_sources()
+    new = NewModel(name, offered.main, digest, facts, inputs, project or actor.home)
     return farm.repository.add_model(new, actor=actor, since=since, quotas=quotas_for(farm, actor))
 
 

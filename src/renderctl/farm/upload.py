@@ -182,7 +182,8 @@ def facts_of(known: Facts, layout: Layout, hashed: Mapping[str, Input]) -> Model
                 size=blob.size if blob else None,
             )
         )
-    return replace(known.model, relocations=layout.relocations, dependencies=tuple(dependencies))
+    facts = replace(known.model, relocations=layout.relocations, dependencies=tuple(dependencies))
+    return facts.without_sources()
 
 
 def _hashed(farm: Farm, layout: Layout, on_advance: OnAdvance) -> dict[str, Input]:

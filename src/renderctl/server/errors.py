@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from renderctl import errors
 from renderctl.documents import error_document
 from renderctl.errors import RenderctlError
+from renderctl.farm.redaction import redacted
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ def status_of(kind: type[RenderctlError]) -> int:
 
 
 def told(error: RenderctlError, *, status: int | None = None) -> JSONResponse:
-    """The answer that tells of an error."""
+    """The answer that tells of an error; `known` is for those that may name places of the server."""
     return JSONResponse(error_document(error), status or status_of(type(error)), _headers(error))
 
 
@@ -57,10 +58,13 @@ def add_error_handlers(app: FastAPI) -> None:
     """Have every error answered with its document."""
 
     @app.exception_handler(RenderctlError)
-    def known(_request: Request, error: Exception) -> JSONResponse:
+    def known(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RenderctlError)
         if status_of(type(error)) >= 500:
             logger.warning("%s", error)
+        settings = request.app.state.connection.settings
+        error.message = redacted(error.message, settings)
+        error.hint = redacted(error.hint, settings) if error.hint else None
         return told(error)
 
     @app.exception_handler(RequestValidationError)

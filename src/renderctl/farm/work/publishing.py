@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +23,7 @@ from renderctl.errors import (
 )
 from renderctl.farm import Farm
 from renderctl.farm.hashing import hash_file
+from renderctl.farm.redaction import redacted
 from renderctl.farm.status import forget
 from renderctl.farm.submit import put_ticket
 from renderctl.farm.sweep import settle
@@ -187,6 +188,7 @@ class Publisher:
     def fail(self, attempt: Attempt, failure: Failure, cost: Cost = _NOTHING) -> "Told":
         """Report a failure, with what the node's health adds to it."""
         failure = self._health.explained(failure)
+        failure = replace(failure, reason=redacted(failure.reason, self._farm.settings))
         logger.warning(
             "task %s failed: %s",
             attempt.task_id,

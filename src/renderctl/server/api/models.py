@@ -1,12 +1,13 @@
 """Models: listed, shown, removed."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from renderctl.limits import MAX_FILES, MAX_PATH
-from renderctl.models import Dependency, ModelFacts
+from renderctl.models import Dependency, Model, ModelFacts
 from renderctl.server.answers import answer
 from renderctl.server.api import new_router
 from renderctl.server.bodies import FileBody, Name
@@ -54,7 +55,8 @@ def list_models(
     limit: Annotated[int, Query(ge=1, le=_MOST_MODELS)] = 100,
 ) -> Response:
     """List models, the newest first."""
-    return answer(verbs.list_models(name, project=project, search=search, before=before, limit=limit))
+    models = verbs.list_models(name, project=project, search=search, before=before, limit=limit)
+    return answer([published(model) for model in models])
 
 
 @router.get("/models/{model:path}", response_model=ModelDocument)
@@ -64,10 +66,15 @@ def show_model(
     project: Annotated[str | None, Query(description="Of several of a name, that of this one.", max_length=255)] = None,
 ) -> Response:
     """Tell what is known of a model."""
-    return answer(verbs.show_model(model, project=project))
+    return answer(published(verbs.show_model(model, project=project)))
 
 
 @router.delete("/models/{model:path}", response_model=ModelDocument)
 def remove_model(verbs: Verbs, model: ModelRef) -> Response:
     """Remove a model that no job uses."""
-    return answer(verbs.remove_model(model))
+    return answer(published(verbs.remove_model(model)))
+
+
+def published(model: Model) -> Model:
+    """A model without a word of where its files lay on the machine that they came from."""
+    return replace(model, facts=model.facts.published())

@@ -1,6 +1,7 @@
 """Outputs: what there is, addresses, and the files themselves."""
 
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import Header, Path, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
@@ -8,7 +9,7 @@ from fastapi.responses import FileResponse, RedirectResponse
 from renderctl.farm.download import Link
 from renderctl.farm.outputs import OutputPage
 from renderctl.server.answers import answer, file_answer
-from renderctl.server.api import new_router
+from renderctl.server.api import PREFIX, new_router
 from renderctl.server.api.jobs import JobRef
 from renderctl.server.doors import Verbs
 
@@ -28,9 +29,17 @@ def outputs(
 
 
 @router.get("/jobs/{job}/links", response_model=list[Link])
-def links(verbs: Verbs, job: JobRef, expires_s: Annotated[float, Query(ge=1, le=604_800)] = 86_400.0) -> Response:
-    """Addresses at which anyone may fetch the job's images, for so many seconds."""
-    return answer(verbs.links(job, expires_s))
+def links(
+    request: Request, verbs: Verbs, job: JobRef, expires_s: Annotated[float, Query(ge=1, le=604_800)] = 86_400.0
+) -> Response:
+    """Addresses at which anyone may fetch the job's images, for so many seconds.
+
+    Where the farm keeps them in a folder there is none but here, for whoever shows a token.
+    """
+    if verbs.settings.store.kind != "local":
+        return answer(verbs.links(job, expires_s))
+    here = f"{request.base_url}{PREFIX.strip('/')}/jobs/{quote(job, safe='')}/outputs"
+    return answer(verbs.links(job, expires_s, address=lambda each: f"{here}/{each.number}/{quote(each.name)}"))
 
 
 @router.get(

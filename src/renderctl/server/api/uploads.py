@@ -16,6 +16,7 @@ from renderctl.limits import MAX_COUNT, MAX_FILES, MAX_PATH
 from renderctl.models import ModelFacts
 from renderctl.server.answers import answer
 from renderctl.server.api import new_router
+from renderctl.server.api.models import published
 from renderctl.server.bodies import FileBody, Name
 from renderctl.server.documents import ModelDocument
 from renderctl.server.doors import Verbs
@@ -116,7 +117,7 @@ def add_model(verbs: Verbs, body: ModelBody) -> Response:
     """Make a model of files that were sent. 200: the latest version is just the same."""
     offered = OfferedModel(body.name, body.main, body.facts, tuple(each.input() for each in body.inputs))
     model, new = verbs.add_model(offered, project=body.project)
-    return answer({"model": model, "new": new}, 201 if new else 200)
+    return answer({"model": published(model), "new": new}, 201 if new else 200)
 
 
 async def _pieces(request: Request) -> AsyncIterator[bytes]:

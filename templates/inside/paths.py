@@ -10,6 +10,8 @@ import bpy
 _within: str | None = None
 #: Folders and files that are there, and that this session was not let read.
 hidden: set[str] = set()
+#: Of folders that it is not let read: the names of their files.
+_told: dict[str, list[str]] = {}
 
 
 def keep_within(folder: str | None) -> None:
@@ -17,6 +19,12 @@ def keep_within(folder: str | None) -> None:
     global _within
     hidden.clear()
     _within = os.path.normpath(folder) if folder is not None else None
+
+
+def tell_names(names: dict[str, list[str]]) -> None:
+    """What is in folders that this session is not let read."""
+    _told.clear()
+    _told.update(names)
 
 
 def is_within(path: str) -> bool:
@@ -101,7 +109,7 @@ def _matching(folder: str, pattern: str) -> list[str]:
     if not (is_within(os.path.join(folder, "any")) and os.path.isdir(folder)):
         return []
     try:
-        names = os.listdir(folder)
+        names = _told.get(folder) or os.listdir(folder)
     except PermissionError as error:
         _note(error)
         return []
@@ -118,5 +126,5 @@ def note_hidden(path: str) -> None:
 
 
 def _note(error: OSError) -> None:
-    if isinstance(error, PermissionError):
+    if isinstance(error, PermissionError) and error.filename not in _told:
         hidden.add(os.fsdecode(error.filename))

@@ -4,6 +4,7 @@ A value enters a script in one way: as the Python literal that the filter `liter
 `"); import os` and stays a name.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -39,10 +40,15 @@ def templates_dir() -> Path:
     raise FileNotFoundError(f"The templates of renderctl are missing: they belong to {package / 'templates'}.")
 
 
-def inspect_script(scene: Path, within: Path | None = None) -> str:
-    """The script that says what is known of a scene, for which there are no files but those below `within`."""
+def inspect_script(scene: Path, within: Path | None = None, names: Mapping[Path, Sequence[str]] | None = None) -> str:
+    """The script that says what is known of a scene, for which there are no files but those below `within`.
+
+    `names`: the files of folders that it will not be able to list.
+    """
     folder = str(within) if within is not None else None
-    return _environment(templates_dir()).get_template("inspect.py.j2").render(scene=str(scene), within=folder)
+    listed = {str(path): list(files) for path, files in (names or {}).items()}
+    template = _environment(templates_dir()).get_template("inspect.py.j2")
+    return template.render(scene=str(scene), within=folder, names=listed)
 
 
 def devices_script() -> str:

@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -88,10 +88,19 @@ class Session:
         """Wait until Blender is up; its version, such as `5.0.1`."""
         return self._wait(Started, limits, limits.start_s).version
 
-    def inspect(self, scene: Path, limits: Limits, within: Path | None = None) -> Facts:
-        """What is known of a scene; what is not below `within` is missing."""
+    def inspect(
+        self,
+        scene: Path,
+        limits: Limits,
+        within: Path | None = None,
+        names: Mapping[Path, Sequence[str]] | None = None,
+    ) -> Facts:
+        """What is known of a scene; what is not below `within` is missing.
+
+        `names`: the files of folders that the session can not list.
+        """
         self.leave(limits)
-        self._run("inspect.py", inspect_script(scene, within))
+        self._run("inspect.py", inspect_script(scene, within, names))
         facts = self._wait(Facts, limits, limits.start_s)
         self._left(limits)
         return facts

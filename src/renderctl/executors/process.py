@@ -101,6 +101,8 @@ class ProcessExecutor(Executor):
         reads = (*map(str, launch.inputs), *program_paths(launch.argv[0]), *options.reads)
         named = (path for path in named_by_environment(environment) if options.off_limits.refusal(path) is None)
         writes = (str(launch.scratch), *options.writes)
+        if not self.sandboxed:  # the limits alone hold
+            return Sandbox(memory_mb=launch.sandbox_mb or options.memory_mb, file_mb=options.file_mb)
         if launch.sandbox_mb is not None:
             return Sandbox((*reads, *named), writes, launch.sandbox_mb, _LOOKING_FILE_MB, (), options.off_limits)
         return Sandbox(

@@ -1,11 +1,12 @@
 """A Blender looks at a scene where it lies, with all that it depends on, and is let see only that.
 
 What is one's own on one's own machine: the folder of the scene, and the folders that it names. Of a folder that holds
-what is nobody's business (a home, the config, `data_dir`) it sees single files.
+what is nobody's business (a home, the config, `data_dir`) it sees single files, and is told the names of the others.
 """
 
+import os
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from renderctl.blender.facts import Facts
@@ -44,14 +45,15 @@ def look_at(farm: Farm, scene: Path, chosen: Chosen) -> Facts:
 
     Raises SessionFailed, InvalidInput where the scene needs what no session may read, and what executors raise.
     """
-    seen = beside(farm, scene)
-    facts = _looked_at(farm, scene, chosen, seen)
+    seen, listed = beside(farm, scene), frozenset[Path]()
+    facts = _looked_at(farm, scene, chosen, seen, listed)
     for _ in range(_ROUNDS):
-        more = out_of_sight(farm, facts, seen)
+        more = out_of_sight(farm, facts, seen) - listed
         if not more:
             break
-        seen = _outermost({*seen, *more})
-        facts = _looked_at(farm, scene, chosen, seen)
+        openable = {path for path in more if not path.is_dir() or _is_openable(farm, path)}
+        seen, listed = _outermost({*seen, *openable}), listed | (more - openable)
+        facts = _looked_at(farm, scene, chosen, seen, listed)
     return facts
 
 
@@ -61,7 +63,10 @@ def beside(farm: Farm, scene: Path) -> tuple[Path, ...]:
 
 
 def out_of_sight(farm: Farm, facts: Facts, seen: tuple[Path, ...]) -> frozenset[Path]:
-    """What a session did not see that looked at a scene, and may. Raises InvalidInput for what it needs and may not."""
+    """What a session did not see that looked at a scene, and that it needs; folders that it may not open, too.
+
+    Raises InvalidInput for what no session may know of.
+    """
     paths = [Path(path) for path in facts.hidden]
     if farm.executor.caged:  # what it is not given is not there at all
         paths += [Path(file.absolute) for file in facts.files if not file.exists]
@@ -69,24 +74,37 @@ def out_of_sight(farm: Farm, facts: Facts, seen: tuple[Path, ...]) -> frozenset[
     return frozenset(visible for path in unseen if (visible := _visible(farm, path)).exists())
 
 
-def _looked_at(farm: Farm, scene: Path, chosen: Chosen, seen: tuple[Path, ...]) -> Facts:
+def _looked_at(
+    farm: Farm, scene: Path, chosen: Chosen, seen: tuple[Path, ...], listed: frozenset[Path] = frozenset()
+) -> Facts:
     with scratch_of(farm, "upload") as scratch:
         session = start_session(farm, chosen.blender, scratch / "session", seen, as_caller=True)
         with closing(session):
-            return session.inspect(scene, limits(farm))
+            return session.inspect(scene, limits(farm), names={folder: _names(folder) for folder in listed})
+
+
+def _names(folder: Path) -> list[str]:
+    """The files of a folder that a session may not open: their names are all that a sequence needs."""
+    with suppress(OSError):
+        return sorted(entry.name for entry in os.scandir(folder) if entry.is_file() and entry.name[0] != ".")
+    return []
 
 
 def _visible(farm: Farm, path: Path) -> Path:
     """What a session has to see of ours, to see a file or what is in a folder."""
     folder = path if path.is_dir() else path.parent
-    if folder not in _SYSTEM and farm.executor.may_read(folder):
+    if _is_openable(farm, folder):
         return folder
-    if path == folder or not farm.executor.may_read(path):
+    if not farm.executor.may_read(path / "file" if path == folder else path):
         raise InvalidInput(
-            f"The scene needs {path}, which no session may read: it is, or holds, what is private to you or the farm.",
+            f"The scene needs {path}, which no session may read: it is private to you or to the farm.",
             hint="Put the scene and its files into a folder of their own.",
         )
     return path
+
+
+def _is_openable(farm: Farm, folder: Path) -> bool:
+    return folder not in _SYSTEM and farm.executor.may_read(folder)
 
 
 def _outermost(paths: Iterable[Path]) -> tuple[Path, ...]:

@@ -148,11 +148,12 @@ class Sessions:
     def _laid_out(self, job: Job, model: Model, stop: threading.Event, *, trusted: bool) -> tuple[Path, Path]:
         """The folders of the model's files and of the job's own.
 
-        Scripts of the scene get copies to do as they like, unless a cage keeps them from writing there.
+        Scripts of the scene get copies where they write, to do as they like; in a container they can not.
         """
-        folder = self._scene / new_id()  # an earlier try may have come half the way
+        copies = trusted and not self._farm.executor.caged
+        folder = (self._folder if copies else self._scene) / new_id()  # an earlier try may have come half the way
         root, own = folder / "model", folder / "inputs"
-        inputs, copies = self._farm.repository.model_inputs(model.id), trusted and not self._farm.executor.caged
+        inputs = self._farm.repository.model_inputs(model.id)
         self._blobs.lay_out(inputs, root, stop=stop, own=copies)
         self._blobs.lay_out(self._farm.repository.job_inputs(job.id), own, stop=stop, own=copies)
         return root, own

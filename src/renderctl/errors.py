@@ -84,7 +84,7 @@ class LoginRefused(NotAllowed):
 
 
 class TooManyGuesses(NotAllowed):
-    """There were too many wrong passwords."""
+    """There were too many wrong attempts."""
 
 
 class TokenRefused(NotAllowed):

@@ -17,7 +17,7 @@ from typing import Any
 
 from renderctl.actors import Role
 from renderctl.farm import Farm
-from renderctl.farm.people.passwords import hashed
+from renderctl.farm.people.passwords import Hashing
 from tests.fake_blender import Behaviour, FakeBlender, FakeExecutor, failing, rendered
 from tests.farms import ACTOR, at_work, close, given_job, given_model, make_farm
 from tests.server.live import listening
@@ -36,7 +36,7 @@ def given_people(farm: Farm) -> None:
 @cache
 def _kept() -> str:
     """What is kept of the password: argon2 takes its time, and every farm may have the same."""
-    return hashed(PASSWORD)
+    return Hashing().hashed(PASSWORD)
 
 
 class Painter(FakeExecutor):

@@ -1,6 +1,5 @@
-"""What lets people in: tokens and log-ins. The database knows SHA-256s of them; and it counts guesses."""
+"""What lets people in: tokens and log-ins. The database knows SHA-256s of them."""
 
-from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,16 +12,14 @@ from renderctl.ids import new_id
 from renderctl.people import Token, WebSession
 from renderctl.repository.enrolling import find_user, to_user
 from renderctl.repository.inviting import Inviting
-from renderctl.repository.peopletables import guesses, tokens, web_sessions
+from renderctl.repository.login_guesses import LoginGuesses
+from renderctl.repository.peopletables import tokens, web_sessions
 
 #: Between two notes of one token or session: in it when it was used, in the audit log that a token was refused.
 _NOTE_EVERY = timedelta(seconds=60)
-#: After so long without another one a wrong password is forgotten; and the longest wait for the next.
-_FORGET = timedelta(hours=1)
-_LONGEST_WAIT_S = 900.0
 
 
-class Admitting(Inviting):
+class Admitting(Inviting, LoginGuesses):
     """The doors of the farm."""
 
     def add_token(self, token: Token, digest: str, *, lasts_s: float | None, actor: Actor) -> Token:
@@ -184,64 +181,11 @@ class Admitting(Inviting):
 
         return self.deed(writing, done=lambda _connection, _audit: ended)
 
-    def count_guess(self, whose: dict[str, int]) -> float:
-        """A password is shown: whether for any of these there were more than so many wrong ones of late.
-
-        Counted as wrong before the password is looked at, so that many at once are no way around it. Returns the
-        seconds to wait before the next one; 0: go on.
-        """
-
-        def writing(connection: Connection) -> float:
-            now, wait_s = self.now(connection), 0.0
-            known = {row.whose: row for row in connection.execute(_guesses_of(whose))}
-            for each, free in whose.items():
-                row = known.get(each)
-                if row is not None and now - row.last_at < _FORGET and row.failures >= free:
-                    pause_s = min(_LONGEST_WAIT_S, 2.0 ** min(row.failures - free, 10))
-                    wait_s = max(wait_s, pause_s - (now - row.last_at).total_seconds())
-            if wait_s > 0:
-                return wait_s
-            for each in sorted(whose):
-                row = known.get(each)
-                stale = row is None or now - row.last_at >= _FORGET
-                count = 1 if row is None or stale else row.failures + 1
-                values = {"failures": count, "last_at": now}
-                if row is None:
-                    connection.execute(guesses.insert(), {"whose": each, **values})
-                else:
-                    connection.execute(guesses.update().where(guesses.c.whose == each).values(values))
-            connection.execute(guesses.delete().where(guesses.c.last_at < now - _FORGET))
-            return 0.0
-
-        return self.write(writing)
-
-    def forgive_guesses(self, whose: Sequence[str], *, but_one: Sequence[str] = ()) -> None:
-        """The password was right: nothing is held against these; of `but_one` the last attempt alone is forgiven."""
-
-        def writing(connection: Connection) -> None:
-            connection.execute(guesses.delete().where(guesses.c.whose.in_(list(whose))))
-            less = {"failures": guesses.c.failures - 1}
-            connection.execute(guesses.update().where(guesses.c.whose.in_(list(but_one))).values(less))
-
-        self.write(writing)
-
-    def note_guess(self, actor: Actor, action: str, subject: str, why: str) -> None:
-        """Tell the audit log of what was refused because a password was wrong."""
-
-        def writing(connection: Connection) -> None:
-            self.note_outcome(connection, actor, action, subject, outcome="refused", details={"why": why})
-
-        self.write(writing)
-
     def _actor(
         self, connection: Connection, who: Row[Any], via: Via, address: str | None, scope: Scope = Scope.ALL
     ) -> Actor:
         joined = frozenset(to_user(connection, who).projects)
         return Actor(who.name, "user", Role(who.role), joined, via, address, scope)
-
-
-def _guesses_of(whose: dict[str, int]) -> Any:
-    return select(guesses).where(guesses.c.whose.in_(sorted(whose))).order_by(guesses.c.whose).with_for_update()
 
 
 def _lasting(now: datetime) -> tuple[ColumnElement[bool], ...]:

@@ -9,7 +9,7 @@ from renderctl.actors import Actor, Role
 from renderctl.errors import Conflict, NotFound, did_you_mean
 from renderctl.people import DEFAULT_PROJECT, Project, User
 from renderctl.repository.database import Database
-from renderctl.repository.peopletables import members, projects, users, web_sessions
+from renderctl.repository.peopletables import known_origins, members, projects, users, web_sessions
 
 
 class Enrolling(Database):
@@ -194,6 +194,8 @@ class Enrolling(Database):
                 raise Conflict(f"{name} is the last admin of the farm.", hint="Make somebody else an admin first.")
             if "password" in changes or changes.get("disabled_at"):
                 connection.execute(web_sessions.delete().where(web_sessions.c.user == name))
+                if actor.name != name:  # whoever changes their own has just shown the old one
+                    connection.execute(known_origins.delete().where(known_origins.c.user == name))
             self.audit(connection, actor, action, name, **details)
             return to_user(connection, find_user(connection, name))
 

@@ -62,6 +62,16 @@ class Inviting(Enrolling):
 
         return self.deed(writing)
 
+    def require_invitation(self, digest: str) -> None:
+        """Raises InvitationRefused for a code that nobody may use now."""
+
+        def reading(connection: Connection) -> bool:
+            row = connection.execute(select(invitations).where(invitations.c.digest == digest)).first()
+            return row is not None and _is_open(row, self.now(connection))
+
+        if not self.read(reading):
+            raise InvitationRefused
+
     def accept_invitation(self, digest: str, name: str, password: str, *, address: str | None) -> Actor:
         """Become a user, with the hash of a password. Raises InvitationRefused, Conflict when the name is taken."""
 

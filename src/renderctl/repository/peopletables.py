@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import JSON, Index
+from sqlalchemy import JSON, BigInteger, Index
 from sqlmodel import Field, SQLModel
 
 from renderctl.repository.tables import UtcTime, table_of
@@ -91,6 +91,38 @@ class GuessRow(SQLModel, table=True):
     last_at: datetime = Field(sa_type=UtcTime, index=True)
 
 
+class KnownOriginRow(SQLModel, table=True):
+    """From where a user was let in: a browser, by the SHA-256 of what its cookie holds, or a network."""
+
+    __tablename__ = "known_origin"
+
+    user: str = Field(primary_key=True, max_length=64, foreign_key="user.name")
+    origin: str = Field(primary_key=True, max_length=80, index=True)
+    seen_at: datetime = Field(sa_type=UtcTime)
+
+
+class TotpRow(SQLModel, table=True):
+    """The second factor of a user; asked for once it is confirmed."""
+
+    __tablename__ = "totp"
+
+    user: str = Field(primary_key=True, max_length=64, foreign_key="user.name")
+    secret: str = Field(max_length=64)  # base32; as it is, for it takes part in each code
+    created_at: datetime = Field(sa_type=UtcTime)
+    confirmed_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    last_step: int = Field(default=0, sa_type=BigInteger)  # of the last code that was used: none is used twice
+
+
+class RecoveryCodeRow(SQLModel, table=True):
+    """What lets a user in once who has lost their second factor, known by its SHA-256 alone."""
+
+    __tablename__ = "recovery_code"
+
+    digest: str = Field(primary_key=True, max_length=64)
+    user: str = Field(max_length=64, foreign_key="user.name", index=True)
+
+
 users, projects, members = table_of(UserRow), table_of(ProjectRow), table_of(MemberRow)
 tokens, web_sessions = table_of(TokenRow), table_of(WebSessionRow)
+known_origins, totps, recovery_codes = table_of(KnownOriginRow), table_of(TotpRow), table_of(RecoveryCodeRow)
 invitations, guesses = table_of(InvitationRow), table_of(GuessRow)

@@ -107,6 +107,7 @@ class JobRow(SQLModel, table=True):
     nudged_at: datetime | None = Field(default=None, sa_type=UtcTime)
     nudges: int = 0
     error: str | None = Field(default=None, sa_type=LONG_TEXT)
+    pause_reason: str | None = Field(default=None, max_length=255)
     notes: list[str] = Field(sa_type=JSON)
     idempotency_key: str | None = Field(default=None, max_length=255)
     request_digest: str | None = Field(default=None, max_length=64)

@@ -6,9 +6,11 @@ from renderctl.actors import Actor, Scope, Via
 from renderctl.errors import LoginRefused
 from renderctl.farm import Farm
 from renderctl.farm.gate import admit
-from renderctl.farm.people.guessing import is_his_password
+from renderctl.farm.people.login_throttle import Origin, attempt_password, known_from, succeeded
+from renderctl.farm.people.passwords import GATE
 from renderctl.farm.people.secrets import digest, new_secret
 from renderctl.farm.people.tokens import NewToken, create_token
+from renderctl.farm.people.users import register
 from renderctl.people import WebSession
 from renderctl.permissions import Subject, Verdict, verdict
 
@@ -18,26 +20,50 @@ SESSION_S = 7 * 86_400.0
 
 @dataclass(frozen=True)
 class LoggedIn:
-    """Somebody, and what his browser holds."""
+    """Somebody, and what their browser holds."""
 
     actor: Actor
     secret: str = field(repr=False)
     csrf: str = field(repr=False)  #: what a form has to bring along, besides the cookie
+    device: str | None = field(default=None, repr=False)  #: what tells the browser at the next log-in
 
 
-def log_in(farm: Farm, name: str, password: str, *, address: str | None) -> LoggedIn:
-    """Open a session by a password. Raises LoginRefused, TooManyGuesses."""
-    if not is_his_password(farm, name, password, address=address):
+@dataclass(frozen=True)
+class Proof:
+    """What somebody shows besides a name and a password."""
+
+    device: str | None = field(default=None, repr=False)  #: what `LoggedIn.device` was
+    keeps_device: bool = False  #: whether it is a browser, which keeps that
+
+
+def log_in(farm: Farm, name: str, password: str, *, address: str | None, proof: Proof = Proof()) -> LoggedIn:
+    """Open a session by a password. Raises LoginRefused, TooManyGuesses, Busy."""
+    with GATE.passed(address) as hashing:
+        attempt = attempt_password(farm, hashing, name, password, Origin(address, proof.device))
+    if not attempt.is_right:
         whoever = Actor(name[:64], via=Via.SESSION, address=address)
         farm.repository.note_guess(whoever, "session.open", whoever.name, "the name or the password is wrong")
         raise LoginRefused
+    return _opened(farm, name, address, succeeded(farm, attempt, device=proof.keeps_device))
+
+
+def sign_up(farm: Farm, code: str, name: str, password: str, *, address: str | None) -> LoggedIn:
+    """Become a user by an invitation's code, and open a session.
+
+    Raises InvitationRefused, InvalidInput, Conflict, TooManyGuesses, Busy.
+    """
+    new = register(farm, code, name, password, address=address).name
+    return _opened(farm, new, address, known_from(farm, new, Origin(address), device=True))
+
+
+def _opened(farm: Farm, name: str, address: str | None, device: str | None) -> LoggedIn:
     secret, csrf = new_secret(), new_secret()
     actor = farm.repository.open_session(name, digest(secret), csrf, lasts_s=SESSION_S, address=address)
-    return LoggedIn(actor, secret, csrf)
+    return LoggedIn(actor, secret, csrf, device)
 
 
 def token_by_password(farm: Farm, name: str, password: str, label: str, *, address: str | None) -> NewToken:
-    """A token for whoever knows the password, so that a program need not. Raises LoginRefused, TooManyGuesses."""
+    """A token for whoever knows the password, so that a program need not. Raises LoginRefused, TooManyGuesses, Busy."""
     logged_in = log_in(farm, name, password, address=address)
     try:
         return create_token(farm, label, scope=Scope.ALL, actor=logged_in.actor)

@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from renderctl.actors import Actor, Role, Via
-from renderctl.errors import LoginRefused
+from renderctl.errors import InvitationRefused, LoginRefused
 from renderctl.farm import Farm
 from renderctl.farm.gate import admit
-from renderctl.farm.people.guessing import is_his_password
-from renderctl.farm.people.passwords import hashed
+from renderctl.farm.people.login_throttle import Origin, attempt_password, count, forget, of_sender, succeeded
+from renderctl.farm.people.passwords import GATE
 from renderctl.farm.people.secrets import INVITATION_PREFIX, digest, new_secret
 from renderctl.people import DEFAULT_PROJECT, Invitation, User, checked_name, checked_password
 from renderctl.permissions import Subject, Verdict, verdict
+
+#: Wrong invitation codes from one network, within an hour, that cost no waiting.
+_FREE_CODES = 20
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ def add_user(
 ) -> User:
     """Add a user; without a project he is in `default`. Raises InvalidInput, Conflict, NotFound, NotAllowed."""
     admit(farm, actor, "user.add", Subject("user", name))
-    kept = hashed(checked_password(password)) if password is not None else None
+    kept = _hash_of(checked_password(password), actor.address) if password is not None else None
     among = tuple(projects) or (DEFAULT_PROJECT,)
     return farm.repository.add_user(checked_name(name), role, among, password=kept, actor=actor)
 
@@ -46,7 +49,7 @@ def add_user(
 def add_first_admin(farm: Farm, name: str, password: str, *, actor: Actor) -> User:
     """Add the first admin of a farm. Raises Conflict when it has one."""
     admit(farm, actor, "user.add", Subject("user", name))
-    kept = hashed(checked_password(password))
+    kept = _hash_of(checked_password(password), actor.address)
     among = (DEFAULT_PROJECT,)
     return farm.repository.add_user(checked_name(name), Role.ADMIN, among, password=kept, actor=actor, first=True)
 
@@ -77,11 +80,19 @@ def set_password(farm: Farm, name: str, password: str, *, old: str | None = None
     """
     admit(farm, actor, "user.password", Subject("user", name, owner=name))
     checked_password(password)
-    is_own = actor.name == name and actor.via is not Via.LOCAL
-    if is_own and not is_his_password(farm, name, old or "", address=actor.address):
-        farm.repository.note_guess(actor, "user.password", name, "the old password is wrong")
+    if actor.name == name and actor.via is not Via.LOCAL:
+        require_own_password(farm, old or "", "user.password", actor=actor)
+    return farm.repository.set_password(name, _hash_of(password, actor.address), actor=actor)
+
+
+def require_own_password(farm: Farm, password: str, action: str, *, actor: Actor) -> None:
+    """Have whoever is logged in show that they know their password. Raises LoginRefused, TooManyGuesses, Busy."""
+    with GATE.passed(actor.address) as hashing:
+        attempt = attempt_password(farm, hashing, actor.name, password, Origin(actor.address))
+    if not attempt.is_right:
+        farm.repository.note_guess(actor, action, actor.name, "the old password is wrong")
         raise LoginRefused("The old password is wrong.")
-    return farm.repository.set_password(name, hashed(password), actor=actor)
+    succeeded(farm, attempt)
 
 
 def invite(
@@ -110,15 +121,34 @@ def withdraw_invitation(farm: Farm, invitation_id: str, *, actor: Actor) -> Invi
 
 
 def register(farm: Farm, code: str, name: str, password: str, *, address: str | None) -> Actor:
-    """Become a user by an invitation's code. Raises InvitationRefused, InvalidInput, Conflict."""
-    kept = hashed(checked_password(password))
-    return farm.repository.accept_invitation(digest(code), checked_name(name), kept, address=address)
+    """Become a user by an invitation's code. Nothing is hashed for whoever has none.
+
+    Raises InvitationRefused, InvalidInput, Conflict, TooManyGuesses, Busy.
+    """
+    counted = {of_sender(address, "code"): _FREE_CODES}
+    count(farm, counted)
+    try:
+        farm.repository.require_invitation(digest(code))
+    except InvitationRefused:
+        whoever = Actor(name[:64], via=Via.SESSION, address=address)
+        farm.repository.note_guess(whoever, "user.register", whoever.name, "the invitation is not valid")
+        raise
+    new_name = checked_name(name)
+    kept = _hash_of(checked_password(password), address)
+    actor = farm.repository.accept_invitation(digest(code), new_name, kept, address=address)
+    forget(farm, counted)
+    return actor
 
 
 def whoami(farm: Farm, *, actor: Actor) -> Actor:
     """Who one is to the farm."""
     admit(farm, actor, "self.see")
     return actor
+
+
+def _hash_of(password: str, address: str | None) -> str:
+    with GATE.passed(address) as hashing:
+        return hashing.hashed(password)
 
 
 def _of(user: User) -> Subject:

@@ -6,13 +6,13 @@ from fastapi import Cookie, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from renderctl.actors import Actor
-from renderctl.farm.people.sessions import SESSION_S, LoggedIn, log_in, log_out
-from renderctl.farm.people.users import register
+from renderctl.farm.people.sessions import SESSION_S, LoggedIn, Proof, log_in, log_out, sign_up
 from renderctl.people import WebSession
 from renderctl.server.answers import answer
 from renderctl.server.api import new_router
 from renderctl.server.api.people import changed
 from renderctl.server.bodies import Name
+from renderctl.server.device_cookie import device_of, keep_device
 from renderctl.server.documents import SessionDocument
 from renderctl.server.doors import COOKIE, Admitted, Doors, Verbs, address_of, admitted, set_cookie
 
@@ -48,15 +48,15 @@ def session(who: Annotated[Admitted, Depends(admitted)]) -> Response:
 def open_session(request: Request, body: LoginBody) -> Response:
     """Log in: the browser keeps a session."""
     farm = request.app.state.connection.farm
-    return _opened(request, log_in(farm, body.name, body.password, address=address_of(request)))
+    proof = Proof(device_of(request), keeps_device=True)
+    return _opened(request, log_in(farm, body.name, body.password, address=address_of(request), proof=proof))
 
 
 @router.post("/register", response_model=SessionDocument, status_code=201)
 def registered(request: Request, body: RegisterBody) -> Response:
     """Become a user by an invitation, and log in."""
     farm, address = request.app.state.connection.farm, address_of(request)
-    register(farm, body.code, body.name, body.password, address=address)
-    return _opened(request, log_in(farm, body.name, body.password, address=address))
+    return _opened(request, sign_up(farm, body.code, body.name, body.password, address=address))
 
 
 @router.delete("/session", status_code=204)
@@ -96,6 +96,7 @@ def end_one(request: Request, verbs: Verbs, session: Annotated[str, Path(max_len
 def _opened(request: Request, logged_in: LoggedIn) -> Response:
     done = answer(_told(logged_in.actor, logged_in.csrf), 201)
     set_cookie(request, done, logged_in.secret, SESSION_S)
+    keep_device(request, done, logged_in.device)
     return done
 
 

@@ -9,8 +9,8 @@ from fastapi import Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from renderctl.errors import NotAllowed, RenderctlError, TooLarge
-from renderctl.farm.people.sessions import SESSION_S, log_in, log_out
-from renderctl.farm.people.users import register
+from renderctl.farm.people.sessions import SESSION_S, Proof, log_in, log_out, sign_up
+from renderctl.server.device_cookie import device_of, keep_device
 from renderctl.server.doors import COOKIE, Admitted, address_of, admitted_session, session_of, set_cookie
 from renderctl.server.errors import status_of
 from renderctl.server.page.visiting import Visit, new_router, shown
@@ -47,11 +47,13 @@ def login(request: Request, said: Form) -> Response:
     """Open a session by a password."""
     farm, place = request.app.state.connection.farm, _local(said.get("next", "/"))
     try:
-        found = log_in(farm, said.get("name", ""), said.get("password", ""), address=address_of(request))
+        proof = Proof(device_of(request), keeps_device=True)
+        found = log_in(farm, said.get("name", ""), said.get("password", ""), address=address_of(request), proof=proof)
     except RenderctlError as error:
         return shown(request, "login", status=status_of(type(error)), error=error, next=place)
     response = RedirectResponse(place, 303)
     set_cookie(request, response, found.secret, SESSION_S)
+    keep_device(request, response, found.device)
     return response
 
 
@@ -67,12 +69,12 @@ def registering(request: Request, said: Form) -> Response:
     farm, address = request.app.state.connection.farm, address_of(request)
     name, password = said.get("name", ""), said.get("password", "")
     try:
-        register(farm, said.get("code", ""), name, password, address=address)
-        found = log_in(farm, name, password, address=address)
+        found = sign_up(farm, said.get("code", ""), name, password, address=address)
     except RenderctlError as error:
         return shown(request, "register", status=status_of(type(error)), error=error, code=said.get("code", ""))
     response = RedirectResponse("/", 303)
     set_cookie(request, response, found.secret, SESSION_S)
+    keep_device(request, response, found.device)
     return response
 
 

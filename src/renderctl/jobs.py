@@ -195,6 +195,7 @@ class Job:
     error: str | None
     notes: tuple[str, ...] = ()  #: what the artist should know: a default camera, scripts that were blocked, …
     requirements: Requirements = NOTHING_REQUIRED
+    pause_reason: str | None = None  #: why it is paused, where nobody asked for it
 
 
 @dataclass(frozen=True)

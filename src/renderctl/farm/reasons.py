@@ -38,7 +38,7 @@ def waiting_reason(farm: Farm, job: Job, counts: TaskCounts, floors: dict[str, F
         limited = job.max_slots is not None and counts.queued and farm.repository.slots_of(job.id) >= job.max_slots
         return f"its own slot limit of {job.max_slots} is reached" if limited else None
     if job.state is JobState.PAUSED:
-        return "paused"
+        return f"paused: {job.pause_reason}" if job.pause_reason else "paused"
     if counts.blocked:
         waits = farm.repository.waits_for(job.id)
         named = ", ".join(f"job {each.id} ({each.name}), which is {each.state}" for each in waits)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, bindparam, select
 from renderctl.actors import Actor
 from renderctl.errors import IllegalTransition
 from renderctl.jobs import Job
+from renderctl.repository.enrolling import require_enabled
 from renderctl.repository.flipping import BATCH, HAS_WORK, Flipping, first_numbers, locked
 from renderctl.repository.rows import to_job
 from renderctl.repository.tables import attempts, job_dependencies, job_inputs, jobs, tasks
@@ -38,11 +39,13 @@ class Controlling(Telling, Flipping):
         """Go on with a paused job; `bound_to` a worker that takes it over, or free for every worker of its pool."""
 
         def writing(connection: Connection) -> Job:
+            require_enabled(connection, actor)
             job = locked(connection, job_id)
             if job.state is not JobState.PAUSED and not (bound_to and job.state in OPEN_JOB):
                 raise IllegalTransition(f"Job {job.id} is {job.state}; only a paused job can be resumed.")
             state = JobState.RUNNING if job.started_at else JobState.QUEUED
-            connection.execute(jobs.update().where(jobs.c.id == job_id).values(state=state, bound_to=bound_to))
+            changes = {"state": state, "bound_to": bound_to, "pause_reason": None}
+            connection.execute(jobs.update().where(jobs.c.id == job_id).values(changes))
             self.audit(connection, actor, "job.resume", job_id)
             return locked(connection, job_id)
 
@@ -90,7 +93,7 @@ class Controlling(Telling, Flipping):
         if job.state is state:
             return job
         step(job.state, state)
-        changes: dict[str, Any] = {"state": state}
+        changes: dict[str, Any] = {"state": state, "pause_reason": None}
         if state in ENDED_JOB:
             changes["finished_at"] = self.now(connection)
         connection.execute(jobs.update().where(jobs.c.id == job_id).values(changes))

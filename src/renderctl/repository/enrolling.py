@@ -5,11 +5,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from renderctl.actors import Actor, Role
-from renderctl.errors import Conflict, NotFound, did_you_mean
+from renderctl.actors import Actor, Role, Via
+from renderctl.errors import Conflict, NotFound, TokenRefused, did_you_mean
 from renderctl.people import DEFAULT_PROJECT, Project, User
 from renderctl.repository.database import Database
 from renderctl.repository.peopletables import known_origins, members, projects, users, web_sessions
+from renderctl.repository.tables import jobs
+from renderctl.states import JobState
 
 
 class Enrolling(Database):
@@ -71,8 +73,17 @@ class Enrolling(Database):
         return self._changed(name, {"role": role}, actor, "user.role", role=role)
 
     def disable_user(self, name: str, *, actor: Actor) -> User:
-        """Neither his password nor a token lets him in any more. Raises NotFound, Conflict for the last admin."""
+        """Neither their password nor a token lets them in any more, and their open jobs pause: running frames finish.
+
+        Raises NotFound, Conflict for the last admin.
+        """
         return self._changed(name, {"disabled_at": True}, actor, "user.disable")
+
+    def jobs_paused_for(self, name: str, *, limit: int) -> Sequence[str]:
+        """The ids of the latest jobs that are paused because their owner was disabled."""
+        which = (jobs.c.owner == name) & (jobs.c.state == JobState.PAUSED) & jobs.c.pause_reason.is_not(None)
+        query = select(jobs.c.id).where(which).order_by(jobs.c.id.desc()).limit(limit)
+        return self.read(lambda connection: connection.scalars(query).all())
 
     def enable_user(self, name: str, *, actor: Actor) -> User:
         """Raises NotFound."""
@@ -196,6 +207,8 @@ class Enrolling(Database):
                 connection.execute(web_sessions.delete().where(web_sessions.c.user == name))
                 if actor.name != name:  # whoever changes their own has just shown the old one
                     connection.execute(known_origins.delete().where(known_origins.c.user == name))
+            if changes.get("disabled_at"):
+                details["paused_jobs"] = _pause_jobs(connection, name)
             self.audit(connection, actor, action, name, **details)
             return to_user(connection, find_user(connection, name))
 
@@ -211,6 +224,23 @@ def find_user(connection: Connection, name: str, *, alone: bool = False) -> Row[
         hint = did_you_mean(name, known) or "`renderctl users add NAME` adds one."
         raise NotFound(f"There is no user {name!r}.", hint=hint)
     return row
+
+
+def require_enabled(connection: Connection, actor: Actor) -> None:
+    """Let nobody begin something who was disabled since they were let in. Raises TokenRefused.
+
+    Whoever disables them waits for this transaction, and pauses what it has begun.
+    """
+    query = select(users.c.disabled_at).where(users.c.name == actor.name).with_for_update(read=True)
+    if actor.via is not Via.LOCAL and connection.scalar(query) is not None:
+        raise TokenRefused
+
+
+def _pause_jobs(connection: Connection, owner: str) -> int:
+    """Pause the open jobs of a user who is disabled; how many. Their running frames finish."""
+    which = (jobs.c.owner == owner) & jobs.c.state.in_((JobState.QUEUED, JobState.RUNNING))
+    paused = {"state": JobState.PAUSED, "pause_reason": f"its owner, {owner}, was disabled"}
+    return connection.execute(jobs.update().where(which).values(paused)).rowcount
 
 
 def to_user(connection: Connection, row: Row[Any]) -> User:

@@ -9,6 +9,7 @@ from renderctl.actors import Actor
 from renderctl.frames import FrameSet
 from renderctl.jobs import Job
 from renderctl.quotas import UNLIMITED, Quotas
+from renderctl.repository.enrolling import require_enabled
 from renderctl.repository.flipping import BATCH, Flipping, change, first_numbers, locked, open_dependencies
 from renderctl.repository.quotas import lock_quotas, require_work
 from renderctl.repository.tables import job_exclusions, jobs
@@ -33,6 +34,7 @@ class Retrying(Flipping):
         numbers = None if frames is None else self._numbers(job_id, frames)
 
         def beginning(connection: Connection) -> tuple[Job, int]:
+            require_enabled(connection, actor)
             job = locked(connection, job_id)
             connection.execute(job_exclusions.delete().where(job_exclusions.c.job_id == job_id))
             count = self._queue_again(connection, job, chosen)

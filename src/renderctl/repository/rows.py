@@ -43,6 +43,7 @@ def to_job(row: Row[Any]) -> Job:
         error=row.error,
         notes=tuple(row.notes or ()),
         requirements=Requirements.from_document(row.requirements),
+        pause_reason=row.pause_reason,
     )
 
 

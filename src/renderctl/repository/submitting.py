@@ -18,6 +18,7 @@ from renderctl.jobs import Attempt, Input, Job, NewJob, Output, Task, TaskCounts
 from renderctl.permissions import EVERYTHING, Sight
 from renderctl.quotas import UNLIMITED, Holder, Limits, Quotas
 from renderctl.repository.database import Database
+from renderctl.repository.enrolling import require_enabled
 from renderctl.repository.keeping import require_kept
 from renderctl.repository.quotas import lock_quotas, require_storage, require_work, sum_up_ended, use_uploads
 from renderctl.repository.rows import ANY_ATTEMPT, to_attempt, to_job, to_output, to_task
@@ -167,6 +168,7 @@ class Submitting(Database):
     def _add_job(
         self, connection: Connection, job_id: str, new: NewJob, actor: Actor, limits: Mapping[Holder, Limits]
     ) -> tuple[Job, bool]:
+        require_enabled(connection, actor)
         request = _request_digest(new)
         earlier = self._same_key(connection, new, actor)
         if earlier is not None:

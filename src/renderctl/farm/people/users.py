@@ -10,11 +10,14 @@ from renderctl.farm.gate import admit
 from renderctl.farm.people.login_throttle import Origin, attempt_password, count, forget, of_sender, succeeded
 from renderctl.farm.people.passwords import GATE
 from renderctl.farm.people.secrets import INVITATION_PREFIX, digest, new_secret
+from renderctl.farm.status import forget as forget_status
 from renderctl.people import DEFAULT_PROJECT, Invitation, User, checked_name, checked_password
 from renderctl.permissions import Subject, Verdict, verdict
 
 #: Wrong invitation codes from one network, within an hour, that cost no waiting.
 _FREE_CODES = 20
+#: Jobs of a disabled user that are shown as paused at once; that of others is seen two seconds later.
+_SHOWN_AT_ONCE = 200
 
 
 @dataclass(frozen=True)
@@ -61,13 +64,23 @@ def set_role(farm: Farm, name: str, role: Role, *, actor: Actor) -> User:
 
 
 def disable_user(farm: Farm, name: str, *, actor: Actor) -> User:
-    """Let a user in no more, by password or token; what is his stays. Raises NotFound, Conflict, NotAllowed."""
+    """Let a user in no more, by password or token; what is theirs stays.
+
+    Their open jobs pause: frames that run finish, no more start until somebody resumes the job. Raises NotFound,
+    Conflict, NotAllowed.
+    """
     admit(farm, actor, "user.disable", Subject("user", name))
-    return farm.repository.disable_user(name, actor=actor)
+    user = farm.repository.disable_user(name, actor=actor)
+    for job_id in farm.repository.jobs_paused_for(name, limit=_SHOWN_AT_ONCE):
+        forget_status(farm, job_id)
+    return user
 
 
 def enable_user(farm: Farm, name: str, *, actor: Actor) -> User:
-    """Let a disabled user in again. Raises NotFound, NotAllowed."""
+    """Let a disabled user in again; their jobs stay paused until they, or an operator, resume them.
+
+    Raises NotFound, NotAllowed.
+    """
     admit(farm, actor, "user.disable", Subject("user", name))
     return farm.repository.enable_user(name, actor=actor)
 

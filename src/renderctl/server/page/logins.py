@@ -58,9 +58,9 @@ def login(request: Request, said: Form) -> Response:
 
 
 @router.get("/register")
-def register_page(request: Request, code: Next = "") -> Response:
-    """Where an invitation leads."""
-    return shown(request, "register", code=code)
+def register_page(request: Request) -> Response:
+    """Where an invitation leads. Its code stands behind the `#` of the address, which is never sent here."""
+    return shown(request, "register", code="")
 
 
 @router.post("/register")
@@ -111,6 +111,6 @@ async def logout(request: Request, who: Sending, _said: OwnForm) -> Response:
 
 
 def _local(address: str) -> str:
-    """An address on this farm, and no other site's."""
-    local = address.startswith("/") and not address.startswith(("//", "/\\")) and "\n" not in address
-    return address if local else "/"
+    """An address on this farm, and no other site's: browsers leave out control characters, and turn `\\` into `/`."""
+    plain = address.isprintable() and "\\" not in address
+    return address if plain and address.startswith("/") and not address.startswith("//") else "/"

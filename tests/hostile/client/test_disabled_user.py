@@ -1,0 +1,87 @@
+"""A user who is disabled while jobs of theirs wait and run: nothing new of theirs is rendered."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from renderctl.actors import Actor, Role, Via
+from renderctl.errors import TokenRefused
+from renderctl.farm import Farm
+from renderctl.farm.control import pause, resume, retry
+from renderctl.farm.people.users import add_user, disable_user, enable_user
+from renderctl.farm.status import status
+from renderctl.farm.submit import SubmitRequest, submit
+from renderctl.repository.auditing import AuditFilter
+from renderctl.states import JobState
+from tests.databases import farm_on
+from tests.fakes import FakeClock
+from tests.farms import ACTOR, close, given_model, given_worker
+
+EVE = Actor("eve", role=Role.ARTIST, projects=frozenset(["default"]), via=Via.TOKEN)
+
+
+@pytest.fixture
+def farm(database_url: str, tmp_path: Path, clock: FakeClock) -> Iterator[Farm]:
+    made = farm_on(database_url, tmp_path, clock)
+    for name in ("eve", "bob"):
+        add_user(made, name, Role.ARTIST, actor=ACTOR)
+    yield made
+    close(made)
+
+
+def given_job_of(farm: Farm, actor: Actor, frames: str = "1-3") -> str:
+    return submit(farm, given_model(farm), SubmitRequest(frames=frames), actor=actor).job.id
+
+
+def test_their_jobs_pause_and_say_why_and_those_of_others_go_on(farm: Farm) -> None:
+    queued, others = given_job_of(farm, EVE), given_job_of(farm, replace(EVE, name="bob"))
+    paused = given_job_of(farm, EVE)
+    pause(farm, paused, actor=EVE)
+    assert status(farm, queued, actor=ACTOR)["state"] == "queued"
+    disable_user(farm, "eve", actor=ACTOR)
+    document = status(farm, queued, actor=ACTOR)
+    assert (document["state"], document["waiting_reason"]) == ("paused", "paused: its owner, eve, was disabled")
+    assert status(farm, others, actor=ACTOR)["state"] == "queued"
+    assert status(farm, paused, actor=ACTOR)["waiting_reason"] == "paused"
+    (entry,) = farm.repository.audit_log(wanted=AuditFilter(action="user.disable"))
+    assert entry.details["paused_jobs"] == 1
+
+
+def test_a_frame_that_runs_may_finish_and_no_other_starts(farm: Farm) -> None:
+    job_id, claimant = given_job_of(farm, EVE), given_worker(farm)
+    assert len(farm.repository.claim(job_id, claimant).attempts) == 1
+    disable_user(farm, "eve", actor=ACTOR)
+    assert farm.repository.claim(job_id, replace(claimant, slot=1)).attempts == ()
+    assert [attempt.ended_at for attempt in farm.repository.attempts(job_id)] == [None]
+
+
+def test_enabled_again_they_resume_what_is_theirs_themselves(farm: Farm) -> None:
+    job_id = given_job_of(farm, EVE)
+    disable_user(farm, "eve", actor=ACTOR)
+    enable_user(farm, "eve", actor=ACTOR)
+    assert farm.repository.job(job_id).state is JobState.PAUSED
+    assert resume(farm, job_id, actor=EVE).state is JobState.QUEUED
+    pause(farm, job_id, actor=EVE)
+    assert status(farm, job_id, actor=EVE)["waiting_reason"] == "paused", "which they did themselves"
+
+
+def test_an_operator_may_go_on_with_a_job_of_a_disabled_user(farm: Farm) -> None:
+    job_id = given_job_of(farm, EVE)
+    disable_user(farm, "eve", actor=ACTOR)
+    assert resume(farm, job_id, actor=replace(EVE, name="oli", role=Role.OPERATOR)).state is JobState.QUEUED
+
+
+def test_a_request_that_was_let_in_just_before_begins_nothing_after(farm: Farm) -> None:
+    job_id, canceled = given_job_of(farm, EVE), given_job_of(farm, EVE)
+    farm.repository.cancel(canceled, actor=EVE)
+    disable_user(farm, "eve", actor=ACTOR)
+    for begin in (
+        lambda: given_job_of(farm, EVE),
+        lambda: resume(farm, job_id, actor=EVE),
+        lambda: retry(farm, canceled, actor=EVE),
+    ):
+        with pytest.raises(TokenRefused):
+            begin()
+    assert farm.repository.job(job_id).state is JobState.PAUSED

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +18,42 @@ def make_private_folder(folder: Path) -> None:
     One that is there is left as it is: it may be anything.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def ensure_private_folder(folder: Path) -> None:
+    """Have a folder of our own that only its owner may enter, also where it was open to others. Raises OSError.
+
+    A folder that a group shares on purpose (set-group-ID, and the group may write: `chmod 2770`) stays open to that
+    group, and so does what is made in it.
+    """
+    shared = not folder.exists() and _is_shared(folder.parent)
+    make_private_folder(folder)
+    if shared:
+        folder.chmod(0o2770)
+    tighten(folder)
+
+
+def tighten(path: Path) -> None:
+    """Close a file or a folder of our own to others, if it is there; what somebody else owns is theirs to close."""
+    with suppress(OSError):
+        status = path.lstat()
+        kept = 0o7770 if _is_shared(path) else 0o7700
+        mode = stat.S_IMODE(status.st_mode)
+        if status.st_uid == os.geteuid() and not stat.S_ISLNK(status.st_mode) and mode & ~kept:
+            path.chmod(mode & kept)
+
+
+def is_open_to_others(folder: Path) -> bool:
+    """Whether others on this machine can look into a folder, other than a group that is meant to."""
+    return bool(stat.S_IMODE(folder.stat().st_mode) & (0o007 if _is_shared(folder) else 0o077))
+
+
+def _is_shared(folder: Path) -> bool:
+    try:
+        mode = folder.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISDIR(mode) and bool(mode & stat.S_ISGID and mode & stat.S_IWGRP)
 
 
 def write_private(path: Path, text: str) -> None:

@@ -301,3 +301,10 @@ def test_who_may_not_write_the_database_file_is_told(tmp_path: Path) -> None:
     found = examined(Settings(tmp_path))["database"]
     assert not found.ok
     assert str(tmp_path / "renderctl.db") in found.finding
+
+
+def test_a_data_folder_that_others_can_look_into_is_told(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    assert f"chmod 700 {tmp_path}" in (examined(Settings(tmp_path))["data folder"].hint or "")
+    tmp_path.chmod(0o700)
+    assert examined(Settings(tmp_path))["data folder"].hint is None

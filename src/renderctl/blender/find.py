@@ -14,6 +14,7 @@ from pathlib import Path
 from renderctl.blender.header import SavedBy
 from renderctl.blender.scripts import templates_dir
 from renderctl.errors import BlenderMissing, SceneTooNew
+from renderctl.private_files import make_private_folder, tighten
 
 #: The oldest Blender whose scripts we speak, and the oldest that reads what 5.0 and later save.
 OLDEST = (4, 2, 0)
@@ -173,9 +174,10 @@ def _asked(program: Path, cache_dir: Path) -> Version | None:
     known = _read_known(known_file)
     if key not in known:
         known[key] = _ask(program)
-        cache_dir.mkdir(parents=True, exist_ok=True)
+        make_private_folder(cache_dir)
         written = known_file.with_suffix(f".{os.getpid()}")
         written.write_text(json.dumps(known), encoding="utf-8")
+        tighten(written)
         written.replace(known_file)
     return version_of(known[key])
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from renderctl.farm import Farm
 from renderctl.farm.safenames import safe_name
 from renderctl.ids import new_id, new_token
+from renderctl.private_files import ensure_private_folder
 
 _MACHINE_ID = Path("/etc/machine-id")
 
@@ -16,7 +17,7 @@ _MACHINE_ID = Path("/etc/machine-id")
 def node_number(farm: Farm) -> str:
     """The number of this node, made when it is first asked for."""
     file = number_file(farm)
-    file.parent.mkdir(parents=True, exist_ok=True)
+    ensure_private_folder(file.parent)
     fresh = file.with_name(f"{file.name}.{new_id()}")
     fresh.write_text(f"{new_token()} {safe_name(host_name())}\n", encoding="utf-8")
     try:

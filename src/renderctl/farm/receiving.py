@@ -24,6 +24,7 @@ from renderctl.farm.space import require_space
 from renderctl.jobs import Input, Replacement
 from renderctl.limits import MAX_FILES, require_few
 from renderctl.permissions import sight
+from renderctl.private_files import ensure_private_folder
 
 if TYPE_CHECKING:
     from renderctl.repository import Reader
@@ -85,7 +86,7 @@ class Part:
     def begun(self, offset: int) -> Iterator["Writing"]:
         """Go on with it after so many bytes; nobody else does meanwhile. Raises Conflict, StoreUnavailable."""
         with _written(self.path):
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            ensure_private_folder(self.path.parent)
             file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 try:

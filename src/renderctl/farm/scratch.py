@@ -11,6 +11,7 @@ from typing import IO
 
 from renderctl.farm import Farm
 from renderctl.ids import new_id
+from renderctl.private_files import ensure_private_folder
 
 
 @contextmanager
@@ -37,7 +38,7 @@ class Scratch:
     @classmethod
     def claim(cls, path: Path) -> "Scratch | None":
         """Take the directory; None: a living process has it."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        ensure_private_folder(path.parent)
         lock = path.with_name(path.name + ".lock").open("ab")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -47,7 +48,7 @@ class Scratch:
         if not _is_current(lock):  # its last owner removed it between our two steps
             lock.close()
             return cls.claim(path)
-        path.mkdir(exist_ok=True)
+        ensure_private_folder(path)
         return cls(path, lock)
 
     @classmethod

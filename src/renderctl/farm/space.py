@@ -4,6 +4,7 @@ import shutil
 
 from renderctl.errors import StoreFull
 from renderctl.farm import Farm
+from renderctl.private_files import make_private_folder
 
 
 def require_space(farm: Farm, stored: int, arriving: int = 0) -> None:
@@ -28,5 +29,5 @@ def _require(place: str, free: int, size: int, reserve: int) -> None:
 
 
 def _free(farm: Farm) -> int:
-    farm.settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_private_folder(farm.settings.data_dir)
     return shutil.disk_usage(farm.settings.data_dir).free

@@ -7,6 +7,7 @@ from renderctl.blender.images import write_small
 from renderctl.farm import Farm
 from renderctl.farm.outputs import OpenOutput
 from renderctl.farm.scratch import scratch_of
+from renderctl.private_files import ensure_private_folder
 
 #: Longer sides in pixels that there are.
 SIDES = (160, 480, 1600)
@@ -36,7 +37,8 @@ def _make(farm: Farm, found: OpenOutput, place: Path, side: int) -> None:
         farm.store.get(found.output.digest, whole)
         small = scratch / "small.webp"
         write_small(whole, small, side)
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ensure_private_folder(place.parent.parent)
+        ensure_private_folder(place.parent)
         small.replace(place)
 
 

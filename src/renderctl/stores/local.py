@@ -25,6 +25,7 @@ from renderctl.errors import (
     RenderctlError,
     StoreUnavailable,
 )
+from renderctl.private_files import ensure_private_folder
 from renderctl.stores import Store, StoredBlob, StoredLog
 
 _CHUNK = 1 << 20
@@ -178,8 +179,8 @@ class LocalStore(Store):
             yield
 
     def _prepare(self) -> None:
-        for folder in (self._blobs, self._logs, self._incoming):
-            folder.mkdir(parents=True, exist_ok=True)
+        for folder in (self.root, self._blobs, self._logs, self._incoming):
+            ensure_private_folder(folder)
         now = self._now()
         for part in self._incoming.glob("*.part"):
             with suppress(FileNotFoundError):

@@ -6,11 +6,17 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from renderctl.private_files import make_private_folder, tighten
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from renderctl.clocks import Clock
     from renderctl.settings import Settings
+
+
+#: What the farm keeps in data_dir, in folders of its own.
+_FOLDERS = ("cache", "incoming", "nodes", "scratch", "store", "thumbnails")
 
 
 def open_farm(settings: "Settings", opened: list[Any] | None = None) -> Any:
@@ -20,6 +26,8 @@ def open_farm(settings: "Settings", opened: list[Any] | None = None) -> Any:
 
     with suppress(OSError):  # whoever needs it says so
         _make_folder(settings.data_dir)
+    for name in _FOLDERS:
+        tighten(settings.data_dir / name)
     clock = SystemClock()
     closing = opened if opened is not None else []
     return Farm(
@@ -159,4 +167,4 @@ def _make_data_dir(settings: "Settings") -> None:
 
 def _make_folder(folder: "Path") -> None:
     """One that is there already is left as it is: it may be anything."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(folder)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from renderctl.errors import OutputNotWritable
+from renderctl.private_files import is_open_to_others, make_private_folder
 from renderctl.settings import Settings
 
 
@@ -25,7 +26,7 @@ def config_advice(settings: Settings) -> list[str]:
 def data_folder(settings: Settings) -> str:
     """Where it is, and what is free there. Raises OutputNotWritable."""
     folder = settings.data_dir
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(folder)
     if not os.access(folder, os.W_OK | os.X_OK):
         hint = "Choose another with data_dir in the config, or RENDERCTL_DATA_DIR."
         raise OutputNotWritable(f"{folder} can not be written to.", hint=hint)
@@ -36,6 +37,8 @@ def data_folder_advice(settings: Settings) -> Iterator[str]:
     needed_mb = settings.worker.min_free_mb
     if _free_mb(settings.data_dir) < needed_mb:
         yield f"A worker takes no work here: it wants {needed_mb} MB free (worker.min_free_mb)."
+    if is_open_to_others(settings.data_dir):
+        yield f"Others on this machine can look into it: chmod 700 {settings.data_dir}"
 
 
 def _free_mb(folder: Path) -> int:

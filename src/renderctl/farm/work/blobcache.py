@@ -19,6 +19,7 @@ from renderctl.farm import Farm
 from renderctl.farm.scratch import Scratch, abandoned
 from renderctl.farm.work.parallel import in_parallel
 from renderctl.jobs import Input
+from renderctl.private_files import ensure_private_folder
 
 #: The time of change of every blob that is as it came: whoever writes to one changes it.
 _SEALED_NS = 1_000_000_000 * 10**9
@@ -97,7 +98,7 @@ class BlobCache:
             self._farm.store.get(each.digest, part)
             part.chmod(0o444)
             os.utime(part, ns=(self._now_ns(), _SEALED_NS))
-            blob.parent.mkdir(parents=True, exist_ok=True)
+            ensure_private_folder(blob.parent)
             part.replace(blob)
 
     def _sound(self, each: Input) -> bool:
@@ -112,7 +113,8 @@ class BlobCache:
     def _locked(self, digest: str, stop: threading.Event) -> Iterator[None]:
         """One of a blob's downloads at a time; raises SessionStopped soon after `stop` was set."""
         file = self.root / "locks" / digest[:2]
-        file.parent.mkdir(parents=True, exist_ok=True)
+        ensure_private_folder(self.root)
+        ensure_private_folder(file.parent)
         with file.open("ab") as lock:
             while True:
                 if stop.is_set():

@@ -1,12 +1,15 @@
 """The garbage collection: what nothing points to goes, and nothing that a row points to, whoever is at it meanwhile."""
 
 import hashlib
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, select
 
 from renderctl.actors import local_actor
 from renderctl.errors import BlobCollected, Conflict, StoreUnavailable
@@ -20,7 +23,7 @@ from renderctl.repository.tables import blob_leases
 from renderctl.states import JobState
 from renderctl.stores.local import LocalStore
 from tests.databases import farm_on
-from tests.farms import ACTOR, FACTS, close, given_job, given_model, work_off, work_until
+from tests.farms import ACTOR, FACTS, close, given_job, given_model, wait_for, work_off, work_until
 
 
 @pytest.fixture
@@ -229,11 +232,11 @@ def test_a_collector_that_dies_leaves_nothing_that_stands_in_the_way(farm: Farm,
         raise StoreUnavailable("killed")
 
     with pytest.raises(StoreUnavailable):
-        farm.repository.collect([blob], die)
+        farm.repository.collect([blob], die, limit_s=0.2)
     with pytest.raises(BlobCollected):
         farm.repository.add_model(NewModel("late", "x.blend", blob, FACTS, (Input("x.blend", blob, 8),)), actor=ACTOR)
-    since = farm.repository.time()
     farm.repository.unknown_blobs({blob})
+    since = farm.repository.time()
     given_blob(farm, b"nobody's")
     farm.repository.add_model(
         NewModel("late", "x.blend", blob, FACTS, (Input("x.blend", blob, 8),)), actor=ACTOR, since=since
@@ -241,6 +244,58 @@ def test_a_collector_that_dies_leaves_nothing_that_stands_in_the_way(farm: Farm,
     assert collected(farm).removed == 0
     assert farm.store.missing({blob, output.digest}) == set()
     assert again.id == job.id
+
+
+class Slow(LocalStore):
+    """A store that acts on a removal a while after it was asked to."""
+
+    removal_limit_s = 3.0
+
+    def __init__(self, farm: Farm) -> None:
+        super().__init__(farm.settings.data_dir / "store")
+        self.asked, self.acts = threading.Event(), threading.Event()
+
+    def remove(self, digests: Iterable[str]) -> None:
+        doomed = list(digests)
+        self.asked.set()
+        assert self.acts.wait(20)
+        super().remove(doomed)
+
+
+def test_who_wants_what_is_being_removed_waits_until_it_is_gone_and_puts_it_anew(farm: Farm) -> None:
+    """Whatever becomes of the collector's connection: nothing hangs on locks, which a server drops."""
+    given_model(farm)
+    blob, slow = given_blob(farm, b"nobody's"), Slow(farm)
+    with ThreadPoolExecutor(2) as pool:
+        collecting = pool.submit(collected, replace(farm, store=slow))
+        assert slow.asked.wait(20)
+        sending = pool.submit(uploaded, farm, b"nobody's")
+        wait_for(farm, lambda: leased(farm, blob))
+        assert not sending.done()
+        slow.acts.set()
+        assert collecting.result(20).removed == 1
+        since = farm.repository.time()
+        new = sending.result(20)
+    farm.repository.add_model(new, actor=ACTOR, since=since)
+    assert farm.store.missing({blob}) == set()
+
+
+def test_a_collector_that_was_frozen_for_too_long_begins_no_removal(farm: Farm) -> None:
+    given_model(farm)
+    blobs = sorted(given_blob(farm, content) for content in (b"one", b"two"))
+    seconds = iter([0.0, 1.0, 100.0])  # it is frozen before the second removal
+    removed = farm.repository.collect(blobs, farm.store.remove, limit_s=10.0, clock=lambda: next(seconds))
+    assert removed == blobs[:1]
+    assert farm.store.missing(set(blobs)) == set(blobs[:1])
+    assert farm.repository.unknown_blobs(set(blobs)) == set(blobs), "no mark is left to wait for"
+
+
+def leased(farm: Farm, digest: str) -> bool:
+    def reading(connection: Connection) -> bool:
+        until = connection.scalar(select(blob_leases.c.until).where(blob_leases.c.digest == digest))
+        return until is not None and bool(until > farm.repository.now(connection) + timedelta(hours=1))
+
+    return farm.repository.read(reading)
 
 
 def test_what_was_collected_long_ago_is_forgotten(farm: Farm) -> None:

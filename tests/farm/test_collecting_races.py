@@ -18,7 +18,6 @@ from renderctl.farm.upload import manifest_digest
 from renderctl.jobs import Attempt, Input, Output
 from renderctl.repository import NewModel
 from renderctl.repository.attempting import Cost
-from renderctl.repository.keeping import DOOMED
 from renderctl.repository.tables import blob_leases
 from renderctl.settings import DatabaseSettings, Settings, StoreSettings
 from renderctl.wiring import Connection
@@ -102,9 +101,7 @@ def _collect(_part: Part, farm: Farm, _chance: random.Random, over: Any) -> int:
     removed = 0
     while not over.is_set():
         farm.repository.write(
-            lambda connection: connection.execute(
-                blob_leases.update().where(blob_leases.c.until != DOOMED).values(until=farm.repository.now(connection))
-            )
+            lambda connection: connection.execute(blob_leases.update().values(until=farm.repository.now(connection)))
         )
         found = collect(farm, grace_hours=0.0, actor=ACTOR)
         removed += found.removed

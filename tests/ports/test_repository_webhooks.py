@@ -12,7 +12,6 @@ from renderctl.repository.attempting import Cost
 from renderctl.repository.completing import Done
 from renderctl.repository.delivering import WEBHOOKS, Parcel, Tried
 from renderctl.repository.hooking import MOST
-from renderctl.repository.keeping import DOOMED
 from renderctl.repository.leasing import Lease
 from renderctl.repository.tables import blob_leases
 from renderctl.webhooks import TRIES, Delivery, DeliveryState, Event, Webhook, try_delay
@@ -94,7 +93,7 @@ def test_a_completion_that_is_rolled_back_tells_nothing(farm: Farm) -> None:
     job = given_job(farm, "1")
     webhook, attempt = given_webhook(farm, job), given_attempt(farm, job)
     with farm.repository.engine.begin() as connection:
-        row = {"digest": IMAGE.digest, "until": DOOMED, "collected_at": farm.clock.now()}
+        row = {"digest": IMAGE.digest, "until": farm.clock.now(), "marked_by": "a collector"}
         connection.execute(blob_leases.insert(), row)
     with pytest.raises(BlobCollected):
         farm.repository.complete(attempt, [IMAGE], Cost())

@@ -120,7 +120,7 @@ def _remove(farm: Farm, collected: Collected, idle: Sequence[StoredBlob]) -> Non
     if collected.dry_run:
         removed = farm.repository.forgotten(sorted(sizes))
     else:
-        removed = farm.repository.collect(sorted(sizes), farm.store.remove)
+        removed = farm.repository.collect(sorted(sizes), farm.store.remove, limit_s=farm.store.removal_limit_s)
     collected.removed += len(removed)
     collected.removed_bytes += sum(sizes[digest] for digest in removed)
     collected.kept -= len(removed)

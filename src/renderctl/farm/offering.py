@@ -34,7 +34,7 @@ def add_model(farm: Farm, offered: OfferedModel, *, project: str | None = None, 
 
     admit(farm, actor, "model.upload", of_project(project or actor.home))
     _check(offered)
-    require_received(farm, offered.inputs, actor=actor)
+    require_received(farm, offered.inputs, actor=actor)  # leases them
     since = farm.repository.time()
     inputs = tuple(sorted(offered.inputs, key=lambda each: each.path))
     digest = manifest_digest(offered.main, inputs)

@@ -13,7 +13,7 @@ from renderctl.blender.facts import Facts
 from renderctl.blender.failures import SessionFailed
 from renderctl.blender.header import names_a_file, read_header
 from renderctl.blender.session import Session
-from renderctl.errors import MissingFiles, RenderctlError, SceneUnreadable
+from renderctl.errors import BlobCollected, MissingFiles, RenderctlError, SceneUnreadable
 from renderctl.farm import Farm, OnAdvance, unheard
 from renderctl.farm.blenders import Chosen, choose_blender, limits
 from renderctl.farm.gate import admit, of_project, the_model
@@ -75,10 +75,16 @@ def upload(
     project = request.project or actor.home
     admit(farm, actor, "model.upload", of_project(project))
     prepared = prepare(farm, request, session=session, on_advance=on_advance)
-    since = farm.repository.time()
-    sent = send(farm, prepared.files, on_advance, verify=request.verify)
     new = replace(prepared.new, project=project)
-    model, fresh = farm.repository.add_model(new, actor=actor, since=since)
+    for last in (False, False, True):
+        since = farm.repository.time()
+        sent = send(farm, prepared.files, on_advance, verify=request.verify)
+        try:
+            model, fresh = farm.repository.add_model(new, actor=actor, since=since)
+            break
+        except BlobCollected:  # before it was leased, or because the upload took longer than its lease
+            if last:
+                raise
     return Uploaded(model, fresh, len(sent), sum(each.size for each in sent), prepared.notes)
 
 

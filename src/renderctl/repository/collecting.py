@@ -1,23 +1,26 @@
 """The garbage collection's half of the database: which blobs nothing points to, and how they are given up.
 
-Two transactions for each batch. The first marks blobs that nobody leases; from then on, a row that comes to point to
-one is refused. The second locks the marks, so that whoever asks for one of the blobs waits, looks once more what points
-to them (waiting for rows that are being added), and removes the rest from the store before it commits. A collector that
-dies leaves marks behind and no other harm: who asks for a marked blob overwrites the mark.
+Each batch is marked first: the mark has an owner and a deadline, by which its removals have acted or never will. While
+it is live, whoever wants to lease one of the blobs waits, and a row that comes to point to one is refused. Then the
+collector looks once more what points to them (waiting for rows that are being added), removes the rest from the store,
+with no lock and no transaction, and takes the mark away. A collector that dies leaves marks behind and no other harm:
+after the deadline the blobs count as removed, and are put anew.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import Connection, func, literal, select
 from sqlalchemy.dialects import mysql, sqlite
 
 from renderctl.actors import Actor
+from renderctl.ids import new_token
 from renderctl.jobs import SHARED_LOG
 from renderctl.repository.blobs import Blobs
-from renderctl.repository.keeping import DOOMED, MEMORY, POINTERS, pointed_at
+from renderctl.repository.keeping import MEMORY, POINTERS, pointed_at
 from renderctl.repository.tables import (
     UtcTime,
     attempts,
@@ -101,58 +104,83 @@ class Collecting(Blobs):
 
         return self.read(reading)
 
-    def collect(self, digests: Sequence[str], remove: Callable[[Sequence[str]], None]) -> list[str]:
+    def collect(
+        self,
+        digests: Sequence[str],
+        remove: Callable[[Iterable[str]], None],
+        *,
+        limit_s: float,
+        clock: Callable[[], float] = monotonic,
+    ) -> list[str]:
         """Have `remove` remove those of the blobs that nothing points to and nobody leases; which those were.
 
-        `remove` may be called again for the same blobs.
+        `limit_s`: within so many seconds a removal has acted, or never will. As many are left to begin one; whoever is
+        held up for longer, frozen or without a processor, begins no other.
         """
-        doomed = self.forgotten(sorted(digests))
-        if not doomed:
+        forgotten = self.forgotten(sorted(digests))
+        if not forgotten:
             return []
-        self.write(lambda connection: self._doom(connection, doomed))
-        return self.write(lambda connection: self._collect(connection, doomed, remove))
+        owner, ends = new_token(), clock() + limit_s
+        self.write(lambda connection: self._mark(connection, forgotten, owner, 2 * limit_s))
+        doomed = self.write(lambda connection: self._confirm(connection, owner))
+        begun: list[str] = []
+        remove(_while_time(doomed, begun, lambda: clock() < ends))
+        self.write(lambda connection: self._unmark(connection, owner, begun))
+        return begun
 
-    def _doom(self, connection: Connection, digests: Sequence[str]) -> None:
-        """Mark the blobs that nobody leases, whether they have a row or not."""
-        rows = [{"digest": digest, "until": DOOMED} for digest in digests]
-        unleased = blob_leases.c.until <= self.now(connection)
+    def _mark(self, connection: Connection, digests: Sequence[str], owner: str, lasts_s: float) -> None:
+        """Mark the blobs that nobody leases or has marked, whether they have a row or not."""
+        now = self.now(connection)
+        mark = {"marked_by": owner, "marked_until": now + timedelta(seconds=lasts_s)}
+        free = (blob_leases.c.until <= now) & (
+            blob_leases.c.marked_until.is_(None) | (blob_leases.c.marked_until <= now)
+        )
+        rows = [{"digest": digest, "until": now, **mark} for digest in digests]
         if connection.dialect.name == "sqlite":
             here = sqlite.insert(blob_leases).values(rows)
-            marking = here.on_conflict_do_update(index_elements=["digest"], set_={"until": DOOMED}, where=unleased)
-            connection.execute(marking)
+            connection.execute(here.on_conflict_do_update(index_elements=["digest"], set_=mark, where=free))
             return
-        until = func.if_(unleased, literal(DOOMED, UtcTime), blob_leases.c.until)
-        connection.execute(mysql.insert(blob_leases).values(rows).on_duplicate_key_update(until=until))
+        # MySQL sets the columns one after the other, and the condition must hold for both: the deadline comes last.
+        column = blob_leases.c
+        changes = {
+            "marked_by": func.if_(free, literal(owner), column.marked_by),
+            "marked_until": func.if_(
+                column.marked_by == owner, literal(mark["marked_until"], UtcTime), column.marked_until
+            ),
+        }
+        connection.execute(mysql.insert(blob_leases).values(rows).on_duplicate_key_update(list(changes.items())))
 
-    def _collect(
-        self, connection: Connection, digests: Sequence[str], remove: Callable[[Sequence[str]], None]
-    ) -> list[str]:
-        marked = select(blob_leases.c.digest).where(blob_leases.c.digest.in_(digests), blob_leases.c.until == DOOMED)
-        held = list(connection.scalars(marked.order_by(blob_leases.c.digest).with_for_update()))
+    def _confirm(self, connection: Connection, owner: str) -> list[str]:
+        """Those of the marked blobs that nothing points to after all, rows that are being added included."""
+        marked = select(blob_leases.c.digest).where(blob_leases.c.marked_by == owner).order_by(blob_leases.c.digest)
+        held = list(connection.scalars(marked))
         kept = pointed_at(connection, held, waiting=True)
-        doomed = [digest for digest in held if digest not in kept]
-        if doomed:
-            remove(doomed)
-        self._unmark(connection, blob_leases.c.digest.in_(doomed), collected=True)
-        self._unmark(connection, blob_leases.c.digest.in_(kept), collected=False)
-        return doomed
+        spared = blob_leases.c.digest.in_(kept) & (blob_leases.c.marked_by == owner)
+        connection.execute(blob_leases.update().where(spared).values(marked_by=None, marked_until=None))
+        return [digest for digest in held if digest not in kept]
 
-    def _unmark(self, connection: Connection, which: Any, *, collected: bool) -> None:
-        """The lease has ended, and the blob was collected: as of now, after it was removed and not a moment before."""
+    def _unmark(self, connection: Connection, owner: str, removed: Sequence[str]) -> None:
+        """What was removed is collected as of now, after it was removed and not a moment before."""
         now = self._now() if connection.dialect.name == "sqlite" else func.utc_timestamp(6)
-        changes = {"until": now, "collected_at": now} if collected else {"until": now}
-        connection.execute(blob_leases.update().where(which).values(changes))
+        over = {"marked_by": None, "marked_until": None}
+        own = blob_leases.c.marked_by == owner
+        gone = blob_leases.update().where(own, blob_leases.c.digest.in_(removed))
+        connection.execute(gone.values(**over, collected_at=now))
+        connection.execute(blob_leases.update().where(own).values(over))
 
     def tidy_leases(self) -> None:
         """Take what collectors that died have marked for collected; forget what nobody needs to know any more."""
 
         def writing(connection: Connection) -> None:
-            self._unmark(connection, blob_leases.c.until == DOOMED, collected=True)
+            now = self.now(connection)
+            over = {"marked_by": None, "marked_until": None, "collected_at": now}
+            connection.execute(blob_leases.update().where(blob_leases.c.marked_until <= now).values(over))
             oldest = connection.scalar(
                 select(func.min(attempts.c.claimed_at)).where(attempts.c.state.in_(OPEN_ATTEMPT))
             )
-            long_ago = min(filter(None, (self.now(connection) - MEMORY, oldest)))
+            long_ago = min(filter(None, (now - MEMORY, oldest)))
             untouched = (blob_leases.c.collected_at.is_(None)) | (blob_leases.c.collected_at < long_ago)
+            untouched &= blob_leases.c.marked_by.is_(None)
             connection.execute(blob_leases.delete().where(blob_leases.c.until < long_ago, untouched))
 
         self.write(writing)
@@ -167,3 +195,12 @@ class Collecting(Blobs):
     def note_collection(self, *, actor: Actor, **found: Any) -> None:
         """Leave an audit row of what was collected."""
         self.deed(lambda connection: self.audit(connection, actor, "store.collect", "store", **found))
+
+
+def _while_time(digests: Iterable[str], begun: list[str], in_time: Callable[[], bool]) -> Iterator[str]:
+    """The digests one by one, noted in `begun`, until there is no time left to begin a removal."""
+    for digest in digests:
+        if not in_time():
+            return
+        begun.append(digest)
+        yield digest

@@ -5,7 +5,7 @@ was collected meanwhile (`require_kept`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 
 from sqlalchemy import ColumnElement, Connection, or_, select
@@ -15,8 +15,6 @@ from renderctl.repository.tables import blob_leases, job_inputs, model_inputs, o
 
 #: How long it is known that a blob was collected: nobody who asked for it before may let a row point to it.
 MEMORY = timedelta(days=7)
-#: In place of a lease's end: the blob is about to be removed. A new lease overwrites it, and so keeps the blob.
-DOOMED = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
 #: Everything that points to blobs.
 POINTERS = (model_inputs, job_inputs, outputs)
 _BATCH = 500
@@ -37,7 +35,7 @@ def require_kept(connection: Connection, digests: Iterable[str], since: datetime
     After the insert and not before: so either we see the collector's mark, or it sees our rows.
     Raises BlobCollected.
     """
-    gone = or_(blob_leases.c.until == DOOMED, blob_leases.c.collected_at >= since)
+    gone = or_(blob_leases.c.marked_by.is_not(None), blob_leases.c.collected_at >= since)
     for batch in batches(digests, _BATCH):
         query = select(blob_leases.c.digest).where(blob_leases.c.digest.in_(batch), gone).limit(1)
         if connection.execute(query).first():

@@ -38,8 +38,7 @@ class Receiving(Blobs):
         With their sizes in bytes. All of the `digests` are leased, as `unknown_blobs` does it.
         """
 
-        def working(connection: Connection) -> dict[str, int]:
-            self._leased(connection, digests)
+        def reading(connection: Connection) -> dict[str, int]:
             now, found = self.now(connection), dict[str, int]()
             for some in batches(sorted(set(digests)), _BATCH):
                 own = select(uploads.c.digest, uploads.c.size).where(uploads.c.owner == reader.name)
@@ -48,7 +47,8 @@ class Receiving(Blobs):
                     found.update({row.digest: row.size for row in connection.execute(query)})
             return found
 
-        return self.write(working) if digests else {}
+        self._lease(digests)
+        return self.read(reading) if digests else {}
 
     def announced(self, digest: str, size: int, owner: str) -> bool:
         """Whether they have said that they send it, not long ago, so that it is counted."""
@@ -83,7 +83,6 @@ class Receiving(Blobs):
         """They have sent all of the blob, so they know what is in it."""
 
         def writing(connection: Connection) -> None:
-            self._leased(connection, [digest])
             now = self.now(connection)
             connection.execute(uploads.delete().where(uploads.c.owner == owner, uploads.c.digest == digest))
             row = {"owner": owner, "digest": digest, "size": size, "until": now + _REMEMBERED}
@@ -91,6 +90,7 @@ class Receiving(Blobs):
             connection.execute(uploads.insert(), row)
             connection.execute(uploads.delete().where(uploads.c.until <= now))
 
+        self._lease([digest])
         self.write(writing)
 
 

@@ -247,7 +247,8 @@ class LeaseRow(SQLModel, table=True):
 class BlobLeaseRow(SQLModel, table=True):
     """Somebody has asked for a blob or is about to put it: the garbage collection leaves it alone.
 
-    Whoever leases writes `until` alone: `collected_at` is the garbage collection's, and outlives a lease.
+    Whoever leases writes `until` alone: the rest is the garbage collection's. A blob that it is about to remove has its
+    mark, which no lease takes away while it is live: who wants the blob waits, and puts it anew.
     """
 
     __tablename__ = "blob_lease"
@@ -255,6 +256,8 @@ class BlobLeaseRow(SQLModel, table=True):
     digest: str = Field(primary_key=True, max_length=64)
     until: datetime = Field(sa_type=UtcTime, index=True)
     collected_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    marked_by: str | None = Field(default=None, max_length=32, index=True)  # one batch of a garbage collection
+    marked_until: datetime | None = Field(default=None, sa_type=UtcTime)  # by then its removal has acted, or never will
 
 
 class UploadRow(SQLModel, table=True):

@@ -28,6 +28,8 @@ class Store(ABC):
     """Immutable files by digest. A reader sees a whole file or none."""
 
     parallel = 8  #: files that are best put at a time
+    #: Seconds within which a removal has acted that was asked for, or never will: also one whose answer was lost.
+    removal_limit_s = 600.0
 
     @abstractmethod
     def put(self, path: Path, digest: str) -> bool:
@@ -97,7 +99,10 @@ class Store(ABC):
 
     @abstractmethod
     def remove(self, digests: Iterable[str]) -> None:
-        """Remove the blobs; one that is not there is no error. For the garbage collection. Raises StoreUnavailable."""
+        """Remove the blobs; one that is not there is no error. For the garbage collection. Raises StoreUnavailable.
+
+        `digests` is read as the removal goes on: it may end early.
+        """
 
     @abstractmethod
     def put_log(self, attempt_id: str, text: bytes) -> None:

@@ -46,6 +46,8 @@ _HINTS = {
 class LocalStore(Store):
     """Blobs and logs below `root`, which is made when it is first used; any number of processes may share it."""
 
+    removal_limit_s = 10.0
+
     def __init__(self, root: Path) -> None:
         self.root = root
         self._blobs = root / "blobs"

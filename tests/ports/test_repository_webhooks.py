@@ -293,7 +293,7 @@ def test_a_removed_webhook_is_told_nothing_and_forgotten(farm: Farm) -> None:
     farm.repository.complete(given_attempt(farm, job), [IMAGE], Cost())
     farm.repository.remove_webhook(webhook.id, actor=ACTOR)
     farm.repository.cancel(job.id, actor=ACTOR)
-    assert farm.repository.due_webhooks() == outbox(farm, webhook) == []
+    assert (farm.repository.due_webhooks(), outbox(farm, webhook)) == ({}, [])
     with pytest.raises(NotFound):
         farm.repository.webhook(webhook.id)
 
@@ -304,9 +304,9 @@ def test_what_a_disabled_user_has_set_up_is_told_when_he_is_let_in_again(farm: F
     job, webhook = given_job(farm, "1"), given_webhook(farm)
     farm.repository.disable_user(ACTOR.name, actor=ACTOR)
     farm.repository.cancel(job.id, actor=ACTOR)
-    assert (farm.repository.due_webhooks(), farm.repository.next_parcel(webhook.id)) == ([], None)
+    assert (farm.repository.due_webhooks(), farm.repository.next_parcel(webhook.id)) == ({}, None)
     farm.repository.enable_user(ACTOR.name, actor=ACTOR)
-    assert farm.repository.due_webhooks() == [webhook.id]
+    assert farm.repository.due_webhooks() == {webhook.id: webhook.owner}
 
 
 def test_old_deliveries_are_forgotten_and_webhooks_of_removed_jobs_with_them(farm: Farm, clock: FakeClock) -> None:

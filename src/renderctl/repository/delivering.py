@@ -52,13 +52,14 @@ class Tried:
 class Delivering(Hooking, Leasing):
     """The outbox, where it is emptied."""
 
-    def due_webhooks(self) -> list[str]:
-        """Those for whom a delivery is due."""
+    def due_webhooks(self) -> dict[str, str]:
+        """Those for whom a delivery is due, and whose they are."""
 
-        def reading(connection: Connection) -> list[str]:
+        def reading(connection: Connection) -> dict[str, str]:
             due = _WAITING & (deliveries.c.due_at <= self.now(connection))
             waits = select(deliveries.c.id).where(deliveries.c.webhook_id == webhooks.c.id, due).exists()
-            return list(connection.scalars(select(webhooks.c.id).where(waits, _LET_IN)))
+            due_rows = connection.execute(select(webhooks.c.id, webhooks.c.owner).where(waits, _LET_IN))
+            return {row.id: row.owner for row in due_rows}
 
         return self.read(reading)
 

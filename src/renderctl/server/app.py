@@ -31,6 +31,7 @@ from renderctl.server.api import (
 )
 from renderctl.server.doors import Doors
 from renderctl.server.errors import add_error_handlers
+from renderctl.server.outgoing import OutgoingCalls
 from renderctl.server.page.visiting import nowhere
 from renderctl.server.request_body import RequestBodyMiddleware
 from renderctl.server.watching import Watch
@@ -74,6 +75,7 @@ def create_app(connection: Connection) -> FastAPI:
     app.state.connection = connection
     app.state.doors = Doors(connection.farm)
     app.state.figures = measuring.Figures(connection.farm.clock)
+    app.state.outgoing = OutgoingCalls(connection.settings.quota.user_pings)
     app.state.leaving = threading.Event()
     app.state.watch = Watch(connection.farm, app.state.leaving)
     add_error_handlers(app)

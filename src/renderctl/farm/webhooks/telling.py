@@ -6,6 +6,7 @@ A process that dies between sending and noting it leaves the delivery waiting: i
 import logging
 import random
 import threading
+from collections.abc import Mapping
 
 from renderctl.errors import RenderctlError
 from renderctl.farm import Farm
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 #: Receivers that are told at a time; of those that have failed last, only so many: they may well hang.
 _RECEIVERS, _FAILING = 16, 8
+#: And of one user: that all of theirs hang is nothing to the others.
+_OF_ONE_OWNER = 4
 #: Seconds between two looks at the outbox, and seconds for which one receiver is told before others have their turn.
 _LOOK_EVERY_S, _TURN_S = 1.0, 5.0
 #: Seconds that whoever leaves still takes for what is due.
@@ -43,6 +46,7 @@ class Teller:
         self._held = False
         self._ask_at = 0.0  # for the lease, again
         self._turns: dict[str, threading.Thread] = {}  # by webhook
+        self._owners: dict[str, str] = {}  # of the webhooks that have their turn
         self._failing: set[str] = set()
         self._lock = threading.Lock()
         every_s = min(_LOOK_EVERY_S, farm.settings.worker.heartbeat)
@@ -91,14 +95,18 @@ class Teller:
                 self._ask_at = now + limit_s / 3
         return self._held
 
-    def _take_turns(self, due: list[str]) -> None:
-        self._chance.shuffle(due)  # where they are more than can be told at once, none is always the last
-        for webhook in due:
+    def _take_turns(self, due: Mapping[str, str]) -> None:
+        """`due`: webhooks, and whose they are."""
+        webhooks = list(due)
+        self._chance.shuffle(webhooks)  # where they are more than can be told at once, none is always the last
+        for webhook in webhooks:
             with self._lock:
                 busy = set(self._turns)
-                few = webhook in self._failing and len(busy & self._failing) >= _FAILING
-                if webhook in busy | self._puzzling or few or len(busy) >= _RECEIVERS:
+                many = webhook in self._failing and len(busy & self._failing) >= _FAILING
+                many |= list(self._owners.values()).count(due[webhook]) >= _OF_ONE_OWNER
+                if webhook in busy | self._puzzling or many or len(busy) >= _RECEIVERS:
                     continue
+                self._owners[webhook] = due[webhook]
                 thread = threading.Thread(target=self._run, args=(webhook,), name=f"tell-{webhook}", daemon=True)
                 self._turns[webhook] = thread
             thread.start()
@@ -115,7 +123,7 @@ class Teller:
                 self._puzzling.add(webhook)
         finally:
             with self._lock:
-                del self._turns[webhook]
+                del self._turns[webhook], self._owners[webhook]
 
     def _turn(self, webhook: str) -> None:
         """Tell one receiver what is due, in its order, until it fails or others wait."""

@@ -1,8 +1,10 @@
 """Webhooks, and what became of what they were told."""
 
-from typing import Annotated
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any
 
-from fastapi import Path, Query, Response
+from fastapi import Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from renderctl.farm.webhooks.registering import NewWebhook
@@ -10,7 +12,9 @@ from renderctl.server.answers import answer
 from renderctl.server.api import new_router
 from renderctl.server.bodies import Name
 from renderctl.server.doors import Verbs
+from renderctl.server.outgoing import OutgoingCalls
 from renderctl.webhooks import Delivery, Webhook
+from renderctl.wiring import Connection
 
 router = new_router("webhooks")
 WebhookRef = Annotated[str, Path(description="A webhook's id, or a unique beginning of it.", max_length=20)]
@@ -36,10 +40,10 @@ def list_webhooks(verbs: Verbs) -> Response:
 
 
 @router.post("/webhooks", response_model=NewWebhook, status_code=201)
-def add_webhook(verbs: Verbs, body: WebhookBody) -> Response:
+async def add_webhook(request: Request, verbs: Verbs, body: WebhookBody) -> Response:
     """Have a receiver told of a job or a project; the secret that it verifies with is told this once."""
-    done = verbs.add_webhook(body.url, job=body.job, project=body.project, events=tuple(body.events))
-    return answer(done, 201)
+    about = {"job": body.job, "project": body.project, "events": tuple(body.events)}
+    return answer(await _outgoing(request, verbs, partial(verbs.add_webhook, body.url, **about)), 201)
 
 
 @router.get("/webhooks/deliveries", response_model=list[Delivery])
@@ -71,6 +75,12 @@ def deliveries_of(
 
 
 @router.post("/webhooks/{webhook}/ping", response_model=Delivery)
-def ping(verbs: Verbs, webhook: WebhookRef) -> Response:
-    """Send a `ping` now, once; what came of it."""
-    return answer(verbs.ping(webhook))
+async def ping(request: Request, verbs: Verbs, webhook: WebhookRef) -> Response:
+    """Send a `ping` now, once; what came of it. 429: some of yours are under way already."""
+    return answer(await _outgoing(request, verbs, partial(verbs.ping, webhook)))
+
+
+async def _outgoing(request: Request, verbs: Connection, call: Callable[[], Any]) -> Any:
+    """Ask a receiver, or look its name up, in a thread that nobody's requests wait for."""
+    calls: OutgoingCalls = request.app.state.outgoing
+    return await calls.run(verbs.actor.name, call)

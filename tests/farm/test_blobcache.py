@@ -279,7 +279,7 @@ def test_a_session_sees_links_unless_scripts_of_the_scene_may_run_in_it(farm: Fa
     seen: list[int] = []
 
     def look(blender: FakeBlender, order: object) -> None:
-        seen.extend(file.stat().st_nlink for file in farm.settings.data_dir.glob("scratch/w1/slot-0/scene-*/*/model/*"))
+        seen.extend(file.stat().st_nlink for file in farm.settings.data_dir.glob("scratch/w1/slot-0/*/*/model/*"))
         rendered(blender, order)  # type: ignore[arg-type]
 
     executor = FakeExecutor(behaviours={1: look})

@@ -20,9 +20,10 @@ def act(scene, *_):
         DEEDS[words[0]](scene, *words[1:])
 
 
-def look(scene, port, *paths):
+def look(scene, port, worker, *paths):
     """Try to reach what is none of its business; what came of it is one line in the log."""
     found = {path: _tried(lambda path=path: _read(path)) for path in (*HOSTS, *paths)}
+    found["signal"] = _tried(lambda: os.kill(int(worker), 0)) if int(worker) else "not asked"
     for host in ("127.0.0.1", "169.254.169.254"):
         found[host] = _tried(lambda host=host: socket.create_connection((host, int(port)), timeout=2))
     model = os.path.dirname(bpy.data.filepath)
@@ -30,7 +31,7 @@ def look(scene, port, *paths):
         found[f"write {where}"] = _tried(lambda where=where: open(os.path.join(where, "written"), "w"))
     found["scene"] = _tried(lambda: open(bpy.data.filepath, "r+b"))
     found["environment"] = [name for name in os.environ if "RENDERCTL" in name]
-    found["others"] = sum(name.isdigit() for name in os.listdir("/proc"))
+    found["others"] = _tried(lambda: sum(name.isdigit() for name in os.listdir("/proc")))
     print("FOUND " + json.dumps(found), flush=True)
 
 

@@ -132,7 +132,7 @@ def test_a_session_reaches_its_folders_alone(tmp_path: Path, memory_mb: int | No
 def test_a_session_writes_no_larger_file_than_it_may(tmp_path: Path) -> None:
     script = "open('small', 'wb').write(bytes(1 << 19)); open('large', 'wb').write(bytes(1 << 21))"
     argv = (sys.executable, "-u", "-c", script)
-    executor = ProcessExecutor(tmp_path / "drivers", OWN, SandboxOptions(file_mb=1))
+    executor = ProcessExecutor(tmp_path / "drivers", OWN, SandboxOptions(scratch_mb=1))
     session = executor.start(Launch(argv, tmp_path / "scratch", tmp_path / "log"))
     with pytest.raises(SessionEnded):
         session.receive(20)

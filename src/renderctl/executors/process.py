@@ -2,26 +2,22 @@
 
 import errno
 import os
-import signal
 import subprocess
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from renderctl.errors import BlenderMissing, SessionEnded, Unreachable
-from renderctl.executors import Executor, ExitStatus, Launch, Running
+from renderctl.errors import BlenderMissing, Unreachable
+from renderctl.executors import Executor, Launch, Running
 from renderctl.executors.environments import driver_caches_in, session_environment
-from renderctl.executors.lines import OutputLines
-from renderctl.executors.oom import offer_first, oom_kills
+from renderctl.executors.oom import offer_first
+from renderctl.executors.running_process import RunningProcess, SessionLimits
 from renderctl.executors.sandbox import OffLimits, Sandbox, landlock_version
 from renderctl.executors.sandbox_paths import gpu_devices, gpu_reads, named_by_environment, program_paths
-from renderctl.executors.trees import ProcessTree, ended
+from renderctl.executors.trees import ProcessTree
 
-_UNKILLABLE_S = 10.0
-_DYING_S = 1.0
 #: Megabytes that a session which only looks at a scene may write to one file.
 _LOOKING_FILE_MB = 1024
 #: How the file of a program begins: of Linux, a script, of macOS (of one processor, of several).
@@ -38,7 +34,8 @@ class SandboxOptions:
     reads: tuple[str, ...] = ()  #: more of this machine that every session may read
     writes: tuple[str, ...] = ()  #: and write
     memory_mb: int | None = None  #: None: no limit
-    file_mb: int | None = None  #: of one file; None: no limit
+    scratch_mb: int | None = None  #: of files below its scratch; None: no limit
+    processes: int | None = None  #: None: no limit
 
 
 class ProcessExecutor(Executor):
@@ -76,7 +73,8 @@ class ProcessExecutor(Executor):
             raise Unreachable(f"{launch.argv[0]} can not be started: {error}.") from error
         offer_first(process.pid)
         tree = ProcessTree(process.pid, ("TMPDIR", environment["TMPDIR"]))
-        return RunningProcess(process, tree)
+        limits = SessionLimits(launch.scratch, self._sandbox.scratch_mb, self._sandbox.processes)
+        return RunningProcess(process, tree, limits)
 
     def check(self) -> str:
         held = f", in a sandbox (Landlock {landlock_version()})" if self.sandboxed else ""
@@ -102,14 +100,14 @@ class ProcessExecutor(Executor):
         named = (path for path in named_by_environment(environment) if options.off_limits.refusal(path) is None)
         writes = (str(launch.scratch), *options.writes)
         if not self.sandboxed:  # the limits alone hold
-            return Sandbox(memory_mb=launch.sandbox_mb or options.memory_mb, file_mb=options.file_mb)
+            return Sandbox(memory_mb=launch.sandbox_mb or options.memory_mb, file_mb=options.scratch_mb)
         if launch.sandbox_mb is not None:
             return Sandbox((*reads, *named), writes, launch.sandbox_mb, _LOOKING_FILE_MB, (), options.off_limits)
         return Sandbox(
             (*reads, *named, *gpu_reads()),
             (*writes, *(path for path in caches if options.off_limits.refusal(path) is None)),
             options.memory_mb,
-            options.file_mb,
+            options.scratch_mb,
             gpu_devices(),
             options.off_limits,
         )
@@ -139,99 +137,3 @@ def _require_program(program: str) -> None:
     with Path(program).open("rb") as file:
         if not file.read(4).startswith(_PROGRAMS):
             raise OSError(errno.ENOEXEC, os.strerror(errno.ENOEXEC), program)
-
-
-class RunningProcess(Running):
-    """A process that leads a group. One thread talks to it; any thread may stop it."""
-
-    def __init__(self, process: "subprocess.Popen[bytes]", tree: ProcessTree) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self._process = process
-        self._input, self._output = process.stdin, process.stdout
-        self._lines = OutputLines(process.stdout.fileno(), process.pid)
-        self._tree = tree
-        self._busy_s = 0.0
-        self._oom_kills = oom_kills()
-        self._ending = threading.RLock()
-        self._stopped_by_us = False
-        self._status: ExitStatus | None = None
-
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid
-
-    def send(self, line: str) -> None:
-        rest = memoryview(line.encode("utf-8", "surrogateescape") + b"\n")
-        try:
-            while rest:
-                rest = rest[self._input.write(rest) :]
-        except (BrokenPipeError, ValueError) as error:  # ValueError: stop() has closed it
-            raise self._session_ended() from error
-
-    def receive(self, timeout_s: float) -> str | None:
-        line = self._lines.read(timeout_s)
-        if line is None and self._lines.at_end:
-            raise self._session_ended()
-        return line
-
-    def busy_s(self) -> float:
-        self._busy_s = max(self._busy_s, self._tree.busy_s())
-        return self._busy_s
-
-    def memory_mb(self) -> float:
-        return self._tree.memory_mb()
-
-    def deliver(self, path: Path) -> None:
-        """It sees what we see."""
-
-    def fetch(self, path: Path) -> None:
-        """It writes where we read."""
-
-    def stop(self, grace_s: float = 0.0) -> ExitStatus:
-        if grace_s > 0 and self._ask():
-            ended(self._process.pid, grace_s)
-        with self._ending:
-            if self._status is None:
-                self._end()
-            return self._exit_status()
-
-    def _ask(self) -> bool:
-        """Ask the group to end; whether there is something to wait for."""
-        with self._ending:
-            if self._status is not None or ended(self._process.pid, 0.0):
-                return False
-            self._stopped_by_us = True
-            os.killpg(self._process.pid, signal.SIGTERM)
-            return True
-
-    def _end(self) -> None:
-        """Kill what is left. The leader is reaped last: until then nothing else gets its number."""
-        self._stopped_by_us = self._stopped_by_us or not ended(self._process.pid, 0.0)
-        self._tree.kill()
-        self._status = self._exit_status()
-        if ended(self._process.pid, _UNKILLABLE_S):
-            self._process.wait()
-        self._lines.close()
-        self._input.close()
-        self._output.close()
-
-    def _session_ended(self) -> SessionEnded:
-        # The pipe of a process that dies breaks a moment before it is dead.
-        if self._status is None and not ended(self._process.pid, _DYING_S):
-            return SessionEnded("It listens no more.")
-        return SessionEnded(f"It ended: {self._exit_status()}.")
-
-    def _exit_status(self) -> ExitStatus:
-        with self._ending:
-            return self._status or self._look_at_exit()
-
-    def _look_at_exit(self) -> ExitStatus:
-        seen = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        if seen is None:
-            return ExitStatus(code=None, signal=signal.SIGKILL, detail="it does not end although it was killed")
-        if seen.si_code == os.CLD_EXITED:
-            return ExitStatus(code=seen.si_status)
-        if seen.si_status == signal.SIGKILL and not self._stopped_by_us and oom_kills() != self._oom_kills:
-            return ExitStatus(None, signal.SIGKILL, out_of_memory=True, detail="the kernel killed it: out of memory")
-        return ExitStatus(code=None, signal=seen.si_status)

@@ -33,6 +33,10 @@ class ProcessTree:
         """Resident megabytes (of 2**20 bytes) of the leader and its descendants."""
         return self._sum(lambda process: process.memory_info().rss / (1 << 20))
 
+    def is_larger_than(self, most: int) -> bool:
+        """Whether it has more than `most` processes. Costs next to nothing while the whole machine has fewer."""
+        return len(psutil.pids()) > most and sum(1 for _ in self._members()) > most
+
     def kill(self) -> None:
         """SIGKILL all of it, again until nothing is left. The leader stays a zombie until its parent reaps it."""
         for _ in range(_ROUNDS):

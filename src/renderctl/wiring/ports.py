@@ -143,6 +143,7 @@ def _sandbox(settings: "Settings") -> Any:
         executor.writes,
         executor.memory_mb,
         executor.scratch_mb,
+        executor.pids,
     )
 
 

@@ -13,13 +13,13 @@ from docker.errors import APIError
 
 from renderctl.clocks import SystemClock
 from renderctl.errors import EngineUnavailable, SessionEnded, Unreachable
-from renderctl.executors import ExitStatus, Running
+from renderctl.executors import ExitStatus, Running, exit_reasons
+from renderctl.executors.disk_usage import directory_bytes, spare_mb
 from renderctl.executors.docker import reasons
 from renderctl.executors.docker.attachment import Attachment
 from renderctl.executors.docker.cage import Bars, Tenant
 from renderctl.executors.docker.client import Engine, NotFound, engine_time
 from renderctl.executors.docker.luggage import TooMuch, carry_in, carry_out
-from renderctl.executors.docker.weight import spare_mb, weigh
 
 #: Seconds that a container may take to be dead after it has said its last word.
 _DYING_S = 10.0
@@ -109,7 +109,7 @@ class RunningContainer(Running):
             try:
                 self._carry(lambda client: carry_out(client, place.id, path, place.bars.scratch_mb << 20))
             except TooMuch:
-                self._punish(reasons.overfull(place.bars.scratch_mb))
+                self._punish(exit_reasons.overfull(place.bars.scratch_mb))
 
     def stop(self, grace_s: float = 0.0) -> ExitStatus:
         if grace_s > 0 and self._kill(signal.SIGTERM):
@@ -192,10 +192,10 @@ class RunningContainer(Running):
             with suppress(OSError):
                 if not self._place.shared:
                     pass  # the disk is the engine's
-                elif weigh(self._place.scratch, most) > most:
-                    self._punish(reasons.overfull(self._place.bars.scratch_mb))
+                elif directory_bytes(self._place.scratch, most) > most:
+                    self._punish(exit_reasons.overfull(self._place.bars.scratch_mb))
                 elif (spare := spare_mb(self._place.scratch)) < _SPARE_MB:
-                    self._punish(reasons.disk_full(spare))
+                    self._punish(exit_reasons.disk_full(spare))
             if self._attachment.too_long:
                 self._punish(reasons.overlong())
 

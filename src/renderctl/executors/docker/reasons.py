@@ -7,6 +7,7 @@ from typing import Any
 
 from renderctl.errors import BlenderMissing, EngineRefused, ImageMissing, Unreachable
 from renderctl.executors import ExitStatus
+from renderctl.executors.exit_reasons import misbehaved
 from renderctl.jobs import Failure, Fault
 
 
@@ -96,22 +97,6 @@ def engine_away(why: str) -> ExitStatus:
     return ExitStatus(None, detail="the container engine went away", failure=Failure(Fault.MACHINE, reason))
 
 
-def overfull(most_mb: int) -> ExitStatus:
-    """It was killed for what it wrote."""
-    reason = f"The scene wrote more than {most_mb} MB of files (executor.scratch_mb), and was ended."
-    return _misbehaved(f"it wrote more than {most_mb} MB", reason)
-
-
-def disk_full(spare_mb: int) -> ExitStatus:
-    """It was killed since there is no room left for what it writes."""
-    reason = f"Blender was ended: the disk of its scratch has only {spare_mb} MB left."
-    return ExitStatus(None, signal.SIGKILL, detail="the disk is full", failure=Failure(Fault.MACHINE, reason))
-
-
 def overlong() -> ExitStatus:
     """It was killed for what it said."""
-    return _misbehaved("it said a line without end", "The scene's scripts disturbed Blender's answers, and were ended.")
-
-
-def _misbehaved(detail: str, reason: str) -> ExitStatus:
-    return ExitStatus(None, signal.SIGKILL, detail=detail, failure=Failure(Fault.SCENE, reason, whole_job=True))
+    return misbehaved("it said a line without end", "The scene's scripts disturbed Blender's answers, and were ended.")

@@ -121,7 +121,7 @@ class Sessions:
         session = self.started(chosen)
         trusted = job.options.trust_scripts and self._allow_scripts
         root, own = self._laid_out(job, model, stop or threading.Event(), trusted=trusted)
-        session.deliver(self._scene)
+        session.deliver(root.parent if root.is_relative_to(self._folder) else self._scene)
         plan = Plan(
             scene=root / model.main,
             options=job.options,

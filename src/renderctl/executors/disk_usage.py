@@ -10,7 +10,7 @@ _ENTRY = 4096
 _DEEPEST = 64
 
 
-def weigh(folder: Path, most: int) -> int:
+def directory_bytes(folder: Path, most: int) -> int:
     """Bytes below `folder`, as far as `most`: more than that when it is more, or nests too deep. Links count alone."""
     total = 0
     waiting = [(str(folder), 0)]

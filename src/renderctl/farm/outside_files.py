@@ -66,11 +66,14 @@ def include_outside(_outside: Outside) -> None:
 def check_outside(settings: Settings, folder: Path, sources: Mapping[Path, str], on_outside: OnOutside) -> None:
     """Have it decided what becomes of those of the `sources`, each with what names it, that lie outside `folder`.
 
-    What counts is where a file really lies: a link below the folder that leads out of it is outside.
+    What counts is where a file really lies: a link below the folder that leads out of it is outside. So are hidden
+    files, keys and passwords among them, and all files where the folder is a home, or holds homes.
     """
-    inside = [folder.resolve(), *(Path(root).expanduser().resolve() for root in settings.upload.roots)]
+    own = folder.resolve()
+    inside = [Path(root).expanduser().resolve() for root in settings.upload.roots]
+    inside += [] if _holds_a_home(own) else [own]
     real = {source: source.resolve() for source in sources}
-    outside = [source for source in sources if not any(real[source].is_relative_to(root) for root in inside)]
+    outside = [source for source in sources if not any(_is_below(real[source], root) for root in inside)]
     if outside:
         files = {real[source]: OutsideFile(real[source], _size(source), sources[source]) for source in outside}
         on_outside(Outside(folder, tuple(files[path] for path in sorted(files))))
@@ -95,8 +98,16 @@ def _common_root(folder: Path, files: Sequence[OutsideFile]) -> Path | None:
     return common if len(common.parts) > 2 and not _holds_a_home(common) else None
 
 
+def _is_below(path: Path, root: Path) -> bool:
+    """Whether it lies there, and is not hidden."""
+    return path.is_relative_to(root) and not any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
 def _holds_a_home(folder: Path) -> bool:
-    home = Path.home()
+    try:
+        home = Path.home().resolve()
+    except RuntimeError:  # a container's user without one
+        return folder == Path("/")
     return folder == home or folder in home.parents
 
 

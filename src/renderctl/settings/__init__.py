@@ -136,6 +136,8 @@ def _converted(value: Any, accepted: tuple[type, ...], name: str) -> Any:
         value = _parsed(value, accepted, name)
     if tuple in accepted and isinstance(value, str | list):
         items = value if isinstance(value, list) else value.split(",")
+        if not all(isinstance(item, str | int | float) for item in items):  # lists in lists may unfold without an end
+            raise BadSettings(f"{name} can not be {_kind(value)} of lists.", hint="Its items are words or numbers.")
         return tuple(str(item).strip() for item in items if str(item).strip())
     if Path in accepted and isinstance(value, str):
         return Path(value)

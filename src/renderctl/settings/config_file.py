@@ -13,7 +13,7 @@ from renderctl.errors import BadSettings, UntrustedConfig
 #: Where one is looked for in the working directory.
 NAME = "renderctl.yaml"
 #: Bytes that a config may have.
-_LARGEST = 1 << 20
+_LARGEST = 1 << 18
 #: What a config of the working directory may set that its user has not approved: whoever made the folder made it.
 #: Nothing here names a program, a host, a file or a template, lets in or out, or decides what is kept.
 HARMLESS = frozenset(
@@ -107,7 +107,7 @@ def read_config(path: Path) -> bytes:
     except OSError as error:
         raise BadSettings(f"{path} can not be read: {error}.") from error
     if len(content) > _LARGEST:
-        raise BadSettings(f"{path} is too large: a config has {_LARGEST >> 20} MiB at most.")
+        raise BadSettings(f"{path} is too large: a config has {_LARGEST >> 10} KiB at most.")
     return content
 
 

@@ -153,6 +153,14 @@ def test_a_harmless_setting_is_one_that_exists(tmp_path):
         assert hasattr(getattr(known, group), name)
 
 
+def test_a_config_of_a_folder_that_unfolds_without_an_end_is_refused(ctl, tmp_path):
+    folds = "".join(f"  - &f{n} [{', '.join([f'*f{n - 1}'] * 9)}]\n" for n in range(1, 12))
+    (tmp_path / "renderctl.yaml").write_text(f"worker:\n tags:\n  - &f0 [x]\n{folds}")
+    said = ctl("jobs")
+    assert said.code == 9
+    assert "worker.tags" in said.err
+
+
 def test_a_config_of_a_folder_that_has_no_end_is_not_read(ctl, tmp_path):
     with (tmp_path / "renderctl.yaml").open("wb") as file:
         file.truncate(1 << 30)

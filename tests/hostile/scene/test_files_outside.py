@@ -109,6 +109,32 @@ def test_a_linked_folder_below_the_folder_is_outside_too(disk: Disk) -> None:
         disk.upload()
 
 
+@pytest.mark.parametrize("place", [".ssh/id_rsa", ".env", "tex/.git/config"])
+def test_what_is_hidden_below_the_folder_is_outside(disk: Disk, place: str) -> None:
+    hidden = disk.scene.parent / place
+    hidden.parent.mkdir(parents=True, exist_ok=True)
+    hidden.write_bytes(b"secret")
+    disk.names((f"//{place}", hidden))
+    with pytest.raises(OutsideFiles) as refused:
+        disk.upload()
+    assert str(hidden) in refused.value.message
+    with_roots(disk.farm, disk.scene.parents[2])
+    with pytest.raises(OutsideFiles):
+        disk.upload()
+
+
+@pytest.mark.parametrize("above", [0, 1])
+def test_a_home_is_nobodys_folder_of_a_scene(disk: Disk, monkeypatch: pytest.MonkeyPatch, above: int) -> None:
+    """A scene that was saved to a home does not take along what lies there."""
+    monkeypatch.setenv("HOME", str((disk.scene.parent, disk.scene.parent / "ada")[above]))
+    diary = disk.scene.parent / "documents/diary.png"
+    diary.parent.mkdir()
+    diary.touch()
+    disk.names(("//documents/diary.png", diary))
+    with pytest.raises(OutsideFiles):
+        disk.upload()
+
+
 def test_what_lies_below_the_folder_goes_along_by_itself_also_through_a_link_of_that_folder(disk: Disk) -> None:
     (disk.scene.parent / "wood.png").write_bytes(b"\x89PNG")
     there = disk.scene.parent.parent / "link"

@@ -19,6 +19,7 @@ from renderctl.caches import Cache
 from renderctl.caches.redis import RedisCache
 from renderctl.caches.sqlite import SqliteCache
 from renderctl.clocks import Clock, SystemClock
+from renderctl.decoder import Decoder
 from renderctl.executors.docker.client import Engine
 from renderctl.executors.docker.images import DockerImages
 from renderctl.farm import Farm
@@ -30,7 +31,7 @@ from renderctl.queues import Queue
 from renderctl.queues.rabbitmq import RabbitQueue
 from renderctl.queues.sqlite import SqliteQueue
 from renderctl.repository import Claimant, NewModel, Repository, open_repository
-from renderctl.settings import BlenderSettings, Settings, WorkerSettings
+from renderctl.settings import BlenderSettings, DecoderSettings, Settings, WorkerSettings
 from renderctl.states import ENDED_JOB, WorkerState
 from renderctl.stores.local import LocalStore
 from renderctl.stores.minio import MinioStore
@@ -91,9 +92,16 @@ def make_farm(
         cache=ports.pop("cache", None) or _cache(settings, folder, clock),
         executor=executor or FakeExecutor(),
         images=ports.pop("images", None) or DockerImages(Engine()),
+        decoder=_shared_decoder(),
         clock=clock,
     )
     return replace(farm, **ports)
+
+
+@cache
+def _shared_decoder() -> Decoder:
+    """One for all farms of a test run: it takes a moment to start, and ends with us."""
+    return Decoder(DecoderSettings())
 
 
 def _repository(settings: Settings, folder: Path, clock: Clock) -> Repository:

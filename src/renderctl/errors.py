@@ -158,6 +158,10 @@ class Busy(Unreachable):
     retry_after_s = 2.0
 
 
+class DecoderUnavailable(Unreachable):
+    """What decodes images can not be started."""
+
+
 class BlenderMissing(Unreachable):
     """No Blender was found."""
 
@@ -302,6 +306,10 @@ class SessionEnded(RenderctlError):
 
 class BadImage(RenderctlError):
     """The file that Blender wrote is not a whole image."""
+
+
+class ImageRefused(BadImage):
+    """The image is not what was asked for, or more than is decoded here."""
 
 
 class Interrupted(RenderctlError):

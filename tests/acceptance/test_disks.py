@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.blender.images import verify
+from renderctl.decoder.pixels import verify
 from tests.nodes import Site
 
 pytestmark = pytest.mark.blender

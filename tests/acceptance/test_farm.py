@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.blender.images import verify
+from renderctl.decoder.pixels import verify
 from tests.nodes import Site, until
 
 pytestmark = pytest.mark.blender

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from renderctl.actors import Role
-from renderctl.blender.images import verify
+from renderctl.decoder.pixels import verify
 from tests.farms import close, make_farm
 from tests.nodes import Site, until
 from tests.server.conftest import Served

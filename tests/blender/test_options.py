@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from renderctl.blender.failures import SessionFailed
-from renderctl.blender.images import verify
+from renderctl.decoder.pixels import verify
 from renderctl.jobs import FORMATS, Fault
 from tests.blender.studio import EVIL, Studio, pixel_type, pixels
 from tests.lacking import lacking

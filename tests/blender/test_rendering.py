@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from renderctl.blender.failures import SessionFailed, SessionStopped
-from renderctl.blender.images import verify
+from renderctl.decoder.pixels import verify
 from renderctl.jobs import Fault
 from tests.blender.studio import LIMITS, Studio, mean_colour, pixels
 

@@ -10,7 +10,7 @@ import redis
 from sqlalchemy import select
 
 from renderctl.actors import local_actor
-from renderctl.blender.images import verify
+from renderctl.decoder.pixels import verify
 from renderctl.errors import Unreachable
 from renderctl.farm import Farm
 from renderctl.farm.download import download

@@ -9,6 +9,7 @@ from renderctl.settings import Settings
 
 if TYPE_CHECKING:  # the ports' modules are heavy; who answers from the cache alone pays for none of them
     from renderctl.caches import Cache
+    from renderctl.decoder import Decoder
     from renderctl.executors import Executor
     from renderctl.executors.images import Images
     from renderctl.queues import Queue
@@ -25,6 +26,7 @@ class Farm:
     cache: "Cache"
     executor: "Executor"
     images: "Images"
+    decoder: "Decoder"
     clock: Clock
 
 

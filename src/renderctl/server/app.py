@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from renderctl import __version__
+from renderctl.farm.thumbnails import Thumbnails
 from renderctl.farm.webhooks.telling import Teller
 from renderctl.ids import new_id
 from renderctl.server import measuring, page
@@ -77,6 +78,7 @@ def create_app(connection: Connection) -> FastAPI:
     app.state.figures = measuring.Figures(connection.farm.clock)
     app.state.outgoing = OutgoingCalls(connection.settings.quota.user_pings)
     app.state.leaving = threading.Event()
+    app.state.thumbnails = Thumbnails(connection.farm)
     app.state.watch = Watch(connection.farm, app.state.leaving)
     add_error_handlers(app)
     app.add_exception_handler(404, nowhere)
@@ -93,6 +95,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     app.state.leaving.set()
     await anyio.to_thread.run_sync(teller.stop)
+    await anyio.to_thread.run_sync(app.state.thumbnails.close)
 
 
 class Frame:

@@ -45,6 +45,9 @@ def check(settings: "Settings") -> None:
                     f"A {port} of kind {kind} needs {port}.{key}.", hint=f"Set it in the config, or as {variable}."
                 )
     _check_worker(settings)
+    decoder = settings.decoder
+    if decoder.memory_mb < 256 or decoder.timeout <= 0 or decoder.image_mb < 1 or settings.worker.log_mb < 1:
+        raise BadSettings("decoder.memory_mb is 256 or more; its timeout and image_mb, and worker.log_mb, are above 0.")
     _check_serving(settings)
     _check_webhooks(settings)
     _check_upload(settings)

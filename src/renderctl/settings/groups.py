@@ -69,6 +69,16 @@ class WorkerSettings:
     cache_mb: int = 20480
     tags: tuple[str, ...] = ()
     min_free_mb: int = 2048
+    log_mb: int = 16
+
+
+@dataclass(frozen=True)
+class DecoderSettings:
+    """What the processes may use that decode images: of each frame once, and for what pages show."""
+
+    memory_mb: int = 1024  #: of one process
+    timeout: float = 60.0  #: seconds for one image
+    image_mb: int = 32768  #: of pixels in one image
 
 
 @dataclass(frozen=True)
@@ -156,6 +166,7 @@ class Settings:
     executor: ExecutorSettings = ExecutorSettings()
     blender: BlenderSettings = BlenderSettings()
     worker: WorkerSettings = WorkerSettings()
+    decoder: DecoderSettings = DecoderSettings()
     retention: RetentionSettings = RetentionSettings()
     server: ServerSettings = ServerSettings()
     serve: ServeSettings = ServeSettings()

@@ -38,6 +38,7 @@ def open_farm(settings: "Settings", opened: list[Any] | None = None) -> Any:
         cache=cast(Any, _Deferred(partial(_cache, settings, clock), closing)),
         executor=cast(Any, _Deferred(partial(_executor, settings), closing)),
         images=cast(Any, _Deferred(partial(_images, settings), closing)),
+        decoder=cast(Any, _Deferred(partial(_decoder, settings), closing)),
         clock=clock,
     )
 
@@ -152,6 +153,12 @@ def _images(settings: "Settings") -> Any:
     from renderctl.executors.docker.images import DockerImages
 
     return DockerImages(Engine(settings.executor.host))
+
+
+def _decoder(settings: "Settings") -> Any:
+    from renderctl.decoder import Decoder
+
+    return Decoder(settings.decoder)
 
 
 def _make_data_dir(settings: "Settings") -> None:

@@ -11,11 +11,11 @@ from typing import TypeVar
 
 from renderctl.blender.events import Opened, Rendered, Written
 from renderctl.blender.failures import SessionStopped
-from renderctl.blender.images import verify
 from renderctl.errors import (
     BadImage,
     BlobCollected,
     DatabaseUnavailable,
+    DecoderUnavailable,
     DigestMismatch,
     InvalidInput,
     RenderctlError,
@@ -30,7 +30,7 @@ from renderctl.farm.sweep import settle
 from renderctl.farm.work.failures import failure_of, unexpected_failure
 from renderctl.farm.work.health import Health
 from renderctl.farm.work.logbook import keep_together
-from renderctl.farm.work.tray import Tray
+from renderctl.farm.work.tray import Tray, taken_within
 from renderctl.jobs import FORMATS, Attempt, Failure, Output
 from renderctl.repository.attempting import Cost
 from renderctl.repository.completing import Done
@@ -122,6 +122,10 @@ class Publisher:
             self.insist(lambda: settle(self._farm, batch[0].attempt.job_id))
         return results
 
+    def release(self, own: Path) -> None:
+        """Have the frames of another job decoded by processes that have seen none of this one's."""
+        self._farm.decoder.release(taken_within(own))
+
     def _keep_logs(self, batch: Sequence[Finished], found: Sequence[Outcome]) -> Mapping[str, str]:
         """Those of several stored frames together, any other by itself; the places of those: see Attempt.log."""
         together = [each.finished for each in found if isinstance(each, Stored)] if len(batch) > 1 else []
@@ -140,7 +144,7 @@ class Publisher:
         try:
             files = enumerate(finished.rendered.files)
             return Stored(finished, tuple(self._stored(finished, each, main=not index) for index, each in files))
-        except (BadImage, DigestMismatch, InvalidInput, StoreUnavailable, SessionStopped) as error:
+        except (BadImage, DecoderUnavailable, DigestMismatch, InvalidInput, StoreUnavailable, SessionStopped) as error:
             return error
         except DatabaseUnavailable:
             raise
@@ -251,7 +255,7 @@ class Publisher:
         width = height = None
         if written.path.suffix.lstrip(".").lower() in (*FORMATS.values(), "jpeg", "tiff"):
             expected = {"width": opened.width, "height": opened.height} if main else {}
-            facts = verify(written.path, **expected)
+            facts = self._farm.decoder.verify(written.path, within=finished.tray.taken, **expected)
             width, height = facts.width, facts.height
         hashed = hash_file(written.path)
         self._put(finished, written.path, hashed.digest)

@@ -140,6 +140,7 @@ class Slot:
                     pipeline.put(finished(started), _TOGETHER if self._frames_are_short() else 1)
         finally:
             pipeline.close()
+            self._publisher.release(scratch)
             self._give_back(job, list(pending))
 
     def _begin(self, attempt: Attempt) -> bool:

@@ -29,7 +29,8 @@ class Tray:
         self._session = own  # until we know it
         self._name = name
         self.log = self.printed_to = own / "logs" / f"{name}.log"  #: ours, and by the name that the session sees
-        self._taken = own / "taken" / name
+        self.taken = taken_within(own)  #: the folder of what was taken out, of this attempt and of those beside it
+        self._taken = self.taken / name
 
     @property
     def folder(self) -> Path:
@@ -72,6 +73,11 @@ class Tray:
         if not target.is_file() or target.is_symlink():  # it was another one a moment ago
             raise _odd(f"{written.name!r}, which is no file")
         return Written(target, written.name)
+
+
+def taken_within(own: Path) -> Path:
+    """Where a slot's frames lie, once they are out of their sessions' reach, until they are published."""
+    return own / "taken"
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from renderctl.actors import Actor
-from renderctl.errors import DatabaseUnavailable, RenderctlError, StoreUnavailable, WorkerNameTaken
+from renderctl.errors import DatabaseUnavailable, DecoderUnavailable, RenderctlError, StoreUnavailable, WorkerNameTaken
 from renderctl.farm import Farm
 from renderctl.farm.blenders import labels, require_sandbox
 from renderctl.farm.gate import admit
@@ -110,6 +110,7 @@ class Worker:
             self._health.start()
         self._heart.start()
         self._reporter.start()
+        self._prepare_decoder()
         self._teller.start()
         logger.info("worker %s: %d slots, pools %s", self.id, self.slots, ", ".join(self.pools))
 
@@ -191,6 +192,13 @@ class Worker:
         except RenderctlError as error:
             logger.warning("the worker could not say that it leaves: %s", error)
         self._scratch.remove()
+
+    def _prepare_decoder(self) -> None:
+        """Beside Blender's start: the first frame need not wait for it."""
+        try:
+            self._farm.decoder.prepare()
+        except DecoderUnavailable as error:  # the first frame tries again, and fails of it
+            logger.warning("%s", error)
 
     def _troubles(self) -> list[BaseException | None]:
         parts = (self._heart, self._reporter, self._health, self._teller)

@@ -1,19 +1,27 @@
 """A job: how it stands, its frames at a glance, what they look like and how long they took."""
 
+import asyncio
 import json
+from concurrent.futures import Future
+from pathlib import Path as FilePath
 from typing import Annotated, Any
 
+import anyio.to_thread
 from fastapi import Path, Query, Response
 from fastapi.responses import FileResponse
 
-from renderctl.farm.thumbnails import thumbnail
+from renderctl.errors import Busy
+from renderctl.farm.thumbnails import Thumbnails
 from renderctl.jobs import Attempt, Task
+from renderctl.server.errors import told
 from renderctl.server.page.visiting import Visit, Visitor, new_router
 from renderctl.states import AttemptState, TaskState
 
 router = new_router()
 #: Frames at a glance, frames of a list, and images of a strip.
 GLANCE, _LISTED, _STRIP = 10_000, 50, 12
+#: Seconds that a request waits for a small copy.
+_WAIT_S = 20.0
 JobRef = Annotated[str, Path(max_length=255)]
 After = Annotated[int, Query(ge=0, le=1 << 31)]
 #: What may be done with a job: its row in the table of permissions, and the states in which it makes sense.
@@ -96,7 +104,7 @@ def _seconds(visitor: Visit, job: str, tasks: list[Task]) -> list[float | None]:
 
 
 @router.get("/jobs/{job}/images/{number}/{name}")
-def image(
+async def image(
     visitor: Visitor,
     job: JobRef,
     number: Annotated[int, Path(ge=1, le=1 << 31)],
@@ -104,7 +112,22 @@ def image(
     side: Annotated[int, Query(ge=1, le=10_000)] = 480,
 ) -> Response:
     """A small copy of an output, whatever its format."""
-    found = visitor.verbs.open_output(job, number, name)
-    place = thumbnail(visitor.verbs.farm, found, side)
+    thumbnails: Thumbnails = visitor.request.app.state.thumbnails
+    try:
+        place = await anyio.to_thread.run_sync(
+            lambda: thumbnails.request(visitor.verbs.open_output(job, number, name), side)
+        )
+        if isinstance(place, Future):
+            place = await _finished(place)
+    except Busy as error:  # a document: nobody reads a page in place of an image
+        return told(error)
     headers = {"Cache-Control": "private, max-age=86400", "Content-Security-Policy": "default-src 'none'"}
     return FileResponse(place, media_type="image/webp", headers=headers)
+
+
+async def _finished(making: "Future[FilePath]") -> FilePath:
+    """What is being made, for others as well. Raises Busy when that takes long, and whatever went wrong."""
+    try:
+        return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(making)), _WAIT_S)
+    except TimeoutError as error:
+        raise Busy("The image is still being made.", retry_after_s=5.0) from error

@@ -79,8 +79,12 @@ class Node:
         return False
 
     def end(self, within_s: float = 30.0) -> int:
-        """Ask it to leave; its exit code. One that does not says where its threads stand, in its log."""
+        """Ask it to leave; its exit code."""
         self.process.terminate()
+        return self.wait(within_s)
+
+    def wait(self, within_s: float = 30.0) -> int:
+        """Until it has ended; its exit code. One that does not says where its threads stand, in its log."""
         try:
             return self.process.wait(within_s)
         except subprocess.TimeoutExpired:

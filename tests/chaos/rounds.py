@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from renderctl.errors import Unreachable
+from renderctl.errors import Interrupted, Unreachable
 from renderctl.farm import Farm
 from tests.chaos.verdict import connected, wait_for_end
 from tests.nodes import CLOCK, Node, Site, until
@@ -15,6 +15,15 @@ from tests.nodes import CLOCK, Node, Site, until
 #: So many that chance can not use them up: every kill costs the frame that it hits one attempt.
 ATTEMPTS = 60
 _ROUND_S = 150.0
+#: Signals that let a worker leave, and those that let it hold and resume.
+_LEAVING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_HOLDING = (signal.SIGUSR1, signal.SIGUSR2)
+#: How one ends that is still getting up, or has left already, and leaves its signals to the system.
+_UNCAUGHT = tuple(-number for number in _LEAVING + _HOLDING)
+#: Seconds between two signals, at most: together, within a frame, longer than a frame and than leaving takes.
+_APART_S = (0.0, 0.001, 0.05, 1.0)
+#: Seconds that a worker may take to get up.
+_START_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -115,7 +124,42 @@ class Round(ABC):
                     Harm(f"worker killed, {what}", name, worker.kill, lambda name=name: self.start(name), seconds)
                 )
             found.append(Harm("worker frozen", name, worker.freeze, worker.thaw, (1.5 * limit_s, 4.0 * limit_s)))
+            found += self._signals_to(name, worker)
         return found
+
+    def _signals_to(self, name: str, worker: Node) -> Sequence[Harm]:
+        """Second and third signals, whatever the worker is at: it ends in time, and nothing is lost."""
+
+        def start() -> None:
+            self.start(name)
+
+        def signal_again() -> None:
+            self._end_by_signals(self.workers[name])
+
+        def signal_while_it_starts() -> None:
+            worker.kill()
+            start()
+            CLOCK.wait(None, self.chance.uniform(0.0, _START_S))
+            signal_again()
+
+        return [
+            Harm("worker signalled again and again", name, signal_again, start),
+            Harm("worker signalled while it starts", name, signal_while_it_starts, start),
+        ]
+
+    def _end_by_signals(self, worker: Node) -> None:
+        """Two or more that let it leave, and others between them: at once, within its last frame, or as it leaves."""
+        numbers = [self.chance.choice(_LEAVING) for _ in range(self.chance.randint(2, 4))]
+        for _ in range(self.chance.randint(0, 2)):
+            numbers.insert(self.chance.randint(0, len(numbers)), self.chance.choice(_HOLDING))
+        longest_s = self.chance.choice(_APART_S)
+        self.tell(f"{worker.name} gets {', '.join(number.name for number in numbers)} within {longest_s:g} s each")
+        for number in numbers:
+            worker.process.send_signal(number)
+            CLOCK.wait(None, self.chance.uniform(0.0, longest_s))
+        code, log = worker.wait(), worker.log.read_text()
+        if "init_import_site" not in log:  # Python itself was getting up: then it ends with 1
+            assert code in (0, *_UNCAUGHT, Interrupted.exit_code, Unreachable.exit_code), log
 
     def harms_of_blenders(self) -> Sequence[Harm]:
         return [Harm("Blender killed", name, worker.kill_blender) for name, worker in sorted(self.workers.items())]

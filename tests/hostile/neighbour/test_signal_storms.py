@@ -73,7 +73,7 @@ def test_a_worker_that_is_told_to_hold_to_resume_and_to_leave_at_once_leaves(sit
     for worker in workers:
         send(worker, *(signal.SIGUSR1, signal.SIGUSR2) * 10, signal.SIGTERM)
     for worker in workers:
-        assert worker.process.wait(30) == 0, worker.log.read_text()
+        assert worker.wait() == 0, worker.log.read_text()
 
 
 def test_a_worker_under_nohup_outlives_its_terminal_and_hears_everything_else(site: Site) -> None:
@@ -83,4 +83,4 @@ def test_a_worker_under_nohup_outlives_its_terminal_and_hears_everything_else(si
     until(lambda: "worker w1 is draining" in worker.log.read_text(), 30, what="a worker that holds")
     assert worker.alive
     send(worker, signal.SIGTERM)
-    assert worker.process.wait(30) == 0, worker.log.read_text()
+    assert worker.wait() == 0, worker.log.read_text()

@@ -5,7 +5,7 @@ DEMO := demo
 ROUNDS := 200
 # What pytest makes of the tests is kept, or every process of a run compiles them again.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: demo test check chaos bench docs clean setup-demo setup-dev setup-services
+.PHONY: demo test check chaos bench lock docs clean setup-demo setup-dev setup-services
 
 demo: setup-demo $(DEMO)/scene/turntable.blend
 	@rm -rf $(DEMO)/images
@@ -34,6 +34,11 @@ chaos: setup-dev setup-services
 bench: setup-services
 	@tools/setup.sh blender,dev,bench
 	$(PY) -m tests.services -- $(PY) -m benchmarks
+
+# LOCK=--upgrade renews every pin, LOCK="--upgrade-package NAME" one.
+lock: setup-dev
+	$(PY) tools/lock.py $(LOCK)
+	$(PY) tools/sbom.py
 
 docs: setup-dev
 	$(PY) -m tests.cli.reference

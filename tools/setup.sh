@@ -112,10 +112,17 @@ fi
 
 install_libraries
 
+# Only what locks/ pins, by the digests of its files; what builds renderctl itself is among it, so that nothing else is fetched.
+locks=
+for name in base build $(echo "$extras" | tr , ' '); do
+    locks="$locks -r locks/$name.txt"
+done
 stamp=.venv/.installed-$(echo "$extras" | tr , -)
-if [ ! -f "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
+if [ ! -f "$stamp" ] || [ -n "$(find pyproject.toml locks -newer "$stamp")" ]; then
     echo "Installing renderctl[$extras] (Blender is a download of 374 MB, once)"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$extras]" ||
+    # shellcheck disable=SC2086
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes $locks &&
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . ||
         fail "pip could not install renderctl[$extras] (above: why). It needs the network, or a mirror (PIP_INDEX_URL), and 2 GB of disk."
     touch "$stamp"
 fi

@@ -5,8 +5,10 @@ import ssl
 import pytest
 
 from renderctl.executors.images import RenderImage
+from tests.services.baseimage import BASE
 
 EITHER_WAY = True
+LOCAL = ("--network", "host", "--base", BASE, "--unpinned")
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def test_images_are_listed_for_people_and_for_programs(on_engine, render_image: 
 def test_a_build_that_changes_nothing_is_done_at_once_and_names_the_image(on_engine, render_image: RenderImage):
     authorities = ssl.get_default_verify_paths().cafile
     trusting = ("--ca", authorities) if authorities else ()
-    said = on_engine("images", "build", "--blender", render_image.blender, "--network", "host", *trusting)
+    said = on_engine("images", "build", "--blender", render_image.blender, *LOCAL, *trusting)
     assert said.code == 0
     assert said.out.startswith(
         f"Built {render_image.reference} ({render_image.digest[7:19]}): Blender {render_image.blender}"

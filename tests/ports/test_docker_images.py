@@ -5,6 +5,7 @@ import ssl
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -16,6 +17,9 @@ from renderctl.executors.images import Recipe, RenderImage
 from tests.services import Registry, running
 from tests.services.baseimage import BASE
 from tests.services.fixtures import require
+
+#: The base that our own engine has is no published one.
+LOCAL: dict[str, Any] = {"base": BASE, "unpinned": True}
 
 #: What a container may do in which a scene is rendered: nothing but render.
 CAGE = {
@@ -114,7 +118,9 @@ def registry() -> Iterator[Registry]:
 def given_recipe(index: str) -> Recipe:
     """A Blender that nobody has, from there."""
     authorities = ssl.get_default_verify_paths().cafile
-    return Recipe("4.5.99", network="host", authorities=Path(authorities) if authorities else None, index=index)
+    return Recipe(
+        "4.5.99", network="host", authorities=Path(authorities) if authorities else None, index=index, **LOCAL
+    )
 
 
 def given_small_image(client: docker.DockerClient, repository: str) -> str:
@@ -158,7 +164,9 @@ def test_what_can_be_wrong_with_a_pull_is_told_apart(images: DockerImages, regis
 
 
 def test_a_build_that_fails_ends_with_the_last_lines_and_what_to_do(images: DockerImages):
-    recipe = Recipe("4.5.99", network="host", apt_mirror="http://127.0.0.1:1/debian", reference="renderctl-test:broken")
+    recipe = Recipe(
+        "4.5.99", network="host", apt_mirror="http://127.0.0.1:1/debian", reference="renderctl-test:broken", **LOCAL
+    )
     with pytest.raises(BuildFailed) as caught:
         images.build(recipe, lambda *_: None)
     assert "127.0.0.1:1" in caught.value.message

@@ -21,6 +21,7 @@ from renderctl.executors.images import Recipe, RenderImage
 from renderctl.settings import StoreSettings
 from tests.lacking import lacking
 from tests.services import DockerEngine, MariaDb, RabbitMq, RadosGateway, Redis, Server
+from tests.services.baseimage import BASE
 from tests.services.fresh import address, fresh_bucket, fresh_mysql, fresh_rabbitmq, fresh_redis
 from tests.services.sharing import close_folder, open_folder, shared
 
@@ -99,7 +100,8 @@ def render_image(docker_host: str) -> RenderImage:
 def built_image(host: str, blender: str, **how: Any) -> RenderImage:
     """The image for a Blender, built as on a machine whose network only its certificates let out."""
     authorities = ssl.get_default_verify_paths().cafile
-    recipe = Recipe(blender, authorities=Path(authorities) if authorities else None, network="host", **how)
+    trusted = Path(authorities) if authorities else None
+    recipe = Recipe(blender, authorities=trusted, network="host", base=BASE, unpinned=True, **how)
     images = DockerImages(Engine(host))
     try:
         return images.build(recipe, lambda *_: None)

@@ -48,14 +48,20 @@ def build_image(
     archive: Annotated[
         str | None, _option("--archive", "URL", "Blender's own .tar.xz: the program, and not the bpy module.")
     ] = None,
-    base: Annotated[str | None, _option("--base", "IMAGE", "In place of debian:bookworm-slim.")] = None,
+    base: Annotated[str | None, _option("--base", "IMAGE@sha256:…", "In place of debian:bookworm-slim.")] = None,
     network: Annotated[str | None, _option("--network", "NAME", "Of the engine, for the build: such as host.")] = None,
     tag: Annotated[str | None, _option("--tag", "NAME:TAG", "In place of renderctl-blender:VERSION.")] = None,
+    sha256: Annotated[
+        str | None, _option("--sha256", "DIGEST", "Of Blender's module or archive, where we do not know it.")
+    ] = None,
+    unpinned: Annotated[
+        bool, typer.Option("--unpinned", help="Take a base or a Blender without a digest, whatever it is today.")
+    ] = False,
 ) -> None:
     """Build a render image: Debian, one Blender, the libraries that it needs, and no more."""
     from renderctl.executors.images import Recipe
 
-    recipe = Recipe(blender, cycles_only, tag, ca, index, apt_mirror, archive, base, network)
+    recipe = Recipe(blender, cycles_only, tag, ca, index, apt_mirror, archive, base, network, sha256, unpinned)
     with counting("Building") as on_step:
         built = connect().build_image(recipe, on_step)
     output.show(built, lambda image: f"Built {views.image(image)}.")

@@ -40,6 +40,8 @@ class Recipe:
     url: str | None = None  #: of Blender's own archive: the image has the program, and not the module
     base: str | None = None  #: the image to start from
     network: str | None = None  #: that the build is connected to, such as `host`; None: the engine's usual one
+    sha256: str | None = None  #: of Blender's module or archive, where we do not know it
+    unpinned: bool = False  #: take a base and a Blender whose digest nobody has named
 
 
 #: Steps done, steps known so far, and what is being done.

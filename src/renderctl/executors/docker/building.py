@@ -20,6 +20,8 @@ _VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
 #: `#7 [wheel 1/2] RUN …` begins a step, `#7 DONE 3.1s` ends it, `#7 3.141 words` is what it prints.
 _LINE = re.compile(r"#(?P<step>\d+) (?:(?P<end>DONE|CACHED|ERROR)\b|\[(?P<begin>[^]]+)\]|[\d.]+ (?P<said>.*))")
 _LAST_LINES = 12
+_PINNED = re.compile(r".+@sha256:[0-9a-f]{64}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @cache
@@ -53,6 +55,22 @@ def blender_of(recipe: Recipe) -> str:
     return found
 
 
+def require_pinned(recipe: Recipe) -> None:
+    """Raises InvalidInput where whoever serves a name could change what is built."""
+    if recipe.sha256 is not None and not _SHA256.fullmatch(recipe.sha256):
+        raise InvalidInput("A SHA-256 is 64 digits from 0 to 9 and a to f.")
+    if recipe.unpinned:
+        return
+    if recipe.base and not _PINNED.fullmatch(recipe.base):
+        hint = f"Name it by its digest: {recipe.base}@sha256:…; or --unpinned, for one that you have made yourself."
+        raise InvalidInput(f"The base {recipe.base} may be another one tomorrow.", hint=hint)
+    version = blender_of(recipe)
+    if recipe.sha256 is None and (recipe.url or version not in known_versions()):
+        what = recipe.url or f"the module of Blender {version}"
+        hint = "--sha256 DIGEST, as its publisher says it; or --unpinned, to trust whoever serves it."
+        raise InvalidInput(f"Nobody has said which digest {what} has.", hint=hint)
+
+
 def reference_of(recipe: Recipe) -> str:
     """What the image of a recipe is called. Raises InvalidInput."""
     return recipe.reference or f"{REPOSITORY}:{blender_of(recipe)}{'-cycles' if recipe.cycles_only else ''}"
@@ -67,6 +85,7 @@ class Builder:
     def build(self, recipe: Recipe, on_step: OnStep) -> None:
         """Make the image. Raises InvalidInput, BuilderMissing, BuildFailed with the last lines that were printed."""
         reference = reference_of(recipe)
+        require_pinned(recipe)
         with _secrets(recipe) as secrets:
             words = [self._program(), "build", "--progress", "plain", "--tag", reference, *_options(recipe), *secrets]
             arguments = _arguments(recipe)
@@ -111,6 +130,7 @@ def _arguments(recipe: Recipe) -> dict[str, str]:
         "CYCLES_ONLY": "1" if recipe.cycles_only else None,
         "APT_MIRROR": recipe.apt_mirror,
         "BLENDER_URL": recipe.url,
+        "BLENDER_SHA256": recipe.sha256,
         "BASE": recipe.base,
     }
     return {name: value for name, value in named.items() if value}

@@ -1,15 +1,23 @@
-"""Python inside a scene: text blocks that register themselves, and drivers that Blender does not trust."""
+"""Programs inside a scene: text blocks that register themselves, drivers that Blender does not trust, and OSL."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import bpy
 
+from inside.native_scripts import native_scripts
+
+#: So many scripts are named: a crowd of characters has a driver for every finger.
+MOST = 1000
+
 
 def scripts() -> list[str]:
-    """What wants to run Python when the scene is opened with its scripts trusted."""
+    """What runs when the scene is rendered with its scripts trusted; of very many the first ones."""
     texts = [f"text {text.name}" for text in bpy.data.texts if text.use_module]
-    return texts + sorted({f"driver of {block.name}: {driver.expression}" for block, driver in _blocked_drivers()})
+    native = sorted({str(script) for script in native_scripts()})
+    drivers = sorted({f"driver of {block.name}: {driver.expression}" for block, driver in _blocked_drivers()})
+    found = [*texts, *native, *drivers]
+    return found[:MOST] + ([f"… and {len(found) - MOST} more"] if len(found) > MOST else [])
 
 
 def tell_of_blocked(notes: list[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 
 from inside import paths
+from inside.fluid_caches import redirect_fluids
 from inside.references import Reference, all_references, libraries
 from inside.usage import Usage
 
@@ -108,6 +109,7 @@ def _relocate_libraries(places: Mapping[str, str]) -> None:
         done.add(library.filepath)
         if os.path.isfile(library.filepath):
             library.reload()
+            redirect_fluids()
 
 
 def _move(reference: Reference, places: Mapping[str, str]) -> bool:

@@ -7,14 +7,16 @@ from typing import Any
 import bpy
 
 from inside.faults import SceneFault, no_such, sentence
+from inside.fluid_caches import redirected_while_loading
 
 
 def open_scene(path: str, *, trusted: bool = False) -> None:
-    """Load the .blend at `path`. Raises SceneFault with the reason when Blender can not."""
+    """Load the .blend at `path`, its fluids with caches of ours. Raises SceneFault with Blender's reason."""
     if not os.path.isfile(path):
         raise SceneFault(f"There is no scene file {path}.")
     try:
-        bpy.ops.wm.open_mainfile(filepath=path, load_ui=False, use_scripts=trusted)
+        with redirected_while_loading():
+            bpy.ops.wm.open_mainfile(filepath=path, load_ui=False, use_scripts=trusted)
     except RuntimeError as error:
         text = _without_paths(sentence(str(error)))
         raise SceneFault(f"Blender {bpy.app.version_string} can not open {os.path.basename(path)}: {text}") from error

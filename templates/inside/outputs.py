@@ -8,6 +8,8 @@ from typing import Any
 
 import bpy
 
+from inside.reach import compositor_trees
+
 
 def literal_path(path: str) -> str:
     """A path as `render.filepath` takes it: braces are templates from 4.5 on, two of them one brace."""
@@ -25,45 +27,69 @@ def file_names(folder: str, main: str) -> list[str]:
 NUMBER = "####"
 
 
+def keep_in_folder() -> None:
+    """Have no scene add to the names of its files what leads out of their folder, or what makes them other files."""
+    for scene in bpy.data.scenes:
+        scene.render.use_file_extension = True  # for what the compositor writes; the image's own name has one
+        for view in scene.render.views:
+            if re.search(r"[/\\{}]", view.file_suffix):
+                view.file_suffix = "_" + re.sub(r"[/\\{}.]+", "_", view.file_suffix).strip("_")
+
+
 class FileOutputs:
-    """The File Output nodes of a scene's compositor, which write wherever their author wished."""
+    """All File Output nodes of the file: those of other scenes write, too, where a strip or a pass leads to one.
+
+    Muted ones and groups that nobody uses are redirected like all the others. The names of those of `scene` itself
+    stay; of equal names the later one gets more in front.
+    """
 
     def __init__(self, scene: Any) -> None:
-        tree = scene.compositing_node_group if hasattr(scene, "compositing_node_group") else scene.node_tree
-        self._nodes = list(_file_outputs(tree, set())) if tree is not None else []
-        self._redirect = _redirect_items if hasattr(scene, "compositing_node_group") else _redirect_slots
+        self._nodes: list[Any] = []
+        self._stems: list[str] = []  # for the nodes that write all layers into one file: what it is called
         self._taken: set[str] = set()
-        for node in self._nodes:
-            self._name_apart(node)
+        own = [(node, "") for tree in compositor_trees(scene) for node in _file_outputs(tree)]
+        others = [(node, owner) for owner, tree in _all_trees() for node in _file_outputs(tree)]
+        seen: set[int] = set()
+        for node, owner in (*sorted(own, key=lambda pair: bool(pair[0].mute)), *others):
+            if node.as_pointer() not in seen:
+                seen.add(node.as_pointer())
+                self._nodes.append(node)
+                self._stems.append(self._name_apart(node, owner))
 
     def write_to(self, folder: str) -> None:
         """Have the files of the next frame written to `folder`."""
         for node, stem in zip(self._nodes, self._stems, strict=True):
-            self._redirect(node, folder, stem)
+            if hasattr(node, "file_output_items"):
+                _redirect_items(node, folder, stem)
+            else:
+                _redirect_slots(node, folder, stem)
 
-    def _name_apart(self, node: Any) -> None:
+    def _name_apart(self, node: Any, owner: str) -> str:
+        prefix = plain_name(owner, "scene") if owner else ""
+        own_name = plain_name(node.name, "output")
         for slot in _slots(node):
             attribute = "name" if hasattr(node, "file_output_items") else "path"
-            name = plain_name(getattr(slot, attribute), plain_name(node.name, "output"))
-            if name in self._taken:
-                name = plain_name(node.name, "output") + name
-            self._taken.add(name)
+            name = self._free(prefix + plain_name(getattr(slot, attribute), own_name), own_name)
             setattr(slot, attribute, name + (NUMBER if attribute == "name" else ""))
+        return self._free(prefix + own_name, own_name) if _multilayer(node) else own_name
 
-    @property
-    def _stems(self) -> list[str]:
-        """For the nodes that write all layers into one file: what it is called."""
-        return [plain_name(node.name, "output") for node in self._nodes]
+    def _free(self, name: str, front: str) -> str:
+        """The name, or one that nobody has. File systems may not tell small letters from capital ones."""
+        candidates = (name, front + name, *(f"{front}{number}_{name}" for number in range(2, len(self._taken) + 3)))
+        free = next(each for each in candidates if each.lower() not in self._taken)
+        self._taken.add(free.lower())
+        return free
 
 
-def _file_outputs(tree: Any, seen: set[str]) -> Iterator[Any]:
-    seen.add(tree.name_full)
-    for node in tree.nodes:
-        if node.bl_idname == "CompositorNodeOutputFile" and not node.mute:
-            yield node
-        inner = getattr(node, "node_tree", None)
-        if inner is not None and inner.name_full not in seen:
-            yield from _file_outputs(inner, seen)
+def _all_trees() -> Iterator[tuple[str, Any]]:
+    """The node trees of every scene's compositor, and the groups that are left; with the name of who has them."""
+    for scene in bpy.data.scenes:
+        yield from ((scene.name, tree) for tree in compositor_trees(scene))
+    yield from ((tree.name, tree) for tree in bpy.data.node_groups if tree.bl_idname == "CompositorNodeTree")
+
+
+def _file_outputs(tree: Any) -> list[Any]:
+    return [node for node in tree.nodes if node.bl_idname == "CompositorNodeOutputFile"]
 
 
 def _multilayer(node: Any) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import bpy
 
 from inside import paths
+from inside.fluid_caches import FluidCache
 
 Expand = Callable[[str], list[str]]
 
@@ -129,7 +130,7 @@ def _of_modifier(thing: Any, modifier: Any) -> Iterator[Reference]:
     elif modifier.type == "OCEAN" and modifier.is_cached:
         yield found(modifier, "filepath")
     elif modifier.type == "FLUID" and modifier.fluid_type == "DOMAIN" and modifier.domain_settings:
-        yield found(modifier.domain_settings, "cache_directory", paths.fluid)
+        yield found(FluidCache(modifier.domain_settings, thing.library), "cache_directory", paths.fluid)
     elif modifier.type == "NODES":
         yield found(modifier, "bake_directory")
         for bake in modifier.bakes:

@@ -9,6 +9,7 @@ from mathutils import Matrix, Vector
 
 from inside.bounds import seen_boxes, union
 from inside.faults import SceneFault, no_such, sentence
+from inside.fluid_caches import redirect_fluids
 
 
 def replace(scene: Any, name: str, path: str) -> None:
@@ -71,6 +72,7 @@ def _read_obj(path: str) -> None:
 def _read_blend(path: str) -> None:
     with bpy.data.libraries.load(path, link=False) as (there, wanted):
         wanted.objects = list(there.objects)
+    redirect_fluids()
 
 
 READERS: dict[str, Callable[[str], None]] = {

@@ -11,10 +11,10 @@ import bpy
 
 from inside.cameras import Cameras
 from inside.faults import MachineFault, SceneFault, from_blender
+from inside.fluid_caches import redirect_fluids
 from inside.formats import forget_origin, size
-from inside.outputs import FileOutputs, file_names, literal_path
+from inside.outputs import FileOutputs, file_names, keep_in_folder, literal_path
 from inside.progress import Reporter
-from inside.simulations import redirect_fluids
 from inside.wire import Document, Wire, printing_to
 
 
@@ -33,6 +33,7 @@ def serve(wire: Wire, stage: Stage) -> None:
     """Say `ready`, then render each task that comes until one says `leave`."""
     render = stage.scene.render
     _prepare(render)
+    redirect_fluids()
     width, height = size(render)
     wire.emit(
         "ready",
@@ -53,10 +54,10 @@ def serve(wire: Wire, stage: Stage) -> None:
 
 
 def _prepare(render: Any) -> None:
+    keep_in_folder()
     render.use_persistent_data = True
     render.use_overwrite = True
     render.use_placeholder = False
-    render.use_file_extension = True  # for what the compositor writes; the image's own name has one
     render.use_render_cache = False
     render.compositor_device = "CPU"  # the same pixels everywhere; on a GPU that is not there, Blender aborts
     forget_origin(render)
@@ -86,8 +87,6 @@ class Work:
         self._outputs = FileOutputs(stage.scene)
         self._reporter = reporter
         self._played: int | None = None
-        if stage.in_order:
-            redirect_fluids(stage.scene, bpy.app.tempdir)
         bpy.app.handlers.render_stats.append(reporter)
 
     def end(self) -> None:

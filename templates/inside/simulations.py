@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from inside import paths
+from inside.fluid_caches import FluidCache
 from inside.references import point_caches
 
 
@@ -45,19 +46,11 @@ def _fluids(scene: Any) -> Iterator[str]:
     for thing, modifier in _modifiers(scene, "FLUID"):
         domain = modifier.domain_settings if modifier.fluid_type == "DOMAIN" else None
         if domain is not None and not domain.has_cache_baked_any:
-            folder = paths.resolve(domain.cache_directory, thing.library)
+            folder = paths.resolve(FluidCache(domain, thing.library).cache_directory, thing.library)
             if not any(
                 name.startswith(("fluid_data", "data")) for name in paths.everything(os.path.join(folder, "data"))
             ):
                 yield f"fluid of {thing.name}"
-
-
-def redirect_fluids(scene: Any, folder: str) -> None:
-    """Have fluids that are not baked leave their files in `folder`: we do not write to the scene's own folders."""
-    for thing, modifier in _modifiers(scene, "FLUID"):
-        domain = modifier.domain_settings if modifier.fluid_type == "DOMAIN" else None
-        if domain is not None and f"fluid of {thing.name}" in unbaked(scene):
-            domain.cache_directory = os.path.join(folder, f"fluid_{thing.as_pointer():x}")
 
 
 def _zones(scene: Any) -> Iterator[str]:

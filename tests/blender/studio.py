@@ -17,7 +17,7 @@ from renderctl.blender.find import Blender
 from renderctl.blender.scripts import templates_dir
 from renderctl.blender.session import FrameOrder, Limits, Plan, Session
 from renderctl.executors import Launch, Running
-from renderctl.executors.process import ProcessExecutor
+from renderctl.executors.process import ProcessExecutor, SandboxOptions
 from renderctl.jobs import RenderOptions
 
 #: As in scenes.py, which imports bpy.
@@ -34,6 +34,7 @@ class Studio:
     blender: Blender
     scenes: Path
     folder: Path
+    writes: tuple[str, ...] = ()  #: folders that its sandbox lets it write to, beside its own
     progress: list[Progress] = field(default_factory=list)
     _session: Session | None = None
     _channel: Running | None = None
@@ -49,7 +50,9 @@ class Studio:
             log = scratch / "session.log"
             inputs = (templates_dir(), self.folder.parent)
             launch = Launch(self.blender.argv(), self.folder, log, self.blender.environment, inputs)
-            self._channel = ProcessExecutor(self.folder / "drivers").start(launch)
+            self._channel = ProcessExecutor(self.folder / "drivers", sandbox=SandboxOptions(writes=self.writes)).start(
+                launch
+            )
             self._session = Session(self._channel, scratch, log=log)
             self._session.started(LIMITS)
         return self._session
@@ -68,7 +71,9 @@ class Studio:
         return self.session.open(Plan(path, RenderOptions(**options), **(plan or {})), LIMITS)
 
     def render(self, frame: int = 1, camera: str | None = None, limits: Limits = LIMITS) -> Rendered:
-        order = self.order(frame, camera)
+        return self.render_order(self.order(frame, camera), limits)
+
+    def render_order(self, order: FrameOrder, limits: Limits = LIMITS) -> Rendered:
         return self.session.render(order, limits=limits, on_progress=self.progress.append, stop=threading.Event())
 
     def order(self, frame: int = 1, camera: str | None = None) -> FrameOrder:
@@ -79,6 +84,12 @@ class Studio:
         folder = self.folder / f"{name}-{next(self._numbers)}"
         folder.mkdir(parents=True)
         return folder
+
+    def forget_logs(self) -> None:
+        """End the session, and remove what it and others have printed."""
+        self.close()
+        for log in self.folder.rglob("*.log"):
+            log.unlink()
 
     def close(self) -> None:
         if self._session is not None:

@@ -12,17 +12,25 @@ from renderctl.farm import Farm
 from renderctl.farm.upload import UploadRequest, upload
 from renderctl.models import Model
 from renderctl.settings import BlenderSettings, Settings, WorkerSettings
-from tests.blender.conftest import blender, pytest_generate_tests, studio
-from tests.blender.studio import build_scenes
+from tests.blender.conftest import blender, pytest_generate_tests
+from tests.blender.studio import Studio, build_scenes
 from tests.farms import ACTOR, close, make_farm
 
-__all__ = ["blender", "pytest_generate_tests", "studio"]
+__all__ = ["blender", "pytest_generate_tests"]
 
 
 @pytest.fixture(scope="session")
 def scenes(blender: Blender, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the hostile scenes."""
     return build_scenes(blender, tmp_path_factory.mktemp("hostile"), Path(__file__).with_name("scenes.py"))
+
+
+@pytest.fixture(scope="session")
+def studio(blender: Blender, scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """One warm session whose sandbox is open where the scenes lie: what they may not write, Blender does not try."""
+    studio = Studio(blender, scenes, tmp_path_factory.mktemp("studio"), (str(scenes),))
+    yield studio
+    studio.close()
 
 
 @pytest.fixture

@@ -162,6 +162,12 @@ class DecoderUnavailable(Unreachable):
     """What decodes images can not be started."""
 
 
+class Overloaded(Busy):
+    """The server has as many requests as it can take."""
+
+    retry_after_s = 5.0
+
+
 class BlenderMissing(Unreachable):
     """No Blender was found."""
 

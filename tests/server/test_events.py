@@ -76,11 +76,12 @@ def test_who_may_not_see_a_job_is_not_told_of_it(served: Served) -> None:
 @pytest.mark.parametrize("followers", [200])
 def test_many_follow_one_job_and_all_hear_of_its_end(served: Served, followers: int) -> None:
     job = given_job(served.farm, "1-2")
-    ada = served.person("ada", Role.ADMIN)
+    people = [served.person(f"ada{number}", Role.ADMIN) for number in range(4)]
     with listening(served.farm) as url:
         limits = httpx2.Limits(max_connections=followers)
-        with httpx2.Client(headers=ada, timeout=30, limits=limits) as client:
-            streams = [client.stream("GET", f"{url}/api/v1/events?job={job.id}") for _ in range(followers)]
+        with httpx2.Client(timeout=30, limits=limits) as client:
+            address = f"{url}/api/v1/events?job={job.id}"
+            streams = [client.stream("GET", address, headers=people[number % 4]) for number in range(followers)]
             responses = [stream.__enter__() for stream in streams]
             work_off(served.farm)
             for response in responses:

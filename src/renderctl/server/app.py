@@ -35,6 +35,7 @@ from renderctl.server.errors import add_error_handlers
 from renderctl.server.outgoing import OutgoingCalls
 from renderctl.server.page.visiting import nowhere
 from renderctl.server.request_body import RequestBodyMiddleware
+from renderctl.server.streams import Streams
 from renderctl.server.watching import Watch
 from renderctl.wiring import Connection
 
@@ -79,10 +80,12 @@ def create_app(connection: Connection) -> FastAPI:
     app.state.outgoing = OutgoingCalls(connection.settings.quota.user_pings)
     app.state.leaving = threading.Event()
     app.state.thumbnails = Thumbnails(connection.farm)
+    serve = connection.settings.serve
+    app.state.streams = Streams(serve.connections // 2, serve.streams_per_user)
     app.state.watch = Watch(connection.farm, app.state.leaving)
     add_error_handlers(app)
     app.add_exception_handler(404, nowhere)
-    app.add_middleware(RequestBodyMiddleware, patience_s=connection.settings.serve.body_timeout)
+    app.add_middleware(RequestBodyMiddleware, patience_s=serve.body_timeout)
     app.add_middleware(Frame)
     return app
 

@@ -45,12 +45,12 @@ class Doors:
         self._known: dict[tuple[str, str | None], tuple[Admitted, float]] = {}
         self._lock = Lock()
 
-    async def admit(self, kind: Via, secret: str, address: str | None) -> Admitted:
-        """Who shows this token or session. Raises TokenRefused."""
+    async def admit(self, kind: Via, secret: str, address: str | None, *, fresh: bool = False) -> Admitted:
+        """Who shows this token or session; `fresh`: not as it was a moment ago. Raises TokenRefused."""
         key = digest(secret), address
         now = self._farm.clock.monotonic()
         found = self._known.get(key)
-        if found is not None and now < found[1]:
+        if found is not None and now < found[1] and not fresh:
             return found[0]
         ask: Callable[[], Admitted] = partial(self._asked, kind, *key)
         admitted = await anyio.to_thread.run_sync(ask)
@@ -76,7 +76,7 @@ def address_of(request: Request) -> str | None:
     return request.client.host if request.client else None
 
 
-async def authenticate(request: Request) -> Admitted:
+async def authenticate(request: Request, *, fresh: bool = False) -> Admitted:
     """Who asks, by the headers alone: the routes call it before anything of the body is read.
 
     Raises LoginNeeded, TokenRefused, and NotAllowed for a write that a browser may be tricked into.
@@ -84,9 +84,9 @@ async def authenticate(request: Request) -> Admitted:
     bearer = await bearer_token(request)
     if bearer is not None:
         doors: Doors = request.app.state.doors
-        found = await doors.admit(Via.TOKEN, bearer.credentials, address_of(request))
+        found = await doors.admit(Via.TOKEN, bearer.credentials, address_of(request), fresh=fresh)
     else:
-        found = await authenticate_session(request)
+        found = await authenticate_session(request, fresh=fresh)
         shown = request.headers.get(CSRF_HEADER, "")
         if request.method not in _READS and not hmac.compare_digest(shown.encode(), (found.csrf or "").encode()):
             hint = "GET /api/v1/session tells its value."
@@ -95,13 +95,14 @@ async def authenticate(request: Request) -> Admitted:
     return found
 
 
-async def authenticate_session(request: Request) -> Admitted:
+async def authenticate_session(request: Request, *, fresh: bool = False) -> Admitted:
     """Who has logged in from this browser. What its form brings along is for the form to check."""
     secret = session_of(request)
     if secret is None:
         raise LoginNeeded(hint="Show a token (Authorization: Bearer TOKEN), or log in.")
     doors: Doors = request.app.state.doors
-    request.state.admitted_session = found = await doors.admit(Via.SESSION, secret, address_of(request))
+    found = await doors.admit(Via.SESSION, secret, address_of(request), fresh=fresh)
+    request.state.admitted_session = found
     return found
 
 
@@ -126,11 +127,6 @@ AUTHENTICATORS: Mapping[Any, Callable[[Request], Awaitable[Admitted]]] = {
     admitted: authenticate,
     admitted_session: authenticate_session,
 }
-
-
-async def still_admitted(request: Request) -> Admitted:
-    """As `admitted`, for an answer that goes on for long: asked anew. Raises TokenRefused."""
-    return await authenticate(request)
 
 
 async def bound(request: Request, who: Annotated[Admitted, Depends(admitted)]) -> Connection:

@@ -12,6 +12,7 @@ from renderctl.limits import MAX_COUNT
 
 if TYPE_CHECKING:
     from renderctl.settings import Settings
+    from renderctl.settings.groups import ServeSettings
 
 _PREFIX = "RENDERCTL_"
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -63,8 +64,7 @@ def check(settings: "Settings") -> None:
 def _check_serving(settings: "Settings") -> None:
     if not 0 <= settings.serve.port < 1 << 16 or settings.serve.upload_mb < 1:
         raise BadSettings("serve.port is a port, 0 to 65535, and serve.upload_mb is above 0.")
-    if settings.serve.body_kb < 64 or settings.serve.body_timeout <= 0:
-        raise BadSettings("serve.body_kb is 64 or more, and serve.body_timeout is above 0.")
+    _check_limits(settings.serve)
     if settings.serve.inspect_mb < 512:
         raise BadSettings("serve.inspect_mb is 512 or more: a Blender that looks at a scene needs so much at least.")
     if settings.server.url is not None and not settings.server.url.startswith(("http://", "https://")):
@@ -75,6 +75,13 @@ def _check_upload(settings: "Settings") -> None:
     for root in settings.upload.roots:
         if not Path(root).expanduser().is_absolute():
             raise BadSettings(f"upload.roots has {root!r}.", hint="It is a folder from / or ~ on: ~/projects.")
+
+
+def _check_limits(serve: "ServeSettings") -> None:
+    if serve.body_kb < 64 or min(serve.header_timeout, serve.body_timeout, serve.send_timeout) <= 0:
+        raise BadSettings("serve.body_kb is 64 or more; serve.header_timeout, body_timeout, send_timeout are above 0.")
+    if min(serve.connections, serve.connections_per_address, serve.streams_per_user) < 2:
+        raise BadSettings("serve.connections, connections_per_address and streams_per_user are 2 or more.")
 
 
 def _check_webhooks(settings: "Settings") -> None:

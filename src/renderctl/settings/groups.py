@@ -113,7 +113,13 @@ class ServeSettings:
     direct: bool = False  #: whether clients can reach the S3 themselves: files need not pass through the server then
     upload_mb: int = 1 << 20  #: of one file
     body_kb: int = 1024  #: of a request by somebody known that sends neither a file nor a list of files
+    header_timeout: float = 20.0  #: seconds until the headers of a request are here
     body_timeout: float = 20.0  #: seconds that a request's body may be waited for, and one more for each 500 bytes
+    send_timeout: float = 60.0  #: seconds after which whoever reads nothing of an answer is left
+    connections: int = 1000  #: in all
+    connections_per_address: int = 200  #: or requests at once, of an address behind a proxy
+    streams_per_user: int = 100  #: of events and logs, that one user follows at once
+    hosts: tuple[str, ...] = ()  #: names and addresses by which it is asked; none: any
     inspect_mb: int = 8192  #: of memory, for the Blender that looks at a scene which came from a browser
 
 

@@ -7,7 +7,9 @@ import pytest
 
 from renderctl.actors import Role
 from tests.hostile.endless import ask, endless
-from tests.server.conftest import Served
+from tests.server.conftest import Served, farm
+
+__all__ = ["farm"]  # an embedded one will do
 
 API = "/api/v1"
 MEBIBYTE = 1 << 20

@@ -9,14 +9,16 @@ from fastapi import Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
-from renderctl.errors import NotAllowed, RenderctlError
+from renderctl.errors import RenderctlError
+from renderctl.farm.gate import the_job
 from renderctl.server.api import new_router
 from renderctl.server.api.tasks import STREAM
-from renderctl.server.doors import Admitted, Verbs, admitted, still_admitted
+from renderctl.server.doors import Admitted, Verbs, admitted
+from renderctl.server.streams import EventStream
 from renderctl.server.watching import LOOK_EVERY_S, LOST, Follower, Watch
 
 router = new_router("events")
-#: Seconds without an event after which a sign of life is sent, and the right to follow is looked at again.
+#: Seconds without an event after which a sign of life is sent.
 _QUIET_S = 10.0
 #: The same at the beginning: by then the watch has looked.
 _FIRST_S = 2 * LOOK_EVERY_S
@@ -35,7 +37,14 @@ async def events(
     """
     document = await anyio.to_thread.run_sync(lambda: verbs.status(job, cached=False)) if job is not None else None
     follower = Follower(who.actor, document["id"] if document else None)
-    return StreamingResponse(_told(request, verbs, follower), media_type="text/event-stream")
+    farm = request.app.state.connection.farm
+
+    def may_read(now: Admitted) -> None:
+        follower.actor = now.actor
+        if follower.job is not None:
+            the_job(farm, follower.job, "job.see", actor=now.actor)
+
+    return EventStream(request, _told(request, verbs, follower), who, may_read)
 
 
 async def _told(request: Request, verbs: Verbs, follower: Follower) -> AsyncIterator[bytes]:
@@ -49,10 +58,6 @@ async def _told(request: Request, verbs: Verbs, follower: Follower) -> AsyncIter
                 yield text
             if not news:
                 quiet_s = _QUIET_S
-                try:
-                    follower.actor = (await still_admitted(request)).actor
-                except NotAllowed:
-                    return
 
 
 async def _standing(verbs: Verbs, follower: Follower) -> bytes:

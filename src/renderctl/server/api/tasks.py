@@ -6,19 +6,21 @@ from typing import Annotated, Any
 
 import anyio
 import anyio.to_thread
-from fastapi import Path, Query, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 
 from renderctl.documents import document, error_document
 from renderctl.errors import RenderctlError
+from renderctl.farm.gate import the_job
 from renderctl.farm.logs import LOOK_EVERY_S, LogFollower, LogPart
 from renderctl.server.answers import answer
 from renderctl.server.api import new_router
 from renderctl.server.api.jobs import JobRef
 from renderctl.server.bodies import Name
 from renderctl.server.documents import AttemptDocument, LogPartDocument, TaskDocument, TaskStatusDocument
-from renderctl.server.doors import Verbs
+from renderctl.server.doors import Admitted, Verbs, admitted
+from renderctl.server.streams import EventStream
 
 router = new_router("tasks")
 unversioned = new_router("tasks", prefix="/api")  #: the one address that never changes
@@ -75,11 +77,19 @@ def logs(verbs: Verbs, job: JobRef, task: Task = None) -> Response:
 
 
 @router.get("/jobs/{job}/logs/live", response_class=StreamingResponse, responses=STREAM)
-async def follow(request: Request, verbs: Verbs, job: JobRef, task: Task = None) -> Response:
+async def follow(
+    request: Request, verbs: Verbs, who: Annotated[Admitted, Depends(admitted)], job: JobRef, task: Task = None
+) -> Response:
     """Events `log`: what Blender prints, until the job has ended; then `end`."""
-    follower = await anyio.to_thread.run_sync(lambda: verbs.log_follower(job, task))
+    farm = request.app.state.connection.farm
+    followed = await anyio.to_thread.run_sync(lambda: the_job(farm, job, "job.logs", actor=who.actor))
+    follower = await anyio.to_thread.run_sync(lambda: verbs.log_follower(followed.id, task))
     first = await anyio.to_thread.run_sync(follower.news)
-    return StreamingResponse(_lines(request, follower, first), media_type="text/event-stream")
+
+    def may_read(now: Admitted) -> None:
+        the_job(farm, followed.id, "job.logs", actor=now.actor)
+
+    return EventStream(request, _lines(request, follower, first), who, may_read)
 
 
 async def _lines(request: Request, follower: LogFollower, parts: list[LogPart]) -> AsyncIterator[bytes]:

@@ -24,6 +24,8 @@ MAX_FILES = 100_000
 #: Items of what is known of a model, and bytes of all of it as a document.
 MAX_SCENES, MAX_VIEW_LAYERS, MAX_SCRIPTS, MAX_UNBAKED = 1000, 1000, 10_000, 10_000
 MAX_DEPENDENCIES, MAX_RELOCATIONS, MAX_FACTS_BYTES = 100_000, 10_000, 16 << 20
+#: Bytes of them up to which lists of models have all of it.
+MAX_LISTED_FACTS_BYTES = 1 << 16
 #: The largest number that JSON, JavaScript and every column for numbers of bytes agree on.
 MAX_COUNT = 1 << 53
 

@@ -12,6 +12,8 @@ from renderctl.errors import InvalidInput, UnknownName, did_you_mean
 from renderctl.frames import FIRST_FRAME, LAST_FRAME
 from renderctl.limits import require_few, require_number, require_text, require_within
 
+#: Items of each of their lists that abridged facts have.
+_LISTED = 10
 _VERSION = re.compile(r"\d{1,3}\.\d{1,3}(\.\d{1,5})?")
 
 
@@ -108,6 +110,21 @@ def is_absolute(path: str) -> bool:
     """Whether a path of a .blend holds wherever the .blend lies; `//` begins one that does not."""
     path = path.replace("\\", "/")
     return path.startswith("/") and not path.startswith("//")
+
+
+def abridged(facts: ModelFacts) -> ModelFacts | None:
+    """Of large facts what lists show of them: a few missing files, scripts and scenes; None: all of it fits."""
+    if len(json.dumps(facts.as_document())) <= limits.MAX_LISTED_FACTS_BYTES:
+        return None
+    scenes = sorted(facts.scenes, key=lambda scene: scene.name != facts.active_scene)[:_LISTED]
+    lists = ("cameras", "view_layers", "unbaked")
+    return replace(
+        facts,
+        scenes=tuple(replace(scene, **{name: getattr(scene, name)[:_LISTED] for name in lists}) for scene in scenes),
+        scripts=facts.scripts[:_LISTED],
+        dependencies=facts.missing[:_LISTED],
+        relocations={},
+    )
 
 
 def require_valid_facts(facts: ModelFacts) -> None:

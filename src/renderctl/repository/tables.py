@@ -33,7 +33,10 @@ class UtcTime(TypeDecorator[datetime]):
         return dialect.type_descriptor(DateTime())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value.astimezone(UTC).replace(tzinfo=None) if value else None
+        try:
+            return value.astimezone(UTC).replace(tzinfo=None) if value else None
+        except OverflowError:  # at an end of what there is: a day is neither here nor there
+            return value.replace(tzinfo=None) if value else None
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return value.replace(tzinfo=UTC) if value else None
@@ -58,6 +61,9 @@ class ModelRow(SQLModel, table=True):
     main: str = Field(sa_type=LONG_TEXT)
     digest: str = Field(max_length=64, index=True)
     facts: dict[str, Any] = Field(sa_type=JSON)
+    listed_facts: dict[str, Any] | None = Field(
+        default=None, sa_type=JSON(none_as_null=True)
+    )  # of large ones, abridged
     size: int = Field(sa_type=BigInteger)
     files: int
 

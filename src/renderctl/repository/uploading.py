@@ -1,16 +1,17 @@
 """Models and their versions."""
 
+import re
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import JSON, Connection, Row, func, select
 
 from renderctl.actors import Actor
 from renderctl.errors import Conflict, NotFound, did_you_mean
 from renderctl.ids import new_id
 from renderctl.jobs import Input
-from renderctl.models import Model, ModelFacts
+from renderctl.models import Model, ModelFacts, abridged
 from renderctl.permissions import EVERYTHING, Sight
 from renderctl.quotas import UNLIMITED, Quotas
 from renderctl.repository.database import Database
@@ -20,6 +21,14 @@ from renderctl.repository.rows import to_model
 from renderctl.repository.seeing import visible
 from renderctl.repository.tables import jobs, model_inputs, models
 from renderctl.states import OPEN_JOB
+
+#: What may be the number of a version: the column has 32 bits.
+_VERSION = re.compile(r"[0-9]{1,9}")
+#: A model as lists have it.
+_LISTED = (
+    *(column for column in models.c if column.name not in ("facts", "listed_facts")),
+    func.coalesce(models.c.listed_facts, models.c.facts, type_=JSON()).label("facts"),
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,7 @@ class Uploading(Database):
                 "main": new.main,
                 "digest": new.digest,
                 "facts": new.facts.as_document(),
+                "listed_facts": brief.as_document() if (brief := abridged(new.facts)) else None,
                 "size": sum(each.size for each in new.inputs),
                 "files": len(new.inputs),
             }
@@ -103,8 +113,11 @@ class Uploading(Database):
         limit: int = 100,
         sight: Sight = EVERYTHING,
     ) -> list[Model]:
-        """Models, the newest first; with a name: its versions. Those that are older than model `before`."""
-        query = select(models).where(*visible(models, sight)).order_by(models.c.id.desc()).limit(limit)
+        """Models, the newest first; with a name: its versions. Those that are older than model `before`.
+
+        Large facts are abridged: a list of a thousand models fits into memory whatever somebody has said of theirs.
+        """
+        query = select(*_LISTED).where(*visible(models, sight)).order_by(models.c.id.desc()).limit(limit)
         for column, wanted in ((models.c.name, name), (models.c.project, project)):
             query = query.where(column == wanted) if wanted is not None else query
         if before is not None:
@@ -146,9 +159,10 @@ def _the_model(connection: Connection, model_id: str, *, locked: bool = False) -
 
 
 def _find_model(connection: Connection, ref: str, sight: Sight, project: str | None) -> Any:
-    there = select(models).where(*visible(models, sight)).order_by(models.c.version.desc())
+    versions = select(models.c.id, models.c.project).order_by(models.c.version.desc())
+    there = versions.where(*visible(models, sight))
     name, _, version = ref.rpartition("@")
-    if name and version.isdecimal():
+    if name and _VERSION.fullmatch(version):
         query = there.where(models.c.name == name, models.c.version == int(version))
     else:
         query = there.where(models.c.name == ref)
@@ -162,4 +176,4 @@ def _find_model(connection: Connection, ref: str, sight: Sight, project: str | N
         newest = select(models.c.name).where(*visible(models, sight)).group_by(models.c.name)
         known = list(connection.scalars(newest.order_by(func.max(models.c.id).desc()).limit(100)))
         raise NotFound(f"There is no model {ref!r}.", hint=did_you_mean(ref, known) or "`renderctl upload` makes one.")
-    return row
+    return _the_model(connection, row.id)

@@ -4,6 +4,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from renderctl.actors import Role
 from tests.farms import FACTS
@@ -108,3 +109,32 @@ def test_frames_to_render_again_are_held_against_the_same_limits(served: Served)
     job = served.client.post("/api/v1/jobs", json={"model": "odd", "frames": "1"}, headers=ada).json()["job"]["id"]
     answer = served.client.post(f"/api/v1/jobs/{job}/retry", json={"frames": "1," * 40_000 + "1"}, headers=ada)
     assert answer.status_code == 422
+
+
+def test_a_list_of_models_is_small_whatever_is_said_of_them(served: Served) -> None:
+    ada = served.person("ada", Role.ARTIST, "films")
+    missing = [DEPENDENCY | {"path": f"//{number}.png", "owner": "o" * 1000} for number in range(3000)]
+    facts = facts_with({"cameras": [f"Camera {number}" for number in range(5000)]}, dependencies=missing)
+    assert offer(served, ada, facts).status_code == 201
+    listed = served.client.get("/api/v1/models", headers=ada)
+    assert len(listed.content) < 100_000
+    assert len(listed.json()[0]["facts"]["dependencies"]) == 10
+    shown = served.client.get("/api/v1/models/odd", headers=ada).json()
+    assert (len(shown["facts"]["dependencies"]), len(shown["facts"]["scenes"][0]["cameras"])) == (3000, 5000)
+    assert served.client.get("/models", headers=ada).status_code < 500
+
+
+def test_a_name_is_looked_up_without_the_facts_of_all_its_versions(served: Served) -> None:
+    ada = served.person("ada", Role.ARTIST, "films")
+    offer(served, ada, FACTS.as_document())
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        asked.append(statement)
+
+    event.listen(served.farm.repository.engine, "before_cursor_execute", note)
+    served.farm.repository.find_model("odd")
+    event.remove(served.farm.repository.engine, "before_cursor_execute", note)
+    by_name, by_id = (each for each in asked if "FROM model" in each)
+    assert "facts" not in by_name
+    assert "facts" in by_id

@@ -295,6 +295,13 @@ class DigestMismatch(RenderctlError):
     """The bytes are not those that were promised."""
 
 
+class BlobDamaged(DigestMismatch):
+    """The store has other bytes than were put in it."""
+
+    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint or "Upload the same file again: that puts it anew.")
+
+
 class BlobCollected(Conflict):
     """The store was cleaned up while files were being sent to it."""
 

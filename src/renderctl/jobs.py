@@ -280,6 +280,7 @@ RETRY_DELAYS_S = (2.0, 10.0, 30.0, 120.0)
 
 def retry_delay(failure: Failure, attempts: int, max_attempts: int) -> float | None:
     """Seconds until a task that was tried `attempts` times is tried again; None: it has failed."""
-    if failure.fault is Fault.SCENE or attempts >= max_attempts:
+    lost = failure.fault is Fault.FARM and failure.whole_job  # a file that the store has not, or not any more
+    if failure.fault is Fault.SCENE or lost or attempts >= max_attempts:
         return None
     return RETRY_DELAYS_S[min(attempts, len(RETRY_DELAYS_S)) - 1]

@@ -53,6 +53,17 @@ def test_putting_again_changes_nothing(store: Store, given_file: Given, tmp_path
     assert (tmp_path / "got").read_bytes() == BYTES
 
 
+@pytest.mark.parametrize("content", [BYTES, LARGE], ids=len)
+def test_what_is_to_be_replaced_is_sent_though_it_is_there(
+    store: Store, given_file: Given, tmp_path: Path, content: bytes
+) -> None:
+    path, digest = given_file(content)
+    store.put(path, digest)
+    assert store.put(path, digest, replace=True)
+    store.get(digest, tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == content
+
+
 def test_a_file_that_is_not_what_was_promised_is_refused(store: Store, given_file: Given) -> None:
     path, digest = given_file(BYTES)
     path.write_bytes(BYTES[:-1] + b"!")

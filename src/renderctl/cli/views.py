@@ -215,6 +215,16 @@ def collected(each: Any) -> RenderableType:
     return "\n".join(said)
 
 
+def scrubbed(each: Any) -> RenderableType:
+    """Which blobs are damaged, and who needs them."""
+    lines = [f"Read {counted(each.read, 'blob')} ({size(each.read_bytes)}), share {each.share}."]
+    if each.repaired:
+        lines.append(f"{counted(each.repaired, 'blob')} that had been damaged are sound now.")
+    lines += [f"Damaged: {digest[:12]}." for digest in each.damaged[:100]]
+    lines += [f"{pointer.digest[:12]} is needed by {one_line(pointer.what)}." for pointer in each.needed_by[:100]]
+    return "\n".join(lines)
+
+
 def findings(found: Iterable[Any]) -> RenderableType:
     """What the doctor says."""
     table = new_table("", "part", "finding")

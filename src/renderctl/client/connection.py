@@ -80,6 +80,7 @@ ON_NODES: Mapping[str, str] = {
     "add_first_admin": "`init --admin`",
     "collect": "`gc`",
     "adopt_audit": "`audit adopt`",
+    "scrub": "`gc --scrub`",
     "rotate_audit_key": "`audit rotate-key`",
     "sweep_here": "`sweep`",
     "upgrade_database": "`database upgrade`",

@@ -19,7 +19,7 @@ from renderctl.errors import Conflict, DigestMismatch, InvalidInput, MissingFile
 from renderctl.farm import Farm
 from renderctl.farm.gate import admit, of_project
 from renderctl.farm.quotas import quotas_for
-from renderctl.farm.sending import lost
+from renderctl.farm.sending import lost, put_blob
 from renderctl.farm.space import require_space
 from renderctl.jobs import Input, Replacement
 from renderctl.limits import MAX_FILES, require_few
@@ -57,7 +57,7 @@ def wanted_files(
     for size in sizes.values():
         _check_size(farm, size)
     known = farm.repository.readable(sizes, _reader(actor)).keys()
-    lacking = (sizes.keys() - known) | lost(farm, known, verify)
+    lacking = (sizes.keys() - known) | lost(farm, known, verify) | farm.repository.damaged(known)
     require_space(farm, sum(sizes[each] for each in lacking), max((sizes[each] for each in lacking), default=0))
     farm.repository.announce({each: sizes[each] for each in lacking}, actor.name, quotas_for(farm, actor))
     direct = farm.settings.serve.direct
@@ -105,7 +105,7 @@ class Part:
     def complete(self, size: int) -> None:
         """All is here: have it in the store, if it is what was promised. Raises DigestMismatch, StoreUnavailable."""
         try:
-            self._farm.store.put(self.path, self._digest)
+            put_blob(self._farm, self.path, self._digest)
             self._farm.repository.note_received(self._digest, size, self._actor.name)
         except DigestMismatch as error:
             self.path.unlink(missing_ok=True)
@@ -153,6 +153,7 @@ def promote(farm: Farm, digest: str, size: int, *, actor: Actor) -> None:
     _require_counted(farm, _checked(digest), size, actor)
     farm.repository.unknown_blobs([digest])
     farm.store.promote(_staged(digest, actor), digest, size)
+    farm.repository.note_repaired([digest])
     farm.repository.note_received(digest, size, actor.name)
 
 

@@ -24,7 +24,7 @@ def send(
     """
     sources = {each.digest: (source, each) for source, each in files.items()}
     unknown = farm.repository.unknown_blobs(sources.keys())
-    unknown |= lost(farm, sources.keys() - unknown, verify)
+    unknown |= lost(farm, sources.keys() - unknown, verify) | farm.repository.damaged(sources.keys())
     wanted = [sources[digest] for digest in sorted(unknown)]
     sent = []
     require_space(farm, sum(each.size for _, each in wanted))
@@ -44,9 +44,21 @@ def lost(farm: Farm, known: Set[str], verify: bool) -> set[str]:
     return farm.store.missing(set(known)) if gone and len(sample) < len(known) else gone
 
 
+def put_blob(farm: Farm, source: Path, digest: str) -> bool:
+    """Put a file in the store; in place of what is there, when that is known to be damaged. False: nothing was sent.
+
+    Raises DigestMismatch, StoreUnavailable, DatabaseUnavailable.
+    """
+    damaged = bool(farm.repository.damaged([digest]))
+    sent = farm.store.put(source, digest, replace=damaged)
+    if damaged:
+        farm.repository.note_repaired([digest])
+    return sent
+
+
 def _put(farm: Farm, source: Path, promised: Input) -> bool:
     try:
-        return farm.store.put(source, promised.digest)
+        return put_blob(farm, source, promised.digest)
     except DigestMismatch as error:
         hint = "Try again when nothing writes to it any more."
         raise FileChanged(f"{source} changed while it was uploaded: {error.message}", hint=hint) from error

@@ -8,6 +8,7 @@ from renderctl.repository.auditing import Auditing
 from renderctl.repository.chaining import Seal
 from renderctl.repository.claiming import Claim, Claimant, Claiming
 from renderctl.repository.collecting import Collecting
+from renderctl.repository.damage import DamageReports
 from renderctl.repository.delivering import Delivering
 from renderctl.repository.engines import open_engine
 from renderctl.repository.examining import Examining, Sweeper
@@ -41,6 +42,7 @@ class Repository(
     Watching,
     Delivering,
     QuotaReports,
+    DamageReports,
 ):
     """Every question to the database, and every change of it, as one class for SQLite and MySQL."""
 

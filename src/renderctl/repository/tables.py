@@ -266,6 +266,16 @@ class BlobLeaseRow(SQLModel, table=True):
     marked_until: datetime | None = Field(default=None, sa_type=UtcTime)  # by then its removal has acted, or never will
 
 
+class DamagedBlobRow(SQLModel, table=True):
+    """A blob of which the store has other bytes: who has the file is asked to send it again."""
+
+    __tablename__ = "damaged_blob"
+
+    digest: str = Field(primary_key=True, max_length=64)
+    found_at: datetime = Field(sa_type=UtcTime)
+    found_by: str = Field(max_length=255)  # the host that read it
+
+
 class UploadRow(SQLModel, table=True):
     """Somebody sends a file; once they have sent all of it they know what is in the blob, and may read it."""
 
@@ -322,6 +332,7 @@ tasks, attempts, outputs = table_of(TaskRow), table_of(AttemptRow), table_of(Out
 workers, worker_pools = table_of(WorkerRow), table_of(WorkerPoolRow)
 uploads = table_of(UploadRow)
 leases, blob_leases = table_of(LeaseRow), table_of(BlobLeaseRow)
+damaged_blobs = table_of(DamagedBlobRow)
 audits, audit_heads = table_of(AuditRow), table_of(AuditHeadRow)
 
 #: Tasks of a job by their state, from the index that is made for it. A server whose statistics are old would rather

@@ -92,6 +92,7 @@ class RetentionSettings:
     worker_days: float | None = 30.0  #: workers that nobody has seen since
     delivery_days: float | None = 30.0  #: what webhooks were told, or could not be told
     grace_hours: float = 24.0  #: a blob that nothing points to
+    scrub_days: int = 30  #: days within which `gc --scrub`, run daily, reads every blob
 
 
 @dataclass(frozen=True)

@@ -32,11 +32,11 @@ class Store(ABC):
     removal_limit_s = 600.0
 
     @abstractmethod
-    def put(self, path: Path, digest: str) -> bool:
+    def put(self, path: Path, digest: str, *, replace: bool = False) -> bool:
         """Keep the file at `path` as blob `digest` (hex SHA-256 of its bytes). False: it was there, and nothing sent.
 
-        Idempotent: a blob that is there already is not written again, but its age begins anew. Safe beside other
-        writers of the same blob.
+        Idempotent: a blob that is there already is not written again, unless it is to be replaced since it is damaged,
+        but its age begins anew. Safe beside other writers of the same blob.
         Hashes the file in any case: who has a file put under the digest of a blob proves that they have its bytes.
         The bytes are on disk when it returns.
         Raises DigestMismatch if the file is not (or is no longer) what the digest says, StoreUnavailable if the
@@ -47,8 +47,8 @@ class Store(ABC):
     def get(self, digest: str, path: Path) -> None:
         """Write blob `digest` to `path`, whole or not at all; what stood there is replaced. Its parent exists.
 
-        Raises NotStored, DigestMismatch if the stored bytes are damaged, StoreUnavailable, OutputNotWritable if it is
-        `path` that can not be written.
+        Raises NotStored, BlobDamaged if the stored bytes are not those that were put, StoreUnavailable,
+        OutputNotWritable if it is `path` that can not be written.
         """
 
     @abstractmethod

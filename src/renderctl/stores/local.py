@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from renderctl.errors import (
+    BlobDamaged,
     DigestMismatch,
     InvalidInput,
     NotStored,
@@ -55,10 +56,10 @@ class LocalStore(Store):
         self._incoming = root / "incoming"
         self._prepared = False
 
-    def put(self, path: Path, digest: str) -> bool:
+    def put(self, path: Path, digest: str, *, replace: bool = False) -> bool:
         blob = self._blob(digest)
         with self._ready():
-            if _same_size(path, blob):
+            if not replace and _same_size(path, blob):
                 _require_digest(path, _hash(_chunks(path, DigestMismatch)), digest)
                 if _refreshed(blob):
                     return False
@@ -79,7 +80,7 @@ class LocalStore(Store):
         try:
             with _translated(OutputNotWritable, f"{path} can not be written"):
                 if _write(part, _chunks(blob, StoreUnavailable), synced=False) != digest:
-                    raise DigestMismatch(f"Blob {digest} in the store {self.root} is damaged.")
+                    raise BlobDamaged(f"Blob {digest} in the store {self.root} is damaged.")
                 part.replace(path)
         finally:
             with suppress(OSError):

@@ -48,6 +48,7 @@ VERBS: Mapping[str, tuple[str, str | None]] = {
     "show_model": ("models:show_model", "model.see"),
     "start_ahead": ("standby:start_ahead", None),
     "status": ("status:status", "job.see"),
+    "scrub": ("scrub:scrub", "farm.collect"),
     "submit": ("submit:submit", "job.submit"),
     "sweep_here": ("sweep:sweep_here", "farm.sweep"),
     "task_status": ("tasks:task_status", "job.see"),

@@ -15,7 +15,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from renderctl.blender.failures import SessionStopped
+from renderctl.errors import BlobDamaged
 from renderctl.farm import Farm
+from renderctl.farm.nodes import host_name
 from renderctl.farm.scratch import Scratch, abandoned
 from renderctl.farm.work.parallel import in_parallel
 from renderctl.jobs import Input
@@ -38,7 +40,7 @@ class BlobCache:
     def lay_out(self, inputs: Sequence[Input], folder: Path, *, stop: threading.Event, own: bool = False) -> None:
         """Put the inputs below `folder`: links that are not to be written to, or (`own`) copies.
 
-        Raises StoreUnavailable, NotStored, DigestMismatch, OutputNotWritable, and SessionStopped soon after `stop`
+        Raises StoreUnavailable, NotStored, BlobDamaged, OutputNotWritable, and SessionStopped soon after `stop`
         was set.
         """
         lacking = {each.digest: each for each in inputs if not self._sound(each)}
@@ -95,11 +97,24 @@ class BlobCache:
             if self._sound(each):
                 return  # another slot was quicker
             part = incoming / each.digest
-            self._farm.store.get(each.digest, part)
+            self._download(each.digest, part)
             part.chmod(0o444)
             os.utime(part, ns=(self._now_ns(), _SEALED_NS))
             ensure_private_folder(blob.parent)
             part.replace(blob)
+
+    def _download(self, digest: str, part: Path) -> None:
+        """Fetch a blob; once more when it came with other bytes, which may have changed on their way.
+
+        Raises BlobDamaged, and reports it.
+        """
+        with suppress(BlobDamaged):
+            return self._farm.store.get(digest, part)
+        try:
+            self._farm.store.get(digest, part)
+        except BlobDamaged:
+            self._farm.repository.report_damage(digest, host_name())
+            raise
 
     def _sound(self, each: Input) -> bool:
         """Whether the blob is here, and nobody has written to it."""

@@ -1,13 +1,13 @@
 """What an attempt fails with when it is not Blender that says so."""
 
-from renderctl.errors import ImageRefused, NotStored, RenderctlError, StoreUnavailable
+from renderctl.errors import BlobDamaged, ImageRefused, NotStored, RenderctlError, StoreUnavailable
 from renderctl.jobs import Failure, Fault
 
 
 def failure_of(error: RenderctlError) -> Failure:
     """When a port has failed: the node is not to blame for the farm's parts."""
-    if isinstance(error, NotStored):  # every other frame needs the same blobs
-        return Failure(Fault.FARM, error.message, whole_job=True)
+    if isinstance(error, NotStored | BlobDamaged):  # every other frame needs the same blobs
+        return Failure(Fault.FARM, f"{error.message} {error.hint or ''}".strip(), whole_job=True)
     if isinstance(error, ImageRefused):
         return Failure(Fault.SCENE, error.message)
     return Failure(Fault.FARM if isinstance(error, StoreUnavailable) else Fault.MACHINE, error.message)

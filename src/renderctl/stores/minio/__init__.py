@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote
 
 from minio import S3Error
 
-from renderctl.errors import DigestMismatch, InvalidInput, NotStored, OutputNotWritable, StoreUnavailable
+from renderctl.errors import BlobDamaged, InvalidInput, NotStored, OutputNotWritable, StoreUnavailable
 from renderctl.settings import StoreSettings
 from renderctl.stores import Store, StoredBlob, StoredLog
 from renderctl.stores.minio.bucket import Bucket
@@ -58,10 +58,10 @@ class MinioStore(Store):
         self._whole = threading.BoundedSemaphore(_WHOLE_AT_A_TIME)
         self._large = threading.BoundedSemaphore(_LARGE_AT_A_TIME)
 
-    def put(self, path: Path, digest: str) -> bool:
+    def put(self, path: Path, digest: str, *, replace: bool = False) -> bool:
         key = _blob_key(digest)
         with self._ready() as bucket:
-            if self._touched(bucket, path, digest):
+            if not replace and self._touched(bucket, path, digest):
                 return False
             with promised(path, digest) as file:
                 if file.size <= PART:
@@ -82,7 +82,7 @@ class MinioStore(Store):
                 raise NotStored(f"{self._name} has no blob {digest}.")
             try:
                 if _write(part, chain([first], coming)) != digest:
-                    raise DigestMismatch(f"{self._name} has a damaged blob {digest}.")
+                    raise BlobDamaged(f"{self._name} has a damaged blob {digest}.")
                 part.replace(path)
             except OSError as error:
                 raise OutputNotWritable(f"{path} can not be written: {error.strerror or error}.") from error

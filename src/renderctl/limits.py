@@ -26,6 +26,8 @@ MAX_SCENES, MAX_VIEW_LAYERS, MAX_SCRIPTS, MAX_UNBAKED = 1000, 1000, 10_000, 10_0
 MAX_DEPENDENCIES, MAX_RELOCATIONS, MAX_FACTS_BYTES = 100_000, 10_000, 16 << 20
 #: Bytes of them up to which lists of models have all of it.
 MAX_LISTED_FACTS_BYTES = 1 << 16
+#: What a job notes for its artist, and characters of a note.
+MAX_NOTES, MAX_NOTE = 100, 2000
 #: The largest number that JSON, JavaScript and every column for numbers of bytes agree on.
 MAX_COUNT = 1 << 53
 

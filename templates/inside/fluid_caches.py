@@ -6,7 +6,7 @@ So every fluid gets a folder of ours before it is evaluated for the first time, 
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -90,6 +90,7 @@ def _link_baked(source: str, folder: str) -> None:
         for file in files:
             target = os.path.join(folder, part, os.path.basename(file))
             if part == "config":
-                shutil.copyfile(file, target)
+                with suppress(OSError):  # this session may not read it
+                    shutil.copyfile(file, target)
             else:
                 os.symlink(file, target)

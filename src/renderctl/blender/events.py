@@ -15,17 +15,17 @@ from renderctl.blender.facts import Facts, parse_facts
 from renderctl.blender.failures import InvalidEvent
 from renderctl.blender.fields import Fields
 from renderctl.jobs import Failure, Fault
-from renderctl.limits import MAX_NAME
+from renderctl.limits import MAX_NAME, MAX_NOTE, MAX_NOTES
 
 #: Every line of ours begins with it; what a `blender` prints before the script starts does not.
 PREFIX = "@renderctl "
 
 #: Characters of an event: the facts of a scene with 100,000 files fit in.
-MAX_EVENT_CHARS = 32 << 20
+MAX_EVENT_CHARS = 48 << 20
 #: Lists and objects of an event, all together: each takes up to 30 times its characters in memory.
 MAX_EVENT_NODES = 500_000
-#: Files of a frame, notes of a scene, devices of a machine.
-MAX_FILES, MAX_NOTES, MAX_DEVICES = 10_000, 1000, 256
+#: Files of a frame, devices of a machine.
+MAX_FILES, MAX_DEVICES = 10_000, 256
 #: What a session can know of: that a part of the farm was away is not for it to say.
 _FAULTS = frozenset({Fault.SCENE, Fault.MACHINE})
 #: Pixels of a side of an image: twice what Blender can render, for a stereo pair.
@@ -158,7 +158,7 @@ def _ready(fields: Fields) -> Opened:
         width=fields.integer("width", least=1, most=MAX_SIDE),
         height=fields.integer("height", least=1, most=MAX_SIDE),
         extension=extension,
-        notes=fields.sentences("notes", most=MAX_NOTES) if fields.has("notes") else (),
+        notes=fields.sentences("notes", most=MAX_NOTES, chars=MAX_NOTE) if fields.has("notes") else (),
     )
 
 

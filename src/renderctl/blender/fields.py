@@ -58,8 +58,9 @@ class Fields:
             raise InvalidEvent(f"{self._where}.{name} has a name of more than {MAX_NAME} characters")
         return texts
 
-    def sentences(self, name: str, *, most: int) -> tuple[str, ...]:
-        return tuple(text[:MAX_SENTENCE] for text in self._texts(name, most))
+    def sentences(self, name: str, *, most: int, chars: int = MAX_SENTENCE) -> tuple[str, ...]:
+        """A list of texts for people, `most` of them at most: the ends of long ones are cut off."""
+        return tuple(text[:chars] for text in self._texts(name, most))
 
     def integer(self, name: str, *, least: int = 0, most: int = MAX_INTEGER) -> int:
         value = self._value(name)

@@ -12,7 +12,12 @@ from typing import Any
 
 import jinja2
 
+from renderctl.blender.events import MAX_EVENT_CHARS
 from renderctl.jobs import QUALITIES, RenderOptions
+from renderctl.limits import MAX_DEPENDENCIES
+
+#: Characters of an event that are not its facts, at most.
+_AROUND_FACTS = 1000
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,13 @@ def inspect_script(scene: Path, within: Path | None = None, names: Mapping[Path,
     folder = str(within) if within is not None else None
     listed = {str(path): list(files) for path, files in (names or {}).items()}
     template = _environment(templates_dir()).get_template("inspect.py.j2")
-    return template.render(scene=str(scene), within=folder, names=listed)
+    return template.render(
+        scene=str(scene),
+        within=folder,
+        names=listed,
+        most_files=MAX_DEPENDENCIES,
+        most_chars=MAX_EVENT_CHARS - _AROUND_FACTS,
+    )
 
 
 def devices_script() -> str:

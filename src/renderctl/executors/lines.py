@@ -10,7 +10,7 @@ from contextlib import suppress
 from renderctl.executors.trees import ended
 
 #: Bytes of a line that are kept; the rest of a longer one is thrown away. No event is that long.
-LONGEST_LINE = (32 << 20) + (1 << 10)
+LONGEST_LINE = (48 << 20) + (1 << 10)
 _CHUNK = 1 << 16
 _GLANCE_S = 0.05
 

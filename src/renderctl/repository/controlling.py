@@ -8,6 +8,7 @@ from sqlalchemy import Connection, bindparam, select
 from renderctl.actors import Actor
 from renderctl.errors import IllegalTransition
 from renderctl.jobs import Job
+from renderctl.limits import MAX_NOTES
 from renderctl.repository.enrolling import require_enabled
 from renderctl.repository.flipping import BATCH, HAS_WORK, Flipping, first_numbers, locked
 from renderctl.repository.rows import to_job
@@ -82,7 +83,7 @@ class Controlling(Telling, Flipping):
 
         def writing(connection: Connection) -> None:
             known = list(locked(connection, job_id).notes)
-            fresh = [note for note in notes if note not in known]
+            fresh = [note for note in notes if note not in known][: max(MAX_NOTES - len(known), 0)]
             if fresh:
                 connection.execute(jobs.update().where(jobs.c.id == job_id).values(notes=known + fresh))
 

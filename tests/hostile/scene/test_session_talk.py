@@ -16,6 +16,7 @@ from renderctl.blender.session import FrameOrder, Limits, Plan, Session
 from renderctl.executors import ExitStatus
 from renderctl.executors.lines import LONGEST_LINE, OutputLines
 from renderctl.farm import Farm
+from renderctl.limits import MAX_NOTES
 from renderctl.states import JobState
 from tests.blender.scripted import ScriptedBlender
 from tests.blender.test_events import HONEST, documents
@@ -146,6 +147,13 @@ def test_errors_that_nobody_expected_have_blender_tried(farm: Farm, executor: Fa
         wait_for(farm, lambda: farm.repository.counts(job.id).failed == 2)
         wait_for(farm, lambda: farm.repository.counts(job.id).succeeded == 1)
     assert sum(blender.tried for blender in executor.started) == 2, "when the worker began, and after the second error"
+
+
+def test_the_notes_of_a_job_come_to_an_end(farm: Farm) -> None:
+    job = given_job(farm, "1")
+    for opened in range(5):
+        farm.repository.note(job.id, [f"Note {number} of session {opened}" for number in range(60)])
+    assert len(farm.repository.job(job.id).notes) == MAX_NOTES
 
 
 def test_a_line_without_an_end_takes_no_memory_without_an_end() -> None:

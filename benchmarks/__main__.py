@@ -14,6 +14,7 @@ NAMES = (
     "claiming",
     "lifecycles",
     "overhead",
+    "sandbox",
     "uploading",
     "latency",
     "serving",

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from renderctl.errors import SandboxTooWide
@@ -48,36 +49,38 @@ class OffLimits:
 
     def refusal(self, path: str | Path) -> str | None:
         """Why a sandbox may not open `path`; None: it may."""
-        real = Path(os.path.realpath(path))
-        for private in self._private():
-            if real.is_relative_to(private) and not self._is_scratch(real):
-                return f"it lies in {private}"
-        for private in (*self._private(), *_homes()):
-            if private.is_relative_to(real):
-                return f"it holds {private}" if private != real else "it is a home directory"
-        return None
+        return self._refusal(path, self._private(), _homes())
 
     def require(self, paths: Iterable[str | Path]) -> tuple[str, ...]:
         """The same paths. Raises SandboxTooWide."""
-        texts = tuple(map(str, paths))
+        texts, private, homes = tuple(map(str, paths)), self._private(), _homes()
         for text in texts:
-            if reason := self.refusal(text):
+            if reason := self._refusal(text, private, homes):
                 raise SandboxTooWide(f"No session may be given {text}: {reason}.")
         return texts
 
     def around(self, paths: Iterable[str]) -> Iterator[str]:
         """System folders; in place of one that holds what is off limits, what else is in it."""
+        private, homes = self._private(), _homes()
         for path in paths:
-            if self.refusal(path) is None:
+            if self._refusal(path, private, homes) is None:
                 yield path
-            elif any(private.is_relative_to(os.path.realpath(path)) for private in (*self._private(), *_homes())):
+            elif any(off.is_relative_to(os.path.realpath(path)) for off in (*private, *homes)):
                 with suppress(OSError):
                     yield from self.around(entry.path for entry in os.scandir(path))
 
-    def _private(self) -> Iterator[Path]:
-        for path in (self.data_dir, *self.secrets):
-            if path is not None:
-                yield Path(os.path.realpath(path))
+    def _refusal(self, path: str | Path, private: tuple[Path, ...], homes: tuple[Path, ...]) -> str | None:
+        real = Path(os.path.realpath(path))
+        for off in private:
+            if real.is_relative_to(off) and not self._is_scratch(real):
+                return f"it lies in {off}"
+        for off in (*private, *homes):
+            if off.is_relative_to(real):
+                return f"it holds {off}" if off != real else "it is a home directory"
+        return None
+
+    def _private(self) -> tuple[Path, ...]:
+        return tuple(Path(os.path.realpath(path)) for path in (self.data_dir, *self.secrets) if path is not None)
 
     def _is_scratch(self, real: Path) -> bool:
         if self.scratch_root is None:
@@ -86,17 +89,16 @@ class OffLimits:
         return real.is_relative_to(root) and len(real.relative_to(root).parts) >= 2
 
 
-def _homes() -> Iterator[Path]:
+def _homes() -> tuple[Path, ...]:
     """Where people's own files are, as far as this user can know."""
-    yield from map(Path, _ALL_HOMES)
-    for home in (os.environ.get("HOME"), _home_of_user()):
-        if home:
-            yield Path(os.path.realpath(home))
+    named = filter(None, (os.environ.get("HOME"), _home_of(os.getuid())))
+    return (*map(Path, _ALL_HOMES), *(Path(os.path.realpath(home)) for home in named))
 
 
-def _home_of_user() -> str | None:
+@cache
+def _home_of(uid: int) -> str | None:
     try:
-        return pwd.getpwuid(os.getuid()).pw_dir
+        return pwd.getpwuid(uid).pw_dir
     except KeyError:  # a container's user without a name
         return None
 

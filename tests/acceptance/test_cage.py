@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -123,12 +124,19 @@ def test_a_scene_reaches_nothing_but_its_own_folders(
 ) -> None:
     config = farm.settings.data_dir / "renderctl.yaml"
     config.write_text(HUSH)
-    with socket.create_server(("", 0)) as listener:
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("", 0)))
         listener.settimeout(0)
         # a setting holds 255 characters: the folder of all the farm's files stands for each of them
         own = str(os.getpid()) if kind == "process" else "0"  # a container's processes are others
-        engine = (request.getfixturevalue("docker_host").removeprefix("unix://"),) if kind == "docker" else ()
-        job = deed(farm, hostile, "look", str(listener.getsockname()[1]), own, str(config.parent), *engine)
+        engine = str(config.parent / "engine.sock")
+        if kind == "docker":
+            engine = request.getfixturevalue("docker_host").removeprefix("unix://")
+        else:
+            local = stack.enter_context(socket.socket(socket.AF_UNIX))
+            local.bind(engine)
+            local.listen()
+        job = deed(farm, hostile, "look", str(listener.getsockname()[1]), own, str(config.parent), engine)
         with pytest.raises(BlockingIOError):
             listener.accept()
     assert job.state is JobState.SUCCEEDED, reason(farm, job)

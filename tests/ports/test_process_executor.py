@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -58,8 +58,9 @@ def test_a_session_sees_drivers_and_no_secrets(tmp_path: Path) -> None:
 
 
 _PROBE = """
-import json, os, signal, socket, sys, threading
-given, other, worker, port, abstract = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
+import ctypes, json, os, signal, socket, sys, threading
+given, other, worker, port, abstract, unix = *sys.argv[1:3], *map(int, sys.argv[3:5]), *sys.argv[5:]
+libc = ctypes.CDLL(None, use_errno=True)
 def tried(act):
     try:
         return act() and "done"
@@ -78,6 +79,10 @@ def in_child(act):
         os._exit(0)
     os.wait()
     return os.read(reading, 100).decode()
+def call(name, *arguments):
+    if getattr(libc, name)(*arguments) < 0:
+        raise OSError(ctypes.get_errno(), name)
+    return True
 def connect(kind, address):
     return socket.socket(kind).connect(address) is None
 print(json.dumps({
@@ -99,11 +104,20 @@ print(json.dumps({
     "TCP": tried(lambda: connect(socket.AF_INET, ("127.0.0.1", port))),
     "server": tried(lambda: socket.create_server(("127.0.0.1", 0))),
     "abstract socket": tried(lambda: connect(socket.AF_UNIX, "\\0" + abstract)),
+    "socket of the machine": tried(lambda: connect(socket.AF_UNIX, unix)),
+    "UDP": tried(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", port))),
+    "namespace": tried(lambda: call("unshare", 0x10000000)),
+    "memory of the worker": tried(lambda: call("ptrace", 16, worker, 0, 0)),
+    "keys": tried(lambda: call("syscall", 250 if os.uname().machine == "x86_64" else 219, 0, -4, 1)),
+    "rights": tried(lambda: os.chmod(other, 0o777) is None),
+    "times": tried(lambda: os.utime(other, (1, 1)) is None),
+    "limits of the worker": tried(lambda: __import__("resource").prlimit(worker, 7)),
     "signal": tried(lambda: os.kill(worker, 0) is None),
     "memory": tried(lambda: bytearray(1 << 30)),
 }))
 """
-_FINE = {"own input", "own scratch"}
+#: What is done, and what is answered as if it were.
+_FINE = {"own input", "own scratch", "rights", "times"}
 
 
 @pytest.mark.parametrize("memory_mb", [None, 512], ids=["renders", "only looks"])
@@ -115,10 +129,15 @@ def test_a_session_reaches_its_folders_alone(tmp_path: Path, memory_mb: int | No
     for file in (given, other):
         file.write_text("x")
     abstract = f"renderctl-{os.getpid()}"
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as local:
-        local.bind(f"\0{abstract}")
-        local.listen()
-        told = (given, other, os.getpid(), server.getsockname()[1], abstract)
+    os.utime(other, (5, 5))
+    before = other.stat()
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        for address in (f"\0{abstract}", str(tmp_path / "engine.sock")):
+            local = stack.enter_context(socket.socket(socket.AF_UNIX))
+            local.bind(address)
+            local.listen()
+        told = (given, other, os.getpid(), server.getsockname()[1], abstract, tmp_path / "engine.sock")
         argv = (sys.executable, "-u", "-c", _PROBE, *map(str, told))
         launch = Launch(argv, tmp_path / "scratch", tmp_path / "log", inputs=(given.parent,), sandbox_mb=memory_mb)
         session = ProcessExecutor(tmp_path / "drivers", OWN).start(launch)
@@ -127,6 +146,7 @@ def test_a_session_reaches_its_folders_alone(tmp_path: Path, memory_mb: int | No
     expected = {what: "done" if what in _FINE else "PermissionError" for what in came}
     assert came == {**expected, "memory": "MemoryError" if memory_mb else "done"}
     assert other.read_text() == given.read_text() == "x"
+    assert (other.stat().st_mode, other.stat().st_mtime) == (before.st_mode, before.st_mtime)
 
 
 def test_a_session_writes_no_larger_file_than_it_may(tmp_path: Path) -> None:

@@ -16,6 +16,10 @@ _NO_NEW_PRIVILEGES, _DROP_CAPABILITY, _AMBIENT, _CLEAR_ALL = 38, 24, 47, 4
 _NO_LANDLOCK = (38, 95)  #: ENOSYS, EOPNOTSUPP: not built in, not switched on
 _DAC_OVERRIDE = 1  #: the one capability that root keeps: its own files may be somebody else's
 _CAPABILITIES = 64
+#: The system call that sets a filter; without its flag, kernels before 5.16 make every program in one slower.
+_SECCOMP, _SET_FILTER, _KEEP_SPEED = {"x86_64": 317, "aarch64": 277}, 1, 1 << 2
+_INSTRUCTION = 8  #: bytes
+_NO_SECCOMP = (22, 38)  #: EINVAL, ENOSYS: not built in
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_FOLDER = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _MAKE_CHAR_DEVICE, _MAKE_BLOCK_DEVICE, _TRUNCATE, _IOCTL = 1 << 6, 1 << 11, 1 << 14, 1 << 15
@@ -41,7 +45,7 @@ def landlock_version() -> int:
     return max(version, 0)
 
 
-def apply(paths: list[tuple[str, str]], memory_mb: int, file_mb: int) -> bool:
+def apply(paths: list[tuple[str, str]], memory_mb: int, file_mb: int, call_filter: bytes = b"") -> bool:
     """Put this process into the sandbox of `paths` (option, path); whether files are shut. 0 MB: no limit.
 
     Raises OSError when the kernel has what is needed and refuses.
@@ -58,6 +62,8 @@ def apply(paths: list[tuple[str, str]], memory_mb: int, file_mb: int) -> bool:
     if version:
         _restrict(libc, version, paths)
     _drop_capabilities(libc)
+    if call_filter:
+        _filter_calls(libc, call_filter)
     return version > 0
 
 
@@ -87,6 +93,14 @@ def _drop_capabilities(libc: ctypes.CDLL) -> None:
             libc.prctl(_DROP_CAPABILITY, capability, 0, 0, 0)  # who is not root has none, and may not
 
 
+def _filter_calls(libc: ctypes.CDLL, program: bytes) -> None:
+    code = ctypes.create_string_buffer(program, len(program))
+    described = struct.pack("@HP", len(program) // _INSTRUCTION, ctypes.addressof(code))
+    done = libc.syscall(_SECCOMP[os.uname().machine], _SET_FILTER, _KEEP_SPEED, described)
+    if done < 0 and ctypes.get_errno() not in _NO_SECCOMP:
+        _require(done, "the filter of system calls")
+
+
 def _require(result: int, what: str) -> None:
     if result < 0:
         number = ctypes.get_errno()
@@ -101,10 +115,12 @@ def main() -> None:
     arguments = sys.argv[1:]
     options, program = arguments[: arguments.index("--")], arguments[arguments.index("--") + 1 :]
     pairs = list(zip(options[::2], options[1::2], strict=True))
-    limits = {option: int(value) for option, value in pairs if option not in RIGHTS}
+    others = {option: value for option, value in pairs if option not in RIGHTS}
+    memory_mb, file_mb = (int(others.get(option, 0)) for option in ("--memory-mb", "--file-mb"))
+    call_filter = bytes.fromhex(others.get("--filter", ""))
     paths = [(option, value) for option, value in pairs if option in RIGHTS]
     try:
-        if not apply(paths, limits.get("--memory-mb", 0), limits.get("--file-mb", 0)):
+        if not apply(paths, memory_mb, file_mb, call_filter):
             print("This kernel has no Landlock: files and the network are not shut.", file=sys.stderr, flush=True)
         os.execv(program[0], program)
     except OSError as error:

@@ -1,6 +1,7 @@
 """A sandbox around a program of this machine: it reads and writes what it is given, and reaches no network.
 
-Linux 5.13 and newer shut files (Landlock), 6.7 TCP, 6.12 signals and abstract sockets; elsewhere the limits alone hold.
+Linux 5.13 and newer shut files (Landlock), 6.7 TCP, 6.12 signals and abstract sockets. The rest of the network, and
+what would lead around all this, is filtered (seccomp). On other systems the limits alone hold.
 """
 
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from renderctl.executors import apply_sandbox
 from renderctl.executors.sandbox_paths import SYSTEM, OffLimits, program_paths
+from renderctl.executors.system_calls import call_filter
 
 __all__ = ["OffLimits", "Sandbox", "landlock_version", "program_folders"]
 
@@ -42,4 +44,6 @@ class Sandbox:
         options += [each for path in self.devices for each in ("--device", path)]
         for option, most_mb in (("--memory-mb", self.memory_mb), ("--file-mb", self.file_mb)):
             options += [option, str(most_mb)] if most_mb else []
+        if calls := call_filter():
+            options += ["--filter", calls.hex()]
         return (sys.executable, "-I", "-S", str(Path(apply_sandbox.__file__)), *options, "--", *argv)

@@ -1,0 +1,79 @@
+"""What a program in a sandbox may not ask the kernel for: a seccomp filter for what Landlock has no word for.
+
+Sockets of this machine (a container engine's, a database's), UDP, namespaces, other processes' memory and keys, and the
+rights of files that are ours: whoever takes a Blender over by a broken file would try these next.
+"""
+
+import platform
+import struct
+from functools import cache
+
+#: System calls that are refused (EPERM), by their number on x86_64 and on aarch64; None: it has none such.
+_REFUSED: tuple[tuple[int | None, int | None], ...] = (
+    *(
+        (101, 117),
+        (310, 270),
+        (311, 271),
+        (312, 272),
+        (438, 438),
+    ),  # ptrace, process_vm_readv, …_writev, kcmp, pidfd_getfd
+    *((298, 241), (321, 280), (323, 282)),  # perf_event_open, bpf, userfaultfd
+    *((248, 217), (249, 218), (250, 219)),  # add_key, request_key, keyctl
+    *((425, 425), (426, 426), (427, 427)),  # io_uring_setup, …_enter, …_register: they would go around this filter
+    *((272, 97), (308, 268)),  # unshare, setns
+    *((165, 40), (166, 39), (155, 41)),  # mount, umount2, pivot_root
+    *((428, 428), (429, 429), (430, 430), (431, 431), (432, 432), (433, 433), (442, 442)),  # open_tree … mount_setattr
+    (304, 265),  # open_by_handle_at
+    *((29, 194), (30, 196), (68, 186), (64, 190), (240, 180)),  # shmget, shmat, msgget, semget, mq_open
+    (42, 203),  # connect
+    *((188, 5), (189, 6), (190, 7), (463, 463), (197, 14), (198, 15), (199, 16)),  # setxattr …, removexattr …
+)
+#: Those that are answered as if they were done, and are not: programs set the rights and times of what they copy.
+_IGNORED: tuple[tuple[int | None, int | None], ...] = (
+    *((90, None), (91, 52), (268, 53), (452, 452)),  # chmod, fchmod, fchmodat, fchmodat2
+    *((92, None), (93, 55), (94, None), (260, 54)),  # chown, fchown, lchown, fchownat
+    *((132, None), (235, None), (261, None), (280, 88)),  # utime, utimes, futimesat, utimensat
+)
+_SOCKET, _CLONE, _CLONE3, _PRLIMIT = (41, 198), (56, 220), (435, 435), (302, 261)
+_AF_UNIX, _AF_NETLINK, _NEW_USER = 1, 16, 0x10000000
+_ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
+_X32 = 0x40000000  #: of x86_64: the same calls by other numbers
+_EPERM, _EACCES, _ENOSYS = 1, 13, 38
+_ALLOW, _ERROR = 0x7FFF0000, 0x00050000
+#: Instructions of the kernel's filter machine, and where in a call's description a word lies.
+_LOAD, _EQUAL, _AT_LEAST, _HAS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
+_Instruction = tuple[int, int, int, int]
+
+
+@cache
+def call_filter(machine: str = platform.machine()) -> bytes:
+    """The filter's program, for the processor of this machine; empty for one whose calls we do not know."""
+    if machine not in _ARCHITECTURES:
+        return b""
+    column, architecture = _ARCHITECTURES[machine]
+    program: list[_Instruction] = [
+        (_LOAD, 0, 0, _ARCHITECTURE),
+        (_EQUAL, 1, 0, architecture),
+        (_RETURN, 0, 0, _ERROR | _EPERM),
+        (_LOAD, 0, 0, _NUMBER),
+        *([(_EQUAL, 0, 0, 0)] if column else [(_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, _ERROR | _EPERM)]),
+    ]
+    for calls, error in ((_REFUSED, _EPERM), (_IGNORED, 0), ((_CLONE3,), _ENOSYS)):
+        for numbers in calls:
+            if (number := numbers[column]) is not None:
+                program += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERROR | error)]
+    # of a socket its family counts, of a new process that it brings no users of its own, of limits whose they are
+    program += _of_argument(
+        _SOCKET[column], [(_EQUAL, 2, 0, _AF_UNIX), (_EQUAL, 1, 0, _AF_NETLINK), (_RETURN, 0, 0, _ERROR | _EACCES)]
+    )
+    program += _of_argument(_CLONE[column], [(_HAS, 0, 1, _NEW_USER), (_RETURN, 0, 0, _ERROR | _EPERM)])
+    program += _of_argument(_PRLIMIT[column], [(_EQUAL, 1, 0, 0), (_RETURN, 0, 0, _ERROR | _EPERM)])
+    program.append((_RETURN, 0, 0, _ALLOW))
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+
+
+def _of_argument(number: int, instructions: list[_Instruction]) -> list[_Instruction]:
+    """What is asked of one call's first argument; whatever passes is allowed."""
+    body = [(_LOAD, 0, 0, _FIRST_ARGUMENT), *instructions, (_RETURN, 0, 0, _ALLOW)]
+    return [(_EQUAL, 0, len(body), number), *body]

@@ -86,3 +86,11 @@ def test_a_scene_that_none_can_open_is_too_new() -> None:
         pick_blender(ALL[:1], SavedBy((5, 0), 1))
     with pytest.raises(SceneTooNew):
         pick_blender(ALL, SavedBy((7, 0), 2))
+
+
+def test_a_program_that_is_asked_hears_no_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RENDERCTL_STORE__SECRET_KEY", "hush")
+    program = given_program(tmp_path, "Blender 4.5.0")
+    program.write_text(f"#!/bin/sh\nenv > {tmp_path}/environment\necho 'Blender 4.5.0'\n")
+    find_blenders([str(program)], cache_dir=tmp_path)
+    assert "hush" not in (tmp_path / "environment").read_text()

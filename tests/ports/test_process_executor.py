@@ -95,6 +95,7 @@ print(json.dumps({
     "input to write": tried(lambda: open(given, "a").write("x")),
     "gone input": tried(lambda: os.unlink(given) is None),
     "other to write": tried(lambda: open(other, "a").write("x")),
+    "linked input": tried(lambda: os.link(given, "mine too") is None).replace("OSError", "PermissionError"),
     # the kernel says EXDEV to a link across a border
     "linked other": tried(lambda: os.link(other, "stolen") is None).replace("OSError", "PermissionError"),
     "list": tried(lambda: os.listdir(os.path.dirname(other))),

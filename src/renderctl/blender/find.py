@@ -21,6 +21,9 @@ OLDEST = (4, 2, 0)
 READS_NEW_FORMAT = (4, 5, 0)
 INSTALL_HINT = "`pip install 'renderctl[blender]'` brings one along; or name yours in blender.paths of the config."
 
+#: Variables that a program hears which is asked for its version: no passwords.
+_TOLD = ("PATH", "LD_LIBRARY_PATH", "LANG", "HOME", "TMPDIR")
+
 Version = tuple[int, int, int]
 
 
@@ -192,7 +195,14 @@ def _read_known(path: Path) -> dict[str, str]:
 
 def _ask(program: Path) -> str:
     try:
-        answer = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60, check=False)
+        answer = subprocess.run(
+            [program, "--version"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env={name: os.environ[name] for name in _TOLD if name in os.environ},
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BlenderMissing(f"{program} does not answer: {error}.") from error
     match = re.search(r"^Blender (\d+\.\d+(?:\.\d+)?)", answer.stdout, re.MULTILINE)

@@ -56,7 +56,8 @@ class OffLimits:
         texts, private, homes = tuple(map(str, paths)), self._private(), _homes()
         for text in texts:
             if reason := self._refusal(text, private, homes):
-                raise SandboxTooWide(f"No session may be given {text}: {reason}.")
+                hint = "What sessions need, Blender among it, lies in folders of its own."
+                raise SandboxTooWide(f"No session may be given {text}: {reason}.", hint=hint)
         return texts
 
     def around(self, paths: Iterable[str]) -> Iterator[str]:

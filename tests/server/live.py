@@ -15,6 +15,7 @@ from renderctl.farm.people.secrets import digest
 from renderctl.ids import new_id
 from renderctl.people import Token
 from renderctl.server.app import create_app
+from renderctl.server.running import server_config
 from renderctl.wiring import Connection
 from tests.farms import ACTOR
 
@@ -23,9 +24,10 @@ from tests.farms import ACTOR
 def listening(farm: Farm) -> Iterator[str]:
     """The address of a server of the farm, for as long as the context."""
     app = create_app(Connection(farm.settings, ACTOR, farm))
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=2)
+    config = server_config(app, farm.settings.serve, "127.0.0.1", 0, leave_s=2)
     server, started = uvicorn.Server(config), Queue[str]()
     with config.bind_socket() as socket:
+        socket.listen()  # whoever reads the address may ask at once
 
         def run() -> None:
             started.put(f"http://127.0.0.1:{socket.getsockname()[1]}")

@@ -30,6 +30,7 @@ from renderctl.server.api import (
     webhooks,
     workers,
 )
+from renderctl.server.connections import ConnectionMiddleware
 from renderctl.server.doors import Doors
 from renderctl.server.errors import add_error_handlers
 from renderctl.server.outgoing import OutgoingCalls
@@ -87,6 +88,7 @@ def create_app(connection: Connection) -> FastAPI:
     app.add_exception_handler(404, nowhere)
     app.add_middleware(RequestBodyMiddleware, patience_s=serve.body_timeout)
     app.add_middleware(Frame)
+    app.add_middleware(ConnectionMiddleware)
     return app
 
 

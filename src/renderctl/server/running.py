@@ -1,6 +1,7 @@
 """A process that serves."""
 
 import logging
+import resource
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -9,33 +10,55 @@ import uvicorn
 
 from renderctl.errors import Unreachable
 from renderctl.server.app import create_app
+from renderctl.server.connections import Connections, Limits
+from renderctl.server.protocol import GuardedConfig
+from renderctl.settings.groups import ServeSettings
 from renderctl.wiring import Connection
 
 #: Seconds that open requests have when the server is told to leave.
 _LEAVE_S = 5
+#: Files that are open besides connections: of the database, the store, and what is sent.
+_OTHER_FILES = 1024
 
 
 def serve(connection: Connection, host: str, port: int, on_ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or Ctrl-C; `on_ready` gets the address. Raises Unreachable, DatabaseOutdated."""
     connection.farm.repository.time()  # what is wrong with the database is said before anybody asks
-    proxies = connection.settings.serve.proxies
     app = create_app(connection)
-    config = uvicorn.Config(
+    config = server_config(app, connection.settings.serve, host, port)
+    _allow_files(connection.settings.serve.connections)
+    shown = f"[{host}]" if ":" in host else host
+    with _listening(host, port, config.backlog) as listener:  # whoever reads the address may ask at once
+        on_ready(f"http://{shown}:{listener.getsockname()[1]}")
+        _Server(config, app).run(sockets=[listener])
+
+
+def server_config(app: Any, serve: ServeSettings, host: str, port: int, *, leave_s: int = _LEAVE_S) -> GuardedConfig:
+    """How uvicorn serves the application, with the limits of the settings."""
+    limits = Limits(
+        serve.header_timeout, serve.send_timeout, serve.connections, serve.connections_per_address, serve.proxies
+    )
+    return GuardedConfig(
         app,
+        Connections(limits),
         host=host,
         port=port,
         log_config=None,
         access_log=logging.getLogger("uvicorn.access").isEnabledFor(logging.DEBUG),
         server_header=False,
-        proxy_headers=bool(proxies),
-        forwarded_allow_ips=list(proxies),
-        timeout_graceful_shutdown=_LEAVE_S,
-        timeout_keep_alive=30,
+        proxy_headers=bool(serve.proxies),
+        forwarded_allow_ips=list(serve.proxies),
+        timeout_graceful_shutdown=leave_s,
     )
-    shown = f"[{host}]" if ":" in host else host
-    with _listening(host, port, config.backlog) as listener:  # whoever reads the address may ask at once
-        on_ready(f"http://{shown}:{listener.getsockname()[1]}")
-        _Server(config, app).run(sockets=[listener])
+
+
+def _allow_files(connections: int) -> None:
+    """As many files as there may be connections, and what else is open; as far as the system lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _listening(host: str, port: int, backlog: int) -> socket.socket:

@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from renderctl.errors import NotAllowed, NotFound, Overloaded, RenderctlError, TooManyRequests
+from renderctl.server.connections import uncount
 from renderctl.server.doors import Admitted, authenticate
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ class EventStream(StreamingResponse):
             over = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         with streams.opened(self._user):
+            uncount(scope)
             with anyio.CancelScope() as reading:
                 check = asyncio.create_task(self._end_when_refused(reading))
                 try:

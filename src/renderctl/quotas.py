@@ -15,8 +15,9 @@ class Resource(StrEnum):
 
     JOBS = "jobs"  #: that have not ended
     TASKS = "tasks"  #: of jobs that have not ended
-    INCOMING = "incoming_bytes"  #: sent or announced, and in no model or job yet
-    STORED = "stored_bytes"  #: files of models, each once, and what jobs have rendered
+    INCOMING_FILES = "incoming_files"  #: sent or announced, and in no model or job yet
+    INCOMING = "incoming_bytes"  #: of these
+    STORED = "stored_bytes"  #: files of models and jobs, each once, and what jobs have rendered
     WEBHOOKS = "webhooks"
 
 
@@ -42,6 +43,7 @@ class Limits:
 
     jobs: int | None = None
     tasks: int | None = None
+    incoming_files: int | None = None
     incoming_bytes: int | None = None
     stored_bytes: int | None = None
     webhooks: int | None = None
@@ -83,9 +85,10 @@ class QuotaReport:
     name: str
     jobs: Amount  #: that have not ended
     tasks: Amount  #: of jobs that have not ended
-    stored_bytes: Amount  #: files of models, each once, and what jobs have rendered
+    stored_bytes: Amount  #: files of models and jobs, each once, and what jobs have rendered
     webhooks: Amount
-    incoming_bytes: Amount | None = None  #: sent or announced, and in no model or job yet; None: belongs to users alone
+    incoming_files: Amount | None = None  #: sent or announced, and in no model or job yet; None: belongs to users alone
+    incoming_bytes: Amount | None = None  #: of these
 
 
 def require_quota(holder: Holder, resource: Resource, used: int, limits: Limits) -> None:
@@ -109,13 +112,12 @@ def require_job_size(tasks: int, quotas: Quotas) -> None:
         raise QuotaExceeded(f"The job has {tasks:,} tasks; {quotas.job_tasks:,} are allowed.", hint=hint)
 
 
+_ON_THEIR_WAY = "Make models of what was sent (`renderctl upload` does), wait a day or two until the rest is forgotten"
 _WORDS: Mapping[Resource, tuple[str, str]] = {
     Resource.JOBS: ("jobs that have not ended", "Cancel some, or wait until some have ended"),
     Resource.TASKS: ("tasks of jobs that have not ended", "Cancel some jobs, or wait until some have ended"),
-    Resource.INCOMING: (
-        "of files on their way to models",
-        "Make models of what was sent (`renderctl upload` does), wait a day or two until the rest is forgotten",
-    ),
+    Resource.INCOMING_FILES: ("files on their way to models", _ON_THEIR_WAY),
+    Resource.INCOMING: ("of files on their way to models", _ON_THEIR_WAY),
     Resource.STORED: (
         "of models and images in the store",
         "Remove models (`renderctl models rm`) and ended jobs (`renderctl jobs rm`)",

@@ -41,6 +41,7 @@ def _quotas(settings: QuotaSettings) -> Quotas:
         user=Limits(
             jobs=settings.user_jobs,
             tasks=settings.user_tasks,
+            incoming_files=settings.user_incoming_files,
             incoming_bytes=_bytes(settings.user_incoming_mb),
             stored_bytes=_bytes(settings.user_stored_mb),
             webhooks=settings.user_webhooks,

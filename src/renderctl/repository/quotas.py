@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, func, select, union_all
 from sqlalchemy.dialects import mysql
 
 from renderctl.quotas import Amount, Holder, Limits, QuotaReport, Resource, UploadState, require_quota
@@ -12,7 +12,7 @@ from renderctl.repository.database import Database
 from renderctl.repository.hooktables import webhooks
 from renderctl.repository.keeping import batches
 from renderctl.repository.quotatables import quota_locks
-from renderctl.repository.tables import jobs, model_inputs, models, outputs, uploads
+from renderctl.repository.tables import job_inputs, jobs, model_inputs, models, outputs, uploads
 from renderctl.states import ENDED_JOB, OPEN_JOB
 
 #: Seconds after its end from which on nothing more is published of a job: what it has rendered is summed up once.
@@ -29,17 +29,18 @@ class QuotaReports(Database):
 
         def reading(connection: Connection) -> QuotaReport:
             open_jobs, open_tasks = _open_work(connection, holder)
-            incoming = incoming_bytes(connection, holder.name, self.now(connection))
+            files, size = _incoming(connection, holder.name, self.now(connection))
             return QuotaReport(
                 kind=holder.kind,
                 name=holder.name,
                 jobs=Amount(open_jobs, limits.jobs),
                 tasks=Amount(open_tasks, limits.tasks),
                 stored_bytes=Amount(
-                    _model_bytes(connection, holder) + _rendered(connection, holder), limits.stored_bytes
+                    _file_bytes(connection, holder) + _rendered(connection, holder), limits.stored_bytes
                 ),
                 webhooks=Amount(_count_webhooks(connection, holder), limits.webhooks),
-                incoming_bytes=Amount(incoming, limits.incoming_bytes) if holder.kind == "user" else None,
+                incoming_files=Amount(files, limits.incoming_files) if holder.kind == "user" else None,
+                incoming_bytes=Amount(size, limits.incoming_bytes) if holder.kind == "user" else None,
             )
 
         return self.read(reading)
@@ -65,7 +66,7 @@ def require_work(connection: Connection, limits: Mapping[Holder, Limits], *, job
 def require_storage(connection: Connection, limits: Mapping[Holder, Limits]) -> None:
     """Whether what they have in the store is no more than allowed. Raises QuotaExceeded.
 
-    Models are counted quickly first, files that several of them share several times; once more and exactly where that
+    Files are counted quickly first, those that several models share several times; once more and exactly where that
     would be too much.
     """
     for holder, limit in limits.items():
@@ -73,8 +74,9 @@ def require_storage(connection: Connection, limits: Mapping[Holder, Limits]) -> 
             continue
         rendered = _rendered(connection, holder)
         uploaded = _sum(connection, select(func.sum(models.c.size)).where(_owned(models, holder)))
-        if rendered + uploaded > limit.stored_bytes:
-            require_quota(holder, Resource.STORED, rendered + _model_bytes(connection, holder), limit)
+        brought = _sum(connection, _of_jobs(select(func.sum(job_inputs.c.size)), holder))
+        if rendered + uploaded + brought > limit.stored_bytes:
+            require_quota(holder, Resource.STORED, rendered + _file_bytes(connection, holder), limit)
 
 
 def require_webhooks(connection: Connection, limits: Mapping[Holder, Limits]) -> None:
@@ -87,13 +89,9 @@ def require_incoming(connection: Connection, limits: Mapping[Holder, Limits], no
     """Whether what they send and have announced is no more than allowed. Raises QuotaExceeded."""
     for holder, limit in limits.items():
         if holder.kind == "user":
-            require_quota(holder, Resource.INCOMING, incoming_bytes(connection, holder.name, now), limit)
-
-
-def incoming_bytes(connection: Connection, user: str, now: datetime) -> int:
-    """What somebody sends, and is in no model or job yet."""
-    unused = (uploads.c.owner == user) & uploads.c.state.in_(_UNUSED) & (uploads.c.until > now)
-    return _sum(connection, select(func.sum(uploads.c.size)).where(unused))
+            files, size = _incoming(connection, holder.name, now)
+            require_quota(holder, Resource.INCOMING_FILES, files, limit)
+            require_quota(holder, Resource.INCOMING, size, limit)
 
 
 def use_uploads(connection: Connection, user: str, digests: Iterable[str]) -> None:
@@ -101,6 +99,13 @@ def use_uploads(connection: Connection, user: str, digests: Iterable[str]) -> No
     for some in batches(sorted(set(digests)), _BATCH):
         these = (uploads.c.owner == user) & uploads.c.digest.in_(some) & (uploads.c.state == UploadState.RECEIVED)
         connection.execute(uploads.update().where(these).values(state=UploadState.USED))
+
+
+def free_uploads(connection: Connection, user: str, digests: Iterable[str]) -> None:
+    """The model or job that had them is gone: what they have sent not long ago is on its way again."""
+    for some in batches(sorted(set(digests)), _BATCH):
+        these = (uploads.c.owner == user) & uploads.c.digest.in_(some) & (uploads.c.state == UploadState.USED)
+        connection.execute(uploads.update().where(these).values(state=UploadState.RECEIVED))
 
 
 def sum_up_ended(connection: Connection, limits: Mapping[Holder, Limits], now: datetime) -> None:
@@ -113,6 +118,13 @@ def sum_up_ended(connection: Connection, limits: Mapping[Holder, Limits], now: d
         for job_id in settled:
             size = _sum(connection, select(func.sum(outputs.c.size)).where(outputs.c.job_id == job_id))
             connection.execute(jobs.update().where(jobs.c.id == job_id).values(output_bytes=size))
+
+
+def _incoming(connection: Connection, user: str, now: datetime) -> tuple[int, int]:
+    """Files and bytes of what somebody sends, and is in no model or job yet."""
+    query = select(func.count(), func.sum(uploads.c.size)).where(uploads.c.owner == user, uploads.c.until > now)
+    row = connection.execute(query.where(uploads.c.state.in_(_UNUSED))).one()
+    return int(row[0]), int(row[1] or 0)
 
 
 def _open_work(connection: Connection, holder: Holder) -> tuple[int, int]:
@@ -130,11 +142,18 @@ def _rendered(connection: Connection, holder: Holder) -> int:
     return _sum(connection, summed) + _sum(connection, fresh)
 
 
-def _model_bytes(connection: Connection, holder: Holder) -> int:
-    """Bytes of the files of models, each once."""
-    files = select(func.max(model_inputs.c.size).label("size")).join(models, models.c.id == model_inputs.c.model_id)
-    each_once = files.where(_owned(models, holder)).group_by(model_inputs.c.digest).subquery()
+def _file_bytes(connection: Connection, holder: Holder) -> int:
+    """Bytes of the files of models and jobs, each once."""
+    of_models = select(model_inputs.c.digest, model_inputs.c.size).join(models, models.c.id == model_inputs.c.model_id)
+    of_jobs = _of_jobs(select(job_inputs.c.digest, job_inputs.c.size), holder)
+    files = union_all(of_models.where(_owned(models, holder)), of_jobs).subquery()
+    each_once = select(func.max(files.c.size).label("size")).group_by(files.c.digest).subquery()
     return _sum(connection, select(func.sum(each_once.c.size)))
+
+
+def _of_jobs(query: Select[Any], holder: Holder) -> Select[Any]:
+    """Of the files that jobs bring beside their model."""
+    return query.join(jobs, jobs.c.id == job_inputs.c.job_id).where(_owned(jobs, holder), jobs.c.removed_at.is_(None))
 
 
 def _count_webhooks(connection: Connection, holder: Holder) -> int:

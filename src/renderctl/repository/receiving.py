@@ -33,11 +33,16 @@ class Receiving(Blobs):
     """What comes from people who can not reach the store themselves."""
 
     def readable(self, digests: Collection[str], reader: Reader) -> dict[str, int]:
-        """Those of the blobs that he may read, because a model or job that he may see has them or he has sent them.
+        """Those of the blobs that they may read, because a model or job that they may see has them or they sent them.
 
-        With their sizes in bytes. All of the `digests` are leased, as `unknown_blobs` does it.
+        With their sizes in bytes. These are leased, as `unknown_blobs` does it; digests that somebody has made up leave
+        nothing behind.
         """
+        found = self._readable(digests, reader)
+        self._lease(found)
+        return self._readable(found, reader)
 
+    def _readable(self, digests: Collection[str], reader: Reader) -> dict[str, int]:
         def reading(connection: Connection) -> dict[str, int]:
             now, found = self.now(connection), dict[str, int]()
             for some in batches(sorted(set(digests)), _BATCH):
@@ -47,7 +52,6 @@ class Receiving(Blobs):
                     found.update({row.digest: row.size for row in connection.execute(query)})
             return found
 
-        self._lease(digests)
         return self.read(reading) if digests else {}
 
     def announced(self, digest: str, size: int, owner: str) -> bool:
@@ -64,7 +68,10 @@ class Receiving(Blobs):
         return self.read(reading)
 
     def announce(self, sizes: Mapping[str, int], owner: str, quotas: Quotas) -> None:
-        """They are going to send these files, of so many bytes: they count from now on. Raises QuotaExceeded."""
+        """They are going to send these files, of so many bytes: they count, and are leased, from now on.
+
+        Raises QuotaExceeded.
+        """
         limits = quotas.of(owner, None)
 
         def writing(connection: Connection) -> None:
@@ -78,6 +85,7 @@ class Receiving(Blobs):
 
         if sizes and limits:
             self.write(writing)
+        self._lease(sizes)
 
     def note_received(self, digest: str, size: int, owner: str) -> None:
         """They have sent all of the blob, so they know what is in it."""

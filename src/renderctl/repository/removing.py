@@ -10,6 +10,7 @@ from renderctl.actors import Actor
 from renderctl.errors import Conflict, IllegalTransition
 from renderctl.permissions import EVERYTHING, Sight
 from renderctl.repository.flipping import Flipping, locked
+from renderctl.repository.quotas import free_uploads
 from renderctl.repository.seeing import visible
 from renderctl.repository.tables import (
     attempts,
@@ -60,6 +61,8 @@ class Removing(Flipping):
             if dry_run:
                 return removed
             self._let_go(connection, job_id, job.state)
+            brought = select(job_inputs.c.digest).where(job_inputs.c.job_id == job_id)
+            free_uploads(connection, job.owner, connection.scalars(brought).all())
             hidden = {"removed_at": self.now(connection), "idempotency_key": None, "bound_to": None}
             connection.execute(jobs.update().where(jobs.c.id == job_id).values(hidden))
             told = {"name": job.name, "tasks": removed.tasks, "outputs": removed.outputs}

@@ -50,6 +50,8 @@ class Submitting(Database):
             if added[1]:  # after the insert: nobody waits for us while we add the tasks
                 lock_quotas(connection, limits)
                 require_work(connection, limits)
+                if new.inputs:
+                    require_storage(connection, limits)
             require_kept(connection, {each.digest for each in new.inputs}, since or self.now(connection))
             return added
 

@@ -16,7 +16,7 @@ from renderctl.permissions import EVERYTHING, Sight
 from renderctl.quotas import UNLIMITED, Quotas
 from renderctl.repository.database import Database
 from renderctl.repository.keeping import require_kept
-from renderctl.repository.quotas import lock_quotas, require_storage, sum_up_ended, use_uploads
+from renderctl.repository.quotas import free_uploads, lock_quotas, require_storage, sum_up_ended, use_uploads
 from renderctl.repository.rows import to_model
 from renderctl.repository.seeing import visible
 from renderctl.repository.tables import jobs, model_inputs, models
@@ -142,6 +142,8 @@ class Uploading(Database):
             if users:
                 busy = [row.id for row in users if row.state in OPEN_JOB] or [row.id for row in users]
                 raise Conflict(f"Model {model.ref} is used by job {busy[0]}.", hint="A model is kept with its jobs.")
+            own = select(model_inputs.c.digest).where(model_inputs.c.model_id == model.id)
+            free_uploads(connection, model.owner, connection.scalars(own).all())
             connection.execute(model_inputs.delete().where(model_inputs.c.model_id == model.id))
             connection.execute(models.delete().where(models.c.id == model.id))
             self.audit(connection, actor, "model.remove", model.id, name=model.name, version=model.version)

@@ -153,8 +153,9 @@ class QuotaSettings:
     job_tasks: int | None = 200_000  #: of one job
     user_jobs: int | None = 1000  #: that have not ended
     user_tasks: int | None = 2_000_000  #: of jobs that have not ended
-    user_incoming_mb: int | None = 1 << 20  #: sent or announced, and in no model or job yet
-    user_stored_mb: int | None = 10 << 20  #: files of models, and what jobs have rendered
+    user_incoming_files: int | None = 1_000_000  #: sent or announced, and in no model or job yet
+    user_incoming_mb: int | None = 1 << 20  #: of these
+    user_stored_mb: int | None = 10 << 20  #: files of models and jobs, and what jobs have rendered
     user_webhooks: int | None = 100
     user_pings: int | None = 2  #: `webhooks test` under way
     project_jobs: int | None = 5000

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from renderctl.actors import Actor, Role, Via
-from renderctl.errors import QuotaExceeded, StoreFull
+from renderctl.errors import MissingFiles, QuotaExceeded, StoreFull
 from renderctl.farm import Farm
 from renderctl.farm.control import cancel, retry
 from renderctl.farm.offering import OfferedModel, add_model
@@ -21,6 +22,7 @@ from renderctl.farm.webhooks.registering import add_webhook
 from renderctl.jobs import Input, Job
 from renderctl.models import Model
 from renderctl.quotas import Amount
+from renderctl.repository.tables import blob_leases
 from renderctl.settings import QuotaSettings, StoreSettings
 from tests.farms import ACTOR, FACTS, given_model, work_off
 from tests.server.conftest import Served
@@ -186,6 +188,44 @@ def test_what_jobs_have_rendered_counts_until_they_are_removed(farm: Farm) -> No
     assert report.stored_bytes.used == rendered > 0
     farm.repository.remove_job(job.id, actor=ACTOR)
     assert quota(farm, user="eve", actor=EVE)[0].stored_bytes.used == 0
+
+
+def test_files_that_jobs_bring_count_as_well(farm: Farm) -> None:
+    farm = limited(farm, user_stored_mb=2)
+    model = given_model(farm)
+    files = tuple(replace(send(farm, number, MB), path=f"_inputs/{number}/a.blend") for number in range(3))
+    for number in range(2):
+        request = SubmitRequest(frames="1", project="default", inputs=(files[number],))
+        submit(farm, model, request, actor=EVE)
+    with pytest.raises(QuotaExceeded, match=r"3\.0 MiB of models and images"):
+        submit(farm, model, SubmitRequest(frames="1", project="default", inputs=files[2:]), actor=EVE)
+
+
+def test_what_was_sent_for_a_model_that_is_gone_is_on_its_way_again(farm: Farm) -> None:
+    """Else one could fill the store by and by with files that nothing needs."""
+    farm = limited(farm, user_incoming_mb=2)
+    for number in range(2):
+        farm.repository.remove_model(make_model(farm, send(farm, number, MB)).id, actor=EVE)
+    with pytest.raises(QuotaExceeded):
+        send(farm, 2, MB)
+
+
+def test_numbers_of_files_are_limited_however_small_they_are(farm: Farm) -> None:
+    farm = limited(farm, user_incoming_files=10)
+    wanted_files(farm, [Input(f"{number}", f"{number:064x}", 0) for number in range(10)], actor=EVE)
+    with pytest.raises(QuotaExceeded, match="11 files"):
+        wanted_files(farm, [Input("10", f"{10:064x}", 0)], actor=EVE)
+
+
+def test_digests_that_were_made_up_leave_nothing_in_the_database(farm: Farm) -> None:
+    made_up = tuple(Input(f"{number}.blend", f"{number:064x}", 1) for number in range(50))
+    with pytest.raises(MissingFiles):
+        make_model(farm, *made_up)
+    farm = limited(farm, user_incoming_files=10)
+    with pytest.raises(QuotaExceeded):
+        wanted_files(farm, made_up, actor=EVE)
+    leased = farm.repository.read(lambda connection: connection.execute(select(blob_leases)).all())
+    assert leased == []
 
 
 def test_webhooks_of_a_user_are_limited(farm: Farm) -> None:

@@ -83,6 +83,10 @@ class LoginRefused(NotAllowed):
     """The name or the password is wrong."""
 
 
+class CodeNeeded(LoginRefused):
+    """A code of the second factor is needed."""
+
+
 class TooManyGuesses(NotAllowed):
     """There were too many wrong attempts."""
 

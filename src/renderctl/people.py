@@ -66,6 +66,15 @@ class WebSession:
 
 
 @dataclass(frozen=True)
+class TotpStatus:
+    """What is known of the second factor of a user."""
+
+    user: str
+    confirmed_at: datetime | None  #: since when a log-in takes a code; None: it does not
+    recovery_codes: int  #: how many are left for whoever has lost it
+
+
+@dataclass(frozen=True)
 class Invitation:
     """What whoever holds its code may become."""
 

@@ -75,6 +75,10 @@ TABLE: Mapping[str, Rule] = {
     "user.role": Rule("Change what role a user has", _ALL, "---", "---", "---"),
     "user.disable": Rule("Disable a user, and enable him again", _ALL, "---", "---", "---"),
     "user.password": Rule("Change a password", _ALL, "+--", "+--", "+--"),
+    "totp.see": Rule("See whether a user has a second factor", _READ, "+--", "+--", "+--"),
+    # nobody sets one up for others: its secret is theirs
+    "totp.enroll": Rule("Set up a second factor", _ALL, "+--", "+--", "+--", "+--"),
+    "totp.disable": Rule("Take a second factor away", _ALL, "+--", "+--", "+--"),
     "project.see": Rule("See a project, its members and pools", _READ, "++?", "++?"),
     "project.change": Rule("Add projects, change their members and pools", _ALL, "---", "---", "---"),
     "quota.see": Rule("See what a user or a project uses of the farm, and may use", _READ, "++?", "++?"),

@@ -1,8 +1,10 @@
 """Who may do what, in a real browser: tokens, invitations, workers, refusals, the audit log."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import httpx2
+import pyotp
 import pytest
 from playwright.sync_api import expect
 
@@ -130,6 +132,45 @@ def test_the_old_password_is_asked_for_and_the_new_one_lets_in(windows: Windows)
         expect(page.get_by_role("heading", name="Log in")).to_be_visible()
         window.log_in("art", new)
         window.open("/account")
+
+
+def test_a_second_factor_is_set_up_asked_for_and_taken_away(windows: Windows) -> None:
+    window, own = windows(), windows()
+    page = window.log_in("ada")
+    page.goto(f"{window.url}/users")
+    page.get_by_role("button", name="Make an invitation").click()
+    address = page.get_by_role("textbox", name="The address of the invitation")
+    expect(address).to_have_value(re.compile("#code="))
+    theirs = own.open(address.input_value().removeprefix(own.url))
+    theirs.get_by_label("Name").fill("tess")
+    theirs.get_by_label("Password").fill("a long password")
+    theirs.get_by_role("button", name="Join").click()
+    expect(theirs.get_by_role("heading", name="Jobs")).to_be_visible()
+    own.open("/account")
+    factor = theirs.get_by_role("region", name="Second factor")
+    factor.get_by_label("Password").fill("a long password")
+    factor.get_by_role("button", name="Set it up").click()
+    secret = factor.get_by_role("textbox", name="The secret")
+    expect(secret).to_have_value(re.compile("[A-Z2-7]{32}"))
+    app, now = pyotp.TOTP(secret.input_value()), datetime.now(UTC)
+    factor.get_by_label("Code that the app shows").fill(app.at(now))
+    factor.get_by_role("button", name="Confirm").click()
+    codes = factor.get_by_role("textbox", name="The recovery codes")
+    expect(codes).to_have_value(re.compile("^([a-z2-7-]{19}\\s?){10}$"))
+    theirs.locator("#main").get_by_role("button", name="Log out").click()
+    for code in ("", app.at(now + timedelta(seconds=30))):  # the one of now was used
+        theirs.get_by_label("Name").fill("tess")
+        theirs.get_by_label("Password").fill("a long password")
+        theirs.get_by_label("Code").fill(code)
+        theirs.get_by_role("button", name="Log in").click()
+        if not code:
+            expect(theirs.get_by_role("alert")).to_contain_text("A code of the second factor is needed.")
+            own.forgive("401")
+    expect(theirs.get_by_role("heading", name="Jobs")).to_be_visible()
+    window.open("/users/tess")
+    page.get_by_role("button", name="Take it away").click()
+    page.get_by_role("dialog").get_by_role("button", name="Take it away").click()
+    expect(page.locator("#facts")).to_contain_text("Second factornone")
 
 
 def test_a_log_in_elsewhere_is_ended_from_an_account(windows: Windows) -> None:

@@ -16,6 +16,7 @@ _PAGES += [
     ["users", sub]
     for sub in ("list", "add", "invite", "invitations", "withdraw", "role", "disable", "enable", "password")
 ]
+_PAGES += [["users", "totp", sub] for sub in ("status", "enable", "confirm", "disable")]
 _PAGES += [["projects", sub] for sub in ("list", "add", "pools", "join", "leave")]
 _PAGES += [*(["tokens", sub] for sub in ("list", "create", "revoke")), ["audit", "verify"], ["audit", "adopt"]]
 _PAGES += [["audit", "rotate-key"]]

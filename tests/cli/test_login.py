@@ -9,7 +9,9 @@ import subprocess
 import sys
 import termios
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
+import pyotp
 import pytest
 
 from renderctl.actors import Role
@@ -71,6 +73,27 @@ def test_a_password_makes_a_token_that_is_kept_and_given_back(ctl, given, tmp_pa
         assert said.document["error"]["code"] == "login_refused"
         assert ctl("logout").code == 0
     assert [each.revoked_at is not None for each in given.repository.tokens(user="ada")] == [True]
+
+
+def test_a_second_factor_is_set_up_asked_for_at_a_login_and_taken_away(ctl, given, tmp_path, monkeypatch):
+    add_user(given, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    login = ("login", "--user", "ada", "--json")
+    with listening(given) as url:
+        assert typed_in(ctl, monkeypatch, f"{PASSWORD}\n", *login, url).code == 0
+        assert typed_in(ctl, monkeypatch, "wrong\n", "users", "totp", "enable", "ada").code == 7
+        enrollment = typed_in(ctl, monkeypatch, f"{PASSWORD}\n", "users", "totp", "enable", "ada", "--json").document
+        app, now = pyotp.TOTP(enrollment["secret"]), datetime.now(UTC)
+        assert enrollment["uri"].startswith("otpauth://totp/renderctl:ada?")
+        said = typed_in(ctl, monkeypatch, f"{app.at(now)}\n", "users", "totp", "confirm", "ada", "--json")
+        codes = said.document["codes"]
+        assert typed_in(ctl, monkeypatch, f"{PASSWORD}\n", *login, url).code == 2, "there is no code on standard input"
+        said = typed_in(ctl, monkeypatch, f"{PASSWORD}\n{app.at(now)}\n", *login, url)
+        assert said.document["error"]["code"] == "login_refused"
+        for code in (app.at(now + timedelta(seconds=30)), codes[0]):
+            assert typed_in(ctl, monkeypatch, f"{PASSWORD}\n{code}\n", *login, url).document["name"] == "ada"
+        assert "9 recovery codes left" in ctl("users", "totp", "status", "ada").out
+        assert typed_in(ctl, monkeypatch, f"{PASSWORD}\n", "users", "totp", "disable", "ada").code == 0
+        assert ctl("users", "totp", "status", "ada").out == "ada has no second factor.\n"
 
 
 def test_a_password_is_asked_for_on_a_terminal_and_not_shown(given, tmp_path):

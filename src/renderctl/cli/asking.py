@@ -41,8 +41,13 @@ def _ask_about_outside(outside: Outside) -> None:
             raise outside.error()
 
 
-def _line() -> str:
+def code() -> str:
+    """A code of a second factor, from a terminal or from a line of standard input. Raises UsageError."""
+    return str(typer.prompt("Code", err=True)) if sys.stdin.isatty() else _line("code of a second factor")
+
+
+def _line(what: str = "password") -> str:
     line = sys.stdin.readline().rstrip("\r\n")
     if not line:
-        raise UsageError("There is no password on standard input.", hint="It is read from there, or from a terminal.")
+        raise UsageError(f"There is no {what} on standard input.", hint="It is read from there, or from a terminal.")
     return line

@@ -28,8 +28,7 @@ class LazyGroup(TyperGroup):
         module_name, _ = COMMANDS[cmd_name]
         command: Any = typer.main.get_command(importlib.import_module(f"renderctl.cli.{module_name}").app)
         found = getattr(command, "commands", {}).get(cmd_name, command)
-        for each in (found, *getattr(found, "commands", {}).values()):
-            _finish(each, ctx)
+        _finish(found, ctx)
         return found
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -43,8 +42,10 @@ class LazyGroup(TyperGroup):
 
 
 def _finish(command: Any, ctx: Any) -> None:
-    """What all commands share: how their help ends, and that a flag takes no value."""
+    """What a command, and those below it, share with all: how their help ends, and that a flag takes no value."""
     command.epilog = _EPILOG
+    for below in getattr(command, "commands", {}).values():
+        _finish(below, ctx)
     for parameter in (*command.params, command.get_help_option(ctx)):
         if getattr(parameter, "is_flag", False):
             parameter.metavar = ""

@@ -8,7 +8,7 @@ import typer
 from renderctl import wiring
 from renderctl.cli import asking, output
 from renderctl.cli.invocation import in_the_clear
-from renderctl.errors import UsageError
+from renderctl.errors import CodeNeeded, UsageError
 
 app = typer.Typer(add_completion=False)
 
@@ -24,6 +24,7 @@ def login(
 ) -> None:
     """Work through a server from now on, with a token: in the keyring, else in a file that only you can read.
 
+    Whoever has a second factor is asked for a code of it, too, or it is the next line of standard input.
     Without --user the token is asked for: `renderctl tokens create` makes one. A config that names the services of a
     farm goes on using them.
     """
@@ -33,7 +34,11 @@ def login(
         output.warn(in_the_clear(url))
     password = asking.password("Password") if user is not None else None
     token = None if user is not None else _token(token_stdin)
-    actor, where = wiring.log_in(url, token=token, user=user, password=password)
+    try:
+        actor, where = wiring.log_in(url, token=token, user=user, password=password)
+    except CodeNeeded:
+        code = asking.code()
+        actor, where = wiring.log_in(url, user=user, password=password, code=code)
     told = {"name": actor.name, "role": actor.role, "url": url, "kept_in": where}
     output.show(told, lambda done: f"Logged in as {done['name']} ({done['role']}). The token is in {done['kept_in']}.")
 

@@ -28,6 +28,26 @@ def user(each: Any) -> str:
     return f"{each.name}: {each.role}{state}; projects: {', '.join(each.projects) or 'none'}"
 
 
+def totp_status(each: Any) -> str:
+    """Whether a log-in takes a code."""
+    if each.confirmed_at is None:
+        return f"{each.user} has no second factor."
+    left = counted(each.recovery_codes, "recovery code")
+    return f"{each.user} has a second factor since {_time(each.confirmed_at)}; {left} left."
+
+
+def totp_enrollment(each: Any) -> str:
+    """What goes into an app, and what comes next."""
+    then = f"Then `renderctl users totp confirm {each.user}` within 15 minutes, with a code that the app shows."
+    return f"Type this into an app, or open the address on the telephone:\n{each.secret}\n{each.uri}\n{then}"
+
+
+def recovery_codes(each: Any) -> str:
+    """Codes for whoever has lost the app."""
+    said = f"From now on a log-in of {each.user} takes a code. Each of these is good once without the app; keep them:"
+    return "\n".join([said, *each.codes])
+
+
 def invited(each: Any) -> str:
     """The code alone, for whoever hands it on."""
     return str(each.code)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from renderctl.actors import Role, Via
-from renderctl.cli import asking, output, peopleviews
+from renderctl.cli import asking, output, peopleviews, totp
 from renderctl.cli.invocation import connect
 from renderctl.cli.values import hours, some_text
 
@@ -15,6 +15,7 @@ app = typer.Typer(
     help="List, add, invite and disable users.",
     invoke_without_command=True,
 )
+app.add_typer(totp.app)
 User = Annotated[str, typer.Argument(help="A user's name.", show_default=False)]
 Projects = Annotated[
     list[str] | None,

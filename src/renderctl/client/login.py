@@ -1,6 +1,7 @@
 """`login` and `logout`: a token of the server is kept on this machine, and given back."""
 
 import socket
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from renderctl.actors import Actor
@@ -11,16 +12,28 @@ from renderctl.client.keeping import Login, forget_login, keep_login, kept_login
 from renderctl.errors import NotAllowed, NotFound, Unreachable, UsageError
 
 
-def log_in(file: Path, url: str, *, token: str | None, user: str | None, password: str | None) -> tuple[Actor, str]:
+@dataclass(frozen=True)
+class Credentials:
+    """What one shows: a token, or a user's name and password, and a code where they have a second factor."""
+
+    token: str | None = field(default=None, repr=False)
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    code: str | None = field(default=None, repr=False)
+
+
+def log_in(file: Path, url: str, shown: Credentials) -> tuple[Actor, str]:
     """Log in by a token, or have one made by a password; who one is, and where the token is kept.
 
-    Raises TokenRefused, LoginRefused, TooManyGuesses, ServerUnavailable.
+    Raises TokenRefused, LoginRefused, CodeNeeded, TooManyGuesses, ServerUnavailable.
     """
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"{url!r} is no address of a server.", hint="It begins with https:// or http://.")
     url = url.rstrip("/")
+    token = shown.token
     if token is None:
-        body = {"user": user, "password": password, "name": f"renderctl on {socket.gethostname()}"[:64]}
+        body = {"user": shown.user, "password": shown.password, "name": f"renderctl on {socket.gethostname()}"[:64]}
+        body |= {"otp": shown.code} if shown.code is not None else {}  # servers of before know no such thing
         token = token_in(Api(url, None).post("/tokens/by-password", body))
     actor = typed(Actor, Api(url, token).get("/whoami"))
     return actor, keep_login(file, Login(url, actor.name, token))

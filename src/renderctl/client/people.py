@@ -8,8 +8,9 @@ from renderctl.client.answers import typed
 from renderctl.client.api import quoted
 from renderctl.client.connection import ServerConnection
 from renderctl.farm.people.tokens import NewToken
+from renderctl.farm.people.totp import RecoveryCodes, TotpEnrollment
 from renderctl.farm.people.users import Invited
-from renderctl.people import Invitation, Project, Token, User, WebSession
+from renderctl.people import Invitation, Project, Token, TotpStatus, User, WebSession
 
 
 def whoami(server: ServerConnection) -> Actor:
@@ -64,6 +65,26 @@ def enable_user(server: ServerConnection, name: str) -> User:
 def set_password(server: ServerConnection, name: str, password: str, *, old: str | None = None) -> User:
     """Give a user a new password."""
     return typed(User, server.api.put(f"/users/{quoted(name)}/password", {"password": password, "old": old}))
+
+
+def totp_status(server: ServerConnection, name: str) -> TotpStatus:
+    """Whether a user has a second factor."""
+    return typed(TotpStatus, server.api.get(f"/users/{quoted(name)}/totp"))
+
+
+def enroll_totp(server: ServerConnection, name: str, *, password: str | None = None) -> TotpEnrollment:
+    """A new secret for one's own second factor."""
+    return typed(TotpEnrollment, server.api.post(f"/users/{quoted(name)}/totp", {"password": password}))
+
+
+def confirm_totp(server: ServerConnection, name: str, code: str) -> RecoveryCodes:
+    """Show a code of the new secret."""
+    return typed(RecoveryCodes, server.api.post(f"/users/{quoted(name)}/totp/confirm", {"otp": code}))
+
+
+def disable_totp(server: ServerConnection, name: str, *, password: str | None = None) -> TotpStatus:
+    """Have the password alone let a user in."""
+    return typed(TotpStatus, server.api.post(f"/users/{quoted(name)}/totp/disable", {"password": password}))
 
 
 def list_projects(server: ServerConnection) -> list[Project]:

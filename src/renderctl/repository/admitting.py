@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from renderctl.actors import Actor, Role, Scope, Via
 from renderctl.errors import NotFound, TokenRefused
@@ -14,12 +14,13 @@ from renderctl.repository.enrolling import find_user, to_user
 from renderctl.repository.inviting import Inviting
 from renderctl.repository.login_guesses import LoginGuesses
 from renderctl.repository.peopletables import tokens, web_sessions
+from renderctl.repository.second_factors import SecondFactors
 
 #: Between two notes of one token or session: in it when it was used, in the audit log that a token was refused.
 _NOTE_EVERY = timedelta(seconds=60)
 
 
-class Admitting(Inviting, LoginGuesses):
+class Admitting(Inviting, LoginGuesses, SecondFactors):
     """The doors of the farm."""
 
     def add_token(self, token: Token, digest: str, *, lasts_s: float | None, actor: Actor) -> Token:
@@ -115,12 +116,15 @@ class Admitting(Inviting, LoginGuesses):
 
         return self.deed(writing, done=lambda connection, _: opened(connection, find_user(connection, name)))
 
-    def session_actor(self, digest: str, address: str | None) -> tuple[Actor, str]:
-        """Whose session it is, and what his forms have to bring along against forgery. Raises TokenRefused."""
+    def session_actor(self, digest: str, address: str | None, *, idle_s: float | None = None) -> tuple[Actor, str]:
+        """Whose session it is, and what their forms have to bring along against forgery. Raises TokenRefused.
+
+        `idle_s`: seconds after which one has ended that nobody has used; it is known to the minute.
+        """
 
         def reading(connection: Connection) -> tuple[Actor, str, bool]:
             now = self.now(connection)
-            query = select(web_sessions).where(web_sessions.c.digest == digest, *_lasting(now))
+            query = select(web_sessions).where(web_sessions.c.digest == digest, *_lasting(now, idle_s))
             if (row := connection.execute(query).first()) is None:
                 raise TokenRefused
             who = find_user(connection, row.user)
@@ -138,14 +142,14 @@ class Admitting(Inviting, LoginGuesses):
             self.write(noting)
         return actor, csrf
 
-    def sessions(self, *, user: str | None = None) -> list[WebSession]:
-        """The sessions that somebody holds, the newest first."""
+    def sessions(self, *, user: str | None = None, idle_s: float | None = None) -> list[WebSession]:
+        """The sessions that somebody holds, the newest first; none that was not used for `idle_s` seconds."""
         query = select(web_sessions).order_by(web_sessions.c.id.desc())
         if user is not None:
             query = query.where(web_sessions.c.user == user)
 
         def reading(connection: Connection) -> list[WebSession]:
-            return _sessions(connection, query.where(*_lasting(self.now(connection))))
+            return _sessions(connection, query.where(*_lasting(self.now(connection), idle_s)))
 
         return self.read(reading)
 
@@ -188,9 +192,12 @@ class Admitting(Inviting, LoginGuesses):
         return Actor(who.name, "user", Role(who.role), joined, via, address, scope)
 
 
-def _lasting(now: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Of sessions that somebody holds still."""
-    return web_sessions.c.id.is_not(None), web_sessions.c.expires_at > now
+def _lasting(now: datetime, idle_s: float | None = None) -> tuple[ColumnElement[bool], ...]:
+    """Of sessions that somebody holds still, and has used within the last `idle_s` seconds."""
+    lasting = web_sessions.c.id.is_not(None), web_sessions.c.expires_at > now
+    if idle_s is None:
+        return lasting
+    return *lasting, func.coalesce(web_sessions.c.seen_at, web_sessions.c.created_at) > now - timedelta(seconds=idle_s)
 
 
 def _sessions(connection: Connection, query: Select[Any]) -> list[WebSession]:

@@ -26,6 +26,7 @@ from renderctl.server.api import (
     quotas,
     sessions,
     tasks,
+    totp,
     uploads,
     webhooks,
     workers,
@@ -40,7 +41,7 @@ from renderctl.server.streams import Streams
 from renderctl.server.watching import Watch
 from renderctl.wiring import Connection
 
-_NOUNS = (jobs, tasks, outputs, uploads, models, events, workers, people, sessions, webhooks, quotas, audit)
+_NOUNS = (jobs, tasks, outputs, uploads, models, events, workers, people, totp, sessions, webhooks, quotas, audit)
 #: FastAPI works much out of a route, once, when it is imported. Including the routers in an application would have it
 #: done again, for each application and within the first request to it.
 _ROUTES = [

@@ -14,6 +14,8 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 from renderctl.actors import Actor, Role, Scope, Via
 from renderctl.errors import LoginNeeded, NotAllowed
 from renderctl.farm.people.secrets import digest
+from renderctl.farm.people.sessions import actor_of_session
+from renderctl.farm.people.tokens import actor_of_token
 from renderctl.wiring import Connection
 
 COOKIE = "renderctl_session"
@@ -67,8 +69,8 @@ class Doors:
 
     def _asked(self, kind: Via, secret_digest: str, address: str | None) -> Admitted:
         if kind is Via.TOKEN:
-            return Admitted(self._farm.repository.token_actor(secret_digest, address))
-        return Admitted(*self._farm.repository.session_actor(secret_digest, address))
+            return Admitted(actor_of_token(self._farm, secret_digest, address))
+        return Admitted(*actor_of_session(self._farm, secret_digest, address))
 
 
 def address_of(request: Request) -> str | None:

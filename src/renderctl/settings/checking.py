@@ -65,6 +65,8 @@ def _check_serving(settings: "Settings") -> None:
     if not 0 <= settings.serve.port < 1 << 16 or settings.serve.upload_mb < 1:
         raise BadSettings("serve.port is a port, 0 to 65535, and serve.upload_mb is above 0.")
     _check_limits(settings.serve)
+    if not 0.1 <= settings.serve.session_idle_hours <= 168:
+        raise BadSettings("serve.session_idle_hours is 0.1 to 168: a log-in ends after seven days in any case.")
     if settings.serve.inspect_mb < 512:
         raise BadSettings("serve.inspect_mb is 512 or more: a Blender that looks at a scene needs so much at least.")
     if settings.server.url is not None and not settings.server.url.startswith(("http://", "https://")):

@@ -122,6 +122,10 @@ class ServeSettings:
     streams_per_user: int = 100  #: of events and logs, that one user follows at once
     hosts: tuple[str, ...] = ()  #: names and addresses by which it is asked; none: any
     inspect_mb: int = 8192  #: of memory, for the Blender that looks at a scene which came from a browser
+    session_idle_hours: float = 12.0  #: after which a log-in from a browser ends that nobody has used
+    require_totp_for_admins: bool = (
+        False  #: whether an admin without a second factor does what an operator may, at most
+    )
 
 
 @dataclass(frozen=True)

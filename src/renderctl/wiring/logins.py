@@ -14,11 +14,18 @@ def is_in_the_clear(url: str) -> bool:
     return is_in_the_clear(url)
 
 
-def log_in(url: str, *, token: str | None = None, user: str | None = None, password: str | None = None) -> Any:
+def log_in(
+    url: str,
+    *,
+    token: str | None = None,
+    user: str | None = None,
+    password: str | None = None,
+    code: str | None = None,
+) -> Any:
     """Keep a token of a server for all commands to come: see `renderctl.client.login`."""
-    from renderctl.client.login import log_in
+    from renderctl.client.login import Credentials, log_in
 
-    return log_in(_login_file(), url, token=token, user=user, password=password)
+    return log_in(_login_file(), url, Credentials(token, user, password, code))
 
 
 def log_out() -> str | None:

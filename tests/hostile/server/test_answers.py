@@ -11,7 +11,7 @@ import pytest
 from renderctl.client.addresses import is_in_the_clear, store_address
 from renderctl.client.connection import ServerConnection
 from renderctl.client.events import events
-from renderctl.client.login import log_in
+from renderctl.client.login import Credentials, log_in
 from renderctl.client.sending import send as send_files
 from renderctl.errors import BadAnswer, RenderctlError, ServerUnavailable
 from renderctl.jobs import Input
@@ -85,7 +85,7 @@ def test_an_error_of_a_server_is_a_short_sentence(victim: ServerConnection, evil
 def test_a_token_that_can_be_no_header_is_not_kept(evil: EvilServer, tmp_path: Path, secret: Any) -> None:
     evil.says("POST /api/v1/tokens/by-password", {"secret": secret}, 201)
     with pytest.raises(BadAnswer):
-        log_in(tmp_path / "login.json", evil.url, token=None, user="ada", password="0123456789")
+        log_in(tmp_path / "login.json", evil.url, Credentials(user="ada", password="0123456789"))
     assert not (tmp_path / "login.json").exists()
 
 

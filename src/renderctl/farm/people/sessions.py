@@ -9,7 +9,8 @@ from renderctl.farm.gate import admit
 from renderctl.farm.people.login_throttle import Origin, attempt_password, known_from, succeeded
 from renderctl.farm.people.passwords import GATE
 from renderctl.farm.people.secrets import digest, new_secret
-from renderctl.farm.people.tokens import NewToken, create_token
+from renderctl.farm.people.tokens import NewToken, create_token, limited_without_totp
+from renderctl.farm.people.totp import check_second_factor
 from renderctl.farm.people.users import register
 from renderctl.people import WebSession
 from renderctl.permissions import Subject, Verdict, verdict
@@ -32,18 +33,23 @@ class LoggedIn:
 class Proof:
     """What somebody shows besides a name and a password."""
 
+    code: str | None = field(default=None, repr=False)  #: of the second factor
     device: str | None = field(default=None, repr=False)  #: what `LoggedIn.device` was
     keeps_device: bool = False  #: whether it is a browser, which keeps that
 
 
 def log_in(farm: Farm, name: str, password: str, *, address: str | None, proof: Proof = Proof()) -> LoggedIn:
-    """Open a session by a password. Raises LoginRefused, TooManyGuesses, Busy."""
+    """Open a session by a password, and a code where the user has a second factor.
+
+    A password without its code counts as a wrong one. Raises LoginRefused, CodeNeeded, TooManyGuesses, Busy.
+    """
     with GATE.passed(address) as hashing:
         attempt = attempt_password(farm, hashing, name, password, Origin(address, proof.device))
+    whoever = Actor(name[:64], via=Via.SESSION, address=address)
     if not attempt.is_right:
-        whoever = Actor(name[:64], via=Via.SESSION, address=address)
         farm.repository.note_guess(whoever, "session.open", whoever.name, "the name or the password is wrong")
         raise LoginRefused
+    check_second_factor(farm, name, proof.code, whoever=whoever)
     return _opened(farm, name, address, succeeded(farm, attempt, device=proof.keeps_device))
 
 
@@ -59,12 +65,11 @@ def sign_up(farm: Farm, code: str, name: str, password: str, *, address: str | N
 def _opened(farm: Farm, name: str, address: str | None, device: str | None) -> LoggedIn:
     secret, csrf = new_secret(), new_secret()
     actor = farm.repository.open_session(name, digest(secret), csrf, lasts_s=SESSION_S, address=address)
-    return LoggedIn(actor, secret, csrf, device)
+    return LoggedIn(limited_without_totp(farm, actor), secret, csrf, device)
 
 
-def token_by_password(farm: Farm, name: str, password: str, label: str, *, address: str | None) -> NewToken:
-    """A token for whoever knows the password, so that a program need not. Raises LoginRefused, TooManyGuesses, Busy."""
-    logged_in = log_in(farm, name, password, address=address)
+def token_for_login(farm: Farm, logged_in: LoggedIn, label: str) -> NewToken:
+    """A token in place of the session, so that a program need not know the password."""
     try:
         return create_token(farm, label, scope=Scope.ALL, actor=logged_in.actor)
     finally:
@@ -72,13 +77,22 @@ def token_by_password(farm: Farm, name: str, password: str, label: str, *, addre
 
 
 def session_actor(farm: Farm, secret: str, *, address: str | None) -> tuple[Actor, str]:
-    """Whose session this is, and what his forms have to bring along. Raises TokenRefused."""
-    return farm.repository.session_actor(digest(secret), address)
+    """Whose session this is, and what their forms have to bring along. Raises TokenRefused."""
+    return actor_of_session(farm, digest(secret), address)
+
+
+def actor_of_session(farm: Farm, secret_digest: str, address: str | None) -> tuple[Actor, str]:
+    """As `session_actor`, by the digest of what the browser holds."""
+    actor, csrf = farm.repository.session_actor(secret_digest, address, idle_s=_idle_s(farm))
+    return limited_without_totp(farm, actor), csrf
 
 
 def list_sessions(farm: Farm, user: str | None = None, *, actor: Actor) -> list[WebSession]:
     """The log-ins from browsers of one user, or of all that the actor may see, the newest first."""
-    found = [replace(each, present=each.id == actor.session) for each in farm.repository.sessions(user=user)]
+    found = [
+        replace(each, present=each.id == actor.session)
+        for each in farm.repository.sessions(user=user, idle_s=_idle_s(farm))
+    ]
     return [each for each in found if verdict(actor, "session.see", _of(each)) is Verdict.ALLOWED]
 
 
@@ -100,6 +114,10 @@ def end_sessions(farm: Farm, user: str | None = None, *, actor: Actor) -> list[W
 def log_out(farm: Farm, secret: str, *, actor: Actor) -> None:
     """End a session."""
     farm.repository.end_session(digest(secret), actor=actor)
+
+
+def _idle_s(farm: Farm) -> float:
+    return farm.settings.serve.session_idle_hours * 3600
 
 
 def _of(session: WebSession) -> Subject:

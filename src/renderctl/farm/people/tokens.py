@@ -1,9 +1,9 @@
 """`tokens`: what programs show in place of a password."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from renderctl.actors import Actor, Scope
+from renderctl.actors import Actor, Role, Scope
 from renderctl.farm import Farm
 from renderctl.farm.gate import admit
 from renderctl.farm.people.secrets import TOKEN_PREFIX, digest, new_secret
@@ -55,7 +55,20 @@ def revoke_token(farm: Farm, token_id: str, *, actor: Actor) -> Token:
 
 def token_actor(farm: Farm, secret: str, *, address: str | None) -> Actor:
     """Who shows this token. Raises TokenRefused."""
-    return farm.repository.token_actor(digest(secret), address)
+    return actor_of_token(farm, digest(secret), address)
+
+
+def actor_of_token(farm: Farm, secret_digest: str, address: str | None) -> Actor:
+    """As `token_actor`, by the digest of the token."""
+    return limited_without_totp(farm, farm.repository.token_actor(secret_digest, address))
+
+
+def limited_without_totp(farm: Farm, actor: Actor) -> Actor:
+    """The actor; an admin who has no second factor, where admins need one, is an operator until they do."""
+    if actor.role is not Role.ADMIN or not farm.settings.serve.require_totp_for_admins:
+        return actor
+    factor = farm.repository.totp(actor.name)
+    return actor if factor is not None and factor.is_confirmed else replace(actor, role=Role.OPERATOR)
 
 
 def _of(token: Token) -> Subject:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from renderctl.actors import Role, Scope
 from renderctl.errors import NotFound
 from renderctl.farm.people.secrets import digest
-from renderctl.farm.people.sessions import token_by_password
+from renderctl.farm.people.sessions import Proof, log_in, token_for_login
 from renderctl.farm.people.tokens import NewToken
 from renderctl.farm.people.users import Invited
 from renderctl.people import Invitation, Project, Token, User
@@ -22,6 +22,7 @@ router = new_router("people")
 UserName = Annotated[str, Path(description="A user's name.", max_length=64)]
 ProjectName = Annotated[str, Path(description="A project's name.", max_length=64)]
 Password = Annotated[str, Field(max_length=1024)]
+Otp = Annotated[str, Field(description="A code of the second factor, or a recovery code.", max_length=64)]
 _FOR_EVER_S = 1e10
 
 
@@ -75,6 +76,7 @@ class PasswordTokenBody(_Body):
     user: Name
     password: Password
     name: Name
+    otp: Otp | None = None
 
 
 @router.get("/users", response_model=list[User])
@@ -179,7 +181,8 @@ def create_token(verbs: Verbs, body: TokenBody) -> Response:
 def by_password(request: Request, body: PasswordTokenBody) -> Response:
     """Make a token for whoever knows the password of a user."""
     farm = request.app.state.connection.farm
-    return answer(token_by_password(farm, body.user, body.password, body.name, address=address_of(request)), 201)
+    logged_in = log_in(farm, body.user, body.password, address=address_of(request), proof=Proof(body.otp))
+    return answer(token_for_login(farm, logged_in, body.name), 201)
 
 
 @router.delete("/tokens/mine", response_model=Token)

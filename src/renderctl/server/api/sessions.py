@@ -10,25 +10,28 @@ from renderctl.farm.people.sessions import SESSION_S, LoggedIn, Proof, log_in, l
 from renderctl.people import WebSession
 from renderctl.server.answers import answer
 from renderctl.server.api import new_router
-from renderctl.server.api.people import changed
+from renderctl.server.api.people import Otp, Password, changed
 from renderctl.server.bodies import Name
 from renderctl.server.device_cookie import device_of, keep_device
 from renderctl.server.documents import SessionDocument
 from renderctl.server.doors import COOKIE, Admitted, Doors, Verbs, address_of, admitted, set_cookie
 
 router = new_router("sessions")
-Password = Annotated[str, Field(max_length=1024)]
 UserQuery = Annotated[str | None, Query(description="Whose.", max_length=64)]
 
 
-class LoginBody(BaseModel):
+class _NamedBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Name
     password: Password
 
 
-class RegisterBody(LoginBody):
+class LoginBody(_NamedBody):
+    otp: Otp | None = None
+
+
+class RegisterBody(_NamedBody):
     code: Annotated[str, Field(description="Of an invitation.", max_length=255)]
 
 
@@ -48,7 +51,7 @@ def session(who: Annotated[Admitted, Depends(admitted)]) -> Response:
 def open_session(request: Request, body: LoginBody) -> Response:
     """Log in: the browser keeps a session."""
     farm = request.app.state.connection.farm
-    proof = Proof(device_of(request), keeps_device=True)
+    proof = Proof(body.otp, device_of(request), keeps_device=True)
     return _opened(request, log_in(farm, body.name, body.password, address=address_of(request), proof=proof))
 
 

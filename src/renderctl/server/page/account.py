@@ -2,7 +2,7 @@
 
 from fastapi import Response
 
-from renderctl.actors import Scope, Via
+from renderctl.actors import Role, Scope, Via
 from renderctl.people import LEAST_PASSWORD, Token
 from renderctl.permissions import Subject
 from renderctl.server.page.visiting import Visit, Visitor, new_router
@@ -20,19 +20,29 @@ def account(visitor: Visitor) -> Response:
     """Whoever asks, to himself."""
     actor = visitor.verbs.whoami()
     own = Subject("user", actor.name, owner=actor.name)
+    by_password = actor.via is Via.SESSION
+    totp = visitor.verbs.totp_status(actor.name) if by_password and visitor.may("totp.enroll", own) else None
     return visitor.show(
         "account",
         actor=actor,
-        by_password=actor.via is Via.SESSION,
+        by_password=by_password,
         sessions=visitor.verbs.list_sessions(actor.name) if visitor.may("session.see", own) else None,
         ends_sessions=visitor.may("session.end", own),
         tokens=tokens_of(visitor, actor.name),
         makes_tokens=visitor.may("token.create", own),
-        sets_password=visitor.may("user.password", own) and actor.via is Via.SESSION,
+        sets_password=visitor.may("user.password", own) and by_password,
+        totp=totp,
+        needs_totp=totp is not None and needs_totp(visitor),
         scopes=SCOPES,
         lasts=LASTS,
         least_password=LEAST_PASSWORD,
     )
+
+
+def needs_totp(visitor: Visit) -> bool:
+    """Whether the visitor is an admin who does less for want of a second factor."""
+    farm, actor = visitor.request.app.state.connection.farm, visitor.who.actor
+    return actor.role is not Role.ADMIN and bool(farm.repository.user(actor.name).role is Role.ADMIN)
 
 
 def tokens_of(visitor: Visit, name: str) -> list[Token]:

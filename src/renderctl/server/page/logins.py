@@ -39,7 +39,7 @@ Form = Annotated[dict[str, str], Depends(form)]
 @router.get("/login")
 def login_page(request: Request, next: Next = "/") -> Response:
     """Where one says who one is."""
-    return shown(request, "login", next=next)
+    return shown(request, "login", next=next, name="")
 
 
 @router.post("/login")
@@ -47,10 +47,12 @@ def login(request: Request, said: Form) -> Response:
     """Open a session by a password."""
     farm, place = request.app.state.connection.farm, _local(said.get("next", "/"))
     try:
-        proof = Proof(device_of(request), keeps_device=True)
+        proof = Proof(said.get("otp") or None, device_of(request), keeps_device=True)
         found = log_in(farm, said.get("name", ""), said.get("password", ""), address=address_of(request), proof=proof)
     except RenderctlError as error:
-        return shown(request, "login", status=status_of(type(error)), error=error, next=place)
+        return shown(
+            request, "login", status=status_of(type(error)), error=error, next=place, name=said.get("name", "")
+        )
     response = RedirectResponse(place, 303)
     set_cookie(request, response, found.secret, SESSION_S)
     keep_device(request, response, found.device)

@@ -1,5 +1,6 @@
 // Forms that send a document: `data-do="POST /api/v1/…"`. A field's `data-as` says what its text is; then the parts
-// that `data-refresh` names are put anew, `data-said` is said, and what `data-told` names is shown, this once.
+// that `data-refresh` names are put anew, `data-said` is said, and what `data-told` names (one part of the answer, or
+// several for fields of these names) is shown, this once.
 import { ask } from "./actions.js";
 import { refresh } from "./live.js";
 import { say } from "./said.js";
@@ -28,11 +29,14 @@ function complain(form, text) {
   place.textContent = text;
 }
 
-function show(form, secret) {
-  const place = form.parentElement.querySelector(".told"), field = place.querySelector("input");
-  field.value = form.dataset.link ? location.origin + form.dataset.link + encodeURIComponent(secret) : secret;
+function show(form, answer, names) {
+  const place = form.parentElement.querySelector(".told"), fields = place.querySelectorAll("[readonly]");
+  names.forEach((name, at) => {
+    const secret = [].concat(answer[name]).join("\n");
+    fields[at].value = form.dataset.link ? location.origin + form.dataset.link + encodeURIComponent(secret) : secret;
+  });
   place.hidden = false;
-  field.select();
+  fields[0].select();
 }
 
 document.addEventListener("submit", async (event) => {
@@ -46,7 +50,7 @@ document.addEventListener("submit", async (event) => {
     const answer = await ask(method, address, documentOf(form));
     complain(form, "");
     if (then) return location.assign(then);
-    if (told) show(form, answer[told]);
+    if (told) show(form, answer, told.split(" "));
     if (said) say(said);
     if ("clear" in form.dataset) form.reset();
     for (const each of form.querySelectorAll('[type="password"]')) each.value = "";
@@ -60,7 +64,7 @@ document.addEventListener("submit", async (event) => {
 
 document.addEventListener("click", async ({ target }) => {
   if (!target.closest("[data-copy]")) return;
-  const field = target.parentElement.querySelector("input");
+  const field = target.parentElement.querySelector("input, textarea");
   field.select();
   try {
     await navigator.clipboard.writeText(field.value);

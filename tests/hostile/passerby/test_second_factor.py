@@ -1,0 +1,195 @@
+"""A password that somebody else has come to know: with a second factor it lets nobody in."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pyotp
+import pytest
+
+from renderctl.actors import Actor, Role, Via
+from renderctl.errors import CodeNeeded, Conflict, LoginRefused, NotAllowed, TokenRefused, TooManyGuesses
+from renderctl.farm import Farm
+from renderctl.farm.people.secrets import digest
+from renderctl.farm.people.sessions import LoggedIn, Proof, actor_of_session, list_sessions, log_in
+from renderctl.farm.people.tokens import create_token, token_actor
+from renderctl.farm.people.totp import (
+    RecoveryCodes,
+    confirm_totp,
+    disable_totp,
+    enroll_totp,
+    totp_status,
+)
+from renderctl.farm.people.users import add_user
+from renderctl.repository.auditing import AuditFilter
+from renderctl.repository.peopletables import recovery_codes
+from tests.databases import farm_on
+from tests.fakes import FakeClock
+from tests.farms import ACTOR, close
+from tests.hostile.quick_passwords import quick_argon2
+
+__all__ = ["quick_argon2"]
+pytestmark = pytest.mark.usefixtures("quick_argon2")
+PASSWORD, HOME = "correct horse battery", "192.0.2.7"
+ROOT = replace(ACTOR, name="root")
+ADA = Actor("ada", role=Role.ADMIN, via=Via.SESSION, address=HOME)
+
+
+@pytest.fixture
+def farm(database_url: str, tmp_path: Path, clock: FakeClock) -> Iterator[Farm]:
+    made = farm_on(database_url, tmp_path, clock)
+    add_user(made, "ada", Role.ADMIN, password=PASSWORD, actor=ROOT)
+    yield made
+    close(made)
+
+
+def enrolled(farm: Farm, actor: Actor = ADA) -> tuple[pyotp.TOTP, RecoveryCodes]:
+    """What ada's app makes codes of; one was shown, and half a minute has passed."""
+    enrollment = enroll_totp(farm, "ada", password=PASSWORD, actor=actor)
+    app = pyotp.TOTP(enrollment.secret)
+    codes = confirm_totp(farm, "ada", app.at(farm.clock.now()), actor=actor)
+    assert isinstance(farm.clock, FakeClock)
+    farm.clock.advance(seconds=30)
+    return app, codes
+
+
+def log_in_with(farm: Farm, code: str | None, address: str = HOME) -> LoggedIn:
+    return log_in(farm, "ada", PASSWORD, address=address, proof=Proof(code))
+
+
+def test_the_password_alone_lets_nobody_in_and_a_code_does_once(farm: Farm) -> None:
+    app, _ = enrolled(farm)
+    with pytest.raises(CodeNeeded):
+        log_in_with(farm, None)
+    code = app.at(farm.clock.now())
+    assert log_in_with(farm, code).actor.name == "ada"
+    with pytest.raises(LoginRefused, match="used before"):
+        log_in_with(farm, code)
+    assert farm.repository.totp("ada").last_step == app.timecode(farm.clock.now())  # type: ignore[union-attr]
+
+
+def test_the_code_that_was_shown_to_set_it_up_lets_nobody_in(farm: Farm) -> None:
+    enrollment = enroll_totp(farm, "ada", password=PASSWORD, actor=ADA)
+    code = pyotp.TOTP(enrollment.secret).at(farm.clock.now())
+    confirm_totp(farm, "ada", code, actor=ADA)
+    with pytest.raises(LoginRefused):
+        log_in_with(farm, code)
+
+
+def test_a_clock_that_is_half_a_minute_off_is_borne_with_and_no_more(farm: Farm) -> None:
+    app, _ = enrolled(farm)
+    now = farm.clock.now()
+    for wrong in (-60, 60):
+        with pytest.raises(LoginRefused):
+            log_in_with(farm, app.at(now + timedelta(seconds=wrong)))
+    assert log_in_with(farm, app.at(now + timedelta(seconds=30)))
+    with pytest.raises(LoginRefused):
+        log_in_with(farm, app.at(now))  # an older one than that which was used
+
+
+def test_whoever_has_the_password_guesses_at_no_code_for_long(farm: Farm) -> None:
+    enrolled(farm)
+    outcomes = []
+    for number in range(16):
+        for code in (None, f"{number:06}"):  # the password is right each time, which forgives nothing
+            try:
+                log_in_with(farm, code, address=f"203.0.113.{number}")
+            except (LoginRefused, TooManyGuesses) as error:
+                outcomes.append(error.code)
+    assert outcomes.count("login_refused") <= 10
+    assert outcomes[-1] == "too_many_guesses"
+    told = farm.repository.audit_log(wanted=AuditFilter(action="session.open", refused=True))
+    assert {entry.details["why"] for entry in told} == {"the code of the second factor is wrong"}
+
+
+def test_a_recovery_code_lets_in_once_however_it_is_written(farm: Farm) -> None:
+    _, codes = enrolled(farm)
+    assert (len(codes.codes), len(set(codes.codes))) == (10, 10)
+    assert log_in_with(farm, codes.codes[0].upper().replace("-", " "))
+    with pytest.raises(LoginRefused):
+        log_in_with(farm, codes.codes[0])
+    assert totp_status(farm, "ada", actor=ADA).recovery_codes == 9
+    (entry,) = farm.repository.audit_log(wanted=AuditFilter(action="totp.recover"))
+    assert entry.details == {"left": 9}
+
+
+def test_neither_secrets_nor_codes_are_told_or_shown_again(farm: Farm) -> None:
+    enrollment = enroll_totp(farm, "ada", password=PASSWORD, actor=ADA)
+    code = pyotp.TOTP(enrollment.secret).at(farm.clock.now())
+    codes = confirm_totp(farm, "ada", code, actor=ADA)
+    with farm.repository.engine.connect() as connection:
+        kept = str(connection.execute(recovery_codes.select()).all())
+    told = str(farm.repository.audit_log()) + repr(enrollment) + repr(codes) + repr(farm.repository.totp("ada"))
+    assert not any(each in told + kept for each in (*codes.codes, codes.codes[0].replace("-", "")))
+    assert enrollment.secret not in told
+    assert enrollment.uri == f"otpauth://totp/renderctl:ada?secret={enrollment.secret}&issuer=renderctl"
+
+
+def test_a_session_that_somebody_took_over_sets_up_and_takes_away_nothing(farm: Farm) -> None:
+    for password in (None, "wrong"):
+        with pytest.raises(LoginRefused):
+            enroll_totp(farm, "ada", password=password, actor=ADA)
+    enrolled(farm)
+    with pytest.raises(LoginRefused):
+        disable_totp(farm, "ada", password="wrong", actor=ADA)
+    with pytest.raises(Conflict, match="already"):
+        enroll_totp(farm, "ada", password=PASSWORD, actor=ADA)
+    assert disable_totp(farm, "ada", password=PASSWORD, actor=ADA).confirmed_at is None
+    assert log_in_with(farm, None)
+
+
+def test_a_secret_that_nobody_confirms_counts_for_nothing_and_is_not_guessed(farm: Farm, clock: FakeClock) -> None:
+    enrollment = enroll_totp(farm, "ada", password=PASSWORD, actor=ADA)
+    assert log_in_with(farm, None)
+    for _ in range(5):
+        with pytest.raises(LoginRefused):
+            confirm_totp(farm, "ada", "000000", actor=ADA)
+    with pytest.raises(TooManyGuesses):
+        confirm_totp(farm, "ada", pyotp.TOTP(enrollment.secret).at(clock.now()), actor=ADA)
+    clock.advance(seconds=16 * 60)
+    with pytest.raises(Conflict):
+        confirm_totp(farm, "ada", pyotp.TOTP(enrollment.secret).at(clock.now()), actor=ADA)
+
+
+def test_an_admin_takes_anothers_away_and_sets_up_none_for_them(farm: Farm) -> None:
+    enrolled(farm)
+    grace, mona = replace(ADA, name="grace"), replace(ADA, name="mona", role=Role.OPERATOR)
+    for step in (
+        lambda: enroll_totp(farm, "ada", password=PASSWORD, actor=grace),
+        lambda: confirm_totp(farm, "ada", "000000", actor=grace),
+        lambda: disable_totp(farm, "ada", actor=mona),
+        lambda: totp_status(farm, "ada", actor=mona),
+    ):
+        with pytest.raises(NotAllowed):
+            step()
+    assert disable_totp(farm, "ada", actor=grace).confirmed_at is None
+    (entry,) = farm.repository.audit_log(wanted=AuditFilter(action="totp.disable", refused=False), limit=1)
+    assert (entry.actor, entry.subject) == ("grace", "ada")
+    enrolled(farm, actor=ROOT)  # whoever holds the parts of the farm may
+
+
+def test_an_admin_without_one_is_an_operator_where_admins_need_one(farm: Farm) -> None:
+    strict = replace(
+        farm, settings=replace(farm.settings, serve=replace(farm.settings.serve, require_totp_for_admins=True))
+    )
+    session = log_in(strict, "ada", PASSWORD, address=HOME)
+    token = create_token(farm, "ci", user="ada", actor=ROOT).secret
+    assert session.actor.role is Role.OPERATOR
+    assert token_actor(strict, token, address=HOME).role is Role.OPERATOR
+    enrolled(strict, actor=session.actor)
+    assert token_actor(strict, token, address=HOME).role is Role.ADMIN
+    assert token_actor(farm, token, address=HOME).role is Role.ADMIN
+
+
+def test_a_browser_that_nobody_uses_is_logged_out(farm: Farm, clock: FakeClock) -> None:
+    used, left = (digest(log_in_with(farm, None).secret) for _ in range(2))
+    for _ in range(3):
+        clock.advance(seconds=11 * 3600)
+        assert actor_of_session(farm, used, HOME)[0].name == "ada"
+    with pytest.raises(TokenRefused):
+        actor_of_session(farm, left, HOME)
+    assert len(list_sessions(farm, actor=ROOT)) == 1
+    clock.advance(seconds=13 * 3600)
+    with pytest.raises(TokenRefused):
+        actor_of_session(farm, used, HOME)

@@ -152,6 +152,10 @@ FAR = "https://farm.example.org"
         ("https://good.example.org\\@127.0.0.1/x", FAR),
         ("http://127.0.0.1:631/x", "http://farm.example.org:8650"),
         ("https://s3.example.org/" + "x" * 9000, FAR),
+        ("https://10.1.2.3/admin", "https://198.41.0.4"),  # a private service, named by a server that is further away
+        ("https://192.168.0.1/x", "https://198.41.0.4"),
+        ("https://[fd00::1]/x", "https://198.41.0.4"),
+        ("http://127.0.0.1:631/x", "http://10.1.2.4:8650"),
     ],
 )
 def test_an_address_of_a_store_is_one(url: Any, server: str) -> None:
@@ -162,8 +166,8 @@ def test_an_address_of_a_store_is_one(url: Any, server: str) -> None:
 @pytest.mark.parametrize(
     ("url", "server"),
     [
-        ("https://203.0.113.7/bucket/x?X-Amz-Signature=1", FAR),
-        ("https://10.1.2.3:9000/x", FAR),
+        ("https://198.41.0.4/bucket/x?X-Amz-Signature=1", FAR),
+        ("https://10.1.2.3:9000/x", "https://10.1.2.4"),
         ("http://10.1.2.3:9000/x", "http://10.1.2.4:8650"),
         ("http://127.0.0.1:9000/x", "http://127.0.0.1:8650"),
         ("http://127.0.0.1:9000/x", "http://localhost:8650"),

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ def file_names(folder: str, main: str) -> list[str]:
     return sorted(names, key=lambda name: (name != main, not name.startswith(stem + "_"), name))
 
 
+#: Bytes of a name without the number of the frame, the suffix of a view and the extension.
+MAX_NAME_BYTES = 160
 #: Where the number of the frame goes. Up to 4.5 Blender adds one by itself; from 5.0 on to animations only.
 NUMBER = "####"
 
@@ -75,10 +78,17 @@ class FileOutputs:
 
     def _free(self, name: str, front: str) -> str:
         """The name, or one that nobody has. File systems may not tell small letters from capital ones."""
-        candidates = (name, front + name, *(f"{front}{number}_{name}" for number in range(2, len(self._taken) + 3)))
-        free = next(each for each in candidates if each.lower() not in self._taken)
+        fronts = chain(("", front), (f"{number}_" for number in count(2)))
+        free = next(each for each in (_short(more + name) for more in fronts) if each.lower() not in self._taken)
         self._taken.add(free.lower())
         return free
+
+
+def _short(name: str) -> str:
+    """The name, or so much of its beginning as leaves a file system room for the rest."""
+    if len(name.encode()) <= MAX_NAME_BYTES:
+        return name
+    return name.encode()[:MAX_NAME_BYTES].decode(errors="ignore").rstrip("_") + "_"
 
 
 def _all_trees() -> Iterator[tuple[str, Any]]:

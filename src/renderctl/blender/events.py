@@ -171,7 +171,7 @@ def _progress(fields: Fields) -> Progress:
 
 def _done(fields: Fields) -> Rendered:
     files = tuple(
-        Written(Path(file.path("path")), file.path("name")) for file in fields.objects("files", most=MAX_FILES)
+        Written(Path(file.path("path")), file.name("name")) for file in fields.objects("files", most=MAX_FILES)
     )
     return Rendered(files, fields.number("seconds"), fields.number("memory_mb"), _task(fields))
 

@@ -159,11 +159,12 @@ class Sessions:
         return root, own
 
     def close(self) -> None:
-        """End Blender, if one is running."""
-        if self._session is not None:
-            self._session.close()
+        """End Blender, if one is running. Whatever comes of that, this slot has none afterwards."""
+        session = self._session
         self._session = self._ready = self._key = self._blender = None
-        self._held.close()
+        with self._held:
+            if session is not None:
+                session.close()
 
     def _new_folder(self, purpose: str) -> Path:
         """A path that is cleared away with the session."""

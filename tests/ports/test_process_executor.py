@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -305,3 +306,22 @@ def test_a_session_that_runs_out_of_memory_dies_before_its_worker_and_is_told_ap
     worker = subprocess.run(argv, capture_output=True, text=True, timeout=60)
     assert worker.returncode == 0, worker.stderr
     assert worker.stdout.splitlines() == ["begin", "the kernel killed it: out of memory"]
+
+
+def test_a_blender_of_its_own_folder_reads_what_came_with_it_and_nothing_beside(tmp_path: Path) -> None:
+    blender = tmp_path / "apps/blender-5.0/blender"
+    with_it, beside = blender.parent / "5.0/datafiles/font", tmp_path / "apps/notes"
+    with_it.parent.mkdir(parents=True)
+    shutil.copy("/bin/cat", blender)
+    for file in (with_it, beside):
+        file.write_text(f"{file.name}\n")
+    shortcut = tmp_path / "bin/blender"
+    shortcut.parent.mkdir()
+    shortcut.symlink_to(blender)
+    launch = Launch((str(shortcut), str(with_it), str(beside)), tmp_path / "scratch", tmp_path / "log")
+    session = ProcessExecutor(tmp_path / "drivers", OWN).start(launch)
+    assert session.receive(20) == "font"
+    with pytest.raises(SessionEnded):
+        session.receive(20)
+    assert "notes: Permission denied" in (tmp_path / "log").read_text()
+    session.stop()

@@ -163,6 +163,17 @@ def test_a_page_of_a_server_without_a_blender_says_so_before_anything_is_sent(
     assert 'id="drop"' not in text
 
 
+def test_no_scene_is_looked_at_where_nothing_would_keep_it_from_the_servers_files(
+    served: Served, ada: dict[str, str]
+) -> None:
+    looking(served, lambda _scene, _folder: pytest.fail("it was looked at"))
+    assert isinstance(served.farm.executor, Container)
+    served.farm.executor.sandboxed = False
+    answer = inspect(served, ada, file())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "blender_missing")
+    assert "no Landlock" in answer.json()["error"]["hint"]
+
+
 def test_one_scene_is_looked_at_at_a_time(served: Served, ada: dict[str, str]) -> None:
     began, go_on = threading.Event(), threading.Event()
 

@@ -16,6 +16,7 @@ from renderctl.executors.oom import offer_first
 from renderctl.executors.running_process import RunningProcess, SessionLimits
 from renderctl.executors.sandbox import OffLimits, Sandbox, landlock_version
 from renderctl.executors.sandbox_paths import gpu_devices, gpu_reads, named_by_environment, program_paths
+from renderctl.executors.system_calls import call_filter
 from renderctl.executors.trees import ProcessTree
 
 #: Megabytes that a session which only looks at a scene may write to one file.
@@ -86,7 +87,7 @@ class ProcessExecutor(Executor):
                 "This kernel has no Landlock (Linux 5.13 or newer, switched on): a scene can read and write whatever "
                 "you can. Render nobody's but your own, or use containers (executor.kind: docker)."
             )
-        elif landlock_version() < _SHUTS_TCP:
+        elif landlock_version() < _SHUTS_TCP and not call_filter():
             yield "This kernel's Landlock does not shut the network to scenes: Linux 6.7 and newer do."
 
     def close(self) -> None:

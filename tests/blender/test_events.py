@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from renderctl.blender import events
@@ -95,6 +95,7 @@ ODD = [
     [None],
     [{"path": 1}],
 ]
+fuzzed = settings(derandomize=True, deadline=None)
 documents = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["\0", "\ud83d", 1 << 80]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -162,6 +163,7 @@ def test_what_is_no_event_is_refused(text: str) -> None:
     assert isinstance(read(PREFIX + text), InvalidEvent)
 
 
+@pytest.mark.slow
 def test_a_long_event_is_refused_before_it_is_read() -> None:
     assert isinstance(read(PREFIX + '{"event": "left", "x": "' + "x" * MAX_EVENT_CHARS + '"}'), InvalidEvent)
     nested = ",".join(["[]"] * MAX_EVENT_NODES)
@@ -169,13 +171,18 @@ def test_a_long_event_is_refused_before_it_is_read() -> None:
 
 
 def test_facts_have_limits() -> None:
-    assert isinstance(read(event("facts", files=[FILE] * (MAX_DEPENDENCIES + 1))), InvalidEvent)
     assert isinstance(read(event("facts", scenes=[SCENE] * 1001)), InvalidEvent)
     assert isinstance(read(event("facts", scenes=[SCENE | {"cameras": ["c"] * 10_001}])), InvalidEvent)
     assert isinstance(read(event("facts", scenes=[SCENE | {"frame_end": 1 << 70}])), InvalidEvent)
     assert isinstance(read(event("facts", scenes=[SCENE | {"fps": 1e400}])), InvalidEvent)
     assert isinstance(read(event("facts", saved_by="x.y")), InvalidEvent)
     assert isinstance(read(event("facts", odd=1)), InvalidEvent)
+
+
+@pytest.mark.slow
+def test_facts_have_so_many_files_and_no_more() -> None:
+    assert isinstance(read(event("facts", files=[FILE] * MAX_DEPENDENCIES)), Facts)
+    assert isinstance(read(event("facts", files=[FILE] * (MAX_DEPENDENCIES + 1))), InvalidEvent)
 
 
 def test_only_a_scene_or_a_machine_is_to_blame() -> None:
@@ -189,27 +196,32 @@ def test_sentences_are_cut_and_names_are_not() -> None:
     assert isinstance(read(event("done", files=[{"path": "/x", "name": "x" * 256}])), InvalidEvent)
 
 
+@fuzzed
 @given(st.text())
 def test_lines_of_any_kind_are_chatter(line: str) -> None:
     assert line.startswith(PREFIX) or parse_message(line) is None
 
 
+@fuzzed
 @given(st.text())
 @example("@renderctl {}")
 def test_any_text_after_our_word_is_a_message_or_refused(text: str) -> None:
     assert isinstance(read(PREFIX + text), Message | InvalidEvent)
 
 
+@fuzzed
 @given(st.binary())
 def test_any_bytes_are_a_message_or_refused(content: bytes) -> None:
     assert isinstance(read(PREFIX + content.decode("utf-8", "surrogateescape")), Message | InvalidEvent)
 
 
+@fuzzed
 @given(st.sampled_from(sorted(HONEST)), st.dictionaries(st.text(max_size=8), documents, max_size=4))
 def test_any_document_is_a_message_or_refused(kind: str, document: dict[str, Any]) -> None:
     assert isinstance(read(PREFIX + json.dumps({**document, "event": kind})), Message | InvalidEvent)
 
 
+@fuzzed
 @given(st.sampled_from(sorted(set(HONEST) - {"left"})), st.data())
 def test_an_event_with_any_field_changed_is_a_message_or_refused(kind: str, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(HONEST[kind])))

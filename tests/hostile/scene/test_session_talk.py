@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from renderctl.blender.session import FrameOrder, Limits, Plan, Session
 from renderctl.executors import ExitStatus
 from renderctl.executors.lines import LONGEST_LINE, OutputLines
 from renderctl.farm import Farm
+from renderctl.jobs import Job
 from renderctl.limits import MAX_NOTES
 from renderctl.states import JobState
 from tests.blender.scripted import ScriptedBlender
@@ -93,7 +95,7 @@ def breaking(error: Exception) -> Behaviour:
     return behaviour
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data(), asked=st.sampled_from(sorted(AWAITED)))
 def test_whatever_is_said_the_session_fails_or_goes_on(tmp_path: Path, data: st.DataObject, asked: str) -> None:
     clock = FakeClock()
@@ -118,16 +120,22 @@ def test_whatever_is_said_the_session_fails_or_goes_on(tmp_path: Path, data: st.
     session.close()
 
 
-@pytest.mark.parametrize("text", NONSENSE)
-def test_nonsense_ends_its_job_and_the_worker_renders_the_next(farm: Farm, executor: FakeExecutor, text: str) -> None:
-    executor.behaviours[1] = saying(text)
+@pytest.mark.slow
+def test_nonsense_ends_its_job_and_the_worker_renders_the_next(farm: Farm, executor: FakeExecutor) -> None:
+    hostile, honest = given_model(farm, "hostile"), given_model(farm, "honest")
     with at_work(farm) as worker:
-        hostile = given_job(farm, "1", model=given_model(farm, "hostile"))
-        wait_for(farm, lambda: farm.repository.job(hostile.id).state is JobState.FAILED)
-        honest = given_job(farm, "2", model=given_model(farm, "honest"))
-        wait_for(farm, lambda: farm.repository.job(honest.id).state is JobState.SUCCEEDED)
+        for frame, text in enumerate(NONSENSE, 1):
+            executor.behaviours[frame] = saying(text)
+            job = given_job(farm, str(frame), model=hostile)
+            wait_for(farm, partial(_has_failed, farm, job))
+            assert "scripts of the scene have disturbed it" in (farm.repository.job(job.id).error or ""), text
+        last = given_job(farm, "100", model=honest)
+        wait_for(farm, lambda: farm.repository.job(last.id).state is JobState.SUCCEEDED)
         assert not worker.wait(0.0)
-    assert "scripts of the scene have disturbed it" in (farm.repository.job(hostile.id).error or "")
+
+
+def _has_failed(farm: Farm, job: Job) -> bool:
+    return farm.repository.job(job.id).state is JobState.FAILED
 
 
 def test_an_error_that_nobody_expected_costs_the_attempt(farm: Farm, executor: FakeExecutor) -> None:

@@ -32,6 +32,10 @@ def serve(
     log_to_stderr()
     connection = connect_directly()
     settings = connection.settings.serve
+    if settings.is_in_the_clear(host):
+        from renderctl.farm.doctor.ground import IN_THE_CLEAR
+
+        output.warn(f"Warning: {IN_THE_CLEAR}")
     from renderctl.server.running import serve as serving
 
     serving(connection, host or settings.host, settings.port if port is None else port, _ready)

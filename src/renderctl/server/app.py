@@ -34,6 +34,7 @@ from renderctl.server.api import (
 from renderctl.server.connections import ConnectionMiddleware
 from renderctl.server.doors import Doors
 from renderctl.server.errors import add_error_handlers
+from renderctl.server.headers import SecurityHeadersMiddleware
 from renderctl.server.outgoing import OutgoingCalls
 from renderctl.server.page.visiting import nowhere
 from renderctl.server.request_body import RequestBodyMiddleware
@@ -50,13 +51,6 @@ _ROUTES = [
     *tasks.unversioned.routes,
     *page.ROUTES,
 ]
-_HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-)
-_API_HEADERS = ((b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; sandbox"),)
 
 
 def create_app(connection: Connection) -> FastAPI:
@@ -88,7 +82,8 @@ def create_app(connection: Connection) -> FastAPI:
     add_error_handlers(app)
     app.add_exception_handler(404, nowhere)
     app.add_middleware(RequestBodyMiddleware, patience_s=serve.body_timeout)
-    app.add_middleware(Frame)
+    app.add_middleware(SecurityHeadersMiddleware, hosts=serve.hosts)
+    app.add_middleware(MetricsMiddleware)
     app.add_middleware(ConnectionMiddleware)
     return app
 
@@ -104,8 +99,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await anyio.to_thread.run_sync(app.state.thumbnails.close)
 
 
-class Frame:
-    """Around every request: headers against misuse, and counting."""
+class MetricsMiddleware:
+    """Counts every request, and how long its answer took to begin."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -115,11 +110,9 @@ class Frame:
             await self._app(scope, receive, send)
             return
         began, method = perf_counter(), scope["method"]
-        own = (*_HEADERS, *(_API_HEADERS if scope["path"].startswith("/api/") else ()))
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *own]
                 measuring.requests.labels(method, message["status"]).inc()
                 measuring.seconds.labels(method).observe(perf_counter() - began)
             await send(message)

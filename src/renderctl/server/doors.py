@@ -16,6 +16,7 @@ from renderctl.errors import LoginNeeded, NotAllowed
 from renderctl.farm.people.secrets import digest
 from renderctl.farm.people.sessions import actor_of_session
 from renderctl.farm.people.tokens import actor_of_token
+from renderctl.settings.groups import is_loopback
 from renderctl.wiring import Connection
 
 COOKIE = "renderctl_session"
@@ -160,10 +161,30 @@ MeasuringVerbs = Annotated[Connection, Depends(bound_to_measure)]
 
 def session_of(request: Request) -> str | None:
     """The session that a browser shows."""
-    return request.cookies.get(COOKIE)
+    return request.cookies.get(_cookie_name(request))
 
 
 def set_cookie(request: Request, response: Response, secret: str, lasts_s: float) -> None:
     """Have the browser keep a session: out of reach of scripts, and of other sites."""
-    secure = request.url.scheme == "https"
-    response.set_cookie(COOKIE, secret, max_age=int(lasts_s), httponly=True, samesite="strict", secure=secure, path="/")
+    name, most = _cookie_name(request), int(lasts_s)
+    response.set_cookie(name, secret, max_age=most, httponly=True, samesite="strict", secure=_is_tls(request), path="/")
+
+
+def clear_cookie(request: Request, response: Response) -> None:
+    """Have the browser forget its session."""
+    name, secure = _cookie_name(request), _is_tls(request)
+    response.delete_cookie(name, path="/", httponly=True, samesite="strict", secure=secure)
+
+
+def _cookie_name(request: Request) -> str:
+    """Behind TLS one that no other host of the domain can set, and no page that came without it."""
+    return f"__Host-{COOKIE}" if _is_tls(request) else COOKIE
+
+
+def is_in_the_clear(request: Request) -> bool:
+    """Whether what is sent can be read on the way: by plain HTTP, from another machine."""
+    return not _is_tls(request) and not is_loopback(address_of(request) or "")
+
+
+def _is_tls(request: Request) -> bool:
+    return request.url.scheme == "https"

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import fields
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,6 +84,18 @@ def _check_limits(serve: "ServeSettings") -> None:
         raise BadSettings("serve.body_kb is 64 or more; serve.header_timeout, body_timeout, send_timeout are above 0.")
     if min(serve.connections, serve.connections_per_address, serve.streams_per_user) < 2:
         raise BadSettings("serve.connections, connections_per_address and streams_per_user are 2 or more.")
+    for each in serve.hosts:
+        if not _HOST.fullmatch(each) and not _is_address(each.strip("[]")):
+            hint = "It is a host's name, such as farm.example.org, or an address, without a port."
+            raise BadSettings(f"serve.hosts has {each!r}, which is neither.", hint=hint)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_webhooks(settings: "Settings") -> None:

@@ -1,6 +1,7 @@
 """The settings and their groups, each with its default and unit."""
 
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 
 
@@ -121,11 +122,16 @@ class ServeSettings:
     connections_per_address: int = 200  #: or requests at once, of an address behind a proxy
     streams_per_user: int = 100  #: of events and logs, that one user follows at once
     hosts: tuple[str, ...] = ()  #: names and addresses by which it is asked; none: any
+
     inspect_mb: int = 8192  #: of memory, for the Blender that looks at a scene which came from a browser
     session_idle_hours: float = 12.0  #: after which a log-in from a browser ends that nobody has used
     require_totp_for_admins: bool = (
         False  #: whether an admin without a second factor does what an operator may, at most
     )
+
+    def is_in_the_clear(self, host: str | None = None) -> bool:
+        """Whether other machines can ask at this host without TLS: no proxy stands in front of it that has it."""
+        return not self.proxies and not is_loopback(self.host if host is None else host)
 
 
 @dataclass(frozen=True)
@@ -203,3 +209,11 @@ class Settings:
         """What tells this farm from others, without a password: where its database is."""
         kind, _, place = self.database_url.partition("://")
         return f"{kind}://{place.rpartition('@')[2].partition('?')[0]}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine is there."""
+    try:
+        return ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

@@ -10,13 +10,23 @@ from renderctl.errors import OutputNotWritable
 from renderctl.private_files import is_open_to_others, make_private_folder
 from renderctl.settings import Settings
 
+#: What is wrong with a server that other machines can ask, and in front of which there is no proxy.
+IN_THE_CLEAR = (
+    "`serve` speaks plain HTTP to other machines: everybody on the way reads passwords and tokens. "
+    "Put a proxy with TLS in front of it, and name that in serve.proxies."
+)
+
 
 def config(settings: Settings) -> str:
     return str(settings.source) if settings.source else "none: everything has its default"
 
 
 def config_advice(settings: Settings) -> list[str]:
-    """A file that holds passwords is nobody else's business."""
+    """A file that holds passwords is nobody else's business; nor is what people send to the server."""
+    return [*_secrecy(settings), *([IN_THE_CLEAR] if settings.serve.is_in_the_clear() else [])]
+
+
+def _secrecy(settings: Settings) -> list[str]:
     secrets = (settings.database.url, settings.queue.url, settings.cache.url, settings.store.secret_key)
     if settings.source is None or not any(secrets) or not _readable_by_others(settings.source):
         return []

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Cookie, Depends, Path, Query, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from renderctl.actors import Actor
@@ -14,7 +14,7 @@ from renderctl.server.api.people import Otp, Password, changed
 from renderctl.server.bodies import Name
 from renderctl.server.device_cookie import device_of, keep_device
 from renderctl.server.documents import SessionDocument
-from renderctl.server.doors import COOKIE, Admitted, Doors, Verbs, address_of, admitted, set_cookie
+from renderctl.server.doors import Admitted, Doors, Verbs, address_of, admitted, clear_cookie, session_of, set_cookie
 
 router = new_router("sessions")
 UserQuery = Annotated[str | None, Query(description="Whose.", max_length=64)]
@@ -66,15 +66,15 @@ def registered(request: Request, body: RegisterBody) -> Response:
 def end_session(
     request: Request,
     who: Annotated[Admitted, Depends(admitted)],
-    secret: Annotated[str | None, Cookie(alias=COOKIE, include_in_schema=False)] = None,
 ) -> Response:
     """Log out."""
     doors: Doors = request.app.state.doors
+    secret = session_of(request)
     if secret is not None:
         log_out(request.app.state.connection.farm, secret, actor=who.actor)
     doors.forget()
     done = Response(status_code=204)
-    done.delete_cookie(COOKIE, path="/")
+    clear_cookie(request, done)
     return done
 
 

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse
 from renderctl.errors import NotAllowed, RenderctlError, TooLarge
 from renderctl.farm.people.sessions import SESSION_S, Proof, log_in, log_out, sign_up
 from renderctl.server.device_cookie import device_of, keep_device
-from renderctl.server.doors import COOKIE, Admitted, address_of, admitted_session, session_of, set_cookie
+from renderctl.server.doors import Admitted, address_of, admitted_session, clear_cookie, session_of, set_cookie
 from renderctl.server.errors import status_of
 from renderctl.server.page.visiting import Visit, new_router, shown
 
@@ -108,7 +108,7 @@ async def logout(request: Request, who: Sending, _said: OwnForm) -> Response:
     await anyio.to_thread.run_sync(lambda: log_out(farm, secret, actor=who.actor))
     request.app.state.doors.forget()
     response = RedirectResponse("/login", 303)
-    response.delete_cookie(COOKIE, path="/")
+    clear_cookie(request, response)
     return response
 
 

@@ -14,7 +14,7 @@ from renderctl import __version__
 from renderctl.errors import InvalidInput, LoginNeeded, NotFound, RenderctlError, TokenRefused
 from renderctl.farm.gate import of_project
 from renderctl.permissions import FARM, Subject, Verdict, verdict
-from renderctl.server.doors import Admitted, admitted, authenticate_session
+from renderctl.server.doors import Admitted, admitted, authenticate_session, is_in_the_clear
 from renderctl.server.errors import status_of, told
 from renderctl.server.page.rendering import rendered
 from renderctl.server.routing import AuthenticatedRoute
@@ -26,7 +26,7 @@ _HEADERS = {
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
-    "Cache-Control": "private, no-cache",
+    "Cache-Control": "no-store",
 }
 
 
@@ -70,6 +70,7 @@ def shown(request: Request, template: str, *, status: int = 200, **values: Any) 
     """A page, for somebody or (`visit` None) for anybody."""
     now = request.app.state.connection.farm.clock.now()
     given = {"visit": None, "error": None, "version": __version__, "path": request.url.path, "now": now}
+    given["in_the_clear"] = is_in_the_clear(request)
     return HTMLResponse(rendered(template, **given | values), status)
 
 

@@ -185,3 +185,54 @@ def test_secrets_are_not_in_errors(load: Load, text: str) -> None:
 
 def test_the_embedded_database_lies_in_the_data_folder(load: Load) -> None:
     assert load(RENDERCTL_DATA_DIR="/farm").database_url == "sqlite:////farm/renderctl.db"
+
+
+def test_a_variable_may_name_a_file_that_holds_its_value(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("hush: {hush}\n")
+    (tmp_path / "pools").write_text("cpu, gpu\r\n")
+    (tmp_path / "empty").write_text("\n")
+    settings = load(
+        RENDERCTL_STORE__SECRET_KEY_FILE=str(tmp_path / "key"),
+        RENDERCTL_WORKER__POOLS_FILE=str(tmp_path / "pools"),
+        RENDERCTL_AUDIT__FORMER_FILE=str(tmp_path / "empty"),
+        RENDERCTL_AUDIT__KEY_FILE="",
+    )
+    assert (settings.store.secret_key, settings.worker.pools) == ("hush: {hush}", ("cpu", "gpu"))
+    assert (settings.audit.former, settings.audit.key) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"RENDERCTL_AUDIT__KEY_FILE": "/nowhere"}, "/nowhere, which RENDERCTL_AUDIT__KEY_FILE names, can not be read"),
+        ({"RENDERCTL_AUDIT__KEY_FILE": "/"}, "can not be read"),
+        ({"RENDERCTL_AUDIT__KEY_FILE": "/dev/zero"}, "too large"),
+        ({"RENDERCTL_AUDIT__KEY": "a", "RENDERCTL_AUDIT__KEY_FILE": "b"}, "Both RENDERCTL_AUDIT__KEY and"),
+        ({"RENDERCTL_AUDIT__KAY_FILE": "/dev/null"}, "There is no setting RENDERCTL_AUDIT__KAY_FILE"),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_told(load: Load, variables: dict[str, str], sentence: str) -> None:
+    with pytest.raises(BadSettings, match=sentence):
+        load(**variables)
+
+
+@pytest.mark.parametrize(
+    ("url", "whole"),
+    [
+        ("mysql+pymysql://ada@db:3306/farm?ssl=true", "mysql+pymysql://ada:p%40ss%2F@db:3306/farm?ssl=true"),
+        ("mysql+pymysql://db/farm", "mysql+pymysql://:p%40ss%2F@db/farm"),
+    ],
+)
+def test_a_password_may_be_apart_from_its_url(load: Load, url: str, whole: str) -> None:
+    settings = load(RENDERCTL_DATABASE__URL=url, RENDERCTL_DATABASE__PASSWORD="p@ss/")
+    assert settings.database_url == whole
+    assert "p@ss" not in repr(settings)
+    assert "p%40" not in repr(settings)
+
+
+@pytest.mark.parametrize("url", ["mysql+pymysql://ada:first@db/farm", "ada@db", ""])
+def test_a_password_without_a_place_in_its_url_is_refused_and_not_told(load: Load, url: str) -> None:
+    with pytest.raises(BadSettings) as caught:
+        load(RENDERCTL_DATABASE__URL=url, RENDERCTL_DATABASE__PASSWORD="hush")
+    assert "hush" not in f"{caught.value} {caught.value.hint}"
+    assert "first" not in f"{caught.value} {caught.value.hint}"

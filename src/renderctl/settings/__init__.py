@@ -1,7 +1,7 @@
 """Settings: the config file < environment `RENDERCTL_*` < options. Unknown keys are errors; secrets are never shown."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -11,6 +11,7 @@ import yaml
 from renderctl.errors import BadSettings, did_you_mean
 from renderctl.settings.checking import check
 from renderctl.settings.config_file import Approvals, find_config, no_approvals
+from renderctl.settings.environment import ENVIRONMENT_PREFIX, set_variables, variables
 from renderctl.settings.groups import (
     AuditSettings,
     BlenderSettings,
@@ -29,6 +30,7 @@ from renderctl.settings.groups import (
     WebhookSettings,
     WorkerSettings,
 )
+from renderctl.settings.passwords import with_passwords
 
 __all__ = [
     "ENVIRONMENT_PREFIX",
@@ -51,10 +53,6 @@ __all__ = [
     "load_settings",
 ]
 
-ENVIRONMENT_PREFIX = "RENDERCTL_"
-#: Variables of ours that are not settings.
-_NOT_SETTINGS = ("RENDERCTL_CONFIG", "RENDERCTL_TEST_", "RENDERCTL_DEBUG")
-
 
 def load_settings(
     config: Path | None = None,
@@ -73,33 +71,16 @@ def load_settings(
     settings: Settings = _apply(Settings(data_dir=default_data_dir), file.document() if file else {}, where)
     if file is not None:
         file.require_approval(approvals)
-    known = dict(_variables(Settings, ENVIRONMENT_PREFIX))
-    for name, text in _set_variables(environment):
-        if name not in known:
-            raise BadSettings(f"There is no setting {name}.", hint=did_you_mean(name, list(known)))
+    known = dict(variables(Settings))
+    for name, text in set_variables(environment, known):
         settings = _apply(settings, _nested(known[name], _Text(text)), name)
     settings = replace(
-        settings, source=file.path if file else None, data_dir=Path(settings.data_dir).expanduser().absolute()
+        with_passwords(settings),
+        source=file.path if file else None,
+        data_dir=Path(settings.data_dir).expanduser().absolute(),
     )
     check(settings)
     return settings
-
-
-def _variables(group: Any, prefix: str, path: tuple[str, ...] = ()) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The variable of every setting, and the path of its key."""
-    hints = get_type_hints(group)
-    for each in fields(group):
-        if is_dataclass(hints[each.name]):
-            yield from _variables(hints[each.name], f"{prefix}{each.name.upper()}__", (*path, each.name))
-        elif each.name != "source":
-            yield prefix + each.name.upper(), (*path, each.name)
-
-
-def _set_variables(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Those that are settings; an empty one counts as not set."""
-    for name, text in sorted(environment.items()):
-        if name.startswith(ENVIRONMENT_PREFIX) and not name.startswith(_NOT_SETTINGS) and text.strip():
-            yield name, text
 
 
 class _Text(str):

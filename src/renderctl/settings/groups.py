@@ -8,6 +8,7 @@ from pathlib import Path
 @dataclass(frozen=True)
 class DatabaseSettings:
     url: str | None = field(default=None, repr=False)  #: None: an SQLite file in data_dir
+    password: str | None = field(default=None, repr=False)  #: of the URL's user, where the URL has none
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,14 @@ class StoreSettings:
 class QueueSettings:
     kind: str = "sqlite"
     url: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)  #: of the URL's user, where the URL has none
 
 
 @dataclass(frozen=True)
 class CacheSettings:
     kind: str = "sqlite"
     url: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)  #: of the URL's user, where the URL has none
 
 
 @dataclass(frozen=True)

@@ -15,20 +15,107 @@ COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES = COMPOSE["services"]
 PARTS = {"mysql", "redis", "rabbitmq", "s3"}
 OURS = {"worker", "server"}
+WATCHING = {"prometheus", "grafana"}
+SETUP = {"mysql-setup", "s3-setup", "database"}  #: they do their work and end
+BUILT = OURS | {"database"}
 
 
 def test_every_service_is_pinned_watched_and_started_again():
-    assert set(SERVICES) == PARTS | OURS | {"prometheus", "grafana"}
+    assert set(SERVICES) == PARTS | OURS | WATCHING | SETUP
     for name, service in SERVICES.items():
-        assert service["restart"] == "unless-stopped"
+        assert service["restart"] == ("on-failure" if name in SETUP else "unless-stopped")
         assert service["logging"]["options"]["max-size"]
-        if name not in OURS:
-            assert re.search(r":[\w.-]*\d+[.-]\d+[\w.-]*$", service["image"])
-        if name != "worker":
+        if name not in BUILT:
+            assert re.search(r":[\w.-]*\d+[.-]\d+[\w.-]*@sha256:[0-9a-f]{64}$", service["image"])
+        if name not in {"worker"} | SETUP:
             assert service["healthcheck"]["test"]
-    for name in OURS:
+    for name in BUILT:
         assert SERVICES[name]["image"] == f"renderctl-{name}"
-        assert set(SERVICES[name]["depends_on"]) == PARTS
+    for name in OURS:
+        needed = {part: each["condition"] for part, each in SERVICES[name]["depends_on"].items()}
+        assert needed == {
+            "database": "service_completed_successfully",
+            "s3-setup": "service_completed_successfully",
+            "redis": "service_healthy",
+            "rabbitmq": "service_healthy",
+        }
+
+
+def test_every_service_may_do_nothing_but_its_work():
+    for service in SERVICES.values():
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["read_only"] is True
+        assert service["pids_limit"]
+        assert service["mem_limit"]
+        assert {"privileged", "cap_add", "devices", "network_mode", "pid", "ipc"}.isdisjoint(service)
+
+
+def test_every_service_has_a_user_of_its_own():
+    users = {name: service["user"] for name, service in SERVICES.items()}
+    assert {name for name, user in users.items() if user.split(":")[0] in ("0", "root")} == {"s3"}
+    assert all(re.fullmatch(r"\d+:\d+|redis", user) for user in users.values())
+
+
+def test_no_service_has_the_socket_of_the_engine_or_a_folder_that_it_may_write_to():
+    mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", [])]
+    assert mounts
+    for mount in mounts:
+        source = mount.split(":")[0]
+        assert source in COMPOSE["volumes"] or (source.startswith("./") and mount.endswith(":ro")), mount
+
+
+def test_what_holds_data_has_no_way_out():
+    inside = {"com.docker.network.bridge.enable_ip_masquerade": "false"}
+    networks = {name: (each or {}).get("driver_opts") for name, each in COMPOSE["networks"].items()}
+    assert networks == {"front": None, "back": inside, "watch": inside}
+    assert {name for name, service in SERVICES.items() if "front" in service["networks"]} == {"server"}
+    for name in PARTS | SETUP | {"worker"}:
+        assert SERVICES[name]["networks"] == ["back"]
+    for name in WATCHING:
+        assert SERVICES[name]["networks"] == ["watch"]
+
+
+def test_no_service_has_a_secret_in_its_environment(tmp_path):
+    write_compose(tmp_path, force=False)
+    secret = [value for name, value in values_in(tmp_path).items() if name != "SECRETS"]
+    for service in SERVICES.values():
+        given = json.dumps([service.get("environment", {}), service.get("command", [])])
+        assert not any(value in given for value in secret)
+        assert "${" not in given
+        for name, value in service.get("environment", {}).items():
+            if re.search(r"PASSWORD|SECRET_KEY|TOKEN|ROOT_USER|AUDIT", name):
+                assert name.endswith("_FILE")
+                assert value.removeprefix("/run/secrets/") in service["secrets"]
+
+
+def test_every_service_gets_the_secrets_that_it_uses_and_no_others():
+    for name, service in SERVICES.items():
+        folder = {"mysql-setup": "mysql", "s3-setup": "s3", "redis": "redis", "rabbitmq": "rabbitmq"}.get(name)
+        files = sorted((FOLDER / folder).iterdir()) if folder else []
+        files += [FOLDER / "prometheus" / "prometheus.yml"] if name == "prometheus" else []
+        text = json.dumps(service.get("environment", {})) + "".join(path.read_text() for path in files)
+        for secret in service.get("secrets", []):
+            assert re.search(rf"\b{secret}\b", text), f"{name} has no use for {secret}"
+    server, worker = (set(SERVICES[name]["secrets"]) for name in ("server", "worker"))
+    assert server & worker == {"audit_key", "audit_former"}
+
+
+def test_the_secrets_are_the_files_that_are_written_for_nobody_else_to_enter(tmp_path):
+    write_compose(tmp_path, force=False)
+    folder = tmp_path / "secrets"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    named = {name: each for name, each in COMPOSE["secrets"].items() if name != "ca"}
+    assert {each["file"] for each in named.values()} == {
+        f"${{SECRETS:?run renderctl init --compose}}/{path.name}" for path in folder.iterdir()
+    }
+    values = values_in(tmp_path)
+    assert values["SECRETS"] == "./secrets"
+    for path in folder.iterdir():
+        assert path.stat().st_mode & 0o777 == 0o444  # the users of the containers read it
+        assert path.read_text() == values.get(path.name.upper(), path.read_text())
+    assert (folder / "mysql_password").read_text() == values["MYSQL_PASSWORD"]
+    assert (folder / "audit_former").read_text() == ""
 
 
 def test_ports_are_on_loopback_alone():
@@ -39,18 +126,17 @@ def test_ports_are_on_loopback_alone():
 def test_every_password_comes_from_the_env_file_and_has_no_default(tmp_path):
     write_compose(tmp_path, force=False)
     text = (FOLDER / "compose.yaml").read_text(encoding="utf-8")
-    assert set(re.findall(r"(?<!\$)\$\{(\w+)[:}]", text)) == set(values_in(tmp_path))
+    assert set(re.findall(r"(?<!\$)\$\{(\w+)[:}]", text)) == {"SECRETS"} <= set(values_in(tmp_path))
     optional = set(re.findall(r"\$\{(\w+)-", text))
-    assert optional == {"APT_MIRROR", "PIP_INDEX_URL", "BUILD_NETWORK", "BUILD_CA", "AUDIT_FORMER"}
+    memory = {"WORKER_MEMORY", "SERVER_MEMORY"}
+    assert optional == {"APT_MIRROR", "PIP_INDEX_URL", "BUILD_NETWORK", "BUILD_CA"} | memory
     assert ":-" not in text
-    for name, value in SERVICES["mysql"]["environment"].items():
-        assert "PASSWORD" not in name or value.startswith("${")
 
 
 def test_whoever_lacks_a_password_is_told_what_makes_it(tmp_path):
     write_compose(tmp_path, force=False)
     told = dict(re.findall(r"\$\{(\w+):\?(.*?)\}", (FOLDER / "compose.yaml").read_text(encoding="utf-8")))
-    assert told == dict.fromkeys(values_in(tmp_path), "run renderctl init --compose")
+    assert told == {"SECRETS": "run renderctl init --compose"}
 
 
 def test_the_config_points_at_the_services_with_their_passwords(tmp_path):
@@ -63,6 +149,16 @@ def test_the_config_points_at_the_services_with_their_passwords(tmp_path):
     assert values["RABBITMQ_PASSWORD"] in (settings.queue.url or "")
     assert values["REDIS_PASSWORD"] in (settings.cache.url or "")
     assert len(set(values.values())) == len(values)
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_each_of_ours_logs_in_everywhere_as_a_user_of_its_own(tmp_path, name):
+    settings = settings_in_compose(tmp_path, name)
+    password = values_in(tmp_path)[f"{name.upper()}_PASSWORD"]
+    assert settings.database_url == f"mysql+pymysql://{name}:{password}@mysql:3306/renderctl"
+    assert settings.queue.url == f"amqp://{name}:{password}@rabbitmq:5672/"
+    assert settings.cache.url == f"redis://{name}:{password}@redis:6379/0"
+    assert (settings.store.access_key, settings.store.secret_key) == (name, password)
 
 
 @pytest.mark.parametrize("name", sorted(OURS))
@@ -92,7 +188,7 @@ def test_prometheus_asks_the_server_with_the_token_that_it_knows(tmp_path):
     scraping = yaml.safe_load((FOLDER / "prometheus" / "prometheus.yml").read_text())["scrape_configs"][0]
     (secret,) = SERVICES["prometheus"]["secrets"]
     assert scraping["authorization"]["credentials_file"] == f"/run/secrets/{secret}"
-    token = values_in(tmp_path)[COMPOSE["secrets"][secret]["environment"]]
+    token = (tmp_path / "secrets" / secret).read_text()
     serve = settings_in_compose(tmp_path, "server").serve
     assert serve.metrics_token == token
     assert scraping["static_configs"] == [{"targets": [f"server:{serve.port}"]}]
@@ -116,11 +212,8 @@ def settings_in_compose(folder, name):
     """The settings of a service with the values in the folder's .env, written if there are none yet."""
     if not (folder / ".env").exists():
         write_compose(folder, force=False)
-    values = values_in(folder)
     given = SERVICES[name]["environment"]
-    environment = {
-        key: re.sub(r"\$\{(\w+).*?\}", lambda it: values.get(it[1], ""), str(value)) for key, value in given.items()
-    }
+    environment = {key: str(value).replace("/run/secrets", f"{folder}/secrets") for key, value in given.items()}
     return load_settings(None, environment, default_data_dir=folder)
 
 

@@ -1,5 +1,7 @@
 """`init --compose` where there is something already: an admin's `.env` is added to, and never rewritten."""
 
+import shutil
+
 import pytest
 
 from renderctl.errors import BadSettings
@@ -7,7 +9,16 @@ from renderctl.farm.composing import write_compose
 from renderctl.farm.envfile import values_in
 from renderctl.settings import load_settings
 
-NEWER = ("GRAFANA_PASSWORD", "METRICS_TOKEN", "AUDIT_KEY")
+NEWER = (
+    "GRAFANA_PASSWORD",
+    "SERVER_PASSWORD",
+    "WORKER_PASSWORD",
+    "S3_ROOT_USER",
+    "S3_ROOT_PASSWORD",
+    "METRICS_TOKEN",
+    "AUDIT_KEY",
+    "SECRETS",
+)
 
 
 def given_older_farm(folder, before="", behind=""):
@@ -16,6 +27,7 @@ def given_older_farm(folder, before="", behind=""):
     lines = (folder / ".env").read_text().splitlines(keepends=True)
     text = before + "".join(line for line in lines if line.split("=")[0] not in NEWER) + behind
     (folder / ".env").write_bytes(text.encode())
+    shutil.rmtree(folder / "secrets")
     config = folder / "renderctl.yaml"
     config.write_text(config.read_text().partition("audit:")[0])
     return text
@@ -44,8 +56,8 @@ def test_what_an_older_env_file_lacks_comes_behind_what_it_has(tmp_path, before,
     assert after.startswith(text)
     values = values_in(after)
     assert values_in(text).items() <= values.items()
-    fresh = [values[name] for name in NEWER]
-    assert all(len(value) >= 32 for value in fresh)
+    fresh = [values[name] for name in NEWER if name != "SECRETS"]
+    assert all(len(value) >= 20 for value in fresh)
     assert len(set(fresh)) == len(fresh)
 
 
@@ -54,7 +66,7 @@ def test_only_its_owner_reads_it_and_nothing_else_is_left_behind(tmp_path):
     (tmp_path / ".env").chmod(0o644)
     write_compose(tmp_path, force=False)
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
-    assert {path.name for path in tmp_path.iterdir()} == {".env", "renderctl.yaml"}
+    assert {path.name for path in tmp_path.iterdir()} == {".env", "renderctl.yaml", "secrets"}
 
 
 def test_a_link_to_where_secrets_are_kept_stays_a_link(tmp_path):
@@ -146,3 +158,30 @@ def test_what_is_not_understood_is_told_by_its_place_and_nothing_is_written(tmp_
     assert "hush-" not in f"{caught.value.message} {caught.value.hint}"
     assert (tmp_path / ".env").read_bytes() == content
     assert [path.name for path in tmp_path.iterdir()] == [".env"]
+
+
+def test_the_containers_get_the_secrets_of_the_env_file_again_when_it_changes(tmp_path):
+    write_compose(tmp_path, force=False)
+    env, folder = tmp_path / ".env", tmp_path / "secrets"
+    inodes = {path.name: path.stat().st_ino for path in folder.iterdir()}
+    env.write_text(env.read_text() + f"AUDIT_FORMER={'a' * 32}\nWORKER_PASSWORD='p@ss word'\n")
+    write_compose(tmp_path, force=False)
+    assert (folder / "audit_former").read_text() == "a" * 32
+    assert (folder / "worker_password").read_text() == "p@ss word"
+    changed = {path.name for path in folder.iterdir() if path.stat().st_ino != inodes[path.name]}
+    assert changed == {"audit_former", "worker_password", "rabbitmq_definitions"}
+
+
+def test_secrets_may_lie_elsewhere(tmp_path):
+    folder = tmp_path / "compose"
+    folder.mkdir()
+    (folder / ".env").write_text(f"SECRETS={tmp_path}/vault\n")
+    write_compose(folder, force=False)
+    assert (tmp_path / "vault" / "mysql_password").is_file()
+    assert {path.name for path in folder.iterdir()} == {".env", "renderctl.yaml"}
+
+
+def test_an_open_folder_of_secrets_is_closed(tmp_path):
+    (tmp_path / "secrets").mkdir(mode=0o755)
+    write_compose(tmp_path, force=False)
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700

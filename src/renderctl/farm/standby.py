@@ -1,5 +1,6 @@
 """A Blender that starts while we are still getting ready: `render` has it look at the scene and then render it."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def start_ahead(farm: Farm, scene: str) -> Standby | None:
     """
     if not names_a_file(scene) or farm.executor.caged:
         return None
-    file = Path(scene).expanduser().absolute()
+    file = Path(os.path.normpath(Path(scene).expanduser().absolute()))
     chosen = choose_blender(farm, read_header(file))
     require_libraries(chosen.blender)
     scratch, reads = Scratch.claim_new(scratch_root(farm), "standby"), beside(farm, file)

@@ -179,12 +179,15 @@ class Slot:
             self._introduce(job, ready)
             tray.lay_out(ready.scratch, f"$ {ready.command}\n# {attempt.task_id}: frame {attempt.frame}\n")
             hold.log = tray.log
-            rendered = ready.session.render(
-                FrameOrder(attempt.task_id, attempt.frame, attempt.camera, tray.folder, tray.log, tray.printed_to),
-                limits=limits(self._farm, job.frame_timeout_s),
-                on_progress=lambda progress: self._progressed(hold, progress),
-                stop=hold.stop,
-            )
+            try:
+                rendered = ready.session.render(
+                    FrameOrder(attempt.task_id, attempt.frame, attempt.camera, tray.folder, tray.log, tray.printed_to),
+                    limits=limits(self._farm, job.frame_timeout_s),
+                    on_progress=lambda progress: self._progressed(hold, progress),
+                    stop=hold.stop,
+                )
+            finally:
+                tray.collect_log()
             rendered = replace(rendered, files=tray.take(rendered.files))
         except SessionStopped:
             self._stopped(attempt, tray)

@@ -6,7 +6,7 @@ So nothing is read there by name: what was written is moved, without following a
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from stat import S_ISREG
 
@@ -16,9 +16,12 @@ from renderctl.farm.scratch import clear_away
 from renderctl.farm.work.blobcache import linked
 from renderctl.jobs import Failure, Fault
 
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: A frame leaves its image, and a file for each output of the compositor.
 _MOST_FILES = 1000
+#: Bytes of a log that are copied where it can not be linked.
+_MOST_LOG = 64 << 20
 
 
 class Tray:
@@ -28,6 +31,7 @@ class Tray:
         """`own` is a folder that sessions have no part in."""
         self._session = own  # until we know it
         self._name = name
+        self._is_linked = False
         self.log = self.printed_to = own / "logs" / f"{name}.log"  #: ours, and by the name that the session sees
         self.taken = taken_within(own)  #: the folder of what was taken out, of this attempt and of those beside it
         self._taken = self.taken / name
@@ -43,8 +47,18 @@ class Tray:
         self.folder.mkdir()
         self.log.parent.mkdir(exist_ok=True)
         self.log.write_text(header, encoding="utf-8")
-        if linked(self.log, session / self.log.name):
-            self.printed_to = session / self.log.name
+        self.printed_to = session / self.log.name
+        self._is_linked = linked(self.log, self.printed_to)
+
+    def collect_log(self) -> None:
+        """On a disk without hard links, have in the log what was printed; elsewhere it is there already."""
+        if self._is_linked or self.printed_to == self.log:
+            return
+        with suppress(OSError), _opened(self._session, ()) as folder:
+            printed = os.open(self.printed_to.name, _FILE, dir_fd=folder)
+            with open(printed, "rb") as source, self.log.open("ab") as log:  # noqa: PTH123
+                if S_ISREG(os.fstat(printed).st_mode):
+                    log.write(source.read(_MOST_LOG))
 
     def take(self, written: tuple[Written, ...]) -> tuple[Written, ...]:
         """The same files where they are ours alone. Raises SessionFailed for what no frame leaves, OSError."""

@@ -121,6 +121,8 @@ def _redirect_items(node: Any, folder: str, stem: str) -> None:
     """From 5.0 on: a folder, and the beginning of the names."""
     node.directory = literal_path(folder)
     node.file_name = stem + NUMBER if _multilayer(node) else ""
+    if hasattr(node, "use_file_extension"):  # 5.2 on
+        node.use_file_extension = True
 
 
 def plain_name(text: str, otherwise: str) -> str:

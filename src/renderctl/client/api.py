@@ -64,7 +64,7 @@ class Api:
     def ask(self, method: str, path: str, query: Mapping[str, Any], body: Any = None, **more: Any) -> Any:
         """Ask, and read the answer. Bytes are sent as they are, anything else as a document.
 
-        `more` may have `headers`, and `patience_s`: so many seconds until an answer begins.
+        `more` may have `headers`; `patience_s`: so many seconds until an answer begins; `most_bytes`: of the answer.
         """
         timeout = urllib3.Timeout(connect=_CONNECT_S, read=more.get("patience_s", _READ_S))
         sent: dict[str, Any] = {"headers": {**self.headers, **more.get("headers", {})}, "timeout": timeout}
@@ -76,7 +76,7 @@ class Api:
         with self._reached():
             address = self._address(path, query)
             answer = self._pool.request(method, address, redirect=False, preload_content=False, **sent)
-            content = content_of(answer, self.most_bytes)
+            content = content_of(answer, more.get("most_bytes", self.most_bytes))
         self._require_success(answer.status, content)
         return self._read(content)
 

@@ -9,10 +9,14 @@ from renderctl.client.connection import ServerConnection
 from renderctl.client.events import events
 from renderctl.farm.logs import LogPart
 
+#: Logs of several attempts come at once, each of worker.log_mb at most: so many times what a document may have.
+_LOGS = 8
+
 
 def logs(server: ServerConnection, ref: str, task: str | None = None) -> list[LogPart]:
     """The log that tells most."""
-    return typed(list[LogPart], server.api.get(f"/jobs/{quoted(ref)}/logs", task=task))
+    path = f"/jobs/{quoted(ref)}/logs"
+    return typed(list[LogPart], server.api.ask("GET", path, {"task": task}, most_bytes=_LOGS * server.api.most_bytes))
 
 
 def follow(server: ServerConnection, ref: str, task: str | None = None, *, stop: threading.Event) -> Iterator[LogPart]:

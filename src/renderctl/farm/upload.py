@@ -106,7 +106,7 @@ def prepare(
 ) -> Prepared:
     """Look at the scene, find its files and hash them: all of an upload that is done on this machine.
 
-    Files outside the scene's folder are neither read nor sent unless `on_outside` lets them.
+    Files outside the scene's folder are neither hashed nor sent unless `on_outside` lets them.
     Raises SceneNotFound, SceneUnreadable, MissingFiles, OutsideFiles, BlenderMissing.
     """
     scene = Path(os.path.normpath(request.scene.expanduser().absolute()))

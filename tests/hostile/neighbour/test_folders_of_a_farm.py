@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from renderctl.farm.hashing import hash_files
 from renderctl.farm.nodes import node_number
 from renderctl.farm.outputs import open_output
 from renderctl.farm.receiving import part_of
-from renderctl.farm.thumbnails import thumbnail
+from renderctl.farm.thumbnails import Thumbnails
 from renderctl.private_files import ensure_private_folder, is_open_to_others, tighten
 from renderctl.settings import Settings
 from renderctl.wiring.ports import open_farm
@@ -41,7 +42,11 @@ def used(data: Path) -> None:
         pass
     node_number(farm)
     hash_files(farm, [data / "given.blend"])
-    thumbnail(farm, open_output(farm, job.id, 1, "0001.png", actor=ACTOR), 200)
+    thumbnails = Thumbnails(farm)
+    making = thumbnails.request(open_output(farm, job.id, 1, "0001.png", actor=ACTOR), 160)
+    assert isinstance(making, Future)
+    making.result(60)
+    thumbnails.close()
     close(farm)
 
 

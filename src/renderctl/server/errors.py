@@ -50,8 +50,16 @@ def status_of(kind: type[RenderctlError]) -> int:
 
 
 def told(error: RenderctlError, *, status: int | None = None) -> JSONResponse:
-    """The answer that tells of an error; `known` is for those that may name places of the server."""
+    """The answer that tells of an error; `for_others` makes one of what may name places of the server."""
     return JSONResponse(error_document(error), status or status_of(type(error)), _headers(error))
+
+
+def for_others(error: RenderctlError, request: Request) -> RenderctlError:
+    """The error as whoever asks may read it: without places of the server."""
+    settings = request.app.state.connection.settings
+    error.message = redacted(error.message, settings)
+    error.hint = redacted(error.hint, settings) if error.hint else None
+    return error
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -62,10 +70,7 @@ def add_error_handlers(app: FastAPI) -> None:
         assert isinstance(error, RenderctlError)
         if status_of(type(error)) >= 500:
             logger.warning("%s", error)
-        settings = request.app.state.connection.settings
-        error.message = redacted(error.message, settings)
-        error.hint = redacted(error.hint, settings) if error.hint else None
-        return told(error)
+        return told(for_others(error, request))
 
     @app.exception_handler(RequestValidationError)
     def invalid(_request: Request, error: Exception) -> JSONResponse:

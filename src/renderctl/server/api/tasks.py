@@ -20,6 +20,7 @@ from renderctl.server.api.jobs import JobRef
 from renderctl.server.bodies import Name
 from renderctl.server.documents import AttemptDocument, LogPartDocument, TaskDocument, TaskStatusDocument
 from renderctl.server.doors import Admitted, Verbs, admitted
+from renderctl.server.errors import for_others
 from renderctl.server.streams import EventStream
 
 router = new_router("tasks")
@@ -103,4 +104,4 @@ async def _lines(request: Request, follower: LogFollower, parts: list[LogPart]) 
             await anyio.sleep(LOOK_EVERY_S)
             parts = await anyio.to_thread.run_sync(follower.news)
     except RenderctlError as error:
-        yield format_sse_event(data_str=json.dumps(error_document(error)), event="error")
+        yield format_sse_event(data_str=json.dumps(error_document(for_others(error, request))), event="error")

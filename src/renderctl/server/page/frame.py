@@ -7,6 +7,7 @@ from fastapi import Path, Query, Response
 from renderctl.errors import NotFound, RenderctlError
 from renderctl.farm.tasks import TaskStatus
 from renderctl.jobs import Attempt
+from renderctl.server.errors import for_others
 from renderctl.server.page.job import JobRef
 from renderctl.server.page.visiting import Visit, Visitor, new_router
 from renderctl.states import OPEN_ATTEMPT
@@ -48,4 +49,4 @@ def _log(visitor: Visit, attempt: Attempt) -> str:
     try:
         return str(visitor.verbs.attempt_log(attempt.id).text)
     except RenderctlError as error:  # the rest of the page is worth its while
-        return f"{error.message}"
+        return for_others(error, visitor.request).message

@@ -12,7 +12,7 @@ from renderctl.errors import NotAllowed, RenderctlError, TooLarge
 from renderctl.farm.people.sessions import SESSION_S, Proof, log_in, log_out, sign_up
 from renderctl.server.device_cookie import device_of, keep_device
 from renderctl.server.doors import Admitted, address_of, admitted_session, clear_cookie, session_of, set_cookie
-from renderctl.server.errors import status_of
+from renderctl.server.errors import for_others, status_of
 from renderctl.server.page.visiting import Visit, new_router, shown
 
 router = new_router()
@@ -51,7 +51,12 @@ def login(request: Request, said: Form) -> Response:
         found = log_in(farm, said.get("name", ""), said.get("password", ""), address=address_of(request), proof=proof)
     except RenderctlError as error:
         return shown(
-            request, "login", status=status_of(type(error)), error=error, next=place, name=said.get("name", "")
+            request,
+            "login",
+            status=status_of(type(error)),
+            error=for_others(error, request),
+            next=place,
+            name=said.get("name", ""),
         )
     response = RedirectResponse(place, 303)
     set_cookie(request, response, found.secret, SESSION_S)
@@ -73,7 +78,13 @@ def registering(request: Request, said: Form) -> Response:
     try:
         found = sign_up(farm, said.get("code", ""), name, password, address=address)
     except RenderctlError as error:
-        return shown(request, "register", status=status_of(type(error)), error=error, code=said.get("code", ""))
+        return shown(
+            request,
+            "register",
+            status=status_of(type(error)),
+            error=for_others(error, request),
+            code=said.get("code", ""),
+        )
     response = RedirectResponse("/", 303)
     set_cookie(request, response, found.secret, SESSION_S)
     keep_device(request, response, found.device)

@@ -9,7 +9,7 @@ from renderctl.errors import Conflict, RenderctlError
 from renderctl.ids import new_id
 from renderctl.jobs import ENGINES, FORMATS, QUALITIES
 from renderctl.models import Model, SceneFacts
-from renderctl.server.errors import status_of
+from renderctl.server.errors import for_others, status_of
 from renderctl.server.page.asking import CAMERA, asked, field_of, worded
 from renderctl.server.page.choices import own_projects, usable_pools
 from renderctl.server.page.logins import OwnForm, Sender
@@ -47,7 +47,7 @@ def submit(visitor: Sender, said: OwnForm) -> Response:
     except RenderctlError as error:
         if type(error) is Conflict:  # the form was sent before, and has been changed since
             said = {**said, "key": new_id()}
-        return _form(visitor, found, facts, said, {field_of(error): worded(error)})
+        return _form(visitor, found, facts, said, {field_of(error): worded(for_others(error, visitor.request))})
     return RedirectResponse(f"/jobs/{done.job.id}", 303)
 
 
@@ -67,7 +67,7 @@ def _no_inspector(visitor: Visit, project: str) -> RenderctlError | None:
     try:
         visitor.verbs.require_inspector(project=project)
     except RenderctlError as error:
-        return error
+        return for_others(error, visitor.request)
     return None
 
 

@@ -15,7 +15,7 @@ from renderctl.errors import InvalidInput, LoginNeeded, NotFound, RenderctlError
 from renderctl.farm.gate import of_project
 from renderctl.permissions import FARM, Subject, Verdict, verdict
 from renderctl.server.doors import Admitted, admitted, authenticate_session, is_in_the_clear
-from renderctl.server.errors import status_of, told
+from renderctl.server.errors import for_others, status_of, told
 from renderctl.server.page.rendering import rendered
 from renderctl.server.routing import AuthenticatedRoute
 from renderctl.wiring import Connection
@@ -95,7 +95,7 @@ class _Page(AuthenticatedRoute):
             except RequestValidationError:
                 response = await _told(request, InvalidInput("The address or the form is not valid."))
             except RenderctlError as error:
-                response = await _told(request, error)
+                response = await _told(request, for_others(error, request))
             return _sent(response)
 
         return handling

@@ -77,6 +77,13 @@ def add_error_handlers(app: FastAPI) -> None:
         assert isinstance(error, RequestValidationError)
         return told(errors.InvalidInput(f"The request is not valid: {_described(error.errors())}."))
 
+    @app.exception_handler(OverflowError)
+    def beyond(request: Request, error: Exception) -> JSONResponse:
+        logger.warning(
+            "%s %s: a number or a time is beyond all that can be: %s", request.method, request.url.path, error
+        )
+        return told(errors.InvalidInput("A number or a time of the request is beyond all that can be."))
+
     @app.exception_handler(HTTPException)
     def refused(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)

@@ -17,7 +17,7 @@ from inside.usage import Usage
 
 
 @dataclass(frozen=True)
-class Shader:
+class OslShader:
     """A Script node."""
 
     owner: Any  #: a material, a world, a node group, …
@@ -38,7 +38,7 @@ class Shader:
 
 
 @dataclass(frozen=True)
-class Lens:
+class OslCamera:
     """A camera whose rays come from an OSL shader."""
 
     owner: Any
@@ -53,12 +53,12 @@ class Lens:
             setattr(self.owner, name, properties[name])
 
     def is_missed(self, picture: "Picture") -> bool:
-        seen_by = [lens for scene in picture.by_cycles for lens in _lenses(scene)]
+        seen_by = [lens for scene in picture.by_cycles for lens in _camera_data(scene)]
         return self.owner.type == "CUSTOM" and self.owner in (*seen_by, *picture.cameras)
 
 
 @dataclass(frozen=True)
-class StyleModules:
+class FreestyleModules:
     """The Python that draws the lines of a view layer."""
 
     owner: Any  #: its scene
@@ -93,7 +93,7 @@ class Picture:
         return [scene for scene in self.scenes if scene.render.engine == "CYCLES"]
 
 
-NativeScript = Shader | Lens | StyleModules
+NativeScript = OslShader | OslCamera | FreestyleModules
 
 
 def native_scripts() -> Iterator[NativeScript]:
@@ -102,65 +102,65 @@ def native_scripts() -> Iterator[NativeScript]:
         for node in tree.nodes:
             if node.bl_idname == "ShaderNodeScript":
                 linked = not node.mute and any(socket.is_linked for socket in node.outputs)
-                yield Shader(owner, tree, node, linked)
+                yield OslShader(owner, tree, node, linked)
     for camera in bpy.data.cameras:
         if getattr(camera, "custom_filepath", "") or _has_text(camera):
-            yield Lens(camera)
+            yield OslCamera(camera)
     for scene in bpy.data.scenes:
         for layer in scene.view_layers:
             settings = getattr(layer, "freestyle_settings", None)  # not in every build
             if settings is not None and any(module.script is not None for module in settings.modules):
                 active = settings.mode == "SCRIPT" and any(module.use and module.script for module in settings.modules)
-                yield StyleModules(scene, layer.name, active)
+                yield FreestyleModules(scene, layer.name, active)
 
 
 def _has_text(camera: Any) -> bool:
     return getattr(camera, "custom_shader", None) is not None or bool(getattr(camera, "custom_bytecode", ""))
 
 
-def _lenses(scene: Any) -> list[Any]:
+def _camera_data(scene: Any) -> list[Any]:
     """The data of the cameras that the scene may be seen by."""
     things = [scene.camera, *(marker.camera for marker in scene.timeline_markers)]
     return [thing.data for thing in things if thing is not None]
 
 
-class Disarming:
-    """Takes them away; what the picture has lost with them is told once it is known what is rendered.
+class NativeScriptBlocker:
+    """Takes them out of the scene; what the picture has lost with them is told once it is known what is rendered.
 
     Switching OSL off would not do: that switch can be animated.
     """
 
     def __init__(self) -> None:
-        self._taken: list[tuple[str, NativeScript]] = []
+        self._blocked: list[tuple[str, NativeScript]] = []
         self._osl: set[str] = set()
 
-    def take_away(self) -> None:
-        """Take away what is there now, before a path of it is changed: Blender would compile it."""
+    def block_all(self) -> None:
+        """Take out what is there now, before a path of it is changed: Blender would compile it."""
         for scene in bpy.data.scenes:
             if hasattr(scene, "cycles") and scene.cycles.shading_system:
                 self._osl.add(scene.name_full)
                 scene.cycles.shading_system = False
         for script in list(native_scripts()):
-            self._taken.append((str(script), script))
+            self._blocked.append((str(script), script))
             script.remove()
 
-    def settle(self, scene: Any, cameras: Iterable[str], notes: list[str]) -> None:
+    def check(self, scene: Any, cameras: Iterable[str], notes: list[str]) -> None:
         """Raise SceneFault when a picture of the scene, by one of its `cameras`, is another one without them.
 
         Others are noted.
         """
-        if not self._taken:
+        if not self._blocked:
             return
         named = [scene.objects[name].data for name in cameras if name in scene.objects]
         picture = Picture(rendered_scenes(scene), self._osl, named, Usage())
-        missed = {text for text, script in self._taken if _is_there(script) and script.is_missed(picture)}
+        missed = {text for text, script in self._blocked if _is_there(script) and script.is_missed(picture)}
         if missed:
             raise SceneFault(
                 f"The scene can not be rendered without scripts of its own ({listed(sorted(missed))}); "
                 "--trust-scripts lets them run, where the worker allows that."
             )
-        taken = listed(sorted({text for text, _ in self._taken}))
-        notes.append(f"Scripts were blocked ({taken}); no picture depends on them.")
+        blocked = listed(sorted({text for text, _ in self._blocked}))
+        notes.append(f"Scripts were blocked ({blocked}); no picture depends on them.")
 
 
 def _is_there(script: NativeScript) -> bool:

@@ -18,7 +18,7 @@ from tests.services import SERVERS
 from tests.services.fixtures import require
 
 #: Between them they hold every harm.
-FIXED_SEEDS = (13, 24, 31)
+FIXED_SEEDS = (8, 9, 14)
 SERVED_SEEDS = (1, 2, 3, 4, 5)
 _TALLY = "chaos"
 

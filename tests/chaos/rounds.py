@@ -22,6 +22,8 @@ _HOLDING = (signal.SIGUSR1, signal.SIGUSR2)
 _UNCAUGHT = tuple(-number for number in _LEAVING + _HOLDING)
 #: Seconds between two signals, at most: together, within a frame, longer than a frame and than leaving takes.
 _APART_S = (0.0, 0.001, 0.05, 1.0)
+#: Seconds that a worker may take to leave, at most: where the database is frozen each part of it waits for an answer.
+_LEAVE_S = 90.0
 #: Seconds that a worker may take to get up.
 _START_S = 3.0
 
@@ -157,7 +159,7 @@ class Round(ABC):
         for number in numbers:
             worker.process.send_signal(number)
             CLOCK.wait(None, self.chance.uniform(0.0, longest_s))
-        code, log = worker.wait(), worker.log.read_text()
+        code, log = worker.wait(_LEAVE_S), worker.log.read_text()
         if "init_import_site" not in log:  # Python itself was getting up: then it ends with 1
             assert code in (0, *_UNCAUGHT, Interrupted.exit_code, Unreachable.exit_code), log
 

@@ -1,13 +1,18 @@
 """What this process does when it is sent a signal: handlers take no locks, whatever they interrupt."""
 
+import re
 import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from renderctl.cli.signals import interruptible, on_first_and_second_signal, pausable
 
 _PATIENCE_S = 5.0
+_SOURCE = Path(__file__).parents[2] / "src"
 
 
 class Recorder:
@@ -118,14 +123,21 @@ def test_an_interrupt_raises_at_once_and_sets_the_event_although_its_thread_hold
             assert stop.wait(_PATIENCE_S)
 
 
-def test_a_second_interrupt_kills(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_a_second_interrupt_kills() -> None:
     code = (
         "import signal\nfrom renderctl.cli.signals import interruptible\n"
         "with interruptible():\n"
         "    try: signal.raise_signal(signal.SIGINT)\n"
         "    except KeyboardInterrupt: signal.raise_signal(signal.SIGTERM)\n"
     )
-    import subprocess
-    import sys
-
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == -signal.SIGTERM
+
+
+def test_handlers_are_set_in_one_place_where_none_of_them_takes_a_lock() -> None:
+    setting = {
+        str(path.relative_to(_SOURCE / "renderctl"))
+        for path in _SOURCE.rglob("*.py")
+        if re.search(r"signal\.signal\(|add_signal_handler\(|setitimer\(", path.read_text(encoding="utf-8"))
+    }
+    assert setting == {"cli/signals.py"}

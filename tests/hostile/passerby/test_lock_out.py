@@ -60,7 +60,7 @@ def test_a_browser_in_which_they_logged_in_lets_them_in_from_anywhere(farm: Farm
     for _ in range(60):
         guess(farm, CAFE, name="somebody")  # from the same place as she comes from now
         guess(farm, CAFE)
-    again = log_in(farm, "ada", PASSWORD, address=CAFE, proof=Proof(device, keeps_device=True))
+    again = log_in(farm, "ada", PASSWORD, address=CAFE, proof=Proof(device=device, keeps_device=True))
     assert again.device == device
 
 
@@ -73,13 +73,13 @@ def test_neighbours_in_a_network_lock_nobody_out_who_was_there_before(farm: Farm
 
 def test_whoever_stole_the_cookie_waits_as_well(farm: Farm) -> None:
     device = log_in(farm, "ada", PASSWORD, address=HOME, proof=BROWSER).device
-    codes = [guess(farm, f"203.0.113.{number}", proof=Proof(device)) for number in range(12)]
+    codes = [guess(farm, f"203.0.113.{number}", proof=Proof(device=device)) for number in range(12)]
     assert codes[-1] == "too_many_guesses"
     assert log_in(farm, "ada", PASSWORD, address=HOME).actor.name == "ada"
 
 
 def test_a_cookie_that_nobody_was_given_spares_nobody_and_is_not_taken_over(farm: Farm) -> None:
-    made_up = Proof("made-up", keeps_device=True)
+    made_up = Proof(device="made-up", keeps_device=True)
     assert log_in(farm, "ada", PASSWORD, address=HOME, proof=made_up).device != "made-up"
     codes = [guess(farm, f"203.0.113.{number // 4}", proof=made_up) for number in range(24)]
     assert codes[-1] == "too_many_guesses"
@@ -88,7 +88,7 @@ def test_a_cookie_that_nobody_was_given_spares_nobody_and_is_not_taken_over(farm
 def test_a_cookie_of_one_user_spares_no_other_until_they_logged_in_there(farm: Farm) -> None:
     add_user(farm, "bob", Role.ARTIST, password=PASSWORD, actor=ACTOR)
     device = log_in(farm, "bob", PASSWORD, address=HOME, proof=BROWSER).device
-    codes = [guess(farm, f"203.0.113.{number // 4}", proof=Proof(device)) for number in range(24)]
+    codes = [guess(farm, f"203.0.113.{number // 4}", proof=Proof(device=device)) for number in range(24)]
     assert codes[-1] == "too_many_guesses"
 
 

@@ -55,7 +55,7 @@ def enrolled(farm: Farm, actor: Actor = ADA) -> tuple[pyotp.TOTP, RecoveryCodes]
 
 
 def log_in_with(farm: Farm, code: str | None, address: str = HOME) -> LoggedIn:
-    return log_in(farm, "ada", PASSWORD, address=address, proof=Proof(code))
+    return log_in(farm, "ada", PASSWORD, address=address, proof=Proof(code=code))
 
 
 def test_the_password_alone_lets_nobody_in_and_a_code_does_once(farm: Farm) -> None:

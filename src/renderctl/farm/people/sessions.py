@@ -29,7 +29,7 @@ class LoggedIn:
     device: str | None = field(default=None, repr=False)  #: what tells the browser at the next log-in
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Proof:
     """What somebody shows besides a name and a password."""
 

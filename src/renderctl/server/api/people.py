@@ -181,7 +181,7 @@ def create_token(verbs: Verbs, body: TokenBody) -> Response:
 def by_password(request: Request, body: PasswordTokenBody) -> Response:
     """Make a token for whoever knows the password of a user."""
     farm = request.app.state.connection.farm
-    logged_in = log_in(farm, body.user, body.password, address=address_of(request), proof=Proof(body.otp))
+    logged_in = log_in(farm, body.user, body.password, address=address_of(request), proof=Proof(code=body.otp))
     return answer(token_for_login(farm, logged_in, body.name), 201)
 
 

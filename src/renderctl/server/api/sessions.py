@@ -51,7 +51,7 @@ def session(who: Annotated[Admitted, Depends(admitted)]) -> Response:
 def open_session(request: Request, body: LoginBody) -> Response:
     """Log in: the browser keeps a session."""
     farm = request.app.state.connection.farm
-    proof = Proof(body.otp, device_of(request), keeps_device=True)
+    proof = Proof(code=body.otp, device=device_of(request), keeps_device=True)
     return _opened(request, log_in(farm, body.name, body.password, address=address_of(request), proof=proof))
 
 

@@ -47,7 +47,7 @@ def login(request: Request, said: Form) -> Response:
     """Open a session by a password."""
     farm, place = request.app.state.connection.farm, _local(said.get("next", "/"))
     try:
-        proof = Proof(said.get("otp") or None, device_of(request), keeps_device=True)
+        proof = Proof(code=said.get("otp"), device=device_of(request), keeps_device=True)
         found = log_in(farm, said.get("name", ""), said.get("password", ""), address=address_of(request), proof=proof)
     except RenderctlError as error:
         return shown(

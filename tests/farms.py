@@ -33,6 +33,7 @@ from renderctl.queues.sqlite import SqliteQueue
 from renderctl.repository import Claimant, NewModel, Repository, open_repository
 from renderctl.settings import BlenderSettings, DecoderSettings, Settings, WorkerSettings
 from renderctl.states import ENDED_JOB, WorkerState
+from renderctl.stores import Store
 from renderctl.stores.local import LocalStore
 from renderctl.stores.minio import MinioStore
 from renderctl.workers import Capabilities
@@ -149,6 +150,11 @@ def _empty_database() -> bytes:
 def close(farm: Farm) -> None:
     for port in (farm.repository, farm.queue, farm.cache):
         port.close()
+
+
+def log_of(store: Store, attempt_id: str) -> bytes | None:
+    """The whole log of an attempt; None: there is none."""
+    return None if store.log_size(attempt_id) is None else b"".join(store.read_log(attempt_id))
 
 
 def given_model(farm: Farm, name: str = "shot", facts: ModelFacts = FACTS) -> Model:

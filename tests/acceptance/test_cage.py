@@ -21,7 +21,7 @@ from renderctl.executors.docker.executor import DockerExecutor
 from renderctl.executors.process import ProcessExecutor, SandboxOptions
 from renderctl.executors.sandbox import OffLimits, landlock_version
 from renderctl.farm import Farm
-from renderctl.farm.logs import kept_log
+from renderctl.farm.attempt_logs import kept_log
 from renderctl.farm.upload import UploadRequest, upload
 from renderctl.farm.work import Worker
 from renderctl.jobs import Job, RenderOptions
@@ -111,7 +111,7 @@ def ended(farm: Farm, job: Job) -> Job:
 
 
 def log_of(farm: Farm, job: Job) -> str:
-    return kept_log(farm, farm.repository.attempts(job.id)[-1]).decode()
+    return b"".join(kept_log(farm, farm.repository.attempts(job.id)[-1])).decode()
 
 
 def reason(farm: Farm, job: Job) -> str:

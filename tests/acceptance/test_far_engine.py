@@ -12,7 +12,7 @@ from renderctl.executors.docker.client import Engine
 from renderctl.executors.docker.executor import DockerExecutor
 from renderctl.executors.images import RenderImage
 from renderctl.farm import Farm
-from renderctl.farm.logs import kept_log
+from renderctl.farm.attempt_logs import kept_log
 from renderctl.farm.upload import UploadRequest, upload
 from renderctl.settings import Settings, WorkerSettings
 from renderctl.states import JobState
@@ -54,7 +54,7 @@ def test_a_job_is_rendered_by_an_engine_with_another_disk(farm: Farm, folder: Pa
     outputs, _ = farm.repository.outputs(job.id)
     assert [each.frame for each in outputs] == [1, 2, 3]
     assert all(each.image == farm.executor.images()[0].digest for each in outputs)  # type: ignore[index]
-    assert "renders frame" in kept_log(farm, farm.repository.attempts(job.id)[-1]).decode()
+    assert "renders frame" in b"".join(kept_log(farm, farm.repository.attempts(job.id)[-1])).decode()
 
 
 def test_what_is_carried_in_is_not_to_be_written_to(

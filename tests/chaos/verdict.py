@@ -13,8 +13,8 @@ from renderctl.actors import local_actor
 from renderctl.decoder.pixels import verify
 from renderctl.errors import Unreachable
 from renderctl.farm import Farm
+from renderctl.farm.attempt_logs import kept_log
 from renderctl.farm.download import download
-from renderctl.farm.logs import kept_log
 from renderctl.repository.sweeping import SWEEP
 from renderctl.repository.tables import attempts, leases, outputs, tasks
 from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, AttemptState, JobState, TaskState, WorkerState
@@ -84,7 +84,7 @@ def _require_published_once(farm: Farm, job_id: str, frames: dict[int, int], tri
     for row in published:
         assert winners[row.number] == row.attempt_id, row
         assert (row.width, row.height) == (side, side)
-        assert (_size_of_whole(farm, row.digest), bool(kept_log(farm, attempts_of[row.attempt_id]))) == (
+        assert (_size_of_whole(farm, row.digest), any(kept_log(farm, attempts_of[row.attempt_id]))) == (
             row.size,
             True,
         ), row

@@ -23,7 +23,7 @@ from renderctl.repository.tables import blob_leases
 from renderctl.states import JobState
 from renderctl.stores.local import LocalStore
 from tests.databases import farm_on
-from tests.farms import ACTOR, FACTS, close, given_job, given_model, wait_for, work_off, work_until
+from tests.farms import ACTOR, FACTS, close, given_job, given_model, log_of, wait_for, work_off, work_until
 
 
 @pytest.fixture
@@ -108,10 +108,10 @@ def test_what_somebody_asked_for_is_left_as_long_as_the_lease(farm: Farm) -> Non
 def test_a_dry_run_tells_the_same_and_removes_nothing(farm: Farm) -> None:
     given_model(farm)
     blob = given_blob(farm, b"nobody's")
-    farm.store.put_log("attempt-1", b"Fra:1")
+    farm.store.put_log("attempt-1", [b"Fra:1"])
     told = collected(farm, dry_run=True)
     assert blob in stored(farm)
-    assert farm.store.get_log("attempt-1")
+    assert log_of(farm.store, "attempt-1")
     assert replace(collected(farm), dry_run=True) == told
 
 
@@ -139,7 +139,7 @@ def test_rows_that_point_to_blobs_which_the_store_lacks_are_told_and_left_alone(
 def test_logs_of_attempts_that_there_are_no_more_go(farm: Farm) -> None:
     job = given_job(farm, "1")
     work_until(farm, job)
-    farm.store.put_log("gone", b"Fra:1")
+    farm.store.put_log("gone", [b"Fra:1"])
     found = collected(farm)
     assert (found.logs, found.logs_bytes) == (1, 5)
     assert [log.attempt_id for log in farm.store.logs()] == [farm.repository.attempts(job.id)[0].id]

@@ -73,14 +73,14 @@ def test_a_follower_reads_what_the_cache_is_told(farm: Farm, attempt: Attempt) -
 
 def test_what_the_cache_has_lost_comes_from_the_store(farm: Farm, attempt: Attempt) -> None:
     key = f"log:{attempt.id}"
-    farm.store.put_log(attempt.id, b"one two ")
+    farm.store.put_log(attempt.id, [b"one two "])
     said = followed(
         farm,
         attempt,
         lambda: farm.cache.append(key, b"three ", at=8),
-        lambda: farm.store.put_log(attempt.id, b"one two three four five six "),
+        lambda: farm.store.put_log(attempt.id, [b"one two three four five six "]),
         lambda: farm.cache.append(key, b"six ", at=24),
-        lambda: farm.store.put_log(attempt.id, b"one two three four five six seven"),
+        lambda: farm.store.put_log(attempt.id, [b"one two three four five six seven"]),
         lambda: farm.repository.complete(attempt, [], Cost()),
     )
     assert "".join(said) == "one two three four five six seven"
@@ -90,9 +90,9 @@ def test_without_any_cache_a_log_is_followed_in_the_store(farm: Farm, attempt: A
     said = followed(
         replace(farm, cache=ForgetfulCache()),
         attempt,
-        lambda: farm.store.put_log(attempt.id, b"one "),
-        lambda: farm.store.put_log(attempt.id, b"one two "),
-        lambda: farm.store.put_log(attempt.id, b"one two three"),
+        lambda: farm.store.put_log(attempt.id, [b"one "]),
+        lambda: farm.store.put_log(attempt.id, [b"one two "]),
+        lambda: farm.store.put_log(attempt.id, [b"one two three"]),
         lambda: farm.repository.complete(attempt, [], Cost()),
     )
     assert said == ["one ", "two ", "three"]
@@ -103,17 +103,17 @@ class UnreadableStore(LocalStore):
 
     away = False
 
-    def get_log(self, attempt_id: str) -> bytes | None:
+    def read_log(self, attempt_id: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         if self.away:
             raise StoreUnavailable
-        return super().get_log(attempt_id)
+        yield from super().read_log(attempt_id, start, end)
 
 
 def test_the_end_of_a_log_is_read_though_the_store_was_away_when_its_attempt_ended(
     farm: Farm, attempt: Attempt, tmp_path: Path
 ) -> None:
     store = UnreadableStore(tmp_path / "logs")
-    store.put_log(attempt.id, b"one two three")
+    store.put_log(attempt.id, [b"one two three"])
     store.away = True
     said = followed(
         replace(farm, cache=ForgetfulCache(), store=store),
@@ -126,11 +126,11 @@ def test_the_end_of_a_log_is_read_though_the_store_was_away_when_its_attempt_end
 
 
 def test_a_log_is_read_whole_from_store_and_cache(farm: Farm, attempt: Attempt) -> None:
-    farm.store.put_log(attempt.id, TEXT[:500])
+    farm.store.put_log(attempt.id, [TEXT[:500]])
     farm.cache.append(f"log:{attempt.id}", TEXT[300:], at=300)
     (part,) = logs(farm, attempt.job_id, actor=ACTOR)
     assert part.text == TEXT.decode()
-    farm.store.put_log(attempt.id, TEXT)
+    farm.store.put_log(attempt.id, [TEXT])
     (part,) = logs(farm, attempt.job_id, actor=ACTOR)
     assert part.text == TEXT.decode()
 

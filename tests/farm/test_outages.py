@@ -3,6 +3,7 @@
 import random
 import sqlite3
 import threading
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,8 +15,8 @@ from sqlalchemy.exc import OperationalError
 
 from renderctl.errors import NotStored, OutputNotWritable, StoreUnavailable
 from renderctl.farm import Farm
+from renderctl.farm.attempt_logs import kept_log
 from renderctl.farm.control import cancel
-from renderctl.farm.logs import kept_log
 from renderctl.farm.work.publishing import failure_of
 from renderctl.jobs import Fault, Job
 from renderctl.queues import Ticket
@@ -24,7 +25,7 @@ from renderctl.stores.local import LocalStore
 from tests.databases import Outage
 from tests.fake_blender import Behaviour, FakeExecutor, crashed, held, once, truncated
 from tests.fakes import ForgetfulCache
-from tests.farms import ACTOR, at_work, given_job, given_worker, wait_for, work_off, work_until
+from tests.farms import ACTOR, at_work, given_job, given_worker, log_of, wait_for, work_off, work_until
 
 
 class UnsteadyStore(LocalStore):
@@ -43,9 +44,9 @@ class UnsteadyStore(LocalStore):
         self._require()
         super().get(digest, path)
 
-    def put_log(self, attempt_id: str, text: bytes) -> None:
+    def put_log(self, attempt_id: str, pieces: Iterable[bytes]) -> None:
         self._require()
-        super().put_log(attempt_id, text)
+        super().put_log(attempt_id, pieces)
 
     def _require(self) -> None:
         if self.away:
@@ -136,11 +137,11 @@ class LateForLogs(LocalStore):
         super().__init__(root)
         self.refused = 0
 
-    def put_log(self, attempt_id: str, text: bytes) -> None:
+    def put_log(self, attempt_id: str, pieces: Iterable[bytes]) -> None:
         if threading.current_thread().name == "publisher" and not self.refused:
             self.refused += 1
             raise StoreUnavailable
-        super().put_log(attempt_id, text)
+        super().put_log(attempt_id, pieces)
 
 
 @pytest.mark.parametrize("frames", ["1", "1-20"], ids=["one", "many together"])
@@ -150,7 +151,7 @@ def test_a_log_outwaits_a_store_that_goes_away_after_the_outputs(farm: Farm, fra
     job = given_job(farm, frames)
     work_off(farm, idle_exit_s=1.0)
     assert store.refused == 1
-    assert all(kept_log(farm, attempt) for attempt in farm.repository.attempts(job.id))
+    assert all(any(kept_log(farm, attempt)) for attempt in farm.repository.attempts(job.id))
 
 
 def test_a_heart_beats_on_while_logs_come_and_go(farm: Farm, executor: FakeExecutor) -> None:
@@ -171,8 +172,8 @@ def test_logs_of_a_killed_worker_are_kept_by_the_next_one(farm: Farm) -> None:
     (farm.settings.data_dir / "scratch" / "w7.lock").touch()
     job = given_job(farm, "1")
     work_until(farm, job)
-    assert farm.store.get_log("attempt9") == b"the last words"
-    assert farm.store.get_log("attempt7") == b"mine too"
+    assert log_of(farm.store, "attempt9") == b"the last words"
+    assert log_of(farm.store, "attempt7") == b"mine too"
     assert not list((farm.settings.data_dir / "scratch").iterdir())
 
 
@@ -210,10 +211,10 @@ class FrozenStore(LocalStore):
         super().__init__(root)
         self.asked, self.thawed = threading.Event(), threading.Event()
 
-    def put_log(self, attempt_id: str, text: bytes) -> None:
+    def put_log(self, attempt_id: str, pieces: Iterable[bytes]) -> None:
         self.asked.set()
         self.thawed.wait(60)
-        super().put_log(attempt_id, text)
+        super().put_log(attempt_id, pieces)
 
 
 class FrozenCache(ForgetfulCache):

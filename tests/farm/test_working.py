@@ -5,8 +5,8 @@ import pytest
 
 from renderctl.errors import QueueUnavailable
 from renderctl.farm import Farm
+from renderctl.farm.attempt_logs import kept_log
 from renderctl.farm.control import cancel, pause, resume, retry
-from renderctl.farm.logs import kept_log
 from renderctl.farm.scratch import Scratch, abandoned, scratch_root
 from renderctl.jobs import Job, TaskCounts
 from renderctl.queues import Queue, Ticket
@@ -14,7 +14,19 @@ from renderctl.settings import WorkerSettings
 from renderctl.states import AttemptState, JobState
 from tests.fake_blender import FakeExecutor, crashed, failing, held, hung, once, truncated
 from tests.fakes import ForgetfulCache
-from tests.farms import ACTOR, QUICK, at_work, close, given_job, given_model, make_farm, wait_for, work_off, work_until
+from tests.farms import (
+    ACTOR,
+    QUICK,
+    at_work,
+    close,
+    given_job,
+    given_model,
+    log_of,
+    make_farm,
+    wait_for,
+    work_off,
+    work_until,
+)
 
 
 def counts(farm: Farm, job_id: str) -> TaskCounts:
@@ -221,7 +233,7 @@ def test_jobs_of_one_priority_take_turns_and_a_higher_one_goes_first(farm, execu
 def test_the_log_of_an_attempt_begins_with_the_exact_command(farm):
     job = given_job(farm, "1")
     work_off(farm)
-    log = farm.store.get_log(farm.repository.attempts(job.id)[0].id)
+    log = log_of(farm.store, farm.repository.attempts(job.id)[0].id)
     assert log is not None
     assert log.startswith(b"$ ")
     assert b"session.py" in log.splitlines()[0]
@@ -232,7 +244,9 @@ def test_the_logs_of_short_frames_are_kept_together_and_read_apart(farm):
     work_off(farm)
     attempts = farm.repository.attempts(job.id)
     for attempt in attempts:
-        assert kept_log(farm, attempt).splitlines()[1].decode() == f"# {attempt.task_id}: frame {attempt.frame}"
+        assert (
+            b"".join(kept_log(farm, attempt)).splitlines()[1].decode() == f"# {attempt.task_id}: frame {attempt.frame}"
+        )
     shared = [attempt.log.split(":")[0] for attempt in attempts if attempt.log is not None]
     assert 0 < len(set(shared)) < len(shared)
 

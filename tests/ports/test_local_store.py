@@ -16,6 +16,7 @@ import pytest
 
 from renderctl.errors import DigestMismatch, OutputNotWritable, StoreUnavailable
 from renderctl.stores.local import LocalStore
+from tests.farms import log_of
 from tests.lacking import lacking
 from tests.ports.test_executor import until
 
@@ -143,7 +144,7 @@ def test_a_full_disk_is_said_to_be_full(mounted: Callable[[str], Path], tmp_path
     assert "full" in (caught.value.hint or "")
     assert files(store.root) == []
     with pytest.raises(StoreUnavailable, match="No space left"):
-        store.put_log("attempt", big.read_bytes())
+        store.put_log("attempt", [big.read_bytes()])
 
 
 def test_an_output_folder_that_gets_full_is_not_the_stores_fault(
@@ -175,7 +176,7 @@ def test_a_file_that_may_not_get_so_large_leaves_nothing_behind(tmp_path: Path, 
 
 def test_a_read_only_disk_is_said_to_be_so(mounted: Callable[[str], Path], source: Path) -> None:
     store = LocalStore(mounted("ro") / "store")
-    for use in (lambda: store.put(source, DIGEST), lambda: store.put_log("attempt", b""), store.check):
+    for use in (lambda: store.put(source, DIGEST), lambda: store.put_log("attempt", [b""]), store.check):
         with pytest.raises(StoreUnavailable, match="Read-only"):
             use()
 
@@ -199,7 +200,7 @@ def test_a_disk_that_went_away_is_out_of_reach_and_not_empty(tmp_path: Path, sou
     uses = (
         lambda: store.missing({DIGEST}),
         lambda: store.get(DIGEST, tmp_path / "got"),
-        lambda: store.get_log("attempt"),
+        lambda: log_of(store, "attempt"),
         lambda: store.put(source, DIGEST),
     )
     for use in uses:

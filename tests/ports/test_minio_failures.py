@@ -20,6 +20,7 @@ from renderctl.errors import BadSettings, DigestMismatch, StoreUnavailable
 from renderctl.settings import StoreSettings
 from renderctl.stores.minio import MinioStore
 from tests.certificates import own_certificate
+from tests.farms import log_of
 from tests.ports.broken_s3 import Answer, Asked, BrokenS3, broken_s3, refusal
 
 BYTES = b"A cube, a light and a camera. " * 1000
@@ -102,7 +103,7 @@ def test_a_bucket_that_is_not_there_and_may_not_be_made(broken: BrokenS3) -> Non
 def test_a_disk_that_gets_full_is_told_by_whoever_writes(broken: BrokenS3, source: Path) -> None:
     broken.answers.append(lambda asked: refusal("InsufficientStorage", "", 507) if asked.method == "PUT" else None)
     store = hasty(broken.settings)
-    for use in (lambda store: store.put(source, DIGEST), lambda store: store.put_log("attempt", b"")):
+    for use in (lambda store: store.put(source, DIGEST), lambda store: store.put_log("attempt", [b""])):
         assert re.search("is full.*renderctl gc", complaint(store, use))
 
 
@@ -157,7 +158,7 @@ def test_a_bucket_that_was_deleted_is_out_of_reach_and_not_empty(broken: BrokenS
     for use in (
         lambda store: store.missing({DIGEST}),
         lambda store: store.get(DIGEST, tmp_path / "got"),
-        lambda store: store.get_log("attempt"),
+        lambda store: log_of(store, "attempt"),
         lambda store: list(store.blobs()),
     ):
         assert "has no bucket bucket any more" in complaint(store, use)

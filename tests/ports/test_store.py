@@ -4,7 +4,7 @@ import hashlib
 import random
 import threading
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from renderctl.errors import DigestMismatch, InvalidInput, NotStored, OutputNotW
 from renderctl.stores import Store
 from renderctl.stores.local import LocalStore
 from renderctl.stores.minio import MinioStore
+from tests.farms import log_of
 from tests.ports.test_executor import until
 
 Given = Callable[[bytes], tuple[Path, str]]
@@ -201,21 +202,45 @@ def test_an_address_leads_to_the_blob(store: Store, given_file: Given) -> None:
 
 
 def test_a_log_replaces_an_earlier_one(store: Store) -> None:
-    store.put_log("attempt-1", b"Fra:1\n")
-    store.put_log("attempt-1", b"Fra:1\nSaved\xff\n")
-    store.put_log("attempt-2", b"")
-    assert store.get_log("attempt-1") == b"Fra:1\nSaved\xff\n"
-    assert store.get_log("attempt-2") == b""
+    store.put_log("attempt-1", [b"Fra:1\n"])
+    store.put_log("attempt-1", [b"Fra:1\nSaved\xff\n"])
+    store.put_log("attempt-2", [b""])
+    assert log_of(store, "attempt-1") == b"Fra:1\nSaved\xff\n"
+    assert log_of(store, "attempt-2") == b""
+
+
+@pytest.mark.parametrize("size", [0, 5 << 20, (8 << 20) - 1, 8 << 20, (17 << 20) + 3])
+def test_a_log_comes_and_goes_in_pieces(store: Store, size: int) -> None:
+    text = BYTES[: 1 << 16].ljust(1 << 16, b".") * (size >> 16) + b"x" * (size % (1 << 16))
+    store.put_log("attempt", (text[start : start + 99_999] for start in range(0, size, 99_999)))
+    assert store.log_size("attempt") == size
+    pieces = list(store.read_log("attempt"))
+    assert b"".join(pieces) == text
+    assert max(map(len, pieces), default=0) <= 8 << 20
+    for start, end in ((0, 10), (size // 2, size // 2 + 3_000_000), (max(0, size - 5), None), (size, size + 9)):
+        assert b"".join(store.read_log("attempt", start, end)) == text[start:end]
+    assert [(log.attempt_id, log.size) for log in store.logs()] == [("attempt", size)]
+
+
+def test_a_log_whose_pieces_end_in_an_error_stays_what_it_was(store: Store) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"new"
+        raise ValueError("the file is gone")
+
+    store.put_log("attempt", [b"old"])
+    with pytest.raises(ValueError, match="the file is gone"):
+        store.put_log("attempt", pieces())
+    assert log_of(store, "attempt") == b"old"
 
 
 def test_a_log_that_was_never_put_is_none(store: Store) -> None:
-    assert store.get_log("attempt-1") is None
+    assert log_of(store, "attempt-1") is None
 
 
 def test_the_name_of_a_log_is_a_name_and_not_a_path(store: Store) -> None:
-    store.put_log("../../escape", b"one")
-    store.put_log("..", b"two")
-    assert (store.get_log("../../escape"), store.get_log("..")) == (b"one", b"two")
+    store.put_log("../../escape", [b"one"])
+    store.put_log("..", [b"two"])
+    assert (log_of(store, "../../escape"), log_of(store, "..")) == (b"one", b"two")
 
 
 def test_every_blob_is_listed_in_the_order_of_the_digests(store: Store, given_file: Given) -> None:
@@ -269,13 +294,13 @@ def test_a_name_that_is_no_digest_is_not_removed(store: Store) -> None:
 
 def test_logs_are_listed_and_removed(store: Store) -> None:
     for name in ("attempt-1", "../../escape", "attempt-3"):
-        store.put_log(name, b"Fra:1\n")
+        store.put_log(name, [b"Fra:1\n"])
     listed = {each.attempt_id: each for each in store.logs()}
     assert set(listed) == {"attempt-1", "../../escape", "attempt-3"}
     assert all(each.size == 6 and 0 <= each.age_s < 600 for each in listed.values())
     store.remove_logs({"attempt-1", "../../escape", "attempt-4"})
     assert [each.attempt_id for each in store.logs()] == ["attempt-3"]
-    assert store.get_log("attempt-1") is None
+    assert log_of(store, "attempt-1") is None
 
 
 def test_check_says_what_and_where_it_is(store: Store) -> None:

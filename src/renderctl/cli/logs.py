@@ -23,7 +23,7 @@ def logs(
     connection = connect()
     parts = connection.follow(job, task, stop=threading.Event()) if follow else connection.logs(job, task)
     if invocation.current.json and not follow:
-        output.show(list(parts), str)
+        output.show_list(parts)
         return
     shown = None if follow or task else ""  # one log alone needs no heading
     for part in parts:

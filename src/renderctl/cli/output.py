@@ -37,6 +37,15 @@ def show_line(result: Any) -> None:
     _write(json.dumps(document(result)) + "\n")
 
 
+def show_list(results: Iterable[Any]) -> None:
+    """One JSON list, written while its items come: a log may be long."""
+    separator = "["
+    for result in results:
+        _write(separator + json.dumps(document(result)))
+        separator = ", "
+    _write("]\n" if separator == ", " else "[]\n")
+
+
 def show_text(text: str) -> None:
     """Text: a log, a line. Raises OutputNotWritable, and BrokenPipeError when its reader has had enough."""
     _write(spelling.log_text(text))

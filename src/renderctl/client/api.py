@@ -174,6 +174,10 @@ class Api:
         kind = _KINDS.get(str(said.get("code")), RenderctlError)
         raise kind(_sentence_in(said, "message"), hint=_sentence_in(said, "hint"))
 
+    def document(self, content: bytes) -> Any:
+        """What a line of an answer says. Raises ServerUnavailable."""
+        return self._read(content)
+
     def _read(self, content: bytes) -> Any:
         try:
             return parsed(content) if content else None

@@ -3,20 +3,21 @@
 import threading
 from collections.abc import Iterator
 
-from renderctl.client.answers import typed
+from renderctl.client.answers import lines_of, typed
 from renderctl.client.api import quoted
 from renderctl.client.connection import ServerConnection
 from renderctl.client.events import events
 from renderctl.farm.logs import LogPart
 
-#: Logs of several attempts come at once, each of worker.log_mb at most: so many times what a document may have.
-_LOGS = 8
 
-
-def logs(server: ServerConnection, ref: str, task: str | None = None) -> list[LogPart]:
-    """The log that tells most."""
-    path = f"/jobs/{quoted(ref)}/logs"
-    return typed(list[LogPart], server.api.ask("GET", path, {"task": task}, most_bytes=_LOGS * server.api.most_bytes))
+def logs(server: ServerConnection, ref: str, task: str | None = None) -> Iterator[LogPart]:
+    """The log that tells most, part by part as it comes: the server sends one a line."""
+    with server.api.opened(f"/jobs/{quoted(ref)}/logs", {"task": task}) as answer:
+        for line in lines_of(answer, server.api.most_bytes):
+            if (text := line.strip().removesuffix(b",")) not in (b"", b"[", b"]"):
+                document = server.api.document(text)
+                for part in document if isinstance(document, list) else [document]:  # an older server has one line
+                    yield typed(LogPart, part)
 
 
 def follow(server: ServerConnection, ref: str, task: str | None = None, *, stop: threading.Event) -> Iterator[LogPart]:

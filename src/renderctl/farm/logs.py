@@ -1,13 +1,15 @@
-"""`logs`: what Blender printed, attempt by attempt; followed while it prints."""
+"""`logs`: what Blender printed, attempt by attempt; followed while it prints. A log is never in memory as a whole."""
 
+import codecs
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from renderctl.actors import Actor
 from renderctl.errors import NotFound, StoreUnavailable
 from renderctl.farm import Farm
+from renderctl.farm.attempt_logs import PIECE, kept_log, read_log
 from renderctl.farm.gate import the_job
 from renderctl.jobs import Attempt, Job
 from renderctl.patience import Patience
@@ -27,13 +29,28 @@ class LogPart:
     text: str
 
 
-def logs(farm: Farm, job_ref: str, task: str | None = None, *, actor: Actor) -> list[LogPart]:
-    """The log that tells most: of the given task its every attempt, else of what runs, else of what failed last."""
+def logs(farm: Farm, job_ref: str, task: str | None = None, *, actor: Actor) -> Iterator[LogPart]:
+    """The log that tells most: of the given task its every attempt, else of what runs, else of what failed last.
+
+    Piece by piece: a long log is several parts. Raises NotFound, StoreUnavailable.
+    """
     job = the_job(farm, job_ref, "job.logs", actor=actor)
     attempts = _chosen(farm, job, task)
     if not attempts:
         raise NotFound(f"Job {job.id} has no log yet.", hint="Nothing of it has started.")
-    return [LogPart(attempt, whole_log(farm, attempt)) for attempt in attempts]
+    return _parts(farm, attempts)
+
+
+def _parts(farm: Farm, attempts: Sequence[Attempt]) -> Iterator[LogPart]:
+    for attempt in attempts:
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        waiting = b""
+        for piece in read_log(farm, attempt):
+            if waiting and len(waiting) + len(piece) > PIECE:
+                yield LogPart(attempt, decoder.decode(waiting))
+                waiting = b""
+            waiting += piece
+        yield LogPart(attempt, decoder.decode(waiting, final=True))  # one that is empty is told of, too
 
 
 def follow(
@@ -47,7 +64,7 @@ def follow(
     while True:
         with patience.bearing():
             yield from follower.news()
-        if follower.over or farm.clock.wait(stop, LOOK_EVERY_S):
+        if follower.over or (not follower.has_more and farm.clock.wait(stop, LOOK_EVERY_S)):
             return
 
 
@@ -61,86 +78,82 @@ class LogFollower:
 
     def __init__(self, farm: Farm, job: Job, task: str | None) -> None:
         self.over = False  #: the job has ended, and all was read
+        self.has_more = False  #: there is more to be read at once
         self._farm = farm
         self._job = job
         self._task = task
         self._readers: dict[str, _Reader] = {}
 
     def news(self) -> list[LogPart]:
-        """What was printed since the last look."""
+        """What was printed since the last look, or the next piece of it."""
         over = self._farm.repository.job(self._job.id).state in ENDED_JOB
-        found: list[LogPart] = []
+        parts: list[LogPart] = []
+        self.has_more = False
         for attempt in _followed(self._farm, self._job, self._task):
             reader = self._readers.setdefault(attempt.id, _Reader(self._farm))
             try:
                 text = reader.news(attempt)
             except StoreUnavailable:
-                if not found:
+                if not parts:
                     raise
-                return found  # what was read is told; the next look meets the rest
+                return parts  # what was read is told; the next look meets the rest
             if text:
-                found.append(LogPart(attempt, text.decode("utf-8", "replace")))
+                parts.append(LogPart(attempt, text))
+            if reader.has_more:  # of one after the other, or the pieces of many would come to much
+                self.has_more = True
+                return parts
         self.over = over
-        return found
+        return parts
 
 
 class _Reader:
     """How far a follower has read the log of one attempt."""
 
     def __init__(self, farm: Farm) -> None:
+        self.has_more = False
         self._farm = farm
         self._known = 0
         self._look_at = 0.0  # when the store is looked at, for want of anything newer
         self._done = False  # the attempt has ended, and all of it was read
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def news(self, attempt: Attempt) -> bytes:
-        """What was not read yet."""
+    def news(self, attempt: Attempt) -> str:
+        """What was not read yet, or the next piece of it."""
         if self._done or attempt.state is AttemptState.CLAIMED:
-            return b""
+            return ""
         if attempt.state in OPEN_ATTEMPT:
-            return self._live(attempt)
-        text = kept_log(self._farm, attempt)[self._known :]
-        self._done = True  # not before: who follows may bear with a store that is away
-        return text
+            return self._decoder.decode(self._live(attempt))
+        text = b"".join(kept_log(self._farm, attempt, self._known, self._known + PIECE))
+        self._known += len(text)
+        self.has_more = len(text) == PIECE
+        self._done = not self.has_more  # not before: who follows may bear with a store that is away
+        return self._decoder.decode(text, final=self._done)
 
     def _live(self, attempt: Attempt) -> bytes:
         """From the cache; what it has lost, and everything while it is away, from the store, a heartbeat late."""
         live, end = self._farm.cache.tail(f"log:{attempt.id}", self._known)
-        now = self._farm.clock.monotonic()
-        if end - len(live) > self._known or (not live and now >= self._look_at):
-            kept = _stored(self._farm, attempt)
-            text, end = _since(self._known, kept, live, end), max(end, len(kept))
+        begin, now = end - len(live), self._farm.clock.monotonic()
+        text = live
+        if begin > self._known or (not live and now >= self._look_at):
+            upto = min(begin, self._known + PIECE) if live else self._known + PIECE
+            text = _stored(self._farm, attempt, self._known, upto)
+            self.has_more = len(text) == PIECE
+            if live and not self.has_more:  # between the two may be what neither has
+                text += live
+            else:
+                end = self._known + len(text)
         else:
-            text = live
+            self.has_more = False
         if text or now >= self._look_at:
             self._look_at = now + self._farm.settings.worker.heartbeat
         self._known = max(self._known, end)
         return text
 
 
-def _since(known: int, kept: bytes, live: bytes, end: int) -> bytes:
-    """A log from byte `known` on: the store's part, and after it the cache's, which ends at byte `end`.
-
-    Between them may be what neither has.
-    """
-    if end <= len(kept):
-        return kept[known:]
-    begin = end - len(live)
-    return kept[known:begin] + live[max(0, known - begin) :]
-
-
-def kept_log(farm: Farm, attempt: Attempt) -> bytes:
-    """What the store has of an attempt's log; short frames have theirs together. Raises StoreUnavailable."""
-    if attempt.log is None:
-        return farm.store.get_log(attempt.id) or b""
-    together, start, end = attempt.log.split(":")
-    return (farm.store.get_log(together) or b"")[int(start) : int(end)]
-
-
-def _stored(farm: Farm, attempt: Attempt) -> bytes:
-    """What the store has of a log that grows; nothing while the store is away."""
+def _stored(farm: Farm, attempt: Attempt, start: int, end: int) -> bytes:
+    """What the store has of a part of a log that grows; nothing while the store is away."""
     try:
-        return kept_log(farm, attempt)
+        return b"".join(kept_log(farm, attempt, start, end))
     except StoreUnavailable as error:
         logger.debug("the log of %s is out of reach: %s", attempt.id, error)
         return b""
@@ -159,14 +172,6 @@ def _chosen(farm: Farm, job: Job, task: str | None) -> list[Attempt]:
         if found:
             return found[-1:]
     return []
-
-
-def whole_log(farm: Farm, attempt: Attempt) -> str:
-    """All that there is of an attempt's log at this moment. Raises StoreUnavailable."""
-    kept = kept_log(farm, attempt)
-    if attempt.state in OPEN_ATTEMPT:
-        kept = _since(0, kept, *farm.cache.tail(f"log:{attempt.id}", 0))
-    return kept.decode("utf-8", "replace")
 
 
 def task_number(farm: Farm, job: Job, task: str) -> int:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from renderctl.actors import Actor
 from renderctl.errors import InvalidInput, NotFound, did_you_mean
 from renderctl.farm import Farm
+from renderctl.farm.attempt_logs import log_size, read_log
 from renderctl.farm.gate import the_job
-from renderctl.farm.logs import LogPart, task_number, whole_log
+from renderctl.farm.logs import task_number
 from renderctl.jobs import Attempt, Output, Task
 from renderctl.states import AttemptState, TaskState
 
@@ -56,11 +57,28 @@ def attempts(
     return farm.repository.attempts(job.id, number, after=after, limit=limit)
 
 
-def attempt_log(farm: Farm, attempt_id: str, *, actor: Actor) -> LogPart:
-    """What Blender has printed in one attempt. Raises NotFound, StoreUnavailable."""
+@dataclass(frozen=True)
+class LogRange:
+    """Some of the log of one attempt."""
+
+    attempt: Attempt
+    text: str
+    start: int  #: bytes before it
+    end: int  #: where the next range begins
+    size: int  #: bytes of the whole log, at this moment
+
+
+def attempt_log(farm: Farm, attempt_id: str, *, start: int = 0, limit: int = 1 << 20, actor: Actor) -> LogRange:
+    """What Blender has printed in one attempt: `limit` bytes from `start` on; a `start` below 0 counts from the end.
+
+    Raises NotFound, StoreUnavailable.
+    """
     attempt = farm.repository.attempt(attempt_id)
     try:
         the_job(farm, attempt.job_id, "job.logs", actor=actor)
     except NotFound as error:  # its id would tell of a job that is hidden
         raise NotFound(f"There is no attempt {attempt_id!r}.") from error
-    return LogPart(attempt, whole_log(farm, attempt))
+    size = log_size(farm, attempt)
+    start = min(start, size) if start >= 0 else max(0, size + start)
+    content = b"".join(read_log(farm, attempt, start, start + limit))
+    return LogRange(attempt, content.decode("utf-8", "replace"), start, start + len(content), size)

@@ -24,6 +24,14 @@ def answer(result: Any, status: int = 200) -> Response:
     return Response(json.dumps(document(result), separators=(",", ":")), status, media_type="application/json")
 
 
+def listed(results: Iterator[Any]) -> Response:
+    """Results as a list, one a line, sent while they are made. The first is made before anything is said."""
+    lines = (json.dumps(document(result), separators=(",", ":")) for result in results)
+    first = next(lines, None)
+    body = chain(["[\n", first or ""], (f",\n{line}" for line in lines), ["\n]\n"])
+    return StreamingResponse(body, media_type="application/json")
+
+
 def file_answer(request: Request, file: OpenOutput) -> Response:
     """A file, or the range of it that is asked for."""
     size, tag = file.output.size, f'"{file.output.digest}"'

@@ -127,6 +127,12 @@ class LogPartDocument(BaseModel):
     text: str
 
 
+class LogRangeDocument(LogPartDocument):
+    start: int
+    end: int
+    size: int
+
+
 class SessionDocument(BaseModel):
     """Whoever is logged in, and what his browser shows when it writes: header X-CSRF-Token."""
 

@@ -105,12 +105,22 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def put_log(self, attempt_id: str, text: bytes) -> None:
-        """Keep the log of an attempt, in place of an earlier, shorter one. Raises StoreUnavailable."""
+    def put_log(self, attempt_id: str, pieces: Iterable[bytes]) -> None:
+        """Keep the log of an attempt, whole, in place of an earlier, shorter one; its pieces pass one by one.
+
+        Raises StoreUnavailable, and whatever the pieces raise: then the earlier one stays.
+        """
 
     @abstractmethod
-    def get_log(self, attempt_id: str) -> bytes | None:
-        """The log of an attempt; None: there is none. Raises StoreUnavailable."""
+    def read_log(self, attempt_id: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """The bytes of a log from `start` up to `end` (None: to its end), piece by piece; none where there is no log.
+
+        Raises StoreUnavailable, when the first piece is asked for.
+        """
+
+    @abstractmethod
+    def log_size(self, attempt_id: str) -> int | None:
+        """Bytes of the log of an attempt; None: there is none. Raises StoreUnavailable."""
 
     @abstractmethod
     def logs(self) -> Iterator[StoredLog]:

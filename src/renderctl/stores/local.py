@@ -92,11 +92,7 @@ class LocalStore(Store):
             if not blob.is_file():
                 raise NotStored(f"The store {self.root} has no blob {digest}.")
             with blob.open("rb", buffering=0) as file:
-                file.seek(start)
-                left = blob.stat().st_size - start if end is None else end - start
-                while left > 0 and (piece := file.read(min(_CHUNK, left))):
-                    yield piece
-                    left -= len(piece)
+                yield from _range(file, start, blob.stat().st_size if end is None else end)
 
     def url(self, digest: str, name: str, expires_s: float) -> str:
         return self._blob(digest).absolute().as_uri()
@@ -128,18 +124,27 @@ class LocalStore(Store):
             for digest in digests:
                 self._blob(digest).unlink(missing_ok=True)
 
-    def put_log(self, attempt_id: str, text: bytes) -> None:
+    def put_log(self, attempt_id: str, pieces: Iterable[bytes]) -> None:
         log = self._log(attempt_id)
         with self._ready():
             _make(log.parent)
             with self._part() as part:
-                _write(part, [text], synced=False)
+                _write(part, pieces, synced=False)
                 part.replace(log)
 
-    def get_log(self, attempt_id: str) -> bytes | None:
+    def read_log(self, attempt_id: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         with self._ready():
             try:
-                return self._log(attempt_id).read_bytes()
+                file = self._log(attempt_id).open("rb", buffering=0)
+            except FileNotFoundError:
+                return
+            with file:
+                yield from _range(file, start, os.fstat(file.fileno()).st_size if end is None else end)
+
+    def log_size(self, attempt_id: str) -> int | None:
+        with self._ready():
+            try:
+                return self._log(attempt_id).stat().st_size
             except FileNotFoundError:
                 return None
 
@@ -222,6 +227,15 @@ def _chunks(path: Path, kind: type[RenderctlError]) -> Iterator[memoryview]:
         buffer = memoryview(bytearray(_CHUNK))
         while size := file.readinto(buffer):
             yield buffer[:size]
+
+
+def _range(file: FileIO, start: int, end: int) -> Iterator[bytes]:
+    """The bytes of an open file from `start` up to `end`, as far as there are any."""
+    file.seek(start)
+    left = end - start
+    while left > 0 and (piece := file.read(min(_CHUNK, left))):
+        yield piece
+        left -= len(piece)
 
 
 def _write(path: Path, chunks: Iterable[bytes | memoryview], *, synced: bool) -> str:

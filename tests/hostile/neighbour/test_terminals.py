@@ -36,7 +36,7 @@ def job(given) -> Job:  # noqa: F811
     attempt = given.repository.claim(job.id, claimant).attempts[0]
     given.repository.start(attempt)
     given.repository.note(job.id, (f"note{ORDERS}",))
-    given.store.put_log(attempt.id, f"Fra:1\ttab{ORDERS}\n".encode())
+    given.store.put_log(attempt.id, [f"Fra:1\ttab{ORDERS}\n".encode()])
     given.repository.fail(attempt, Failure(Fault.SCENE, f"reason{ORDERS}", whole_job=True), Cost())
     return job
 

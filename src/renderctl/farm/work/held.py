@@ -17,6 +17,7 @@ class Hold:
     progress: float = 0.0
     log: Path | None = None  #: while it is being rendered
     logged: int = 0  #: bytes of the log that followers have
+    kept: int = 0  #: bytes of it that the store has, at least
     told: float = 0.0  #: the progress that followers know of
 
 

@@ -1,9 +1,11 @@
-"""The logs of short frames, kept together: to store each by itself would take longer than to render it."""
+"""Logs on their way to the store; those of short frames together: one by one would take longer than to render."""
 
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 
 from renderctl.farm import Farm
+from renderctl.farm.work.log_files import LogExcerpt
 from renderctl.jobs import SHARED_LOG
 
 
@@ -15,10 +17,20 @@ def keep_together(farm: Farm, logs: Mapping[str, Path]) -> dict[str, str]:
     places: dict[str, str] = {}
     if not logs:
         return places
-    under, text = SHARED_LOG + next(iter(logs)), b""
-    for attempt_id, log in logs.items():
-        start = len(text)
-        text += log.read_bytes()
-        places[attempt_id] = f"{under}:{start}:{len(text)}"
-    farm.store.put_log(under, text)
+    under, end = SHARED_LOG + next(iter(logs)), 0
+    excerpts = [LogExcerpt(log, log_limit(farm)) for log in logs.values()]
+    for attempt_id, excerpt in zip(logs, excerpts, strict=True):
+        places[attempt_id] = f"{under}:{end}:{end + excerpt.size}"
+        end += excerpt.size
+    farm.store.put_log(under, chain.from_iterable(excerpt.pieces() for excerpt in excerpts))
     return places
+
+
+def keep_log(farm: Farm, attempt_id: str, log: Path) -> None:
+    """Put the log of an attempt in the store. Raises StoreUnavailable, OSError."""
+    farm.store.put_log(attempt_id, LogExcerpt(log, log_limit(farm)).pieces())
+
+
+def log_limit(farm: Farm) -> int:
+    """Bytes that are kept of the log of an attempt."""
+    return farm.settings.worker.log_mb << 20

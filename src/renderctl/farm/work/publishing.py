@@ -29,7 +29,7 @@ from renderctl.farm.submit import put_ticket
 from renderctl.farm.sweep import settle
 from renderctl.farm.work.failures import failure_of, unexpected_failure
 from renderctl.farm.work.health import Health
-from renderctl.farm.work.logbook import keep_together
+from renderctl.farm.work.logbook import keep_log, keep_together
 from renderctl.farm.work.tray import Tray, taken_within
 from renderctl.jobs import FORMATS, Attempt, Failure, Output
 from renderctl.repository.attempting import Cost
@@ -210,7 +210,7 @@ class Publisher:
     def keep_log(self, attempt: Attempt, log: Path, stop: threading.Event) -> None:
         """The log of an attempt, to the store. One that is away for long costs the log, not the frame."""
         try:
-            self.await_store(lambda: self._farm.store.put_log(attempt.id, log.read_bytes()), stop, _LOG_PATIENCE_S)
+            self.await_store(lambda: keep_log(self._farm, attempt.id, log), stop, _LOG_PATIENCE_S)
         except (StoreUnavailable, OSError, SessionStopped) as error:
             logger.warning("the log of task %s was not kept: %s", attempt.task_id, error)
 

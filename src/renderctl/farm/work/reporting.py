@@ -5,30 +5,39 @@ is slow or frozen holds up neither the other nor a heartbeat.
 """
 
 import logging
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from renderctl.errors import StoreUnavailable
 from renderctl.farm import Farm
 from renderctl.farm.repeating import Repeating, stop_together
 from renderctl.farm.work.held import Held, Hold
+from renderctl.farm.work.log_files import first_half, release_middle
+from renderctl.farm.work.logbook import log_limit
 
 logger = logging.getLogger(__name__)
 
 #: Seconds between two looks at the logs of running frames, for those who follow them.
 _PULSE_S = 0.5
-#: The most of a log that is read at a time, and that is kept whole in the store while a frame runs; bytes.
-_LOG_CHUNK, _LOG_LIMIT = 1 << 18, 8 << 20
+#: Seconds between two looks whether logs have grown above their limit: how far they get until then is the disk's.
+_TRIM_S = 0.25
+#: The most of a log that is read at a time; bytes.
+_LOG_CHUNK = 1 << 18
 
 
 class Reporter:
     """Reports on what a worker holds until it is stopped."""
 
-    def __init__(self, farm: Farm, held: Held) -> None:
+    def __init__(self, farm: Farm, held: Held, session_logs: Callable[[], Iterable[Path]]) -> None:
         self._farm = farm
+        self._limit = log_limit(farm)
+        self._session_logs = session_logs
         self._held = held
         beat_s = farm.settings.worker.heartbeat
         self._threads = (
             Repeating(farm.clock, "followers", min(_PULSE_S, beat_s / 2), self._feed_followers),
             Repeating(farm.clock, "logs", beat_s, self._keep_logs),
+            Repeating(farm.clock, "log limits", _TRIM_S, self._trim_logs),
         )
 
     @property
@@ -51,31 +60,44 @@ class Reporter:
                 hold.told = hold.progress
                 document = {"progress": hold.progress}
                 self._farm.cache.put(f"attempt:{attempt.id}", document, version=int(hold.progress * 1e6), ttl_s=60.0)
-            if fresh := _fresh(hold):
+            if fresh := self._fresh(hold):
                 self._farm.cache.append(f"log:{attempt.id}", fresh, at=begin)
 
     def _keep_logs(self) -> None:
         """So that a node that dies does not take its logs along."""
         for hold in self._held.all():
-            if hold.log is None or not hold.logged:
+            log, logged = hold.log, hold.logged
+            if log is None or logged == hold.kept:
                 continue
             try:
-                with hold.log.open("rb") as log:
-                    self._farm.store.put_log(hold.attempt.id, log.read(_LOG_LIMIT))
+                self._farm.store.put_log(hold.attempt.id, first_half(log, self._limit))
+                hold.kept = logged
             except FileNotFoundError:
                 continue  # its frame is finished, and its log kept
             except (OSError, StoreUnavailable) as error:
                 logger.warning("the log of task %s was not kept: %s", hold.attempt.task_id, error)
 
+    def _fresh(self, hold: Hold) -> bytes:
+        """What followers do not have yet; of a log above its limit the rest comes when its end is known."""
+        most = min(_LOG_CHUNK, self._limit // 2 - hold.logged)
+        if hold.log is None or most <= 0:
+            return b""
+        try:
+            with hold.log.open("rb") as log:
+                log.seek(hold.logged)
+                fresh = log.read(most)
+        except OSError:
+            return b""
+        hold.logged += len(fresh)
+        return fresh
 
-def _fresh(hold: Hold) -> bytes:
-    if hold.log is None:
-        return b""
-    try:
-        with hold.log.open("rb") as log:
-            log.seek(hold.logged)
-            fresh = log.read(_LOG_CHUNK)
-    except OSError:
-        return b""
-    hold.logged += len(fresh)
-    return fresh
+    def _trim_logs(self) -> None:
+        """So that nobody fills our disk by printing."""
+        for log in (*(hold.log for hold in self._held.all()), *self._session_logs()):
+            try:
+                if log is not None and log.stat().st_size > self._limit:
+                    release_middle(log, self._limit)
+            except FileNotFoundError:
+                continue  # its frame is finished, or there is no session
+            except OSError as error:
+                logger.warning("the log %s can not be cut: %s", log, error)

@@ -72,6 +72,11 @@ class Sessions:
         """Whether a Blender is running."""
         return self._session is not None and self._session.alive
 
+    @property
+    def log(self) -> Path:
+        """Where Blender prints while it renders nothing."""
+        return session_log(self._folder)
+
     def adopt(self, standby: Standby) -> None:
         """Take over a Blender that was started ahead."""
         self.close()

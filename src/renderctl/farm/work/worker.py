@@ -18,6 +18,7 @@ from renderctl.farm.work.health import Health
 from renderctl.farm.work.heart import Heart, Identity
 from renderctl.farm.work.held import Held
 from renderctl.farm.work.identity import claim_scratch
+from renderctl.farm.work.logbook import keep_log
 from renderctl.farm.work.reporting import Reporter
 from renderctl.farm.work.sessions import Sessions
 from renderctl.farm.work.signals import Signals
@@ -68,7 +69,6 @@ class Worker:
         tags = farm.settings.worker.tags if options.tags is None else options.tags
         self._health = Health(farm, (scratch.path, farm.settings.data_dir), self._signals, tags)
         self._heart = Heart(farm, self._identity, self._held, self._signals, self._health)
-        self._reporter = Reporter(farm, self._held)
         self._teller = Teller(farm, self.id)
         allow_scripts = options.allow_scripts
         allowed = farm.settings.worker.allow_scripts if allow_scripts is None else allow_scripts
@@ -76,6 +76,7 @@ class Worker:
         self.sessions = [
             Sessions(farm, scratch.path / f"slot-{number}", allow_scripts=allowed) for number in range(self.slots)
         ]
+        self._reporter = Reporter(farm, self._held, lambda: (sessions.log for sessions in self.sessions))
         self._threads: list[threading.Thread] = []
         self._errors: list[BaseException] = []
         self._leave_by: float | None = None  # when what still runs is given up
@@ -257,6 +258,6 @@ def _keep_logs(farm: Farm, scratch: Path) -> None:
     """The logs of attempts that a killed worker left behind."""
     for log in scratch.glob("slot-*/logs/*.log"):
         try:
-            farm.store.put_log(log.stem, log.read_bytes())
+            keep_log(farm, log.stem, log)
         except (OSError, StoreUnavailable) as error:
             logger.warning("the log %s was not kept: %s", log, error)

@@ -14,11 +14,17 @@ from renderctl.documents import document, error_document
 from renderctl.errors import RenderctlError
 from renderctl.farm.gate import the_job
 from renderctl.farm.logs import LOOK_EVERY_S, LogFollower, LogPart
-from renderctl.server.answers import answer
+from renderctl.server.answers import answer, listed
 from renderctl.server.api import new_router
 from renderctl.server.api.jobs import JobRef
 from renderctl.server.bodies import Name
-from renderctl.server.documents import AttemptDocument, LogPartDocument, TaskDocument, TaskStatusDocument
+from renderctl.server.documents import (
+    AttemptDocument,
+    LogPartDocument,
+    LogRangeDocument,
+    TaskDocument,
+    TaskStatusDocument,
+)
 from renderctl.server.doors import Admitted, Verbs, admitted
 from renderctl.server.errors import for_others
 from renderctl.server.streams import EventStream
@@ -65,16 +71,24 @@ def attempts(
     return answer(verbs.attempts(job, task, after=after, limit=limit))
 
 
-@router.get("/attempts/{attempt_id}/log", response_model=LogPartDocument)
-def attempt_log(verbs: Verbs, attempt_id: Annotated[str, Path(max_length=24)]) -> Response:
-    """What Blender has printed in one attempt."""
-    return answer(verbs.attempt_log(attempt_id))
+@router.get("/attempts/{attempt_id}/log", response_model=LogRangeDocument)
+def attempt_log(
+    verbs: Verbs,
+    attempt_id: Annotated[str, Path(max_length=24)],
+    start: Annotated[int, Query(description="Bytes before it; below 0: from the end.", ge=-(1 << 53), le=1 << 53)] = 0,
+    limit: Annotated[int, Query(description="Bytes at most.", ge=1, le=4 << 20)] = 1 << 20,
+) -> Response:
+    """What Blender has printed in one attempt: some of it; `end` is the `start` of what follows."""
+    return answer(verbs.attempt_log(attempt_id, start=start, limit=limit))
 
 
 @router.get("/jobs/{job}/logs", response_model=list[LogPartDocument])
 def logs(verbs: Verbs, job: JobRef, task: Task = None) -> Response:
-    """What Blender printed: for what runs, else for what failed last; of a task, for its every attempt."""
-    return answer(verbs.logs(job, task))
+    """What Blender printed: for what runs, else for what failed last; of a task, for its every attempt.
+
+    A log of more than a megabyte comes in several parts, one after the other.
+    """
+    return listed(verbs.logs(job, task))
 
 
 @router.get("/jobs/{job}/logs/live", response_class=StreamingResponse, responses=STREAM)
@@ -101,7 +115,8 @@ async def _lines(request: Request, follower: LogFollower, parts: list[LogPart]) 
             if follower.over or await request.is_disconnected() or request.app.state.leaving.is_set():
                 yield format_sse_event(data_str="{}", event="end" if follower.over else "leave")
                 return
-            await anyio.sleep(LOOK_EVERY_S)
+            if not follower.has_more:
+                await anyio.sleep(LOOK_EVERY_S)
             parts = await anyio.to_thread.run_sync(follower.news)
     except RenderctlError as error:
         yield format_sse_event(data_str=json.dumps(error_document(for_others(error, request))), event="error")

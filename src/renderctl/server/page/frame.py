@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Path, Query, Response
 
 from renderctl.errors import NotFound, RenderctlError
-from renderctl.farm.tasks import TaskStatus
+from renderctl.farm.tasks import LogRange, TaskStatus
 from renderctl.jobs import Attempt
 from renderctl.server.errors import for_others
 from renderctl.server.page.job import JobRef
@@ -13,6 +13,8 @@ from renderctl.server.page.visiting import Visit, Visitor, new_router
 from renderctl.states import OPEN_ATTEMPT
 
 router = new_router()
+#: Bytes of a log that a page shows: its end.
+_SHOWN = 1 << 18
 
 
 @router.get("/jobs/{job}/frames/{number}")
@@ -47,6 +49,8 @@ def _chosen(found: TaskStatus, wanted: str) -> Attempt | None:
 
 def _log(visitor: Visit, attempt: Attempt) -> str:
     try:
-        return str(visitor.verbs.attempt_log(attempt.id).text)
+        end: LogRange = visitor.verbs.attempt_log(attempt.id, start=-_SHOWN)
+        hint = f"[... {end.start:,} bytes before this: `renderctl logs {attempt.job_id} --task {attempt.number}` ...]\n"
+        return (hint if end.start else "") + end.text
     except RenderctlError as error:  # the rest of the page is worth its while
         return for_others(error, visitor.request).message

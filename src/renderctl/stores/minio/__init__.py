@@ -27,7 +27,7 @@ from renderctl.stores.minio.bucket import Bucket
 from renderctl.stores.minio.connecting import connect
 from renderctl.stores.minio.failures import translated
 from renderctl.stores.minio.parts import PART, PARTS_AT_A_TIME, part, pieces, send
-from renderctl.stores.minio.reading import promised
+from renderctl.stores.minio.reading import IterableReader, promised, up_to
 from renderctl.stores.minio.staging import forget_staged, promote, staging_key
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -35,6 +35,8 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SMALL = 1 << 20
 #: Larger ones that are sent at a time, and those that go in parts, each with `PARTS_AT_A_TIME + 1` of them in memory.
 _WHOLE_AT_A_TIME, _LARGE_AT_A_TIME = 16, 3
+#: Bytes of a log that are asked for at a time.
+_LOG_PIECE = 1 << 20
 #: Seconds until an answer begins, at most, where somebody asks what is broken: half of what that costs.
 _CHECK_PATIENCE_S = 4.5
 #: After this time, whoever began to send the parts of a file must be dead.
@@ -138,14 +140,32 @@ class MinioStore(Store):
     def remove(self, digests: Iterable[str]) -> None:
         self._remove(_blob_key(digest) for digest in digests)
 
-    def put_log(self, attempt_id: str, text: bytes) -> None:
+    def put_log(self, attempt_id: str, pieces: Iterable[bytes]) -> None:
+        coming = iter(pieces)
+        first = b"".join(up_to(coming, PART))
         with self._ready() as bucket:
-            bucket.put(_log_key(attempt_id), text)
+            if len(first) < PART:
+                bucket.put(_log_key(attempt_id), first)
+                return
+            with self._large:
+                bucket.put_stream(_log_key(attempt_id), IterableReader(chain([first], coming)), PART)
 
-    def get_log(self, attempt_id: str) -> bytes | None:
+    def read_log(self, attempt_id: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        key, at = _log_key(attempt_id), start
         with self._ready() as bucket:
-            found = list(pieces(bucket, _log_key(attempt_id)))
-            return b"".join(found) if found else None
+            stat = bucket.stat(key)
+            end = min(end if end is not None else 1 << 62, (stat.size or 0) if stat else 0)
+            while at < end:
+                found = part(bucket, key, at, min(_LOG_PIECE, end - at))
+                if found is None or not found[0]:
+                    return  # removed meanwhile
+                yield found[0]
+                at += len(found[0])
+
+    def log_size(self, attempt_id: str) -> int | None:
+        with self._ready() as bucket:
+            stat = bucket.stat(_log_key(attempt_id))
+            return None if stat is None else stat.size or 0
 
     def logs(self) -> Iterator[StoredLog]:
         for key, size, age_s in self._listed("logs/"):

@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import BinaryIO, Protocol, cast
 from urllib.parse import quote
 
 from minio import S3Error
@@ -15,6 +16,12 @@ from renderctl.stores.minio.connecting import Client
 
 #: An object that was put less than this ago is not touched again.
 _YOUNG = timedelta(hours=1)
+
+
+class Readable(Protocol):
+    """What is read as a file is."""
+
+    def read(self, size: int = -1) -> bytes: ...
 
 
 class Bucket:
@@ -37,6 +44,10 @@ class Bucket:
 
     def put(self, key: str, content: bytes) -> None:
         self.client.put_object(self.name, key, io.BytesIO(content), len(content))
+
+    def put_stream(self, key: str, content: "Readable", part_size: int) -> None:
+        """Put what may be of any length; one part of it is in memory at a time."""
+        self.client.put_object(self.name, key, cast(BinaryIO, content), -1, part_size=part_size)
 
     def url(self, key: str, name: str, expires: timedelta) -> str:
         """A presigned address of the object, which is saved as file `name`."""
@@ -96,9 +107,10 @@ class Bucket:
 
         The client has no public name for that.
         """
-        for each in self.client._list_multipart_uploads(self.name, prefix="blobs/").uploads:
-            if each.upload_id and each.initiated_time and each.initiated_time < before:
-                self.client._abort_multipart_upload(self.name, each.object_name, each.upload_id)
+        for prefix in ("blobs/", "logs/"):
+            for upload in self.client._list_multipart_uploads(self.name, prefix=prefix).uploads:
+                if upload.upload_id and upload.initiated_time and upload.initiated_time < before:
+                    self.client._abort_multipart_upload(self.name, upload.object_name, upload.upload_id)
 
 
 def _is_young(found: Object) -> bool:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -57,6 +57,30 @@ class Promised:
         found = self._found.hexdigest()
         if self._left or found != self._digest:
             raise DigestMismatch(f"{self._path} is not what it was: its SHA-256 is {found}, not {self._digest}.")
+
+
+def up_to(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """The first pieces, until they come to `size` bytes or more; the others are left."""
+    total = 0
+    while total < size and (piece := next(pieces, None)) is not None:
+        total += len(piece)
+        yield piece
+
+
+class IterableReader:
+    """Bytes that come in pieces, for whoever reads a file of them."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._rest = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """So many bytes at most; none at the end."""
+        if not self._rest:
+            self._rest = next((piece for piece in self._pieces if piece), b"")
+        count = len(self._rest) if size < 0 else size
+        content, self._rest = self._rest[:count], self._rest[count:]
+        return content
 
 
 @contextmanager

@@ -52,6 +52,18 @@ def test_projects_have_pools_and_members(ctl, given):
     assert "film" in ctl("projects").out
 
 
+def test_quota_says_what_is_used_and_allowed(ctl, given):
+    me = ctl("whoami", "--json").document["name"]
+    job = given_job(given, "1-5")
+    (mine, *_) = ctl("quota", "--json").document
+    assert (mine["kind"], mine["name"]) == ("user", me)
+    (theirs,) = ctl("quota", "--project", job.project, "--json").document
+    assert (theirs["tasks"], theirs["incoming_bytes"]) == ({"used": 5, "allowed": 10_000_000}, None)
+    assert "5 of 10,000,000" in ctl("quota", "--project", job.project).out
+    (owner,) = ctl("quota", "--user", job.owner, "--json").document
+    assert owner["jobs"] == {"used": 1, "allowed": 1000}
+
+
 def test_tokens_are_made_listed_and_revoked(ctl, given):
     assert ctl("users", "add", "cy").code == 0
     made = ctl("tokens", "create", "ci", "--user", "cy", "--scope", "read", "--days", "0", "--json").document

@@ -236,3 +236,11 @@ def test_a_password_without_a_place_in_its_url_is_refused_and_not_told(load: Loa
         load(RENDERCTL_DATABASE__URL=url, RENDERCTL_DATABASE__PASSWORD="hush")
     assert "hush" not in f"{caught.value} {caught.value.hint}"
     assert "first" not in f"{caught.value} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("name", ["QUOTA__USER_JOBS", "QUOTA__PROJECT_STORED_MB", "QUOTA__JOB_TASKS"])
+@pytest.mark.parametrize("value", ["0", "-1", str(1 << 60)])
+def test_a_quota_is_a_number_of_something_or_null(load: Load, name: str, value: str) -> None:
+    with pytest.raises(BadSettings, match="1 or more"):
+        load(**{f"RENDERCTL_{name}": value})
+    assert load(**{f"RENDERCTL_{name}": "null"}).quota.user_pings == 2

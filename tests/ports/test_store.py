@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import shutil
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -165,6 +166,12 @@ def test_a_blob_that_is_not_there_can_not_be_read(store: Store) -> None:
 def test_an_empty_blob_is_read_as_nothing(store: Store, given_file: Given) -> None:
     store.put(*given_file(b""))
     assert b"".join(store.read(hashlib.sha256(b"").hexdigest())) == b""
+
+
+def test_it_says_how_much_room_it_has_or_that_nobody_knows(store: Store, tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free if isinstance(store, LocalStore) else None
+    assert (store.free_bytes() is None) == (free is None)
+    assert free is None or abs((store.free_bytes() or 0) - free) < 1 << 30
 
 
 def test_missing_are_those_that_are_not_there(store: Store, given_file: Given) -> None:

@@ -117,7 +117,7 @@ def _check_quotas(settings: "Settings") -> None:
     for each in fields(settings.quota):
         limit = getattr(settings.quota, each.name)
         if limit is not None and not 1 <= limit <= MAX_COUNT >> 20:
-            raise BadSettings(f"quota.{each.name} is 1 or more.", hint="null: there is no limit.")
+            raise BadSettings(f"quota.{each.name} is 1 or more, and no astronomical number.", hint="null: no limit.")
     if settings.store.min_free_mb < 0:
         raise BadSettings("store.min_free_mb is 0 or more.")
 

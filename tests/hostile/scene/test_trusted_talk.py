@@ -10,7 +10,7 @@ from renderctl.models import Model
 from renderctl.states import ENDED_JOB, JobState
 from tests.farms import at_work, given_job, wait_for
 
-pytestmark = pytest.mark.blender
+pytestmark = [pytest.mark.blender, pytest.mark.slow]
 
 
 def test_no_word_of_a_trusted_script_ends_the_worker(rendering_farm: Farm, uploaded: Callable[[str], Model]) -> None:

@@ -1,12 +1,24 @@
 """What several routes are sent."""
 
+from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from renderctl.jobs import Input
 from renderctl.limits import MAX_COUNT, MAX_NAME, MAX_PATH
 
+#: Years that every database and every time zone has.
+_FIRST_YEAR, _LAST_YEAR = 1900, 9990
+
+
+def _within_reach(moment: datetime) -> datetime:
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise ValueError("is too long ago, or too far ahead")
+    return moment
+
+
+Moment = Annotated[datetime, AfterValidator(_within_reach)]
 Name = Annotated[str, Field(max_length=MAX_NAME)]
 
 

@@ -1,6 +1,5 @@
 """The audit log."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import Query, Response
@@ -9,6 +8,7 @@ from renderctl.repository.auditing import AuditEntry
 from renderctl.repository.verifying import AuditVerdict
 from renderctl.server.answers import answer
 from renderctl.server.api import new_router
+from renderctl.server.bodies import Moment
 from renderctl.server.doors import Verbs
 
 router = new_router("audit")
@@ -20,8 +20,8 @@ def audit(
     by: Annotated[str | None, Query(description="Only what this one did.", max_length=255)] = None,
     action: Annotated[str | None, Query(description="Only such: `job.cancel`, or all of `job`.", max_length=64)] = None,
     subject: Annotated[str | None, Query(description="Only to this, or what begins so.", max_length=255)] = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
     refused: Annotated[bool, Query(description="Only what was not allowed.")] = False,
     after: Annotated[int | None, Query(description="Those that follow this one.", ge=0, le=1 << 53)] = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 50,

@@ -49,6 +49,22 @@ def test_a_session_is_out_of_reach_of_scripts_and_of_other_sites(served: Served)
     assert "Secure" in said
 
 
+def test_a_browser_is_known_again_by_a_cookie_that_lets_nobody_in(served: Served) -> None:
+    add_user(served.farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    body = {"name": "ada", "password": PASSWORD}
+    devices = []
+    for _ in range(2):
+        said = served.client.post(f"{API}/session", json=body).headers.get_list("set-cookie")
+        (device,) = [cookie.split("; ") for cookie in said if "renderctl_device=" in cookie]
+        assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(device)
+        devices.append(device[0])
+    assert served.client.post("/login", data=body, follow_redirects=False).headers.get_list("set-cookie")
+    assert devices[0] == devices[1]
+    assert served.client.get(f"{API}/whoami", headers={"Cookie": devices[0]}).status_code == 401
+    said = served.client.post(f"https://farm.test{API}/session", json=body).headers.get_list("set-cookie")
+    assert any(cookie.startswith("__Host-renderctl_device=") and "Secure" in cookie for cookie in said)
+
+
 def test_guessing_is_slowed_down(served: Served) -> None:
     add_user(served.farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
     answers = [

@@ -17,9 +17,13 @@ def device_of(request: Request) -> str | None:
 def keep_device(request: Request, response: Response, secret: str | None) -> None:
     """Have the browser keep the cookie: out of reach of scripts, and of other sites."""
     if secret is not None:
-        options = {"httponly": True, "secure": request.url.scheme == "https", "path": "/"}
-        response.set_cookie(_name(request), secret, max_age=_LASTS_S, samesite="strict", **options)  # type: ignore[arg-type]
+        name, secure = _name(request), _is_tls(request)
+        response.set_cookie(name, secret, _LASTS_S, path="/", secure=secure, httponly=True, samesite="strict")
 
 
 def _name(request: Request) -> str:
-    return f"__Host-{_NAME}" if request.url.scheme == "https" else _NAME
+    return f"__Host-{_NAME}" if _is_tls(request) else _NAME
+
+
+def _is_tls(request: Request) -> bool:
+    return request.url.scheme == "https"

@@ -28,8 +28,9 @@ from tests.databases import farm_on
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, close
 from tests.hostile.quick_passwords import quick_argon2
+from tests.server.conftest import Served, served
 
-__all__ = ["quick_argon2"]
+__all__ = ["quick_argon2", "served"]
 pytestmark = pytest.mark.usefixtures("quick_argon2")
 PASSWORD, HOME = "correct horse battery", "192.0.2.7"
 ROOT = replace(ACTOR, name="root")
@@ -67,6 +68,21 @@ def test_the_password_alone_lets_nobody_in_and_a_code_does_once(farm: Farm) -> N
     with pytest.raises(LoginRefused, match="used before"):
         log_in_with(farm, code)
     assert farm.repository.totp("ada").last_step == app.timecode(farm.clock.now())  # type: ignore[union-attr]
+
+
+def test_every_way_in_asks_for_the_code(served: Served) -> None:
+    app, codes = enrolled(served.farm)
+    by_json = {"/session": "name", "/tokens/by-password": "user"}
+    for path, key in by_json.items():
+        body = {key: "ada", "password": PASSWORD} | ({"name": "laptop"} if key == "user" else {})
+        answer = served.client.post(f"/api/v1{path}", json=body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "code_needed")
+        code = app.at(served.farm.clock.now()) if key == "name" else codes.codes[0]
+        assert served.client.post(f"/api/v1{path}", json=body | {"otp": code}).status_code == 201
+    form = {"name": "ada", "password": PASSWORD, "otp": ""}
+    assert served.client.post("/login", data=form, follow_redirects=False).status_code == 401
+    form["otp"] = codes.codes[1]
+    assert served.client.post("/login", data=form, follow_redirects=False).status_code == 303
 
 
 def test_the_code_that_was_shown_to_set_it_up_lets_nobody_in(farm: Farm) -> None:

@@ -1,5 +1,7 @@
 """What a job asks of the workers of its pool."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -21,6 +23,14 @@ class Requirements:
             *(Requirements(tags=(tag,)) for tag in self.tags),
             *((Requirements(blender=self.blender),) if self.blender else ()),
         )
+
+    @property
+    def key(self) -> str:
+        """The same for requirements that come to the same; empty: nothing is asked."""
+        if not self:
+            return ""
+        parts = json.dumps([sorted(set(self.tags)), self.blender])
+        return hashlib.sha256(parts.encode()).hexdigest()[:32]
 
     def as_document(self) -> dict[str, Any]:
         return asdict(self)

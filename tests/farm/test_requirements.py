@@ -12,7 +12,7 @@ from renderctl.states import JobState
 from renderctl.workers import Capabilities
 from tests.fake_blender import FakeExecutor
 from tests.fakes import FakeClock
-from tests.farms import ACTOR, FACTS, NODE, given_job, given_model, given_worker, work_until
+from tests.farms import ACTOR, FACTS, NODE, at_work, given_job, given_model, given_worker, wait_for, work_until
 
 GPU = replace(NODE, gpus=("OPTIX: NVIDIA L4", "CUDA: NVIDIA L4"))
 OLD = replace(NODE, blenders=("4.2.1",))
@@ -55,17 +55,54 @@ def test_a_worker_without_the_tag_gets_nothing_and_the_ticket_goes_back_with_a_d
     job = given_job(quiet, "1-3", requires=("ssd",))
     plain = given_worker(quiet, "plain")
     claim = quiet.repository.claim(job.id, plain, serial=job.serial if serial else None)
-    assert (claim.attempts, claim.serial, claim.delay_s) == ((), job.serial, 1.0)
+    assert (claim.attempts, claim.serial, claim.delay_s) == ((), job.serial + serial, 1.0)
     fit = given_worker(quiet, "fit", offered=replace(NODE, tags=("ssd",)))
-    assert quiet.repository.claim(job.id, fit, serial=job.serial).attempts
+    assert quiet.repository.claim(job.id, fit, serial=claim.serial).attempts
+
+
+def test_a_ticket_that_is_refused_again_and_again_comes_back_ever_more_rarely_and_alone(quiet: Farm) -> None:
+    job = given_job(quiet, "1-3", requires=("ssd",))
+    plain, serial, delays = given_worker(quiet, "plain"), job.serial, []
+    for _ in range(8):
+        claim = quiet.repository.claim(job.id, plain, serial=serial)
+        assert quiet.repository.claim(job.id, plain, serial=serial).serial is None, "a copy of it is stale"
+        assert claim.serial is not None
+        serial = claim.serial
+        delays.append(claim.delay_s)
+    assert delays == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+    fit = given_worker(quiet, "fit", offered=replace(NODE, tags=("ssd",)))
+    served = quiet.repository.claim(job.id, fit, serial=serial)
+    quiet.repository.release(served.attempts)
+    assert served.serial is not None
+    assert quiet.repository.claim(job.id, plain, serial=served.serial).delay_s == 1.0
 
 
 def test_an_idle_slot_is_not_offered_what_it_can_not_render(quiet: Farm) -> None:
     model = given_model(quiet)
-    for _ in range(30):
+    for _ in range(150):
         given_job(quiet, "1", model=model, requires=("ssd",), priority=9)
     possible = given_job(quiet, "1", model=model)
     assert quiet.repository.waiting_jobs(given_worker(quiet)) == [possible.id]
+
+
+def test_an_idle_slot_is_not_offered_what_other_slots_have_as_many_of_as_may(quiet: Farm) -> None:
+    model = given_model(quiet)
+    for number in range(6):
+        limited = given_job(quiet, "1-9", model=model, max_slots=2, priority=9)
+        for slot in "ab":
+            assert quiet.repository.claim(limited.id, given_worker(quiet, f"{slot}{number}")).attempts
+    free = given_job(quiet, "1-9", model=model, max_slots=2)
+    assert quiet.repository.claim(free.id, given_worker(quiet, "c")).attempts
+    assert quiet.repository.waiting_jobs(given_worker(quiet, "idle")) == [free.id]
+
+
+def test_jobs_that_nobody_can_render_keep_nobody_from_a_turn(farm: Farm) -> None:
+    model = given_model(farm)
+    for _ in range(60):
+        given_job(farm, "1", model=model, requires=("ssd",), priority=9)
+    with at_work(farm):
+        possible = given_job(farm, "1", model=model)
+        wait_for(farm, lambda: farm.repository.job(possible.id).state is JobState.SUCCEEDED)
 
 
 def test_a_job_that_is_bound_to_a_worker_is_rendered_there_whatever_it_requires(quiet: Farm) -> None:

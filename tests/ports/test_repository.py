@@ -337,7 +337,7 @@ def test_eight_processes_claim_two_thousand_tasks_each_exactly_once(tmp_path, da
     processes = [spawn.Process(target=_claim_all, args=each) for each in given]
     for process in processes:
         process.start()
-    claimed = sorted(number for _ in processes for number in taken.get(timeout=60))
+    claimed = sorted(number for _ in processes for number in taken.get(timeout=300))
     for process in processes:
         process.join(20)
     assert claimed == list(range(1, 2001))

@@ -8,11 +8,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, and_, bindparam, case, exists, func, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    String,
+    and_,
+    bindparam,
+    case,
+    cast,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+)
 
 from renderctl.repository.tables import attempts, by_state, job_exclusions, jobs, tasks, worker_pools, workers
 from renderctl.requirements import Requirements
-from renderctl.states import CLAIMABLE_JOB, PRESENT_WORKER, AttemptState, JobState, TaskState, WorkerState
+from renderctl.states import CLAIMABLE_JOB, OPEN_ATTEMPT, PRESENT_WORKER, AttemptState, JobState, TaskState, WorkerState
 from renderctl.workers import NOTHING_OFFERED, Capabilities
 
 #: The states of a job whose tasks may be claimed.
@@ -125,9 +139,35 @@ JOB_LOCKED = JOB.with_for_update(of=jobs)
 JOB_UNLESS_LOCKED = JOB.with_for_update(of=jobs, skip_locked=True)
 WANTED = _wanted(_claimable_task(true()))
 WANTED_AMONG = _wanted(_claimable_task(workers.c.id.in_(bindparam("others", expanding=True))))
+_SUITABLE = or_(
+    jobs.c.requirement_key.in_(bindparam("suitable", expanding=True)), jobs.c.bound_to == bindparam("worker")
+)
+
+
+def _below_slot_limit() -> ColumnElement[bool]:
+    """Whether one slot more may work on the job."""
+    at_work = attempts.alias("at_work")
+    slot = at_work.c.worker_id.concat(":").concat(cast(at_work.c.slot, String(12)))
+    of_job = (at_work.c.job_id == jobs.c.id) & at_work.c.state.in_(OPEN_ATTEMPT)
+    held = select(func.count(slot.distinct())).where(of_job).correlate(jobs).scalar_subquery()
+    limit = case((jobs.c.in_order, 1), else_=jobs.c.max_slots)
+    return or_(and_(jobs.c.max_slots.is_(None), ~jobs.c.in_order), held < limit)
+
+
+#: What is required by the jobs that could be claimed from: one job of each kind.
+REQUIRED = (
+    select(func.min(jobs.c.id).label("id"), jobs.c.requirement_key)
+    .where(jobs.c.state.in_(SERVED), jobs.c.pool.in_(bindparam("pools", expanding=True)))
+    .group_by(jobs.c.requirement_key)
+)
 WAITING = (
-    select(jobs.c.id, jobs.c.requirements, jobs.c.bound_to)
-    .where(_claimable_job(), by_state.where(tasks.c.job_id == jobs.c.id, _claimable_task(true())).exists())
+    select(jobs.c.id)
+    .where(
+        _claimable_job(),
+        _SUITABLE,
+        _below_slot_limit(),
+        by_state.where(tasks.c.job_id == jobs.c.id, _claimable_task(true())).exists(),
+    )
     .order_by(jobs.c.priority.desc(), case((jobs.c.served_at.is_(None), 0), else_=1), jobs.c.served_at, jobs.c.id)
     .limit(bindparam("limit", type_=Integer))
 )
@@ -137,7 +177,7 @@ EARLIEST = select(func.min(tasks.c.not_before)).where(_QUEUED)
 SERVE = (
     jobs.update()
     .where(jobs.c.id == bindparam("job"), jobs.c.state.in_(SERVED))
-    .values(serial=bindparam("following"), served_at=bindparam("now"), nudges=0)
+    .values(serial=bindparam("following"), served_at=bindparam("now"), nudges=0, refusals=0)
 )
 BEGIN = SERVE.values(state=JobState.RUNNING, started_at=func.coalesce(jobs.c.started_at, bindparam("now")))
 

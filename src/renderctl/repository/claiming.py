@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection, Executable, Row, exists, or_, select
@@ -22,8 +22,8 @@ __all__ = ["Claim", "Claimant", "Claiming"]
 
 #: Seconds for which a job that is claimed from again and again counts as just served.
 _SERVED_LATELY_S = 1.0
-#: How many jobs are looked at for each one that is wanted: some require what the worker has not.
-_UNSUITABLE = 20
+#: Seconds after which a ticket comes back that was refused for what the worker lacks, at first and at last.
+_REFUSED_FIRST_S, _REFUSED_LAST_S = 1.0, 60.0
 _CLAIMED = AttemptState.CLAIMED
 
 
@@ -52,6 +52,11 @@ class _Turn:
 class Claiming(Database):
     """Turns and claims."""
 
+    @cached_property
+    def _requirements(self) -> dict[str, Requirements]:
+        """By their keys: a key means the same for ever."""
+        return {"": Requirements()}
+
     def claim(self, job_id: str, claimant: Claimant, *, limit: int = 1, serial: int | None = None) -> Claim:
         """Up to `limit` tasks of the job for this slot; with the `serial` of a ticket that must be the current one."""
         ids = [new_token() for _ in range(limit)]
@@ -68,13 +73,22 @@ class Claiming(Database):
 
         def reading(connection: Connection) -> list[str]:
             asking = Asking(claimant, self.moment(connection))
-            rows = connection.execute(claimable.WAITING, asking.parameters(limit=limit * _UNSUITABLE)).all()
-            suitable = (
-                row.id for row in rows if claimant.suits(Requirements.from_document(row.requirements), row.bound_to)
-            )
-            return list(islice(suitable, limit))
+            suitable = self._suitable(connection, claimant)
+            waiting = connection.execute(claimable.WAITING, asking.parameters(limit=limit, suitable=suitable))
+            return list(waiting.scalars())
 
         return self.read(reading)
+
+    def _suitable(self, connection: Connection, claimant: Claimant) -> list[str]:
+        """The keys of what open jobs of the slot's pools require and its worker has."""
+        kinds = connection.execute(claimable.REQUIRED, {"pools": list(claimant.pools)}).all()
+        unknown = {row.id: row.requirement_key for row in kinds if row.requirement_key not in self._requirements}
+        if unknown:
+            query = select(jobs.c.id, jobs.c.requirements).where(jobs.c.id.in_(unknown))
+            for job_id, document in connection.execute(query):
+                self._requirements[unknown[job_id]] = Requirements.from_document(document)
+        present = (row.requirement_key for row in kinds if row.requirement_key in self._requirements)
+        return [key for key in present if claimant.capabilities.lacks(self._requirements[key]) is None]
 
     def moment(self, connection: Connection) -> Moment:
         now = self.now(connection)
@@ -83,7 +97,7 @@ class Claiming(Database):
     def _claim(self, connection: Connection, asking: Asking, turn: _Turn, ids: list[str], *, by_ticket: bool) -> Claim:
         job = turn.job
         if not self._may_work(connection, turn.row, job, asking):
-            return self._turned_away(connection, job, asking.moment)
+            return self._turned_away(connection, turn, asking.moment, by_ticket=by_ticket)
         if self._slots_used_up(connection, job, asking.claimant):
             return Claim()
         claimed = self._take(connection, job, asking, ids[:1] if job.in_order else ids)
@@ -122,10 +136,22 @@ class Claiming(Database):
         tried = (tasks.c.job_id == job.id) & (tasks.c.state == TaskState.QUEUED) & (tasks.c.attempts > 0)
         return connection.execute(by_state.where(tried).limit(1)).first() is not None
 
-    def _turned_away(self, connection: Connection, job: Job, moment: Moment) -> Claim:
-        """The job has work, but none for this worker: its ticket goes back with a delay."""
+    def _turned_away(self, connection: Connection, turn: _Turn, moment: Moment, *, by_ticket: bool) -> Claim:
+        """The job has work, but none for this worker: its ticket goes back with a delay.
+
+        With a longer one each time, and a new serial, by which further copies of it are stale: jobs that nobody here
+        can render would keep the others from their turns.
+        """
+        job, refusals = turn.job, int(turn.row.refusals)
         delay_s = self._delay_until_work(connection, job.id, moment, claimed=False)
-        return Claim(None, (), job.serial if delay_s is not None else None, delay_s or 0.0)
+        if delay_s is None:
+            return Claim()
+        if not by_ticket or not turn.row.allowed:
+            return Claim(None, (), job.serial, delay_s)
+        refused = jobs.update().where(jobs.c.id == job.id).values(refusals=refusals + 1, serial=job.serial + 1)
+        connection.execute(refused)
+        delay_s = max(delay_s, min(_REFUSED_FIRST_S * 2.0 ** min(refusals, 16), _REFUSED_LAST_S))
+        return Claim(None, (), job.serial + 1, delay_s)
 
     def _slots_used_up(self, connection: Connection, job: Job, claimant: Claimant) -> bool:
         limit = 1 if job.in_order else job.max_slots

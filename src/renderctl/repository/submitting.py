@@ -192,6 +192,7 @@ class Submitting(Database):
             "frames": new.frames,
             "cameras": list(new.cameras),
             "requirements": new.requirements.as_document() if new.requirements else None,
+            "requirement_key": new.requirements.key,
             "owner": actor.name,
             "serial": 1,
             "nudges": 0,

@@ -85,6 +85,7 @@ class JobRow(SQLModel, table=True):
         Index("ix_job_turn", "state", "priority", "served_at"),
         Index("ix_job_owner", "owner", "state"),
         Index("ix_job_project", "project", "state"),
+        Index("ix_job_requirements", "state", "pool", "requirement_key"),
     )
 
     id: str = Field(primary_key=True, max_length=20)
@@ -104,6 +105,10 @@ class JobRow(SQLModel, table=True):
     frame_timeout_s: float | None = Field(default=None, sa_type=Double)
     in_order: bool = False
     requirements: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    requirement_key: str = Field(default="", max_length=32, sa_column_kwargs={"server_default": ""})
+    refusals: int = Field(
+        default=0, sa_column_kwargs={"server_default": "0"}
+    )  # of its ticket in a row, by who lacks it
     bound_to: str | None = Field(default=None, max_length=255)
     serial: int = 1
     created_at: datetime = Field(sa_type=UtcTime)

@@ -23,6 +23,7 @@ import OpenImageIO as oiio
 from renderctl.decoder import pixels
 from renderctl.errors import BadImage, ImageRefused
 from renderctl.executors.apply_sandbox import apply
+from renderctl.executors.system_calls import call_filter
 
 #: Bytes of a message: a JSON document.
 MESSAGE = 1 << 16
@@ -70,7 +71,7 @@ def _decode(requests: socket.socket, order: dict[str, Any], server: int) -> None
     pixels.set_limits(order["image_mb"])
     paths = [("--read", path) for path in (*order["reads"], *_LIBRARIES)]
     paths += [("--write", path) for path in order["writes"]]
-    shut = apply(paths, order["memory_mb"], order["file_mb"])
+    shut = apply(paths, order["memory_mb"], order["file_mb"], call_filter())
     # a handle on this very process, whose number another one could get after it
     handles = [os.pidfd_open(os.getpid())] if sys.platform == "linux" else []
     socket.send_fds(requests, [json.dumps({"pid": os.getpid(), "shut": shut}).encode()], handles)

@@ -15,7 +15,7 @@ _ASK_VERSION, _PATH_BENEATH = 1, 1
 _NO_NEW_PRIVILEGES, _DROP_CAPABILITY, _AMBIENT, _CLEAR_ALL = 38, 24, 47, 4
 _NO_LANDLOCK = (38, 95)  #: ENOSYS, EOPNOTSUPP: not built in, not switched on
 _DAC_OVERRIDE = 1  #: the one capability that root keeps: its own files may be somebody else's
-_CAPABILITIES = 64
+_CAPABILITIES, _CAPABILITY_VERSION = 64, 0x20080522
 #: The system call that sets a filter; without its flag, kernels before 5.16 make every program in one slower.
 _SECCOMP, _SET_FILTER, _KEEP_SPEED = {"x86_64": 317, "aarch64": 277}, 1, 1 << 2
 _INSTRUCTION = 8  #: bytes
@@ -86,11 +86,15 @@ def _restrict(libc: ctypes.CDLL, version: int, paths: list[tuple[str, str]]) -> 
 
 
 def _drop_capabilities(libc: ctypes.CDLL) -> None:
-    """Leave root, too, no more than its files: a program has what is in the bounding set."""
+    """Leave root, too, no more than its files: in this process, and (the bounding set) in the program that follows."""
     libc.prctl(_AMBIENT, _CLEAR_ALL, 0, 0, 0)
     for capability in range(_CAPABILITIES):
         if capability != _DAC_OVERRIDE:
             libc.prctl(_DROP_CAPABILITY, capability, 0, 0, 0)  # who is not root has none, and may not
+    header, held = struct.pack("=II", _CAPABILITY_VERSION, 0), ctypes.create_string_buffer(24)
+    _require(libc.capget(header, held), "capabilities")
+    kept = struct.unpack_from("=I", held, 4)[0] & (1 << _DAC_OVERRIDE)  # of effective, permitted, inheritable ones
+    _require(libc.capset(header, struct.pack("=6I", kept, kept, 0, 0, 0, 0)), "capabilities")
 
 
 def _filter_calls(libc: ctypes.CDLL, program: bytes) -> None:

@@ -11,7 +11,7 @@ from renderctl.errors import Conflict
 from renderctl.people import TotpStatus
 from renderctl.repository.database import Database
 from renderctl.repository.enrolling import find_user
-from renderctl.repository.peopletables import recovery_codes, totps
+from renderctl.repository.peopletables import recovery_codes, totps, web_sessions
 
 #: For how long a secret that was shown may be confirmed.
 _PENDING_FOR = timedelta(minutes=15)
@@ -62,9 +62,10 @@ class SecondFactors(Database):
         self.deed(writing)
 
     def confirm_totp(self, user: str, secret: str, step: int, *, digests: Sequence[str], actor: Actor) -> None:
-        """From now on a log-in takes a code; the one of this step was used.
+        """From now on a log-in takes a code, and the user's other sessions, which took none, end.
 
-        `digests`: of the codes for whoever has lost it. Raises Conflict where it is another secret by now.
+        The code of this step was used. `digests`: of the codes for whoever has lost the factor. Raises Conflict where
+        it is another secret by now.
         """
 
         def writing(connection: Connection) -> None:
@@ -74,6 +75,8 @@ class SecondFactors(Database):
                 raise Conflict(f"{user} is not about to set up a second factor.")
             connection.execute(recovery_codes.delete().where(recovery_codes.c.user == user))
             connection.execute(recovery_codes.insert(), [{"digest": digest, "user": user} for digest in digests])
+            others = (web_sessions.c.user == user) & web_sessions.c.id.is_distinct_from(actor.session)
+            connection.execute(web_sessions.delete().where(others))
             self.audit(connection, actor, "totp.confirm", user)
 
         self.deed(writing, done=lambda _connection, _audit: None)

@@ -93,6 +93,14 @@ def test_the_code_that_was_shown_to_set_it_up_lets_nobody_in(farm: Farm) -> None
         log_in_with(farm, code)
 
 
+def test_whoever_came_in_without_a_code_is_out_when_one_is_needed(farm: Farm) -> None:
+    thief, own = (log_in_with(farm, None) for _ in range(2))
+    enrolled(farm, actor=own.actor)
+    assert actor_of_session(farm, digest(own.secret), HOME)[0].name == "ada"
+    with pytest.raises(TokenRefused):
+        actor_of_session(farm, digest(thief.secret), HOME)
+
+
 def test_a_clock_that_is_half_a_minute_off_is_borne_with_and_no_more(farm: Farm) -> None:
     app, _ = enrolled(farm)
     now = farm.clock.now()

@@ -3,6 +3,7 @@
 See docs/decisions/0090-who-guesses-waits-and-nobody-else.md.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -26,7 +27,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Attempt:
+class LoginAttempt:
     """One attempt at a user's password, which counts as a wrong one until it is told to have succeeded."""
 
     name: str
@@ -35,7 +36,7 @@ class Attempt:
     is_right: bool = False  #: whether the password is
 
 
-def attempt_password(farm: Farm, hashing: Hashing, name: str, password: str, origin: Origin) -> Attempt:
+def attempt_password(farm: Farm, hashing: Hashing, name: str, password: str, origin: Origin) -> LoginAttempt:
     """Whether this is the user's password. Raises TooManyGuesses, whatever it is, after too many that were not.
 
     What was attempted with a wrong one is for the caller to tell the audit log.
@@ -46,10 +47,10 @@ def attempt_password(farm: Farm, hashing: Hashing, name: str, password: str, ori
     is_right = hashing.is_right(password, kept)
     if is_right and kept is not None and hashing.is_outdated(kept):
         farm.repository.rehash_password(name, kept, hashing.hashed(password))
-    return Attempt(name, origin, counted, is_right)
+    return LoginAttempt(name, origin, counted, is_right)
 
 
-def succeeded(farm: Farm, attempt: Attempt, *, device: bool = False) -> str | None:
+def succeeded(farm: Farm, attempt: LoginAttempt, *, device: bool = False) -> str | None:
     """They were let in: this attempt, and those that only they could make, are forgiven; and see `known_from`."""
     forget(farm, attempt.counted)
     return known_from(farm, attempt.name, attempt.origin, device=device)
@@ -68,7 +69,7 @@ def known_from(farm: Farm, name: str, origin: Origin, *, device: bool = False) -
 def count(farm: Farm, counted: Mapping[str, int]) -> None:
     """Count a wrong attempt. Raises TooManyGuesses."""
     if (wait_s := farm.repository.count_guess(dict(counted))) > 0:
-        raise TooManyGuesses(hint=f"Try again in {wait_s:.0f} seconds.", retry_after_s=wait_s)
+        raise TooManyGuesses(hint=f"Try again in {math.ceil(wait_s)} seconds.", retry_after_s=wait_s)
 
 
 def forget(farm: Farm, counted: Mapping[str, int]) -> None:

@@ -13,7 +13,10 @@ mc admin policy create farm renderctl /setup/policy.json
 user() {
     mc admin user add farm "$1" "$2" >/dev/null
     mc admin policy attach farm renderctl --user "$1" >/dev/null 2>&1 || true # it is attached already
-    mc admin user info farm "$1" | grep -q renderctl
+    case $(mc admin user info farm "$1") in
+        *renderctl*) ;;
+        *) echo "The store has not given $1 its rights." >&2 && exit 1 ;;
+    esac
 }
 
 user "$(secret s3_access_key)" "$(secret s3_secret_key)"

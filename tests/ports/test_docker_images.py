@@ -1,6 +1,7 @@
 """Render images on a real engine."""
 
 import io
+import json
 import ssl
 import tarfile
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from typing import Any
 
 import docker
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from renderctl.errors import BuildFailed, EngineUnavailable, ImageMissing, InvalidInput, NotFound, PullFailed
 from renderctl.executors.docker.client import Engine
@@ -88,6 +91,17 @@ def test_nothing_in_an_image_says_how_or_where_it_was_built(client: docker.Docke
     found = "find / -xdev \\( -name 'pip' -o -name '*.pem' -o -perm /6000 -type f \\) ! -path '*/proc/*' 2>/dev/null"
     words = ["sh", "-c", f"{found} | grep -v /site-packages/bpy/ || true"]
     assert client.containers.run(render_image.digest, words, remove=True, **CAGE).decode() == ""
+
+
+def test_an_image_brings_its_bill_of_materials_along(client: docker.DockerClient, render_image: RenderImage):
+    path = client.images.get(render_image.digest).labels["renderctl.sbom"]
+    text = client.containers.run(render_image.digest, ["cat", path], remove=True, **CAGE).decode()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    found = {each["name"]: each["version"] for each in json.loads(text)["components"]}
+    assert (found["blender"], found["bpy"]) == (render_image.blender, render_image.blender)
+    installed = client.containers.run(render_image.digest, ["dpkg-query", "-W"], remove=True, **CAGE).decode()
+    for package, version in (line.split("\t") for line in installed.splitlines()):
+        assert found[package.partition(":")[0]] == version
 
 
 def test_only_render_images_are_removed(images: DockerImages, client: docker.DockerClient, render_image: RenderImage):

@@ -18,6 +18,7 @@ from renderctl.clocks import SystemClock
 from renderctl.farm import Farm
 from renderctl.farm.composing import write_compose
 from renderctl.farm.doctor import doctor
+from renderctl.farm.envfile import values_in
 from renderctl.farm.sweep import sweep
 from renderctl.repository import open_repository
 from renderctl.settings import load_settings
@@ -50,11 +51,36 @@ class LimitedRedis(Redis):
         self.spawn("sh", str(COMPOSE / "redis/start.sh"), *words, environment=environment)
 
 
+class LimitedRabbitMq(RabbitMq):
+    """Configured as in compose/."""
+
+    secrets = Path()
+
+    @property
+    def _admin(self) -> str:
+        return f"renderctl:{(self.secrets.parent / 'rabbitmq_password').read_text()}@127.0.0.1"
+
+    @property
+    def url(self) -> str:
+        return f"amqp://{self._admin}:{self.port}/"
+
+    @property
+    def api_url(self) -> str:
+        return f"http://{self._admin}:{self.api_port}"
+
+    def prepare(self) -> None:
+        super().prepare()
+        configured = (COMPOSE / "rabbitmq/renderctl.conf").read_text().replace("/run/secrets", str(self.secrets))
+        with (self.folder / "rabbitmq.conf").open("a") as file:
+            file.write(configured)
+
+
 @pytest.fixture(scope="module")
 def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("compose")
     (folder / ".env").write_text('WORKER_PASSWORD="it\'s \\\\ a #secret %s"\n')
     write_compose(folder, force=False)
+    (folder / "rabbitmq_password").write_text(values_in((folder / ".env").read_text())["RABBITMQ_PASSWORD"])
     path = folder / "secrets" / "mysql_root_password"
     path.unlink()
     path.write_text("")  # as the tests' own MariaDB has it
@@ -82,9 +108,8 @@ def cache(secrets: Path) -> Iterator[LimitedRedis]:
 @pytest.fixture(scope="module")
 def broker(secrets: Path) -> Iterator[RabbitMq]:
     require(RabbitMq)
-    with running(RabbitMq) as server:
-        (server.folder / "definitions.json").write_text((secrets / "rabbitmq_definitions").read_text())
-        server.control("import_definitions", str(server.folder / "definitions.json"))
+    LimitedRabbitMq.secrets = secrets
+    with running(LimitedRabbitMq) as server:
         yield server
 
 

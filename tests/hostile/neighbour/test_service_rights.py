@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import HTTPError
@@ -14,13 +15,11 @@ import pytest
 import redis
 from pika.exceptions import ChannelClosedByBroker
 
-from renderctl.clocks import SystemClock
 from renderctl.farm import Farm
 from renderctl.farm.composing import write_compose
 from renderctl.farm.doctor import doctor
 from renderctl.farm.envfile import values_in
 from renderctl.farm.sweep import sweep
-from renderctl.repository import open_repository
 from renderctl.settings import load_settings
 from renderctl.states import JobState
 from tests.farms import ACTOR, at_work, close, given_job, make_farm, wait_for
@@ -122,8 +121,15 @@ def connected(server: MariaDb, user: str, password: str) -> "pymysql.Connection[
 @pytest.fixture(scope="module")
 def tables(database: MariaDb, secrets: Path) -> MariaDb:
     """The database, with the tables that its owner has made."""
-    url = f"mysql+pymysql://renderctl:{(secrets / 'mysql_password').read_text()}@127.0.0.1:{database.port}/renderctl"
-    open_repository(url, now=SystemClock().now, heartbeat_limit_s=1.0).close()
+    environment = {
+        "RENDERCTL_DATABASE__URL": f"mysql+pymysql://renderctl@127.0.0.1:{database.port}/renderctl",
+        "RENDERCTL_DATABASE__PASSWORD_FILE": str(secrets / "mysql_password"),
+        "RENDERCTL_AUDIT__KEY_FILE": str(secrets / "audit_key"),
+        "RENDERCTL_DATA_DIR": str(secrets.parent / "data"),
+    }
+    for _ in range(2):  # it is run at each start
+        words = [sys.executable, "-m", "renderctl", "database", "upgrade"]
+        subprocess.run(words, env=os.environ | environment, cwd=secrets, check=True)
     return database
 
 

@@ -15,6 +15,7 @@ NAMES = (
     "lifecycles",
     "overhead",
     "sandbox",
+    "decoding",
     "uploading",
     "latency",
     "serving",

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -134,7 +135,7 @@ def put_at(url: str, content: bytes) -> None:
 @pytest.mark.parametrize("content", [b"small", bytes(9 << 20)], ids=len)
 def test_what_somebody_has_put_at_its_address_becomes_a_blob(s3: StoreSettings, tmp_path: Path, content: bytes) -> None:
     store, digest = MinioStore(s3), hashlib.sha256(content).hexdigest()
-    put_at(store.staging_url("ada", 60.0) or "", content)
+    put_at(store.staging_url("ada", len(content), 60.0) or "", content)
     assert store.missing({digest}) == {digest}
     store.promote("ada", digest, len(content))
     store.get(digest, tmp_path / "got")
@@ -143,10 +144,24 @@ def test_what_somebody_has_put_at_its_address_becomes_a_blob(s3: StoreSettings, 
         store.promote("ada", digest, len(content))
 
 
+@pytest.mark.parametrize("content", [b"", b"12345678", b"1234567890" * 1000], ids=len)
+def test_an_address_takes_a_file_of_the_size_that_it_was_made_for_alone(s3: StoreSettings, content: bytes) -> None:
+    store = MinioStore(s3)
+    url = store.staging_url("ada", 9, 60.0) or ""
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        put_at(url, content)
+    chunked = urllib.request.Request(url, iter([content]), {"Transfer-Encoding": "chunked"}, method="PUT")
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(chunked).close()
+    with pytest.raises(NotStored):
+        store.promote("ada", hashlib.sha256(content).hexdigest(), len(content))
+    put_at(url, b"123456789")
+
+
 def test_what_is_not_what_was_promised_becomes_no_blob_and_is_gone(s3: StoreSettings) -> None:
     store, digest = MinioStore(s3), hashlib.sha256(b"promised").hexdigest()
     for content in (b"anything", b"else"):
-        put_at(store.staging_url("ada", 60.0) or "", content)
+        put_at(store.staging_url("ada", len(content), 60.0) or "", content)
         with pytest.raises(DigestMismatch):
             store.promote("ada", digest, len(b"promised"))
         with pytest.raises(NotStored):

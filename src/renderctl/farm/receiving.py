@@ -225,7 +225,7 @@ def _staged(digest: str, actor: Actor) -> str:
 
 
 def _address(farm: Farm, digest: str, size: int, actor: Actor) -> str | None:
-    return farm.store.staging_url(_staged(digest, actor), _ADDRESS_S) if size <= _MOST_DIRECT else None
+    return farm.store.staging_url(_staged(digest, actor), size, _ADDRESS_S) if size <= _MOST_DIRECT else None
 
 
 def _give_up_old(farm: Farm, folder: Path) -> None:

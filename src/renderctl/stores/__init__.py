@@ -68,8 +68,10 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def staging_url(self, name: str, expires_s: float) -> str | None:
-        """Where whoever has this address may PUT a file of 5 GiB at most, once or often, for `expires_s` seconds.
+    def staging_url(self, name: str, size: int, expires_s: float) -> str | None:
+        """Where whoever has this address may PUT a file of `size` bytes, once or often, for `expires_s` seconds.
+
+        Of 5 GiB at most; a file of another size is refused there.
 
         None: there is no such place. What is put there is no blob before `promote` has made it one, and is removed
         after a day. Raises StoreUnavailable.
@@ -77,7 +79,7 @@ class Store(ABC):
 
     @abstractmethod
     def promote(self, name: str, digest: str, size: int) -> None:
-        """Make what was put at `staging_url(name)` the blob `digest`, if that is what it is; it is gone from there.
+        """Make what was put at its `staging_url` the blob `digest`, if that is what it is; it is gone from there.
 
         Raises NotStored if nothing was put there, DigestMismatch, StoreUnavailable.
         """

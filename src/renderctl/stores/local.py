@@ -97,7 +97,7 @@ class LocalStore(Store):
     def url(self, digest: str, name: str, expires_s: float) -> str:
         return self._blob(digest).absolute().as_uri()
 
-    def staging_url(self, name: str, expires_s: float) -> str | None:
+    def staging_url(self, name: str, size: int, expires_s: float) -> str | None:
         return None
 
     def promote(self, name: str, digest: str, size: int) -> None:

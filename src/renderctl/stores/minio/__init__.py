@@ -111,9 +111,9 @@ class MinioStore(Store):
         with self._ready() as bucket:
             return bucket.url(key, name, timedelta(seconds=expires_s))
 
-    def staging_url(self, name: str, expires_s: float) -> str | None:
+    def staging_url(self, name: str, size: int, expires_s: float) -> str | None:
         with self._ready() as bucket:
-            return bucket.put_url(staging_key(name), timedelta(seconds=expires_s))
+            return bucket.put_url(staging_key(name), size, timedelta(seconds=expires_s))
 
     def promote(self, name: str, digest: str, size: int) -> None:
         with self._ready() as bucket:

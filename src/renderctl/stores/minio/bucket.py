@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import BinaryIO, Protocol, cast
-from urllib.parse import quote
+from urllib.parse import quote, urlunsplit
 
 from minio import S3Error
 from minio.commonconfig import REPLACE, CopySource
@@ -13,6 +13,7 @@ from minio.datatypes import Object
 from minio.deleteobjects import DeleteObject
 
 from renderctl.stores.minio.connecting import Client
+from renderctl.stores.minio.presigning import Signer, presigned_put
 
 #: An object that was put less than this ago is not touched again.
 _YOUNG = timedelta(hours=1)
@@ -56,9 +57,15 @@ class Bucket:
         }
         return self.client.get_presigned_url("GET", self.name, key, expires, saved_as, self.client.time())
 
-    def put_url(self, key: str, expires: timedelta) -> str:
-        """A presigned address at which the object may be put."""
-        return self.client.get_presigned_url("PUT", self.name, key, expires, None, self.client.time())
+    def put_url(self, key: str, size: int, expires: timedelta) -> str:
+        """A presigned address at which the object may be put, if it has this size. The client has no public names."""
+        region, provider = self.client._get_region(self.name), self.client._provider
+        held = provider.retrieve() if provider else None
+        url = self.client._base_url.build(method="PUT", region=region, bucket_name=self.name, object_name=key)
+        if held is None:
+            return urlunsplit(url)
+        signer = Signer(held.access_key, held.secret_key, region, held.session_token)
+        return presigned_put(url, signer, size=size, at=self.client.time(), expires_s=int(expires.total_seconds()))
 
     def copy(self, key: str, source: str) -> bool:
         """Have the server copy an object; False: there is none."""

@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 #: Images after which a process is replaced, and processes that wait for more.
 _MOST_IMAGES, _MOST_IDLE = 500, 8
+#: Seconds for a small copy at most.
+_SMALL_S = 20.0
 #: Megabytes of the one file that a process may write: a small copy.
 _SMALL_MB = 64
 
@@ -83,14 +85,16 @@ class Decoder:
 
     def _ask(self, request: dict[str, Any], confines: _Confines, *, keep: bool) -> dict[str, Any]:
         """The answer to a request. An image that ends its process gets a fresh one, once: it may have had bad luck."""
-        name = Path(request["path"]).name
+        name, timeout_s = Path(request["path"]).name, self._settings.timeout
+        if not keep:  # somebody waits for it
+            timeout_s = min(timeout_s, _SMALL_S)
         for process in (self._process(confines), None):
             process = process or self._started(confines)
             try:
-                answer = process.ask(request, self._settings.timeout)
+                answer = process.ask(request, timeout_s)
             except TookTooLong as error:
                 process.kill()
-                hint = f"decoder.timeout is {self._settings.timeout:g} seconds."
+                hint = f"That is more than {timeout_s:g} seconds: decoder.timeout." if keep else None
                 raise ImageRefused(f"{name} takes too long to decode.", hint=hint) from error
             except ProcessEnded:
                 process.kill()

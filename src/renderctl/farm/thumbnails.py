@@ -3,6 +3,7 @@
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from renderctl.errors import BadImage, Busy
@@ -13,22 +14,40 @@ from renderctl.private_files import ensure_private_folder
 
 #: Longer sides in pixels that there are.
 SIDES = (160, 480, 1600)
-#: So many are kept on disk; so many are made at a time; so many wait for that; so many are known to be no images.
-_MOST_KEPT, _AT_A_TIME, _MOST_WAITING, _MOST_BAD = 20_000, 2, 64, 1000
+#: So many are kept on disk; so many are made at a time; so many are known to be no images.
+_MOST_KEPT, _AT_A_TIME, _MOST_BAD = 20_000, 2, 1000
+#: So many are waited for, and so many of them by one user: a browser asks for six at a time.
+_MOST_WAITING, _MOST_OF_ONE = 64, 16
+
+
+@dataclass(frozen=True)
+class _Order:
+    """A small copy that has yet to be made."""
+
+    place: Path
+    wanted: OpenOutput
+    side: int
+    user: str  #: who asked first
+    future: "Future[Path]" = field(default_factory=Future)
 
 
 class Thumbnails:
-    """Each is made once, however many ask for it, and few at a time. Who waits for one holds no thread."""
+    """Each is made once, however many ask for it, and few at a time: one for each user who waits.
+
+    Who waits for one holds no thread.
+    """
 
     def __init__(self, farm: Farm) -> None:
         self._farm = farm
         self._folder = farm.settings.data_dir / "thumbnails"
         self._pool = ThreadPoolExecutor(_AT_A_TIME, "thumbnails")
-        self._making: dict[Path, Future[Path]] = {}
+        self._orders: dict[Path, _Order] = {}  # by age
+        self._making: set[Path] = set()
         self._bad: OrderedDict[Path, BadImage] = OrderedDict()
-        self._lock = threading.RLock()  # what is done at once calls back at once
+        self._closed = False
+        self._lock = threading.Lock()
 
-    def request(self, wanted: OpenOutput, side: int) -> Path | Future[Path]:
+    def request(self, wanted: OpenOutput, side: int, user: str) -> Path | Future[Path]:
         """A WebP of an output, with sides of `side` pixels at most (one of SIDES, or the next larger one).
 
         A future where it has yet to be made; it raises BadImage where the output is no image, NotStored,
@@ -41,22 +60,55 @@ class Thumbnails:
         with self._lock:
             if place in self._bad:
                 raise self._bad[place]
-            making = self._making.get(place)
-            if making is None:
-                if len(self._making) >= _MOST_WAITING:
+            order = self._orders.get(place)
+            if order is None:
+                of_user = sum(order.user == user for order in self._orders.values())
+                if len(self._orders) >= _MOST_WAITING or of_user >= _MOST_OF_ONE:
                     raise Busy("Too many images are waited for.", retry_after_s=5.0)
-                making = self._pool.submit(self._make, wanted, place, side)
-                self._making[place] = making
-                making.add_done_callback(lambda done: self._made(place, done))
-        return making
+                order = self._orders[place] = _Order(place, wanted, side, user)
+                self._begin()
+        return order.future
 
     def close(self) -> None:
         """Make no more; what is being made is finished."""
-        self._pool.shutdown(cancel_futures=True)
+        with self._lock:
+            self._closed = True
+            left = [order.future for place, order in self._orders.items() if place not in self._making]
+        self._pool.shutdown()
+        for future in left:
+            future.set_exception(Busy("The server is being stopped."))
 
-    def _make(self, wanted: OpenOutput, place: Path, side: int) -> Path:
+    def _begin(self) -> None:
+        """Make the oldest ones, of users for whom none is being made: nobody has all there is of us."""
+        for order in self._orders.values():
+            served = {self._orders[place].user for place in self._making}
+            if len(self._making) < _AT_A_TIME and order.user not in served:
+                self._making.add(order.place)
+                self._pool.submit(self._fulfil, order)
+
+    def _fulfil(self, order: _Order) -> None:
+        error: BaseException | None = None
+        try:
+            self._make(order.wanted, order.place, order.side)
+        except BaseException as caught:  # for who waits
+            error = caught
+        with self._lock:
+            del self._orders[order.place]
+            self._making.remove(order.place)
+            if isinstance(error, BadImage):
+                self._bad[order.place] = error
+                if len(self._bad) > _MOST_BAD:
+                    self._bad.popitem(last=False)
+            if not self._closed:
+                self._begin()
+        if error is None:
+            order.future.set_result(order.place)
+        else:
+            order.future.set_exception(error)
+
+    def _make(self, wanted: OpenOutput, place: Path, side: int) -> None:
         if place.exists():  # another process of this machine has made it meanwhile
-            return place
+            return
         with scratch_of(self._farm, "thumbnail") as scratch:
             whole, written = scratch / f"whole{Path(wanted.output.name).suffix}", scratch / "small"
             written.mkdir()
@@ -66,16 +118,6 @@ class Thumbnails:
             ensure_private_folder(place.parent)
             (written / "small.webp").replace(place)
         _shrink(place.parent)
-        return place
-
-    def _made(self, place: Path, done: "Future[Path]") -> None:
-        error = None if done.cancelled() else done.exception()
-        with self._lock:
-            self._making.pop(place, None)
-            if isinstance(error, BadImage):
-                self._bad[place] = error
-                if len(self._bad) > _MOST_BAD:
-                    self._bad.popitem(last=False)
 
 
 def _shrink(folder: Path) -> None:

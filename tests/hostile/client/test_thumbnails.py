@@ -78,13 +78,29 @@ def test_a_crowd_that_waits_for_one_small_copy_stops_nobody_else(farm: Farm, wan
 
 def test_who_would_wait_long_is_asked_to_come_again(farm: Farm, wanted: OpenOutput) -> None:
     thumbnails = Thumbnails(farm)
-    waiting = [thumbnails.request(another(wanted, number), 160) for number in range(64)]
-    assert thumbnails.request(another(wanted, 1), 160) is waiting[1]
+    waiting = [thumbnails.request(another(wanted, number), 160, f"eve{number // 16}") for number in range(64)]
+    assert thumbnails.request(another(wanted, 1), 160, "ada") is waiting[1]
     with pytest.raises(Busy) as refused:
-        thumbnails.request(another(wanted, 64), 160)
+        thumbnails.request(another(wanted, 64), 160, "ada")
     assert refused.value.retry_after_s
     assert isinstance(farm.store, SlowStore)
     farm.store.gate.set()
+    thumbnails.close()
+
+
+def test_one_user_has_never_all_that_makes_small_copies(farm: Farm, wanted: OpenOutput) -> None:
+    assert isinstance(farm.store, SlowStore)
+    thumbnails = Thumbnails(farm)
+    for number in range(16):
+        thumbnails.request(another(wanted, number), 160, "eve")
+    with pytest.raises(Busy):
+        thumbnails.request(another(wanted, 16), 160, "eve")
+    made = thumbnails.request(wanted, 160, "bob")
+    wait_for(farm, lambda: wanted.output.digest in farm.store.fetched)  # though fifteen of hers are older
+    assert len(farm.store.fetched) == 2
+    farm.store.gate.set()
+    assert isinstance(made, Future)
+    assert made.result(30).is_file()
     thumbnails.close()
 
 
@@ -103,12 +119,12 @@ def test_what_is_no_image_is_decoded_once(farm: Farm, wanted: OpenOutput, tmp_pa
     farm.store.put(tmp_path / "broken.png", digest)
     wanted = replace(wanted, output=replace(wanted.output, digest=digest))
     thumbnails = Thumbnails(farm)
-    making = thumbnails.request(wanted, 160)
+    making = thumbnails.request(wanted, 160, "eve")
     assert isinstance(making, Future)
     with pytest.raises(BadImage):
         making.result(30)
     for _ in range(3):
         with pytest.raises(BadImage):
-            thumbnails.request(wanted, 160)
+            thumbnails.request(wanted, 160, "eve")
     assert farm.store.fetched == [digest]
     thumbnails.close()

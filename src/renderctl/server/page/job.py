@@ -115,7 +115,7 @@ async def image(
     thumbnails: Thumbnails = visitor.request.app.state.thumbnails
     try:
         place = await anyio.to_thread.run_sync(
-            lambda: thumbnails.request(visitor.verbs.open_output(job, number, name), side)
+            lambda: thumbnails.request(visitor.verbs.open_output(job, number, name), side, visitor.who.actor.name)
         )
         if isinstance(place, Future):
             place = await _finished(place)

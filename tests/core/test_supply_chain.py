@@ -40,6 +40,12 @@ def test_all_begin_with_the_same_base() -> None:
     assert len({re.search(r"^ARG BASE=.*$", path.read_text(), re.M)[0] for path in DOCKERFILES}) == 1  # type: ignore[index]
 
 
+@pytest.mark.parametrize("path", ["compose/worker/Dockerfile", "compose/blender/image.sh"])
+def test_nobody_becomes_somebody_else_in_an_image(path: str) -> None:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    assert re.search(r"find \S+ (-xdev )?-type f -perm /6000 -exec chmod ug-s \{\} \+", text)
+
+
 @pytest.mark.parametrize(
     "recipe",
     [

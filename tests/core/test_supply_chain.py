@@ -81,7 +81,6 @@ def test_a_build_of_what_is_known_by_digest_or_taken_as_it_is_goes_on(recipe: Re
 
 def test_the_bill_of_materials_of_a_wheel_has_every_pin_and_its_digests() -> None:
     text = (ROOT / "locks/renderctl.cdx.json").read_text(encoding="utf-8")
-    require_valid(text)
     found = {
         (each["name"], each["version"], digest["content"])
         for each in json.loads(text)["components"]
@@ -92,6 +91,11 @@ def test_the_bill_of_materials_of_a_wheel_has_every_pin_and_its_digests() -> Non
         for pin in pins_in("base")
         for digest in pin.hashes
     }
+
+
+@pytest.mark.slow
+def test_the_bill_of_materials_of_a_wheel_is_valid() -> None:
+    require_valid((ROOT / "locks/renderctl.cdx.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.slow

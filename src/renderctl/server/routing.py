@@ -1,8 +1,10 @@
 """Routes that ask first who it is, and read the body of a request only then."""
 
 from collections.abc import Callable, Coroutine
+from functools import cache
 from typing import Any, TypeVar
 
+import anyio.to_thread
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
@@ -10,7 +12,10 @@ from fastapi.routing import APIRoute
 from renderctl.server import strict_json
 from renderctl.server.doors import AUTHENTICATORS
 from renderctl.server.request_body import STRANGER_BYTES, body_of
+from renderctl.server.validation import BodyValidator
 
+#: Bytes of a document that is read on the spot; what is longer is read in a thread, and gives others a turn.
+_SHORT = 4096
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 _ALLOWED = "renderctl_body_bytes"
 
@@ -32,7 +37,12 @@ class AuthenticatedRoute(APIRoute):
         handle = super().get_route_handler()
         dependencies = set(_dependencies(self.dependant))
         authenticators = [ask for dependency, ask in AUTHENTICATORS.items() if dependency in dependencies]
-        has_json = self.body_field is not None
+        field = self.body_field
+
+        @cache
+        def validator() -> BodyValidator:  # not before it is needed: it takes its time
+            assert field is not None
+            return BodyValidator(field.field_info.annotation)
 
         async def handling(request: Request) -> Response:
             allowed: int | None = STRANGER_BYTES
@@ -41,9 +51,9 @@ class AuthenticatedRoute(APIRoute):
                 default = request.app.state.connection.settings.serve.body_kb << 10
                 allowed = getattr(self.endpoint, _ALLOWED, default)
             body_of(request.scope).allow(allowed)
-            if has_json:
+            if field is not None:
                 request = _JsonRequest(request.scope, request.receive)
-                await request.read(allowed or STRANGER_BYTES)
+                await request.read(allowed or STRANGER_BYTES, validator())
             return await handle(request)
 
         return handling
@@ -54,10 +64,15 @@ class _JsonRequest(Request):
 
     _document: Any = None
 
-    async def read(self, allowed: int) -> None:
+    async def read(self, allowed: int, validator: BodyValidator) -> None:
         body = await self.body()
-        if body and "json" in self.headers.get("content-type", ""):
-            self._document = strict_json.parse(body, allowed=allowed)
+        if not body or "json" not in self.headers.get("content-type", ""):
+            return
+
+        def understood() -> Any:
+            return validator.validate(strict_json.parse(body, allowed=allowed))
+
+        self._document = understood() if len(body) <= _SHORT else await anyio.to_thread.run_sync(understood)
 
     async def json(self) -> Any:
         return self._document

@@ -10,6 +10,8 @@ from renderctl.errors import InvalidInput, TooLarge
 _BYTES_A_VALUE = 16
 #: Values of a document, however long it is; and of one that is short.
 _MOST_VALUES, _FEW_VALUES = 600_000, 4096
+#: Names of one object: what people name is a value.
+_MOST_NAMES = 1000
 #: What a database can keep as a whole number.
 _MOST_NUMBER = 1 << 63
 #: Half of a surrogate pair, perhaps: text that can be written down nowhere.
@@ -22,7 +24,9 @@ def parse(body: bytes, *, allowed: int) -> Any:
     if values > max(_FEW_VALUES, min(_MOST_VALUES, allowed // _BYTES_A_VALUE)):
         raise TooLarge("The request has too many values.")
     try:
-        document = json.loads(body.decode(), parse_int=_whole, parse_float=_finite, parse_constant=_refuse)
+        document = json.loads(
+            body.decode(), parse_int=_whole, parse_float=_finite, parse_constant=_refuse, object_pairs_hook=_object
+        )
         if _SURROGATE.search(body):
             json.dumps(document, ensure_ascii=False).encode()
     except UnicodeError as error:
@@ -33,6 +37,12 @@ def parse(body: bytes, *, allowed: int) -> Any:
     except RecursionError as error:
         raise InvalidInput("The request is nested too deeply.") from error
     return document
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > _MOST_NAMES:
+        raise TooLarge(f"The request has an object of {len(pairs)} names.")
+    return dict(pairs)
 
 
 def _whole(text: str) -> int:

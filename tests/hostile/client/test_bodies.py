@@ -50,6 +50,41 @@ def test_a_heap_of_nothings_holds_up_nobody(served: Served, body: bytes) -> None
     assert time.thread_time() - before < 0.3
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("jobs", b'{"model": "m", "inputs": [' + b"1," * 60_000 + b"1]}"),
+        ("jobs", b'{"model": "m"' + b"".join(b', "k%d": 1' % number for number in range(60_000)) + b"}"),
+        ("jobs", b'{"model": "m"' + b"".join(b', "k%d": 1' % number for number in range(900)) + b"}"),
+        ("uploads/wanted", b'{"files": [' + b"{}," * 99_999 + b"{}]}"),
+        ("models", b'{"name": "m", "main": "m", "inputs": [], "facts": {"scenes": [' + b"{}," * 99_999 + b"{}]}}"),
+        ("models", b'{"name": "m", "main": "m", "inputs": [], "facts": {"dependencies": [' + b"1," * 99_999 + b"1]}}"),
+    ],
+)
+def test_a_heap_of_mistakes_holds_up_nobody(served: Served, path: str, body: bytes) -> None:
+    bob = served.person("bob", Role.ARTIST, "film")
+    before = time.thread_time()  # of the loop
+    answer = ask(served.client.app, "POST", f"{API}/{path}", JSON | bob, [body])
+    assert answer.status in (413, 422)
+    assert len(answer.body) < 2000
+    assert time.thread_time() - before < 0.3
+
+
+def test_a_long_list_of_files_is_not_read_on_the_loop(served: Served) -> None:
+    bob = served.person("bob", Role.ARTIST, "film")
+    files = [{"path": f"textures/{number}.exr", "digest": "0" * 64, "size": 1} for number in range(30_000)]
+    good = json.dumps({"files": files, "project": "film"}).encode()
+    files[29_999]["size"] = -1
+    bad = json.dumps({"files": files, "project": "film"}).encode()
+    for body, status in ((good, 200), (bad, 422)):
+        before = time.thread_time()
+        answer = ask(served.client.app, "POST", f"{API}/uploads/wanted", JSON | bob, [body])
+        assert answer.status == status
+        assert time.thread_time() - before < 0.15
+    assert b"body.files.29999.size" in answer.body
+    assert b"greater than or equal to 0" in answer.body
+
+
 @pytest.mark.parametrize("number", [2**63, 2**70, -(2**70), 10**400])
 @pytest.mark.parametrize("field", ["priority", "max_slots", "max_attempts", "frame_timeout_s"])
 def test_a_number_beyond_64_bits_is_refused(served: Served, field: str, number: int) -> None:

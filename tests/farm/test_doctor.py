@@ -72,7 +72,7 @@ def execute(url: str | None, *statements: str) -> None:
 def test_a_healthy_farm_of_services_says_what_and_where_they_are(settings: Settings) -> None:
     found = examined(settings)
     assert all(each.ok for each in found.values()), found
-    assert list(found) == ["config", "data folder", "database", "store", "queue", "cache", "executor"]
+    assert list(found) == ["config", "data folder", "database", "store", "queue", "cache", "executor", "decoder"]
     for part, product, url in (
         ("database", "M", settings.database.url),
         ("queue", "RabbitMQ", settings.queue.url),

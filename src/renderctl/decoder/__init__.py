@@ -65,6 +65,22 @@ class Decoder:
         if target.is_symlink() or not target.is_file():
             raise BadImage(f"{path.name} can not be shown.")
 
+    def check(self) -> str:
+        """What decodes images here, in a few words. Raises DecoderUnavailable."""
+        shut = "in a sandbox" if self._is_shut() else "without a sandbox"
+        return f"processes {shut}, {self._settings.memory_mb} MB and {self._settings.timeout:g} s each"
+
+    def advice(self) -> list[str]:
+        """What could be better about it. Raises DecoderUnavailable."""
+        return (
+            [] if self._is_shut() else ["This kernel has no Landlock: a damaged image could reach files of the farm."]
+        )
+
+    def _is_shut(self) -> bool:
+        process = self._started(_Confines(Path("/dev/null")))
+        process.kill()
+        return process.shut
+
     def release(self, within: Path) -> None:
         """End the processes that see this folder: what comes next is somebody else's."""
         with self._lock:

@@ -30,8 +30,9 @@ class TookTooLong(Exception):
 class DecodingProcess:
     """One process that decodes. For one thread at a time; `kill` from any."""
 
-    def __init__(self, requests: socket.socket, handle: int | None, pid: int) -> None:
+    def __init__(self, requests: socket.socket, handle: int | None, pid: int, *, shut: bool = False) -> None:
         self.decoded = 0  #: images so far
+        self.shut = shut  #: whether files and the network are out of its reach
         self.pid = pid
         self._requests = requests
         self._handle = handle
@@ -99,13 +100,14 @@ class ForkServer:
         handles: list[int] = []
         try:
             message, handles, _, _ = socket.recv_fds(ours, _MESSAGE, 1)
-            pid = int(_document(message)["pid"])
+            started = _document(message)
+            pid, shut = int(started["pid"]), bool(started["shut"])
         except (OSError, KeyError, ProcessEnded) as error:
             ours.close()
             for handle in handles:
                 os.close(handle)
             raise ProcessEnded from error
-        return DecodingProcess(ours, handles[0] if handles else None, pid)
+        return DecodingProcess(ours, handles[0] if handles else None, pid, shut=shut)
 
     def close(self) -> None:
         """End it, and with it every process that it has made."""

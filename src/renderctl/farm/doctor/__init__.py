@@ -37,6 +37,7 @@ def parts(farm: Farm) -> list[Finding]:
         partial(tried, "queue", lambda: farm.queue.check()),
         partial(tried, "cache", lambda: farm.cache.check()),
         partial(tried, "executor", lambda: farm.executor.check(), lambda: farm.executor.advice()),
+        partial(tried, "decoder", lambda: farm.decoder.check(), lambda: farm.decoder.advice()),
     ]
     with ThreadPoolExecutor(len(checks)) as threads:
         return list(threads.map(lambda check: check(), checks))

@@ -13,8 +13,8 @@ from uvicorn.server import ServerState
 
 from renderctl.server.connections import KEY, REFUSED, REFUSED_S, Connections
 
-#: Headers of a request, and bytes of them that come after the first piece.
-_MOST_HEADERS, _HEADER_BYTES = 200, 64 << 10
+#: Headers of a request, and bytes of them, with its address.
+_MOST_HEADERS, _HEADER_BYTES = 200, 32 << 10
 #: Bytes that come without anybody reading them; and requests that wait behind one that is not answered yet.
 _UNREAD_BYTES, _MOST_PIPELINED = 1 << 20, 16
 #: Seconds between two requests of a connection.
@@ -51,7 +51,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self._late_at: float | None = None  #: when it is cut off; None: it is the application's turn
         self._has_asked = False
         self._in_headers = False
-        self._messages = self._headers = self._header_bytes = self._unread = 0
+        self._messages = self._headers = self._unread = 0
+        self._header_bytes = 0  #: that have come since the piece in which they began
+        self._read_bytes = 0  #: that the parser has made headers of
 
     # What asyncio calls
 
@@ -86,11 +88,12 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._in_headers = True
         self._messages += 1
-        self._headers = self._header_bytes = 0
+        self._headers = self._header_bytes = self._read_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers += 1
-        if self._headers > _MOST_HEADERS:
+        self._read_bytes += len(name) + len(value)
+        if self._headers > _MOST_HEADERS or self._read_bytes > _HEADER_BYTES:
             raise ValueError("too many headers")
         super().on_header(name, value)
 

@@ -17,6 +17,8 @@ from renderctl.server.errors import told
 STRANGER_BYTES = 64 << 10
 #: Bytes of a body that lists files: 100,000 of them, with long paths.
 MANIFEST_BYTES = 32 << 20
+#: Bytes of a path with its query.
+_ADDRESS_BYTES = 8192
 #: Bytes a second that a body brings at least, once its first seconds are over.
 LEAST_RATE = 500
 #: What comes of a body that nobody reads is thrown away for so long, so that the answer is read; and so much of it.
@@ -115,6 +117,9 @@ class RequestBodyMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if len(scope["query_string"]) + len(scope["path"]) > _ADDRESS_BYTES:
+            await told(TooLarge("The address is too long."), status=414)(scope, receive, send)
             return
         body = scope[_KEY] = RequestBody(scope["headers"], receive, self._patience_s)
 

@@ -101,3 +101,11 @@ def test_a_form_of_thousands_of_fields_costs_nothing(served: Served) -> None:
     answer = ask(served.client.app, "POST", "/login", FORM, [b"a&" * 30_000])
     assert answer.status == 413
     assert time.thread_time() - before < 0.2
+
+
+def test_an_address_of_thousands_of_fields_is_not_even_read(served: Served) -> None:
+    before = time.thread_time()
+    answer = ask(served.client.app, "GET", "/login?" + "a&" * 100_000, {}, [])
+    assert (answer.status, answer.code) == (414, "too_large")
+    assert time.thread_time() - before < 0.1
+    assert ask(served.client.app, "GET", "/login?next=" + "a" * 1900, {}, []).status == 200

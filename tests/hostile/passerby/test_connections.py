@@ -116,6 +116,13 @@ def test_headers_without_end_are_cut_off(connect: Connect, url: str, piece: byte
     assert httpx2.get(f"{url}/healthz").status_code == 200
 
 
+@pytest.mark.parametrize("cookie", ["a;" * 50_000, "a" * 40_000])
+def test_a_header_that_takes_long_to_read_is_refused(connect: Connect, url: str, cookie: str) -> None:
+    client = connect(url)
+    client.send(get("/account", Cookie=cookie))
+    assert status(client.answer()) == 400
+
+
 def test_requests_that_are_heaped_up_on_a_connection_are_cut_off(connect: Connect, url: str) -> None:
     client = connect(url)
     client.send(get("/healthz") * 5000)

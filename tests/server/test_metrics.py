@@ -21,6 +21,7 @@ from renderctl.stores.minio import MinioStore
 from renderctl.wiring import Connection
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, given_job, given_worker, work_off
+from tests.nodes import until
 from tests.ports.broken_s3 import broken_s3, refusal
 from tests.server.conftest import Served
 
@@ -146,8 +147,8 @@ def test_a_server_is_not_ready_while_its_store_is_away_though_it_was_there(farm:
         with TestClient(create_app(Connection(farm.settings, ACTOR, away)), base_url="http://farm.test") as client:
             assert client.get("/readyz").status_code == 200
             s3.answers = [lambda _asked: refusal("AccessDenied")]
-            answer = client.get("/readyz")
-            assert answer.status_code == 503
-            assert answer.json() == {"status": "not ready", "parts": {"database": True, "store": False}}
+            until(lambda: client.get("/readyz").status_code == 503, 10, what="that it is not ready")
+            told = client.get("/readyz").json()
+            assert told == {"status": "not ready", "parts": {"database": True, "store": False}}
             s3.answers = []
-            assert client.get("/readyz").status_code == 200
+            until(lambda: client.get("/readyz").status_code == 200, 10, what="that it is ready again")

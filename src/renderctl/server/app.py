@@ -72,6 +72,7 @@ def create_app(connection: Connection) -> FastAPI:
     )
     app.state.connection = connection
     app.state.doors = Doors(connection.farm)
+    app.state.readiness = health.ReadinessProbe(connection.farm)
     app.state.figures = measuring.Figures(connection.farm.clock)
     app.state.outgoing = OutgoingCalls(connection.settings.quota.user_pings)
     app.state.leaving = threading.Event()

@@ -1,7 +1,10 @@
 """Whether the server lives, whether it can serve, and what it measures."""
 
+from math import inf
 from typing import Any
 
+import anyio
+import anyio.to_thread
 from fastapi import Request, Response
 
 from renderctl.errors import RenderctlError
@@ -14,6 +17,8 @@ from renderctl.server.measuring import Figures
 router = new_router("health", prefix="")
 #: A blob that no store has: one has to look to know that it is missing.
 _NO_BLOB = "0" * 64
+#: Seconds for which it is as it was.
+FRESH_S = 1.0
 
 
 @router.get("/healthz", response_model=Health)
@@ -23,10 +28,10 @@ async def healthz() -> Response:
 
 
 @router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness}})
-def readyz(request: Request) -> Response:
+async def readyz(request: Request) -> Response:
     """Whether it can answer: whether the database and the store can be used."""
-    farm = request.app.state.connection.farm
-    parts = {"database": _works(farm.repository.time), "store": _works(lambda: farm.store.missing({_NO_BLOB}))}
+    readiness: ReadinessProbe = request.app.state.readiness
+    parts = await readiness.parts()
     ready = all(parts.values())
     return answer({"status": "ready" if ready else "not ready", "parts": parts}, 200 if ready else 503)
 
@@ -37,6 +42,28 @@ def metrics(request: Request, verbs: MeasuringVerbs) -> Response:
     figures: Figures = request.app.state.figures
     text, kind = figures.told(verbs)
     return Response(text, media_type=kind)
+
+
+class ReadinessProbe:
+    """Looks at the parts once in a moment, however many ask: anybody may."""
+
+    def __init__(self, farm: Any) -> None:
+        self._farm = farm
+        self._lock = anyio.Lock()
+        self._parts: dict[str, bool] = {}
+        self._good_until = -inf
+
+    async def parts(self) -> dict[str, bool]:
+        """Which of them can be used. Whoever waits takes no thread."""
+        async with self._lock:
+            if self._farm.clock.monotonic() >= self._good_until:
+                self._parts = await anyio.to_thread.run_sync(self._looked)
+                self._good_until = self._farm.clock.monotonic() + FRESH_S
+            return self._parts
+
+    def _looked(self) -> dict[str, bool]:
+        farm = self._farm
+        return {"database": _works(farm.repository.time), "store": _works(lambda: farm.store.missing({_NO_BLOB}))}
 
 
 def _works(ask: Any) -> bool:

@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import argon2
@@ -12,7 +13,8 @@ import pytest
 from renderctl.actors import Role
 from renderctl.errors import Busy, InvitationRefused, TooManyGuesses
 from renderctl.farm import Farm
-from renderctl.farm.people.passwords import GATE, HashGate, Hashing
+from renderctl.farm.people.passwords import KNOWN_GATE, STRANGER_GATE, HashGate, Hashing
+from renderctl.farm.people.sessions import log_in
 from renderctl.farm.people.users import add_user, invite, register, set_password
 from renderctl.repository.auditing import AuditFilter
 from tests.farms import ACTOR, close, make_farm
@@ -123,6 +125,21 @@ def test_who_waits_too_long_is_told_to_come_again() -> None:
 
 
 @pytest.mark.slow
+def test_a_flood_of_strangers_holds_up_strangers_alone(farm: Farm) -> None:
+    add_user(farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    log_in(farm, "ada", PASSWORD, address=THERE)
+    code = invite(farm, Role.ARTIST, actor=ACTOR).code
+    with ExitStack() as flood:
+        for number in range(STRANGER_GATE.at_once):
+            flood.enter_context(STRANGER_GATE.passed(f"203.0.113.{number}"))
+        with pytest.raises(Busy):
+            log_in(farm, "ada", PASSWORD, address=ELSEWHERE)
+        assert log_in(farm, "ada", PASSWORD, address=THERE).actor.name == "ada"
+        assert register(farm, code, "mona", PASSWORD, address=ELSEWHERE).name == "mona"
+    assert log_in(farm, "ada", PASSWORD, address=ELSEWHERE), "whoever was told to come again has guessed at nothing"
+
+
+@pytest.mark.slow
 def test_a_flood_of_passwords_by_every_route_hashes_few_at_once_and_leaves_the_server_its_threads(
     served: Served, hasher: Argon2
 ) -> None:
@@ -150,6 +167,6 @@ def test_a_flood_of_passwords_by_every_route_hashes_few_at_once_and_leaves_the_s
         while not any(answer.done() for answer in answers):
             assert served.client.get(f"{API}/whoami", headers=bob).status_code == 200
         codes_seen = Counter(answer.result() for answer in answers)
-    assert 1 <= hasher.peak <= GATE.at_once, codes_seen
+    assert 1 <= hasher.peak <= KNOWN_GATE.at_once + STRANGER_GATE.at_once, codes_seen
     assert codes_seen[503] > 0, codes_seen
     assert codes_seen.keys() <= {200, 201, 401, 409, 429, 503}, codes_seen

@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from renderctl.errors import TooManyGuesses
 from renderctl.farm import Farm
 from renderctl.farm.people.addresses import sender
-from renderctl.farm.people.passwords import Hashing
+from renderctl.farm.people.passwords import KNOWN_GATE, STRANGER_GATE
 from renderctl.farm.people.secrets import digest, new_secret
 
 #: Wrong attempts, within an hour, that cost no waiting: at a user from one network, at a user from a browser that they
 #: have logged in with; and of strangers at a user, and from one network.
 _FREE_OF_PAIR, _FREE_OF_DEVICE, _FREE_OF_USER, _FREE_OF_SENDER = 5, 10, 20, 50
+
+#: How the names of counts begin that strangers share.
+_SHARED = ("user ", "from ")
 
 
 @dataclass(frozen=True)
@@ -36,17 +39,19 @@ class LoginAttempt:
     is_right: bool = False  #: whether the password is
 
 
-def attempt_password(farm: Farm, hashing: Hashing, name: str, password: str, origin: Origin) -> LoginAttempt:
-    """Whether this is the user's password. Raises TooManyGuesses, whatever it is, after too many that were not.
+def attempt_password(farm: Farm, name: str, password: str, origin: Origin) -> LoginAttempt:
+    """Whether this is the user's password. Raises Busy, and TooManyGuesses after too many that were not.
 
     What was attempted with a wrong one is for the caller to tell the audit log.
     """
     counted = _counters(farm, name, origin)
-    count(farm, counted)
-    kept = farm.repository.password_of(name)
-    is_right = hashing.is_right(password, kept)
-    if is_right and kept is not None and hashing.is_outdated(kept):
-        farm.repository.rehash_password(name, kept, hashing.hashed(password))
+    gate = STRANGER_GATE if any(whose.startswith(_SHARED) for whose in counted) else KNOWN_GATE
+    with gate.passed(origin.address) as hashing:
+        count(farm, counted)
+        kept = farm.repository.password_of(name)
+        is_right = hashing.is_right(password, kept)
+        if is_right and kept is not None and hashing.is_outdated(kept):
+            farm.repository.rehash_password(name, kept, hashing.hashed(password))
     return LoginAttempt(name, origin, counted, is_right)
 
 
@@ -74,7 +79,7 @@ def count(farm: Farm, counted: Mapping[str, int]) -> None:
 
 def forget(farm: Farm, counted: Mapping[str, int]) -> None:
     """The attempt that was counted was none: what others may have tried as well stays counted."""
-    shared = [whose for whose in counted if whose.startswith(("user ", "from "))]
+    shared = [whose for whose in counted if whose.startswith(_SHARED)]
     farm.repository.forgive_guesses([whose for whose in counted if whose not in shared], but_one=shared)
 
 

@@ -77,9 +77,14 @@ class HashGate:
                 self._waiting += Counter()  # keeps those above 0
 
 
-#: The gate of this process: whatever hashes passes it. Hashing takes half of the cores, and 256 MiB, at most; those who
-#: wait are fewer than half of the threads that a server has for requests.
-GATE = HashGate(at_once=max(1, min(4, (os.cpu_count() or 1) // 2)), waiting=12, waiting_of_one=4, wait_s=2.0)
+def _gate() -> HashGate:
+    """Hashing takes a quarter of the cores and 128 MiB at most, and threads of the server are left to others."""
+    return HashGate(at_once=max(1, min(2, (os.cpu_count() or 1) // 4)), waiting=8, waiting_of_one=4, wait_s=2.0)
+
+
+#: The gates of this process; whatever hashes passes one. Whoever was let in before, or shows an invitation, has one of
+#: their own: a flood of strangers holds up strangers.
+KNOWN_GATE, STRANGER_GATE = _gate(), _gate()
 
 
 def _busy() -> Busy:

@@ -7,7 +7,6 @@ from renderctl.errors import LoginRefused
 from renderctl.farm import Farm
 from renderctl.farm.gate import admit
 from renderctl.farm.people.login_throttle import Origin, attempt_password, known_from, succeeded
-from renderctl.farm.people.passwords import GATE
 from renderctl.farm.people.secrets import digest, new_secret
 from renderctl.farm.people.tokens import NewToken, create_token, limited_without_totp
 from renderctl.farm.people.totp import check_second_factor
@@ -43,8 +42,7 @@ def log_in(farm: Farm, name: str, password: str, *, address: str | None, proof: 
 
     A password without its code counts as a wrong one. Raises LoginRefused, CodeNeeded, TooManyGuesses, Busy.
     """
-    with GATE.passed(address) as hashing:
-        attempt = attempt_password(farm, hashing, name, password, Origin(address, proof.device))
+    attempt = attempt_password(farm, name, password, Origin(address, proof.device))
     whoever = Actor(name[:64], via=Via.SESSION, address=address)
     if not attempt.is_right:
         farm.repository.note_guess(whoever, "session.open", whoever.name, "the name or the password is wrong")

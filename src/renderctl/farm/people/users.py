@@ -8,7 +8,7 @@ from renderctl.errors import InvitationRefused, LoginRefused
 from renderctl.farm import Farm
 from renderctl.farm.gate import admit
 from renderctl.farm.people.login_throttle import Origin, attempt_password, count, forget, of_sender, succeeded
-from renderctl.farm.people.passwords import GATE
+from renderctl.farm.people.passwords import KNOWN_GATE
 from renderctl.farm.people.secrets import INVITATION_PREFIX, digest, new_secret
 from renderctl.farm.status import forget as forget_status
 from renderctl.people import DEFAULT_PROJECT, Invitation, User, checked_name, checked_password
@@ -100,8 +100,7 @@ def set_password(farm: Farm, name: str, password: str, *, old: str | None = None
 
 def require_own_password(farm: Farm, password: str, action: str, *, actor: Actor) -> None:
     """Have whoever is logged in show that they know their password. Raises LoginRefused, TooManyGuesses, Busy."""
-    with GATE.passed(actor.address) as hashing:
-        attempt = attempt_password(farm, hashing, actor.name, password, Origin(actor.address))
+    attempt = attempt_password(farm, actor.name, password, Origin(actor.address))
     if not attempt.is_right:
         farm.repository.note_guess(actor, action, actor.name, "the old password is wrong")
         raise LoginRefused("The old password is wrong.")
@@ -160,7 +159,7 @@ def whoami(farm: Farm, *, actor: Actor) -> Actor:
 
 
 def _hash_of(password: str, address: str | None) -> str:
-    with GATE.passed(address) as hashing:
+    with KNOWN_GATE.passed(address) as hashing:
         return hashing.hashed(password)
 
 

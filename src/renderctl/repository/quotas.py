@@ -112,7 +112,10 @@ def sum_up_ended(connection: Connection, limits: Mapping[Holder, Limits], now: d
     """Remember what ended jobs have rendered, so that it is not counted again and again."""
     for holder in limits:
         query = select(jobs.c.id).where(
-            _owned(jobs, holder), jobs.c.state.in_(ENDED_JOB), jobs.c.output_bytes.is_(None)
+            jobs.c.removed_at.is_(None),
+            _owned(jobs, holder),
+            jobs.c.state.in_(ENDED_JOB),
+            jobs.c.output_bytes.is_(None),
         )
         settled = connection.scalars(query.where(jobs.c.finished_at < now - _SETTLED).limit(_BATCH)).all()
         for job_id in settled:

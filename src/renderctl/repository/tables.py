@@ -85,6 +85,8 @@ class JobRow(SQLModel, table=True):
         Index("ix_job_turn", "state", "priority", "served_at"),
         Index("ix_job_owner", "owner", "state"),
         Index("ix_job_project", "project", "state"),
+        Index("ix_job_owner_bytes", "owner", "removed_at", "output_bytes"),
+        Index("ix_job_project_bytes", "project", "removed_at", "output_bytes"),
         Index("ix_job_requirements", "state", "pool", "requirement_key"),
     )
 

@@ -34,13 +34,13 @@ def requirements() -> Mapping[str, Sequence[str]]:
 
 
 def main(options: Sequence[str]) -> None:
-    wanted, python = requirements(), "3.11"
+    lists, python = requirements(), "3.11"
     with tempfile.TemporaryDirectory() as folder:
         together = Path(folder) / "all.txt"  # one version of everything, whatever is installed beside it
         together.write_text("".join(path.read_text(encoding="utf-8") for path in sorted(LOCKS.glob("*.txt"))))
-        everything = [requirement for each in wanted.values() for requirement in each]
+        everything = [requirement for needed in lists.values() for requirement in needed]
         _compile(everything, together, python, options)
-        for name, needed in wanted.items():
+        for name, needed in lists.items():
             lock = Path(folder) / f"{name}.txt"
             _compile(needed, lock, python, ("--constraints", str(together)))
             (LOCKS / lock.name).write_text(_HEADER + lock.read_text(encoding="utf-8"), encoding="utf-8")

@@ -38,7 +38,7 @@ def main() -> None:
     )
     bom.metadata.timestamp = None  # the same pins, the same file
     direct = {canonicalize_name(Requirement(needed).name) for needed in project["dependencies"]}
-    bom.register_dependency(root, [each for each in components if each.name in direct])
+    bom.register_dependency(root, [component for component in components if component.name in direct])
     SBOM.write_text(JsonV1Dot6(bom).output_as_string(indent=1) + "\n", encoding="utf-8")
 
 

@@ -16,8 +16,9 @@ from uuid import NAMESPACE_URL, uuid5
 def bill(name: str, version: str, folders: Sequence[str]) -> dict[str, object]:
     """The document."""
     root = {"type": "container", "bom-ref": name, "name": name} | ({"version": version} if version else {})
-    found = {str(each["bom-ref"]): each for each in (*_of_debian(), *_of_python(folders), *_blender(version))}
-    components = [found[ref] for ref in sorted(found)]
+    described = (*_of_debian(), *_of_python(folders), *_blender(version))
+    by_ref = {component["bom-ref"]: component for component in described}
+    components = [by_ref[ref] for ref in sorted(by_ref)]
     contents = json.dumps([root, components], sort_keys=True)
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
@@ -27,7 +28,7 @@ def bill(name: str, version: str, folders: Sequence[str]) -> dict[str, object]:
         "version": 1,
         "metadata": {"component": root},
         "components": components,
-        "dependencies": [{"ref": name, "dependsOn": sorted(found)}],
+        "dependencies": [{"ref": name, "dependsOn": sorted(by_ref)}],
     }
 
 
@@ -42,9 +43,9 @@ def _of_debian() -> Iterator[dict[str, str]]:
 
 
 def _of_python(folders: Sequence[str]) -> Iterator[dict[str, str]]:
-    for each in distributions(path=list(folders)):
-        name = each.metadata["Name"].lower().replace("_", "-")
-        yield _component("library", name, each.version, f"pkg:pypi/{name}@{quote(each.version, safe='')}")
+    for package in distributions(path=list(folders)):
+        name = package.metadata["Name"].lower().replace("_", "-")
+        yield _component("library", name, package.version, f"pkg:pypi/{name}@{quote(package.version, safe='')}")
 
 
 def _blender(version: str) -> Iterator[dict[str, str]]:

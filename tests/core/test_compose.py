@@ -32,7 +32,7 @@ def test_every_service_is_pinned_watched_and_started_again():
     for name in BUILT:
         assert SERVICES[name]["image"] == f"renderctl-{name}"
     for name in OURS:
-        needed = {part: each["condition"] for part, each in SERVICES[name]["depends_on"].items()}
+        needed = {part: state["condition"] for part, state in SERVICES[name]["depends_on"].items()}
         assert needed == {
             "database": "service_completed_successfully",
             "s3-setup": "service_completed_successfully",
@@ -67,7 +67,7 @@ def test_no_service_has_the_socket_of_the_engine_or_a_folder_that_it_may_write_t
 
 def test_what_holds_data_has_no_way_out():
     inside = {"com.docker.network.bridge.enable_ip_masquerade": "false"}
-    networks = {name: (each or {}).get("driver_opts") for name, each in COMPOSE["networks"].items()}
+    networks = {name: (network or {}).get("driver_opts") for name, network in COMPOSE["networks"].items()}
     assert networks == {"front": None, "back": inside, "watch": inside}
     assert {name for name, service in SERVICES.items() if "front" in service["networks"]} == {"server"}
     for name in PARTS | SETUP | {"worker"}:
@@ -105,8 +105,7 @@ def test_the_secrets_are_the_files_that_are_written_for_nobody_else_to_enter(tmp
     write_compose(tmp_path, force=False)
     folder = tmp_path / "secrets"
     assert folder.stat().st_mode & 0o777 == 0o700
-    named = {name: each for name, each in COMPOSE["secrets"].items() if name != "ca"}
-    assert {each["file"] for each in named.values()} == {
+    assert {secret["file"] for name, secret in COMPOSE["secrets"].items() if name != "ca"} == {
         f"${{SECRETS:?run renderctl init --compose}}/{path.name}" for path in folder.iterdir()
     }
     values = values_in(tmp_path)

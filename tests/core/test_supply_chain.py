@@ -81,12 +81,12 @@ def test_a_build_of_what_is_known_by_digest_or_taken_as_it_is_goes_on(recipe: Re
 
 def test_the_bill_of_materials_of_a_wheel_has_every_pin_and_its_digests() -> None:
     text = (ROOT / "locks/renderctl.cdx.json").read_text(encoding="utf-8")
-    found = {
-        (each["name"], each["version"], digest["content"])
-        for each in json.loads(text)["components"]
-        for digest in each["externalReferences"][0]["hashes"]
+    described = {
+        (component["name"], component["version"], digest["content"])
+        for component in json.loads(text)["components"]
+        for digest in component["externalReferences"][0]["hashes"]
     }
-    assert found == {
+    assert described == {
         (pin.requirement.name.lower(), str(pin.requirement.specifier)[2:], digest.strip().removeprefix("sha256:"))
         for pin in pins_in("base")
         for digest in pin.hashes
@@ -115,7 +115,7 @@ def test_the_bill_of_materials_of_an_image_names_what_is_installed() -> None:
     bill = runpy.run_path(str(ROOT / "compose/blender/sbom.py"))["bill"]
     document = bill("renderctl-blender", "5.0.1", [path for path in sys.path if path.endswith("site-packages")])
     require_valid(json.dumps(document))
-    purls = [each["purl"] for each in document["components"]]
+    purls = [component["purl"] for component in document["components"]]
     assert "pkg:generic/blender@5.0.1" in purls
     assert any(re.fullmatch(r"pkg:deb/debian/libc6@.+\?arch=\w+", purl) for purl in purls)
     assert any(purl.startswith("pkg:pypi/pytest@") for purl in purls)

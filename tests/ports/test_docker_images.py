@@ -97,11 +97,11 @@ def test_an_image_brings_its_bill_of_materials_along(client: docker.DockerClient
     path = client.images.get(render_image.digest).labels["renderctl.sbom"]
     text = client.containers.run(render_image.digest, ["cat", path], remove=True, **CAGE).decode()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
-    found = {each["name"]: each["version"] for each in json.loads(text)["components"]}
-    assert (found["blender"], found["bpy"]) == (render_image.blender, render_image.blender)
+    versions = {component["name"]: component["version"] for component in json.loads(text)["components"]}
+    assert (versions["blender"], versions["bpy"]) == (render_image.blender, render_image.blender)
     installed = client.containers.run(render_image.digest, ["dpkg-query", "-W"], remove=True, **CAGE).decode()
     for package, version in (line.split("\t") for line in installed.splitlines()):
-        assert found[package.partition(":")[0]] == version
+        assert versions[package.partition(":")[0]] == version
 
 
 def test_only_render_images_are_removed(images: DockerImages, client: docker.DockerClient, render_image: RenderImage):

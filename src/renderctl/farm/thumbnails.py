@@ -16,6 +16,8 @@ from renderctl.private_files import ensure_private_folder
 SIDES = (160, 480, 1600)
 #: So many are kept on disk; so many are made at a time; so many are known to be no images.
 _MOST_KEPT, _AT_A_TIME, _MOST_BAD = 20_000, 2, 1000
+#: Seconds for which what is no image is not looked at again: it may have been the machine that took too long.
+_BAD_S = 600.0
 #: So many are waited for, and so many of them by one user: a browser asks for six at a time.
 _MOST_WAITING, _MOST_OF_ONE = 64, 16
 
@@ -43,7 +45,7 @@ class Thumbnails:
         self._pool = ThreadPoolExecutor(_AT_A_TIME, "thumbnails")
         self._orders: dict[Path, _Order] = {}  # by age
         self._making: set[Path] = set()
-        self._bad: OrderedDict[Path, BadImage] = OrderedDict()
+        self._bad: OrderedDict[Path, tuple[BadImage, float]] = OrderedDict()  # until when
         self._closed = False
         self._lock = threading.Lock()
 
@@ -58,8 +60,9 @@ class Thumbnails:
         if place.exists():
             return place
         with self._lock:
-            if place in self._bad:
-                raise self._bad[place]
+            error, until = self._bad.get(place, (None, 0.0))
+            if error is not None and self._farm.clock.monotonic() < until:
+                raise error
             order = self._orders.get(place)
             if order is None:
                 of_user = sum(order.user == user for order in self._orders.values())
@@ -96,7 +99,7 @@ class Thumbnails:
             del self._orders[order.place]
             self._making.remove(order.place)
             if isinstance(error, BadImage):
-                self._bad[order.place] = error
+                self._bad[order.place] = (error, self._farm.clock.monotonic() + _BAD_S)
                 if len(self._bad) > _MOST_BAD:
                     self._bad.popitem(last=False)
             if not self._closed:

@@ -96,8 +96,8 @@ def test_one_user_has_never_all_that_makes_small_copies(farm: Farm, wanted: Open
     with pytest.raises(Busy):
         thumbnails.request(another(wanted, 16), 160, "eve")
     made = thumbnails.request(wanted, 160, "bob")
-    wait_for(farm, lambda: wanted.output.digest in farm.store.fetched)  # though fifteen of hers are older
-    assert len(farm.store.fetched) == 2
+    wait_for(farm, lambda: len(farm.store.fetched) == 2)
+    assert wanted.output.digest in farm.store.fetched  # though fifteen of hers are older
     farm.store.gate.set()
     assert isinstance(made, Future)
     assert made.result(30).is_file()

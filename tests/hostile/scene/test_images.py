@@ -202,6 +202,16 @@ def test_what_decodes_ends_with_whom_it_decodes_for(tmp_path: Path, how: signal.
     assert not psutil.wait_procs(family, timeout=10)[1]
 
 
+def test_what_makes_the_processes_is_started_again_when_it_was_killed(decoder: Decoder, tmp_path: Path) -> None:
+    image = write_png(tmp_path / "0001.png")
+    decoder.verify(image, within=tmp_path)
+    (child,) = processes_of(decoder)
+    assert decoder._server is not None
+    os.kill(decoder._server._process.pid, signal.SIGKILL)
+    assert not psutil.wait_procs([child], timeout=10)[1]
+    assert decoder.verify(image, within=tmp_path).width == 4
+
+
 def test_a_frame_that_is_not_what_was_asked_for_is_the_scenes_fault(tmp_path: Path) -> None:
     def larger(blender: FakeBlender, order: Mapping[str, Any]) -> None:
         rendered(blender, order, png(side=64))

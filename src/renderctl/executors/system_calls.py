@@ -33,16 +33,19 @@ _IGNORED: tuple[tuple[int | None, int | None], ...] = (
     *((90, None), (91, 52), (268, 53), (452, 452)),  # chmod, fchmod, fchmodat, fchmodat2
     *((92, None), (93, 55), (94, None), (260, 54)),  # chown, fchown, lchown, fchownat
     *((132, None), (235, None), (261, None), (280, 88)),  # utime, utimes, futimesat, utimensat
+    (112, 157),  # setsid: what leaves the session that it was started in would outlive it
 )
-_SOCKET, _CLONE, _CLONE3, _PRLIMIT = (41, 198), (56, 220), (435, 435), (302, 261)
+_SOCKET, _SOCKET_PAIR, _CLONE, _CLONE3, _PRLIMIT = (41, 198), (53, 199), (56, 220), (435, 435), (302, 261)
 _AF_UNIX, _AF_NETLINK, _NEW_USER = 1, 16, 0x10000000
+#: Of a socket's type, without its flags; and those that send nothing without being connected.
+_KIND, _STREAM, _SEQUENCED = 0xF, 1, 5
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _X32 = 0x40000000  #: of x86_64: the same calls by other numbers
 _EPERM, _EACCES, _ENOSYS = 1, 13, 38
 _ALLOW, _ERROR = 0x7FFF0000, 0x00050000
 #: Instructions of the kernel's filter machine, and where in a call's description a word lies.
-_LOAD, _EQUAL, _AT_LEAST, _HAS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
+_LOAD, _EQUAL, _AT_LEAST, _HAS, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24
 _Instruction = tuple[int, int, int, int]
 
 
@@ -64,13 +67,26 @@ def call_filter(machine: str = platform.machine()) -> bytes:
             if (number := numbers[column]) is not None:
                 program += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERROR | error)]
     # of a socket its family counts, of a new process that it brings no users of its own, of limits whose they are
-    program += _of_argument(
-        _SOCKET[column], [(_EQUAL, 2, 0, _AF_UNIX), (_EQUAL, 1, 0, _AF_NETLINK), (_RETURN, 0, 0, _ERROR | _EACCES)]
-    )
+    for sockets in (_SOCKET, _SOCKET_PAIR):
+        program += _of_argument(sockets[column], _of_sockets())
     program += _of_argument(_CLONE[column], [(_HAS, 0, 1, _NEW_USER), (_RETURN, 0, 0, _ERROR | _EPERM)])
     program += _of_argument(_PRLIMIT[column], [(_EQUAL, 1, 0, 0), (_RETURN, 0, 0, _ERROR | _EPERM)])
     program.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+
+
+def _of_sockets() -> list[_Instruction]:
+    """Of this machine only those that have to be connected, which is refused: a datagram names whom it goes to."""
+    return [
+        (_EQUAL, 5, 0, _AF_NETLINK),
+        (_EQUAL, 0, 5, _AF_UNIX),
+        (_LOAD, 0, 0, _SECOND_ARGUMENT),
+        (_AND, 0, 0, _KIND),
+        (_EQUAL, 1, 0, _STREAM),
+        (_EQUAL, 0, 1, _SEQUENCED),
+        (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, _ERROR | _EACCES),
+    ]
 
 
 def _of_argument(number: int, instructions: list[_Instruction]) -> list[_Instruction]:

@@ -19,7 +19,7 @@ from tests.hostile.quick_passwords import quick_argon2
 
 __all__ = ["quick_argon2"]
 
-pytestmark = pytest.mark.usefixtures("quick_argon2")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_argon2")]  # many attempts
 PASSWORD, HOME, CAFE = "correct horse battery", "192.0.2.7", "198.51.100.20"
 BROWSER, NOTHING = Proof(keeps_device=True), Proof()
 

@@ -31,7 +31,7 @@ from tests.hostile.quick_passwords import quick_argon2
 from tests.server.conftest import Served, served
 
 __all__ = ["quick_argon2", "served"]
-pytestmark = pytest.mark.usefixtures("quick_argon2")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_argon2")]  # many attempts
 PASSWORD, HOME = "correct horse battery", "192.0.2.7"
 ROOT = replace(ACTOR, name="root")
 ADA = Actor("ada", role=Role.ADMIN, via=Via.SESSION, address=HOME)

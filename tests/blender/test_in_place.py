@@ -13,6 +13,7 @@ from renderctl.executors.sandbox import OffLimits, landlock_version
 from renderctl.farm import Farm
 from renderctl.farm.blenders import Chosen
 from renderctl.farm.looking import beside, look_at
+from renderctl.settings import Settings
 from tests.farms import close, make_farm
 from tests.lacking import lacking
 
@@ -29,7 +30,8 @@ def farm_at(tmp_path: Path) -> Iterator[MakeFarm]:
 
     def make(folder: Path, *secrets: Path) -> Farm:
         options = SandboxOptions(OffLimits(folder, folder / "scratch", secrets))
-        farms.append(make_farm(folder, executor=ProcessExecutor(tmp_path / "drivers", sandbox=options)))
+        executor = ProcessExecutor(tmp_path / "drivers", sandbox=options)
+        farms.append(make_farm(folder, settings=Settings(folder), executor=executor))
         return farms[-1]
 
     yield make

@@ -10,12 +10,10 @@ from functools import cache
 from pathlib import Path
 
 from renderctl.executors import apply_sandbox
-from renderctl.executors.sandbox_paths import SYSTEM, OffLimits, program_paths
+from renderctl.executors.sandbox_paths import SYSTEM, OffLimits
 from renderctl.executors.system_calls import call_filter
 
-__all__ = ["OffLimits", "Sandbox", "landlock_version", "program_folders"]
-
-program_folders = program_paths
+__all__ = ["OffLimits", "Sandbox", "landlock_version"]
 
 
 @cache

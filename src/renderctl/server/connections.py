@@ -33,7 +33,7 @@ class Limits:
     proxies: Sequence[str] = ()  #: they ask for many, and are not counted by their own address
 
 
-def place_of(host: str | None) -> str:
+def address_key(host: str | None) -> str:
     """What counts as one address: of IPv6 it is a /64, of which anybody has as many as they like."""
     try:
         address = ip_address((host or "").partition("%")[0])
@@ -76,44 +76,44 @@ class Connections:
 
     def enter(self, connection: OpenConnection, host: str | None) -> str | None:
         """A new one: what it counts as. None: it is to be cut off."""
-        place = place_of(host)
+        key = address_key(host)
         is_proxy = self._is_proxy(host)
         full = len(self._open) - self._refused.total() >= self.limits.connections
-        many = not is_proxy and self._of_address[place] >= self.limits.per_address
+        many = not is_proxy and self._of_address[key] >= self.limits.per_address
         if full or many:
-            if self._refused.total() >= REFUSED or self._refused[place] >= _REFUSED_OF_AN_ADDRESS:
+            if self._refused.total() >= REFUSED or self._refused[key] >= _REFUSED_OF_AN_ADDRESS:
                 return None
-            self._refused[place] += 1
+            self._refused[key] += 1
             connection.is_refused = True
         elif not is_proxy:
-            self._of_address[place] += 1
+            self._of_address[key] += 1
             connection.is_counted = True
         connection.is_proxy = is_proxy
         self._open.add(connection)
         if self._looking is None:
             self._look_later(asyncio.get_running_loop())
-        return place
+        return key
 
-    def leave(self, connection: OpenConnection, place: str) -> None:
+    def leave(self, connection: OpenConnection, key: str) -> None:
         """It is closed."""
         self._open.discard(connection)
         if connection.is_refused:
-            _take_one(self._refused, place)
-        self.uncount(connection, place)
+            _take_one(self._refused, key)
+        self.uncount(connection, key)
 
-    def uncount(self, connection: OpenConnection, place: str) -> None:
+    def uncount(self, connection: OpenConnection, key: str) -> None:
         """It counts in all, and no more for its address: something else limits it."""
         if connection.is_counted:
             connection.is_counted = False
-            _take_one(self._of_address, place)
+            _take_one(self._of_address, key)
 
-    def ask(self, host: str | None) -> "Turn | None":
+    def ask(self, host: str | None) -> "CountedRequest | None":
         """A request that came by way of a proxy, from such an address. None: there are too many of it."""
-        place = place_of(host)
-        if self._of_address[place] >= self.limits.per_address:
+        key = address_key(host)
+        if self._of_address[key] >= self.limits.per_address:
             return None
-        self._of_address[place] += 1
-        return Turn(self._of_address, place)
+        self._of_address[key] += 1
+        return CountedRequest(self._of_address, key)
 
     def _is_proxy(self, host: str | None) -> bool:
         if self._everybody:
@@ -138,18 +138,18 @@ class Connections:
             self._look_later(loop)
 
 
-class Turn:
+class CountedRequest:
     """A request that counts for its address until it is given back."""
 
-    def __init__(self, counted: Counter[str], place: str) -> None:
+    def __init__(self, counted: Counter[str], key: str) -> None:
         self._counted = counted
-        self._place: str | None = place
+        self._key: str | None = key
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """It counts no more; twice is as good as once."""
-        if self._place is not None:
-            _take_one(self._counted, self._place)
-            self._place = None
+        if self._key is not None:
+            _take_one(self._counted, self._key)
+            self._key = None
 
 
 class ConnectionMiddleware:
@@ -171,14 +171,14 @@ class ConnectionMiddleware:
 
     async def _asked(self, connection: OpenConnection, scope: Scope, receive: Receive, send: Send) -> None:
         registry, client = connection.registry, scope.get("client")
-        turn = registry.ask(client[0] if client else None) if connection.is_proxy else None
-        if connection.is_refused or (connection.is_proxy and turn is None):
+        counted = registry.ask(client[0] if client else None) if connection.is_proxy else None
+        if connection.is_refused or (connection.is_proxy and counted is None):
             answer = told(Overloaded(hint="Close connections that you do not need, or ask again later."))
             answer.headers["Connection"] = "close"
             await answer(scope, receive, send)
             return
         send_s = registry.limits.send_s
-        scope[_UNCOUNT] = connection.uncount if turn is None else turn.give_back
+        scope[_UNCOUNT] = connection.uncount if counted is None else counted.release
 
         async def receiving() -> Message:
             message = await receive()
@@ -195,8 +195,8 @@ class ConnectionMiddleware:
         try:
             await self._app(scope, receiving, sending)
         finally:
-            if turn is not None:
-                turn.give_back()
+            if counted is not None:
+                counted.release()
 
 
 def uncount(scope: Scope) -> None:

@@ -45,7 +45,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.is_refused = self.is_counted = self.is_proxy = False
         self.registry = config.connections
         self._limits = config.connections.limits
-        self._place: str | None = None
+        self._address_key: str | None = None
         self._answering = 0  #: requests of this connection that the application has
         self._pipelined = 0  #: and those that were read, all together
         self._late_at: float | None = None  #: when it is cut off; None: it is the application's turn
@@ -60,15 +60,15 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
-        self._place = self.registry.enter(self, peer[0] if isinstance(peer, tuple) else None)
-        if self._place is None:
+        self._address_key = self.registry.enter(self, peer[0] if isinstance(peer, tuple) else None)
+        if self._address_key is None:
             transport.abort()
         self._late_at = self.loop.time() + (REFUSED_S if self.is_refused else self._limits.header_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self._place is not None:
-            self.registry.leave(self, self._place)
+        if self._address_key is not None:
+            self.registry.leave(self, self._address_key)
 
     def data_received(self, data: bytes) -> None:
         self._unread += len(data)
@@ -130,8 +130,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def uncount(self) -> None:
         """It counts for its address no more: something else limits it."""
-        if self._place is not None:
-            self.registry.uncount(self, self._place)
+        if self._address_key is not None:
+            self.registry.uncount(self, self._address_key)
 
     def cut_off_if_late(self, now: float) -> None:
         """Let go of a client that asks too slowly, or does not read its answer."""

@@ -1,10 +1,14 @@
 """Values at the edge of what there is, wherever an address or a body takes one: an answer in sense, never a 500."""
 
+import sqlite3
 from itertools import product
 
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
 from renderctl.actors import Role
+from renderctl.server.errors import add_error_handlers
 from tests.farms import given_job, work_off
 from tests.hostile.endless import ask
 from tests.server.conftest import Served, farm
@@ -116,3 +120,17 @@ def test_no_body_makes_the_server_fail(served: Served, method: str, path: str) -
         if answer.status >= 500:
             failed.append((field, value, answer.status, answer.body[:200]))
     assert failed == []
+
+
+def test_a_number_that_nothing_can_keep_is_no_failure_of_the_server() -> None:
+    app = FastAPI()
+    add_error_handlers(app)
+
+    @app.get("/number")
+    def number(digits: str) -> str:
+        with sqlite3.connect(":memory:") as database:
+            return str(database.execute("select ?", (int(digits),)).fetchone()[0])
+
+    with TestClient(app, raise_server_exceptions=False) as client:
+        assert client.get("/number?digits=7").status_code == 200
+        assert client.get(f"/number?digits={2**70}").status_code == 422

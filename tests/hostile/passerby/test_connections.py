@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from renderctl.actors import Role
 from renderctl.farm import Farm
-from renderctl.server.connections import ConnectionMiddleware, place_of
+from renderctl.server.connections import ConnectionMiddleware, address_key
 from renderctl.server.running import server_config
 from renderctl.settings.groups import ServeSettings
 from tests.hostile.passerby.sockets import Client, clients, get, status
@@ -180,8 +180,8 @@ def test_behind_a_proxy_requests_count_for_whom_the_proxy_names(farm: Farm) -> N
 
 
 def test_an_address_of_ipv6_is_as_good_as_its_network() -> None:
-    assert place_of("2001:db8:1:2:3::4") == place_of("2001:db8:1:2:ffff::1") != place_of("2001:db8:1:3::4")
-    assert place_of("::ffff:192.0.2.1") == place_of("192.0.2.1") != place_of("192.0.2.2")
+    assert address_key("2001:db8:1:2:3::4") == address_key("2001:db8:1:2:ffff::1") != address_key("2001:db8:1:3::4")
+    assert address_key("::ffff:192.0.2.1") == address_key("192.0.2.1") != address_key("192.0.2.2")
 
 
 async def _endless(_scope: Scope, _receive: Receive, send: Send) -> None:

@@ -43,7 +43,7 @@ def used(data: Path) -> None:
     node_number(farm)
     hash_files(farm, [data / "given.blend"])
     thumbnails = Thumbnails(farm)
-    making = thumbnails.request(open_output(farm, job.id, 1, "0001.png", actor=ACTOR), 160)
+    making = thumbnails.request(open_output(farm, job.id, 1, "0001.png", actor=ACTOR), 160, "ada")
     assert isinstance(making, Future)
     making.result(60)
     thumbnails.close()

@@ -134,7 +134,8 @@ class NewJob:
     max_slots: int | None = None
     max_attempts: int = 3
     frame_timeout_s: float | None = None
-    after: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()  #: jobs that have to succeed first
+    after_any: tuple[str, ...] = ()  #: jobs that have to end first, however that may be
     paused: bool = False
     in_order: bool = False  #: one slot renders the frames in their order (a simulation that is not baked)
     requirements: Requirements = NOTHING_REQUIRED

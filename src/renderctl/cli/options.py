@@ -154,6 +154,10 @@ def _queue(
         list[str] | None,
         _option("--after", value="JOB", help="A job that has to succeed first (repeatable).", panel=_QUEUE),
     ] = None,
+    after_any: Annotated[
+        list[str] | None,
+        _option("--after-any", value="JOB", help="A job that has to end first, in any way (repeatable).", panel=_QUEUE),
+    ] = None,
     max_slots: Annotated[
         int | None, _option("--max-slots", value="N", help="At most so many at a time.", panel=_QUEUE)
     ] = None,
@@ -172,6 +176,7 @@ def _queue(
         max_attempts=attempts,
         frame_timeout_s=frame_timeout,
         after=tuple(after or ()),
+        after_any=tuple(after_any or ()),
     )
 
 

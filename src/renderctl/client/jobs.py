@@ -71,7 +71,7 @@ def submit(server: ServerConnection, model: Any, request: Any) -> SubmittedThere
         inputs = [asdict(each) for each in files.values()]
         options["replacements"] = [asdict(each) for each in replacements]
     kept = ("frames", "animation", "name", "project", "pool", "priority", "max_slots", "max_attempts")
-    more = ("frame_timeout_s", "paused", "cameras", "after", "requires")
+    more = ("frame_timeout_s", "paused", "cameras", "after", "after_any", "requires")
     body = {name: getattr(request, name) for name in (*kept, *more)}
     body |= {"model": model.id, "options": options, "inputs": inputs}
     key = {"Idempotency-Key": request.idempotency_key} if request.idempotency_key is not None else {}

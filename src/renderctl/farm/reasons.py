@@ -42,11 +42,17 @@ def waiting_reason(farm: Farm, job: Job, counts: TaskCounts, floors: dict[str, F
     if counts.blocked:
         waits = farm.repository.waits_for(job.id)
         named = ", ".join(f"job {each.id} ({each.name}), which is {each.state}" for each in waits)
-        return f"waits for {named}" if waits else "its turn comes next"
+        return f"waits for {named}" + _in_vain(waits) if waits else "its turn comes next"
     if not counts.queued:
         return None
     floor = _floor(farm, job, floors)
     return _own_worker(job, floor) or _no_worker(job, floor) or _no_slot(farm, job, floor)
+
+
+def _in_vain(waits: Sequence[Job]) -> str:
+    """What can be done where what it waits for has ended, and not as it was to."""
+    ended = next((job for job in waits if job.state in ENDED_JOB), None)
+    return f": it goes on when `renderctl retry {ended.id}` succeeds; else cancel it" if ended else ""
 
 
 def nobody(farm: Farm, job: Job, floors: dict[str, Floor]) -> str | None:

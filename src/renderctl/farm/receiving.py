@@ -105,6 +105,7 @@ class Part:
     def complete(self, size: int) -> None:
         """All is here: have it in the store, if it is what was promised. Raises DigestMismatch, StoreUnavailable."""
         try:
+            self._farm.repository.lease_blobs([self._digest])  # the one of its announcement may have ended
             put_blob(self._farm, self.path, self._digest)
             self._farm.repository.note_received(self._digest, size, self._actor.name)
         except DigestMismatch as error:
@@ -151,7 +152,7 @@ def promote(farm: Farm, digest: str, size: int, *, actor: Actor) -> None:
     """
     _may_send(farm, actor, None)
     _require_counted(farm, _checked(digest), size, actor)
-    farm.repository.unknown_blobs([digest])
+    farm.repository.lease_blobs([digest])
     farm.store.promote(_staged(digest, actor), digest, size)
     farm.repository.note_repaired([digest])
     farm.repository.note_received(digest, size, actor.name)

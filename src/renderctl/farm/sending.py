@@ -24,12 +24,13 @@ def send(
     """
     sources = {each.digest: (source, each) for source, each in files.items()}
     unknown = farm.repository.unknown_blobs(sources.keys())
-    unknown |= lost(farm, sources.keys() - unknown, verify) | farm.repository.damaged(sources.keys())
+    damaged = farm.repository.damaged(sources.keys())
+    unknown |= lost(farm, sources.keys() - unknown, verify) | damaged
     wanted = [sources[digest] for digest in sorted(unknown)]
     sent = []
     require_space(farm, sum(each.size for _, each in wanted))
     with ThreadPoolExecutor(farm.store.parallel) as pool:
-        puts = pool.map(lambda item: _put(farm, *item), wanted)
+        puts = pool.map(lambda item: _put(farm, *item, damaged=item[1].digest in damaged), wanted)
         for done, ((_, each), new) in enumerate(zip(wanted, puts, strict=True), 1):
             if new:
                 sent.append(each)
@@ -49,16 +50,20 @@ def put_blob(farm: Farm, source: Path, digest: str) -> bool:
 
     Raises DigestMismatch, StoreUnavailable, DatabaseUnavailable.
     """
-    damaged = bool(farm.repository.damaged([digest]))
+    return replace_if_damaged(farm, source, digest, damaged=bool(farm.repository.damaged([digest])))
+
+
+def replace_if_damaged(farm: Farm, source: Path, digest: str, *, damaged: bool) -> bool:
+    """As `put_blob`, for who knows whether it is damaged."""
     sent = farm.store.put(source, digest, replace=damaged)
     if damaged:
         farm.repository.note_repaired([digest])
     return sent
 
 
-def _put(farm: Farm, source: Path, promised: Input) -> bool:
+def _put(farm: Farm, source: Path, promised: Input, *, damaged: bool) -> bool:
     try:
-        return put_blob(farm, source, promised.digest)
+        return replace_if_damaged(farm, source, promised.digest, damaged=damaged)
     except DigestMismatch as error:
         hint = "Try again when nothing writes to it any more."
         raise FileChanged(f"{source} changed while it was uploaded: {error.message}", hint=hint) from error

@@ -48,6 +48,7 @@ class SubmitRequest:
     max_attempts: int = 3
     frame_timeout_s: float | None = None
     after: tuple[str, ...] = ()  #: references to jobs that have to succeed first
+    after_any: tuple[str, ...] = ()  #: to jobs that have to end first, however that may be
     paused: bool = False
     requires: tuple[str, ...] = ()  #: tags that a worker must have
     idempotency_key: str | None = None
@@ -66,7 +67,7 @@ def _require_valid(request: SubmitRequest) -> None:
     require_valid_options(request.options)
     lists = {
         "cameras": (request.cameras, limits.MAX_CAMERAS),
-        "jobs to come after": (request.after, limits.MAX_AFTER),
+        "jobs to come after": ((*request.after, *request.after_any), limits.MAX_AFTER),
         "tags": (request.requires, limits.MAX_TAGS),
     }
     for what, (texts, most) in lists.items():
@@ -95,17 +96,21 @@ def submit(farm: Farm, model: Model, request: SubmitRequest, *, actor: Actor, bo
     project = request.project or actor.home
     _admit(farm, actor, model, project, request.pool)
     require_received(farm, request.inputs, request.options.replacements, actor=actor)
-    after = tuple(the_job(farm, ref, "job.see", actor=actor).id for ref in request.after)
+    after, after_any = (_jobs_named(farm, refs, actor) for refs in (request.after, request.after_any))
     since = farm.repository.time()
     quotas = quotas_for(farm, actor)
     new, notes = _new_job(farm, model, request, quotas)
-    new = replace(new, project=project, after=after, bound_to=bound_to)
+    new = replace(new, project=project, after=after, after_any=after_any, bound_to=bound_to)
     job, fresh = farm.repository.add_job(new, actor=actor, since=since, quotas=quotas)
     if fresh and notes:
         farm.repository.note(job.id, notes)
     if fresh and bound_to is None and not request.paused:
         put_ticket(farm, job)
     return Submitted(job, fresh, notes)
+
+
+def _jobs_named(farm: Farm, refs: Sequence[str], actor: Actor) -> tuple[str, ...]:
+    return tuple(the_job(farm, ref, "job.see", actor=actor).id for ref in refs)
 
 
 def _admit(farm: Farm, actor: Actor, model: Model, project: str, pool: str) -> None:

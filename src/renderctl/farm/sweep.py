@@ -121,7 +121,7 @@ def sweep_here(farm: Farm, *, wait: bool, actor: Actor) -> Swept:
 def settle(farm: Farm, job_id: str) -> JobState | None:
     """End the job if nothing of it is open, and start what waited for it; its state if it has ended."""
     state = farm.repository.settle(job_id)
-    if state is JobState.SUCCEEDED:
+    if state is not None:
         for dependent in farm.repository.dependents(job_id):
             put_ticket(farm, dependent)
     return state

@@ -31,10 +31,10 @@ class Blobs(Database):
         neither what is there already nor what the caller is going to put. One that is being collected at this moment
         is waited for. Raises DatabaseUnavailable.
         """
-        self._lease(digests)
+        self.lease_blobs(digests)
         return self.read(lambda connection: _unneeded(connection, digests)) if digests else set()
 
-    def _lease(self, digests: Collection[str]) -> None:
+    def lease_blobs(self, digests: Collection[str]) -> None:
         """Lease the blobs, and wait until nobody removes one of them any more: what is put then stays."""
         waiting, told = sorted(set(digests)), False
         while waiting:

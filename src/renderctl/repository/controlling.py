@@ -74,7 +74,7 @@ class Controlling(Telling, Flipping):
         if state is None or state in ENDED_JOB:
             return state
         state = self.write(lambda connection: self._settle(connection, job_id))
-        if state is JobState.SUCCEEDED:
+        if state is not None:
             self.unblock_after(job_id)
         return state
 

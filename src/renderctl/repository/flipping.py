@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, or_, select
+from sqlalchemy import Connection, Select, and_, func, or_, select
 
 from renderctl.errors import NotFound
 from renderctl.jobs import Job
 from renderctl.repository.database import Database
 from renderctl.repository.rows import to_job
 from renderctl.repository.tables import by_state, job_dependencies, jobs, tasks
-from renderctl.states import OPEN_TASK, JobState, TaskState
+from renderctl.states import ENDED_JOB, OPEN_TASK, JobState, TaskState
 
 #: Rows of a transaction: a tenth of a second or so.
 BATCH = 5_000
@@ -104,10 +104,18 @@ def locked_or_none(connection: Connection, job_id: str) -> Job | None:
     return to_job(row) if row is not None and row.removed_at is None else None
 
 
+#: Whether a job (joined as `jobs`) is no longer waited for: it has ended as it was to, or was removed.
+OVER = or_(
+    jobs.c.state == JobState.SUCCEEDED,
+    and_(job_dependencies.c.any_end, jobs.c.state.in_(sorted(ENDED_JOB))),
+    jobs.c.removed_at.is_not(None),
+)
+
+
 def open_dependencies(job_id: str) -> Select[Any]:
-    """How many of the jobs that have to succeed first have not."""
+    """How many of the jobs that have to end first have not, or not as they were to."""
     return (
         select(func.count())
         .select_from(job_dependencies.join(jobs, jobs.c.id == job_dependencies.c.after_id))
-        .where(job_dependencies.c.job_id == job_id, jobs.c.state != JobState.SUCCEEDED, jobs.c.removed_at.is_(None))
+        .where(job_dependencies.c.job_id == job_id, ~OVER)
     )

@@ -39,7 +39,7 @@ class Receiving(Blobs):
         nothing behind.
         """
         found = self._readable(digests, reader)
-        self._lease(found)
+        self.lease_blobs(found)
         return self._readable(found, reader)
 
     def _readable(self, digests: Collection[str], reader: Reader) -> dict[str, int]:
@@ -85,10 +85,10 @@ class Receiving(Blobs):
 
         if sizes and limits:
             self.write(writing)
-        self._lease(sizes)
+        self.lease_blobs(sizes)
 
     def note_received(self, digest: str, size: int, owner: str) -> None:
-        """They have sent all of the blob, so they know what is in it."""
+        """They have sent all of the blob, which they had leased before it was put, so they know what is in it."""
 
         def writing(connection: Connection) -> None:
             now = self.now(connection)
@@ -98,7 +98,6 @@ class Receiving(Blobs):
             connection.execute(uploads.insert(), row)
             connection.execute(uploads.delete().where(uploads.c.until <= now))
 
-        self._lease([digest])
         self.write(writing)
 
 

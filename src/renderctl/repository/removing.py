@@ -159,16 +159,16 @@ class Removing(Flipping):
 
     def _let_go(self, connection: Connection, job_id: str, state: JobState) -> None:
         """No job waits for it any more."""
-        waiting = select(jobs.c.id, jobs.c.state, jobs.c.notes).join(
+        waiting = select(jobs.c.id, jobs.c.state, jobs.c.notes, job_dependencies.c.any_end).join(
             job_dependencies, job_dependencies.c.job_id == jobs.c.id
         )
         rows = connection.execute(waiting.where(job_dependencies.c.after_id == job_id)).all()
         if state is not JobState.SUCCEEDED:
-            if waits := [row.id for row in rows if row.state not in ENDED_JOB]:
+            if waits := [row.id for row in rows if row.state not in ENDED_JOB and not row.any_end]:
                 hint = f"`renderctl cancel {waits[0]}` first."
                 raise Conflict(f"Job {waits[0]} waits for job {job_id}, which is {state}.", hint=hint)
             note = f"It was to wait for job {job_id}, which was {state} and has been removed."
-            for row in rows:
+            for row in (row for row in rows if not row.any_end):
                 connection.execute(jobs.update().where(jobs.c.id == row.id).values(notes=[*row.notes, note]))
         links = (job_dependencies.c.after_id == job_id) | (job_dependencies.c.job_id == job_id)
         connection.execute(job_dependencies.delete().where(links))

@@ -19,12 +19,13 @@ from renderctl.permissions import EVERYTHING, Sight
 from renderctl.quotas import UNLIMITED, Holder, Limits, Quotas
 from renderctl.repository.database import Database
 from renderctl.repository.enrolling import require_enabled
+from renderctl.repository.flipping import OVER
 from renderctl.repository.keeping import require_kept
 from renderctl.repository.quotas import lock_quotas, require_storage, require_work, sum_up_ended, use_uploads
 from renderctl.repository.rows import ANY_ATTEMPT, to_attempt, to_job, to_output, to_task
 from renderctl.repository.seeing import visible
 from renderctl.repository.tables import attempts, job_dependencies, job_inputs, jobs, models, outputs, tasks
-from renderctl.states import AttemptState, JobState, TaskState
+from renderctl.states import ENDED_JOB, AttemptState, JobState, TaskState
 
 _BATCH = 5_000
 
@@ -162,9 +163,9 @@ class Submitting(Database):
         return [Input(row.path, row.digest, row.size) for row in rows]
 
     def waits_for(self, job_id: str) -> list[Job]:
-        """The jobs that have to succeed before this one starts."""
+        """The jobs that have to end, or to succeed, before this one starts."""
         query = select(jobs).join(job_dependencies, job_dependencies.c.after_id == jobs.c.id)
-        query = query.where(job_dependencies.c.job_id == job_id, jobs.c.state != JobState.SUCCEEDED)
+        query = query.where(job_dependencies.c.job_id == job_id, ~OVER)
         return self.read(lambda connection: [to_job(row) for row in connection.execute(query)])
 
     def _add_job(
@@ -182,7 +183,7 @@ class Submitting(Database):
         sum_up_ended(connection, limits, self.now(connection))
         require_storage(connection, limits)
         model = _model_that_stays(connection, new.model_id)
-        open_dependencies = self._open_dependencies(connection, new.after)
+        open_dependencies = self._open_dependencies(connection, new)
         row = {
             **{key: value for key, value in asdict(new).items() if key in jobs.c and key != "frames"},
             "id": job_id,
@@ -209,7 +210,7 @@ class Submitting(Database):
         if new.inputs:
             connection.execute(job_inputs.insert(), [{"job_id": job_id, **asdict(each)} for each in new.inputs])
             use_uploads(connection, actor.name, (each.digest for each in new.inputs))
-        _link(connection, job_id, new.after)
+        _link(connection, job_id, new)
         self.audit(connection, actor, "job.submit", job_id, model=row["model"], frames=new.frames)
         return to_job(connection.execute(select(jobs).where(jobs.c.id == job_id)).one()), True
 
@@ -219,11 +220,13 @@ class Submitting(Database):
         query = select(jobs).where(jobs.c.owner == actor.name, jobs.c.idempotency_key == new.idempotency_key)
         return connection.execute(query).first()
 
-    def _open_dependencies(self, connection: Connection, after: Sequence[str]) -> bool:
-        if not after:
+    def _open_dependencies(self, connection: Connection, new: NewJob) -> bool:
+        if not new.after and not new.after_any:
             return False
-        rows = connection.execute(select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(after))).all()
-        return any(row.state != JobState.SUCCEEDED for row in rows)
+        named = select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_({*new.after, *new.after_any}))
+        states = {row.id: row.state for row in connection.execute(named)}
+        unfinished = any(states.get(job_id) not in ENDED_JOB for job_id in new.after_any)
+        return unfinished or any(states.get(job_id) != JobState.SUCCEEDED for job_id in new.after)
 
 
 def _model_that_stays(connection: Connection, model_id: str) -> str:
@@ -235,18 +238,20 @@ def _model_that_stays(connection: Connection, model_id: str) -> str:
     return f"{row.name}@{row.version}"
 
 
-def _link(connection: Connection, job_id: str, after: Sequence[str]) -> None:
+def _link(connection: Connection, job_id: str, new: NewJob) -> None:
     """Have the job wait for others, none of which is removed before this transaction ends. Raises NotFound.
 
     They are locked in the order of their ids, and late: their own ends wait for this transaction.
     """
+    after = {*new.after, *new.after_any}
     if not after:
         return
     query = select(jobs.c.id).where(jobs.c.id.in_(after), jobs.c.removed_at.is_(None)).order_by(jobs.c.id)
     present = set(connection.scalars(query.with_for_update(read=True)))
-    for missing in sorted(set(after) - present):
+    for missing in sorted(after - present):
         raise NotFound(f"Job {missing}, which the new one was to wait for, was removed meanwhile.")
-    connection.execute(job_dependencies.insert(), [{"job_id": job_id, "after_id": each} for each in sorted(present)])
+    links = [{"job_id": job_id, "after_id": other, "any_end": other not in new.after} for other in sorted(present)]
+    connection.execute(job_dependencies.insert(), links)
 
 
 def count_tasks(connection: Connection, job_ids: Sequence[str]) -> dict[str, TaskCounts]:
@@ -294,4 +299,6 @@ def _task_rows(job_id: str, new: NewJob, state: TaskState) -> Iterator[dict[str,
 
 def _request_digest(new: NewJob) -> str:
     request = {**asdict(new), "options": new.options.as_document(), "idempotency_key": None, "bound_to": None}
+    if not new.after_any:
+        del request["after_any"]  # keys that were used before there was such a thing stay good
     return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()

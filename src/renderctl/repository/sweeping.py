@@ -7,7 +7,7 @@ from sqlalchemy import Connection, or_, select
 
 from renderctl.jobs import RETRY_DELAYS_S, Attempt, Job
 from renderctl.repository.controlling import Controlling
-from renderctl.repository.flipping import HAS_WORK, STOPPED
+from renderctl.repository.flipping import HAS_WORK, OVER, STOPPED
 from renderctl.repository.leasing import Leasing
 from renderctl.repository.retrying import Retrying
 from renderctl.repository.rows import to_job
@@ -123,8 +123,7 @@ class Sweeping(Serving, Controlling, Retrying, Leasing):
         """Queue the tasks of jobs that wait for nothing any more: what they waited for has succeeded, or is removed."""
         done = select(job_dependencies.c.job_id).join(jobs, jobs.c.id == job_dependencies.c.after_id)
         waiting = by_state.where(tasks.c.job_id == job_dependencies.c.job_id, tasks.c.state == TaskState.BLOCKED)
-        over = or_(jobs.c.state == JobState.SUCCEEDED, jobs.c.removed_at.is_not(None))
-        query = done.where(over, waiting.exists()).distinct()
+        query = done.where(OVER, waiting.exists()).distinct()
         found = self.read(lambda connection: connection.scalars(query).all())
         return [job_id for job_id in found if self.unblock(job_id)]
 

@@ -154,6 +154,7 @@ class JobDependencyRow(SQLModel, table=True):
 
     job_id: str = Field(primary_key=True, max_length=20, foreign_key="job.id")
     after_id: str = Field(primary_key=True, max_length=20, foreign_key="job.id", index=True)
+    any_end: bool = Field(default=False, sa_column_kwargs={"server_default": "0"})  # else it has to succeed
 
 
 class TaskRow(SQLModel, table=True):

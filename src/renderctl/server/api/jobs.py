@@ -43,14 +43,15 @@ class SubmitBody(BaseModel):
     max_slots: int | None = None
     max_attempts: int = 3
     frame_timeout_s: float | None = None
-    after: list[Name] = Field([], max_length=MAX_AFTER)
+    after: list[Name] = Field([], description="Jobs that have to succeed first.", max_length=MAX_AFTER)
+    after_any: list[Name] = Field([], description="Jobs that have to end first, in any way.", max_length=MAX_AFTER)
     paused: bool = False
     requires: list[Name] = Field([], max_length=MAX_TAGS)
 
     def request(self, key: str | None) -> SubmitRequest:
         """As the use-case takes it. Raises BadFrames, InvalidInput."""
         said = {name: getattr(self, name) for name in type(self).model_fields if name != "model"}
-        tuples = {name: tuple(said[name]) for name in ("cameras", "after", "requires")}
+        tuples = {name: tuple(said[name]) for name in ("cameras", "after", "after_any", "requires")}
         tuples["inputs"] = tuple(each.input() for each in self.inputs)
         return replace(SubmitRequest(), **said | tuples, idempotency_key=key)
 

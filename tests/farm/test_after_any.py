@@ -1,0 +1,82 @@
+"""What becomes of jobs whose predecessors fail, are canceled, or just end."""
+
+from collections.abc import Callable
+
+import pytest
+
+from renderctl.farm import Farm
+from renderctl.farm.control import cancel, retry
+from renderctl.farm.remove import remove_jobs
+from renderctl.farm.status import job_document
+from renderctl.farm.sweep import settle, sweep
+from renderctl.jobs import Failure, Fault, Job, TaskCounts
+from renderctl.models import Model
+from renderctl.repository.attempting import Cost
+from renderctl.states import JobState
+from tests.farms import ACTOR, given_job, given_model, given_worker
+
+
+def render_all(farm: Farm, job: Job) -> None:
+    for attempt in farm.repository.claim(job.id, given_worker(farm), limit=9).attempts:
+        farm.repository.complete(attempt, [], Cost())
+    settle(farm, job.id)
+
+
+def fail(farm: Farm, job: Job) -> None:
+    for attempt in farm.repository.claim(job.id, given_worker(farm), limit=9).attempts:
+        farm.repository.start(attempt)
+        farm.repository.fail(attempt, Failure(Fault.SCENE, "no camera"), Cost())
+    settle(farm, job.id)
+
+
+def stop(farm: Farm, job: Job) -> None:
+    cancel(farm, job.id, actor=ACTOR)
+    sweep(farm, "w1")
+
+
+@pytest.fixture
+def model(farm: Farm) -> Model:
+    return given_model(farm)
+
+
+@pytest.mark.parametrize("end", [render_all, fail, stop])
+def test_a_job_after_any_end_goes_on_however_the_other_one_ends(
+    farm: Farm, model: Model, end: Callable[[Farm, Job], None]
+) -> None:
+    first = given_job(farm, "1", model=model)
+    second = given_job(farm, "1-3", model=model, after_any=(first.id,))
+    assert farm.repository.counts(second.id) == TaskCounts(blocked=3)
+    end(farm, first)
+    assert farm.repository.counts(second.id) == TaskCounts(queued=3)
+    render_all(farm, second)
+    assert farm.repository.job(second.id).state is JobState.SUCCEEDED
+
+
+def test_a_job_that_was_to_follow_a_success_waits_says_why_and_goes_on_after_a_retry(farm: Farm, model: Model) -> None:
+    first = given_job(farm, "1", model=model)
+    second = given_job(farm, "1-3", model=model, after=(first.id,))
+    fail(farm, first)
+    sweep(farm, "w1")
+    assert farm.repository.counts(second.id) == TaskCounts(blocked=3)
+    reason = job_document(farm, second.id)["waiting_reason"]
+    assert "which is failed" in reason
+    assert f"`renderctl retry {first.id}`" in reason
+    retry(farm, first.id, actor=ACTOR)
+    render_all(farm, first)
+    assert farm.repository.counts(second.id) == TaskCounts(queued=3)
+
+
+def test_who_waits_for_both_waits_for_the_success(farm: Farm, model: Model) -> None:
+    first = given_job(farm, "1", model=model)
+    second = given_job(farm, "1", model=model, after=(first.id,), after_any=(first.id,))
+    fail(farm, first)
+    assert farm.repository.counts(second.id) == TaskCounts(blocked=1)
+
+
+def test_what_has_ended_already_is_not_waited_for(farm: Farm, model: Model) -> None:
+    first = given_job(farm, "1", model=model)
+    cancel(farm, first.id, actor=ACTOR)
+    second = given_job(farm, "1-3", model=model, after_any=(first.id,))
+    assert farm.repository.counts(second.id) == TaskCounts(queued=3)
+    remove_jobs(farm, [first.id], actor=ACTOR)
+    assert farm.repository.job(second.id).notes == ()

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit, urlunsplit
@@ -16,12 +17,14 @@ class Wire(wires.Wire):
 
     def __init__(self, host: str, port: int) -> None:
         self.severs = threading.Event()  #: whether it breaks at the next COMMIT
+        self.late_s = 0.0  #: seconds for which the server is still at it when the client tries again
         super().__init__(host, port)
 
     def question(self, content: bytes, client: socket.socket) -> None:
         if _COMMIT in content and self.severs.is_set():
             self.severs.clear()
             client.shutdown(socket.SHUT_RDWR)
+            time.sleep(self.late_s)
 
 
 @contextmanager

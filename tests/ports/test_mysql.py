@@ -52,6 +52,26 @@ def test_a_job_whose_commit_nobody_heard_of_is_added_once_and_is_new(severed):
     assert (new, farm.repository.open_jobs()) == (True, [job.id])
 
 
+def test_what_is_committed_while_it_is_tried_again_is_done_once(severed):
+    farm, wire = severed
+    wire.late_s = 0.7
+    model, gone = given_model(farm), given_model(farm, "gone")
+    wire.severs.set()
+    job, new = farm.repository.add_job(NewJob("night", model.id, RenderOptions(), "1-3"), actor=ACTOR)
+    assert (new, farm.repository.open_jobs()) == (True, [job.id])
+    wire.severs.set()
+    assert farm.repository.set_priority(job.id, 7, actor=ACTOR).priority == 7
+    wire.severs.set()
+    assert farm.repository.remove_model(gone.id, actor=ACTOR).name == "gone"
+    wire.severs.set()
+    claim = farm.repository.claim(job.id, given_worker(farm), limit=2, serial=job.serial)
+    assert not wire.severs.is_set()
+    assert [attempt.frame for attempt in claim.attempts] == [1, 2]
+    assert farm.repository.counts(job.id) == TaskCounts(queued=1, running=2)
+    actions = [entry.action for entry in farm.repository.audit_log()]
+    assert [actions.count(action) for action in ("job.submit", "job.priority", "model.remove")] == [1, 1, 1]
+
+
 def test_a_claim_whose_commit_nobody_heard_of_gets_what_it_got(severed):
     farm, wire = severed
     job, slot = given_job(farm, "1-9"), given_worker(farm)

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine, Row, select, text
 from sqlalchemy.exc import DBAPIError, InternalError, OperationalError, TimeoutError
 
 from renderctl.actors import Actor
-from renderctl.errors import DatabaseUnavailable
+from renderctl.errors import DatabaseUnavailable, RenderctlError
 from renderctl.ids import new_token
 from renderctl.repository.chaining import Head, Seal, extend, signed
 from renderctl.repository.outages import busy, lost_race, read_only, tries, unavailable
@@ -32,6 +32,13 @@ class Unit:
     deed: str | None = None  #: the id of a person's deed
     now: datetime | None = None  #: the time of the database, once it was asked
     entries: list[dict[str, Any]] = field(default_factory=list)  #: for the audit log
+
+
+@dataclass(frozen=True)
+class Happened(Generic[Result]):
+    """A write that was committed although nobody heard of it, and what it came to."""
+
+    result: Result
 
 
 class Database:
@@ -62,7 +69,12 @@ class Database:
         When the answer to a COMMIT was lost, nobody knows whether it is done. Then `known` is asked first, in the
         next try: what `work` has returned if it is, else None. Work that may be done twice needs no `known`.
         """
-        return self._writing(work, known, Unit, durable=False)
+
+        def recovered(connection: Connection) -> Happened[Result] | None:
+            result = known(connection) if known else None
+            return Happened(result) if result is not None else None
+
+        return self._writing(work, recovered, Unit, durable=False)
 
     def deed(
         self,
@@ -72,15 +84,22 @@ class Database:
     ) -> Result:
         """What a person does: a write that has reached the disk when this returns, whatever happens to the machine.
 
-        `done` is the result of a deed whose answer was lost, from its row in the audit log.
+        One whose answer was lost is known by its row in the audit log: what it has returned, or what `done` makes of
+        the row, is the result then.
         """
-        deed = new_token()
+        deed, results = new_token(), list[Result]()
 
-        def known(connection: Connection) -> Result | None:
+        def working(connection: Connection) -> Result:
+            results.append(work(connection))
+            return results[-1]
+
+        def recovered(connection: Connection) -> Happened[Result] | None:
             row = connection.execute(select(audits).where(audits.c.deed == deed)).first()
-            return done(connection, row) if done and row is not None else None
+            if row is None:
+                return None
+            return Happened(done(connection, row) if done else results[0])
 
-        return self._writing(work, known, lambda: Unit(deed), durable=True)
+        return self._writing(working, recovered, lambda: Unit(deed), durable=True)
 
     def read(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work`, which changes nothing: on SQLite on one snapshot, on MySQL on one for each statement.
@@ -151,11 +170,14 @@ class Database:
     def _writing(
         self,
         work: Callable[[Connection], Result],
-        known: Callable[[Connection], Result | None] | None,
+        recovered: Callable[[Connection], "Happened[Result] | None"],
         unit: Callable[[], Unit],
         *,
         durable: bool,
     ) -> Result:
+        """While a COMMIT is in doubt, the server may still be at it: whether it has happened is asked before the next
+        try, after its work (which has waited for the locks of the first), and when that fails on what the first did.
+        """
         in_doubt = False  # from when COMMIT is sent until its answer is here
 
         def writing() -> Result:
@@ -163,10 +185,12 @@ class Database:
             connecting = self.engine.connect().execution_options(durable=durable)
             with connecting as connection, connection.begin() as transaction:
                 connection.info["unit"] = current = unit()
-                earlier = known(connection) if in_doubt and known is not None else None
-                if earlier is not None:
-                    return earlier
+                if in_doubt and (earlier := recovered(connection)) is not None:
+                    return earlier.result
                 result = work(connection)
+                if in_doubt and (earlier := recovered(connection)) is not None:
+                    transaction.rollback()
+                    return earlier.result
                 head = self._tell(connection, current.entries)
                 in_doubt = True
                 transaction.commit()
@@ -176,7 +200,15 @@ class Database:
                 self.chain_audit(once=True)
             return result
 
-        return self._retrying(writing)
+        def trying() -> Result:
+            try:
+                return writing()
+            except RenderctlError:
+                if in_doubt and (earlier := self.read(recovered)) is not None:
+                    return earlier.result
+                raise
+
+        return self._retrying(trying)
 
     def _retrying(self, unit: Callable[[], Result]) -> Result:
         for attempt in count(1):

@@ -59,7 +59,7 @@ def facts_with(scene: dict[str, Any] | None = None, **changes: Any) -> dict[str,
 )
 def test_facts_that_no_scene_has_are_refused(served: Served, facts: dict[str, Any]) -> None:
     answer = offer(served, served.person("eve", Role.ARTIST, "ads"), facts)
-    assert answer.status_code == 422, answer.text
+    assert answer.status_code in (413, 422), answer.text
     assert len(answer.text) < 2000
     assert served.farm.repository.models() == []
 
@@ -99,7 +99,7 @@ def test_a_request_beyond_all_measure_is_refused_at_once(served: Served, request
     ada = served.person("ada", Role.ARTIST, "films")
     assert offer(served, ada, FACTS.as_document()).status_code == 201
     answer = served.client.post("/api/v1/jobs", json={"model": "odd", **request_}, headers=ada)
-    assert answer.status_code == 422, answer.text
+    assert answer.status_code in (413, 422), answer.text
     assert len(answer.text) < 2000
 
 

@@ -45,17 +45,17 @@ class Doors:
 
     def __init__(self, farm: Any) -> None:
         self._farm = farm
-        self._known: dict[tuple[str, str | None], tuple[Admitted, float]] = {}
+        self._known: dict[tuple[Via, str, str | None], tuple[Admitted, float]] = {}
         self._lock = Lock()
 
     async def admit(self, kind: Via, secret: str, address: str | None, *, fresh: bool = False) -> Admitted:
         """Who shows this token or session; `fresh`: not as it was a moment ago. Raises TokenRefused."""
-        key = digest(secret), address
+        key = kind, digest(secret), address
         now = self._farm.clock.monotonic()
         found = self._known.get(key)
         if found is not None and now < found[1] and not fresh:
             return found[0]
-        ask: Callable[[], Admitted] = partial(self._asked, kind, *key)
+        ask: Callable[[], Admitted] = partial(self._asked, *key)
         admitted = await anyio.to_thread.run_sync(ask)
         with self._lock:
             if len(self._known) >= _MOST_KNOWN:

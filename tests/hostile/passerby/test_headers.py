@@ -1,5 +1,6 @@
 """What a browser or a cache keeps of an answer, and whom a browser can be made to send a session to."""
 
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,10 @@ import httpx2
 import pytest
 from fastapi.testclient import TestClient
 
+from renderctl.actors import Role
 from renderctl.errors import BadSettings
 from renderctl.farm.doctor.ground import IN_THE_CLEAR, config_advice
+from renderctl.farm.people.secrets import digest, new_secret
 from renderctl.server.app import create_app
 from renderctl.settings import ServeSettings, Settings, load_settings
 from renderctl.wiring import Connection
@@ -152,7 +155,10 @@ def test_serve_warns_before_it_listens_in_the_clear(ctl: Ctl) -> None:
     said = ctl("serve", "--host", "192.0.2.1", "--port", "0")  # no address of ours: nobody listens
     assert said.code == 8
     assert "Warning: `serve` speaks plain HTTP to other machines" in said.err.replace("\n", " ")
-    assert "plain HTTP" not in ctl("serve", "--host", "127.0.0.2", "--port", "1").err
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        said = ctl("serve", "--host", "127.0.0.1", "--port", str(taken.getsockname()[1]))
+    assert said.code == 8
+    assert "plain HTTP" not in said.err
 
 
 def test_a_page_that_takes_a_password_in_the_clear_says_so(served: Served) -> None:
@@ -162,3 +168,14 @@ def test_a_page_that_takes_a_password_in_the_clear_says_so(served: Served) -> No
     assert warning in far.get("/register").text
     assert warning not in near.get("/login").text
     assert warning not in far.get("https://farm.test/login").text
+
+
+def test_a_session_is_no_token_and_a_token_no_session(served: Served) -> None:
+    """Also a moment after either was let in: a session that is shown as a token would pass without its CSRF header."""
+    token = served.person("eve", Role.ARTIST, "default")["Authorization"].removeprefix("Bearer ")
+    session = new_secret()
+    served.farm.repository.open_session("eve", digest(session), "csrf", lasts_s=60.0, address="testclient")
+    assert served.client.get("/api/v1/whoami", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    assert served.client.get("/api/v1/whoami", headers={"Cookie": f"renderctl_session={session}"}).status_code == 200
+    assert served.client.get("/api/v1/whoami", headers={"Authorization": f"Bearer {session}"}).status_code == 401
+    assert served.client.get("/api/v1/whoami", headers={"Cookie": f"renderctl_session={token}"}).status_code == 401

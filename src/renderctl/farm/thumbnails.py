@@ -62,7 +62,7 @@ class Thumbnails:
         with self._lock:
             error, until = self._bad.get(place, (None, 0.0))
             if error is not None and self._farm.clock.monotonic() < until:
-                raise error
+                raise _anew(error)
             order = self._orders.get(place)
             if order is None:
                 of_user = sum(order.user == user for order in self._orders.values())
@@ -99,7 +99,7 @@ class Thumbnails:
             del self._orders[order.place]
             self._making.remove(order.place)
             if isinstance(error, BadImage):
-                self._bad[order.place] = (error, self._farm.clock.monotonic() + _BAD_S)
+                self._bad[order.place] = (_anew(error), self._farm.clock.monotonic() + _BAD_S)
                 if len(self._bad) > _MOST_BAD:
                     self._bad.popitem(last=False)
             if not self._closed:
@@ -121,6 +121,11 @@ class Thumbnails:
             ensure_private_folder(place.parent)
             (written / "small.webp").replace(place)
         _shrink(place.parent)
+
+
+def _anew(error: BadImage) -> BadImage:
+    """The same error for somebody else: one that is raised again and again holds on to all who were told."""
+    return type(error)(error.message, hint=error.hint)
 
 
 def _shrink(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -123,8 +124,11 @@ def test_what_is_no_image_is_decoded_once(farm: Farm, wanted: OpenOutput, tmp_pa
     assert isinstance(making, Future)
     with pytest.raises(BadImage):
         making.result(30)
+    lengths = []
     for _ in range(3):
-        with pytest.raises(BadImage):
+        with pytest.raises(BadImage) as refused:
             thumbnails.request(wanted, 160, "eve")
+        lengths.append(len(traceback.extract_tb(refused.value.__traceback__)))
+    assert lengths == [2, 2, 2]  # what is kept of the error does not grow, nor hold on to who asked
     assert farm.store.fetched == [digest]
     thumbnails.close()

@@ -70,18 +70,23 @@ class Receiving(Blobs):
     def announce(self, sizes: Mapping[str, int], owner: str, quotas: Quotas) -> None:
         """They are going to send these files, of so many bytes: they count, and are leased, from now on.
 
+        What they have said of a file before, or sent of it, counts on: nobody makes it smaller by saying so.
         Raises QuotaExceeded.
         """
         limits = quotas.of(owner, None)
 
         def writing(connection: Connection) -> None:
             lock_quotas(connection, limits)
-            until = self.now(connection) + 2 * _REMEMBERED
+            now = self.now(connection)
             for some in batches(sorted(sizes), _BATCH):
-                connection.execute(uploads.delete().where(uploads.c.owner == owner, uploads.c.digest.in_(some)))
-                common = {"owner": owner, "until": until, "state": UploadState.ANNOUNCED}
-                connection.execute(uploads.insert(), [{**common, "digest": each, "size": sizes[each]} for each in some])
-            require_incoming(connection, limits, self.now(connection))
+                these = (uploads.c.owner == owner) & uploads.c.digest.in_(some)
+                counted = select(uploads.c.digest, uploads.c.size).where(these, uploads.c.until > now)
+                before = {row.digest: row.size for row in connection.execute(counted)}
+                connection.execute(uploads.delete().where(these))
+                common = {"owner": owner, "until": now + 2 * _REMEMBERED, "state": UploadState.ANNOUNCED}
+                rows = [{**common, "digest": each, "size": max(sizes[each], before.get(each, 0))} for each in some]
+                connection.execute(uploads.insert(), rows)
+            require_incoming(connection, limits, now)
 
         if sizes and limits:
             self.write(writing)

@@ -1,6 +1,7 @@
 """Nobody takes up the farm alone: what users and projects have at a time is limited, also for two requests at once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from renderctl.actors import Actor, Role, Via
-from renderctl.errors import MissingFiles, QuotaExceeded, StoreFull
+from renderctl.errors import MissingFiles, QuotaExceeded, RenderctlError, StoreFull
 from renderctl.farm import Farm
 from renderctl.farm.control import cancel, retry
 from renderctl.farm.offering import OfferedModel, add_model
@@ -270,3 +271,30 @@ def test_everybody_is_told_what_they_use_and_may_use(served: Served) -> None:
     assert [(each["kind"], each["name"]) for each in reports] == [("user", "eve"), ("project", "default")]
     assert reports[0]["jobs"] == {"used": 1, "allowed": 1000}
     assert reports[0]["tasks"] == {"used": 7, "allowed": 2_000_000}
+
+
+def test_files_are_not_made_smaller_by_announcing_them_again(farm: Farm) -> None:
+    """What is here counts by what it is, whatever is said of it later."""
+    farm = limited(farm, user_incoming_mb=3)
+    received = send(farm, 1, MB)
+    _, begun = file(2, MB)
+    with part_of(farm, begun.digest, begun.size, actor=EVE).begun(0) as writing:
+        writing.write(bytes(MB - 1))
+    made = send(farm, 3, 4)
+    make_model(farm, made)
+    wanted_files(farm, [replace(begun, size=0)], actor=EVE)
+    for each in (received, begun):
+        with suppress(RenderctlError):
+            part_of(farm, each.digest, 0, actor=EVE)
+    assert quota(farm, actor=EVE)[0].incoming_bytes == Amount(2 * MB, 3 * MB)
+    with pytest.raises(QuotaExceeded):
+        send(farm, 4, 2 * MB)
+
+
+def test_a_part_is_not_kept_for_ever_by_calling_it_smaller(served: Served) -> None:
+    eve = served.person("eve", Role.ARTIST, "default")
+    _, begun = file(1, MB)
+    address = f"/api/v1/uploads/{begun.digest}"
+    assert served.client.put(f"{address}?size={MB}", content=bytes(1000), headers=eve).status_code == 200
+    answer = served.client.put(f"{address}?size=0&offset=1000", headers=eve)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_input")

@@ -9,7 +9,7 @@ from fastapi import Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
-from renderctl.errors import TooLarge
+from renderctl.errors import InvalidInput, TooLarge
 from renderctl.farm.offering import OfferedModel
 from renderctl.farm.receiving import WantedFile
 from renderctl.limits import MAX_COUNT, MAX_FILES, MAX_PATH
@@ -90,6 +90,8 @@ async def receive(
     offset: Annotated[int, Query(description="Where the bytes that are sent begin.", ge=0, le=MAX_COUNT)] = 0,
 ) -> Response:
     """Send a file, or a piece of it; with the last one it is verified and kept."""
+    if offset > size:
+        raise InvalidInput(f"A file of {size} bytes does not go on at {offset}.")
     part = await anyio.to_thread.run_sync(lambda: verbs.part_of(digest, size))
     with part.begun(offset) as writing:
         reached = offset

@@ -327,3 +327,20 @@ def test_a_blender_of_its_own_folder_reads_what_came_with_it_and_nothing_beside(
         session.receive(20)
     assert "notes: Permission denied" in (tmp_path / "log").read_text()
     session.stop()
+
+
+def test_what_sessions_leave_in_the_caches_of_drivers_is_bounded(tmp_path: Path) -> None:
+    """They share these folders, so nothing else removes what the scripts of a scene put there."""
+    script = (
+        "import os\nfor name, size in (('MESA_SHADER_CACHE_DIR', 1 << 18), ('CUDA_CACHE_PATH', 2 << 20)):\n"
+        "    os.makedirs(os.environ[name] + '/deep')\n    open(os.environ[name] + '/deep/x', 'wb').write(bytes(size))\n"
+        "print('done')"
+    )
+    options = SandboxOptions(driver_caches_mb=1)
+    executor = ProcessExecutor(tmp_path / "drivers", {"PATH": "/bin:/usr/bin"}, options)
+    argv = (sys.executable, "-u", "-c", script)
+    session = executor.start(Launch(argv, tmp_path / "scratch", tmp_path / "log"))
+    assert session.receive(20) == "done"
+    session.stop()
+    assert (tmp_path / "drivers/mesa/deep/x").stat().st_size == 1 << 18
+    assert list((tmp_path / "drivers/cuda").iterdir()) == []

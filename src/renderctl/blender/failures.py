@@ -73,7 +73,7 @@ def last_words(log: Path | None, *, lines: int = 4, most_bytes: int = 4096) -> s
         return ""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - most_bytes))
-        text = file.read().decode("utf-8", "replace")
+        text = file.read(most_bytes).decode("utf-8", "replace")  # it may be growing as fast as it is read
     said = (line.strip() for line in text.splitlines() if not line.startswith(OURS))
     kept = deque(filter(None, said), maxlen=lines)
     return " | ".join(kept)

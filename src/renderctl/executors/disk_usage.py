@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 #: What every entry counts at least; bytes.
@@ -31,6 +32,19 @@ def directory_bytes(folder: Path, most: int) -> int:
         except OSError:
             continue  # it is gone by now
     return total
+
+
+def empty_if_larger(folder: Path, most: int) -> None:
+    """Remove what is in a folder of copies when it comes to more bytes; follow no link."""
+    if directory_bytes(folder, most) <= most:
+        return
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    Path(entry.path).unlink()
 
 
 def spare_mb(folder: Path) -> int:

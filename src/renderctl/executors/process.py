@@ -11,6 +11,7 @@ from platformdirs import user_cache_path
 
 from renderctl.errors import BlenderMissing, Unreachable
 from renderctl.executors import Executor, Launch, Running
+from renderctl.executors.disk_usage import empty_if_larger
 from renderctl.executors.environments import driver_caches_in, session_environment
 from renderctl.executors.oom import offer_first
 from renderctl.executors.running_process import RunningProcess, SessionLimits
@@ -37,6 +38,7 @@ class SandboxOptions:
     memory_mb: int | None = None  #: None: no limit
     scratch_mb: int | None = None  #: of files below its scratch; None: no limit
     processes: int | None = None  #: None: no limit
+    driver_caches_mb: int = 2048  #: that each of our drivers' caches may come to; a larger one begins anew
 
 
 class ProcessExecutor(Executor):
@@ -66,6 +68,7 @@ class ProcessExecutor(Executor):
         try:
             minimal = session_environment(self._environment, launch.scratch, self._driver_caches)
             environment = {**minimal, **launch.environment}
+            self._empty_large_caches()
             launch.log.parent.mkdir(parents=True, exist_ok=True)
             with launch.log.open("ab") as log:
                 argv = self._in_sandbox(launch, environment).wrap(launch.argv)
@@ -75,7 +78,7 @@ class ProcessExecutor(Executor):
         offer_first(process.pid)
         tree = ProcessTree(process.pid, ("TMPDIR", environment["TMPDIR"]))
         limits = SessionLimits(launch.scratch, self._sandbox.scratch_mb, self._sandbox.processes)
-        return RunningProcess(process, tree, limits)
+        return RunningProcess(process, tree, limits, self._empty_large_caches)
 
     def check(self) -> str:
         held = f", in a sandbox (Landlock {landlock_version()})" if self.sandboxed else ""
@@ -92,6 +95,12 @@ class ProcessExecutor(Executor):
 
     def close(self) -> None:
         """There is nothing to let go of."""
+
+    def _empty_large_caches(self) -> None:
+        """Sessions share them and write what they like there: a scene's scripts could fill the disk for good."""
+        for cache in self._driver_caches.glob("*"):
+            if cache.is_dir() and not cache.is_symlink():
+                empty_if_larger(cache, self._sandbox.driver_caches_mb << 20)
 
     def _in_sandbox(self, launch: Launch, environment: Mapping[str, str]) -> Sandbox:
         """What the session is left with. Raises FileNotFoundError, OSError, SandboxTooWide."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,14 @@ class SessionLimits:
 class RunningProcess(Running):
     """A process that leads a group. One thread talks to it; any thread may stop it."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", tree: ProcessTree, limits: SessionLimits) -> None:
+    def __init__(
+        self,
+        process: "subprocess.Popen[bytes]",
+        tree: ProcessTree,
+        limits: SessionLimits,
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_end` is called once, when nothing of it lives any more."""
         assert process.stdin is not None
         assert process.stdout is not None
         self._process = process
@@ -66,6 +74,7 @@ class RunningProcess(Running):
         self._given_bytes = 0  # what we have put into its scratch counts for nothing
         self._offence: ExitStatus | None = None  # what we have killed it for
         self._over = threading.Event()
+        self._on_end = on_end
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
 
     @property
@@ -128,6 +137,7 @@ class RunningProcess(Running):
         self._lines.close()
         self._input.close()
         self._output.close()
+        self._on_end()
 
     def _session_ended(self) -> SessionEnded:
         # The pipe of a process that dies breaks a moment before it is dead.

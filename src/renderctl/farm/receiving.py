@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 #: Seconds for which an address is good, and after which a file that nobody goes on sending is given up.
 _ADDRESS_S, _GIVE_UP_S = 3600.0, 86_400.0
+#: Bytes of a path: with the folder that a worker lays it out in, file systems take 4096.
+_MOST_PATH = 3500
 #: Bytes that an S3 takes in one request.
 _MOST_DIRECT = 5 << 30
 
@@ -171,6 +174,9 @@ def require_received(
     for each in inputs:
         _checked(each.digest)
         checked_path(each.path)
+    in_order = sorted(path.replace("/", "\0") for path in paths)  # what lies in a folder comes right behind it
+    if below := next((path for path, after in pairwise(in_order) if after.startswith(f"{path}\0")), None):
+        raise InvalidInput(f"{below.replace(chr(0), '/')[:100]!r} is a file and a folder.")
     for wanted in replacements:
         if wanted.file not in paths:
             raise InvalidInput(f"{wanted.file!r} is none of the files of the job.")
@@ -184,7 +190,8 @@ def checked_path(path: str) -> str:
     """A path below a root, and nowhere else. Raises InvalidInput."""
     parts = PurePosixPath(path).parts
     odd = path.startswith("/") or ".." in parts or "\0" in path or not parts or str(PurePosixPath(path)) != path
-    if odd or max(len(part.encode("utf-8", "surrogatepass")) for part in parts) > 255 or len(path) > 4000:
+    lengths = [len(part.encode("utf-8", "surrogatepass")) for part in parts]
+    if odd or max(lengths) > 255 or sum(lengths) + len(lengths) > _MOST_PATH:
         raise InvalidInput(f"{path[:100]!r} can not be the path of a file of a model.")
     return path
 

@@ -62,6 +62,16 @@ class LoginGuesses(Database):
 
         self.write(writing)
 
+    def end_wait(self, whose: Sequence[str]) -> None:
+        """The next attempt that counts as these need not wait, however many wrong ones there were."""
+
+        def writing(connection: Connection) -> None:
+            long_ago = self.now(connection) - timedelta(seconds=_LONGEST_WAIT_S)
+            which = guesses.c.whose.in_(list(whose)) & (guesses.c.last_at > long_ago)
+            connection.execute(guesses.update().where(which).values(last_at=long_ago))
+
+        self.write(writing)
+
     def note_guess(self, actor: Actor, action: str, subject: str, why: str) -> None:
         """Tell the audit log of what was refused because a password was wrong."""
 

@@ -127,6 +127,20 @@ def test_whoever_has_the_password_guesses_at_no_code_for_long(farm: Farm) -> Non
     assert {entry.details["why"] for entry in told} == {"the code of the second factor is wrong"}
 
 
+def test_who_has_to_wait_is_let_in_by_password_then_code_once_the_wait_is_over(farm: Farm) -> None:
+    app, _ = enrolled(farm)
+    for _ in range(5):
+        with pytest.raises(LoginRefused, match="wrong"):
+            log_in_with(farm, "000000")
+    with pytest.raises(TooManyGuesses):
+        log_in_with(farm, None)
+    assert isinstance(farm.clock, FakeClock)
+    farm.clock.advance(seconds=30)
+    with pytest.raises(CodeNeeded):  # a command line learns by this that a code is to be asked for
+        log_in_with(farm, None)
+    assert log_in_with(farm, app.at(farm.clock.now())).actor.name == "ada"
+
+
 def test_a_recovery_code_lets_in_once_however_it_is_written(farm: Farm) -> None:
     _, codes = enrolled(farm)
     assert (len(codes.codes), len(set(codes.codes))) == (10, 10)

@@ -61,6 +61,11 @@ def succeeded(farm: Farm, attempt: LoginAttempt, *, device: bool = False) -> str
     return known_from(farm, attempt.name, attempt.origin, device=device)
 
 
+def asked_for_code(farm: Farm, attempt: LoginAttempt) -> None:
+    """They are asked for a code: the attempt stays counted, and the next one, which brings the code, need not wait."""
+    farm.repository.end_wait([whose for whose in attempt.counted if not whose.startswith(_SHARED)])
+
+
 def known_from(farm: Farm, name: str, origin: Origin, *, device: bool = False) -> str | None:
     """Remember from where somebody was let in. `device`: a browser, too; what its cookie holds from now on."""
     secret = None

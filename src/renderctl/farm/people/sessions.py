@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field, replace
 
 from renderctl.actors import Actor, Scope, Via
-from renderctl.errors import LoginRefused
+from renderctl.errors import CodeNeeded, LoginRefused
 from renderctl.farm import Farm
 from renderctl.farm.gate import admit
-from renderctl.farm.people.login_throttle import Origin, attempt_password, known_from, succeeded
+from renderctl.farm.people.login_throttle import Origin, asked_for_code, attempt_password, known_from, succeeded
 from renderctl.farm.people.secrets import digest, new_secret
 from renderctl.farm.people.tokens import NewToken, create_token, limited_without_totp
 from renderctl.farm.people.totp import check_second_factor
@@ -47,7 +47,11 @@ def log_in(farm: Farm, name: str, password: str, *, address: str | None, proof: 
     if not attempt.is_right:
         farm.repository.note_guess(whoever, "session.open", whoever.name, "the name or the password is wrong")
         raise LoginRefused
-    check_second_factor(farm, name, proof.code, whoever=whoever)
+    try:
+        check_second_factor(farm, name, proof.code, whoever=whoever)
+    except CodeNeeded:
+        asked_for_code(farm, attempt)
+        raise
     return _opened(farm, name, address, succeeded(farm, attempt, device=proof.keeps_device))
 
 

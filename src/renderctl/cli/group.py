@@ -1,6 +1,7 @@
 """The commands by name, each imported when it is called."""
 
 import importlib
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,8 +43,10 @@ class LazyGroup(TyperGroup):
 
 
 def _finish(command: Any, ctx: Any) -> None:
-    """What a command, and those below it, share with all: how their help ends, and that a flag takes no value."""
+    """What a command, and those below it, share with all: how help wraps and ends, and that a flag takes no value."""
     command.epilog = _EPILOG
+    paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
+    command.help = "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)  # the terminal wraps them
     for below in getattr(command, "commands", {}).values():
         _finish(below, ctx)
     for parameter in (*command.params, command.get_help_option(ctx)):

@@ -36,7 +36,7 @@ KINDS = [pytest.param("docker", marks=pytest.mark.containers), pytest.param("pro
 BARS = Bars(memory_mb=1024, pids=256, scratch_mb=64, share=0.5)
 #: What becomes of a scene that takes too much of something, where it runs in a container and where in a sandbox.
 TOO_MUCH = {
-    "fork": {"docker": "FOUND no more processes", "process": "more than 256 processes"},
+    "fork": {"docker": "no more processes|Resource temporarily unavailable", "process": "more than 256 processes"},
     "eat": {"docker": "out of memory.*1024 MB", "process": "MemoryError"},
     "fill": {"docker": "more than 64 MB", "process": "more than 64 MB"},
     "babble": {"docker": "makes no sense", "process": "makes no sense"},

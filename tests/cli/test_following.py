@@ -146,5 +146,5 @@ def test_the_doctor_checks_everything_and_goes_on_after_what_is_broken(ctl, give
     said = ctl("doctor", "--json", "--config", "config.yaml")
     assert said.code == 8
     parts = {each["part"]: each["ok"] for each in said.document}
-    assert " ".join(parts) == "config data folder database store queue cache executor Blender workers sweep"
+    assert " ".join(parts) == "config data folder database store queue cache executor decoder Blender workers sweep"
     assert all(ok for part, ok in parts.items() if part != "Blender")

@@ -53,7 +53,7 @@ def test_whatever_becomes_of_the_cache_every_frame_is_rendered_once_and_the_answ
         give_up = farm.clock.monotonic() + 2.5
         wait_for(farm, lambda: farm.clock.monotonic() > give_up)
         assert status(farm, job.id, actor=ACTOR)["tasks"]["succeeded"] == 4
-        assert "frame 5" in logs(farm, job.id, actor=ACTOR)[0].text
+        assert "frame 5" in next(logs(farm, job.id, actor=ACTOR)).text
         executor.gate.set()
         wait_for(farm, lambda: farm.repository.job(job.id).state is JobState.SUCCEEDED)
     assert status(farm, job.id, cached=False, actor=ACTOR)["outputs"] == 40

@@ -151,7 +151,7 @@ def test_an_address_takes_a_file_of_the_size_that_it_was_made_for_alone(s3: Stor
     with pytest.raises(urllib.error.HTTPError, match="403"):
         put_at(url, content)
     chunked = urllib.request.Request(url, iter([content]), {"Transfer-Encoding": "chunked"}, method="PUT")
-    with pytest.raises(urllib.error.HTTPError):
+    with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(chunked).close()
     with pytest.raises(NotStored):
         store.promote("ada", hashlib.sha256(content).hexdigest(), len(content))

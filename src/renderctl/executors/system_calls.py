@@ -26,6 +26,7 @@ _REFUSED: tuple[tuple[int | None, int | None], ...] = (
     (304, 265),  # open_by_handle_at
     *((29, 194), (30, 196), (68, 186), (64, 190), (240, 180)),  # shmget, shmat, msgget, semget, mq_open
     (42, 203),  # connect
+    *((254, 27), (300, 262)),  # inotify_add_watch, fanotify_init: they tell names in folders that may not be read
     *((188, 5), (189, 6), (190, 7), (463, 463), (197, 14), (198, 15), (199, 16)),  # setxattr …, removexattr …
 )
 #: Those that are answered as if they were done, and are not: programs set the rights and times of what they copy.

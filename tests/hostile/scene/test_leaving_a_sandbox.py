@@ -30,6 +30,12 @@ unix, datagram = socket.AF_UNIX, socket.SOCK_DGRAM
 print(tried(lambda: socket.socket(unix, datagram)), tried(lambda: socket.socketpair(unix, datagram)[0]),
     tried(lambda: socket.socket(unix, socket.SOCK_RAW)), len(socket.socketpair()))
 """
+_WATCHES = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+watch = libc.inotify_add_watch(libc.inotify_init(), sys.argv[1].encode(), 0x100)
+print("watches" if watch >= 0 else os.strerror(ctypes.get_errno()))
+"""
 #: Without a parent, in a session of its own, and without a variable that it could be told by.
 _LEAVES = """
 import os, sys
@@ -58,6 +64,18 @@ def test_a_session_sends_no_datagram_to_a_socket_of_the_machine(tmp_path: Path) 
             session.stop()
         with pytest.raises(BlockingIOError):
             log.recv(10)
+
+
+def test_a_session_learns_no_names_in_folders_that_it_may_not_read(tmp_path: Path) -> None:
+    (tmp_path / "others").mkdir()
+    argv = (sys.executable, "-u", "-c", _WATCHES, str(tmp_path / "others"))
+    session = ProcessExecutor(tmp_path / "drivers", os.environ).start(
+        Launch(argv, tmp_path / "scratch", tmp_path / "log")
+    )
+    try:
+        assert session.receive(20) == "Operation not permitted"
+    finally:
+        session.stop()
 
 
 def test_nothing_of_a_session_outlives_it(tmp_path: Path) -> None:

@@ -90,6 +90,12 @@ class QuotaReport:
     incoming_files: Amount | None = None  #: sent or announced, and in no model or job yet; None: belongs to users alone
     incoming_bytes: Amount | None = None  #: of these
 
+    @property
+    def is_used(self) -> bool:
+        """Whether anything is used."""
+        amounts = (self.jobs, self.tasks, self.stored_bytes, self.webhooks, self.incoming_files, self.incoming_bytes)
+        return any(amount is not None and amount.used > 0 for amount in amounts)
+
 
 def require_quota(holder: Holder, resource: Resource, used: int, limits: Limits) -> None:
     """Refuse what would be more than is allowed. `used`: with what is asked for. Raises QuotaExceeded."""

@@ -62,6 +62,8 @@ def test_quota_says_what_is_used_and_allowed(ctl, given):
     assert "5 of 10,000,000" in ctl("quota", "--project", job.project).out
     (owner,) = ctl("quota", "--user", job.owner, "--json").document
     assert owner["jobs"] == {"used": 1, "allowed": 1000}
+    assert ctl("quota", "--user", "nobody").code == 6
+    assert ctl("quota", "--project", "nothing").code == 6
 
 
 def test_tokens_are_made_listed_and_revoked(ctl, given):

@@ -254,11 +254,11 @@ def counted(count: int, noun: str) -> str:
 
 def size(count: float) -> str:
     """Bytes, readable."""
-    for unit in ("B", "kB", "MB"):
+    for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
-    return f"{count:.1f} GB"
+    return f"{count:.1f} TB"
 
 
 def duration(seconds: float | None) -> str:

@@ -23,10 +23,15 @@ def quota(farm: Farm, *, user: str | None = None, project: str | None = None, ac
     quotas = _quotas(farm.settings.quota)
     for holder in named:
         admit(farm, actor, "quota.see", _subject(farm, holder))
-    return tuple(
+    if project is not None:
+        farm.repository.require_project(project)
+    reports = tuple(
         farm.repository.quota_report(holder, quotas.user if holder.kind == "user" else quotas.project)
         for holder in named or own
     )
+    if user is not None and user != actor.name and not reports[0].is_used:
+        farm.repository.user(user)  # who uses the farm's parts directly need not be one
+    return reports
 
 
 def _subject(farm: Farm, holder: Holder) -> Subject:

@@ -228,7 +228,7 @@ def test_whoever_guesses_waits_longer_and_longer_even_with_the_right_password(fa
             log_in(farm, "bob", "wrong", address=HOME)
     with pytest.raises(TooManyGuesses) as caught:
         log_in(farm, "bob", PASSWORD, address=HOME)
-    assert caught.value.hint == "Try again in 1 seconds."
+    assert caught.value.hint == "Try again in 1 s."
     assert log_in(farm, "bob", PASSWORD, address="198.51.100.1").actor.name == "bob", "elsewhere he is let in"
     clock.advance(seconds=1)
     with pytest.raises(LoginRefused):

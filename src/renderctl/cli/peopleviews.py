@@ -39,7 +39,7 @@ def totp_status(each: Any) -> str:
 def totp_enrollment(each: Any) -> str:
     """What goes into an app, and what comes next."""
     then = f"Then `renderctl users totp confirm {each.user}` within 15 minutes, with a code that the app shows."
-    return f"Type this into an app, or open the address on the telephone:\n{each.secret}\n{each.uri}\n{then}"
+    return f"Type this into an app, or open the address on the phone:\n{each.secret}\n{each.uri}\n{then}"
 
 
 def recovery_codes(each: Any) -> str:

@@ -79,7 +79,7 @@ def known_from(farm: Farm, name: str, origin: Origin, *, device: bool = False) -
 def count(farm: Farm, counted: Mapping[str, int]) -> None:
     """Count a wrong attempt. Raises TooManyGuesses."""
     if (wait_s := farm.repository.count_guess(dict(counted))) > 0:
-        raise TooManyGuesses(hint=f"Try again in {math.ceil(wait_s)} seconds.", retry_after_s=wait_s)
+        raise TooManyGuesses(hint=f"Try again in {math.ceil(wait_s)} s.", retry_after_s=wait_s)
 
 
 def forget(farm: Farm, counted: Mapping[str, int]) -> None:

@@ -21,7 +21,7 @@ from renderctl.repository.second_factors import TotpSecret
 
 #: What an app shows as the place that the codes are for.
 _ISSUER = "renderctl"
-#: Codes of how many steps of 30 seconds before and after now are taken: clocks of telephones differ.
+#: Codes of how many steps of 30 seconds before and after now are taken: clocks of phones differ.
 _DRIFT = 1
 #: Codes for whoever has lost their second factor, and how many random bytes each has: 80 bits bear a fast hash.
 _RECOVERY_CODES, _RECOVERY_BYTES = 10, 10
@@ -78,7 +78,7 @@ def confirm_totp(farm: Farm, name: str, code: str, *, actor: Actor) -> RecoveryC
     step = _step_of(farm, pending, code)
     if step is None:
         farm.repository.note_guess(actor, "totp.confirm", name, "the code is wrong")
-        raise LoginRefused(_WRONG, hint="Is the clock of the telephone right?")
+        raise LoginRefused(_WRONG, hint="Is the clock of the phone right?")
     codes = tuple(_recovery_code() for _ in range(_RECOVERY_CODES))
     digests = [_recovery_digest(each) for each in codes]
     farm.repository.confirm_totp(name, pending.secret, step, digests=digests, actor=actor)

@@ -1,23 +1,31 @@
 """What lets people in: tokens and log-ins. The database knows SHA-256s of them."""
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from renderctl.actors import Actor, Role, Scope, Via
-from renderctl.errors import NotFound, TokenRefused
+from renderctl.errors import LoginRefused, NotFound, TokenRefused
 from renderctl.ids import new_id
 from renderctl.people import Token, WebSession
 from renderctl.repository.enrolling import find_user, to_user
 from renderctl.repository.inviting import Inviting
 from renderctl.repository.login_guesses import LoginGuesses
-from renderctl.repository.peopletables import tokens, web_sessions
+from renderctl.repository.peopletables import tokens, totps, web_sessions
 from renderctl.repository.second_factors import SecondFactors
 
 #: Between two notes of one token or session: in it when it was used, in the audit log that a token was refused.
 _NOTE_EVERY = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What somebody has shown to be let in."""
+
+    password: str | None = field(repr=False)  #: the hash that it was held against
+    code: bool  #: whether there was a code of the second factor, too
 
 
 class Admitting(Inviting, LoginGuesses, SecondFactors):
@@ -95,17 +103,25 @@ class Admitting(Inviting, LoginGuesses, SecondFactors):
             raise TokenRefused
         return actor
 
-    def open_session(self, name: str, digest: str, csrf: str, *, lasts_s: float, address: str | None) -> Actor:
-        """Somebody has logged in: the session that his browser holds from now on. Raises TokenRefused."""
+    def open_session(
+        self, name: str, digest: str, csrf: str, *, lasts_s: float, address: str | None, shown: Shown | None = None
+    ) -> Actor:
+        """Somebody has logged in: the session that his browser holds from now on.
+
+        Raises TokenRefused, and LoginRefused where what they have shown is not enough any more: whoever changes their
+        password, or sets up a second factor, at this moment ends this log-in, too.
+        """
         session_id = new_id()
 
         def opened(connection: Connection, who: Row[Any]) -> Actor:
             return replace(self._actor(connection, who, Via.SESSION, address), session=session_id)
 
         def writing(connection: Connection) -> Actor:
-            now, who = self.now(connection), find_user(connection, name)
+            now, who = self.now(connection), find_user(connection, name, alone=True)
             if who.disabled_at is not None:
                 raise TokenRefused
+            if shown is not None and not _is_enough(connection, who, shown):
+                raise LoginRefused
             connection.execute(web_sessions.delete().where(web_sessions.c.expires_at <= now))
             row = {"digest": digest, "id": session_id, "user": name, "csrf": csrf, "address": address}
             times = {"created_at": now, "expires_at": now + timedelta(seconds=lasts_s)}
@@ -203,6 +219,14 @@ def _lasting(now: datetime, idle_s: float | None = None) -> tuple[ColumnElement[
 def _sessions(connection: Connection, query: Select[Any]) -> list[WebSession]:
     names = [each.name for each in fields(WebSession) if each.name in web_sessions.c]
     return [WebSession(**{name: getattr(row, name) for name in names}) for row in connection.execute(query)]
+
+
+def _is_enough(connection: Connection, who: Row[Any], shown: Shown) -> bool:
+    """Whether it still lets somebody in, whose row nobody else changes now."""
+    if who.password != shown.password:
+        return False
+    confirmed = select(totps.c.confirmed_at).where(totps.c.user == who.name, totps.c.confirmed_at.is_not(None))
+    return shown.code or connection.execute(confirmed.with_for_update(read=True)).first() is None
 
 
 def _token(connection: Connection, token_id: str) -> Token:

@@ -69,6 +69,7 @@ class SecondFactors(Database):
         """
 
         def writing(connection: Connection) -> None:
+            find_user(connection, user, alone=True)  # nobody opens a session meanwhile
             pending = (totps.c.user == user) & (totps.c.secret == secret) & totps.c.confirmed_at.is_(None)
             changes = {"confirmed_at": self.now(connection), "last_step": step}
             if not connection.execute(totps.update().where(pending).values(changes)).rowcount:

@@ -37,6 +37,7 @@ class LoginAttempt:
     origin: Origin
     counted: Mapping[str, int]  #: as what it counts, and how many wrong ones are free
     is_right: bool = False  #: whether the password is
+    kept: str | None = field(default=None, repr=False)  #: the hash that it was held against
 
 
 def attempt_password(farm: Farm, name: str, password: str, origin: Origin) -> LoginAttempt:
@@ -51,8 +52,9 @@ def attempt_password(farm: Farm, name: str, password: str, origin: Origin) -> Lo
         kept = farm.repository.password_of(name)
         is_right = hashing.is_right(password, kept)
         if is_right and kept is not None and hashing.is_outdated(kept):
-            farm.repository.rehash_password(name, kept, hashing.hashed(password))
-    return LoginAttempt(name, origin, counted, is_right)
+            former, kept = kept, hashing.hashed(password)
+            farm.repository.rehash_password(name, former, kept)
+    return LoginAttempt(name, origin, counted, is_right, kept)
 
 
 def succeeded(farm: Farm, attempt: LoginAttempt, *, device: bool = False) -> str | None:

@@ -1,6 +1,7 @@
 """Log-ins with a password: slowed down for whoever guesses, and told to the audit log."""
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from renderctl.actors import Actor, Scope, Via
 from renderctl.errors import CodeNeeded, LoginRefused
@@ -13,6 +14,9 @@ from renderctl.farm.people.totp import check_second_factor
 from renderctl.farm.people.users import register
 from renderctl.people import WebSession
 from renderctl.permissions import Subject, Verdict, verdict
+
+if TYPE_CHECKING:
+    from renderctl.repository.admitting import Shown
 
 #: Seconds after which somebody has to log in again.
 SESSION_S = 7 * 86_400.0
@@ -42,17 +46,20 @@ def log_in(farm: Farm, name: str, password: str, *, address: str | None, proof: 
 
     A password without its code counts as a wrong one. Raises LoginRefused, CodeNeeded, TooManyGuesses, Busy.
     """
+    from renderctl.repository.admitting import Shown
+
     attempt = attempt_password(farm, name, password, Origin(address, proof.device))
     whoever = Actor(name[:64], via=Via.SESSION, address=address)
     if not attempt.is_right:
         farm.repository.note_guess(whoever, "session.open", whoever.name, "the name or the password is wrong")
         raise LoginRefused
     try:
-        check_second_factor(farm, name, proof.code, whoever=whoever)
+        code = check_second_factor(farm, name, proof.code, whoever=whoever)
     except CodeNeeded:
         asked_for_code(farm, attempt)
         raise
-    return _opened(farm, name, address, succeeded(farm, attempt, device=proof.keeps_device))
+    device = succeeded(farm, attempt, device=proof.keeps_device)
+    return _opened(farm, name, address, device, Shown(attempt.kept, code))
 
 
 def sign_up(farm: Farm, code: str, name: str, password: str, *, address: str | None) -> LoggedIn:
@@ -64,9 +71,9 @@ def sign_up(farm: Farm, code: str, name: str, password: str, *, address: str | N
     return _opened(farm, new, address, known_from(farm, new, Origin(address), device=True))
 
 
-def _opened(farm: Farm, name: str, address: str | None, device: str | None) -> LoggedIn:
+def _opened(farm: Farm, name: str, address: str | None, device: str | None, shown: "Shown | None" = None) -> LoggedIn:
     secret, csrf = new_secret(), new_secret()
-    actor = farm.repository.open_session(name, digest(secret), csrf, lasts_s=SESSION_S, address=address)
+    actor = farm.repository.open_session(name, digest(secret), csrf, lasts_s=SESSION_S, address=address, shown=shown)
     return LoggedIn(limited_without_totp(farm, actor), secret, csrf, device)
 
 

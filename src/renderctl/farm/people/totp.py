@@ -97,14 +97,14 @@ def disable_totp(farm: Farm, name: str, *, password: str | None = None, actor: A
     return farm.repository.disable_totp(name, actor=actor)
 
 
-def check_second_factor(farm: Farm, name: str, code: str | None, *, whoever: Actor) -> None:
-    """Have whoever knows the password of a user show a code, where the user has a second factor.
+def check_second_factor(farm: Farm, name: str, code: str | None, *, whoever: Actor) -> bool:
+    """Have whoever knows the password of a user show a code, where the user has a second factor; whether they have.
 
     Each code lets in once. Raises CodeNeeded without one, LoginRefused for a wrong one, which the audit log is told of.
     """
     known = farm.repository.totp(name)
     if known is None or not known.is_confirmed:
-        return
+        return False
     if not code:
         raise CodeNeeded(hint="An app shows it; a recovery code is good, too.")
     if _is_totp(code):
@@ -115,6 +115,7 @@ def check_second_factor(farm: Farm, name: str, code: str | None, *, whoever: Act
     if not is_right:
         farm.repository.note_guess(whoever, "session.open", name, "the code of the second factor is wrong")
         raise LoginRefused(_WRONG)
+    return True
 
 
 def _step_of(farm: Farm, known: TotpSecret, code: str) -> int | None:

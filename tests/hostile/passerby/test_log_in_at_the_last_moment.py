@@ -1,0 +1,52 @@
+"""Whoever has a stolen password logs in all the time: one of these log-ins is under way when its owner acts."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from renderctl.actors import Role
+from renderctl.errors import LoginRefused
+from renderctl.farm import Farm
+from renderctl.farm.people.sessions import log_in
+from renderctl.farm.people.users import add_user, set_password
+from tests.hostile.passerby.test_second_factor import ADA, HOME, PASSWORD, ROOT, enrolled, farm
+from tests.hostile.quick_passwords import quick_argon2
+
+__all__ = ["farm", "quick_argon2"]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_argon2")]
+
+
+class _Meanwhile:
+    """The repository, and what happens in the moment in which a log-in has passed all checks."""
+
+    def __init__(self, repository: Any, act: Callable[[], object]) -> None:
+        self._repository, self._act = repository, act
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._repository, name)
+
+    def open_session(self, *arguments: Any, **named: Any) -> Any:
+        self._act()
+        return self._repository.open_session(*arguments, **named)
+
+
+@pytest.mark.parametrize("owner", ["changes the password", "sets up a second factor"])
+def test_a_log_in_that_is_under_way_ends_with_all_others(farm: Farm, owner: str) -> None:
+    def act() -> None:
+        if owner == "changes the password":
+            set_password(farm, "ada", "another horse battery", old=PASSWORD, actor=ADA)
+        else:
+            enrolled(farm)
+
+    late = replace(farm, repository=_Meanwhile(farm.repository, act))  # type: ignore[arg-type]
+    with pytest.raises(LoginRefused):
+        log_in(late, "ada", PASSWORD, address="203.0.113.66")
+    assert farm.repository.sessions(user="ada") == []
+
+
+def test_others_change_theirs_without_harm(farm: Farm) -> None:
+    add_user(farm, "bob", Role.ARTIST, password=PASSWORD, actor=ROOT)
+    others = _Meanwhile(farm.repository, lambda: set_password(farm, "bob", "another horse battery", actor=ROOT))
+    assert log_in(replace(farm, repository=others), "ada", PASSWORD, address=HOME).actor.name == "ada"  # type: ignore[arg-type]

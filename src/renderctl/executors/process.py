@@ -56,6 +56,7 @@ class ProcessExecutor(Executor):
         self._driver_caches = driver_caches or user_cache_path("renderctl") / "drivers"
         self._environment = environment
         self._sandbox = sandbox or SandboxOptions()
+        self._has_looked = False  # at the caches of drivers
 
     @property
     def sandboxed(self) -> bool:  # type: ignore[override]
@@ -68,7 +69,9 @@ class ProcessExecutor(Executor):
         try:
             minimal = session_environment(self._environment, launch.scratch, self._driver_caches)
             environment = {**minimal, **launch.environment}
-            self._empty_large_caches()
+            if not self._has_looked:  # what a worker that was killed has left
+                self._has_looked = True
+                self._empty_large_caches()
             launch.log.parent.mkdir(parents=True, exist_ok=True)
             with launch.log.open("ab") as log:
                 argv = self._in_sandbox(launch, environment).wrap(launch.argv)
@@ -78,6 +81,8 @@ class ProcessExecutor(Executor):
         offer_first(process.pid)
         tree = ProcessTree(process.pid, ("TMPDIR", environment["TMPDIR"]))
         limits = SessionLimits(launch.scratch, self._sandbox.scratch_mb, self._sandbox.processes)
+        if launch.sandbox_mb is not None:  # it sees no caches
+            return RunningProcess(process, tree, limits)
         return RunningProcess(process, tree, limits, self._empty_large_caches)
 
     def check(self) -> str:

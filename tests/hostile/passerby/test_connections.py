@@ -15,9 +15,10 @@ from starlette.types import Receive, Scope, Send
 
 from renderctl.actors import Role
 from renderctl.farm import Farm
-from renderctl.server.connections import ConnectionMiddleware, address_key
+from renderctl.server.connections import ConnectionMiddleware, Connections, address_key
 from renderctl.server.running import server_config
 from renderctl.settings.groups import ServeSettings
+from tests.farms import wait_for
 from tests.hostile.passerby.sockets import Client, clients, get, status
 from tests.server.conftest import Served
 from tests.server.live import listening
@@ -193,7 +194,7 @@ async def _endless(_scope: Scope, _receive: Receive, send: Send) -> None:
 
 
 @contextmanager
-def talking(serve: ServeSettings) -> Iterator[str]:
+def talking(serve: ServeSettings) -> Iterator[tuple[str, Connections]]:
     config = server_config(ConnectionMiddleware(_endless), serve, "127.0.0.1", 0, leave_s=1)
     server = uvicorn.Server(config)
     with config.bind_socket() as socket:
@@ -201,17 +202,18 @@ def talking(serve: ServeSettings) -> Iterator[str]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{socket.getsockname()[1]}"
+            yield f"http://127.0.0.1:{socket.getsockname()[1]}", config.connections
         finally:
             server.should_exit = True
             thread.join(30)
 
 
 def test_whoever_does_not_read_the_answer_is_left(connect: Connect, farm: Farm) -> None:
-    with talking(limited(farm).settings.serve) as url:
+    with talking(limited(farm).settings.serve) as (url, connections):
         client = connect(url)
         client.send(get("/"))
-        time.sleep(SHORT_S + 2)  # nobody reads meanwhile
-        began = time.monotonic()
+        give_up = time.monotonic() + SHORT_S + LATER_S
+        wait_for(farm, lambda: connections._open)
+        wait_for(farm, lambda: not connections._open)  # nobody reads meanwhile
+        assert time.monotonic() < give_up
         assert len(client.all()) < 4096 << 16
-        assert time.monotonic() - began < LATER_S

@@ -57,5 +57,9 @@ def test_a_store_that_gets_full_is_told(site: Site, scene: Path, tmp_path: Path,
     mount(site.data / "store", "size=100k")
     done = site.run("upload", str(scene))
     assert done.returncode == 8, done.stderr
-    assert "full" in done.stderr
+    assert "MB stay free (store.min_free_mb)" in done.stderr
+    site.desk["RENDERCTL_STORE__MIN_FREE_MB"] = "0"
+    done = site.run("upload", str(scene))
+    assert done.returncode == 8, done.stderr
+    assert "full" in done.stderr or "too little" in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,5 +1,10 @@
 """`python -m tests.fake_worker --name NAME …`: `renderctl worker` with a Blender that renders nothing, for volume."""
 
+import signal
+
+# As `renderctl`, it says nothing of a Ctrl-C that comes before it listens: imports take a second on a busy machine.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import random
 import sys

@@ -15,7 +15,7 @@ from renderctl.blender.scripts import Plan, templates_dir
 from renderctl.blender.session import FrameOrder, Limits, Session
 from renderctl.executors import Launch, Running
 from renderctl.executors.environments import session_environment
-from renderctl.executors.process import ProcessExecutor, SandboxOptions
+from renderctl.executors.process import ProcessExecutor, SandboxOptions, spawn
 from renderctl.executors.running_process import RunningProcess, SessionLimits
 from renderctl.executors.sandbox import Sandbox, landlock_version
 from renderctl.executors.sandbox_paths import OffLimits, gpu_reads, program_paths
@@ -105,16 +105,7 @@ def _bare(launch: Launch) -> Running:
     """The same session without a sandbox, and without anybody who watches it."""
     environment = {**session_environment(os.environ, launch.scratch, launch.scratch / "drivers"), **launch.environment}
     with launch.log.open("ab") as log:
-        process = subprocess.Popen(
-            launch.argv,
-            cwd=launch.scratch,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            bufsize=0,
-            start_new_session=True,
-        )
+        process = spawn(launch.argv, launch, environment, log.fileno())
     return RunningProcess(
         process, ProcessTree(process.pid, ("TMPDIR", environment["TMPDIR"])), SessionLimits(launch.scratch)
     )

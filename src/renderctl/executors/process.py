@@ -75,7 +75,7 @@ class ProcessExecutor(Executor):
             launch.log.parent.mkdir(parents=True, exist_ok=True)
             with launch.log.open("ab") as log:
                 argv = self._in_sandbox(launch, environment).wrap(launch.argv)
-                process = _popen(argv, launch, environment, log.fileno())
+                process = spawn(argv, launch, environment, log.fileno())
         except OSError as error:
             raise Unreachable(f"{launch.argv[0]} can not be started: {error}.") from error
         offer_first(process.pid)
@@ -128,9 +128,8 @@ class ProcessExecutor(Executor):
         )
 
 
-def _popen(
-    argv: tuple[str, ...], launch: Launch, environment: Mapping[str, str], log: int
-) -> "subprocess.Popen[bytes]":
+def spawn(argv: tuple[str, ...], launch: Launch, environment: Mapping[str, str], log: int) -> "subprocess.Popen[bytes]":
+    """Start the program in a session of its own, with pipes for what is said. Raises OSError."""
     return subprocess.Popen(
         argv,
         cwd=launch.scratch,

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Insert, func, select
 from sqlalchemy.dialects import mysql, sqlite
 
 from renderctl.repository.database import Database
+from renderctl.repository.keeping import UNMARKED
 from renderctl.repository.tables import blob_leases, job_inputs, model_inputs, outputs
 
 logger = logging.getLogger(__name__)
@@ -65,8 +66,8 @@ def _leased(
         marks = {row.digest: row.marked_until for row in connection.execute(marked)}
         live |= {digest: until for digest, until in marks.items() if until > now}
         if dead := sorted(marks.keys() - live.keys()):
-            over = {"marked_by": None, "marked_until": None, "collected_at": now}
-            connection.execute(blob_leases.update().where(blob_leases.c.digest.in_(dead)).values(over))
+            removed = blob_leases.update().where(blob_leases.c.digest.in_(dead))
+            connection.execute(removed.values(**UNMARKED, collected_at=now))
     return sorted(live), max(((until - now).total_seconds() for until in live.values()), default=0.0)
 
 

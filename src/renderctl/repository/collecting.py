@@ -20,7 +20,7 @@ from renderctl.actors import Actor
 from renderctl.ids import new_token
 from renderctl.jobs import SHARED_LOG
 from renderctl.repository.blobs import Blobs
-from renderctl.repository.keeping import MEMORY, POINTERS, pointed_at
+from renderctl.repository.keeping import MEMORY, POINTERS, UNMARKED, pointed_at
 from renderctl.repository.tables import (
     UtcTime,
     attempts,
@@ -156,25 +156,24 @@ class Collecting(Blobs):
         held = list(connection.scalars(marked))
         kept = pointed_at(connection, held, waiting=True)
         spared = blob_leases.c.digest.in_(kept) & (blob_leases.c.marked_by == owner)
-        connection.execute(blob_leases.update().where(spared).values(marked_by=None, marked_until=None))
+        connection.execute(blob_leases.update().where(spared).values(UNMARKED))
         return [digest for digest in held if digest not in kept]
 
     def _unmark(self, connection: Connection, owner: str, removed: Sequence[str]) -> None:
         """What was removed is collected as of now, after it was removed and not a moment before."""
         now = self._now() if connection.dialect.name == "sqlite" else func.utc_timestamp(6)
-        over = {"marked_by": None, "marked_until": None}
         own = blob_leases.c.marked_by == owner
         gone = blob_leases.update().where(own, blob_leases.c.digest.in_(removed))
-        connection.execute(gone.values(**over, collected_at=now))
-        connection.execute(blob_leases.update().where(own).values(over))
+        connection.execute(gone.values(**UNMARKED, collected_at=now))
+        connection.execute(blob_leases.update().where(own).values(UNMARKED))
 
     def tidy_leases(self) -> None:
         """Take what collectors that died have marked for collected; forget what nobody needs to know any more."""
 
         def writing(connection: Connection) -> None:
             now = self.now(connection)
-            over = {"marked_by": None, "marked_until": None, "collected_at": now}
-            connection.execute(blob_leases.update().where(blob_leases.c.marked_until <= now).values(over))
+            dead = blob_leases.update().where(blob_leases.c.marked_until <= now)
+            connection.execute(dead.values(**UNMARKED, collected_at=now))
             oldest = connection.scalar(
                 select(func.min(attempts.c.claimed_at)).where(attempts.c.state.in_(OPEN_ATTEMPT))
             )

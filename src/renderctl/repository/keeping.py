@@ -15,6 +15,8 @@ from renderctl.repository.tables import blob_leases, job_inputs, model_inputs, o
 
 #: How long it is known that a blob was collected: nobody who asked for it before may let a row point to it.
 MEMORY = timedelta(days=7)
+#: What a lease has whose mark of the garbage collection is over.
+UNMARKED = {"marked_by": None, "marked_until": None}
 #: Everything that points to blobs.
 POINTERS = (model_inputs, job_inputs, outputs)
 _BATCH = 500

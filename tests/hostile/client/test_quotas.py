@@ -25,7 +25,7 @@ from renderctl.models import Model
 from renderctl.quotas import Amount
 from renderctl.repository.tables import blob_leases
 from renderctl.settings import QuotaSettings, StoreSettings
-from tests.farms import ACTOR, FACTS, given_model, work_off
+from tests.farms import ACTOR, FACTS, close, given_model, make_farm, quick_settings, work_off
 from tests.server.conftest import Served
 
 EVE = Actor("eve", role=Role.ARTIST, projects=frozenset(["default"]), via=Via.TOKEN)
@@ -253,14 +253,13 @@ def test_a_reserve_of_the_disk_stays_free_for_what_is_rendered(tmp_path: Path, s
     assert served.client.get("/api/v1/jobs", headers=eve).json()["jobs"][0]["outputs"] == 1
 
 
-def test_uploads_past_the_server_leave_the_reserve_of_a_local_store_too(tmp_path: Path, farm: Farm) -> None:
-    if farm.settings.store.kind != "local":
-        pytest.skip("an S3 does not say how much room it has")
-    farm = replace(farm, settings=replace(farm.settings, store=StoreSettings(min_free_mb=1 << 40)))
+def test_uploads_past_the_server_leave_the_reserve_of_a_local_store_too(tmp_path: Path) -> None:
+    farm = make_farm(tmp_path, settings=replace(quick_settings(tmp_path), store=StoreSettings(min_free_mb=1 << 40)))
     content, described = file(1, MB)
     (tmp_path / "1.blend").write_bytes(content)
     with pytest.raises(StoreFull, match="store has"):
         send_here(farm, {tmp_path / "1.blend": described})
+    close(farm)
 
 
 def test_everybody_is_told_what_they_use_and_may_use(served: Served) -> None:

@@ -24,6 +24,7 @@ from renderctl.settings import DecoderSettings
 from renderctl.states import AttemptState
 from tests.fake_blender import FakeBlender, FakeExecutor, png, rendered
 from tests.farms import close, given_job, make_farm, wait_for, work_until
+from tests.lacking import lacking
 
 pytestmark = pytest.mark.slow
 
@@ -129,7 +130,7 @@ def write_png(path: Path, side: int = 4) -> Path:
 
 def test_what_decodes_sees_its_own_folder_alone(decoder: Decoder, tmp_path: Path) -> None:
     if not landlock_version():
-        pytest.skip("this kernel has no Landlock")
+        lacking("needs a kernel with Landlock: Linux 5.13 or newer")
     own, others = tmp_path / "own", tmp_path / "others"
     own.mkdir()
     others.mkdir()

@@ -11,12 +11,24 @@ from renderctl.farm.control import cancel, pause, resume
 from renderctl.farm.remove import remove_jobs
 from renderctl.farm.work import WorkOptions, worker_for
 from renderctl.farm.work.slot import Listeners
+from renderctl.farm.work.turns import FarmTurns
 from renderctl.jobs import Attempt, Job, TaskCounts
-from renderctl.repository import Repository
+from renderctl.repository import Claim, Repository
 from renderctl.settings import BlenderSettings
 from renderctl.states import AttemptState, JobState
 from tests.fake_blender import FakeExecutor, held, long, once, truncated
-from tests.farms import ACTOR, FACTS, SCENE, at_work, given_job, given_model, wait_for, work_off, work_until
+from tests.farms import (
+    ACTOR,
+    FACTS,
+    SCENE,
+    at_work,
+    given_job,
+    given_model,
+    given_worker,
+    wait_for,
+    work_off,
+    work_until,
+)
 
 
 @pytest.fixture
@@ -215,6 +227,15 @@ def test_a_worker_of_one_job_leaves_when_that_is_removed(farm: Farm, executor: F
     wait_for(farm, lambda: worker.wait(0.05))
     worker.leave()
     assert executor.rendered == []
+
+
+@pytest.mark.parametrize("gave_back", [True, False])
+def test_a_slot_that_leaves_a_job_which_was_removed_meanwhile_goes_on(farm: Farm, gave_back: bool) -> None:
+    job, claimant = given_job(farm, "1-4", max_slots=1), given_worker(farm)
+    remove_jobs(farm, [job.id], force=True, actor=ACTOR)
+    turns = FarmTurns(farm, claimant, idle_exit_s=0.05)
+    turns.leave(job, gave_back=gave_back)
+    assert turns.next(threading.Event()) == Claim()
 
 
 def test_two_workers_of_one_name_do_not_run_on_one_machine(farm: Farm) -> None:

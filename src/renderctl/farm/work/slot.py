@@ -139,8 +139,10 @@ class Slot:
                     started = pending[0] if pending and self._going_on() else None
                     pipeline.put(finished(started), _TOGETHER if self._frames_are_short() else 1)
         finally:
-            pipeline.close()
-            self._publisher.release(scratch)
+            try:
+                pipeline.close()
+            finally:  # the folder may be made anew, and those see the old one
+                self._publisher.release(scratch)
             self._give_back(job, list(pending))
 
     def _begin(self, attempt: Attempt) -> bool:

@@ -1,0 +1,27 @@
+"""What fills big tables: jobs that are as the farm itself would have left them."""
+
+from pathlib import Path
+
+import pytest
+
+from renderctl.states import TaskState
+from tests.big_tables import HUGE, RUNNING, fill
+from tests.databases import farm_on
+from tests.farms import close, given_worker
+
+_DIVISOR = 100
+
+
+@pytest.mark.slow
+def test_big_tables_hold_jobs_that_go_on(database_url: str, tmp_path: Path) -> None:
+    farm = farm_on(database_url, tmp_path)
+    repository = farm.repository
+    fill(repository.engine, divisor=_DIVISOR)
+    huge, running = HUGE.smaller(_DIVISOR).job_id(1), RUNNING.smaller(_DIVISOR).job_id(1)
+    assert repository.counts(huge).total == HUGE.smaller(_DIVISOR).task_count
+    assert len(repository.running_attempts(huge)) == repository.counts(huge).running == 2
+    assert repository.count_outputs(huge) == repository.counts(huge).succeeded == 6000
+    assert repository.tasks(running, states=[TaskState.RUNNING])
+    assert repository.claim(huge, given_worker(farm, "new")).attempts
+    assert not repository.ripe_jobs()
+    close(farm)

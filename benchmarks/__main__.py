@@ -1,11 +1,13 @@
 """`python -m benchmarks [overhead|lifecycles|submitting|status|claiming|startup …]`: all of them by default.
 
 Those of a farm on services need the servers: `python -m tests.services -- python -m benchmarks against_celery`.
+`many_workers` has options (`--help`); without them it has 200 workers and takes a minute.
 `containers` needs a Docker engine and a render image, and is run when it is named.
 """
 
 import importlib
 import sys
+from itertools import takewhile
 
 NAMES = (
     "startup",
@@ -25,6 +27,9 @@ NAMES = (
 )
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or NAMES:
+    names = list(takewhile(lambda word: not word.startswith("-"), sys.argv[1:]))
+    options = sys.argv[1 + len(names) :]
+    for name in names or NAMES:
         print(f"== {name}", flush=True)
-        importlib.import_module(f"benchmarks.{name}").main()
+        main = importlib.import_module(f"benchmarks.{name}").main
+        main(options) if options else main()

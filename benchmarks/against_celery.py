@@ -39,7 +39,7 @@ def _farm(site: Site, processes: int) -> float:
     """Lifecycles a second, from before the submission to the job's end."""
     with ExitStack() as stack:
         for number in range(processes):
-            stack.enter_context(simulated(site, 1, f"node{number}", 0.0))
+            stack.enter_context(real_worker(site, f"node{number}"))
         farm = stack.enter_context(site.farm())
         model = given_model(farm)
         started = time.perf_counter()
@@ -50,20 +50,17 @@ def _farm(site: Site, processes: int) -> float:
 
 
 @contextmanager
-def simulated(
-    site: Site, workers: int, prefix: str, seconds: float, *, beat_s: float = 5.0
-) -> Iterator["subprocess.Popen[str]"]:
-    """A process of simulated workers that are at work; told to leave at the end."""
-    command = [sys.executable, "-m", "benchmarks.simulated", str(workers), prefix, str(seconds)]
-    beats = {"RENDERCTL_WORKER__HEARTBEAT": str(beat_s), "RENDERCTL_WORKER__HEARTBEAT_LIMIT": str(3 * beat_s)}
-    environment = {**os.environ, **site.environment(prefix), **beats}
+def real_worker(site: Site, name: str) -> Iterator[None]:
+    """A process with a worker that is at work, without Blender; told to leave at the end."""
+    command = [sys.executable, "-m", "benchmarks.real_worker", name]
+    environment = {**os.environ, **site.environment(name)}
     process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdin is not None
     if process.stdout.readline() != "ready\n":
-        raise RuntimeError(f"{prefix} did not begin to work: it ended with {process.wait()}")
+        raise RuntimeError(f"{name} did not begin to work: it ended with {process.wait()}")
     try:
-        yield process
+        yield
     finally:
         process.stdin.close()
         process.wait(120)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from benchmarks.against_celery import simulated
+from benchmarks.against_celery import real_worker
 from benchmarks.services import service_site
 from renderctl.farm.submit import SubmitRequest, submit
 from renderctl.repository.tables import attempts, jobs
@@ -18,7 +18,7 @@ _JOBS = 300
 
 def main() -> None:
     with service_site() as site, ExitStack() as stack:
-        stack.enter_context(simulated(site, 1, "idle", 0.0))
+        stack.enter_context(real_worker(site, "idle"))
         farm = stack.enter_context(site.farm())
         model = given_model(farm)
         for number in range(_JOBS):

@@ -36,13 +36,18 @@ class Site:
 
     def environment(self, node: str) -> Mapping[str, str]:
         """The same as variables, for a process."""
-        return {
+        services = {
             "RENDERCTL_DATA_DIR": str(self.folder / node),
             "RENDERCTL_DATABASE__URL": self.database_url,
             "RENDERCTL_QUEUE__KIND": "rabbitmq",
             "RENDERCTL_QUEUE__URL": self.broker_url,
             "RENDERCTL_CACHE__KIND": "redis",
             "RENDERCTL_CACHE__URL": self.cache_url,
+        }
+        if self.store.kind == "local":
+            return services
+        return {
+            **services,
             "RENDERCTL_STORE__KIND": "minio",
             "RENDERCTL_STORE__ENDPOINT": self.store.endpoint or "",
             "RENDERCTL_STORE__ACCESS_KEY": self.store.access_key or "",
@@ -64,8 +69,8 @@ class Site:
 
 
 @contextmanager
-def service_site() -> Iterator[Site]:
-    """An empty database, virtual host, cache and bucket, gone afterwards."""
+def service_site(*, bucket: bool = True) -> Iterator[Site]:
+    """An empty database, virtual host, cache and bucket (else a local store), gone afterwards."""
     with ExitStack() as stack:
         yield Site(
             folder=stack.enter_context(empty_folder()),
@@ -74,5 +79,5 @@ def service_site() -> Iterator[Site]:
                 fresh_rabbitmq(os.environ[RabbitMq.variable], os.environ[RabbitMq.api_variable])
             ),
             cache_url=stack.enter_context(fresh_redis(os.environ[Redis.variable])),
-            store=stack.enter_context(fresh_bucket(os.environ[RadosGateway.variable])),
+            store=stack.enter_context(fresh_bucket(os.environ[RadosGateway.variable])) if bucket else StoreSettings(),
         )

@@ -84,7 +84,6 @@ def _costs(folder: Path, url: str, finished: int) -> dict[str, list[float]]:
 
 def _finish(farm: Farm, url: str, job: Job, count: int) -> None:
     """The first tasks of the job are done, each with an attempt and an output."""
-    del farm
     engine = open_engine(url, patient=True)
     mine = (tasks.c.job_id == job.id) & (tasks.c.number <= count)
     name = literal("b").concat(cast(tasks.c.number, String(12)))
@@ -116,6 +115,7 @@ def _finish(farm: Farm, url: str, job: Job, count: int) -> None:
         connection.execute(tasks.update().where(mine).values(state=TaskState.SUCCEEDED, attempt_id=name))
         assert connection.scalar(select(func.count()).select_from(outputs)) == count
     engine.dispose()
+    farm.repository.correct_counts([job.id])
 
 
 def _complete(farm: Farm, attempt: Attempt, following: Attempt) -> None:

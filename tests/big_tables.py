@@ -30,6 +30,8 @@ from sqlalchemy import (
 )
 
 from renderctl.jobs import RenderOptions
+from renderctl.repository.count_tables import job_counts
+from renderctl.repository.job_counts import SHARDS
 from renderctl.repository.tables import (
     attempts,
     job_dependencies,
@@ -45,6 +47,7 @@ from renderctl.states import AttemptState, JobState, TaskState, WorkerState
 MODEL_ID = "0model0000001"
 #: Workers `w0`, `w1` …, of one slot each; the running attempts are spread over them.
 WORKER_COUNT = 2_000
+_OUTPUT_BYTES = 100_000
 _SUCCEEDED, _RUNNING, _QUEUED = TaskState.SUCCEEDED, TaskState.RUNNING, TaskState.QUEUED
 _FAILED, _CANCELED = TaskState.FAILED, TaskState.CANCELED
 _ATTEMPT_STATES = {
@@ -105,6 +108,7 @@ def fill(engine: Engine, *, now: datetime | None = None, divisor: int = 1) -> No
         partial(_fill_tasks, kinds=kinds),
         partial(_fill_attempts, kinds=kinds, now=now),
         partial(_fill_outputs, kinds=kinds, now=now),
+        partial(_fill_counts, kinds=kinds),
         _tidy_up,
     ]
     with engine.connect() as connection:
@@ -192,12 +196,28 @@ def _fill_outputs(connection: Connection, *, kinds: tuple[JobKind, ...], now: da
             "name": cast(_number, String(8)).concat(".png"),
             "frame": _number,
             "digest": random_digest,
-            "size": literal(100_000),
+            "size": literal(_OUTPUT_BYTES),
             "created_at": _time(now - timedelta(hours=1)),
         }
         return _each_task(kind, columns).where(_is_any(kind, _SUCCEEDED))
 
     _fill_from(connection, outputs, [rows(kind) for kind in kinds if _has(kind, _SUCCEEDED)])
+
+
+def _fill_counts(connection: Connection, *, kinds: tuple[JobKind, ...]) -> None:
+    """In one row for each job; of those that many workers work on, with rows beside it."""
+    columns = {column.name: 0 for column in job_counts.c}
+    rows = []
+    for kind in kinds:
+        shards = SHARDS if _has(kind, _RUNNING) else 1
+        counts: dict[str, int] = {state.value: count for state, count in kind.shares}
+        ends = {f"attempts_{state}": counts.get(state, 0) for state in (_SUCCEEDED, _FAILED)}
+        published = counts.get(_SUCCEEDED, 0)
+        counts |= ends | {"outputs": published, "output_bytes": published * _OUTPUT_BYTES}
+        for number in range(1, kind.count + 1):
+            key = {"job_id": kind.job_id(number)}
+            rows += [columns | key | {"shard": shard} | (counts if shard == 0 else {}) for shard in range(shards)]
+    connection.execute(job_counts.insert(), rows)
 
 
 def _tidy_up(connection: Connection) -> None:
@@ -206,7 +226,9 @@ def _tidy_up(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("ANALYZE")
         return
-    names = ", ".join(table.name for table in (models, jobs, job_dependencies, workers, tasks, attempts, outputs))
+    names = ", ".join(
+        table.name for table in (models, jobs, job_dependencies, workers, tasks, attempts, outputs, job_counts)
+    )
     connection.exec_driver_sql(f"ANALYZE TABLE {names}")
 
 

@@ -16,8 +16,9 @@ from renderctl.errors import Unreachable
 from renderctl.farm import Farm
 from renderctl.farm.attempt_logs import kept_log
 from renderctl.farm.download import download
+from renderctl.repository.count_tables import job_counts
 from renderctl.repository.sweeping import SWEEP
-from renderctl.repository.tables import attempts, leases, outputs, tasks
+from renderctl.repository.tables import attempts, jobs, leases, outputs, tasks
 from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, AttemptState, JobState, TaskState, WorkerState
 from renderctl.wiring import Connection
 from tests.chaos.site import ServedSite, Servers
@@ -47,6 +48,7 @@ def require_whole(farm: Farm, job_id: str, folder: Path, side: int = SIDE) -> Co
     _require_explained(tried)
     _require_counted(rows(farm, tasks, job_id), tried)
     _require_published_once(farm, job_id, frames, tried, side)
+    require_right_counts(farm)
     fetched = download(farm, job_id, folder, actor=local_actor("chaos"))
     assert fetched.files == len(frames)
     for number in frames.values():
@@ -57,6 +59,13 @@ def require_whole(farm: Farm, job_id: str, folder: Path, side: int = SIDE) -> Co
 def counted(ends: Mapping[str, int]) -> Counter[str]:
     """How many attempts ended how, in words."""
     return Counter({f"attempts {state}": count for state, count in ends.items()})
+
+
+def require_right_counts(farm: Farm) -> None:
+    """What is counted of the jobs is what their rows come to, and nothing is counted of jobs that are gone."""
+    assert farm.repository.wrong_counts() == []
+    gone = select(job_counts.c.job_id).where(job_counts.c.job_id.not_in(select(jobs.c.id)))
+    assert farm.repository.read(lambda connection: connection.scalars(gone).all()) == []
 
 
 def _require_explained(tried: list[Any]) -> None:

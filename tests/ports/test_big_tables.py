@@ -24,4 +24,5 @@ def test_big_tables_hold_jobs_that_go_on(database_url: str, tmp_path: Path) -> N
     assert repository.tasks(running, states=[TaskState.RUNNING])
     assert repository.claim(huge, given_worker(farm, "new")).attempts
     assert not repository.ripe_jobs()
+    assert not repository.wrong_counts()
     close(farm)

@@ -58,7 +58,10 @@ def sweep(farm: Farm, sweeper: str, *, afresh: bool = False) -> Swept:
     hungry |= _present(farm, {*freed, *(each.job_id for each in attempts)})
     for job in hungry.values():
         put_ticket(farm, job)
-    for job_id in {*hungry, *ended}:
+    corrected = _list("compare counts", farm.repository.check_some_counts)
+    for wrong in corrected:
+        logger.warning("counts were wrong and have been corrected, which is a fault of renderctl: %s", wrong)
+    for job_id in {*hungry, *ended, *(wrong.job_id for wrong in corrected)}:
         forget(farm, job_id)
     _step("apply retention", partial(retain, farm), None)
     _step("read the end of the audit log", farm.repository.audit_head, None)  # what follows it is not cut off unseen

@@ -8,11 +8,11 @@ from renderctl.repository.auditing import Auditing
 from renderctl.repository.chaining import Seal
 from renderctl.repository.claiming import Claim, Claimant, Claiming
 from renderctl.repository.collecting import Collecting
+from renderctl.repository.count_checks import CountChecks
 from renderctl.repository.damage import DamageReports
 from renderctl.repository.delivering import Delivering
 from renderctl.repository.engines import open_engine
 from renderctl.repository.examining import Examining, Sweeper
-from renderctl.repository.job_submission import JobSubmission
 from renderctl.repository.measuring import Measuring
 from renderctl.repository.migrations import require_current
 from renderctl.repository.quotas import QuotaReports
@@ -29,7 +29,6 @@ __all__ = ["Claim", "Claimant", "NewModel", "Reader", "Repository", "Summary", "
 
 class Repository(
     Summarizing,
-    JobSubmission,
     Uploading,
     Claiming,
     Sweeping,
@@ -45,6 +44,7 @@ class Repository(
     Delivering,
     QuotaReports,
     DamageReports,
+    CountChecks,
 ):
     """Every question to the database, and every change of it, as one class for SQLite and MySQL."""
 

@@ -9,8 +9,10 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from renderctl.jobs import Attempt, Failure, Fault, retry_delay
 from renderctl.repository.flipping import STOPPED, Flipping
+from renderctl.repository.job_counts import count_ended_attempts
 from renderctl.repository.judging import Judging
 from renderctl.repository.tables import attempts, jobs, tasks
+from renderctl.repository.task_states import leave_running
 from renderctl.repository.telling import Telling
 from renderctl.states import OPEN_ATTEMPT, AttemptState, JobState, TaskState
 from renderctl.webhooks import Event
@@ -55,7 +57,7 @@ class Attempting(Judging, Telling, Flipping):
             if used is None:  # the job was removed
                 return None
             delay_s = retry_delay(failure, used.attempts + 1, used.max_attempts)
-            if not self._leave_running(connection, attempt, **self._after(connection, failure, used, delay_s)):
+            if not leave_running(connection, attempt, **self._after(connection, failure, used, delay_s)):
                 return self._delay_of_failed(connection, attempt)
             reason = {"fault": failure.fault.value, "error": failure.reason}
             self._end(connection, attempt, AttemptState.FAILED, cost, **reason)
@@ -104,7 +106,7 @@ class Attempting(Judging, Telling, Flipping):
             changes["state"] = TaskState.CANCELED
         elif charge and used >= job.max_attempts:
             changes |= {"state": TaskState.FAILED, "error": reason}
-        left = self._leave_running(connection, attempt, **changes)
+        left = leave_running(connection, attempt, **changes)
         self._end(connection, attempt, state, Cost(), error=reason)
         if left and changes["state"] is TaskState.FAILED:
             self._tell_of_task(connection, attempt, used, reason)
@@ -121,28 +123,12 @@ class Attempting(Judging, Telling, Flipping):
         changed = connection.execute(_START, {"attempt": attempt.id, "now": self.now(connection)})
         return changed.rowcount == 1
 
-    def _leave_running(self, connection: Connection, attempt: Attempt, **changes: Any) -> bool:
-        """Move the task on, if this attempt still owns it."""
-        changed = connection.execute(
-            tasks.update()
-            .where(
-                tasks.c.job_id == attempt.job_id,
-                tasks.c.number == attempt.number,
-                tasks.c.state == TaskState.RUNNING,
-                tasks.c.attempt_id == attempt.id,
-            )
-            .values(changes)
-        )
-        return changed.rowcount == 1
-
     def _end(self, connection: Connection, attempt: Attempt, state: AttemptState, cost: Cost, **changes: Any) -> None:
         now = self.now(connection)
         changes |= {"seconds": cost.seconds, "memory_mb": cost.memory_mb, "device": cost.device}
-        connection.execute(
-            attempts.update()
-            .where(attempts.c.id == attempt.id, attempts.c.state.in_(OPEN_ATTEMPT))
-            .values(state=state, ended_at=now, **changes)
-        )
+        open_attempt = (attempts.c.id == attempt.id) & attempts.c.state.in_(OPEN_ATTEMPT)
+        ended = connection.execute(attempts.update().where(open_attempt).values(state=state, ended_at=now, **changes))
+        count_ended_attempts(connection, attempt.job_id, state, ended.rowcount, worker_id=attempt.worker_id)
 
     def _fail_job(self, connection: Connection, job_id: str, reason: str) -> None:
         running = (JobState.QUEUED, JobState.RUNNING, JobState.PAUSED)

@@ -180,19 +180,3 @@ SERVE = (
     .values(serial=bindparam("following"), served_at=bindparam("now"), nudges=0, refusals=0)
 )
 BEGIN = SERVE.values(state=JobState.RUNNING, started_at=func.coalesce(jobs.c.started_at, bindparam("now")))
-
-
-#: Gives tasks to the attempts at them, in one statement however many they are.
-TAKE = (
-    tasks.update()
-    .where(tasks.c.job_id == bindparam("job"), tasks.c.number.in_(bindparam("numbers", expanding=True)))
-    .values(
-        state=TaskState.RUNNING,
-        not_before=None,
-        attempt_id=select(attempts.c.id)
-        .where(attempts.c.job_id == tasks.c.job_id, attempts.c.number == tasks.c.number)
-        .where(attempts.c.id.in_(bindparam("ids", expanding=True)))
-        .correlate(tasks)
-        .scalar_subquery(),
-    )
-)

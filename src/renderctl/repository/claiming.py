@@ -15,6 +15,7 @@ from renderctl.repository.claimable import SERVED, Asking, Claimant, Moment
 from renderctl.repository.database import Database
 from renderctl.repository.rows import ANY_ATTEMPT, to_attempt, to_capabilities, to_job
 from renderctl.repository.tables import attempts, by_state, job_exclusions, jobs, tasks, worker_pools, workers
+from renderctl.repository.task_states import take_tasks
 from renderctl.requirements import Requirements
 from renderctl.states import OPEN_ATTEMPT, AttemptState, JobState, TaskState, WorkerState
 
@@ -174,8 +175,7 @@ class Claiming(Database):
         if taken:
             rows = _attempt_rows(taken, asking.claimant, asking.moment.now)
             connection.execute(attempts.insert(), list(rows))
-            numbers = [each.number for each in taken]
-            connection.execute(claimable.TAKE, {"job": job.id, "numbers": numbers, "ids": [each.id for each in taken]})
+            take_tasks(connection, job.id, taken)
         return taken
 
     def _claimed_before(self, connection: Connection, job_id: str, ids: list[str]) -> Claim | None:

@@ -10,27 +10,25 @@ from sqlalchemy import BindParameter, Connection, bindparam, case, func, select
 from renderctl.errors import AttemptSuperseded
 from renderctl.jobs import Attempt, Output
 from renderctl.repository.attempting import Attempting, Cost, about_task
+from renderctl.repository.job_counts import count_change, count_ended_attempts
 from renderctl.repository.keeping import require_kept
 from renderctl.repository.tables import attempts, outputs, tasks
+from renderctl.repository.task_states import succeed_tasks
 from renderctl.states import OPEN_ATTEMPT, AttemptState, TaskState
 from renderctl.webhooks import Event
 
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _NUMBERS: BindParameter[Any] = bindparam("numbers", expanding=True)
 # What every frame costs is built once: with SQLAlchemy the building of a statement takes longer than its execution.
-_SUCCEED = (
-    tasks.update()
-    .where(tasks.c.job_id == bindparam("job"), tasks.c.number.in_(_NUMBERS))
-    .where(tasks.c.attempt_id.in_(_IDS), tasks.c.state == TaskState.RUNNING)
-    .values(state=TaskState.SUCCEEDED, error=None)
-)
 _OWNING = (
     select(tasks.c.attempt_id)
     .where(tasks.c.job_id == bindparam("job"), tasks.c.number.in_(_NUMBERS))
     .where(tasks.c.attempt_id.in_(_IDS), tasks.c.state == TaskState.SUCCEEDED)
 )
 _DONE_BEFORE = select(attempts.c.id).where(attempts.c.id.in_(_IDS), attempts.c.state == AttemptState.SUCCEEDED)
-_UNPUBLISH = outputs.delete().where(outputs.c.job_id == bindparam("job"), outputs.c.number.in_(_NUMBERS))
+_OF_TASKS = (outputs.c.job_id == bindparam("job")) & outputs.c.number.in_(_NUMBERS)
+_PUBLISHED = select(func.count(), func.coalesce(func.sum(outputs.c.size), 0)).where(_OF_TASKS)
+_UNPUBLISH = outputs.delete().where(_OF_TASKS)
 _PUBLISH = outputs.insert()
 
 
@@ -89,8 +87,12 @@ class Completing(Attempting):
     def _succeed(self, connection: Connection, done: Sequence[Done]) -> tuple[Sequence[Done], frozenset[str]]:
         """End the tasks; those that were ended just now, and the attempts that do not own their task any more."""
         ids = {each.attempt.id for each in done}
-        owners = {"job": done[0].attempt.job_id, "numbers": [each.attempt.number for each in done], "ids": list(ids)}
-        if connection.execute(_SUCCEED, owners).rowcount == len(done):
+        owners: dict[str, Any] = {
+            "job": done[0].attempt.job_id,
+            "numbers": [each.attempt.number for each in done],
+            "ids": list(ids),
+        }
+        if succeed_tasks(connection, owners["job"], [each.attempt for each in done]) == len(done):
             return done, frozenset()
         before = set(connection.scalars(_DONE_BEFORE, {"ids": list(ids)}))
         owning = set(connection.scalars(_OWNING, owners))
@@ -98,12 +100,18 @@ class Completing(Attempting):
 
     def _publish(self, connection: Connection, done: Sequence[Done]) -> None:
         """Replace what earlier renderings of the tasks have published."""
-        numbers = [each.attempt.number for each in done]
-        connection.execute(_UNPUBLISH, {"job": done[0].attempt.job_id, "numbers": numbers})
+        first = done[0].attempt
+        of_tasks = {"job": first.job_id, "numbers": [each.attempt.number for each in done]}
+        earlier, earlier_bytes = connection.execute(_PUBLISHED, of_tasks).one()
+        if earlier:
+            connection.execute(_UNPUBLISH, of_tasks)
         now = self.now(connection)
         rows = [_row(each.attempt, output, now) for each in done for output in each.outputs]
         if rows:
             connection.execute(_PUBLISH, rows)
+        size = sum(output.size for each in done for output in each.outputs)
+        more = {"outputs": len(rows) - earlier, "output_bytes": size - int(earlier_bytes)}
+        count_change(connection, first.job_id, more, worker_id=first.worker_id)
 
     def _end_well(self, connection: Connection, done: Sequence[Done]) -> None:
         """One statement however many they are."""
@@ -119,7 +127,11 @@ class Completing(Attempting):
             "log": _each({each.attempt.id: each.log for each in done}),
         }
         ours = attempts.c.id.in_([each.attempt.id for each in done])
-        connection.execute(attempts.update().where(ours, attempts.c.state.in_(OPEN_ATTEMPT)).values(values))
+        ended = connection.execute(attempts.update().where(ours, attempts.c.state.in_(OPEN_ATTEMPT)).values(values))
+        first = done[0].attempt
+        count_ended_attempts(
+            connection, first.job_id, AttemptState.SUCCEEDED, ended.rowcount, worker_id=first.worker_id
+        )
 
 
 def _each(values: dict[str, Any]) -> Any:

@@ -3,16 +3,18 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from renderctl.actors import Actor
 from renderctl.errors import IllegalTransition
 from renderctl.jobs import Job
 from renderctl.limits import MAX_NOTES
 from renderctl.repository.enrolling import require_enabled
-from renderctl.repository.flipping import BATCH, HAS_WORK, Flipping, first_numbers, locked
+from renderctl.repository.flipping import BATCH, HAS_WORK, Flipping, locked
+from renderctl.repository.job_counts import delete_counts
 from renderctl.repository.rows import to_job
 from renderctl.repository.tables import attempts, job_dependencies, job_inputs, jobs, tasks
+from renderctl.repository.task_states import delete_tasks
 from renderctl.repository.telling import Telling
 from renderctl.states import ENDED_JOB, OPEN_JOB, JobState, TaskState, before, step
 from renderctl.webhooks import Event
@@ -128,16 +130,18 @@ class Controlling(Telling, Flipping):
         def stopping(connection: Connection) -> None:
             if connection.execute(select(attempts.c.id).where(attempts.c.job_id == job_id).limit(1)).first():
                 raise IllegalTransition(f"Job {job_id} has been worked on; it can only be canceled.")
-            connection.execute(jobs.update().where(jobs.c.id == job_id).values(state=JobState.CANCELED))
+            hidden = {"state": JobState.CANCELED, "removed_at": self.now(connection), "idempotency_key": None}
+            connection.execute(jobs.update().where(jobs.c.id == job_id).values(hidden))
             self.audit(connection, actor, "job.discard", job_id, reason=reason)
 
         def deleting(connection: Connection) -> bool:
-            numbers = first_numbers(connection, job_id, tuple(TaskState), BATCH)
-            connection.execute(tasks.delete().where(tasks.c.job_id == job_id, tasks.c.number.in_(numbers)))
-            if len(numbers) == BATCH:
+            first = connection.scalar(select(func.min(tasks.c.number)).where(tasks.c.job_id == job_id))
+            if first is not None:
+                delete_tasks(connection, job_id, first + BATCH)
                 return True
             for table in (job_dependencies, job_inputs):
                 connection.execute(table.delete().where(table.c.job_id == job_id))
+            delete_counts(connection, job_id)
             connection.execute(jobs.delete().where(jobs.c.id == job_id))
             return False
 

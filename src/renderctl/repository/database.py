@@ -16,6 +16,7 @@ from renderctl.actors import Actor
 from renderctl.errors import DatabaseUnavailable, RenderctlError
 from renderctl.ids import new_token
 from renderctl.repository.chaining import Head, Seal, extend, signed
+from renderctl.repository.job_counts import CountChanges
 from renderctl.repository.outages import busy, lost_race, read_only, tries, unavailable
 from renderctl.repository.tables import audits
 
@@ -32,6 +33,7 @@ class Unit:
     deed: str | None = None  #: the id of a person's deed
     now: datetime | None = None  #: the time of the database, once it was asked
     entries: list[dict[str, Any]] = field(default_factory=list)  #: for the audit log
+    counts: CountChanges = field(default_factory=CountChanges)  #: of jobs
 
 
 @dataclass(frozen=True)
@@ -192,6 +194,7 @@ class Database:
                     transaction.rollback()
                     return earlier.result
                 head = self._tell(connection, current.entries)
+                current.counts.write(connection)
                 in_doubt = True
                 transaction.commit()
             if head and self.seal.head:

@@ -1,6 +1,6 @@
 """Many tasks of a job at once, in batches: a million rows in one transaction would keep everybody else waiting."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, func, or_, select
@@ -10,6 +10,7 @@ from renderctl.jobs import Job
 from renderctl.repository.database import Database
 from renderctl.repository.rows import to_job
 from renderctl.repository.tables import by_state, job_dependencies, jobs, tasks
+from renderctl.repository.task_states import move_tasks
 from renderctl.states import ENDED_JOB, OPEN_TASK, JobState, TaskState
 
 #: Rows of a transaction: a tenth of a second or so.
@@ -62,8 +63,8 @@ class Flipping(Database):
         def batch(connection: Connection) -> int:
             if not allowed(connection):
                 return 0
-            numbers = first_numbers(connection, job_id, (source,), BATCH)
-            return change(connection, job_id, numbers, (source,), {"state": target}) if numbers else 0
+            numbers = first_numbers(connection, job_id, source, BATCH)
+            return move_tasks(connection, job_id, numbers, source, target) if numbers else 0
 
         flipped = 0
         while count := self.write(batch):
@@ -73,22 +74,10 @@ class Flipping(Database):
         return flipped
 
 
-def first_numbers(connection: Connection, job_id: str, states: Sequence[TaskState], limit: int) -> Sequence[int]:
-    """The first tasks of the job that are in one of the states."""
-    query = by_state.where(tasks.c.job_id == job_id, tasks.c.state.in_(states))
+def first_numbers(connection: Connection, job_id: str, state: TaskState, limit: int) -> Sequence[int]:
+    """The first tasks of the job that are in the state."""
+    query = by_state.where(tasks.c.job_id == job_id, tasks.c.state == state)
     return connection.scalars(query.limit(limit)).all()
-
-
-def change(
-    connection: Connection,
-    job_id: str,
-    numbers: Sequence[int],
-    states: Sequence[TaskState],
-    changes: Mapping[str, Any],
-) -> int:
-    """Change those of the tasks that are in one of the states; how many they were."""
-    which = (tasks.c.job_id == job_id) & tasks.c.number.in_(numbers) & tasks.c.state.in_(states)
-    return connection.execute(tasks.update().where(which).values(dict(changes))).rowcount
 
 
 def locked(connection: Connection, job_id: str) -> Job:

@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, Connection, Table, func, select
+from sqlalchemy import Column, Connection, Table, case, func, select
 
 from renderctl.repository.claimable import SERVED
+from renderctl.repository.count_tables import job_counts
 from renderctl.repository.database import Database
 from renderctl.repository.hooktables import deliveries
-from renderctl.repository.tables import attempts, by_state, jobs, outputs, tasks, workers
-from renderctl.states import OPEN_JOB, PRESENT_WORKER, JobState, TaskState
+from renderctl.repository.job_counts import sums
+from renderctl.repository.tables import attempts, jobs, outputs, workers
+from renderctl.states import OPEN_ATTEMPT, OPEN_JOB, PRESENT_WORKER, AttemptState, JobState, TaskState
 from renderctl.webhooks import UNTOLD
 
 #: Outputs, and the time, before a mark that are looked at once more: who got his number or time first may commit last.
@@ -61,18 +63,15 @@ class Measuring(Database):
         def reading(connection: Connection) -> Measures:
             now = self.now(connection)
             here = jobs.c.removed_at.is_(None)
-            has_work = by_state.where(tasks.c.job_id == jobs.c.id, tasks.c.state == TaskState.QUEUED).exists()
-            waits = select(func.min(jobs.c.created_at)).where(here, jobs.c.state == JobState.QUEUED, has_work)
-            oldest = connection.scalar(waits)
-            giving = select(func.count()).select_from(jobs).where(here, jobs.c.state.in_(SERVED), has_work)
+            work = _open_work(connection)
             slots = select(func.sum(workers.c.slots)).where(workers.c.state.in_(PRESENT_WORKER))
             return Measures(
-                tasks=_of_open_jobs(connection),
+                tasks=work.tasks,
                 jobs=_by_state(connection, jobs, here),
                 workers=_by_state(connection, workers),
-                attempts=_by_state(connection, attempts),
-                waiting_s=max(0.0, (now - oldest).total_seconds()) if oldest else 0.0,
-                queue_depth=connection.scalar(giving) or 0,
+                attempts=_attempts(connection),
+                waiting_s=max(0.0, (now - work.oldest).total_seconds()) if work.oldest else 0.0,
+                queue_depth=work.giving,
                 slots=int(connection.scalar(slots) or 0),
                 deliveries=_by_state(connection, deliveries, deliveries.c.state.in_(UNTOLD)),
             )
@@ -114,11 +113,38 @@ def _waits(connection: Connection, mark: Mark, now: datetime) -> tuple[tuple[flo
     return tuple(fresh), frozenset(row.id for row in rows if row.started_at >= later)
 
 
-def _of_open_jobs(connection: Connection) -> dict[str, int]:
-    """Tasks by state, of the jobs that are open: a join begins with these, and passes by the tasks of all others."""
-    query = select(tasks.c.state, func.count()).select_from(jobs).join(tasks, tasks.c.job_id == jobs.c.id)
-    query = query.where(jobs.c.removed_at.is_(None), jobs.c.state.in_(OPEN_JOB)).group_by(tasks.c.state)
-    return {name: count for name, count in connection.execute(query)}
+@dataclass(frozen=True)
+class _OpenWork:
+    """What the jobs that have not ended come to."""
+
+    tasks: dict[str, int]  #: by state
+    giving: int  #: jobs that have work to give
+    oldest: datetime | None  #: when the oldest of those was submitted of which nothing was ever claimed
+
+
+def _open_work(connection: Connection) -> _OpenWork:
+    """From the counts of the open jobs."""
+    states = [state.value for state in TaskState]
+    each = sums(*states).add_columns(jobs.c.state, jobs.c.created_at).join(jobs, jobs.c.id == job_counts.c.job_id)
+    each = each.where(jobs.c.removed_at.is_(None), jobs.c.state.in_(OPEN_JOB))
+    job = each.group_by(jobs.c.state, jobs.c.created_at).subquery()
+    gives = job.c.state.in_(SERVED) & (job.c.queued > 0)
+    query = select(
+        *(func.sum(job.c[state]).label(state) for state in states),
+        func.count(case((gives, 1))).label("giving"),
+        func.min(case((gives & (job.c.state == JobState.QUEUED), job.c.created_at))).label("oldest"),
+    )
+    row = connection.execute(query).one()
+    tasks = {state: int(count) for state in states if (count := getattr(row, state))}
+    return _OpenWork(tasks, row.giving, row.oldest)
+
+
+def _attempts(connection: Connection) -> dict[str, int]:
+    """Attempts of all jobs that are kept, by state: the open ones from an index, the ended ones from the counts."""
+    ended = [state for state in AttemptState if state not in OPEN_ATTEMPT]
+    row = connection.execute(select(*(func.sum(job_counts.c[f"attempts_{state}"]) for state in ended))).one()
+    counts = {state.value: int(count) for state, count in zip(ended, row, strict=True) if count}
+    return counts | _by_state(connection, attempts, attempts.c.state.in_(OPEN_ATTEMPT))
 
 
 def _by_state(connection: Connection, table: Table, *which: Any) -> dict[str, int]:

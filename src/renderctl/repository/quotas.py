@@ -8,11 +8,13 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, func, select, u
 from sqlalchemy.dialects import mysql
 
 from renderctl.quotas import Amount, Holder, Limits, QuotaReport, Resource, UploadState, require_quota
+from renderctl.repository.count_tables import job_counts
 from renderctl.repository.database import Database
 from renderctl.repository.hooktables import webhooks
+from renderctl.repository.job_counts import read_counts
 from renderctl.repository.keeping import batches
 from renderctl.repository.quotatables import quota_locks
-from renderctl.repository.tables import job_inputs, jobs, model_inputs, models, outputs, uploads
+from renderctl.repository.tables import job_inputs, jobs, model_inputs, models, uploads
 from renderctl.states import ENDED_JOB, OPEN_JOB
 
 #: Seconds after its end from which on nothing more is published of a job: what it has rendered is summed up once.
@@ -119,7 +121,7 @@ def sum_up_ended(connection: Connection, limits: Mapping[Holder, Limits], now: d
         )
         settled = connection.scalars(query.where(jobs.c.finished_at < now - _SETTLED).limit(_BATCH)).all()
         for job_id in settled:
-            size = _sum(connection, select(func.sum(outputs.c.size)).where(outputs.c.job_id == job_id))
+            size = read_counts(connection, [job_id])[job_id].output_bytes
             connection.execute(jobs.update().where(jobs.c.id == job_id).values(output_bytes=size))
 
 
@@ -140,7 +142,7 @@ def _rendered(connection: Connection, holder: Holder) -> int:
     """Bytes that jobs have rendered: those that ended long ago were summed up, the others are counted now."""
     there = _owned(jobs, holder) & jobs.c.removed_at.is_(None)
     summed = select(func.sum(jobs.c.output_bytes)).where(there)
-    fresh = select(func.sum(outputs.c.size)).join(jobs, jobs.c.id == outputs.c.job_id)
+    fresh = select(func.sum(job_counts.c.output_bytes)).join(jobs, jobs.c.id == job_counts.c.job_id)
     fresh = fresh.where(there, jobs.c.output_bytes.is_(None))
     return _sum(connection, summed) + _sum(connection, fresh)
 

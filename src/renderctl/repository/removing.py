@@ -10,7 +10,7 @@ from renderctl.actors import Actor
 from renderctl.errors import Conflict, IllegalTransition
 from renderctl.permissions import EVERYTHING, Sight
 from renderctl.repository.flipping import Flipping, locked
-from renderctl.repository.job_submission import abandoned
+from renderctl.repository.job_counts import delete_counts, read_counts
 from renderctl.repository.quotas import free_uploads
 from renderctl.repository.seeing import visible
 from renderctl.repository.tables import (
@@ -26,6 +26,7 @@ from renderctl.repository.tables import (
     worker_pools,
     workers,
 )
+from renderctl.repository.task_states import delete_tasks
 from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, OPEN_JOB, PRESENT_WORKER, JobState, TaskState
 
 #: Tasks that are deleted in one transaction, with their attempts and outputs: claims wait no longer than for that.
@@ -81,7 +82,7 @@ class Removing(Flipping):
 
     def erase_some(self) -> bool:
         """Delete some rows of jobs that were removed; whether there may be more."""
-        return self.write(lambda connection: _erase_some(connection, self.now(connection)))
+        return self.write(_erase_some)
 
     def jobs_older_than(
         self, days: Mapping[JobState, float], *, limit: int = 1000, sight: Sight = EVERYTHING
@@ -153,10 +154,8 @@ class Removing(Flipping):
             raise IllegalTransition(f"Worker {worker} still renders a frame of job {job_id}.", hint="Try again soon.")
 
     def _measured(self, connection: Connection, job_id: str, name: str) -> Removed:
-        count = connection.scalar(select(func.count()).select_from(tasks).where(tasks.c.job_id == job_id)) or 0
-        query = select(func.count(), func.coalesce(func.sum(outputs.c.size), 0)).where(outputs.c.job_id == job_id)
-        published, size = connection.execute(query).one()
-        return Removed(job_id, name, count, published, int(size))
+        counts = read_counts(connection, [job_id])[job_id]
+        return Removed(job_id, name, counts.tasks.total, counts.outputs, counts.output_bytes)
 
     def _let_go(self, connection: Connection, job_id: str, state: JobState) -> None:
         """No job waits for it any more."""
@@ -175,25 +174,21 @@ class Removing(Flipping):
         connection.execute(job_dependencies.delete().where(links))
 
 
-def _erase_some(connection: Connection, now: datetime) -> bool:
-    removed = select(jobs.c.id, jobs.c.submitting_until).where(jobs.c.removed_at.is_not(None), abandoned(now))
-    job = connection.execute(removed.where(~_awaited()).order_by(jobs.c.id).limit(1)).first()
-    if job is None:
+def _erase_some(connection: Connection) -> bool:
+    removed = select(jobs.c.id).where(jobs.c.removed_at.is_not(None), ~_awaited())
+    job_id = connection.scalar(removed.order_by(jobs.c.id).limit(1))
+    if job_id is None:
         return False
-    job_id = job.id
-    if job.submitting_until is not None:  # nobody's any more: whoever wakes up and goes on with it finds that out
-        taken = jobs.update().where(jobs.c.id == job_id, jobs.c.removed_at.is_not(None), abandoned(now))
-        connection.execute(taken.values(submitting_until=None))
-        return True
     first = connection.scalar(select(func.min(tasks.c.number)).where(tasks.c.job_id == job_id))
     if first is not None:
-        for table in (outputs, attempts, tasks):
-            some = table.c.number < first + _BATCH
-            connection.execute(table.delete().where(table.c.job_id == job_id, some))
+        for table in (outputs, attempts):
+            connection.execute(table.delete().where(table.c.job_id == job_id, table.c.number < first + _BATCH))
+        delete_tasks(connection, job_id, first + _BATCH)
         return True
     connection.execute(job_dependencies.delete().where(job_dependencies.c.after_id == job_id))
     for table in (job_inputs, job_exclusions, job_dependencies):
         connection.execute(table.delete().where(table.c.job_id == job_id))
+    delete_counts(connection, job_id)
     connection.execute(jobs.delete().where(jobs.c.id == job_id))
     return True
 

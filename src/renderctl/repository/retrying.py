@@ -10,9 +10,10 @@ from renderctl.frames import FrameSet
 from renderctl.jobs import Job
 from renderctl.quotas import UNLIMITED, Quotas
 from renderctl.repository.enrolling import require_enabled
-from renderctl.repository.flipping import BATCH, Flipping, change, first_numbers, locked, open_dependencies
+from renderctl.repository.flipping import BATCH, Flipping, first_numbers, locked, open_dependencies
 from renderctl.repository.quotas import lock_quotas, require_work
 from renderctl.repository.tables import job_exclusions, jobs
+from renderctl.repository.task_states import move_tasks
 from renderctl.states import ENDED_JOB, JobState, TaskState, before, step
 
 _ENDED = tuple(before(TaskState.QUEUED) - {TaskState.RUNNING, TaskState.BLOCKED})
@@ -70,12 +71,14 @@ class Retrying(Flipping):
 
     def _queue_again(self, connection: Connection, job: Job, numbers: list[int] | None) -> int:
         """The tasks of those numbers, or the first ones that failed or were canceled; how many."""
-        states = _UNDONE if numbers is None else _ENDED
-        chosen = first_numbers(connection, job.id, states, BATCH) if numbers is None else numbers
         waits = connection.execute(open_dependencies(job.id)).scalar_one()
-        state = TaskState.BLOCKED if waits else TaskState.QUEUED
-        fresh = {"state": state, "attempts": 0, "attempt_id": None, "not_before": None, "error": None}
-        count = change(connection, job.id, chosen, states, fresh) if chosen else 0
+        target = TaskState.BLOCKED if waits else TaskState.QUEUED
+        fresh = {"attempts": 0, "attempt_id": None, "not_before": None, "error": None}
+        count = 0
+        for state in _UNDONE if numbers is None else _ENDED:
+            chosen = first_numbers(connection, job.id, state, BATCH - count) if numbers is None else numbers
+            if chosen:
+                count += move_tasks(connection, job.id, chosen, state, target, **fresh)
         if count and job.state in ENDED_JOB:
             step(job.state, JobState.RUNNING)
             again = {"state": JobState.RUNNING, "finished_at": None, "error": None, "bound_to": None}

@@ -10,9 +10,10 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select
 from renderctl.errors import NotFound
 from renderctl.jobs import Attempt, Job, TaskCounts
 from renderctl.permissions import EVERYTHING, Sight
+from renderctl.repository.job_counts import read_counts
 from renderctl.repository.rows import ANY_ATTEMPT, to_attempt, to_job
 from renderctl.repository.seeing import visible
-from renderctl.repository.submitting import Submitting, count_tasks, find_row
+from renderctl.repository.submitting import Submitting, find_row
 from renderctl.repository.tables import attempts, jobs, outputs
 from renderctl.states import AttemptState, JobState
 
@@ -104,20 +105,19 @@ def _like(search: str) -> ColumnElement[bool]:
 
 def _summaries(connection: Connection, found: Sequence[Job], now: datetime) -> list[Summary]:
     ids = [job.id for job in found]
-    counted = count_tasks(connection, ids)
-    published = _published(connection, ids)
-    busy = [job_id for job_id in ids if counted[job_id].running]
+    counted = read_counts(connection, ids)
+    busy = [job_id for job_id in ids if counted[job_id].tasks.running]
     running = _running(connection, busy)
     paces = {job_id: _frame_seconds(connection, job_id) for job_id in busy}
     return [
         Summary(
             job,
-            counted[job.id],
-            published.get(job.id, 0),
+            counted[job.id].tasks,
+            counted[job.id].outputs,
             tuple(running.get(job.id, ())),
             paces.get(job.id),
             now,
-            _image(connection, job.id) if job.id in published else None,
+            _image(connection, job.id) if counted[job.id].outputs else None,
         )
         for job in found
     ]
@@ -127,11 +127,6 @@ def _image(connection: Connection, job_id: str) -> str | None:
     last = select(outputs.c.image).where(outputs.c.job_id == job_id).order_by(outputs.c.number.desc()).limit(1)
     image: str | None = connection.scalar(last)
     return image
-
-
-def _published(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
-    query = select(outputs.c.job_id, func.count()).where(outputs.c.job_id.in_(ids)).group_by(outputs.c.job_id)
-    return {job_id: count for job_id, count in connection.execute(query)}
 
 
 def _running(connection: Connection, ids: Sequence[str]) -> dict[str, list[Attempt]]:

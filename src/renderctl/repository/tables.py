@@ -88,6 +88,7 @@ class JobRow(SQLModel, table=True):
         Index("ix_job_owner_bytes", "owner", "removed_at", "output_bytes"),
         Index("ix_job_project_bytes", "project", "removed_at", "output_bytes"),
         Index("ix_job_requirements", "state", "pool", "requirement_key"),
+        Index("ix_job_present", "removed_at", "state"),
     )
 
     id: str = Field(primary_key=True, max_length=20)
@@ -125,7 +126,6 @@ class JobRow(SQLModel, table=True):
     idempotency_key: str | None = Field(default=None, max_length=255)
     request_digest: str | None = Field(default=None, max_length=64)
     removed_at: datetime | None = Field(default=None, sa_type=UtcTime, index=True)  # its rows are being deleted
-    submitting_until: datetime | None = Field(default=None, sa_type=UtcTime)  # or, till then, are still being added
     task_count: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     output_bytes: int | None = Field(default=None, sa_type=BigInteger)  # summed up some time after its end
 

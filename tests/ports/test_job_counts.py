@@ -1,0 +1,352 @@
+"""Counts of jobs: whatever is done, they are what the rows come to, and nobody counts the rows to read them."""
+
+import random
+import re
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, event, func, select
+
+import renderctl
+from renderctl.errors import AttemptSuperseded, Conflict, IllegalTransition, NotFound
+from renderctl.farm import Farm
+from renderctl.farm.status import job_document
+from renderctl.farm.sweep import sweep
+from renderctl.jobs import Attempt, Failure, Fault, Job, Output
+from renderctl.repository import migrations as migrated
+from renderctl.repository.attempting import Cost
+from renderctl.repository.completing import Done
+from renderctl.repository.count_tables import job_counts
+from renderctl.repository.engines import open_engine
+from renderctl.repository.job_counts import SHARDS, count_change, shard_of
+from renderctl.repository.tables import tasks
+from tests.databases import farm_on
+from tests.fakes import FakeClock
+from tests.farms import ACTOR, close, given_job, given_model, given_worker
+
+WORKERS = ("w1", "w2", "w3")
+
+
+class Operators:
+    """Workers and people who act at random on a few jobs."""
+
+    def __init__(self, farm: Farm, seed: int, jobs: list[Job]) -> None:
+        self.farm, self.random, self.jobs = farm, random.Random(seed), jobs
+        self.held: list[Attempt] = []
+        self.slots = {name: given_worker(farm, name) for name in WORKERS}
+        self.actions: tuple[Callable[[Job], object], ...] = (
+            *(self.claim, self.claim, self.claim, self.start, self.complete, self.complete, self.fail, self.release),
+            *(self.cancel_attempt, self.cancel, self.retry, self.retry_frames, self.pause, self.resume, self.restart),
+            *(self.settle, self.expire, self.remove),
+        )
+
+    def act(self) -> str:
+        """One action of somebody; which."""
+        action = self.random.choice(self.actions)
+        with suppress(IllegalTransition, NotFound, AttemptSuperseded, Conflict):
+            action(self.random.choice(self.jobs))
+        return action.__name__
+
+    def claim(self, job: Job) -> None:
+        claim = self.farm.repository.claim(job.id, self.random.choice([*self.slots.values()]), limit=3)
+        self.held += claim.attempts
+
+    def some(self) -> list[Attempt]:
+        """Attempts of one job: also such as have ended, or were taken away long ago."""
+        if not self.held:
+            return []
+        attempt = self.random.choice(self.held)
+        return [each for each in self.held if each.job_id == attempt.job_id and self.random.random() < 0.5]
+
+    def start(self, _job: Job) -> None:
+        for attempt in self.some():
+            self.farm.repository.start(attempt)
+
+    def complete(self, _job: Job) -> None:
+        if attempts := self.some():
+            count = self.random.randint(1, 2)
+            images = [Output(f"{number}.png", "a" * 64, self.random.randint(1, 99)) for number in range(count)]
+            self.farm.repository.complete_all([Done(each, tuple(images), Cost(1.0)) for each in attempts])
+
+    def fail(self, _job: Job) -> None:
+        for attempt in self.some():
+            whole_job = self.random.random() < 0.1
+            fault = self.random.choice([Fault.SCENE, Fault.FARM])
+            self.farm.repository.fail(attempt, Failure(fault, "it broke", whole_job), Cost())
+
+    def release(self, _job: Job) -> None:
+        self.farm.repository.release(self.some())
+
+    def cancel_attempt(self, _job: Job) -> None:
+        for attempt in self.some():
+            self.farm.repository.cancel_attempt(attempt)
+
+    def cancel(self, job: Job) -> None:
+        self.farm.repository.cancel(job.id, actor=ACTOR)
+
+    def retry(self, job: Job) -> None:
+        self.farm.repository.retry(job.id, actor=ACTOR)
+
+    def retry_frames(self, job: Job) -> None:
+        self.farm.repository.retry(job.id, actor=ACTOR, frames=[1, 2, 5])
+
+    def pause(self, job: Job) -> None:
+        self.farm.repository.pause(job.id, actor=ACTOR)
+
+    def resume(self, job: Job) -> None:
+        self.farm.repository.resume(job.id, actor=ACTOR)
+
+    def restart(self, _job: Job) -> None:
+        name = self.random.choice(WORKERS)
+        self.slots[name] = given_worker(self.farm, name, start=f"{self.random.random()}")
+
+    def settle(self, job: Job) -> None:
+        self.farm.repository.settle(job.id)
+
+    def expire(self, _job: Job) -> None:
+        if isinstance(self.farm.clock, FakeClock):
+            self.farm.clock.advance(seconds=self.random.choice([0.1, 3.0]))
+        self.farm.repository.expire()
+
+    def remove(self, job: Job) -> None:
+        if self.random.random() < 0.2:
+            self.farm.repository.remove_job(job.id, actor=ACTOR)
+            self.farm.repository.erase_some()
+
+
+def given_jobs(farm: Farm) -> list[Job]:
+    """Jobs that wait for nothing, and one that waits for another."""
+    model = given_model(farm)
+    first = given_job(farm, "1-6", model=model, cameras=("Camera", "Side"))
+    return [first, given_job(farm, "1-4", model=model), given_job(farm, "1-5", model=model, after=(first.id,))]
+
+
+def counted(farm: Farm, job: Job) -> dict[str, int]:
+    """What the task rows of a job come to."""
+    query = select(tasks.c.state, func.count()).where(tasks.c.job_id == job.id).group_by(tasks.c.state)
+    return {row[0]: row[1] for row in farm.repository.read(lambda connection: connection.execute(query).all())}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_after_every_action_of_anybody_counts_are_what_the_rows_come_to(farm, seed):
+    operators = Operators(farm, seed, given_jobs(farm))
+    for _ in range(40):
+        done = operators.act()
+        assert farm.repository.wrong_counts() == [], done
+
+
+def test_counts_of_tasks_are_read_as_the_rows_have_them(farm):
+    operators = Operators(farm, 7, given_jobs(farm)[:1])
+    for _ in range(40):
+        operators.act()
+        counts = farm.repository.counts(operators.jobs[0].id)
+        assert {state: getattr(counts, state) for state in counted(farm, operators.jobs[0])} == counted(
+            farm, operators.jobs[0]
+        )
+
+
+def test_the_counts_of_a_job_go_with_it(farm):
+    job = given_job(farm, "1-3")
+    farm.repository.claim(job.id, given_worker(farm), limit=2)
+    farm.repository.cancel(job.id, actor=ACTOR)
+    for attempt in farm.repository.attempts(job.id):
+        farm.repository.cancel_attempt(attempt)
+    farm.repository.remove_job(job.id, actor=ACTOR)
+    while farm.repository.erase_some():
+        pass
+    assert farm.repository.read(lambda connection: connection.execute(select(job_counts)).all()) == []
+
+
+def test_a_job_that_was_taken_back_leaves_no_counts(farm):
+    job = given_job(farm, "1-3")
+    farm.repository.discard_job(job.id, "its scene has no camera", actor=ACTOR)
+    assert farm.repository.read(lambda connection: connection.execute(select(job_counts)).all()) == []
+
+
+def test_a_transaction_that_is_undone_counts_nothing(farm):
+    job = given_job(farm, "1-3")
+    slot = given_worker(farm)
+
+    def crash(_connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        if "INTO job_count" in statement:
+            raise KeyboardInterrupt
+
+    event.listen(farm.repository.engine, "after_cursor_execute", crash)
+    with pytest.raises(KeyboardInterrupt):
+        farm.repository.claim(job.id, slot)
+    event.remove(farm.repository.engine, "after_cursor_execute", crash)
+    assert farm.repository.counts(job.id).queued == 3
+    assert farm.repository.wrong_counts() == []
+
+
+def test_what_was_rendered_anew_is_counted_once(farm):
+    job, slot = given_job(farm, "1"), given_worker(farm)
+    for size in (10, 7):
+        attempt = farm.repository.claim(job.id, slot).attempts[0]
+        farm.repository.complete(attempt, [Output("0001.png", "a" * 64, size)], Cost())
+        farm.repository.settle(job.id)
+        assert farm.repository.count_outputs(job.id) == 1
+        assert farm.repository.remove_job(job.id, actor=ACTOR, dry_run=True).output_bytes == size
+        farm.repository.retry(job.id, actor=ACTOR, frames=[1])
+
+
+def test_a_sweep_puts_wrong_counts_right_and_says_so(farm, caplog):
+    job = given_job(farm, "1-3")
+    farm.repository.write(lambda connection: count_change(connection, job.id, {"queued": 2, "outputs": -1}))
+    assert [str(wrong) for wrong in farm.repository.wrong_counts()] == [f"job {job.id}: queued -2, outputs +1"]
+    sweep(farm, "w1")
+    assert farm.repository.wrong_counts() == []
+    assert farm.repository.counts(job.id).queued == 3
+    assert f"job {job.id}: queued -2, outputs +1" in caplog.text
+    caplog.clear()
+    sweep(farm, "w1")
+    assert "counts" not in caplog.text
+
+
+def test_a_large_job_is_compared_in_pieces(farm):
+    job = given_jobs(farm)[0]
+    operators = Operators(farm, 5, [job])
+    for _ in range(30):
+        operators.act()
+    assert farm.repository.wrong_counts([job.id], at_once=5) == []
+    farm.repository.write(lambda connection: count_change(connection, job.id, {"queued": 2, "outputs": -1}))
+    wrong = farm.repository.wrong_counts([job.id], at_once=5)
+    assert [dict(found.missing) for found in wrong] == [{"queued": -2, "outputs": 1}]
+
+
+def test_in_time_every_job_is_compared(farm):
+    model = given_model(farm)
+    jobs = [given_job(farm, "1-2", model=model) for _ in range(11)]
+    for job in jobs[::2]:
+        farm.repository.cancel(job.id, actor=ACTOR)
+    for job in jobs:
+        farm.repository.write(lambda connection, job_id=job.id: count_change(connection, job_id, {"queued": 1}))
+    corrected = [wrong.job_id for _ in range(8) for wrong in farm.repository.check_some_counts()]
+    assert sorted(corrected) == sorted(job.id for job in jobs)
+
+
+def test_counts_are_corrected_once_by_many_at_a_time(tmp_path, database_url):
+    farm = farm_on(database_url, tmp_path)
+    job = given_job(farm, "1-3")
+    farm.repository.write(lambda connection: count_change(connection, job.id, {"queued": 2}))
+    threads = [threading.Thread(target=farm.repository.correct_counts, args=([job.id],)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert farm.repository.wrong_counts() == []
+    close(farm)
+
+
+def test_at_work_at_the_same_time_they_count_right(tmp_path, database_url):
+    farm = farm_on(database_url, tmp_path)
+    jobs = given_jobs(farm)
+    errors: list[BaseException] = []
+
+    def work(seed: int) -> None:
+        operators = Operators(farm, seed, jobs)
+        operators.actions = tuple(each for each in operators.actions if each.__name__ != "remove")
+        try:
+            for _ in range(25):
+                operators.act()
+                assert farm.repository.wrong_counts() == []  # at any moment, whoever is in the midst of something
+        except BaseException as error:  # raised again in the test's own thread
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    close(farm)
+
+
+def statements_of(farm: Farm, work: Callable[[], object]) -> list[str]:
+    """What the database was asked meanwhile."""
+    statements: list[str] = []
+
+    def note(_connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement.replace("`", "").replace('"', ""))
+
+    event.listen(farm.repository.engine, "before_cursor_execute", note)
+    work()
+    event.remove(farm.repository.engine, "before_cursor_execute", note)
+    return statements
+
+
+def test_whoever_reads_counts_looks_at_no_task(farm):
+    jobs = given_jobs(farm)
+    slot = given_worker(farm)
+    attempts = farm.repository.claim(jobs[0].id, slot, limit=3).attempts
+    farm.repository.complete(attempts[0], [Output("0001.png", "a" * 64, 10)], Cost(1.0))
+    readers: list[Callable[[], object]] = [
+        lambda: job_document(farm, jobs[0].id),
+        lambda: farm.repository.summaries(),
+        lambda: farm.repository.counts(jobs[0].id),
+        lambda: farm.repository.count_outputs(jobs[0].id),
+        lambda: farm.repository.measures(),
+    ]
+    for reader in readers:
+        for statement in statements_of(farm, reader):
+            assert not re.search("FROM task|task.state", statement), statement
+            assert "count(*)" not in statement or " output" not in statement, statement
+
+
+def test_a_transaction_writes_its_counts_with_one_statement_its_last(farm):
+    job, slot = given_job(farm, "1-6"), given_worker(farm)
+    claim = statements_of(farm, lambda: farm.repository.claim(job.id, slot, limit=4))
+    attempts = farm.repository.attempts(job.id)
+    images = [Done(each, (Output(f"{each.frame}.png", "a" * 64, 10),), Cost(1.0)) for each in attempts]
+    complete = statements_of(farm, lambda: farm.repository.complete_all(images))
+    for statements in (claim, complete):
+        counting = [statement for statement in statements if "INTO job_count" in statement]
+        assert counting == statements[-1:], statements
+
+
+def test_each_worker_counts_in_its_own_shard(tmp_path, ready_mysql_url):
+    farm = farm_on(ready_mysql_url, tmp_path)
+    job = given_job(farm, "1-6")
+    for name in WORKERS:
+        farm.repository.claim(job.id, given_worker(farm, name))
+    shards = farm.repository.read(lambda connection: set(connection.scalars(select(job_counts.c.shard))))
+    assert shards == {0, *map(shard_of, WORKERS)}
+    assert {shard_of(f"w{number}") for number in range(100)} == set(range(SHARDS))
+    close(farm)
+
+
+def test_an_older_database_is_counted_when_it_is_upgraded(tmp_path, new_database_url):
+    farm = farm_on(new_database_url, tmp_path)
+    operators = Operators(farm, 3, given_jobs(farm))
+    operators.actions = tuple(each for each in operators.actions if each.__name__ != "remove")
+    for _ in range(60):
+        operators.act()
+    counts = [farm.repository.counts(job.id) for job in operators.jobs]
+    close(farm)
+    engine = open_engine(farm.repository.engine.url.render_as_string(hide_password=False), patient=True)
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrated.__file__).parent))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0015")
+    migrated.upgrade(engine)
+    assert farm.repository.wrong_counts() == []
+    assert [farm.repository.counts(job.id) for job in operators.jobs] == counts
+    engine.dispose()
+    close(farm)
+
+
+def test_no_statement_gives_a_task_a_state_but_those_that_count():
+    """Who adds one elsewhere has counts that drift."""
+    changing = re.compile(r"\btasks\s*\.(insert|update|delete)\(")
+    sources = Path(renderctl.__file__).parent
+    found = {str(source.relative_to(sources)): changing.findall(source.read_text()) for source in sources.rglob("*.py")}
+    assert len(found.pop("repository/task_states.py")) == 6
+    assert {name: calls for name, calls in found.items() if calls} == {"repository/sweeping.py": ["update"]}  # of times

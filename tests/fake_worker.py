@@ -55,6 +55,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--name", required=True)
     parser.add_argument("--slots", type=int)
+    parser.add_argument("--tag", action="append")
     parser.add_argument("--exit-when-idle", type=float)
     parser.add_argument("--frame-s", type=float, default=0.1)
     parser.add_argument("--crashes", type=float, default=0.0)
@@ -62,7 +63,8 @@ def main() -> int:
     log_to_stderr()
     executor = SlowExecutor(frame_s=words.frame_s, crashes=words.crashes)
     farm = replace(wiring.open_farm(wiring.read_settings()), executor=executor)
-    options = WorkOptions(words.name, words.slots, idle_exit_s=words.exit_when_idle)
+    tags = tuple(words.tag) if words.tag else None
+    options = WorkOptions(words.name, words.slots, tags=tags, idle_exit_s=words.exit_when_idle)
     try:
         worker = worker_for(farm, options, actor=local_actor("chaos"))
         with on_first_and_second_signal(worker.drain, worker.halt), pausable(worker.rest, worker.resume):

@@ -5,16 +5,30 @@ import signal
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from renderctl.errors import Interrupted, Unreachable
 from renderctl.farm import Farm
-from tests.chaos.verdict import connected, wait_for_end
-from tests.nodes import CLOCK, Node, Site, until
+from renderctl.models import Model
+from renderctl.states import OPEN_JOB, JobState
+from tests.chaos.history import histories_of
+from tests.chaos.job_factory import ATTEMPTS, BIG, JobFactory
+from tests.chaos.observer import Observer
+from tests.chaos.operators import Action, ActionLog, Crew, Operator
+from tests.chaos.verdict import connected, count_frames, unfinished
+from tests.fake_blender import SIZE
+from tests.nodes import CLOCK, HEARTBEAT_S, Node, Site, until
 
-#: So many that chance can not use them up: every kill costs the frame that it hits one attempt.
-ATTEMPTS = 60
 _ROUND_S = 150.0
+#: Seconds that a harm waits for its frame: people may have seen to it that it never comes.
+_PROGRESS_S = 4.0
+#: What a job has that is rendered whatever the others are.
+_PLAIN = {"requires": (), "paused": False, "in_order": False, "after": (), "after_any": ()}
+#: How probable it is that a job is tried again once the operators have gone, so that there is something to render.
+_RETRIED = 0.6
+#: People who are at work at the same time.
+_OPERATORS = 3
 #: Signals that let a worker leave, and those that let it hold and resume.
 _LEAVING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _HOLDING = (signal.SIGUSR1, signal.SIGUSR2)
@@ -46,8 +60,9 @@ class Round(ABC):
     site: Site
     seed: int
     workers: dict[str, Node] = field(default_factory=dict)
-    jobs: list[str] = field(default_factory=list)
     deeds: Counter[str] = field(default_factory=Counter)
+    small: int = 20  #: frames of a job that an operator submits, at most
+    side: int = SIZE  #: pixels of an image, each way
     two_at_once: float = 0.0  #: how probable it is that a second harm comes before the first one is over
 
     def __post_init__(self) -> None:
@@ -55,6 +70,25 @@ class Round(ABC):
         self._connection = connected(self.site)
         self.farm: Farm = self._connection.farm
         self._began = CLOCK.monotonic()
+        self.observer = Observer(connected(self.site))
+        self.factory = self._factory(self.chance, [])
+        log, people = ActionLog(), []
+        for number in range(_OPERATORS):
+            chance = random.Random(f"{self.seed}-{number}")
+            factory = self._factory(chance, self.factory.jobs)
+            people.append(Operator(connected(self.site), factory, log, self.names, chance, self.small))
+        self.crew = Crew(people, log)
+
+    def names(self) -> list[str]:
+        """Of the workers that there are now."""
+        return sorted(list(self.workers)) or ["nobody"]  # copied at once: workers come and go
+
+    @abstractmethod
+    def models(self) -> tuple[Model, Model]:
+        """What is rendered: a model, and one with a simulation that is not baked."""
+
+    def _factory(self, chance: random.Random, jobs: list[str]) -> JobFactory:
+        return JobFactory(chance, *self.models(), jobs)
 
     @abstractmethod
     def begin(self) -> int:
@@ -71,46 +105,133 @@ class Round(ABC):
     def play(self) -> None:
         """From the start of the workers until the jobs have ended."""
         frames = self.begin()
+        self.observer.start()
+        self.crew.start()
         times = self.chance.randint(3, 7)
         for done in sorted(self.chance.randrange(frames) for _ in range(times)):
             self.wait_for_frames(done)
             CLOCK.wait(None, self.chance.uniform(0.0, 0.3))
             self._suffer(self._chosen())
-        for job_id in self.jobs:
-            wait_for_end(self.farm, job_id, _ROUND_S, meanwhile=self.revive)
+        self.crew.stop(_ROUND_S)
+        self.tell("the operators have gone")
+        self._bring_to_an_end()
+        self.wait_for_end()
+        self.observer.stop()
         self.tell("all jobs have ended")
         self.end_workers()
+        assert self.crew.log.errors == [], self.crew.log.errors
 
     def close(self) -> None:
+        self.crew.stop(_ROUND_S)
         self._connection.close()
 
-    def end_workers(self) -> None:
-        for worker in self.workers.values():
-            if worker.alive:
-                worker.process.terminate()
-        for worker in self.workers.values():
-            # one that is still getting up has not told the system yet that it wants to leave in good order; another
-            # got up when a part of the farm was out of reach, and nobody needed it any more
-            assert worker.end() in (0, -signal.SIGTERM, Unreachable.exit_code), worker.log.read_text()
+    @property
+    def counts(self) -> Counter[str]:
+        """What was done to the farm, by whom or what, and how often."""
+        return self.deeds + self.factory.kinds + self.crew.counts + self.observer.looks
 
-    def revive(self) -> None:
-        """Start what has given up because a part of the farm was out of reach, as a node's init system does."""
-        for name, worker in sorted(self.workers.items()):
-            code = worker.process.poll()
-            assert code in (None, -signal.SIGKILL, Unreachable.exit_code), worker.log.read_text()
-            if code == Unreachable.exit_code:
-                self.tell(f"{name} starts again")
-                self.start(name)
+    def submit_all(self, frames: int, big: int) -> None:
+        """So many frames in some jobs of all kinds, and one of `big` tasks that is never finished."""
+        shares = self.chance.choice(((1.0,), (0.3, 0.7), (0.2, 0.2, 0.3, 0.3)))
+        if big:
+            self.factory.submit(self._connection, big, requires=(), max_attempts=ATTEMPTS)
+        self.factory.submit(self._connection, max(1, round(shares[0] * frames)), **_PLAIN)
+        for share in shares[1:]:
+            self.factory.submit(self._connection, max(1, round(share * frames)))
+
+    def retention(self) -> dict[str, str]:
+        """What ended jobs are kept for, in the settings of nodes: some seconds, and in some rounds for ever."""
+        kept = {
+            f"RENDERCTL_RETENTION__{state}_DAYS": str(self.chance.uniform(3.0, 15.0) / 86_400)
+            for state in ("SUCCEEDED", "FAILED", "CANCELED")
+            if self.chance.random() < 0.5
+        }
+        self.deeds["rounds in which ended jobs are kept for seconds"] += bool(kept)
+        return kept
 
     def wait_for_frames(self, frames: int) -> None:
-        def there() -> bool:
+        """Until so many are there, or for a while: people cancel and remove what would have made them."""
+        give_up = CLOCK.monotonic() + _PROGRESS_S
+        while CLOCK.monotonic() < give_up:
             self.revive()
-            try:
-                return sum(map(self.farm.repository.count_outputs, self.jobs)) >= frames
-            except Unreachable:
-                return False
+            with suppress(Unreachable):
+                if count_frames(self.farm) >= frames:
+                    return
+            CLOCK.wait(None, 0.05)
 
-        until(there, _ROUND_S, what=f"{frames} frames of seed {self.seed}")
+    def wait_for_end(self) -> None:
+        """Until every job has ended, or waits in vain for another one, and nothing runs."""
+        give_up = CLOCK.monotonic() + _ROUND_S
+        while not self._is_over():
+            assert CLOCK.monotonic() < give_up, f"after {_ROUND_S:g} s: {unfinished(self.farm)}"
+            self.revive()
+            CLOCK.wait(None, HEARTBEAT_S)
+
+    def _is_over(self) -> bool:
+        try:
+            if unfinished(self.farm):
+                return False
+            histories = histories_of(self.farm)
+            return all(history.is_over or history.waits(histories) for history in histories.values())
+        except Unreachable:
+            return False
+
+    def _bring_to_an_end(self) -> None:
+        """What the operators have left held, paused, or to be done for hours is no reason to wait."""
+        for job_id in [job_id for job_id in self.factory.jobs if self.chance.random() < _RETRIED]:
+            action = Action("retry", job_id)
+            self.crew.log.run(self._connection, action, lambda asked, job_id=job_id: asked.retry(job_id))
+        patience = CLOCK.monotonic() + _ROUND_S
+        while not self._ended_what_is_left():
+            assert CLOCK.monotonic() < patience, self.crew.log.counts
+            CLOCK.wait(None, HEARTBEAT_S)
+
+    def _ended_what_is_left(self) -> bool:
+        """Whether the database has answered all of it."""
+        log, desk = self.crew.log, self._connection
+        try:
+            for worker in self.farm.repository.workers(all_of_them=True):
+                log.run(desk, Action("resume a worker", None), lambda asked, name=worker.id: asked.resume_worker(name))
+            for history in histories_of(self.farm).values():
+                job_id = history.id
+                if history.state in OPEN_JOB and (history.suits_nobody or history.row.task_count >= BIG):
+                    log.run(desk, Action("cancel", job_id), lambda asked, job_id=job_id: asked.cancel(job_id))
+                elif history.state is JobState.PAUSED:
+                    log.run(desk, Action("resume", job_id), lambda asked, job_id=job_id: asked.resume(job_id))
+            left = histories_of(self.farm).values()
+        except Unreachable:
+            return False
+        endless = [each for each in left if each.suits_nobody or each.row.task_count >= BIG]
+        return not any(each.state is JobState.PAUSED for each in left) and not any(
+            each.state in OPEN_JOB for each in endless
+        )
+
+    def end_workers(self) -> None:
+        """Every worker that was not killed is there, and leaves in good order."""
+        until(self._all_at_work, _ROUND_S, what="workers that are at work")
+        for worker in self.workers.values():
+            worker.process.terminate()
+        for worker in self.workers.values():
+            assert worker.wait(_LEAVE_S) == 0, worker.log.read_text()
+
+    def _all_at_work(self) -> bool:
+        self.revive()
+        return all(is_at_work(worker) for worker in self.workers.values())
+
+    def revive(self) -> None:
+        """Start what has given up because a part of the farm was out of reach, as a node's init system does.
+
+        That is allowed to who has not begun to work; whoever has stays, whatever is out of reach.
+        """
+        for name, worker in sorted(self.workers.items()):
+            code = worker.process.poll()
+            if code is None:
+                continue
+            assert code == Unreachable.exit_code, (code, worker.log.read_text())
+            assert not is_at_work(worker), worker.log.read_text()
+            self.tell(f"{name} starts again")
+            self.deeds["workers that found the farm out of reach at their start"] += 1
+            self.start(name)
 
     def tell(self, what: str) -> None:
         """For whoever reads how a round has failed."""
@@ -179,9 +300,16 @@ class Round(ABC):
     def _suffer(self, harms: Sequence[Harm]) -> None:
         for harm in harms:
             self.tell(f"{harm.whom}: {harm.what}")
+            self.observer.disturb()
             harm.strike()
             self.deeds[harm.what] += 1
         for harm in harms:
             CLOCK.wait(None, self.chance.uniform(*harm.lasts))
             harm.heal()
+            self.observer.disturb()
             self.tell(f"{harm.whom}: that is over")
+
+
+def is_at_work(worker: Node) -> bool:
+    """Whether it has registered: it says so in its log."""
+    return f"worker {worker.name}: " in worker.log.read_text()

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from renderctl.actors import local_actor
-from renderctl.farm.submit import SubmitRequest, submit
 from renderctl.models import Model
 from tests.chaos import harms, hooks
-from tests.chaos.rounds import ATTEMPTS, Harm, Round
+from tests.chaos.job_factory import BIG, COMMON_TAG, ordered_version
+from tests.chaos.rounds import Harm, Round
 from tests.chaos.site import LIMIT_S, ServedSite, Servers
+from tests.chaos.verdict import SIDE
+from tests.fake_blender import SIZE
 from tests.farms import given_model
 from tests.receivers import Receiver
 
@@ -28,6 +29,20 @@ class ServedRound(Round):
     receiver: Receiver = field(kw_only=True)  #: who is told of every frame
     scene: Path | None = None  #: what Blender renders; None: nothing is rendered
     two_at_once: float = 0.3
+    _models: tuple[Model, Model] | None = None
+
+    def __post_init__(self) -> None:
+        self.side = SIDE if self.scene else SIZE
+        self.small = 4 if self.scene else 20
+        self._traits: dict[str, tuple[str, ...]] = {}
+        super().__post_init__()
+        self.webhook = hooks.given_webhook(self.farm, self.receiver)
+
+    def models(self) -> tuple[Model, Model]:
+        if not self._models:
+            model = self._uploaded(self.scene) if self.scene else given_model(self.farm)
+            self._models = (model, ordered_version(self.farm, model, self._connection))
+        return self._models
 
     def begin(self) -> int:
         chance = self.chance
@@ -35,18 +50,14 @@ class ServedRound(Round):
         self._crashes = chance.choice((0.0, 0.02))
         if self.site.skewed_clock:
             self.site.skews = {name: chance.choice(_CLOCKS_S) for name in ("n1", "n2", "n3")}
-        self.webhook = hooks.given_webhook(self.farm, self.receiver)
-        model = self._uploaded(self.scene) if self.scene else given_model(self.farm)
-        shares = chance.choice(((1.0,), (0.3, 0.7)))
-        for share in shares:
-            request = SubmitRequest(
-                frames=f"1-{round(share * frames)}", max_attempts=ATTEMPTS, priority=chance.choice((2, 5))
-            )
-            self.jobs.append(submit(self.farm, model, request, actor=local_actor("chaos")).job.id)
-        for name in ("n1", "n2", "n3"):
+        self.site.services = self.retention()
+        self.submit_all(frames, BIG if self.seed % 6 == 0 and not self.scene else 0)
+        for number, name in enumerate(("n1", "n2", "n3")):
+            slots = 1 if self.scene else chance.choice((1, 1, 2, 3))
+            self._traits[name] = ("--slots", str(slots), *(("--tag", COMMON_TAG) if number == 1 else ()))
             self.start(name)
         self._nodes = 3
-        return sum(round(share * frames) for share in shares)
+        return frames
 
     def _uploaded(self, scene: Path) -> Model:
         done = self.site.run("upload", str(scene))
@@ -55,7 +66,7 @@ class ServedRound(Round):
 
     def start(self, name: str) -> None:
         options = () if self.scene else ("--frame-s", str(self._frame_s), "--crashes", str(self._crashes))
-        self.workers[name] = self.site.start_worker(name, *options, fake=self.scene is None)
+        self.workers[name] = self.site.start_worker(name, *self._traits[name], *options, fake=self.scene is None)
 
     def harms(self) -> Mapping[str, Sequence[Harm]]:
         found = {
@@ -77,6 +88,7 @@ class ServedRound(Round):
         def replace(name: str) -> None:
             del self.workers[name]
             self._nodes += 1
+            self._traits[f"n{self._nodes}"] = self._traits[name]
             self.start(f"n{self._nodes}")
 
         return [

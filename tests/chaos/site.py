@@ -77,12 +77,12 @@ class ServedSite(Site):
         host = GATEWAY if name in self.cables else _HERE
         places = {key: value.replace(_HERE, host) for key, value in service_variables(self.places).items()}
         clock = {"LD_PRELOAD": str(self.skewed_clock), "SKEW_S": str(self.skews[name])} if name in self.skews else {}
-        found = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
         return {
             **clock,
             **places,
             **MAY_BE_TOLD,
-            "PYTHONPATH": found,  # of the fake worker
+            **fake_variables(),
+            **self.services,
             "RENDERCTL_DATA_DIR": str(self.data / name),
             "RENDERCTL_WORKER__HEARTBEAT": str(HEARTBEAT_S),
             "RENDERCTL_WORKER__HEARTBEAT_LIMIT": str(LIMIT_S),
@@ -134,6 +134,11 @@ def served_site(folder: Path, servers: Servers) -> Iterator[ServedSite]:
         stack.callback(site.end_all)
         (site.data / "desk").mkdir(parents=True)
         yield site
+
+
+def fake_variables() -> dict[str, str]:
+    """Where a fake worker finds itself."""
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))}
 
 
 def build_skewed_clock(folder: Path) -> Path:

@@ -13,7 +13,7 @@ from renderctl.farm import Farm
 from renderctl.farm.submit import SubmitRequest
 from renderctl.repository.tables import attempts
 from renderctl.states import AttemptState
-from tests.chaos.rounds import ATTEMPTS
+from tests.chaos.job_factory import ATTEMPTS
 from tests.chaos.verdict import connected, require_quiet, require_whole, rows, wait_for_end
 from tests.nodes import Node, Site, until
 from tests.services import DockerEngine

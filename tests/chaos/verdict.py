@@ -3,12 +3,12 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import redis
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from renderctl.actors import local_actor
 from renderctl.decoder.pixels import verify
@@ -45,7 +45,7 @@ def require_whole(farm: Farm, job_id: str, folder: Path, side: int = SIDE) -> Co
     frames = {row.number: row.frame for row in rows(farm, tasks, job_id)}
     assert {row.state for row in rows(farm, tasks, job_id)} == {TaskState.SUCCEEDED}
     tried = rows(farm, attempts, job_id)
-    _require_explained(tried)
+    require_explained(tried)
     _require_counted(rows(farm, tasks, job_id), tried)
     _require_published_once(farm, job_id, frames, tried, side)
     require_right_counts(farm)
@@ -68,7 +68,8 @@ def require_right_counts(farm: Farm) -> None:
     assert farm.repository.read(lambda connection: connection.scalars(gone).all()) == []
 
 
-def _require_explained(tried: list[Any]) -> None:
+def require_explained(tried: Sequence[Any]) -> None:
+    """Every attempt has ended, and says why if it did not end well."""
     for row in tried:
         assert row.state not in OPEN_ATTEMPT, row
         assert row.ended_at is not None, row
@@ -102,9 +103,14 @@ def _require_published_once(farm: Farm, job_id: str, frames: dict[int, int], tri
 
 def require_whole_blobs(farm: Farm) -> int:
     """No blob is half written, whether a result of it came to be or not. Returns how many there are."""
+    return len(whole_blobs(farm))
+
+
+def whole_blobs(farm: Farm) -> Mapping[str, int]:
+    """The sizes of all blobs, of which none is half written."""
     sizes = {blob.digest: blob.size for blob in farm.store.blobs()}
     assert {digest: _size_of_whole(farm, digest) for digest in sizes} == sizes
-    return len(sizes)
+    return sizes
 
 
 def _size_of_whole(farm: Farm, digest: str) -> int:
@@ -155,6 +161,21 @@ def wait_for_end(farm: Farm, job_id: str, within_s: float, meanwhile: Callable[[
         )
         meanwhile()
         CLOCK.wait(None, HEARTBEAT_S / 2)
+
+
+def count_frames(farm: Farm) -> int:
+    """How many outputs there are, of all jobs."""
+    query = select(func.count()).select_from(outputs)
+    return farm.repository.read(lambda connection: connection.scalar(query)) or 0
+
+
+def unfinished(farm: Farm) -> list[Any]:
+    """Jobs that have a frame to render, or one that is being rendered; what waits for another job is not counted."""
+    claimable = tasks.c.state.in_((TaskState.QUEUED, TaskState.RUNNING))
+    open_tasks = select(tasks.c.number).where(tasks.c.job_id == jobs.c.id, claimable).exists()
+    open_attempts = select(attempts.c.id).where(attempts.c.job_id == jobs.c.id, attempts.c.state.in_(OPEN_ATTEMPT))
+    query = select(jobs.c.id, jobs.c.state).where(jobs.c.removed_at.is_(None), open_tasks | open_attempts.exists())
+    return list(farm.repository.read(lambda connection: connection.execute(query).all()))
 
 
 def _has_ended(farm: Farm, job_id: str) -> bool:

@@ -147,6 +147,24 @@ def test_a_second_interrupt_kills() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == -signal.SIGTERM
 
 
+@pytest.mark.slow
+def test_a_second_interrupt_while_the_first_is_reported_ends_the_command_without_a_traceback() -> None:
+    code = (
+        "import signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name in ('renderctl.cli.invocation', 'renderctl.cli.failures'):\n"
+        "            signal.raise_signal(signal.SIGINT)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from renderctl.cli import main\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", code, "worker"]
+    ended = subprocess.run(command, check=False, timeout=60, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, "")
+
+
 def test_handlers_are_set_in_one_place_where_none_of_them_takes_a_lock() -> None:
     setting = {
         str(path.relative_to(_SOURCE / "renderctl"))

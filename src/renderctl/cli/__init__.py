@@ -5,6 +5,7 @@ What `run` needs is imported inside it, so that Ctrl-C in the first tenth of a s
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TextIO
@@ -39,6 +40,8 @@ def run(arguments: Sequence[str]) -> int:
         _fall_silent(sys.stdout)
         return 141
     except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # once more, and the system ends us without a word
         from renderctl.cli.failures import report
 
         return report(error)

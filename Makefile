@@ -1,13 +1,17 @@
-# make demo: from nothing to pictures.   make test: everything that has to be true.
+# `make` or `make help` lists what there is.
 PY := .venv/bin/python
 DEMO := demo
 # Of make chaos: seeds 1 to ROUNDS of the farm on services, and a quarter as many of the embedded one.
 ROUNDS := 200
 # What pytest makes of the tests is kept, or every process of a run compiles them again.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: demo test check chaos bench lock docs clean setup-demo setup-dev setup-services
+.PHONY: help demo test check fix chaos bench lock docs clean setup-demo setup-dev setup-services
+.DEFAULT_GOAL := help
 
-demo: setup-demo $(DEMO)/scene/turntable.blend
+help:
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile | expand -t 10
+
+demo: setup-demo $(DEMO)/scene/turntable.blend  ## from nothing to pictures: install, make a scene, render it
 	@rm -rf $(DEMO)/images
 	RENDERCTL_DATA_DIR=$(DEMO)/data .venv/bin/renderctl render $(DEMO)/scene/turntable.blend -f 1-45x4 -o $(DEMO)/images
 	@echo "The images are in $(DEMO)/images/turntable."
@@ -15,37 +19,41 @@ demo: setup-demo $(DEMO)/scene/turntable.blend
 $(DEMO)/scene/turntable.blend: $(wildcard examples/turntable/*.py) | setup-demo
 	$(PY) examples/turntable/make_scene.py $(DEMO)/scene
 
-test: setup-dev check setup-services
+test: setup-dev check setup-services  ## everything that has to be true (about 25 minutes; starts its own servers)
 	$(PY) -m tests.services -- sh -ec '\
 		$(PY) -m pytest -q -n 2 -m "(services or containers or slow) and not blender and not chaos"; \
 		$(PY) -m pytest -q -n 2 --dist loadfile -m "blender or chaos"'
 
-check: setup-dev
+check: setup-dev  ## the quick part of it: format, lint, types, import contracts, fast tests
 	.venv/bin/ruff format --check --quiet
 	.venv/bin/ruff check --quiet
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PY) -m pytest -q -n 2 -m "not slow and not services and not containers and not blender and not chaos"
 
-chaos: setup-dev setup-services
+fix: setup-dev  ## correct format and lint where a tool can
+	.venv/bin/ruff format --quiet
+	.venv/bin/ruff check --fix --quiet
+
+chaos: setup-dev setup-services  ## rounds in which workers, servers and cables come to harm; ROUNDS=20 for fewer
 	$(PY) -m pytest -q tests/chaos --ignore tests/chaos/test_served.py --rounds $$(( ($(ROUNDS) + 3) / 4 ))
 	$(PY) -m pytest -q -n 3 tests/chaos/test_served.py --rounds $(ROUNDS)
 
-bench: setup-services
+bench: setup-services  ## what it costs beside a bare Blender, beside Celery, and as it grows
 	@tools/setup.sh blender,dev,bench
 	$(PY) -m tests.services -- $(PY) -m benchmarks
 
 # LOCK=--upgrade renews every pin, LOCK="--upgrade-package NAME" one.
-lock: setup-dev
+lock: setup-dev  ## pin what is installed; LOCK=--upgrade renews every pin
 	$(PY) tools/lock.py $(LOCK)
 	$(PY) tools/sbom.py
 
-docs: setup-dev
+docs: setup-dev  ## write the generated pages of docs/reference
 	$(PY) -m tests.cli.reference
 	$(PY) -m tests.server.reference
 	$(PY) -m tests.core.permissions_page
 
-clean:
+clean:  ## remove what the others made here
 	rm -rf $(DEMO) .venv .mypy_cache .ruff_cache .pytest_cache
 
 setup-demo:

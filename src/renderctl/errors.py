@@ -140,6 +140,13 @@ class DatabaseUnavailable(Unreachable):
     """The database is out of reach."""
 
 
+class SubmissionLost(Unreachable):
+    """The submission stood still for minutes, and was given up."""
+
+    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint or "There is no job of it. Submit it again.")
+
+
 class DatabaseOutdated(Unreachable):
     """The database was made by another version of renderctl."""
 

@@ -13,6 +13,7 @@ from renderctl.repository.damage import DamageReports
 from renderctl.repository.delivering import Delivering
 from renderctl.repository.engines import open_engine
 from renderctl.repository.examining import Examining, Sweeper
+from renderctl.repository.job_submission import JobSubmission
 from renderctl.repository.measuring import Measuring
 from renderctl.repository.migrations import require_current
 from renderctl.repository.quotas import QuotaReports
@@ -29,6 +30,7 @@ __all__ = ["Claim", "Claimant", "NewModel", "Reader", "Repository", "Summary", "
 
 class Repository(
     Summarizing,
+    JobSubmission,
     Uploading,
     Claiming,
     Sweeping,

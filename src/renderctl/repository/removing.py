@@ -11,6 +11,7 @@ from renderctl.errors import Conflict, IllegalTransition
 from renderctl.permissions import EVERYTHING, Sight
 from renderctl.repository.flipping import Flipping, locked
 from renderctl.repository.job_counts import delete_counts, read_counts
+from renderctl.repository.job_submission import abandoned
 from renderctl.repository.quotas import free_uploads
 from renderctl.repository.seeing import visible
 from renderctl.repository.tables import (
@@ -82,7 +83,7 @@ class Removing(Flipping):
 
     def erase_some(self) -> bool:
         """Delete some rows of jobs that were removed; whether there may be more."""
-        return self.write(_erase_some)
+        return self.write(lambda connection: _erase_some(connection, self.now(connection)))
 
     def jobs_older_than(
         self, days: Mapping[JobState, float], *, limit: int = 1000, sight: Sight = EVERYTHING
@@ -174,11 +175,16 @@ class Removing(Flipping):
         connection.execute(job_dependencies.delete().where(links))
 
 
-def _erase_some(connection: Connection) -> bool:
-    removed = select(jobs.c.id).where(jobs.c.removed_at.is_not(None), ~_awaited())
-    job_id = connection.scalar(removed.order_by(jobs.c.id).limit(1))
-    if job_id is None:
+def _erase_some(connection: Connection, now: datetime) -> bool:
+    removed = select(jobs.c.id, jobs.c.submitting_until).where(jobs.c.removed_at.is_not(None), abandoned(now))
+    job = connection.execute(removed.where(~_awaited()).order_by(jobs.c.id).limit(1)).first()
+    if job is None:
         return False
+    job_id = job.id
+    if job.submitting_until is not None:  # nobody's any more: whoever wakes up and goes on with it finds that out
+        taken = jobs.update().where(jobs.c.id == job_id, jobs.c.removed_at.is_not(None), abandoned(now))
+        connection.execute(taken.values(submitting_until=None))
+        return True
     first = connection.scalar(select(func.min(tasks.c.number)).where(tasks.c.job_id == job_id))
     if first is not None:
         for table in (outputs, attempts):

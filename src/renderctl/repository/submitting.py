@@ -1,67 +1,24 @@
-"""Jobs as they are asked for: added whole, found, listed, counted."""
+"""Jobs, and what they consist of: found, listed, counted."""
 
-import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
-from datetime import datetime
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
-from renderctl.actors import Actor
-from renderctl.errors import Conflict, NotFound
-from renderctl.frames import FrameSet
-from renderctl.ids import new_id
-from renderctl.jobs import Attempt, Input, Job, NewJob, Output, Task, TaskCounts
+from renderctl.errors import NotFound
+from renderctl.jobs import Attempt, Input, Job, Output, Task, TaskCounts
 from renderctl.permissions import EVERYTHING, Sight
-from renderctl.quotas import UNLIMITED, Holder, Limits, Quotas
 from renderctl.repository.database import Database
-from renderctl.repository.enrolling import require_enabled
 from renderctl.repository.flipping import OVER
 from renderctl.repository.job_counts import count_tasks, read_counts
-from renderctl.repository.keeping import require_kept
-from renderctl.repository.quotas import lock_quotas, require_storage, require_work, sum_up_ended, use_uploads
 from renderctl.repository.rows import ANY_ATTEMPT, to_attempt, to_job, to_output, to_task
 from renderctl.repository.seeing import visible
-from renderctl.repository.tables import attempts, job_dependencies, job_inputs, jobs, models, outputs, tasks
-from renderctl.repository.task_states import insert_tasks
-from renderctl.states import ENDED_JOB, AttemptState, JobState, TaskState
-
-_BATCH = 5_000
+from renderctl.repository.tables import attempts, job_dependencies, job_inputs, jobs, outputs, tasks
+from renderctl.states import AttemptState, TaskState
 
 
 class Submitting(Database):
     """Jobs, and what they consist of."""
-
-    def add_job(
-        self, new: NewJob, *, actor: Actor, since: datetime | None = None, quotas: Quotas = UNLIMITED
-    ) -> tuple[Job, bool]:
-        """Add a job with all its tasks, in one transaction. False: its idempotency key had been used for the same.
-
-        `since`: when its files were leased. Raises Conflict when the key was used for another request, BlobCollected
-        if one of the files was collected meanwhile, NotFound if the model, or a job that it waits for, was removed,
-        QuotaExceeded.
-        """
-
-        job_id = new_id()  # one and the same in every try: what was committed unheard can not be added once more
-
-        def writing(connection: Connection) -> tuple[Job, bool]:
-            limits = quotas.of(actor.name, new.project)
-            added = self._add_job(connection, job_id, new, actor, limits)
-            if added[1]:  # after the insert: nobody waits for us while we add the tasks
-                lock_quotas(connection, limits)
-                require_work(connection, limits)
-                if new.inputs:
-                    require_storage(connection, limits)
-            require_kept(connection, {each.digest for each in new.inputs}, since or self.now(connection))
-            return added
-
-        def done(connection: Connection, audit: Row[Any]) -> tuple[Job, bool]:
-            return to_job(connection.execute(select(jobs).where(jobs.c.id == audit.subject)).one()), True
-
-        return self.deed(writing, done=done)
 
     def find_job(self, ref: str, *, sight: Sight = EVERYTHING) -> Job:
         """A job by its id, a unique beginning of it, or its name when that is unique. Raises NotFound."""
@@ -171,91 +128,6 @@ class Submitting(Database):
         query = query.where(job_dependencies.c.job_id == job_id, ~OVER)
         return self.read(lambda connection: [to_job(row) for row in connection.execute(query)])
 
-    def _add_job(
-        self, connection: Connection, job_id: str, new: NewJob, actor: Actor, limits: Mapping[Holder, Limits]
-    ) -> tuple[Job, bool]:
-        require_enabled(connection, actor)
-        request = _request_digest(new)
-        earlier = self._same_key(connection, new, actor)
-        if earlier is not None:
-            if earlier.request_digest != request:
-                raise Conflict(hint=f"It was used for job {earlier.id}. Use a new key for a new request.")
-            return to_job(earlier), False
-        task_count = len(FrameSet.parse(new.frames)) * len(new.cameras)
-        require_work(connection, limits, jobs=1, tasks=task_count)
-        sum_up_ended(connection, limits, self.now(connection))
-        require_storage(connection, limits)
-        model = _model_that_stays(connection, new.model_id)
-        open_dependencies = self._open_dependencies(connection, new)
-        row = {
-            **{key: value for key, value in asdict(new).items() if key in jobs.c and key != "frames"},
-            "id": job_id,
-            "state": JobState.PAUSED if new.paused else JobState.QUEUED,
-            "model": model,
-            "options": new.options.as_document(),
-            "frames": new.frames,
-            "cameras": list(new.cameras),
-            "requirements": new.requirements.as_document() if new.requirements else None,
-            "requirement_key": new.requirements.key,
-            "owner": actor.name,
-            "serial": 1,
-            "nudges": 0,
-            "created_at": self.now(connection),
-            "notes": [],
-            "request_digest": request,
-            "task_count": task_count,
-        }
-        connection.execute(jobs.insert(), row)
-        state = TaskState.BLOCKED if open_dependencies else TaskState.QUEUED
-        rows = _task_rows(new)
-        while batch := list(islice(rows, _BATCH)):
-            insert_tasks(connection, job_id, batch, state)
-        if new.inputs:
-            connection.execute(job_inputs.insert(), [{"job_id": job_id, **asdict(each)} for each in new.inputs])
-            use_uploads(connection, actor.name, (each.digest for each in new.inputs))
-        _link(connection, job_id, new)
-        self.audit(connection, actor, "job.submit", job_id, model=row["model"], frames=new.frames)
-        return to_job(connection.execute(select(jobs).where(jobs.c.id == job_id)).one()), True
-
-    def _same_key(self, connection: Connection, new: NewJob, actor: Actor) -> Any:
-        if new.idempotency_key is None:
-            return None
-        query = select(jobs).where(jobs.c.owner == actor.name, jobs.c.idempotency_key == new.idempotency_key)
-        return connection.execute(query).first()
-
-    def _open_dependencies(self, connection: Connection, new: NewJob) -> bool:
-        if not new.after and not new.after_any:
-            return False
-        named = select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_({*new.after, *new.after_any}))
-        states = {row.id: row.state for row in connection.execute(named)}
-        unfinished = any(states.get(job_id) not in ENDED_JOB for job_id in new.after_any)
-        return unfinished or any(states.get(job_id) != JobState.SUCCEEDED for job_id in new.after)
-
-
-def _model_that_stays(connection: Connection, model_id: str) -> str:
-    """`NAME@VERSION` of the model, which nobody removes before this transaction ends. Raises NotFound."""
-    query = select(models.c.name, models.c.version).where(models.c.id == model_id)
-    row = connection.execute(query.with_for_update(read=True)).first()
-    if row is None:
-        raise NotFound(f"Model {model_id} was removed meanwhile.", hint="`renderctl upload` adds it again.")
-    return f"{row.name}@{row.version}"
-
-
-def _link(connection: Connection, job_id: str, new: NewJob) -> None:
-    """Have the job wait for others, none of which is removed before this transaction ends. Raises NotFound.
-
-    They are locked in the order of their ids, and late: their own ends wait for this transaction.
-    """
-    after = {*new.after, *new.after_any}
-    if not after:
-        return
-    query = select(jobs.c.id).where(jobs.c.id.in_(after), jobs.c.removed_at.is_(None)).order_by(jobs.c.id)
-    present = set(connection.scalars(query.with_for_update(read=True)))
-    for missing in sorted(after - present):
-        raise NotFound(f"Job {missing}, which the new one was to wait for, was removed meanwhile.")
-    links = [{"job_id": job_id, "after_id": other, "any_end": other not in new.after} for other in sorted(present)]
-    connection.execute(job_dependencies.insert(), links)
-
 
 def find_row(connection: Connection, table: Any, noun: str, ref: str, sight: Sight) -> Any:
     """A row by its id, a unique beginning of it, or its name when that is unique. Raises NotFound."""
@@ -274,18 +146,3 @@ def find_row(connection: Connection, table: Any, noun: str, ref: str, sight: Sig
     raise NotFound(
         f"There is no {noun} {ref!r}.", hint=f"The latest: {listed}" if listed else f"There is no {noun} yet."
     )
-
-
-def _task_rows(new: NewJob) -> Iterator[dict[str, Any]]:
-    number = 0
-    for frame in FrameSet.parse(new.frames):
-        for camera in new.cameras:
-            number += 1
-            yield {"number": number, "frame": frame, "camera": camera, "attempts": 0}
-
-
-def _request_digest(new: NewJob) -> str:
-    request = {**asdict(new), "options": new.options.as_document(), "idempotency_key": None, "bound_to": None}
-    if not new.after_any:
-        del request["after_any"]  # keys that were used before there was such a thing stay good
-    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()

@@ -126,6 +126,7 @@ class JobRow(SQLModel, table=True):
     idempotency_key: str | None = Field(default=None, max_length=255)
     request_digest: str | None = Field(default=None, max_length=64)
     removed_at: datetime | None = Field(default=None, sa_type=UtcTime, index=True)  # its rows are being deleted
+    submitting_until: datetime | None = Field(default=None, sa_type=UtcTime)  # or, till then, are still being added
     task_count: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     output_bytes: int | None = Field(default=None, sa_type=BigInteger)  # summed up some time after its end
 

@@ -1,6 +1,6 @@
 """Every statement that gives a task its state. Each one counts what it changes: there is no other way to change one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, select
@@ -8,6 +8,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, select
 from renderctl.jobs import Attempt
 from renderctl.repository.job_counts import count_change
 from renderctl.repository.tables import attempts, tasks
+from renderctl.repository.task_rows import TaskBatch, insert_rows
 from renderctl.states import TaskState
 
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
@@ -33,10 +34,10 @@ _SUCCEED = (
 )
 
 
-def insert_tasks(connection: Connection, job_id: str, rows: Sequence[Mapping[str, Any]], state: TaskState) -> None:
+def insert_tasks(connection: Connection, job_id: str, batch: TaskBatch, state: TaskState) -> None:
     """Add tasks to a job, all in one state."""
-    connection.execute(tasks.insert(), [{**row, "job_id": job_id, "state": state} for row in rows])
-    count_change(connection, job_id, {state: len(rows)})
+    insert_rows(connection, job_id, batch, state)
+    count_change(connection, job_id, {state: len(batch)})
 
 
 def take_tasks(connection: Connection, job_id: str, taken: Sequence[Attempt]) -> None:

@@ -138,10 +138,13 @@ class Uploading(Database):
 
         def writing(connection: Connection) -> Model:
             model = to_model(_the_model(connection, model_id, locked=True))  # no job of it is added meanwhile
-            users = connection.execute(select(jobs.c.id, jobs.c.state).where(jobs.c.model_id == model.id)).all()
+            columns = (jobs.c.id, jobs.c.state, jobs.c.submitting_until)
+            users = connection.execute(select(*columns).where(jobs.c.model_id == model.id)).all()
             if users:
-                busy = [row.id for row in users if row.state in OPEN_JOB] or [row.id for row in users]
-                raise Conflict(f"Model {model.ref} is used by job {busy[0]}.", hint="A model is kept with its jobs.")
+                busy = [row.id for row in users if row.state in OPEN_JOB]
+                busy = busy or [row.id for row in users if row.submitting_until is None]
+                job = f"job {busy[0]}" if busy else "a job that is being submitted"
+                raise Conflict(f"Model {model.ref} is used by {job}.", hint="A model is kept with its jobs.")
             own = select(model_inputs.c.digest).where(model_inputs.c.model_id == model.id)
             free_uploads(connection, model.owner, connection.scalars(own).all())
             connection.execute(model_inputs.delete().where(model_inputs.c.model_id == model.id))

@@ -1,0 +1,59 @@
+"""How long changes of very many rows hold up everybody else: never for longer than a moment."""
+
+from collections.abc import Callable
+from time import monotonic
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from renderctl.repository.database import Database
+
+Result = TypeVar("Result")
+
+#: Rows of the first transaction, of which none has fewer, and of the largest one.
+FIRST_ROWS, MOST_ROWS = 5_000, 50_000
+#: Seconds that a transaction of a batch is to take.
+_BATCH_S = 0.08
+#: SQLite has one writer at a time, and no line: who waits for it looks again every 25 ms, for the first 100 ms. So
+#: long nobody of us writes between two batches; then who waits has its turn within 250 ms.
+_GAP_S = 0.025
+
+
+class BatchSize:
+    """How many rows the next transaction changes, by how long the last ones took on this machine."""
+
+    def __init__(self, rows: int = FIRST_ROWS) -> None:
+        self.rows = rows
+
+    def note(self, took_s: float) -> None:
+        """Of a transaction of so many rows: at most twice as many are next."""
+        fitting = min(self.rows * _BATCH_S / max(took_s, 1e-6), 2 * self.rows)
+        self.rows = int(min(max(fitting, FIRST_ROWS), MOST_ROWS))
+
+
+class Batching(Database):
+    """Changes of very many rows, in transactions that are short."""
+
+    def write_batch(
+        self,
+        size: BatchSize,
+        work: Callable[[Connection], Result],
+        *,
+        known: Callable[[Connection], Result | None] | None = None,
+    ) -> Result:
+        """As `write`; the `size` of the next batch follows from how long it has kept others from writing."""
+        began = monotonic()
+
+        def batch(connection: Connection) -> Result:
+            nonlocal began
+            began = monotonic()  # and not before it was our turn
+            return work(connection)
+
+        result = self.write(batch, known=known)
+        size.note(monotonic() - began)
+        return result
+
+    def give_way(self) -> None:
+        """Between two batches: let those write who wait for it."""
+        if self.engine.dialect.name == "sqlite":
+            self._waiting.wait(_GAP_S)

@@ -16,6 +16,7 @@ NAMES = (
     "claiming",
     "lifecycles",
     "overhead",
+    "once",
     "sandbox",
     "decoding",
     "uploading",

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from benchmarks.timing import PYTHON, empty_folder
 from renderctl.blender.find import find_blenders
-from renderctl.blender.scripts import Plan, templates_dir
+from renderctl.blender.scripts import Plan
 from renderctl.blender.session import FrameOrder, Limits, Session
+from renderctl.blender.templates import templates_dir
 from renderctl.executors import Launch, Running
 from renderctl.executors.environments import session_environment
 from renderctl.executors.process import ProcessExecutor, SandboxOptions, spawn

@@ -1,6 +1,6 @@
 """Ids: short, sortable by time of birth, safe in file names and on the command line."""
 
-import secrets
+import os
 import time
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
@@ -8,12 +8,16 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, 
 
 def new_id() -> str:
     """13 characters: 45 bits of milliseconds since 1970, then 20 random bits."""
-    return _encoded(time.time_ns() // 1_000_000, 9) + _encoded(secrets.randbits(20), 4)
+    return _encoded(time.time_ns() // 1_000_000, 9) + _encoded(_random(20), 4)
 
 
 def new_token() -> str:
     """20 characters, for attempts and incarnations: as `new_id`, with 55 random bits."""
-    return _encoded(time.time_ns() // 1_000_000, 9) + _encoded(secrets.randbits(55), 11)
+    return _encoded(time.time_ns() // 1_000_000, 9) + _encoded(_random(55), 11)
+
+
+def _random(bits: int) -> int:
+    return int.from_bytes(os.urandom(8), "big") >> (64 - bits)
 
 
 def _encoded(number: int, length: int) -> str:

@@ -1,7 +1,6 @@
 """Files and folders that nobody but their owner may read."""
 
 import os
-import secrets
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -58,7 +57,7 @@ def _is_shared(folder: Path) -> bool:
 
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner may read, whole or not at all. Raises OutputNotWritable."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    part = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
     try:
         make_private_folder(path.parent)
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:

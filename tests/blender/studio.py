@@ -14,8 +14,8 @@ import OpenImageIO as oiio
 
 from renderctl.blender.events import Opened, Progress, Rendered
 from renderctl.blender.find import Blender
-from renderctl.blender.scripts import templates_dir
 from renderctl.blender.session import FrameOrder, Limits, Plan, Session
+from renderctl.blender.templates import templates_dir
 from renderctl.executors import Launch, Running
 from renderctl.executors.process import ProcessExecutor, SandboxOptions
 from renderctl.jobs import RenderOptions

@@ -33,6 +33,19 @@ DONE = {
     "seconds": 0.5,
     "memory_mb": 300.0,
 }
+FACTS = {
+    "event": "facts",
+    "saved_by": "5.0",
+    "opened_by": "5.0.1",
+    "active_scene": "Scene",
+    "scenes": [],
+    "materials": 0,
+    "objects": 0,
+    "faces": 0,
+    "scripts": [],
+    "files": [],
+}
+LEFT = {"event": "left"}
 
 
 @pytest.fixture
@@ -144,14 +157,35 @@ def test_a_frame_is_stopped_soon_after_it_is_asked_to(tmp_path: Path, clock: Fak
     assert blender.stopped
 
 
-def test_closing_asks_before_it_ends_by_force(tmp_path: Path, clock: FakeClock) -> None:
-    listening = ScriptedBlender(clock, [ExitStatus(0)])
-    session_of(tmp_path, listening, clock).close()
-    deaf = ScriptedBlender(clock, [])
-    session_of(tmp_path, deaf, clock).close()
-    assert {"quit": True} in listening.sent
-    assert listening.stopped
-    assert deaf.stopped
+def test_closing_ends_it_at_once(tmp_path: Path, clock: FakeClock) -> None:
+    blender = ScriptedBlender(clock, [])
+    began = clock.monotonic()
+    session_of(tmp_path, blender, clock).close()
+    assert blender.stopped
+    assert clock.monotonic() == began
+
+
+def test_an_inspection_that_was_begun_ahead_is_the_one_that_is_asked_for(tmp_path: Path, clock: FakeClock) -> None:
+    scene = tmp_path / "shot.blend"
+    scene.write_bytes(b"as it was")
+    blender = ScriptedBlender(clock, [FACTS, LEFT])
+    session = session_of(tmp_path, blender, clock)
+    session.begin_inspection(scene)
+    session.inspect(scene, LIMITS)
+    assert [order for order in blender.sent if "run" in order] == blender.sent[:1]
+
+
+def test_a_scene_that_changed_since_its_inspection_was_begun_is_looked_at_again(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    scene = tmp_path / "shot.blend"
+    scene.write_bytes(b"as it was")
+    blender = ScriptedBlender(clock, [FACTS, LEFT, FACTS, LEFT])
+    session = session_of(tmp_path, blender, clock)
+    session.begin_inspection(scene)
+    scene.write_bytes(b"as it is")
+    session.inspect(scene, LIMITS)
+    assert len([order for order in blender.sent if "run" in order]) == 2
 
 
 def test_what_makes_no_sense_ends_the_session_and_the_whole_job(

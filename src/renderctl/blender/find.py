@@ -8,11 +8,10 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 from renderctl.blender.header import SavedBy
-from renderctl.blender.scripts import templates_dir
+from renderctl.blender.templates import templates_dir
 from renderctl.errors import BlenderMissing, SceneTooNew
 from renderctl.private_files import make_private_folder, tighten
 
@@ -151,8 +150,8 @@ def _at(program: Path, cache_dir: Path) -> Blender | None:
 def _module(python: Path) -> Blender | None:
     """The bpy module of a Python, by its installed metadata: importing it would take half a second."""
     for folder in _site_packages(python):
-        for distribution in metadata.distributions(name="bpy", path=[str(folder)]):
-            if version := version_of(distribution.version):
+        for installed in folder.glob("bpy-*.dist-info"):
+            if version := version_of(installed.name.removeprefix("bpy-")):
                 return Blender(version, python, module=True)
     return None
 

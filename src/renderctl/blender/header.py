@@ -1,12 +1,8 @@
 """The first bytes of a .blend: which Blender saved it, without opening it."""
 
-import gzip
 import re
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
-
-import zstandard
 
 from renderctl.errors import SceneNotFound, SceneUnreadable
 
@@ -89,6 +85,10 @@ def _start(path: Path) -> bytes:
 
 
 def _unpacked(path: Path, start: bytes) -> bytes:
+    import zlib  # most scenes are not compressed, and those that are need one of the two
+
+    import zstandard
+
     try:
         unpacked = _gunzipped(path) if start.startswith(_GZIP) else _unzstandard(path)
     except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
@@ -99,11 +99,15 @@ def _unpacked(path: Path, start: bytes) -> bytes:
 
 
 def _gunzipped(path: Path) -> bytes:
+    import gzip
+
     with gzip.open(path) as file:
         return file.read(32)
 
 
 def _unzstandard(path: Path) -> bytes:
+    import zstandard
+
     with path.open("rb") as packed, zstandard.ZstdDecompressor().stream_reader(packed) as reader:
         return reader.read(32)
 

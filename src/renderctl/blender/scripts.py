@@ -6,15 +6,16 @@ A value enters a script in one way: as the Python literal that the filter `liter
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import Any
-
-import jinja2
+from typing import TYPE_CHECKING, Any
 
 from renderctl.blender.events import MAX_EVENT_CHARS
+from renderctl.blender.templates import templates_dir
 from renderctl.jobs import QUALITIES, RenderOptions
 from renderctl.limits import MAX_DEPENDENCIES
+
+if TYPE_CHECKING:  # a Blender that is started ahead starts while this is imported
+    import jinja2
 
 #: Characters of an event that are not its facts, at most.
 _AROUND_FACTS = 1000
@@ -33,16 +34,6 @@ class Plan:
     in_order: bool = False  #: play the frames before a frame, too: a simulation is not baked
     trust_scripts: bool = False  #: what the job asks for and this machine allows
     template: Path | None = None  #: of a user, in place of ours
-
-
-@cache
-def templates_dir() -> Path:
-    """Where the templates lie: inside the installed package, or at the top of the source tree."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "templates", package.parent.parent / "templates"):
-        if (folder / "session.py").is_file():
-            return folder
-    raise FileNotFoundError(f"The templates of renderctl are missing: they belong to {package / 'templates'}.")
 
 
 def inspect_script(scene: Path, within: Path | None = None, names: Mapping[Path, Sequence[str]] | None = None) -> str:
@@ -103,7 +94,9 @@ def literal(value: Any) -> str:
     raise TypeError(f"A {type(value).__name__} can not be put into a script.")
 
 
-def _environment(folder: Path) -> jinja2.Environment:
+def _environment(folder: Path) -> "jinja2.Environment":
+    import jinja2
+
     loader = jinja2.FileSystemLoader([folder, templates_dir()])
     environment = jinja2.Environment(
         loader=loader,
@@ -126,6 +119,8 @@ def _marked_literal(value: Any) -> _Literal:
 
 def _only_literals(value: Any) -> Any:
     """Refuse to write a value that did not pass the filter, in users' templates too."""
+    import jinja2
+
     if isinstance(value, _Literal | jinja2.Undefined):
         return value
     raise TypeError("A value enters a script through the filter `literal` only: {{ value | literal }}.")

@@ -25,7 +25,6 @@ Expected = TypeVar("Expected", bound=Message)
 
 #: How often a waiting session looks whether it should stop, in seconds.
 _LOOK_S = 0.1
-_QUIT_S = 2.0
 #: Characters of a line of chatter that a debug log shows.
 _SHOWN_CHARS = 500
 
@@ -60,6 +59,25 @@ class FrameOrder:
         return json.dumps({"task": document.pop("task_id"), **{key: _plain(value) for key, value in document.items()}})
 
 
+@dataclass(frozen=True)
+class _Inspection:
+    """Looking at a file, as it was when that was asked for."""
+
+    scene: Path
+    state: tuple[int, ...]  # of the file
+
+    @classmethod
+    def of(cls, scene: Path, within: Path | None, names: Mapping[Path, Sequence[str]] | None) -> "_Inspection | None":
+        """None: it is more than a look at the file as it lies there, or there is none."""
+        if within is not None or names:
+            return None
+        try:
+            stat = scene.stat()
+        except OSError:
+            return None
+        return cls(scene, (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+
+
 class Session:
     """One Blender. Whatever goes wrong raises SessionFailed, which says whose fault it is.
 
@@ -82,6 +100,7 @@ class Session:
         self._clock = clock
         self._budget = OutputBudget(clock)
         self._in_script = False
+        self._begun: _Inspection | None = None  # what it looks at already, or will when it is up
         self.alive = True
 
     def started(self, limits: Limits) -> str:
@@ -99,11 +118,20 @@ class Session:
 
         `names`: the files of folders that the session can not list.
         """
-        self.leave(limits)
-        self._run("inspect.py", inspect_script(scene, within, names))
+        request = _Inspection.of(scene, within, names)
+        begun, self._begun = self._begun, None
+        if request is None or request != begun:
+            self.leave(limits)
+            self._run("inspect.py", inspect_script(scene, within, names))
         facts = self._wait(Facts, limits, limits.start_s)
         self._left(limits)
         return facts
+
+    def begin_inspection(self, scene: Path) -> None:
+        """Have it look at a scene as soon as it is up; `inspect` has the answer, or begins anew if the file changed."""
+        inspection = _Inspection.of(scene, None, None)
+        self._run("inspect.py", inspect_script(scene))
+        self._begun = inspection
 
     def devices(self, limits: Limits, stop: threading.Event | None = None) -> list[str]:
         """What Cycles can render on here: `CPU`, and each GPU, such as `OPTIX: NVIDIA L4`.
@@ -147,18 +175,8 @@ class Session:
             self._left(limits)
 
     def close(self) -> None:
-        """End Blender: in good order if it listens, by force otherwise."""
-        if self.alive:
-            self.alive = False
-            try:
-                self._channel.send(json.dumps({"leave": True}))
-                self._channel.send(json.dumps({"quit": True}))
-                deadline = self._clock() + _QUIT_S
-                while self._clock() < deadline:
-                    self._channel.receive(_LOOK_S)
-            except SessionEnded:
-                log.debug("The session has ended.")
-        self._channel.stop()
+        """End Blender at once. It holds nothing that would be lost: what it writes lies in its scratch."""
+        self._kill()
 
     def _run(self, name: str, script: str) -> None:
         path = self._scratch / name

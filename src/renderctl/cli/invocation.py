@@ -26,6 +26,8 @@ class Invocation:
 #: The one of this process; `taken_from` fills it.
 current = Invocation()
 _opened: list[Any] = []
+#: A Blender that was started before anything else was imported; `renderctl.cli.prewarm` makes it.
+prewarmed: Any = None
 
 
 def taken_from(arguments: Sequence[str]) -> list[str]:
@@ -71,7 +73,7 @@ def _value(words: Iterator[str]) -> str:
 
 def connect() -> Any:
     """The verbs of the farm that the config names: directly, or through a server."""
-    connection = wiring.connect(current.config)
+    connection = wiring.connect(current.config, local=prewarmed.connection if prewarmed else None)
     _opened.append(connection)
     if connection.is_in_the_clear:
         from renderctl.cli.output import note
@@ -97,5 +99,15 @@ def connect_directly() -> "Connection":
 
 def close() -> None:
     """Let go of what the command has opened."""
-    while _opened:
-        _opened.pop().close()
+    global prewarmed
+    opened, prewarmed = [*_opened, *([prewarmed] if prewarmed else [])], None
+    _opened.clear()
+    while opened:
+        opened.pop().close()
+
+
+def start_ahead(connection: Any, scene: str) -> Any:
+    """The Blender for the scene, starting: the one that was started before all else, if it is for that scene."""
+    if prewarmed is not None and prewarmed.scene == scene:
+        return prewarmed.standby
+    return connection.start_ahead(scene)

@@ -11,7 +11,7 @@ import typer
 from renderctl.cli import output, views
 from renderctl.cli.asking import about_outside
 from renderctl.cli.following import end_as
-from renderctl.cli.invocation import connect
+from renderctl.cli.invocation import connect, start_ahead
 from renderctl.cli.logging import log_to_stderr
 from renderctl.cli.options import asks_for_nothing, with_render_options
 from renderctl.cli.progress import render_listener
@@ -42,7 +42,7 @@ def render(
     log_to_stderr(logging.WARNING, tasks=False)  # what becomes of a frame is shown as it happens
     connection = connect()
     with interruptible() as stop, ExitStack() as started:
-        ahead = connection.start_ahead(scene) if scene is not None else None
+        ahead = start_ahead(connection, scene) if scene is not None else None
         if ahead is not None:
             started.callback(ahead.close)
         render_job = connection.render  # imports what is heavy while Blender starts

@@ -17,6 +17,8 @@ _MESSAGE = 1 << 16
 _KIND = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_STREAM
 #: Seconds in which a process has to be there; Python and OpenImageIO may have to come from a slow disk.
 _START_S = 60.0
+#: Seconds in which one that has just been started notices that nobody wants it.
+_END_S = 2.0
 
 
 class ProcessEnded(Exception):
@@ -85,6 +87,7 @@ class ForkServer:
                 raise DecoderUnavailable(f"What decodes images can not be started: {error}.") from error
         self._control = control
         self._lock = threading.Lock()
+        self._has_forked = False  # so it is past its start, of which it would leave a folder behind
 
     def fork(self, order: dict[str, Any]) -> DecodingProcess:
         """A process within the sandbox that the order describes. Raises ProcessEnded when the server is dead."""
@@ -102,6 +105,7 @@ class ForkServer:
             message, handles, _, _ = socket.recv_fds(ours, _MESSAGE, 1)
             started = _document(message)
             pid, shut = int(started["pid"]), bool(started["shut"])
+            self._has_forked = True
         except (OSError, KeyError, ProcessEnded) as error:
             ours.close()
             for handle in handles:
@@ -112,12 +116,16 @@ class ForkServer:
     def close(self) -> None:
         """End it, and with it every process that it has made."""
         self._control.close()
-        try:
-            self._process.wait(2.0)
-        except subprocess.TimeoutExpired:
+        if self._has_forked or not self._ends_by_itself():
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+
+    def _ends_by_itself(self) -> bool:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_S)
+            return True
+        return False
 
 
 def _document(message: bytes) -> dict[str, Any]:

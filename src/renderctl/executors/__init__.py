@@ -4,9 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from renderctl.executors.images import RenderImage
-from renderctl.jobs import Failure
+if TYPE_CHECKING:  # a Blender that is started ahead starts while the rest is imported
+    from renderctl.executors.images import RenderImage
+    from renderctl.jobs import Failure
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class ExitStatus:
     signal: int | None = None
     out_of_memory: bool = False
     detail: str | None = None
-    failure: Failure | None = None  #: what it means, where that is known
+    failure: "Failure | None" = None  #: what it means, where that is known
 
     def __str__(self) -> str:
         if self.detail:
@@ -102,7 +104,7 @@ class Executor(ABC):
         """Whether a session may be given this file or folder of ours."""
         return True
 
-    def images(self) -> Sequence[RenderImage] | None:
+    def images(self) -> "Sequence[RenderImage] | None":
         """What it has Blenders from; None: from this machine, which it sees as we do. Raises Unreachable."""
         return None
 

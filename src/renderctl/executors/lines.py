@@ -7,7 +7,7 @@ import time
 from collections import deque
 from contextlib import suppress
 
-from renderctl.executors.trees import ended
+from renderctl.executors.exits import ended
 
 #: Bytes of a line that are kept; the rest of a longer one is thrown away. No event is that long.
 LONGEST_LINE = (48 << 20) + (1 << 10)

@@ -18,7 +18,6 @@ from renderctl.executors.running_process import RunningProcess, SessionLimits
 from renderctl.executors.sandbox import OffLimits, Sandbox, landlock_version
 from renderctl.executors.sandbox_paths import gpu_devices, gpu_reads, named_by_environment, program_paths
 from renderctl.executors.system_calls import call_filter
-from renderctl.executors.trees import ProcessTree
 
 #: Megabytes that a session which only looks at a scene may write to one file.
 _LOOKING_FILE_MB = 1024
@@ -69,16 +68,18 @@ class ProcessExecutor(Executor):
         try:
             minimal = session_environment(self._environment, launch.scratch, self._driver_caches)
             environment = {**minimal, **launch.environment}
-            if not self._has_looked:  # what a worker that was killed has left
-                self._has_looked = True
-                self._empty_large_caches()
             launch.log.parent.mkdir(parents=True, exist_ok=True)
             with launch.log.open("ab") as log:
                 argv = self._in_sandbox(launch, environment).wrap(launch.argv)
                 process = spawn(argv, launch, environment, log.fileno())
         except OSError as error:
             raise Unreachable(f"{launch.argv[0]} can not be started: {error}.") from error
+        from renderctl.executors.trees import ProcessTree  # while the program starts
+
         offer_first(process.pid)
+        if not self._has_looked:  # what a worker that was killed has left
+            self._has_looked = True
+            self._empty_large_caches()
         tree = ProcessTree(process.pid, ("TMPDIR", environment["TMPDIR"]))
         limits = SessionLimits(launch.scratch, self._sandbox.scratch_mb, self._sandbox.processes)
         if launch.sandbox_mb is not None:  # it sees no caches

@@ -10,13 +10,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from renderctl.errors import SessionEnded
-from renderctl.executors import ExitStatus, Running, exit_reasons
+from renderctl.executors import ExitStatus, Running
 from renderctl.executors.disk_usage import directory_bytes, spare_mb
+from renderctl.executors.exits import ended
 from renderctl.executors.lines import OutputLines
 from renderctl.executors.oom import oom_kills
-from renderctl.executors.trees import ProcessTree, ended
+
+if TYPE_CHECKING:
+    from renderctl.executors.trees import ProcessTree
 
 _UNKILLABLE_S = 10.0
 _DYING_S = 1.0
@@ -34,8 +38,10 @@ class SessionLimits:
     scratch_mb: int | None = None  #: of files below it; None: no limit
     processes: int | None = None  #: None: no limit
 
-    def broken(self, tree: ProcessTree, given_bytes: int, room_mb: int) -> ExitStatus | None:
+    def broken(self, tree: "ProcessTree", given_bytes: int, room_mb: int) -> ExitStatus | None:
         """What it has gone beyond; `given_bytes` of its files are ours, `room_mb` were free when it started."""
+        from renderctl.executors import exit_reasons
+
         with suppress(OSError):
             if self.scratch_mb is not None:
                 most = (self.scratch_mb << 20) + given_bytes
@@ -54,7 +60,7 @@ class RunningProcess(Running):
     def __init__(
         self,
         process: "subprocess.Popen[bytes]",
-        tree: ProcessTree,
+        tree: "ProcessTree",
         limits: SessionLimits,
         on_end: Callable[[], None] = lambda: None,
     ) -> None:

@@ -1,18 +1,16 @@
 """A process and everything that it started, wherever that went: what it uses, and how it is ended."""
 
 import os
-import select
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
 
-from renderctl.clocks import SystemClock
+from renderctl.executors.exits import ended
 
 _ROUNDS = 50
 _ROUND_S = 0.2
-_GLANCE_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,9 @@ class ProcessTree:
 
     def kill(self) -> None:
         """SIGKILL all of it, again until nothing is left. The leader stays a zombie until its parent reaps it."""
+        for process in self._family():  # most have nobody else, and end while those are looked for
+            with suppress(psutil.Error):
+                process.kill()
         for _ in range(_ROUNDS):
             alive = [each for each in self._members() if _lives(each)]
             if not alive:
@@ -83,30 +84,9 @@ class ProcessTree:
             return False
 
 
-def ended(pid: int, timeout_s: float) -> bool:
-    """Whether a process ends within `timeout_s` seconds, or has; one that waits to be reaped has."""
-    try:
-        watch = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    except (AttributeError, OSError):  # a kernel before 5.3, or not Linux
-        return _ended_at_a_glance(pid, timeout_s)
-    try:
-        poll = select.poll()
-        poll.register(watch, select.POLLIN)
-        return bool(poll.poll(max(timeout_s, 0.0) * 1000))
-    finally:
-        os.close(watch)
-
-
-def _ended_at_a_glance(pid: int, timeout_s: float) -> bool:
-    clock = SystemClock()
-    give_up = clock.monotonic() + timeout_s
-    while psutil.pid_exists(pid) and _lives(psutil.Process(pid)):
-        if clock.monotonic() >= give_up:
-            return False
-        clock.wait(None, _GLANCE_S)
-    return True
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process, other than one that waits to be reaped."""
+    return psutil.pid_exists(pid) and _lives(psutil.Process(pid))
 
 
 def _lives(process: psutil.Process) -> bool:

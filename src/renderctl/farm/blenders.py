@@ -4,18 +4,21 @@ import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from renderctl.blender.find import OLDEST, Blender, find_blenders, oldest_able, pick_blender, spell, version_of
 from renderctl.blender.header import SavedBy
-from renderctl.blender.scripts import templates_dir
-from renderctl.blender.session import Limits, Session
+from renderctl.blender.templates import templates_dir
+from renderctl.blender.watching import Limits
 from renderctl.errors import BlenderMissing, ImageMissing, SandboxMissing
 from renderctl.executors import Launch
-from renderctl.executors.images import RenderImage
 from renderctl.farm import Farm
-from renderctl.farm.nodes import node_number
 from renderctl.farm.scratch import scratch_root
-from renderctl.models import ModelFacts
+
+if TYPE_CHECKING:  # a Blender that is started ahead starts while the rest is imported
+    from renderctl.blender.session import Session
+    from renderctl.executors.images import RenderImage
+    from renderctl.models import ModelFacts
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ def known_blenders(farm: Farm) -> tuple[Blender, ...]:
     return tuple(sorted(usable, key=lambda each: each.version, reverse=True))
 
 
-def _of_image(image: RenderImage) -> Blender | None:
+def _of_image(image: "RenderImage") -> Blender | None:
     version = version_of(image.blender)
     if version is None:
         return None
@@ -59,7 +62,7 @@ def choose_blender(farm: Farm, saved_by: SavedBy, wanted: str | None = None) -> 
     return Chosen(*pick_blender(fitting, saved_by))
 
 
-def needed_blender(facts: ModelFacts) -> str | None:
+def needed_blender(facts: "ModelFacts") -> str | None:
     """The oldest Blender that can open the model, such as `4.5`; None: any that we speak to."""
     oldest = oldest_able(saved_by(facts))
     return spell(oldest[:2]) if oldest > OLDEST else None
@@ -67,7 +70,7 @@ def needed_blender(facts: ModelFacts) -> str | None:
 
 def start_session(
     farm: Farm, blender: Blender, scratch: Path, inputs: tuple[Path, ...] = (), *, as_caller: bool = False
-) -> Session:
+) -> "Session":
     """A Blender that waits for what to do: it writes to `scratch` alone, and reads `inputs`.
 
     Its log lies beside `scratch`. `as_caller`: it reads files that nobody but us may be able to read.
@@ -88,10 +91,13 @@ def session_launch(farm: Farm, blender: Blender, scratch: Path, inputs: tuple[Pa
     )
 
 
-def launched(farm: Farm, launch: Launch) -> Session:
+def launched(farm: Farm, launch: Launch) -> "Session":
     """The session, starting."""
     launch.scratch.mkdir(parents=True, exist_ok=True)
-    return Session(farm.executor.start(launch), launch.scratch, log=launch.log, clock=farm.clock.monotonic)
+    running = farm.executor.start(launch)
+    from renderctl.blender.session import Session  # while it starts
+
+    return Session(running, launch.scratch, log=launch.log, clock=farm.clock.monotonic)
 
 
 def session_log(scratch: Path) -> Path:
@@ -111,6 +117,8 @@ def require_sandbox(farm: Farm) -> None:
 
 def labels(farm: Farm, scratch: Path) -> dict[str, str]:
     """What tells the sessions of a worker, or of another owner of a folder in the scratch root, from all others."""
+    from renderctl.farm.nodes import node_number
+
     owner = scratch.relative_to(scratch_root(farm)).parts[0]
     return {"renderctl.node": node_number(farm), "renderctl.farm": farm.settings.farm_name, "renderctl.worker": owner}
 
@@ -134,7 +142,7 @@ def cpu_threads(farm: Farm) -> int:
     return max(fewest, (os.cpu_count() or 1) // slots) if slots > 1 else 0
 
 
-def saved_by(facts: ModelFacts) -> SavedBy:
+def saved_by(facts: "ModelFacts") -> SavedBy:
     """Which Blender saved a model, as its facts have it."""
     major, minor = (int(number) for number in facts.saved_by.split(".")[:2])
     return SavedBy((major, minor), int(major >= 5))

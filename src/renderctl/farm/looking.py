@@ -8,12 +8,15 @@ import os
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from renderctl.blender.facts import Facts
 from renderctl.errors import InvalidInput
 from renderctl.farm import Farm
 from renderctl.farm.blenders import Chosen, limits, start_session
 from renderctl.farm.scratch import scratch_of
+
+if TYPE_CHECKING:  # a Blender that is started ahead starts while the rest is imported
+    from renderctl.blender.facts import Facts
 
 #: They are everybody's, and a container has its own of these names: of what lies in them it gets single files.
 _SYSTEM = frozenset(
@@ -40,7 +43,7 @@ _SYSTEM = frozenset(
 _ROUNDS = 8
 
 
-def look_at(farm: Farm, scene: Path, chosen: Chosen) -> Facts:
+def look_at(farm: Farm, scene: Path, chosen: Chosen) -> "Facts":
     """What is known of a scene.
 
     Raises SessionFailed, InvalidInput where the scene needs what no session may read, and what executors raise.
@@ -62,7 +65,7 @@ def beside(farm: Farm, scene: Path) -> tuple[Path, ...]:
     return _outermost({_visible(farm, path) for path in (scene, scene.resolve())})
 
 
-def out_of_sight(farm: Farm, facts: Facts, seen: tuple[Path, ...]) -> frozenset[Path]:
+def out_of_sight(farm: Farm, facts: "Facts", seen: tuple[Path, ...]) -> frozenset[Path]:
     """What a session did not see that looked at a scene, and that it needs; folders that it may not open, too.
 
     Raises InvalidInput for what no session may know of.
@@ -76,7 +79,7 @@ def out_of_sight(farm: Farm, facts: Facts, seen: tuple[Path, ...]) -> frozenset[
 
 def _looked_at(
     farm: Farm, scene: Path, chosen: Chosen, seen: tuple[Path, ...], listed: frozenset[Path] = frozenset()
-) -> Facts:
+) -> "Facts":
     with scratch_of(farm, "upload") as scratch:
         session = start_session(farm, chosen.blender, scratch / "session", seen, as_caller=True)
         with closing(session):

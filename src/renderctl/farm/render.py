@@ -23,7 +23,7 @@ from renderctl.farm.upload import UploadOptions, model_of
 from renderctl.farm.work import Worker, WorkOptions, worker_for
 from renderctl.farm.work.publishing import Published
 from renderctl.farm.work.slot import Listeners
-from renderctl.jobs import Attempt, Failure, Fault, Job, TaskCounts
+from renderctl.jobs import Attempt, Failure, Fault, Job, Output, TaskCounts
 from renderctl.states import ENDED_JOB
 
 logger = logging.getLogger(__name__)
@@ -110,6 +110,7 @@ class _Rendering:
         self._published: queue.SimpleQueue[Published] = queue.SimpleQueue()
         self._failures: queue.SimpleQueue[tuple[Attempt, Failure]] = queue.SimpleQueue()
         self._said: set[str] = set()
+        self._fetched: set[tuple[int, str | None, str, str]] = set()  # outputs that we have put in place
 
     def run(self) -> RenderedJob:
         worker = self._worker()
@@ -198,7 +199,8 @@ class _Rendering:
             if not page:
                 return files
             for output in page:
-                folder.fetch(output)
+                if _key(output) not in self._fetched:
+                    folder.fetch(output)
                 files += 1
 
     def _show(self, folder: OutputFolder) -> None:
@@ -207,6 +209,7 @@ class _Rendering:
             paths = tuple(folder.target(output) for output in published.outputs)
             for output in published.outputs:
                 folder.fetch(output)
+                self._fetched.add(_key(output))
             attempt = published.attempt
             self._listener.on_frame(FrameDone(attempt.frame, attempt.camera, paths, published.seconds))
         while not self._failures.empty():
@@ -233,3 +236,8 @@ class _Rendering:
             if note not in self._said:
                 self._said.add(note)
                 self._listener.on_note(note)
+
+
+def _key(output: Output) -> tuple[int, str | None, str, str]:
+    """What an output is, and where it goes."""
+    return output.frame, output.camera, output.name, output.digest

@@ -28,11 +28,17 @@ def stop_together(*parts: Stoppable) -> None:
 
 
 class Repeating:
-    """Does `deed` every `every_s` seconds until it is stopped, or until it raises what it should not."""
+    """Does `deed` every `every_s` seconds until it is stopped, or until it raises what it should not.
 
-    def __init__(self, clock: Clock, name: str, every_s: float, deed: Callable[[], None]) -> None:
+    The first time after `first_s` seconds.
+    """
+
+    def __init__(
+        self, clock: Clock, name: str, every_s: float, deed: Callable[[], None], *, first_s: float = 0.0
+    ) -> None:
         self._clock = clock
         self._every_s = every_s
+        self._first_s = first_s
         self._deed = deed
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -48,7 +54,7 @@ class Repeating:
 
     def _run(self) -> None:
         try:
-            due = self._clock.monotonic()
+            due = self._clock.monotonic() + self._first_s
             while not self._clock.wait(self._stop, due - self._clock.monotonic()):
                 due = self._clock.monotonic() + self._every_s
                 self._deed()

@@ -1,16 +1,23 @@
-"""A Blender that starts while we are still getting ready: `render` has it look at the scene and then render it."""
+"""A Blender that starts while we are still getting ready: `render` has it look at the scene and then render it.
+
+What is imported here, and by what it imports, is imported before Blender starts: only what that needs.
+"""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from renderctl.blender.header import names_a_file, read_header
-from renderctl.blender.libraries import require_libraries
-from renderctl.blender.session import Session
+from renderctl.errors import DecoderUnavailable
 from renderctl.farm import Farm
 from renderctl.farm.blenders import Chosen, choose_blender, start_session
 from renderctl.farm.looking import beside
 from renderctl.farm.scratch import Scratch, scratch_root
+
+if TYPE_CHECKING:
+    from renderctl.blender.session import Session
 
 
 @dataclass(frozen=True)
@@ -18,7 +25,7 @@ class Standby:
     """A started Blender with a scratch directory of its own. Whoever uses it closes it."""
 
     chosen: Chosen
-    session: Session
+    session: "Session"
     scratch: Scratch
     beside: tuple[Path, ...] = ()  #: where the scene lies: the session reads it
 
@@ -38,20 +45,35 @@ class Standby:
 
 
 def start_ahead(farm: Farm, scene: str) -> Standby | None:
-    """The Blender for a scene file, starting; None: `scene` is the name of a model, or would be out of its reach.
+    """The Blender for a scene file, starting, and told to look at it.
 
+    None: `scene` is the name of a model, or would be out of its reach.
     Raises SceneNotFound, SceneUnreadable, SceneTooNew, BlenderMissing, LibraryMissing.
     """
     if not names_a_file(scene) or farm.executor.caged:
         return None
     file = Path(os.path.normpath(Path(scene).expanduser().absolute()))
     chosen = choose_blender(farm, read_header(file))
-    require_libraries(chosen.blender)
     scratch, reads = Scratch.claim_new(scratch_root(farm), "standby"), beside(farm, file)
     folder, own = scratch.path / "session", scratch.path / "scene"
     try:
         own.mkdir()
-        return Standby(chosen, start_session(farm, chosen.blender, folder, (own, *reads)), scratch, reads)
+        standby = Standby(chosen, start_session(farm, chosen.blender, folder, (own, *reads)), scratch, reads)
     except BaseException:
         scratch.remove()
         raise
+    try:
+        _require_libraries(chosen)
+        standby.session.begin_inspection(file)
+        with suppress(DecoderUnavailable):  # the first frame says so
+            farm.decoder.prepare()
+    except BaseException:
+        standby.close()
+        raise
+    return standby
+
+
+def _require_libraries(chosen: Chosen) -> None:
+    from renderctl.blender.libraries import require_libraries  # to load them takes a while, too
+
+    require_libraries(chosen.blender)

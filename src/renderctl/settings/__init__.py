@@ -6,8 +6,6 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
-import yaml
-
 from renderctl.errors import BadSettings, did_you_mean
 from renderctl.settings.checking import check
 from renderctl.settings.config_file import Approvals, find_config, no_approvals
@@ -136,6 +134,8 @@ def _parsed(text: _Text, accepted: tuple[type, ...], name: str) -> Any:
     wants_text = {str, Path} & set(accepted) or (tuple in accepted and not text.startswith("["))
     if wants_text and not (text == "null" and type(None) in accepted):
         return str(text)
+    import yaml  # few variables need it
+
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:

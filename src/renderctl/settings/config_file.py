@@ -6,8 +6,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from renderctl.errors import BadSettings, UntrustedConfig
 
 #: Where one is looked for in the working directory.
@@ -121,6 +119,8 @@ def keys_of(document: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def _parsed(source: Path, content: bytes) -> Mapping[str, Any]:
+    import yaml  # without a config nobody needs it
+
     try:
         document = yaml.safe_load(content.decode()) or {}
     except (UnicodeDecodeError, RecursionError) as error:

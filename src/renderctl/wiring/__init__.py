@@ -32,22 +32,27 @@ __all__ = [
 ]
 
 
-def connect(config: Path | None = None, *, direct: bool = False) -> "Connection | ServerConnection":
+def connect(
+    config: Path | None = None, *, direct: bool = False, local: Connection | None = None
+) -> "Connection | ServerConnection":
     """The verbs for this machine's config and user: through a server if there is one, unless `direct`.
 
-    Raises BadSettings.
+    `local`: what an earlier `direct` call has returned for the same config. Raises BadSettings.
     """
-    from renderctl.actors import local_actor
-
-    settings = read_settings(config)
-    here = Connection(settings, local_actor(_user(), os.uname().nodename))
-    login = None if direct else kept_server(settings)
+    here = local or _connect_locally(config)
+    login = None if direct else kept_server(here.settings)
     if login is None:
         return here
     from renderctl.client.api import Api
     from renderctl.client.connection import ServerConnection
 
-    return ServerConnection(settings, here.farm, Api(*login), here)
+    return ServerConnection(here.settings, here.farm, Api(*login), here)
+
+
+def _connect_locally(config: Path | None) -> Connection:
+    from renderctl.actors import local_actor
+
+    return Connection(read_settings(config), local_actor(_user(), os.uname().nodename))
 
 
 def _user() -> str:

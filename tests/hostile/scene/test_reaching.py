@@ -14,7 +14,7 @@ import OpenImageIO as oiio
 import pytest
 
 from renderctl.blender.find import find_blenders
-from renderctl.blender.scripts import templates_dir
+from renderctl.blender.templates import templates_dir
 from renderctl.errors import BlenderMissing
 from renderctl.executors import Launch, Running
 from renderctl.executors.process import ProcessExecutor, SandboxOptions

@@ -12,7 +12,6 @@ from renderctl.errors import RenderctlError
 from renderctl.farm import Farm
 from renderctl.farm.repeating import Repeating
 from renderctl.farm.webhooks.composing import body_of, headers_of
-from renderctl.farm.webhooks.posting import post
 from renderctl.repository.delivering import WEBHOOKS, Parcel, Tried
 from renderctl.webhooks import DeliveryState
 
@@ -30,6 +29,8 @@ _LEAVE_S = 5.0
 
 def tell(farm: Farm, parcel: Parcel) -> tuple[str, Tried]:
     """Try a delivery once; the body that was sent, and what came of it."""
+    from renderctl.farm.webhooks.posting import post  # most farms have no webhook, and need nothing that speaks HTTP
+
     text = parcel.body if parcel.body is not None else body_of(farm, parcel.delivery, parcel.told)
     body = text.encode()
     headers = headers_of(parcel.delivery, body, parcel.secret, int(parcel.at.timestamp()))
@@ -50,7 +51,7 @@ class Teller:
         self._failing: set[str] = set()
         self._lock = threading.Lock()
         every_s = min(_LOOK_EVERY_S, farm.settings.worker.heartbeat)
-        self._looking = Repeating(farm.clock, "teller", every_s, self._look)
+        self._looking = Repeating(farm.clock, "teller", every_s, self._look, first_s=every_s)
         self._stopped = threading.Event()
         self._puzzling: set[str] = set()  #: those that this process tells nothing more: see `_run`
 

@@ -16,6 +16,9 @@ from renderctl.workers import Beat, Orders
 
 logger = logging.getLogger(__name__)
 
+#: Seconds from a worker's registration to its first heartbeat, at most.
+_FIRST_S = 0.5
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -40,7 +43,8 @@ class Heart:
         self._was_deaf = False  # the database has failed since the last sweep
         self._unheard = False  # it has failed since the last beat that was heard
         every_s = farm.settings.worker.heartbeat
-        self._beating = Repeating(farm.clock, "heart", every_s, self._beat)
+        # who has just registered is known to live: what a short render does has the processor first
+        self._beating = Repeating(farm.clock, "heart", every_s, self._beat, first_s=min(_FIRST_S, every_s))
         self._sweeping = Repeating(farm.clock, "sweeper", every_s / 5, self._sweep)
         self.superseded = threading.Event()  #: a newer incarnation has its name
 

@@ -81,20 +81,21 @@ class Slot:
         self._unexpected_in_a_row = 0  # attempts that met a fault of ours
 
     def run(self, scratch: Path) -> None:
-        """Take turns until draining, or until there is nothing left to take."""
+        """Take turns until draining, or until there is nothing left to take. `close` ends the Blender that is left."""
         quantum = self._farm.settings.worker.quantum * random.random()
         idle_since = self._farm.clock.monotonic()
-        try:
-            while not self._signals.leaving and not self._turns.over():
-                claim = self._next()
-                if claim.job is not None and claim.attempts:
-                    self._serve(claim.job, claim, quantum, scratch)
-                    quantum = self._farm.settings.worker.quantum * random.uniform(0.5, 1.5)
-                    idle_since = self._farm.clock.monotonic()
-                elif self._farm.clock.monotonic() - idle_since > self._farm.settings.blender.idle_timeout:
-                    self._sessions.close()
-        finally:
-            self._sessions.close()
+        while not self._signals.leaving and not self._turns.over():
+            claim = self._next()
+            if claim.job is not None and claim.attempts:
+                self._serve(claim.job, claim, quantum, scratch)
+                quantum = self._farm.settings.worker.quantum * random.uniform(0.5, 1.5)
+                idle_since = self._farm.clock.monotonic()
+            elif self._farm.clock.monotonic() - idle_since > self._farm.settings.blender.idle_timeout:
+                self._sessions.close()
+
+    def close(self) -> None:
+        """End its Blender."""
+        self._sessions.close()
 
     def _next(self) -> Claim:
         """The next turn; one without attempts while there is none to be had, or none to be taken."""
@@ -120,7 +121,7 @@ class Slot:
         pending = deque(claim.attempts)
         self._held.add(pending)
         ends = self._farm.clock.monotonic() + quantum_s
-        pipeline: Pipeline[Finished] = Pipeline(self._publish)
+        pipeline: Pipeline[Finished] = Pipeline(self._publish, self._farm.clock)
         started: Attempt | None = None  # the one that the publishing of its predecessor says to have begun
         try:
             while pending and self._going_on():

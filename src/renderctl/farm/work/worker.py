@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,6 +79,7 @@ class Worker:
         ]
         self._reporter = Reporter(farm, self._held, lambda: (sessions.log for sessions in self.sessions))
         self._threads: list[threading.Thread] = []
+        self._worked: list[threading.Event] = []  # of each slot, that it takes no more turns
         self._errors: list[BaseException] = []
         self._leave_by: float | None = None  # when what still runs is given up
 
@@ -123,8 +125,12 @@ class Worker:
             tools = Tools(turns, sessions, self._held, self._health)
             slot = Slot(self._farm, tools, self._signals, self._options.listeners)
             scratch = self._scratch.path / f"slot-{number}"
-            thread = threading.Thread(target=self._run, args=(slot, scratch), name=f"slot-{number}", daemon=True)
+            worked = threading.Event()
+            thread = threading.Thread(
+                target=self._run, args=(slot, scratch, worked), name=f"slot-{number}", daemon=True
+            )
             self._threads.append(thread)
+            self._worked.append(worked)
             thread.start()
 
     def run(self) -> None:
@@ -172,12 +178,12 @@ class Worker:
         if self._heart.superseded.is_set() or self._too_late():
             self.halt()
         deadline = self._farm.clock.monotonic() + seconds
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - self._farm.clock.monotonic()))
+        for worked in self._worked:
+            worked.wait(max(0.0, deadline - self._farm.clock.monotonic()))
         for error in self._troubles():
             if error is not None:
                 raise error
-        return not any(thread.is_alive() for thread in self._threads)
+        return all(worked.is_set() for worked in self._worked)
 
     def leave(self) -> None:
         """End in good order: the slots that were halted end first."""
@@ -214,9 +220,14 @@ class Worker:
     def _farm_turns(self, claimant: Claimant) -> FarmTurns:
         return FarmTurns(self._farm, claimant, self._options.idle_exit_s)
 
-    def _run(self, slot: Slot, scratch: Path) -> None:
+    def _run(self, slot: Slot, scratch: Path, worked: threading.Event) -> None:
+        self._catching(lambda: slot.run(scratch))
+        worked.set()  # Blender ends beside what is done with its results
+        self._catching(slot.close)
+
+    def _catching(self, deed: Callable[[], None]) -> None:
         try:
-            slot.run(scratch)
+            deed()
         except DatabaseUnavailable as error:
             if not self._signals.halt.is_set():
                 self._errors.append(error)

@@ -1,0 +1,46 @@
+"""`render` starts its Blender before all else is imported: the one takes as long as the other."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from renderctl import wiring
+from renderctl.cli import invocation
+from renderctl.errors import RenderctlError
+
+
+@dataclass(frozen=True)
+class Prewarmed:
+    """A Blender that starts, and for which scene."""
+
+    scene: str
+    standby: Any
+    connection: Any
+
+    def close(self) -> None:
+        self.standby.close()
+        self.connection.close()
+
+
+def prewarm(words: Sequence[str]) -> None:
+    """Start the Blender for the scene that the words after `render` name, as far as that can be seen without Typer.
+
+    What is wrong with any of them is for the command itself to say.
+    """
+    scene = _scene_among(words)
+    if scene is None:
+        return
+    with suppress(RenderctlError):
+        connection = wiring.connect(invocation.current.config, direct=True)
+        standby = connection.start_ahead(scene)
+        if standby is not None:
+            invocation.prewarmed = Prewarmed(scene, standby, connection)
+
+
+def _scene_among(words: Sequence[str]) -> str | None:
+    if "--help" in words or "-h" in words:
+        return None
+    files = (word for word in words if word.lower().endswith(".blend") and not word.startswith("-"))
+    return next((word for word in files if Path(word).is_file()), None)

@@ -1,0 +1,56 @@
+"""What `render` does before anything else: it starts its Blender."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from renderctl.cli import invocation
+from renderctl.cli.prewarm import prewarm
+
+#: Says which modules are there when the first program is started, and starts none.
+WHEN_BLENDER_STARTS = """
+import subprocess, sys
+class Popen:
+    def __init__(self, argv, **_):
+        print(argv[-1])
+        print(*sys.modules)
+        raise SystemExit
+subprocess.Popen = Popen
+from renderctl.cli import run
+run(sys.argv[1:])
+"""
+HEAVY = {"typer", "rich", "jinja2", "sqlalchemy", "pydantic", "psutil", "yaml", "zstandard", "urllib3"}
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    path = tmp_path / "shot.blend"
+    path.write_bytes(b"BLENDER-v402RENDH")
+    return path
+
+
+def test_blender_starts_before_anything_heavy_is_imported(scene: Path, tmp_path: Path) -> None:
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("RENDERCTL_")}
+    environment |= {"RENDERCTL_DATA_DIR": str(tmp_path / "data"), "HOME": str(tmp_path)}
+    command = [sys.executable, "-c", WHEN_BLENDER_STARTS, "render", str(scene), "-f", "1"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=tmp_path)
+    program, modules = done.stdout.splitlines()
+    assert program.endswith("session.py")
+    loaded = set(modules.split())
+    assert not loaded & HEAVY
+    assert not {name for name in loaded if name.startswith(("renderctl.repository", "renderctl.jobs"))}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("model",), ("shot.blend", "--help"), ("missing.blend",), ("--job", "1m8p")],
+)
+def test_nothing_is_started_for_what_names_no_scene(
+    words: tuple[str, ...], scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(scene.parent)
+    prewarm(words)
+    assert invocation.prewarmed is None

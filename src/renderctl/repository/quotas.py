@@ -143,7 +143,7 @@ def _rendered(connection: Connection, holder: Holder) -> int:
     there = _owned(jobs, holder) & jobs.c.removed_at.is_(None)
     summed = select(func.sum(jobs.c.output_bytes)).where(there)
     fresh = select(func.sum(job_counts.c.output_bytes)).join(jobs, jobs.c.id == job_counts.c.job_id)
-    fresh = fresh.where(there, jobs.c.output_bytes.is_(None))
+    fresh = fresh.where(there, jobs.c.output_bytes.is_(None), jobs.c.started_at.is_not(None))
     return _sum(connection, summed) + _sum(connection, fresh)
 
 

@@ -83,10 +83,10 @@ class JobRow(SQLModel, table=True):
     __table_args__ = (
         Index("ux_job_idempotency", "owner", "idempotency_key", unique=True),
         Index("ix_job_turn", "state", "priority", "served_at"),
-        Index("ix_job_owner", "owner", "state"),
-        Index("ix_job_project", "project", "state"),
-        Index("ix_job_owner_bytes", "owner", "removed_at", "output_bytes"),
-        Index("ix_job_project_bytes", "project", "removed_at", "output_bytes"),
+        Index("ix_job_owner", "owner", "state", "task_count"),
+        Index("ix_job_project", "project", "state", "task_count"),
+        Index("ix_job_owner_bytes", "owner", "removed_at", "output_bytes", "finished_at", "started_at"),
+        Index("ix_job_project_bytes", "project", "removed_at", "output_bytes", "finished_at", "started_at"),
         Index("ix_job_requirements", "state", "pool", "requirement_key"),
         Index("ix_job_present", "removed_at", "state"),
     )

@@ -175,7 +175,7 @@ def test_a_submission_killed_in_any_of_its_transactions_leaves_nothing(
     erase(both)
     assert rows_of(both, jobs)[0] == min(transaction - 1, 1)  # it may be alive
     let_time_pass(both)
-    wait_for(both, lambda: sweep(both, "w1").held and rows_of(both, jobs, tasks, job_inputs) == before)
+    wait_for(both, lambda: sweep(both, "w1").held and rows_of(both, jobs, tasks, job_inputs) == before, 120.0)
     job, fresh = both.repository.add_job(new, actor=ACTOR)
     assert (fresh, both.repository.counts(job.id)) == (True, TaskCounts(queued=LARGE))
 

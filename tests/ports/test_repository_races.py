@@ -19,7 +19,7 @@ from renderctl.farm.sweep import sweep
 from renderctl.jobs import Attempt, Failure, Fault, Input, Job, NewJob, Output, RenderOptions, TaskCounts
 from renderctl.repository import Claimant, NewModel, open_repository
 from renderctl.repository.attempting import Cost
-from renderctl.repository.flipping import BATCH
+from renderctl.repository.batching import FIRST_ROWS as BATCH
 from renderctl.repository.tables import attempts, outputs, tasks
 from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, AttemptState, JobState, TaskState
 from renderctl.workers import Beat

@@ -15,18 +15,20 @@ FIRST_ROWS, MOST_ROWS = 5_000, 50_000
 #: Seconds that a transaction of a batch is to take.
 _BATCH_S = 0.08
 #: SQLite has one writer at a time, and no line: who waits for it looks again every 25 ms, for the first 100 ms. So
-#: long nobody of us writes between two batches; then who waits has its turn within 250 ms.
-_GAP_S = 0.025
+#: long we do not write after batches that took so many seconds together; then who waits has its turn within 250 ms.
+_GAP_S, _GAP_AFTER_S = 0.025, 0.02
 
 
 class BatchSize:
     """How many rows the next transaction changes, by how long the last ones took on this machine."""
 
-    def __init__(self, rows: int = FIRST_ROWS) -> None:
-        self.rows = rows
+    def __init__(self) -> None:
+        self.rows = FIRST_ROWS
+        self.held_s = 0.0  #: for which nobody else could write on SQLite, since the last gap
 
     def note(self, took_s: float) -> None:
         """Of a transaction of so many rows: at most twice as many are next."""
+        self.held_s += took_s
         fitting = min(self.rows * _BATCH_S / max(took_s, 1e-6), 2 * self.rows)
         self.rows = int(min(max(fitting, FIRST_ROWS), MOST_ROWS))
 
@@ -53,7 +55,8 @@ class Batching(Database):
         size.note(monotonic() - began)
         return result
 
-    def give_way(self) -> None:
+    def give_way(self, size: BatchSize) -> None:
         """Between two batches: let those write who wait for it."""
-        if self.engine.dialect.name == "sqlite":
+        if self.engine.dialect.name == "sqlite" and size.held_s >= _GAP_AFTER_S:
             self._waiting.wait(_GAP_S)
+            size.held_s = 0.0

@@ -3,17 +3,18 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from renderctl.actors import Actor
 from renderctl.errors import IllegalTransition
 from renderctl.jobs import Job
 from renderctl.limits import MAX_NOTES
+from renderctl.repository.batching import FIRST_ROWS
 from renderctl.repository.enrolling import require_enabled
-from renderctl.repository.flipping import BATCH, HAS_WORK, Flipping, locked
+from renderctl.repository.flipping import HAS_WORK, Flipping, locked
 from renderctl.repository.job_counts import delete_counts
 from renderctl.repository.rows import to_job
-from renderctl.repository.tables import attempts, job_dependencies, job_inputs, jobs, tasks
+from renderctl.repository.tables import attempts, by_state, job_dependencies, job_inputs, jobs, tasks
 from renderctl.repository.task_states import delete_tasks
 from renderctl.repository.telling import Telling
 from renderctl.states import ENDED_JOB, OPEN_JOB, JobState, TaskState, before, step
@@ -110,10 +111,7 @@ class Controlling(Telling, Flipping):
         state = _ending(connection, job_id)
         if state is None or state in ENDED_JOB:
             return state
-        undone = (TaskState.FAILED, TaskState.CANCELED)
-        query = select(tasks.c.state, tasks.c.error).where(tasks.c.job_id == job_id, tasks.c.state.in_(undone))
-        worst_first = query.order_by(tasks.c.state.desc(), tasks.c.number)  # failed, then canceled
-        worst = connection.execute(worst_first.limit(1)).first()
+        worst = _first_of(connection, job_id, TaskState.FAILED) or _first_of(connection, job_id, TaskState.CANCELED)
         state = JobState(worst.state) if worst else JobState.SUCCEEDED
         ended = connection.execute(
             jobs.update()
@@ -137,7 +135,7 @@ class Controlling(Telling, Flipping):
         def deleting(connection: Connection) -> bool:
             first = connection.scalar(select(func.min(tasks.c.number)).where(tasks.c.job_id == job_id))
             if first is not None:
-                delete_tasks(connection, job_id, first + BATCH)
+                delete_tasks(connection, job_id, first + FIRST_ROWS)
                 return True
             for table in (job_dependencies, job_inputs):
                 connection.execute(table.delete().where(table.c.job_id == job_id))
@@ -154,6 +152,13 @@ class Controlling(Telling, Flipping):
         query = select(jobs).join(job_dependencies, job_dependencies.c.job_id == jobs.c.id)
         query = query.where(job_dependencies.c.after_id == job_id)
         return self.read(lambda connection: [to_job(row) for row in connection.execute(query)])
+
+
+def _first_of(connection: Connection, job_id: str, state: TaskState) -> Row[Any] | None:
+    """The first task of the job that is in the state."""
+    query = by_state.add_columns(tasks.c.state, tasks.c.error)
+    query = query.where(tasks.c.job_id == job_id, tasks.c.state == state).order_by(tasks.c.number).limit(1)
+    return connection.execute(query).first()
 
 
 def _ending(connection: Connection, job_id: str) -> JobState | None:

@@ -1,20 +1,18 @@
 """Many tasks of a job at once, in batches: a million rows in one transaction would keep everybody else waiting."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, func, or_, select
 
 from renderctl.errors import NotFound
 from renderctl.jobs import Job
-from renderctl.repository.database import Database
+from renderctl.repository.batching import Batching, BatchSize
 from renderctl.repository.rows import to_job
 from renderctl.repository.tables import by_state, job_dependencies, jobs, tasks
-from renderctl.repository.task_states import move_tasks
+from renderctl.repository.task_states import move_first
 from renderctl.states import ENDED_JOB, OPEN_TASK, JobState, TaskState
 
-#: Rows of a transaction: a tenth of a second or so.
-BATCH = 5_000
 #: Jobs of which nothing is to be rendered any more, whatever is still running.
 STOPPED = (JobState.CANCELED, JobState.FAILED)
 _IDLE = (TaskState.QUEUED, TaskState.BLOCKED)
@@ -24,7 +22,7 @@ HAS_WORK = or_(
 )
 
 
-class Flipping(Database):
+class Flipping(Batching):
     """Steps of many tasks. Killed half way through, the sweep goes on with them."""
 
     def cancel_idle(self, job_id: str, *, most: int | None = None) -> int:
@@ -60,24 +58,19 @@ class Flipping(Database):
     ) -> int:
         """Take tasks from one state to another, for as long as that is `allowed`; how many."""
 
+        size, flipped, asked = BatchSize(), 0, 0
+
         def batch(connection: Connection) -> int:
-            if not allowed(connection):
-                return 0
-            numbers = first_numbers(connection, job_id, source, BATCH)
-            return move_tasks(connection, job_id, numbers, source, target) if numbers else 0
+            return move_first(connection, job_id, asked, source, target) if allowed(connection) else 0
 
-        flipped = 0
-        while count := self.write(batch):
+        while most is None or flipped < most:
+            asked = size.rows if most is None else min(size.rows, most - flipped)
+            count = self.write_batch(size, batch)
             flipped += count
-            if count < BATCH or (most is not None and flipped >= most):
+            if count < asked:
                 break
+            self.give_way(size)
         return flipped
-
-
-def first_numbers(connection: Connection, job_id: str, state: TaskState, limit: int) -> Sequence[int]:
-    """The first tasks of the job that are in the state."""
-    query = by_state.where(tasks.c.job_id == job_id, tasks.c.state == state)
-    return connection.scalars(query.limit(limit)).all()
 
 
 def locked(connection: Connection, job_id: str) -> Job:

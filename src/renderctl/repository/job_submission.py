@@ -20,7 +20,7 @@ from renderctl.errors import Conflict, NotFound, SubmissionLost
 from renderctl.ids import new_id
 from renderctl.jobs import Job, NewJob
 from renderctl.quotas import UNLIMITED, Holder, Limits, Quotas
-from renderctl.repository.batching import FIRST_ROWS, Batching, BatchSize
+from renderctl.repository.batching import FIRST_ROWS, BatchSize
 from renderctl.repository.enrolling import require_enabled
 from renderctl.repository.flipping import Flipping
 from renderctl.repository.keeping import require_kept
@@ -53,7 +53,7 @@ class _Submission:
         return {"state": state, "idempotency_key": self.new.idempotency_key, "removed_at": None}
 
 
-class JobSubmission(Batching, Flipping):
+class JobSubmission(Flipping):
     """Jobs, as they come."""
 
     def add_job(
@@ -123,7 +123,7 @@ class JobSubmission(Batching, Flipping):
                 return is_inserted(connection, job_id, batch) or None
 
             self.write_batch(size, inserting, known=known)
-            self.give_way()
+            self.give_way(size)
 
     def _keep(self, connection: Connection, job_id: str) -> None:
         """Have the submission ours for longer. Raises SubmissionLost if it is ours no more."""

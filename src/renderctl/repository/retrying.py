@@ -9,11 +9,12 @@ from renderctl.actors import Actor
 from renderctl.frames import FrameSet
 from renderctl.jobs import Job
 from renderctl.quotas import UNLIMITED, Quotas
+from renderctl.repository.batching import FIRST_ROWS, BatchSize
 from renderctl.repository.enrolling import require_enabled
-from renderctl.repository.flipping import BATCH, Flipping, first_numbers, locked, open_dependencies
+from renderctl.repository.flipping import Flipping, locked, open_dependencies
 from renderctl.repository.quotas import lock_quotas, require_work
 from renderctl.repository.tables import job_exclusions, jobs
-from renderctl.repository.task_states import move_tasks
+from renderctl.repository.task_states import move_first, move_tasks
 from renderctl.states import ENDED_JOB, JobState, TaskState, before, step
 
 _ENDED = tuple(before(TaskState.QUEUED) - {TaskState.RUNNING, TaskState.BLOCKED})
@@ -38,7 +39,7 @@ class Retrying(Flipping):
             require_enabled(connection, actor)
             job = locked(connection, job_id)
             connection.execute(job_exclusions.delete().where(job_exclusions.c.job_id == job_id))
-            count = self._queue_again(connection, job, chosen)
+            count = self._queue_again(connection, job, chosen, FIRST_ROWS)
             if count and job.state in ENDED_JOB:
                 limits = quotas.of(job.owner, job.project)
                 lock_quotas(connection, limits)
@@ -49,14 +50,16 @@ class Retrying(Flipping):
         def going_on(connection: Connection) -> int:
             job = locked(connection, job_id)
             canceled = bool(total) and job.state is JobState.CANCELED  # by somebody, since we have begun
-            return 0 if canceled else self._queue_again(connection, job, chosen)
+            return 0 if canceled else self._queue_again(connection, job, chosen, limit)
 
-        total = 0
-        chosen = None if numbers is None else list(islice(numbers, BATCH))
+        size, total, limit = BatchSize(), 0, FIRST_ROWS
+        chosen = None if numbers is None else list(islice(numbers, FIRST_ROWS))
         job, count = self.deed(beginning, done=lambda c, audit: (locked(c, job_id), int(audit.details["tasks"])))
         total += count
-        while count == BATCH if numbers is None else (chosen := list(islice(numbers, BATCH))):
-            total += (count := self.write(going_on))
+        while count >= limit if numbers is None else (chosen := list(islice(numbers, FIRST_ROWS))):
+            limit = size.rows
+            total += (count := self.write_batch(size, going_on))
+            self.give_way(size)
         return (self.read(lambda connection: locked(connection, job_id)) if total else job), total
 
     def _numbers(self, job_id: str, frames: Iterable[int]) -> Iterator[int]:
@@ -69,16 +72,18 @@ class Retrying(Flipping):
                 if frame in wanted:
                     yield number
 
-    def _queue_again(self, connection: Connection, job: Job, numbers: list[int] | None) -> int:
-        """The tasks of those numbers, or the first ones that failed or were canceled; how many."""
+    def _queue_again(self, connection: Connection, job: Job, numbers: list[int] | None, limit: int) -> int:
+        """The tasks of those numbers, or the first ones, up to `limit`, that failed or were canceled; how many."""
         waits = connection.execute(open_dependencies(job.id)).scalar_one()
         target = TaskState.BLOCKED if waits else TaskState.QUEUED
         fresh = {"attempts": 0, "attempt_id": None, "not_before": None, "error": None}
         count = 0
-        for state in _UNDONE if numbers is None else _ENDED:
-            chosen = first_numbers(connection, job.id, state, BATCH - count) if numbers is None else numbers
-            if chosen:
-                count += move_tasks(connection, job.id, chosen, state, target, **fresh)
+        if numbers is None:
+            for state in _UNDONE:
+                if count < limit:
+                    count += move_first(connection, job.id, limit - count, state, target, **fresh)
+        elif numbers:
+            count = sum(move_tasks(connection, job.id, numbers, state, target, **fresh) for state in _ENDED)
         if count and job.state in ENDED_JOB:
             step(job.state, JobState.RUNNING)
             again = {"state": JobState.RUNNING, "finished_at": None, "error": None, "bound_to": None}

@@ -1,13 +1,13 @@
 """Every statement that gives a task its state. Each one counts what it changes: there is no other way to change one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, select
 
 from renderctl.jobs import Attempt
 from renderctl.repository.job_counts import count_change
-from renderctl.repository.tables import attempts, tasks
+from renderctl.repository.tables import attempts, by_state, tasks
 from renderctl.repository.task_rows import TaskBatch, insert_rows
 from renderctl.states import TaskState
 
@@ -71,7 +71,36 @@ def move_tasks(
     connection: Connection, job_id: str, numbers: Sequence[int], source: TaskState, target: TaskState, **changes: Any
 ) -> int:
     """Take those of the tasks that are in one state to another one, with other changes; how many they were."""
-    which = (tasks.c.job_id == job_id) & tasks.c.number.in_(numbers) & (tasks.c.state == source)
+    first, last = min(numbers), max(numbers)
+    gapless = len(set(numbers)) == last - first + 1
+    among = tasks.c.number.between(first, last) if gapless else tasks.c.number.in_(numbers)
+    return _move(connection, job_id, among, (source, target), changes)
+
+
+def move_first(
+    connection: Connection, job_id: str, limit: int, source: TaskState, target: TaskState, **changes: Any
+) -> int:
+    """Take the first tasks that are in one state, up to so many, to another one; how many they were.
+
+    The index says where they begin and end, and the statement is as short for a million of them as for one.
+    """
+    in_order = by_state.where(tasks.c.job_id == job_id, tasks.c.state == source).order_by(tasks.c.number).limit(1)
+    first, last = connection.scalar(in_order), connection.scalar(in_order.offset(limit - 1))
+    if first is None:
+        return 0
+    among = tasks.c.number >= first if last is None else tasks.c.number.between(first, last)
+    return _move(connection, job_id, among, (source, target), changes)
+
+
+def _move(
+    connection: Connection,
+    job_id: str,
+    among: ColumnElement[bool],
+    steps: tuple[TaskState, TaskState],
+    changes: Mapping[str, Any],
+) -> int:
+    source, target = steps
+    which = (tasks.c.job_id == job_id) & (tasks.c.state == source) & among
     count = connection.execute(tasks.update().where(which).values(state=target, **changes)).rowcount
     count_change(connection, job_id, {source: -count, target: count})
     return count

@@ -57,6 +57,7 @@ class FakeExecutor(Executor):
     looks: Callable[[Path, Path], Mapping[str, Any]] | None = None  #: a scene, the folder of its files -> its facts
     started: list["FakeBlender"] = field(default_factory=list)
     rendered: list[int] = field(default_factory=list)
+    ordered: list[int] = field(default_factory=list)  #: frames that sessions were told to render
     gate: threading.Event = field(default_factory=threading.Event)  #: `held` frames wait for it
 
     def start(self, launch: Launch) -> Running:
@@ -85,6 +86,9 @@ class FakeBlender(Running):
         self.opened = 0
         self.idle = False  #: whether it uses no processor any more
         self.tried = 0  #: how often it was asked what it renders on
+        self.waiting: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()  #: frames, one after the other
+        self.is_held = False  #: by the one that it is at
+        self._rendering = threading.Lock()
         self._busy_s = 0.0
         self._lines: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()
         self.emit("started", version="5.0.1")
@@ -104,7 +108,9 @@ class FakeBlender(Running):
         elif order.get("quit"):
             self.end()
         elif "task" in order:
-            self.executor.behaviour(order["frame"])(self, order)
+            self.executor.ordered.append(order["frame"])
+            self.waiting.put(order)
+            self.go_on()
 
     def receive(self, timeout_s: float) -> str | None:
         try:
@@ -150,6 +156,13 @@ class FakeBlender(Running):
     def end(self) -> None:
         """As a crash does."""
         self._lines.put(None)
+
+    def go_on(self) -> None:
+        """Render what waits, in its order, whoever has it go on."""
+        with self._rendering:
+            while not self.is_held and not self.waiting.empty():
+                order = self.waiting.get()
+                self.executor.behaviour(order["frame"])(self, order)
 
     def _run(self, path: Path) -> None:
         script = path.name
@@ -217,7 +230,7 @@ def crashed(blender: FakeBlender, order: Mapping[str, Any]) -> None:
 
 def hung(blender: FakeBlender, order: Mapping[str, Any]) -> None:
     """Neither a word nor any use of the processor."""
-    blender.idle = True
+    blender.idle = blender.is_held = True
 
 
 def held(blender: FakeBlender, order: Mapping[str, Any]) -> None:
@@ -227,7 +240,10 @@ def held(blender: FakeBlender, order: Mapping[str, Any]) -> None:
         blender.executor.gate.wait(20)
         if not blender.stopped.is_set():
             rendered(blender, order)
+            blender.is_held = False
+            blender.go_on()
 
+    blender.is_held = True
     threading.Thread(target=later, daemon=True).start()
 
 

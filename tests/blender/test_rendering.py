@@ -56,6 +56,17 @@ def test_each_task_has_a_log_of_its_own(studio: Studio) -> None:
     assert "frame 1 of" not in second.log.read_text()
 
 
+def test_frames_that_are_ordered_together_are_rendered_one_after_the_other(studio: Studio) -> None:
+    studio.open(studio.scene("cube"))
+    orders = [studio.order(frame) for frame in (1, 4)]
+    for order in orders:
+        studio.session.order(order)
+    together = [pixels(studio.render_order(order).files[0].path) for order in orders]
+    for order, image in zip(orders, together, strict=True):
+        assert np.array_equal(image, pixels(studio.render(order.frame).files[0].path))
+        assert f"renders frame {order.frame} of" in order.log.read_text()
+
+
 def test_braces_and_blanks_in_a_path_stay_as_they_are(studio: Studio) -> None:
     studio.open(studio.scene("cube"))
     order = studio.order(1)

@@ -80,7 +80,7 @@ def test_what_was_claimed_ahead_goes_back_free_of_charge_when_the_worker_drains(
         worker.drain()
         executor.gate.set()
         wait_for(farm, lambda: not held_by(farm, job))
-    assert farm.repository.counts(job.id) == TaskCounts(succeeded=4, queued=16)
+    assert farm.repository.counts(job.id) == TaskCounts(succeeded=5, queued=15)  # Blender had begun the fifth
     assert {task.attempts for task in farm.repository.tasks(job.id)} == {0}
 
 

@@ -101,6 +101,7 @@ class Session:
         self._budget = OutputBudget(clock)
         self._in_script = False
         self._begun: _Inspection | None = None  # what it looks at already, or will when it is up
+        self._ordered: list[FrameOrder] = []  # frames that it was told to render, and has not answered for
         self.alive = True
 
     def started(self, limits: Limits) -> str:
@@ -157,15 +158,25 @@ class Session:
         """Let Blender have what was put in one of its folders."""
         self._deliver(path)
 
+    def order(self, order: FrameOrder) -> None:
+        """Have it render a frame as soon as it is done with those that it was told before; `render` has the answer."""
+        self._deliver(order.folder, order.printed_to or order.log)
+        self._send(order.as_line())
+        self._ordered.append(order)
+
     def render(
         self, order: FrameOrder, *, limits: Limits, on_progress: OnProgress | None = None, stop: threading.Event
     ) -> Rendered:
-        """Render one frame. Raises SessionStopped, with the process gone, soon after `stop` was set."""
-        self._deliver(order.folder, order.printed_to or order.log)
-        self._send(order.as_line())
+        """Render one frame: the first of those that were ordered, or one that is ordered now.
+
+        Raises SessionStopped, with the process gone, soon after `stop` was set.
+        """
+        if order not in self._ordered:
+            self.order(order)
         try:
             return self._wait(Rendered, limits, limits.frame_s, task=order, on_progress=on_progress, stop=stop)
         finally:
+            self._ordered.remove(order)
             self._fetch(order)
 
     def leave(self, limits: Limits) -> None:
@@ -193,6 +204,7 @@ class Session:
         while not isinstance(self._next(watch, None), Left):
             self._check(watch)
         self._in_script = False
+        self._ordered.clear()
 
     def _send(self, line: str) -> None:
         try:

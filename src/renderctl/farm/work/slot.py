@@ -5,7 +5,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,6 +52,15 @@ class Listeners:
 
 
 @dataclass(frozen=True)
+class Ordered:
+    """A frame that a session was told to render, and the places of what it leaves."""
+
+    ready: Ready
+    tray: Tray
+    order: FrameOrder
+
+
+@dataclass(frozen=True)
 class Tools:
     """What a slot works with."""
 
@@ -79,6 +88,7 @@ class Slot:
         self._missed_s = _MISSED_FIRST_S
         self._introduced: tuple[str, int] | None = None
         self._unexpected_in_a_row = 0  # attempts that met a fault of ours
+        self._ahead: Ordered | None = None  # the frame that Blender goes on with by itself
 
     def run(self, scratch: Path) -> None:
         """Take turns until draining, or until there is nothing left to take. `close` ends the Blender that is left."""
@@ -123,15 +133,20 @@ class Slot:
         ends = self._farm.clock.monotonic() + quantum_s
         pipeline: Pipeline[Finished] = Pipeline(self._publish, self._farm.clock)
         started: Attempt | None = None  # the one that the publishing of its predecessor says to have begun
-        try:
+        with ExitStack() as ending:
+            ending.callback(lambda: self._give_back(job, list(pending)))
+            ending.callback(self._publisher.release, scratch)  # the folder may be made anew, and those see the old one
+            ending.callback(pipeline.close)
+            ending.callback(self._give_up_ahead)
             while pending and self._going_on():
                 attempt = pending.popleft()
                 if attempt is not started and not self._begin(attempt):
+                    self._give_up_ahead()
                     self._held.drop(attempt)
                     continue
                 if self._frames_are_short():
                     self._fill(pending, job, ends)
-                finished = self._render(job, attempt, scratch)
+                finished = self._render(job, attempt, scratch, self._following(pending))
                 if self._job_over:
                     break
                 self._fill(pending, job, ends)
@@ -139,19 +154,31 @@ class Slot:
                 if finished is not None:
                     started = pending[0] if pending and self._going_on() else None
                     pipeline.put(finished(started), _TOGETHER if self._frames_are_short() else 1)
-        finally:
-            try:
-                pipeline.close()
-            finally:  # the folder may be made anew, and those see the old one
-                self._publisher.release(scratch)
-            self._give_back(job, list(pending))
 
     def _begin(self, attempt: Attempt) -> bool:
         return self._publisher.insist(lambda: self._farm.repository.start(attempt))
 
     def _going_on(self) -> bool:
-        """Whether the slot stays with its job: one whose Blender may not start finds that out first."""
+        """Whether the slot stays with its job: one whose Blender may not start finds that out first.
+
+        What Blender renders already is finished first.
+        """
+        return self._ahead is not None or self._may_claim()
+
+    def _may_claim(self) -> bool:
         return self._signals.taking and not self._health.doubtful
+
+    def _following(self, pending: deque[Attempt]) -> Attempt | None:
+        """The frame that Blender is told of while it renders the one before, so that it need not wait for us."""
+        ahead = self._frames_are_short() and self._may_claim() and self._farm.executor.shares_disk
+        return pending[0] if pending and ahead else None
+
+    def _give_up_ahead(self) -> None:
+        """Nobody takes what Blender renders ahead: it ends, and what it has left goes."""
+        if self._ahead is not None:
+            ahead, self._ahead = self._ahead, None
+            self._sessions.close()
+            ahead.tray.clear()
 
     def _frames_are_short(self) -> bool:
         """Whether it is worth it to claim ahead, so that Blender need not wait for the next frame."""
@@ -159,7 +186,7 @@ class Slot:
 
     def _fill(self, pending: deque[Attempt], job: Job, until: float) -> None:
         """Claim more when nothing is left, while the quantum lasts."""
-        if not pending and self._going_on() and self._farm.clock.monotonic() < until:
+        if not pending and self._may_claim() and self._farm.clock.monotonic() < until:
             pending.extend(self._claim_more(job))
 
     def _claim_more(self, job: Job) -> list[Attempt]:
@@ -172,19 +199,22 @@ class Slot:
         self._held.add(attempts)
         return attempts
 
-    def _render(self, job: Job, attempt: Attempt, scratch: Path) -> Callable[[Attempt | None], Finished] | None:
-        """Render one frame; what is to be published, or None when it failed or was stopped (and that is reported)."""
+    def _render(
+        self, job: Job, attempt: Attempt, scratch: Path, following: Attempt | None
+    ) -> Callable[[Attempt | None], Finished] | None:
+        """Render one frame, and have Blender go on with the `following` one; what is to be published, or None when it
+        failed or was stopped (and that is reported).
+        """
         hold = self._held.of(attempt)
-        tray = Tray(scratch, attempt.id)
+        tray = self._ahead.tray if self._ahead is not None else Tray(scratch, attempt.id)
         try:
             scratch.mkdir(parents=True, exist_ok=True)
-            ready = self._opened(job, hold.stop)
-            self._introduce(job, ready)
-            tray.lay_out(ready.scratch, f"$ {ready.command}\n# {attempt.task_id}: frame {attempt.frame}\n")
-            hold.log = tray.log
+            current = self._current(job, attempt, hold, tray)
+            if following is not None:
+                self._ahead = self._order_ahead(following, current.ready, Tray(scratch, following.id))
             try:
-                rendered = ready.session.render(
-                    FrameOrder(attempt.task_id, attempt.frame, attempt.camera, tray.folder, tray.log, tray.printed_to),
+                rendered = current.ready.session.render(
+                    current.order,
                     limits=limits(self._farm, job.frame_timeout_s),
                     on_progress=lambda progress: self._progressed(hold, progress),
                     stop=hold.stop,
@@ -201,8 +231,39 @@ class Slot:
         else:
             self._unexpected_in_a_row = 0
             self._frame_s = rendered.seconds
-            return lambda following: Finished(attempt, rendered, ready.opened, tray, following, hold.stop)
+            opened = current.ready.opened
+            return lambda following: Finished(attempt, rendered, opened, tray, following, hold.stop)
+        if self._ahead is not None and not self._ahead.ready.session.alive:
+            self._give_up_ahead()
         return None
+
+    def _current(self, job: Job, attempt: Attempt, hold: Hold, tray: Tray) -> Ordered:
+        """The frame as it was ordered ahead, or as it is now; with the job's scene open."""
+        try:
+            ready = self._opened(job, hold.stop)
+            self._introduce(job, ready)
+            ahead = self._ahead
+            current = ahead if ahead is not None and ahead.ready is ready else self._order(attempt, ready, tray)
+        except BaseException:
+            self._give_up_ahead()
+            raise
+        self._ahead, hold.log = None, tray.log
+        return current
+
+    def _order_ahead(self, attempt: Attempt, ready: Ready, tray: Tray) -> Ordered | None:
+        """None: it could not be done; what is wrong shows in the frame that is rendered, or in this one's own turn."""
+        try:
+            return self._order(attempt, ready, tray)
+        except (RenderctlError, OSError) as error:
+            logger.info("task %s was not ordered ahead: %s", attempt.task_id, error)
+            tray.clear()
+            return None
+
+    def _order(self, attempt: Attempt, ready: Ready, tray: Tray) -> Ordered:
+        tray.lay_out(ready.scratch, f"$ {ready.command}\n# {attempt.task_id}: frame {attempt.frame}\n")
+        order = FrameOrder(attempt.task_id, attempt.frame, attempt.camera, tray.folder, tray.log, tray.printed_to)
+        ready.session.order(order)
+        return Ordered(ready, tray, order)
 
     def _opened(self, job: Job, stop: threading.Event) -> Ready:
         """The session for the job, whatever is away in the meantime."""

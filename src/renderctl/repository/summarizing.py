@@ -68,6 +68,16 @@ class Summarizing(Submitting):
 
         return self.read(reading)
 
+    def summaries_of(self, ids: Sequence[str]) -> list[Summary]:
+        """How these jobs stand, as far as there are such."""
+
+        def reading(connection: Connection) -> list[Summary]:
+            now = self.now(connection)
+            rows = connection.execute(select(jobs).where(jobs.c.id.in_(ids), jobs.c.removed_at.is_(None)))
+            return _summaries(connection, [to_job(row) for row in rows], now)
+
+        return self.read(reading) if ids else []
+
     def summaries(
         self,
         states: Sequence[JobState] = (),

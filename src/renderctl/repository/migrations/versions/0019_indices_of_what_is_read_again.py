@@ -5,8 +5,8 @@ from alembic import op
 
 from renderctl.repository.migrations import steps
 
-revision = "0018"
-down_revision = "0017"
+revision = "0019"
+down_revision = "0018"
 
 _INDICES = (
     ("ix_attempt_order", "attempt", ["job_id", "id"]),

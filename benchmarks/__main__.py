@@ -1,7 +1,7 @@
 """`python -m benchmarks [overhead|lifecycles|submitting|status|claiming|startup …]`: all of them by default.
 
 Those of a farm on services need the servers: `python -m tests.services -- python -m benchmarks against_celery`.
-`many_workers` has options (`--help`); without them it has 200 workers and takes a minute.
+`many_workers` and `server_costs` have options (`--help`); without them each takes a minute or two.
 `containers` needs a Docker engine and a render image, and is run when it is named.
 """
 
@@ -24,6 +24,7 @@ NAMES = (
     "serving",
     "against_celery",
     "many_workers",
+    "server_costs",
     "deeds",
 )
 

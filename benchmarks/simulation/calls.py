@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy.util.concurrency import await_only
 
+from renderctl.clocks import SystemClock
 from renderctl.errors import DatabaseUnavailable, RenderctlError
 
 logger = logging.getLogger(__name__)
@@ -95,6 +97,14 @@ class AwaitingPort:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._port, name)
         return lambda *arguments, **more: await_only(self._calls.run(method, *arguments, **more))
+
+
+class AwaitingClock(SystemClock):
+    """The clock for such code: who waits lets others go on, and looks at the event when the time is up."""
+
+    def wait(self, event: threading.Event | None, seconds: float) -> bool:
+        await_only(asyncio.sleep(max(seconds, 0.0)))
+        return event is not None and event.is_set()
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -17,7 +17,7 @@ _PULSE_S = 0.5
 #: Parts in which the frames of a process have their turn within a pulse.
 _PARTS = 5
 #: As Cycles prints it for each of its samples.
-_PRINTED = b"Fra:1 Mem:512.00M (Peak 600.00M) | Time:00:10.00 | Scene, ViewLayer | Sample 64/128\n"
+PRINTED = b"Fra:1 Mem:512.00M (Peak 600.00M) | Time:00:10.00 | Scene, ViewLayer | Sample 64/128\n"
 
 
 class BatchingRedisCache(RedisCache):
@@ -59,6 +59,6 @@ class Followers:
             if progress > frame.reported:
                 frame.reported = progress
                 self._cache.put(f"attempt:{key}", {"progress": progress}, version=int(progress * 1e6), ttl_s=60.0)
-            self._cache.append(f"log:{key}", _PRINTED, at=frame.logged)
-            frame.logged += len(_PRINTED)
+            self._cache.append(f"log:{key}", PRINTED, at=frame.logged)
+            frame.logged += len(PRINTED)
         self._cache.send()

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from sqlalchemy.util.concurrency import greenlet_spawn
 
-from benchmarks.simulation.calls import AwaitingPort, Calls
+from benchmarks.simulation.calls import AwaitingClock, AwaitingPort, Calls
 from benchmarks.simulation.frames import SimulatedFrame
 from benchmarks.simulation.queue import AwaitingQueue
 from renderctl.actors import local_actor
@@ -34,7 +34,8 @@ from renderctl.workers import Worker as WorkerRecord
 logger = logging.getLogger(__name__)
 
 _ACTOR = local_actor("bench")
-_CAPABILITIES = Capabilities(16, 64_000, ("5.0.1",))
+#: What each of the simulated nodes has.
+CAPABILITIES = Capabilities(16, 64_000, ("5.0.1",))
 _IMAGE_BYTES = 2_000_000
 #: Seconds until a slot asks a database again that did not answer, at first and at last.
 _MISSED_FIRST_S, _MISSED_LAST_S = 1.0, 8.0
@@ -66,9 +67,10 @@ class SimulatedWorker:
         self._draining = threading.Event()
         self._beaten = asyncio.Event()
         self._database_failed = False  # since the last sweep
-        claimant = Claimant(name, self._incarnation, 0, self._settings.pools, _CAPABILITIES)
+        claimant = Claimant(name, self._incarnation, 0, self._settings.pools, CAPABILITIES)
         repository = cast(Any, AwaitingPort(self._farm.repository, self._calls))
-        self._turns = FarmTurns(replace(self._farm, repository=repository, queue=surroundings.queue), claimant)
+        awaiting = replace(self._farm, repository=repository, queue=surroundings.queue, clock=AwaitingClock())
+        self._turns = FarmTurns(awaiting, claimant)
 
     async def register(self) -> None:
         now = self._farm.clock.now()
@@ -79,7 +81,7 @@ class SimulatedWorker:
             incarnation=self._incarnation,
             slots=1,
             pools=self._settings.pools,
-            capabilities=_CAPABILITIES,
+            capabilities=CAPABILITIES,
             started_at=now,
             seen_at=now,
             node=self._node,
@@ -223,19 +225,8 @@ class SimulatedWorker:
         pending.extend(more)
 
     async def _publish(self, attempt: Attempt, following: Attempt | None) -> None:
-        image = Output(
-            name=f"{attempt.frame:04d}.png",
-            digest=hashlib.sha256(attempt.id.encode()).hexdigest(),
-            size=_IMAGE_BYTES,
-            width=1920,
-            height=1080,
-            frame=attempt.frame,
-            camera=attempt.camera,
-            number=attempt.number,
-            device="CPU",
-        )
         cost = Cost(self.frames[attempt.id].seconds, 1000.0, "CPU")
-        done = [Done(attempt, (image,), cost)]
+        done = [Done(attempt, (result_of(attempt),), cost)]
         await self._calls.insist(self._farm.repository.complete_all, done, starting=following, since=None)
         if following is None:
             await self._calls.insist(settle, self._farm, attempt.job_id)
@@ -247,3 +238,18 @@ class SimulatedWorker:
             for attempt in rest:
                 del self.frames[attempt.id]
         await greenlet_spawn(partial(self._turns.leave, job, gave_back=bool(rest)))
+
+
+def result_of(attempt: Attempt) -> Output:
+    """An image that nobody has rendered."""
+    return Output(
+        name=f"{attempt.frame:04d}.png",
+        digest=hashlib.sha256(attempt.id.encode()).hexdigest(),
+        size=_IMAGE_BYTES,
+        width=1920,
+        height=1080,
+        frame=attempt.frame,
+        camera=attempt.camera,
+        number=attempt.number,
+        device="CPU",
+    )

@@ -37,10 +37,9 @@ class ProcessTree:
 
     def kill(self) -> None:
         """SIGKILL all of it, again until nothing is left. The leader stays a zombie until its parent reaps it."""
-        for process in self._family():  # most have nobody else: then one look is enough
+        for process in self._family():  # most have nobody else, and end while those are looked for
             with suppress(psutil.Error):
                 process.kill()
-        ended(self.leader, _ROUND_S)
         for _ in range(_ROUNDS):
             alive = [each for each in self._members() if _lives(each)]
             if not alive:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from renderctl.blender.find import find_blenders
 from renderctl.cli import invocation
 from renderctl.cli.prewarm import prewarm
 
@@ -32,9 +33,21 @@ def scene(tmp_path: Path) -> Path:
     return path
 
 
-def test_blender_starts_before_anything_heavy_is_imported(scene: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """What says that it is a Blender, and has been asked already: that is remembered."""
+    program = tmp_path / "bin/blender"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho 'Blender 4.2.1'\n")
+    program.chmod(0o755)
+    find_blenders([str(program)], cache_dir=tmp_path / "data")
+    return program
+
+
+def test_blender_starts_before_anything_heavy_is_imported(scene: Path, program: Path, tmp_path: Path) -> None:
     environment = {name: text for name, text in os.environ.items() if not name.startswith("RENDERCTL_")}
     environment |= {"RENDERCTL_DATA_DIR": str(tmp_path / "data"), "HOME": str(tmp_path)}
+    environment["RENDERCTL_BLENDER__PATHS"] = str(program)
     command = [sys.executable, "-c", WHEN_BLENDER_STARTS, "render", str(scene), "-f", "1"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=tmp_path)
     program, modules = done.stdout.splitlines()

@@ -4,6 +4,7 @@ Started as `python session.py` by a Python that has the bpy module, or as
 `blender -b --factory-startup -Y --python-exit-code 17 -P session.py`. What it reads and writes: see inside/wire.py.
 """
 
+import importlib
 import os
 import shutil
 import sys
@@ -41,6 +42,13 @@ def serve(wire: Wire) -> None:
             return
         if "run" in order:  # a script that has ended too early may leave orders unread
             run(order["run"], wire)
+            import_ahead()
+
+
+def import_ahead() -> None:
+    """Import what rendering needs: who looks at a scene before it is rendered has something else to do meanwhile."""
+    for name in ("cameras", "devices", "formats", "native_scripts", "options", "properties", "replacements", "serving"):
+        importlib.import_module(f"inside.{name}")
 
 
 def begin_with_shaders() -> None:

@@ -42,7 +42,7 @@ from renderctl.repository.tables import (
     worker_pools,
     workers,
 )
-from renderctl.states import AttemptState, JobState, TaskState, WorkerState
+from renderctl.states import ENDED_JOB, AttemptState, JobState, TaskState, WorkerState
 
 MODEL_ID = "0model0000001"
 #: Workers `w0`, `w1` …, of one slot each; the running attempts are spread over them.
@@ -260,6 +260,7 @@ def _job_row(kind: JobKind, number: int, now: datetime) -> dict[str, Any]:
         "finished_at": earlier if kind.state not in (JobState.QUEUED, JobState.RUNNING) else None,
         "served_at": earlier if begun else None,
         "in_order": False,
+        "stop_settled": kind.state in ENDED_JOB,
         "nudges": 0,
         "notes": [],
         "task_count": kind.task_count,

@@ -126,3 +126,6 @@ if [ ! -f "$stamp" ] || [ -n "$(find pyproject.toml locks -newer "$stamp")" ]; t
         fail "pip could not install renderctl[$extras] (above: why). It needs the network, or a mirror (PIP_INDEX_URL), and 2 GB of disk."
     touch "$stamp"
 fi
+
+# Sessions read the modules of templates/ and may write nothing there: without this each of them compiles them anew.
+.venv/bin/python -m compileall -q templates

@@ -9,7 +9,8 @@ import pytest
 
 from renderctl.errors import StoreUnavailable
 from renderctl.farm import Farm
-from renderctl.farm.logs import LogPart, follow, logs
+from renderctl.farm.attempt_logs import LogPart
+from renderctl.farm.logs import follow, logs
 from renderctl.jobs import Attempt, Job
 from renderctl.repository.attempting import Cost
 from renderctl.settings import Settings

@@ -300,6 +300,21 @@ def test_whoever_reads_counts_looks_at_no_task(farm):
             assert "count(*)" not in statement or " output" not in statement, statement
 
 
+def test_many_jobs_are_summed_up_with_as_many_questions_as_one(farm):
+    model, slot = given_model(farm), given_worker(farm)
+    jobs = [given_job(farm, "1-4", model=model) for _ in range(5)]
+    for number, job in enumerate(jobs):
+        attempts = farm.repository.claim(job.id, slot, limit=3).attempts
+        for attempt in attempts[:2]:
+            farm.repository.start(attempt)
+            farm.repository.complete(attempt, [Output("1.png", "a" * 64, 10, image=f"i{number}")], Cost(1.0 + number))
+    one = statements_of(farm, lambda: farm.repository.summaries(limit=1))
+    many = statements_of(farm, farm.repository.summaries)
+    assert len(many) == len(one)
+    found = {each.job.id: (each.frame_seconds, each.image) for each in farm.repository.summaries()}
+    assert found == {job.id: (1.0 + number, f"i{number}") for number, job in enumerate(jobs)}
+
+
 def test_a_transaction_writes_its_counts_with_one_statement_its_last(farm):
     job, slot = given_job(farm, "1-6"), given_worker(farm)
     claim = statements_of(farm, lambda: farm.repository.claim(job.id, slot, limit=4))

@@ -7,7 +7,7 @@ from renderctl.client.answers import lines_of, typed
 from renderctl.client.api import quoted
 from renderctl.client.connection import ServerConnection
 from renderctl.client.events import events
-from renderctl.farm.logs import LogPart
+from renderctl.farm.attempt_logs import LogPart
 
 
 def logs(server: ServerConnection, ref: str, task: str | None = None) -> Iterator[LogPart]:

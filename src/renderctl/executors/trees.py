@@ -37,9 +37,10 @@ class ProcessTree:
 
     def kill(self) -> None:
         """SIGKILL all of it, again until nothing is left. The leader stays a zombie until its parent reaps it."""
-        for process in self._family():  # most have nobody else, and end while those are looked for
+        for process in self._family():  # most have nobody else: then one look is enough
             with suppress(psutil.Error):
                 process.kill()
+        ended(self.leader, _ROUND_S)
         for _ in range(_ROUNDS):
             alive = [each for each in self._members() if _lives(each)]
             if not alive:

@@ -1,6 +1,7 @@
 """The log of one attempt, piece by piece: what the store has and, while it runs, what the cache has beyond that."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from renderctl.farm import Farm
 from renderctl.jobs import Attempt
@@ -8,6 +9,14 @@ from renderctl.states import OPEN_ATTEMPT
 
 #: Bytes of a log that are in memory at a time.
 PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class LogPart:
+    """A piece of the log of one attempt."""
+
+    attempt: Attempt
+    text: str
 
 
 def kept_log(farm: Farm, attempt: Attempt, start: int = 0, end: int | None = None) -> Iterator[bytes]:

@@ -1,18 +1,18 @@
 """What changes on the farm, found out once for everybody who wants to be told."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from renderctl.documents import document
-from renderctl.errors import NotFound
 from renderctl.farm import Farm
-from renderctl.farm.status import job_document
-from renderctl.jobs import Attempt
+from renderctl.farm.status import job_documents
 from renderctl.permissions import Subject
 
 #: Outputs are asked for again from so many before the newest: a commit may overtake another.
 _OVERLAP = 200
+#: Documents of one look: of jobs that have changed, and of those that may have, each in its turn.
+_CHANGED, _IN_TURN = 25, 8
 
 
 @dataclass(frozen=True)
@@ -25,80 +25,107 @@ class Change:
 
 
 class Changes:
-    """Looks again and again, and tells what is different. Not for two threads at a time."""
+    """Looks again and again, and tells what is different. Not for two threads at a time.
+
+    A look costs the same however much there is that does not change. Where many jobs change at once, some of them are
+    told a few looks later.
+    """
 
     def __init__(self, farm: Farm) -> None:
         self._farm = farm
-        self._signs: dict[str, tuple[Any, ...]] = {}
+        self._signs: dict[str, str] = {}
         self._subjects: dict[str, Subject] = {}
         self._documents: dict[str, dict[str, Any]] = {}
-        self._running: dict[str, Attempt] = {}
+        self._changed: dict[str, None] = {}  # jobs whose documents are due, the first one first
+        self._moving: dict[str, None] = {}  # jobs that move without a sign, the one that was asked longest ago first
+        self._progress: dict[str, float] = {}  # of running attempts
         self._newest: int | None = None
         self._began = False
         self._seen: set[int] = set()
 
     def look(self, only: Collection[str] | None = None) -> list[Change]:
         """What has changed since the last look; of those jobs alone."""
-        return [*self._jobs(only), *self._attempts(), *self._outputs()]
+        gone = self._read_signs(only)
+        of_tasks, of_outputs = self._attempts(only), self._outputs()
+        return [*self._jobs(), *gone, *of_tasks, *of_outputs]
 
-    def _jobs(self, only: Collection[str] | None) -> list[Change]:
-        found, changes = self._farm.repository.signs(only), []
-        for sign in found:
+    def _read_signs(self, only: Collection[str] | None) -> list[Change]:
+        """Note which jobs have changed; what is to be told of those that are not looked at any more."""
+        signs = self._farm.repository.signs(only)
+        for sign in signs:
             self._subjects[sign.id] = Subject("job", sign.id, sign.owner, frozenset([sign.project]))
-            before, known = self._signs.get(sign.id), self._documents.get(sign.id)
+            before = self._signs.get(sign.id)
             self._signs[sign.id] = sign.row
-            moves = sign.running or _is_busy(known)
             is_news = before is not None or self._began or only is not None
-            if moves or (is_news and before != sign.row):
-                changes += self._told(sign.id, known)
+            if is_news and before != sign.row:
+                self._changed[sign.id] = None
+            if sign.running or _is_busy(self._documents.get(sign.id)):
+                self._moving.setdefault(sign.id)
+            else:
+                self._moving.pop(sign.id, None)
         self._began = True
-        gone = self._signs.keys() - {sign.id for sign in found}
-        return changes + [change for job_id in sorted(gone) for change in self._left(job_id)]
+        gone = sorted(self._signs.keys() - {sign.id for sign in signs})
+        return self._left(gone[:_CHANGED])
 
-    def _told(self, job_id: str, known: dict[str, Any] | None) -> list[Change]:
-        """How the job stands now, if that is not what is known."""
-        told = self._document(job_id)
-        if told is None or told == known:
-            return []
-        self._documents[job_id] = told
-        return [Change("job", self._subjects[job_id], told)]
+    def _jobs(self) -> list[Change]:
+        """How the jobs stand now that have changed, or may have."""
+        due = list(self._changed)[:_CHANGED]
+        due += [job_id for job_id in self._moving if job_id not in self._changed][: max(0, _IN_TURN - len(due))]
+        changes = []
+        documents = job_documents(self._farm, due)
+        for job_id in due:
+            self._changed.pop(job_id, None)
+            if job_id in self._moving:  # from now on it is behind all others
+                self._moving[job_id] = self._moving.pop(job_id)
+            told = documents.get(job_id)
+            if told is not None and told != self._documents.get(job_id):
+                self._documents[job_id] = told
+                changes.append(Change("job", self._subjects[job_id], told))
+        return changes
 
-    def _left(self, job_id: str) -> list[Change]:
-        """A job is not looked at any more: it has ended a while ago, or was removed."""
-        known, subject = self._documents.pop(job_id, None), self._subjects.pop(job_id)
-        del self._signs[job_id]
-        told = self._document(job_id)
-        if told is None:
-            return [Change("removed", subject, {"id": job_id})]
-        return [Change("job", subject, told)] if told != known else []
+    def _left(self, job_ids: Sequence[str]) -> list[Change]:
+        """Jobs are not looked at any more: they have ended a while ago, or were removed."""
+        documents, changes = job_documents(self._farm, job_ids), []
+        for job_id in job_ids:
+            known, subject = self._documents.pop(job_id, None), self._subjects.pop(job_id)
+            del self._signs[job_id]
+            for jobs in (self._changed, self._moving):
+                jobs.pop(job_id, None)
+            told = documents.get(job_id)
+            if told is None:
+                changes.append(Change("removed", subject, {"id": job_id}))
+            elif told != known:
+                changes.append(Change("job", subject, told))
+        return changes
 
-    def _document(self, job_id: str) -> dict[str, Any] | None:
-        try:
-            return job_document(self._farm, job_id)
-        except NotFound:
-            return None
-
-    def _attempts(self) -> list[Change]:
-        now = {each.id: each for each in self._farm.repository.all_running_attempts()}
-        ended = sorted(self._running.keys() - now.keys())
-        changed = [each for each in now.values() if self._running.get(each.id) != each]
-        changed += self._farm.repository.these_attempts(ended) if ended else []
-        self._running = now
-        return [self._about("task", each.job_id, document(each)) for each in changed if each.job_id in self._subjects]
+    def _attempts(self, only: Collection[str] | None) -> list[Change]:
+        progress = self._farm.repository.running_progress(only)
+        ended = self._progress.keys() - progress.keys()
+        moved = {each for each, reached in progress.items() if self._progress.get(each) != reached}
+        attempts = self._farm.repository.these_attempts(sorted(ended | moved))
+        self._progress = progress
+        for attempt in attempts:
+            self._note_changed(attempt.job_id)
+        return [self._about("task", each.job_id, document(each)) for each in attempts if each.job_id in self._subjects]
 
     def _outputs(self) -> list[Change]:
         if self._newest is None:
             self._newest = self._farm.repository.newest_output()
             self._seen = set(range(max(0, self._newest - _OVERLAP), self._newest + 1))
-        found = self._farm.repository.outputs_since(max(0, self._newest - _OVERLAP))
-        fresh = [each for each in found if each[0] not in self._seen]
-        self._seen = {number for number, _, _ in found}
-        self._newest = max([self._newest, *self._seen])
-        return [
-            self._about("output", job_id, {"job_id": job_id} | document(output))
-            for _, job_id, output in fresh
-            if job_id in self._subjects
-        ]
+        numbers = self._farm.repository.output_numbers_since(max(0, self._newest - _OVERLAP))
+        fresh = [number for number in numbers if number not in self._seen]
+        self._seen = set(numbers)
+        self._newest = max([self._newest, *numbers])
+        changes = []
+        for job_id, output in self._farm.repository.these_outputs(fresh):
+            self._note_changed(job_id)
+            if job_id in self._subjects:
+                changes.append(self._about("output", job_id, {"job_id": job_id} | document(output)))
+        return changes
+
+    def _note_changed(self, job_id: str) -> None:
+        if job_id in self._signs:
+            self._changed.setdefault(job_id)
 
     def _about(self, kind: str, job_id: str, told: dict[str, Any]) -> Change:
         return Change(kind, self._subjects[job_id], told)

@@ -1,32 +1,21 @@
 """`logs`: what Blender printed, attempt by attempt; followed while it prints. A log is never in memory as a whole."""
 
 import codecs
-import logging
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from renderctl.actors import Actor
-from renderctl.errors import NotFound, StoreUnavailable
+from renderctl.errors import NotFound
 from renderctl.farm import Farm
-from renderctl.farm.attempt_logs import PIECE, kept_log, read_log
+from renderctl.farm.attempt_logs import PIECE, LogPart, read_log
 from renderctl.farm.gate import the_job
+from renderctl.farm.log_follower import LogFollower
 from renderctl.jobs import Attempt, Job
 from renderctl.patience import Patience
-from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, AttemptState
-
-logger = logging.getLogger(__name__)
+from renderctl.states import AttemptState
 
 #: Seconds between two looks.
 LOOK_EVERY_S = 0.5
-
-
-@dataclass(frozen=True)
-class LogPart:
-    """A piece of the log of one attempt."""
-
-    attempt: Attempt
-    text: str
 
 
 def logs(farm: Farm, job_ref: str, task: str | None = None, *, actor: Actor) -> Iterator[LogPart]:
@@ -68,109 +57,18 @@ def follow(
             return
 
 
-def log_follower(farm: Farm, job_ref: str, task: str | None = None, *, actor: Actor) -> "LogFollower":
-    """As `follow`, for whoever waits between two looks himself. Raises NotFound."""
-    return LogFollower(farm, the_job(farm, job_ref, "job.logs", actor=actor), task)
-
-
-class LogFollower:
-    """How far the logs of a job were read."""
-
-    def __init__(self, farm: Farm, job: Job, task: str | None) -> None:
-        self.over = False  #: the job has ended, and all was read
-        self.has_more = False  #: there is more to be read at once
-        self._farm = farm
-        self._job = job
-        self._task = task
-        self._readers: dict[str, _Reader] = {}
-
-    def news(self) -> list[LogPart]:
-        """What was printed since the last look, or the next piece of it."""
-        over = self._farm.repository.job(self._job.id).state in ENDED_JOB
-        parts: list[LogPart] = []
-        self.has_more = False
-        for attempt in _followed(self._farm, self._job, self._task):
-            reader = self._readers.setdefault(attempt.id, _Reader(self._farm))
-            try:
-                text = reader.news(attempt)
-            except StoreUnavailable:
-                if not parts:
-                    raise
-                return parts  # what was read is told; the next look meets the rest
-            if text:
-                parts.append(LogPart(attempt, text))
-            if reader.has_more:  # of one after the other, or the pieces of many would come to much
-                self.has_more = True
-                return parts
-        self.over = over
-        return parts
-
-
-class _Reader:
-    """How far a follower has read the log of one attempt."""
-
-    def __init__(self, farm: Farm) -> None:
-        self.has_more = False
-        self._farm = farm
-        self._known = 0
-        self._look_at = 0.0  # when the store is looked at, for want of anything newer
-        self._done = False  # the attempt has ended, and all of it was read
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-
-    def news(self, attempt: Attempt) -> str:
-        """What was not read yet, or the next piece of it."""
-        if self._done or attempt.state is AttemptState.CLAIMED:
-            return ""
-        if attempt.state in OPEN_ATTEMPT:
-            return self._decoder.decode(self._live(attempt))
-        text = b"".join(kept_log(self._farm, attempt, self._known, self._known + PIECE))
-        self._known += len(text)
-        self.has_more = len(text) == PIECE
-        self._done = not self.has_more  # not before: who follows may bear with a store that is away
-        return self._decoder.decode(text, final=self._done)
-
-    def _live(self, attempt: Attempt) -> bytes:
-        """From the cache; what it has lost, and everything while it is away, from the store, a heartbeat late."""
-        live, end = self._farm.cache.tail(f"log:{attempt.id}", self._known)
-        begin, now = end - len(live), self._farm.clock.monotonic()
-        text = live
-        if begin > self._known or (not live and now >= self._look_at):
-            upto = min(begin, self._known + PIECE) if live else self._known + PIECE
-            text = _stored(self._farm, attempt, self._known, upto)
-            self.has_more = len(text) == PIECE
-            if live and not self.has_more:  # between the two may be what neither has
-                text += live
-            else:
-                end = self._known + len(text)
-        else:
-            self.has_more = False
-        if text or now >= self._look_at:
-            self._look_at = now + self._farm.settings.worker.heartbeat
-        self._known = max(self._known, end)
-        return text
-
-
-def _stored(farm: Farm, attempt: Attempt, start: int, end: int) -> bytes:
-    """What the store has of a part of a log that grows; nothing while the store is away."""
-    try:
-        return b"".join(kept_log(farm, attempt, start, end))
-    except StoreUnavailable as error:
-        logger.debug("the log of %s is out of reach: %s", attempt.id, error)
-        return b""
-
-
-def _followed(farm: Farm, job: Job, task: str | None) -> list[Attempt]:
-    return farm.repository.attempts(job.id, task_number(farm, job, task) if task else None)[-50:]
+def log_follower(farm: Farm, job_ref: str, task: str | None = None, *, actor: Actor) -> LogFollower:
+    """As `follow`, for whoever waits between two looks. Raises NotFound."""
+    job = the_job(farm, job_ref, "job.logs", actor=actor)
+    return LogFollower(farm, job.id, task_number(farm, job, task) if task else None)
 
 
 def _chosen(farm: Farm, job: Job, task: str | None) -> list[Attempt]:
     if task is not None:
         return farm.repository.attempts(job.id, task_number(farm, job, task))
-    attempts = farm.repository.attempts(job.id)
-    for states in ((AttemptState.RUNNING,), (AttemptState.FAILED, AttemptState.LOST), tuple(AttemptState)):
-        found = [attempt for attempt in attempts if attempt.state in states]
-        if found:
-            return found[-1:]
+    for states in ((AttemptState.RUNNING,), (AttemptState.FAILED, AttemptState.LOST), ()):
+        if newest := farm.repository.newest_attempt(job.id, states):
+            return [newest]
     return []
 
 

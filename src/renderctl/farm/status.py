@@ -46,7 +46,13 @@ def _may_see(actor: Actor, document: dict[str, Any]) -> bool:
 
 def job_document(farm: Farm, job_id: str) -> dict[str, Any]:
     """The document of a job, from the database; the cache gets a copy."""
-    return _shown(farm, farm.repository.summary(job_id))
+    return _shown(farm, farm.repository.summary(job_id), {})
+
+
+def job_documents(farm: Farm, job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The documents of those of the jobs that there are, as `job_document` has them."""
+    floors: dict[str, Floor] = {}
+    return {summary.job.id: _shown(farm, summary, floors) for summary in farm.repository.summaries_of(job_ids)}
 
 
 def recent_document(farm: Farm, job_id: str) -> dict[str, Any]:
@@ -97,8 +103,8 @@ class _Pace:
     eta_seconds: float | None
 
 
-def _shown(farm: Farm, summary: "Summary") -> dict[str, Any]:
-    document = _document(farm, summary, {})
+def _shown(farm: Farm, summary: "Summary", floors: "dict[str, Floor]") -> dict[str, Any]:
+    document = _document(farm, summary, floors)
     over = summary.job.state in ENDED_JOB and not summary.counts.running
     ttl_s = _ENDED_S if over else _FRESH_S
     farm.cache.put(_key(summary.job.id), document, version=_version(summary.at), ttl_s=ttl_s)

@@ -135,7 +135,7 @@ class Attempting(Judging, Telling, Flipping):
         changed = connection.execute(
             jobs.update()
             .where(jobs.c.id == job_id, jobs.c.state.in_(running))
-            .values(state=JobState.FAILED, error=reason, finished_at=self.now(connection))
+            .values(state=JobState.FAILED, error=reason, finished_at=self.now(connection), stop_settled=False)
         )
         if changed.rowcount:
             self.tell(connection, Event.JOB_FAILED, job_id)

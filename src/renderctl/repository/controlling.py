@@ -99,7 +99,7 @@ class Controlling(Telling, Flipping):
         step(job.state, state)
         changes: dict[str, Any] = {"state": state, "pause_reason": None}
         if state in ENDED_JOB:
-            changes["finished_at"] = self.now(connection)
+            changes |= {"finished_at": self.now(connection), "stop_settled": False}
         connection.execute(jobs.update().where(jobs.c.id == job_id).values(changes))
         if state in ENDED_JOB:
             self.tell(connection, _ENDS[state], job_id)

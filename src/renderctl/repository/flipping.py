@@ -15,7 +15,8 @@ from renderctl.states import ENDED_JOB, OPEN_TASK, JobState, TaskState
 
 #: Jobs of which nothing is to be rendered any more, whatever is still running.
 STOPPED = (JobState.CANCELED, JobState.FAILED)
-_IDLE = (TaskState.QUEUED, TaskState.BLOCKED)
+#: What waits, and never starts once its job is stopped.
+IDLE = (TaskState.QUEUED, TaskState.BLOCKED)
 #: Whether the job has a task that is open: state by state, for an index serves one value and then the next.
 HAS_WORK = or_(
     *(by_state.where(tasks.c.job_id == jobs.c.id, tasks.c.state == state).exists() for state in sorted(OPEN_TASK))
@@ -32,7 +33,7 @@ class Flipping(Batching):
             job = locked_or_none(connection, job_id)
             return job is not None and job.state in STOPPED
 
-        return sum(self._flip(job_id, state, TaskState.CANCELED, stopped, most) for state in _IDLE)
+        return sum(self._flip(job_id, state, TaskState.CANCELED, stopped, most) for state in IDLE)
 
     def unblock(self, job_id: str) -> int:
         """Queue the tasks of a job that waits for no other one any more; how many."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -86,7 +87,7 @@ class Retrying(Flipping):
             count = sum(move_tasks(connection, job.id, numbers, state, target, **fresh) for state in _ENDED)
         if count and job.state in ENDED_JOB:
             step(job.state, JobState.RUNNING)
-            again = {"state": JobState.RUNNING, "finished_at": None, "error": None, "bound_to": None}
-            again["output_bytes"] = None
+            again: dict[str, Any] = {"state": JobState.RUNNING, "finished_at": None, "error": None, "bound_to": None}
+            again |= {"output_bytes": None, "stop_settled": False}
             connection.execute(jobs.update().where(jobs.c.id == job.id).values(again))
         return count

@@ -7,13 +7,22 @@ from sqlalchemy import Row, Select, select
 
 from renderctl.jobs import Attempt, Job, Output, RenderOptions, Task
 from renderctl.models import Model, ModelFacts
-from renderctl.repository.tables import attempts, tasks
+from renderctl.repository.tables import attempts, outputs, tasks
 from renderctl.requirements import Requirements
 from renderctl.states import AttemptState, JobState, TaskState, WorkerState
 from renderctl.workers import Capabilities, Work, WorkedTask, Worker
 
 ANY_ATTEMPT: Select[Any] = select(attempts, tasks.c.frame, tasks.c.camera).join(
     tasks, (tasks.c.job_id == attempts.c.job_id) & (tasks.c.number == attempts.c.number)
+)
+#: Those of a job in the order in which they were claimed. A server would rather look through the attempts of all jobs,
+#: or through all that come before.
+ATTEMPTS_IN_ORDER: Select[Any] = ANY_ATTEMPT.with_hint(attempts, "FORCE INDEX (ix_attempt_order)", "mysql").order_by(
+    attempts.c.id
+)
+#: Those of a job in the order in which they were published.
+OUTPUTS_IN_ORDER: Select[Any] = (
+    select(outputs).with_hint(outputs, "FORCE INDEX (ix_output_order)", "mysql").order_by(outputs.c.id)
 )
 
 

@@ -1,6 +1,7 @@
 """Jobs, and what they consist of: found, listed, counted."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -8,10 +9,19 @@ from sqlalchemy import Connection, select
 from renderctl.errors import NotFound
 from renderctl.jobs import Attempt, Input, Job, Output, Task, TaskCounts
 from renderctl.permissions import EVERYTHING, Sight
+from renderctl.repository.claimable import EARLIEST, READY
 from renderctl.repository.database import Database
 from renderctl.repository.flipping import OVER
 from renderctl.repository.job_counts import count_tasks, read_counts
-from renderctl.repository.rows import ANY_ATTEMPT, to_attempt, to_job, to_output, to_task
+from renderctl.repository.rows import (
+    ANY_ATTEMPT,
+    ATTEMPTS_IN_ORDER,
+    OUTPUTS_IN_ORDER,
+    to_attempt,
+    to_job,
+    to_output,
+    to_task,
+)
 from renderctl.repository.seeing import visible
 from renderctl.repository.tables import attempts, job_dependencies, job_inputs, jobs, outputs, tasks
 from renderctl.states import AttemptState, TaskState
@@ -58,10 +68,14 @@ class Submitting(Database):
         self, job_id: str, number: int | None = None, *, after: str = "", limit: int | None = None
     ) -> list[Attempt]:
         """The attempts at a job's tasks (or at one of them), in the order in which they were claimed."""
-        query = ANY_ATTEMPT.where(attempts.c.job_id == job_id, attempts.c.id > after)
-        query = query.order_by(attempts.c.id).limit(limit)
-        if number is not None:
-            query = query.where(attempts.c.number == number)
+        query = (
+            ATTEMPTS_IN_ORDER
+            if number is None
+            else ANY_ATTEMPT.where(attempts.c.number == number).order_by(attempts.c.id)
+        )
+        query = query.where(attempts.c.job_id == job_id).limit(limit)
+        if after:
+            query = query.where(attempts.c.id > after)
         return self.read(lambda connection: [to_attempt(row) for row in connection.execute(query)])
 
     def attempt(self, attempt_id: str) -> Attempt:
@@ -71,34 +85,36 @@ class Submitting(Database):
             raise NotFound(f"There is no attempt {attempt_id!r}.")
         return to_attempt(row)
 
-    def running_attempts(self, job_id: str) -> list[Attempt]:
+    def running_attempts(self, job_id: str, *, after: int = 0, limit: int | None = None) -> list[Attempt]:
+        """What of a job is being rendered, in the order of its tasks, from the one that follows number `after`."""
         query = ANY_ATTEMPT.where(attempts.c.job_id == job_id, attempts.c.state == AttemptState.RUNNING)
+        query = query.where(attempts.c.number > after).order_by(attempts.c.number).limit(limit)
         return self.read(lambda connection: [to_attempt(row) for row in connection.execute(query)])
 
     def seconds_to_retry(self, job_id: str) -> float | None:
         """Seconds until the first queued task may be tried again; None: one may be claimed now, or none is queued."""
 
         def reading(connection: Connection) -> float | None:
-            queued = (tasks.c.job_id == job_id) & (tasks.c.state == TaskState.QUEUED)
             now = self.now(connection)
-            at_once_first = (tasks.c.not_before.is_not(None), tasks.c.not_before)
-            query = select(tasks.c.not_before).where(queued).order_by(*at_once_first).limit(1)
-            row = connection.execute(query).first()
-            wait_s = (row.not_before - now).total_seconds() if row and row.not_before else 0.0
-            return wait_s if wait_s > 0 else None
+            if connection.execute(READY, {"job": job_id, "now": now}).first():  # the first one, nearly always
+                return None
+            earliest: datetime | None = connection.scalar(EARLIEST, {"job": job_id})
+            return (earliest - now).total_seconds() if earliest and earliest > now else None
 
         return self.read(reading)
 
     def outputs(self, job_id: str, *, after: int = 0, limit: int = 1000) -> tuple[list[Output], int]:
         """Outputs in the order in which they were published, and where to go on."""
-        query = select(outputs).where(outputs.c.job_id == job_id, outputs.c.id > after).order_by(outputs.c.id)
+        query = OUTPUTS_IN_ORDER.where(outputs.c.job_id == job_id)
+        if after:
+            query = query.where(outputs.c.id > after)
         rows = self.read(lambda connection: connection.execute(query.limit(limit)).all())
         return [to_output(row) for row in rows], (rows[-1].id if rows else after)
 
     def latest_outputs(self, job_id: str, limit: int) -> list[Output]:
         """What was published last, the newest first."""
-        query = select(outputs).where(outputs.c.job_id == job_id).order_by(outputs.c.id.desc()).limit(limit)
-        return self.read(lambda connection: [to_output(row) for row in connection.execute(query)])
+        query = OUTPUTS_IN_ORDER.where(outputs.c.job_id == job_id).order_by(None).order_by(outputs.c.id.desc())
+        return self.read(lambda connection: [to_output(row) for row in connection.execute(query.limit(limit))])
 
     def outputs_of_task(self, job_id: str, number: int) -> list[Output]:
         """What a task has published."""

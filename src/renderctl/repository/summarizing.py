@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select
+from sqlalchemy import ColumnElement, Connection, or_, select, text
 
 from renderctl.errors import NotFound
 from renderctl.jobs import Attempt, Job, TaskCounts
 from renderctl.permissions import EVERYTHING, Sight
 from renderctl.repository.job_counts import read_counts
+from renderctl.repository.keeping import batches
 from renderctl.repository.rows import ANY_ATTEMPT, to_attempt, to_job
 from renderctl.repository.seeing import visible
 from renderctl.repository.submitting import Submitting, find_row
@@ -19,6 +19,12 @@ from renderctl.states import AttemptState, JobState
 
 #: Frames whose cost says what the next ones will take.
 _LATEST = 50
+#: The average of one job, and of how many jobs one statement asks: a database takes only so many parts.
+_PACE, _PACES = (
+    "SELECT :job_{0} AS job_id, AVG(seconds) AS seconds FROM (SELECT seconds FROM attempt"
+    " WHERE job_id = :job_{0} AND state = :state ORDER BY number DESC LIMIT :latest) AS latest_{0}",
+    100,
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,16 @@ class Summarizing(Submitting):
             return _summaries(connection, [to_job(row)], now)[0]
 
         return self.read(reading)
+
+    def summaries_of(self, ids: Sequence[str]) -> list[Summary]:
+        """How these jobs stand, as far as there are such."""
+
+        def reading(connection: Connection) -> list[Summary]:
+            now = self.now(connection)
+            rows = connection.execute(select(jobs).where(jobs.c.id.in_(ids), jobs.c.removed_at.is_(None)))
+            return _summaries(connection, [to_job(row) for row in rows], now)
+
+        return self.read(reading) if ids else []
 
     def summaries(
         self,
@@ -108,7 +124,8 @@ def _summaries(connection: Connection, found: Sequence[Job], now: datetime) -> l
     counted = read_counts(connection, ids)
     busy = [job_id for job_id in ids if counted[job_id].tasks.running]
     running = _running(connection, busy)
-    paces = {job_id: _frame_seconds(connection, job_id) for job_id in busy}
+    paces = _frame_seconds(connection, busy)
+    images = _images(connection, [job_id for job_id in ids if counted[job_id].outputs])
     return [
         Summary(
             job,
@@ -117,16 +134,17 @@ def _summaries(connection: Connection, found: Sequence[Job], now: datetime) -> l
             tuple(running.get(job.id, ())),
             paces.get(job.id),
             now,
-            _image(connection, job.id) if counted[job.id].outputs else None,
+            images.get(job.id),
         )
         for job in found
     ]
 
 
-def _image(connection: Connection, job_id: str) -> str | None:
-    last = select(outputs.c.image).where(outputs.c.job_id == job_id).order_by(outputs.c.number.desc()).limit(1)
-    image: str | None = connection.scalar(last)
-    return image
+def _images(connection: Connection, ids: Sequence[str]) -> dict[str, str | None]:
+    """Of each job the image that rendered the last of its frames."""
+    last = select(outputs.c.image).where(outputs.c.job_id == jobs.c.id).order_by(outputs.c.number.desc()).limit(1)
+    query = select(jobs.c.id, last.scalar_subquery()).where(jobs.c.id.in_(ids))
+    return {row[0]: row[1] for row in connection.execute(query)} if ids else {}
 
 
 def _running(connection: Connection, ids: Sequence[str]) -> dict[str, list[Attempt]]:
@@ -138,12 +156,12 @@ def _running(connection: Connection, ids: Sequence[str]) -> dict[str, list[Attem
     return found
 
 
-def _frame_seconds(connection: Connection, job_id: str) -> float | None:
-    ended: Any = (
-        select(attempts.c.seconds)
-        .where(attempts.c.job_id == job_id, attempts.c.state == AttemptState.SUCCEEDED)
-        .order_by(attempts.c.number.desc())
-        .limit(_LATEST)
-        .subquery()
-    )
-    return connection.scalar(select(func.avg(ended.c.seconds)))
+def _frame_seconds(connection: Connection, ids: Sequence[str]) -> dict[str, float | None]:
+    """What the last frames of each job took on average; of many jobs at once."""
+    seconds: dict[str, float | None] = {}
+    for some in batches(ids, _PACES):
+        pace = " UNION ALL ".join(_PACE.format(n) for n in range(len(some)))
+        values = {f"job_{n}": job_id for n, job_id in enumerate(some)}
+        rows = connection.execute(text(pace), values | {"state": AttemptState.SUCCEEDED.value, "latest": _LATEST})
+        seconds |= {row.job_id: row.seconds for row in rows}
+    return seconds

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, or_, select
 
 from renderctl.jobs import RETRY_DELAYS_S, Attempt, Job
 from renderctl.repository.controlling import Controlling
-from renderctl.repository.flipping import HAS_WORK, OVER, STOPPED
+from renderctl.repository.flipping import HAS_WORK, IDLE, OVER, STOPPED
 from renderctl.repository.leasing import Leasing
 from renderctl.repository.retrying import Retrying
 from renderctl.repository.rows import to_job
@@ -21,6 +21,8 @@ SWEEP = "sweep"
 _UNSERVED_S, _UNSERVED_LIMIT_S = 10.0, 600.0
 #: Tasks of a job that one sweep cancels: the heart of a worker sweeps, and must not stop for it.
 _CANCELED_AT_ONCE = 20_000
+#: Stopped jobs that one sweep looks at.
+_SETTLED_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -113,17 +115,30 @@ class Sweeping(Serving, Controlling, Retrying, Leasing):
 
     def finish_cancellations(self) -> int:
         """Cancel tasks that a crash left queued in jobs that have ended; of a huge job some at a time."""
-        idle = tasks.c.state.in_((TaskState.QUEUED, TaskState.BLOCKED))
-        query = select(jobs.c.id).where(jobs.c.state.in_(STOPPED))
-        query = query.where(by_state.where(tasks.c.job_id == jobs.c.id, idle).exists())
-        found = self.read(lambda connection: connection.scalars(query).all())
-        return sum(self.cancel_idle(job_id, most=_CANCELED_AT_ONCE) for job_id in found)
+        unsettled = jobs.c.state.in_(STOPPED) & ~jobs.c.stop_settled & jobs.c.removed_at.is_(None)
+        waits = by_state.where(tasks.c.job_id == jobs.c.id, tasks.c.state.in_(IDLE)).exists()
+        query = select(jobs.c.id, waits.label("waits")).where(unsettled).limit(_SETTLED_AT_ONCE)
+
+        def settling(connection: Connection) -> None:
+            # Who puts a task back holds its job's row meanwhile: what is not there once the rows are ours never comes.
+            stopped = select(jobs.c.id).where(jobs.c.id.in_(ids), unsettled).order_by(jobs.c.id).with_for_update()
+            ours = connection.scalars(stopped).all()
+            settled = jobs.update().where(jobs.c.id.in_(ours), ~waits)
+            connection.execute(settled.values(stop_settled=True))
+
+        rows = self.read(lambda connection: connection.execute(query).all())
+        canceled = sum(self.cancel_idle(row.id, most=_CANCELED_AT_ONCE) for row in rows if row.waits)
+        if ids := [row.id for row in rows]:
+            self.write(settling)
+        return canceled
 
     def free_dependents(self) -> list[str]:
         """Queue the tasks of jobs that wait for nothing any more: what they waited for has succeeded, or is removed."""
-        done = select(job_dependencies.c.job_id).join(jobs, jobs.c.id == job_dependencies.c.after_id)
-        waiting = by_state.where(tasks.c.job_id == job_dependencies.c.job_id, tasks.c.state == TaskState.BLOCKED)
-        query = done.where(OVER, waiting.exists()).distinct()
+        waiter = jobs.alias("waiter")  # an open one: links stay for as long as their jobs do
+        done = select(jobs.c.id).join(job_dependencies, job_dependencies.c.after_id == jobs.c.id)
+        done = done.where(job_dependencies.c.job_id == waiter.c.id, OVER).correlate(waiter)
+        waits = by_state.where(tasks.c.job_id == waiter.c.id, tasks.c.state == TaskState.BLOCKED)
+        query = select(waiter.c.id).where(waiter.c.state.in_(OPEN_JOB), waits.exists(), done.exists())
         found = self.read(lambda connection: connection.scalars(query).all())
         return [job_id for job_id in found if self.unblock(job_id)]
 

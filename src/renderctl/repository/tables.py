@@ -89,6 +89,8 @@ class JobRow(SQLModel, table=True):
         Index("ix_job_project_bytes", "project", "removed_at", "output_bytes", "finished_at", "started_at"),
         Index("ix_job_requirements", "state", "pool", "requirement_key"),
         Index("ix_job_present", "removed_at", "state"),
+        Index("ix_job_ended", "state", "finished_at"),
+        Index("ix_job_stopped", "state", "stop_settled"),
     )
 
     id: str = Field(primary_key=True, max_length=20)
@@ -121,6 +123,8 @@ class JobRow(SQLModel, table=True):
     nudged_at: datetime | None = Field(default=None, sa_type=UtcTime)
     nudges: int = 0
     error: str | None = Field(default=None, sa_type=LONG_TEXT)
+    #: It was stopped, and none of its tasks waits any more: the sweep need not look at it again.
+    stop_settled: bool = Field(default=False, sa_column_kwargs={"server_default": "0"})
     pause_reason: str | None = Field(default=None, max_length=255)
     notes: list[str] = Field(sa_type=JSON)
     idempotency_key: str | None = Field(default=None, max_length=255)
@@ -179,6 +183,7 @@ class AttemptRow(SQLModel, table=True):
     __table_args__ = (
         Index("ix_attempt_task", "job_id", "number"),
         Index("ix_attempt_job", "job_id", "state", "number"),
+        Index("ix_attempt_order", "job_id", "id"),
         Index("ix_attempt_worker", "worker_id", "state"),
         Index("ix_attempt_state", "state"),
     )
@@ -208,6 +213,7 @@ class OutputRow(SQLModel, table=True):
     # ids never come again, so that who follows the outputs misses none that was rendered anew
     __table_args__ = (
         Index("ux_output_name", "job_id", "number", "name", unique=True),
+        Index("ix_output_order", "job_id", "id"),
         {"sqlite_autoincrement": True},
     )
 

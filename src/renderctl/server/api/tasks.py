@@ -12,8 +12,10 @@ from fastapi.sse import format_sse_event
 
 from renderctl.documents import document, error_document
 from renderctl.errors import RenderctlError
+from renderctl.farm.attempt_logs import LogPart
 from renderctl.farm.gate import the_job
-from renderctl.farm.logs import LOOK_EVERY_S, LogFollower, LogPart
+from renderctl.farm.log_follower import LogFollower
+from renderctl.farm.logs import LOOK_EVERY_S
 from renderctl.server.answers import answer, listed
 from renderctl.server.api import new_router
 from renderctl.server.api.jobs import JobRef

@@ -1,0 +1,130 @@
+"""What is asked again and again looks at what may have changed, and at nothing twice."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, select
+
+from renderctl.farm import Farm
+from renderctl.farm.changes import Changes
+from renderctl.jobs import Failure, Fault, Job
+from renderctl.repository.attempting import Cost
+from renderctl.repository.tables import jobs
+from renderctl.states import AttemptState, JobState
+from tests.databases import farm_on
+from tests.fakes import FakeClock
+from tests.farms import ACTOR, close, given_job, given_model, given_worker
+
+
+@pytest.fixture
+def farm(tmp_path: Path, clock: FakeClock, database_url: str) -> Iterator[Farm]:
+    farm = farm_on(database_url, tmp_path, clock)
+    yield farm
+    close(farm)
+
+
+def settled(farm: Farm, job: Job) -> bool:
+    query = select(jobs.c.stop_settled).where(jobs.c.id == job.id)
+    return farm.repository.read(lambda connection: bool(connection.scalar(query)))
+
+
+def stopped_by_a_process_that_dies(farm: Farm, job: Job) -> None:
+    """Its state says so, and its tasks do not yet."""
+
+    def stopping(connection: Connection) -> None:
+        stop = {"state": JobState.CANCELED, "finished_at": farm.clock.now(), "stop_settled": False}
+        connection.execute(jobs.update().where(jobs.c.id == job.id).values(stop))
+
+    farm.repository.write(stopping)
+
+
+def test_a_stopped_job_is_looked_at_until_none_of_its_tasks_waits(farm: Farm) -> None:
+    job = given_job(farm, "1-5")
+    stopped_by_a_process_that_dies(farm, job)
+    assert farm.repository.finish_cancellations() == 5
+    assert settled(farm, job)
+    assert farm.repository.finish_cancellations() == 0
+
+
+def test_a_job_that_is_retried_and_stopped_again_is_looked_at_again(farm: Farm) -> None:
+    job = given_job(farm, "1-5")
+    farm.repository.cancel(job.id, actor=ACTOR)
+    farm.repository.finish_cancellations()
+    assert settled(farm, job)
+    farm.repository.retry(job.id, actor=ACTOR)
+    assert not settled(farm, job)
+    stopped_by_a_process_that_dies(farm, job)
+    assert farm.repository.finish_cancellations() == 5
+    assert settled(farm, job)
+
+
+def test_what_runs_when_its_job_is_stopped_is_canceled_though_the_job_is_settled(farm: Farm) -> None:
+    job = given_job(farm, "1-5")
+    attempt = farm.repository.claim(job.id, given_worker(farm)).attempts[0]
+    farm.repository.cancel(job.id, actor=ACTOR)
+    farm.repository.finish_cancellations()
+    assert settled(farm, job)
+    farm.repository.fail(attempt, Failure(Fault.MACHINE, "it broke"), Cost())
+    assert farm.repository.counts(job.id).canceled == 5
+
+
+def test_the_delay_until_a_retry_is_known_while_every_task_has_one(farm: Farm, clock: FakeClock) -> None:
+    job = given_job(farm, "1-2")
+    worker = given_worker(farm)
+    for _ in range(2):
+        attempt = farm.repository.claim(job.id, worker).attempts[0]
+        assert farm.repository.fail(attempt, Failure(Fault.MACHINE, "it broke"), Cost())
+        clock.advance(seconds=0.5)
+    wait_s = farm.repository.seconds_to_retry(job.id)
+    assert wait_s is not None
+    clock.advance(seconds=wait_s + 0.1)
+    assert farm.repository.seconds_to_retry(job.id) is None
+
+
+def test_the_newest_attempt_is_the_one_that_was_claimed_last(farm: Farm) -> None:
+    job, worker = given_job(farm, "1-3"), given_worker(farm)
+    assert farm.repository.newest_attempt(job.id) is None
+    first, second = (farm.repository.claim(job.id, worker).attempts[0] for _ in range(2))
+    farm.repository.start(first)
+    newest = farm.repository.newest_attempt(job.id)
+    assert newest is not None
+    assert newest.id == max(first.id, second.id)
+    running = farm.repository.newest_attempt(job.id, [AttemptState.RUNNING])
+    assert running is not None
+    assert running.id == first.id
+
+
+def test_where_many_jobs_change_at_once_all_are_told_a_few_looks_later(farm: Farm) -> None:
+    model = given_model(farm)
+    changes = Changes(farm)
+    changes.look()
+    new = {given_job(farm, "1", model=model).id for _ in range(60)}
+    looks = [[change.told["id"] for change in changes.look()] for _ in range(3)]
+    assert max(map(len, looks)) < 60
+    told = [job_id for look in looks for job_id in look]
+    assert len(told) == len(new)
+    assert set(told) == new
+    assert changes.look() == []
+
+
+def test_the_progress_of_every_running_job_is_told_in_its_turn(farm: Farm) -> None:
+    model, worker = given_model(farm), given_worker(farm)
+    running = [given_job(farm, "1-2", model=model) for _ in range(20)]
+    for job in running:
+        farm.repository.start(farm.repository.claim(job.id, worker).attempts[0])
+    changes = Changes(farm)
+    told = {change.told["id"] for _ in range(3) for change in changes.look() if change.kind == "job"}
+    assert told == {job.id for job in running}
+    farm.repository.cancel(running[0].id, actor=ACTOR)
+    first = next(change for change in changes.look() if change.kind == "job")
+    assert (first.told["id"], first.told["state"]) == (running[0].id, JobState.CANCELED)
+
+
+def test_who_follows_one_job_is_not_told_of_the_frames_of_another(farm: Farm) -> None:
+    model, worker = given_model(farm), given_worker(farm)
+    one, other = given_job(farm, "1", model=model), given_job(farm, "1", model=model)
+    for job in (one, other):
+        farm.repository.start(farm.repository.claim(job.id, worker).attempts[0])
+    told = Changes(farm).look([one.id])
+    assert {change.subject.id for change in told} == {one.id}

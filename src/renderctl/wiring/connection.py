@@ -46,15 +46,23 @@ class Connection:
         return self.__dict__["farm"]
 
     def upgrade_database(self) -> str:
-        """Bring the database to the revision that this renderctl needs; that revision. Raises DatabaseUnavailable."""
+        """Bring the database to the revision that this renderctl needs; that revision.
+
+        Raises DatabaseUnavailable, and Conflict while workers are at work with the old one.
+        """
         from renderctl.repository.engines import open_engine
-        from renderctl.repository.migrations import upgrade
+        from renderctl.repository.migrations import HEAD, current_revision, fence_workers, upgrade
 
         engine = open_engine(self.settings.database_url, patient=True)
         try:
-            return upgrade(engine)
+            if current_revision(engine) in (None, HEAD):
+                return upgrade(engine)
+            fence_workers(engine, self.settings.worker.heartbeat_limit)
+            revision = upgrade(engine)
         finally:
             engine.dispose()
+        self.farm.repository.expire()  # by the rules of the new code
+        return revision
 
     def close(self) -> None:
         """Let go of what was opened."""

@@ -3,14 +3,18 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, func, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
-from renderctl.errors import DatabaseOutdated, DatabaseUnavailable
+from renderctl.errors import Conflict, DatabaseOutdated, DatabaseUnavailable
+from renderctl.ids import new_token
 from renderctl.repository.engines import collation, open_engine
 from renderctl.repository.outages import error_number, unavailable
+from renderctl.repository.tables import workers
+from renderctl.states import PRESENT_WORKER
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +85,36 @@ def upgrade(engine: Engine) -> str:
     except DBAPIError as error:
         raise unavailable(engine, error) from error
     return HEAD
+
+
+def fence_workers(engine: Engine, heartbeat_limit_s: float) -> None:
+    """Before an upgrade: whoever works with the old tables is gone, and not known if they were only asleep.
+
+    Raises Conflict while the heart of a worker beats, DatabaseUnavailable.
+    """
+    present = select(workers.c.id, workers.c.seen_at).where(workers.c.state.in_(sorted(PRESENT_WORKER)))
+    try:
+        with engine.begin() as connection:
+            rows = connection.execute(present.order_by(workers.c.id).with_for_update()).all()
+            silent = _now(connection) - timedelta(seconds=heartbeat_limit_s)
+            beating = [row.id for row in rows if row.seen_at >= silent]
+            if not beating:
+                connection.execute(workers.update().values(incarnation=new_token()))
+    except DBAPIError as error:
+        raise unavailable(engine, error) from error
+    if beating:
+        raise Conflict(
+            f"{len(beating)} of the farm's workers are at work, such as {beating[0]}.",
+            hint="Stop workers and servers, then upgrade. Who was killed counts as gone "
+            f"{heartbeat_limit_s:g} s after their last heartbeat.",
+        )
+
+
+def _now(connection: Connection) -> datetime:
+    if connection.dialect.name == "sqlite":
+        return datetime.now(UTC)
+    now: datetime = connection.execute(select(func.utc_timestamp(6))).scalar_one()
+    return now.replace(tzinfo=UTC)
 
 
 @contextmanager

@@ -217,7 +217,7 @@ def test_a_large_job_is_compared_in_pieces(farm):
     assert farm.repository.wrong_counts([job.id], at_once=5) == []
     farm.repository.write(lambda connection: count_change(connection, job.id, {"queued": 2, "outputs": -1}))
     wrong = farm.repository.wrong_counts([job.id], at_once=5)
-    assert [dict(found.missing) for found in wrong] == [{"queued": -2, "outputs": 1}]
+    assert [dict(job.missing) for job in wrong] == [{"queued": -2, "outputs": 1}]
 
 
 def test_in_time_every_job_is_compared(farm):
@@ -311,8 +311,8 @@ def test_many_jobs_are_summed_up_with_as_many_questions_as_one(farm):
     one = statements_of(farm, lambda: farm.repository.summaries(limit=1))
     many = statements_of(farm, farm.repository.summaries)
     assert len(many) == len(one)
-    found = {each.job.id: (each.frame_seconds, each.image) for each in farm.repository.summaries()}
-    assert found == {job.id: (1.0 + number, f"i{number}") for number, job in enumerate(jobs)}
+    shown = {each.job.id: (each.frame_seconds, each.image) for each in farm.repository.summaries()}
+    assert shown == {job.id: (1.0 + number, f"i{number}") for number, job in enumerate(jobs)}
 
 
 def test_a_transaction_writes_its_counts_with_one_statement_its_last(farm):

@@ -60,8 +60,8 @@ class CountChecks(Database):
                 _lock(connection, job_id)
             changes: CountChanges = connection.info["unit"].counts
             wrong = _wrong(connection, job_ids, _PIECE)
-            for found in wrong:  # whoever changes the job now, changes rows and counts alike
-                changes.add(found.job_id, CORRECTIONS, found.missing)
+            for job in wrong:  # whoever changes it now, changes rows and counts alike
+                changes.add(job.job_id, CORRECTIONS, job.missing)
             return wrong
 
         return self.write(correcting)
@@ -77,16 +77,18 @@ class CountChecks(Database):
         sizes = any_jobs | open_jobs
         self._skipped = sum(sizes.values()) // _ROWS
         wrong = self.wrong_counts(list(sizes)) if sizes else []
-        return self.correct_counts([found.job_id for found in wrong]) if wrong else []
+        return self.correct_counts([job.job_id for job in wrong]) if wrong else []
 
 
 def _following(connection: Connection, after: str, *, open_only: bool) -> dict[str, int]:
     """The jobs that come after one, few enough, and how many tasks they have; none: start again."""
     query = select(jobs.c.id, jobs.c.task_count).where(jobs.c.id > after, jobs.c.removed_at.is_(None))
-    if open_only:
-        query = query.where(jobs.c.state.in_(OPEN_JOB))
+    query = query.order_by(jobs.c.id).limit(_JOBS)
+    # State by state: an index has the jobs of one in this order, however many have ended.
+    queries = [query.where(jobs.c.state == state) for state in sorted(OPEN_JOB)] if open_only else [query]
+    rows = sorted(row for some in queries for row in connection.execute(some))
     sample, size = dict[str, int](), 0
-    for row in connection.execute(query.order_by(jobs.c.id).limit(_JOBS)):
+    for row in rows[:_JOBS]:
         size += row.task_count
         if sample and size > _ROWS:
             break

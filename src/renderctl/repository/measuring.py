@@ -125,9 +125,9 @@ class _OpenWork:
 def _open_work(connection: Connection) -> _OpenWork:
     """From the counts of the open jobs."""
     states = [state.value for state in TaskState]
-    each = sums(*states).add_columns(jobs.c.state, jobs.c.created_at).join(jobs, jobs.c.id == job_counts.c.job_id)
-    each = each.where(jobs.c.removed_at.is_(None), jobs.c.state.in_(OPEN_JOB))
-    job = each.group_by(jobs.c.state, jobs.c.created_at).subquery()
+    per_job = sums(*states).add_columns(jobs.c.state, jobs.c.created_at).join(jobs, jobs.c.id == job_counts.c.job_id)
+    per_job = per_job.where(jobs.c.removed_at.is_(None), jobs.c.state.in_(OPEN_JOB))
+    job = per_job.group_by(jobs.c.state, jobs.c.created_at).subquery()
     gives = job.c.state.in_(SERVED) & (job.c.queued > 0)
     query = select(
         *(func.sum(job.c[state]).label(state) for state in states),

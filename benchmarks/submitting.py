@@ -1,9 +1,10 @@
-"""Submitting a job of a million frames: seconds, memory, messages, and how long others wait to write meanwhile."""
+"""Jobs of very many frames, submitted, canceled, tried again: seconds, memory, and how long others wait to write."""
 
 import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Event, Thread
 from typing import Any
 
@@ -13,7 +14,7 @@ from benchmarks.farms import ACTOR, given_farm, given_job, given_model
 from benchmarks.timing import empty_folder
 from renderctl.farm.submit import SubmitRequest, submit
 
-_FRAMES = 1_000_000
+_FRAMES, _STEERED = 1_000_000, 400_000
 
 
 def main() -> None:
@@ -34,6 +35,12 @@ def main() -> None:
         print(f"submit of {_FRAMES:,} frames: {took:.2f} s (aim 4), {memory_mb:.0f} MB in all (aim 150), ", end="")
         print(f"{messages} message; {farm.repository.counts(job.id).queued:,} tasks are queued")
         print(f"  somebody else's write waits for {waited * 1000:.0f} ms at most (aim 250)")
+        steered = given_job(farm, model, f"1-{_STEERED}")
+        for name, deed in (("cancel", farm.repository.cancel), ("retry", farm.repository.retry)):
+            deed_of_job = partial(deed, steered.id, actor=ACTOR)
+            took, waited, _ = timed_beside_a_writer(given_farm(folder), small.id, deed_of_job)
+            print(f"{name} of {_STEERED:,} tasks: {took:.2f} s (aim 3), ", end="")
+            print(f"somebody else's write waits for {waited * 1000:.0f} ms at most (aim 250)")
 
 
 def timed_beside_a_writer(farm: Any, job_id: str, deed: Callable[[], Any]) -> tuple[float, float, Any]:

@@ -15,6 +15,10 @@ from renderctl.errors import GaveUpWaiting
 from renderctl.patience import Patience
 from renderctl.states import ENDED_JOB
 
+#: Seconds until an answer begins to what may change millions of tasks. Whoever gave up before would see no job, or none
+#: canceled, and find it later.
+_BULK_S = 600.0
+
 
 @dataclass(frozen=True)
 class JobThere:
@@ -75,7 +79,7 @@ def submit(server: ServerConnection, model: Any, request: Any) -> SubmittedThere
     body = {name: getattr(request, name) for name in (*kept, *more)}
     body |= {"model": model.id, "options": options, "inputs": inputs}
     key = {"Idempotency-Key": request.idempotency_key} if request.idempotency_key is not None else {}
-    done = server.api.ask("POST", "/jobs", {}, body, headers=key)
+    done = server.api.ask("POST", "/jobs", {}, body, headers=key, patience_s=_BULK_S)
     return SubmittedThere(JobThere(job_id(done.get("job"))), done["new"], tuple(done["notes"]))
 
 
@@ -101,7 +105,7 @@ def priority(server: ServerConnection, ref: str, value: int) -> JobThere:
 
 def retry(server: ServerConnection, ref: str, frames: str | None = None) -> tuple[JobThere, int]:
     """Render again."""
-    done = server.api.post(f"/jobs/{quoted(ref)}/retry", {"frames": frames})
+    done = server.api.post(f"/jobs/{quoted(ref)}/retry", {"frames": frames}, patience_s=_BULK_S)
     return JobThere(job_id(done.get("job"))), done["tasks"]
 
 
@@ -118,9 +122,8 @@ def remove_jobs(
     """Remove ended jobs."""
     from renderctl.repository.removing import Removed
 
-    return typed(
-        list[Removed], server.api.post("/jobs/remove", {"jobs": list(refs), "force": force, "dry_run": dry_run})
-    )
+    body = {"jobs": list(refs), "force": force, "dry_run": dry_run}
+    return typed(list[Removed], server.api.post("/jobs/remove", body, patience_s=_BULK_S))
 
 
 def watch(
@@ -153,4 +156,4 @@ def _is_over(document: dict[str, Any]) -> bool:
 
 
 def _steered(server: ServerConnection, ref: str, verb: str) -> JobThere:
-    return JobThere(job_id(server.api.post(f"/jobs/{quoted(ref)}/{verb}")))
+    return JobThere(job_id(server.api.post(f"/jobs/{quoted(ref)}/{verb}", patience_s=_BULK_S)))

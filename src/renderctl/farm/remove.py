@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from datetime import timedelta
 
-from renderctl.actors import Actor
+from renderctl.actors import Actor, Via
 from renderctl.errors import InvalidInput, NotFound, RenderctlError, did_you_mean
 from renderctl.farm import Farm
 from renderctl.farm.gate import the_job
@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 _RETENTION = Actor("retention", "farm")
 #: Seconds between two looks at what is kept too long, and seconds of a sweep that may go into deleting rows.
 _LOOK_EVERY_S, _ERASE_S = 3600.0, 0.5
+#: Seconds for which somebody who comes through a server waits for the rows to go; sweeps delete the rest.
+_ERASE_FOR_CLIENT_S = 10.0
 
 
 def remove_jobs(
@@ -39,7 +41,7 @@ def remove_jobs(
             _wait_until_idle(farm, job_id)
         removed.append(_remove(farm, job_id, actor, dry_run=dry_run))
     if not dry_run:
-        _erase(farm, math.inf)
+        _erase(farm, math.inf if actor.via is Via.LOCAL else _ERASE_FOR_CLIENT_S)
     return removed
 
 

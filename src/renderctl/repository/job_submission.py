@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, or_, select
 
 from renderctl.actors import Actor
-from renderctl.errors import Conflict, NotFound, SubmissionLost
+from renderctl.errors import Conflict, DatabaseUnavailable, NotFound, SubmissionLost
 from renderctl.ids import new_id
 from renderctl.jobs import Job, NewJob
 from renderctl.quotas import UNLIMITED, Holder, Limits, Quotas
@@ -99,7 +99,8 @@ class JobSubmission(Flipping):
                 self.write(lambda connection: _let_go(connection, submission.job_id))
             raise
         if added[1] and begun is TaskState.BLOCKED:
-            self.unblock(submission.job_id)  # what it waits for may have ended before there was anything that waits
+            with suppress(DatabaseUnavailable):  # there is the job; a sweep frees it then
+                self.unblock(submission.job_id)  # what it waits for may have ended before there was anything that waits
         return added
 
     def _insert_hidden(self, connection: Connection, submission: _Submission) -> TaskState | Job:

@@ -1,11 +1,15 @@
 """What is asked again and again looks at what may have changed, and at nothing twice."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, event, select
+from sqlalchemy.exc import OperationalError
 
+from renderctl.errors import DatabaseUnavailable
 from renderctl.farm import Farm
 from renderctl.farm.changes import Changes
 from renderctl.jobs import Failure, Fault, Job
@@ -128,3 +132,20 @@ def test_who_follows_one_job_is_not_told_of_the_frames_of_another(farm: Farm) ->
         farm.repository.start(farm.repository.claim(job.id, worker).attempts[0])
     told = Changes(farm).look([one.id])
     assert {change.subject.id for change in told} == {one.id}
+
+
+def test_what_a_look_found_before_it_failed_is_told_by_the_next_one(farm: Farm) -> None:
+    job = given_job(farm, "1-2")
+    changes = Changes(farm)
+    changes.look()
+    farm.repository.start(farm.repository.claim(job.id, given_worker(farm)).attempts[0])
+
+    def fail(_connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        if "FROM job_count" in statement:  # which is asked last, for the documents of what has changed
+            raise OperationalError(statement, {}, sqlite3.OperationalError("disk I/O error"))
+
+    event.listen(farm.repository.engine, "before_cursor_execute", fail)
+    with pytest.raises(DatabaseUnavailable):
+        changes.look()
+    event.remove(farm.repository.engine, "before_cursor_execute", fail)
+    assert [change.kind for change in changes.look()] == ["job", "task"]

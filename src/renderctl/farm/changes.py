@@ -42,12 +42,15 @@ class Changes:
         self._newest: int | None = None
         self._began = False
         self._seen: set[int] = set()
+        self._untold: list[Change] = []  # found by a look that failed after that
 
     def look(self, only: Collection[str] | None = None) -> list[Change]:
         """What has changed since the last look; of those jobs alone."""
-        gone = self._read_signs(only)
-        of_tasks, of_outputs = self._attempts(only), self._outputs()
-        return [*self._jobs(), *gone, *of_tasks, *of_outputs]
+        self._untold += self._read_signs(only)
+        self._untold += self._attempts(only)
+        self._untold += self._outputs()
+        changes, self._untold = [*self._jobs(), *self._untold], []
+        return changes
 
     def _read_signs(self, only: Collection[str] | None) -> list[Change]:
         """Note which jobs have changed; what is to be told of those that are not looked at any more."""
@@ -113,11 +116,11 @@ class Changes:
             self._newest = self._farm.repository.newest_output()
             self._seen = set(range(max(0, self._newest - _OVERLAP), self._newest + 1))
         numbers = self._farm.repository.output_numbers_since(max(0, self._newest - _OVERLAP))
-        fresh = [number for number in numbers if number not in self._seen]
+        published = self._farm.repository.these_outputs([number for number in numbers if number not in self._seen])
         self._seen = set(numbers)
         self._newest = max([self._newest, *numbers])
         changes = []
-        for job_id, output in self._farm.repository.these_outputs(fresh):
+        for job_id, output in published:
             self._note_changed(job_id)
             if job_id in self._subjects:
                 changes.append(self._about("output", job_id, {"job_id": job_id} | document(output)))

@@ -26,6 +26,7 @@ NAMES = (
     "many_workers",
     "server_costs",
     "deeds",
+    "growth",
 )
 
 if __name__ == "__main__":

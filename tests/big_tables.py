@@ -223,8 +223,7 @@ def _fill_counts(connection: Connection, *, kinds: tuple[JobKind, ...]) -> None:
 def _tidy_up(connection: Connection) -> None:
     """Without the numbers, and with the statistics that a server has which lived through all of this."""
     _numbers.drop(connection)
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("ANALYZE")
+    if connection.dialect.name == "sqlite":  # it has none before somebody asks for them, and nobody does
         return
     names = ", ".join(
         table.name for table in (models, jobs, job_dependencies, workers, tasks, attempts, outputs, job_counts)

@@ -1,0 +1,122 @@
+"""What workers, sweeps, watches, pages, metrics, the garbage collection and retention do again and again."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from renderctl.farm import Farm
+from renderctl.farm.changes import Changes
+from renderctl.farm.log_follower import LogFollower
+from renderctl.farm.logs import logs
+from renderctl.farm.outputs import outputs
+from renderctl.farm.status import jobs, status
+from renderctl.farm.sweep import settle, sweep
+from renderctl.farm.tasks import attempts, task_status, tasks
+from renderctl.jobs import Failure, Fault, Output
+from renderctl.permissions import EVERYTHING
+from renderctl.repository import Claimant
+from renderctl.repository.attempting import Cost
+from renderctl.states import ENDED_JOB, JobState, TaskState
+from renderctl.workers import Beat
+from tests.big_tables import BLOCKED, FAILED, HUGE, QUEUED, RUNNING, SUCCEEDED
+from tests.farms import ACTOR, NODE
+
+Action = tuple[str, Callable[[], object]]
+_HUGE, _RUNNING, _QUEUED, _BLOCKED = (kind.job_id(1) for kind in (HUGE, RUNNING, QUEUED, BLOCKED))
+_SLOT = Claimant("w7", "1", 0, ("default",), NODE)
+
+
+def actions(farm: Farm) -> Iterator[Action]:
+    """Each with its name. They go by the tables as `tests.big_tables` fills them, and change little."""
+    yield from _of_workers(farm)
+    yield from _of_sweeps(farm)
+    yield from _of_watches(farm)
+    yield from _of_pages(farm)
+    yield from _of_collections(farm)
+    yield from _of_people(farm)
+
+
+def _of_workers(farm: Farm) -> Iterator[Action]:
+    repository = farm.repository
+    held = repository.running_attempts(_RUNNING)[0]
+    yield "heartbeat", lambda: repository.beat(Beat(held.worker_id, "1", {held.id: 0.6}))
+    yield "jobs for an idle slot", lambda: repository.waiting_jobs(_SLOT)
+    other_pool = replace(_SLOT, pools=("other",))
+    yield "jobs for an idle slot of a pool without any", lambda: repository.waiting_jobs(other_pool)
+    yield "claim with a ticket", lambda: repository.claim(_HUGE, _SLOT, serial=repository.job(_HUGE).serial)
+    yield "claim of a job that waits", lambda: repository.claim(_BLOCKED, _SLOT)
+    for job_id in (_HUGE, _RUNNING):
+        first, second, *ahead = repository.claim(job_id, _SLOT, limit=50).attempts
+        yield "claim", lambda job_id=job_id: repository.claim(job_id, _SLOT).attempts
+        yield "start", lambda first=first: repository.start(first)
+        output = Output("1.png", "a" * 64, 1)
+        yield "complete", lambda first=first, output=output: repository.complete(first, [output], Cost(1.0))
+        broken = Failure(Fault.MACHINE, "It broke.")
+        yield "fail", lambda second=second, broken=broken: repository.fail(second, broken, Cost(1.0))
+        yield "give back", lambda ahead=ahead: repository.release(ahead[:2])
+        yield "end of a job", lambda job_id=job_id: settle(farm, job_id)
+
+
+def _of_sweeps(farm: Farm) -> Iterator[Action]:
+    repository = farm.repository
+    yield "sweep", lambda: sweep(farm, "sweeper")
+    yield "expire", repository.expire
+    yield "retention", lambda: repository.jobs_older_than(dict.fromkeys(ENDED_JOB, 0.01))
+    yield "retention of workers", lambda: repository.forget_workers(30.0)
+    yield "quarantine", repository.quarantine
+
+
+def _of_watches(farm: Farm) -> Iterator[Action]:
+    changes, follower = Changes(farm), LogFollower(farm, _HUGE)
+    task_follower = LogFollower(farm, _HUGE, 7)
+    for _ in range(2):
+        yield "server events", changes.look
+        yield "server events of one job", lambda: changes.look([_HUGE])
+        yield "logs -f", follower.news
+        yield "logs -f of a task", task_follower.news
+    yield "logs", lambda: list(logs(farm, _HUGE, actor=ACTOR))
+    yield "metrics", farm.repository.measures
+    mark = farm.repository.lately(None).mark
+    yield "metrics since", lambda: farm.repository.lately(mark)
+    yield "webhooks", farm.repository.due_webhooks
+
+
+def _of_pages(farm: Farm) -> Iterator[Action]:
+    repository = farm.repository
+    yield "jobs", lambda: jobs(farm, actor=ACTOR)
+    yield "jobs by state", lambda: jobs(farm, [JobState.RUNNING], search="big", actor=ACTOR)
+    for job_id in (_HUGE, _RUNNING, _QUEUED, _BLOCKED, SUCCEEDED.job_id(1), FAILED.job_id(1)):
+        yield "status", lambda job_id=job_id: status(farm, job_id, cached=False, actor=ACTOR)
+    yield "tasks", lambda: tasks(farm, _HUGE, actor=ACTOR)
+    yield "tasks by state", lambda: tasks(farm, _HUGE, [TaskState.RUNNING], actor=ACTOR)
+    yield "task", lambda: task_status(farm, f"{_HUGE}-7", actor=ACTOR)
+    first_attempts = repository.attempts(_HUGE, limit=500)
+    for after in ("", first_attempts[-1].id):
+        yield "attempts", lambda after=after: attempts(farm, _HUGE, after=after, actor=ACTOR)
+    late = repository.latest_outputs(_HUGE, 1)
+    assert late
+    for place in (0, repository.newest_output() - 100_000):
+        yield "outputs", lambda place=place: outputs(farm, _HUGE, after=place, actor=ACTOR)
+    yield "latest outputs", lambda: repository.latest_outputs(_HUGE, 12)
+    yield "seconds to a retry", lambda: repository.seconds_to_retry(_HUGE)
+    yield "workers", repository.workers
+    yield "work at hand", lambda: repository.work_at_hand(EVERYTHING)
+
+
+def _of_collections(farm: Farm) -> Iterator[Action]:
+    repository = farm.repository
+    digests = repository.digests(after="5", limit=1000)
+    yield "gc: digests", lambda: repository.digests(after="5", limit=1000)
+    yield "gc: pointers", lambda: repository.pointers(digests[:50])
+    yield "gc: a batch", lambda: repository.collect(["e" * 64], list, limit_s=1.0)
+    yield "gc: logs", lambda: repository.unknown_logs(["a" * 20])
+    yield "gc: leases", repository.tidy_leases
+
+
+def _of_people(farm: Farm) -> Iterator[Action]:
+    repository, job_id, ended = farm.repository, RUNNING.job_id(2), SUCCEEDED.job_id(2)
+    yield "pause", lambda: repository.pause(job_id, actor=ACTOR)
+    yield "resume", lambda: repository.resume(job_id, actor=ACTOR)
+    yield "cancel", lambda: repository.cancel(job_id, actor=ACTOR)
+    yield "retry", lambda: repository.retry(job_id, actor=ACTOR)
+    yield "remove", lambda: repository.remove_job(ended, actor=ACTOR)
+    yield "delete what was removed", repository.erase_some

@@ -45,6 +45,7 @@ def render(
         ahead = start_ahead(connection, scene) if scene is not None else None
         if ahead is not None:
             started.callback(ahead.close)
+            ahead.prepare()
         render_job = connection.render  # imports what is heavy while Blender starts
         with render_listener() as listener:
             wanted = {"output": directory, "scene": scene, "job": job, "submit": request, "slots": slots}

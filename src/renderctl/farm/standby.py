@@ -18,6 +18,7 @@ from renderctl.farm.scratch import Scratch, scratch_root
 
 if TYPE_CHECKING:
     from renderctl.blender.session import Session
+    from renderctl.decoder import Decoder
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Standby:
     chosen: Chosen
     session: "Session"
     scratch: Scratch
+    decoder: "Decoder"
     beside: tuple[Path, ...] = ()  #: where the scene lies: the session reads it
 
     @property
@@ -38,6 +40,11 @@ class Standby:
     def scene(self) -> Path:
         """Where the files of a job's scene will lie: the session reads them."""
         return self.scratch.path / "scene"
+
+    def prepare(self) -> None:
+        """There will be frames: have what decodes them start, too."""
+        with suppress(DecoderUnavailable):  # the first frame says so
+            self.decoder.prepare()
 
     def close(self) -> None:
         self.session.close()
@@ -58,15 +65,14 @@ def start_ahead(farm: Farm, scene: str) -> Standby | None:
     folder, own = scratch.path / "session", scratch.path / "scene"
     try:
         own.mkdir()
-        standby = Standby(chosen, start_session(farm, chosen.blender, folder, (own, *reads)), scratch, reads)
+        session = start_session(farm, chosen.blender, folder, (own, *reads))
+        standby = Standby(chosen, session, scratch, farm.decoder, reads)
     except BaseException:
         scratch.remove()
         raise
     try:
         _require_libraries(chosen)
         standby.session.begin_inspection(file)
-        with suppress(DecoderUnavailable):  # the first frame says so
-            farm.decoder.prepare()
     except BaseException:
         standby.close()
         raise

@@ -40,12 +40,16 @@ class SlowExecutor(FakeExecutor):
         def finish() -> None:
             if not blender.stopped.is_set():
                 rendered(blender, order, png(note=new_token().encode()), seconds=seconds)
+                blender.is_held = False
+                blender.go_on()
 
+        blender.is_held = True  # the next frame, of which it is told already, waits for this one
         timer = threading.Timer(seconds, finish)
         timer.daemon = True
         timer.start()
 
     def _crash(self, blender: FakeBlender, _order: Mapping[str, Any]) -> None:
+        blender.is_held = True
         timer = threading.Timer(self.frame_s * self.chance.random(), blender.end)
         timer.daemon = True
         timer.start()

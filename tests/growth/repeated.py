@@ -92,8 +92,7 @@ def _of_pages(farm: Farm) -> Iterator[Action]:
     first_attempts = repository.attempts(_HUGE, limit=500)
     for after in ("", first_attempts[-1].id):
         yield "attempts", lambda after=after: attempts(farm, _HUGE, after=after, actor=ACTOR)
-    late = repository.latest_outputs(_HUGE, 1)
-    assert late
+    yield "attempts at some tasks", lambda: attempts(farm, _HUGE, tasks_between=(501, 1000), actor=ACTOR)
     for place in (0, repository.newest_output() - 100_000):
         yield "outputs", lambda place=place: outputs(farm, _HUGE, after=place, actor=ACTOR)
     yield "latest outputs", lambda: repository.latest_outputs(_HUGE, 12)

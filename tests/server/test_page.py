@@ -101,6 +101,8 @@ def test_a_glance_tells_every_frame_and_what_it_took(client: TestClient, served:
     assert told["cameras"] == ["Camera", "Side"]
     assert told["states"] == "ssss"
     assert all(took is not None for took in told["seconds"])
+    rest = client.get(f"/jobs/{job.id}/glance.json?after=2").json()
+    assert rest["seconds"] == told["seconds"][2:]
 
 
 def test_a_frame_shows_its_image_its_attempts_and_its_log(client: TestClient, served: Served) -> None:

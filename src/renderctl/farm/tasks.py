@@ -49,12 +49,22 @@ def task_status(farm: Farm, task_id: str, *, actor: Actor) -> TaskStatus:
 
 
 def attempts(
-    farm: Farm, job_ref: str, task: str | None = None, *, after: str = "", limit: int = 1000, actor: Actor
+    farm: Farm,
+    job_ref: str,
+    task: str | None = None,
+    *,
+    tasks_between: tuple[int, int] | None = None,
+    after: str = "",
+    limit: int = 1000,
+    actor: Actor,
 ) -> list[Attempt]:
-    """The attempts at a job's tasks, or at one of them, from the one that follows `after`. Raises NotFound."""
+    """The attempts at a job's tasks, from the one that follows `after`: at all of them, at one, or at some.
+
+    `tasks_between`: the numbers of the first and the last of these. Raises NotFound.
+    """
     job = the_job(farm, job_ref, "job.see", actor=actor)
     number = task_number(farm, job, task) if task else None
-    return farm.repository.attempts(job.id, number, after=after, limit=limit)
+    return farm.repository.attempts(job.id, number, tasks_between=tasks_between, after=after, limit=limit)
 
 
 @dataclass(frozen=True)

@@ -65,14 +65,24 @@ class Submitting(Database):
         return self.read(lambda connection: [to_task(row) for row in connection.execute(query)])
 
     def attempts(
-        self, job_id: str, number: int | None = None, *, after: str = "", limit: int | None = None
+        self,
+        job_id: str,
+        number: int | None = None,
+        *,
+        tasks_between: tuple[int, int] | None = None,
+        after: str = "",
+        limit: int | None = None,
     ) -> list[Attempt]:
-        """The attempts at a job's tasks (or at one of them), in the order in which they were claimed."""
-        query = (
-            ATTEMPTS_IN_ORDER
-            if number is None
-            else ANY_ATTEMPT.where(attempts.c.number == number).order_by(attempts.c.id)
-        )
+        """The attempts at a job's tasks, in the order in which they were claimed.
+
+        At all of them, at one, or at those between two numbers (the first and the last).
+        """
+        query = ATTEMPTS_IN_ORDER
+        if number is not None:
+            query = ANY_ATTEMPT.where(attempts.c.number == number).order_by(attempts.c.id)
+        elif tasks_between is not None:
+            query = ANY_ATTEMPT.with_hint(attempts, "FORCE INDEX (ix_attempt_task)", "mysql")
+            query = query.where(attempts.c.number.between(*tasks_between)).order_by(attempts.c.id)
         query = query.where(attempts.c.job_id == job_id).limit(limit)
         if after:
             query = query.where(attempts.c.id > after)

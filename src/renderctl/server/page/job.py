@@ -93,7 +93,8 @@ def _seconds(visitor: Visit, job: str, tasks: list[Task]) -> list[float | None]:
     took: dict[int, float] = {}
     last = ""
     while tasks:
-        page: list[Attempt] = visitor.verbs.attempts(job, after=last, limit=GLANCE)
+        between = (tasks[0].number, tasks[-1].number)
+        page: list[Attempt] = visitor.verbs.attempts(job, tasks_between=between, after=last, limit=GLANCE)
         for each in page:
             if each.state is AttemptState.SUCCEEDED and each.started_at and each.ended_at:
                 took[each.number] = round((each.ended_at - each.started_at).total_seconds(), 3)

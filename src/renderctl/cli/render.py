@@ -1,5 +1,6 @@
 """`renderctl render`."""
 
+import gc
 import logging
 from contextlib import ExitStack
 from dataclasses import replace
@@ -47,6 +48,8 @@ def render(
             started.callback(ahead.close)
             ahead.prepare()
         render_job = connection.render  # imports what is heavy while Blender starts
+        gc.freeze()
+        gc.enable()
         with render_listener() as listener:
             wanted = {"output": directory, "scene": scene, "job": job, "submit": request, "slots": slots}
             done = render_job(wanted | {"standby": ahead}, stop=stop, listener=listener)

@@ -5,7 +5,7 @@ DEMO := demo
 ROUNDS := 200
 # What pytest makes of the tests is kept, or every process of a run compiles them again.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo test check fix chaos bench lock docs clean setup-demo setup-dev setup-services
+.PHONY: help demo test check static fast fix chaos bench lock docs clean setup-demo setup-dev setup-services
 .DEFAULT_GOAL := help
 
 help:
@@ -21,15 +21,20 @@ $(DEMO)/scene/turntable.blend: $(wildcard examples/turntable/*.py) | setup-demo
 
 test: setup-dev check setup-services  ## everything that has to be true (about 25 minutes; starts its own servers)
 	$(PY) -m tests.services -- sh -ec '\
-		$(PY) -m pytest -q -n 2 -m "(services or containers or slow) and not blender and not chaos"; \
-		$(PY) -m pytest -q -n 2 --dist loadfile -m "blender or chaos"'
+		$(PY) -m pytest -q -n 2 --dist worksteal -m "(services or containers or slow) and not blender and not chaos"; \
+		$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "blender or chaos"'
 
-check: setup-dev  ## the quick part of it: format, lint, types, import contracts, fast tests
+check: setup-dev  ## the quick part of it (30 seconds): format, lint, types, import contracts, fast tests
+	@$(MAKE) --no-print-directory -j 2 static fast
+
+static:
 	.venv/bin/ruff format --check --quiet
 	.venv/bin/ruff check --quiet
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	$(PY) -m pytest -q -n 2 -m "not slow and not services and not containers and not blender and not chaos"
+
+fast:
+	$(PY) -m pytest -q -n 2 --dist worksteal --fast
 
 fix: setup-dev  ## correct format and lint where a tool can
 	.venv/bin/ruff format --quiet

@@ -11,7 +11,7 @@ from tests.fake_blender import FakeExecutor
 from tests.fakes import FakeClock
 from tests.lacking import lacking
 
-pytest_plugins = ["tests.services.fixtures", "tests.databases", "tests.sides"]
+pytest_plugins = ["tests.services.fixtures", "tests.databases", "tests.fast", "tests.passwords", "tests.sides"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -20,6 +20,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if either_way and not metafunc.definition.get_closest_marker("directly"):
         through = pytest.param("server", id="through a server", marks=pytest.mark.slow)
         metafunc.parametrize("server", [pytest.param(None, id="directly"), through], indirect=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests come first, so that no process of a run is left with one of them in the end."""
+    items.sort(key=lambda item: "chaos" not in item.path.parts)
 
 
 @pytest.fixture

@@ -7,16 +7,22 @@ import re
 import struct
 import threading
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from renderctl.blender.events import PREFIX
 from renderctl.errors import SessionEnded, Unreachable
 from renderctl.executors import Executor, ExitStatus, Launch, Running
+from renderctl.executors.images import RenderImage
 
 SIZE = 4
+#: Where FakeBlenders come from: nobody has to look for the Blenders of this machine.
+IMAGE = RenderImage(
+    "5.0.1", "fake:5.0.1", "sha256:fake", 1, datetime(2026, 1, 1, tzinfo=UTC), Path("/fake/blender"), module=False
+)
 
 
 def png(side: int = SIZE, note: bytes = b"") -> bytes:
@@ -69,6 +75,9 @@ class FakeExecutor(Executor):
 
     def check(self) -> str:
         return "no Blender at all"
+
+    def images(self) -> Sequence[RenderImage]:
+        return [IMAGE]
 
     def close(self) -> None:
         """There is nothing to let go of."""

@@ -196,6 +196,7 @@ def test_sentences_are_cut_and_names_are_not() -> None:
     assert isinstance(read(event("done", files=[{"path": "/x", "name": "x" * 256}])), InvalidEvent)
 
 
+@pytest.mark.slow
 @fuzzed
 @given(st.text())
 def test_lines_of_any_kind_are_chatter(line: str) -> None:

@@ -20,6 +20,7 @@ values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(values)
 def test_a_literal_means_the_value_and_nothing_else(value: object) -> None:
     written = literal(value)

@@ -41,7 +41,7 @@ def test_an_unknown_command_is_a_usage_error_with_a_suggestion(ctl):
 
 
 @pytest.mark.parametrize("words", [("--json", "status", "nope"), ("status", "nope", "--json")])
-def test_an_error_is_one_document_wherever_json_stands(ctl, words):
+def test_an_error_is_one_document_wherever_json_stands(ctl, given, words):
     said = ctl(*words)
     assert said.code == 6
     assert said.document["error"]["code"] == "not_found"
@@ -139,7 +139,7 @@ def test_init_writes_a_config_that_is_valid_and_never_overwrites_one(ctl, tmp_pa
         (("render", "x.blend", "--resolution", "big"), "is not a resolution"),
     ],
 )
-def test_bad_input_gets_a_sentence_and_exit_code_9(ctl, tmp_path, words, sentence):
+def test_bad_input_gets_a_sentence_and_exit_code_9(ctl, given, tmp_path, words, sentence):
     (tmp_path / "empty.blend").touch()
     (tmp_path / "picture.blend").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 64)
     said = ctl(*words)

@@ -55,6 +55,7 @@ def test_no_traceback_is_shown_without_debug(process, data_dir):
     assert "Traceback" in debug.err
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_enough_is_no_error(tmp_path):
     command = f"{sys.executable} -m renderctl --help | true"
     environment = {**os.environ, "HOME": str(tmp_path)}
@@ -62,6 +63,7 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path):
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_help_imports_neither_typer_nor_anything_heavy():
     code = "import sys; from renderctl.cli import run; run(['--help']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -69,6 +69,7 @@ def test_options_that_could_only_be_ignored_are_usage_errors(ctl, given, words):
     assert ctl("jobs", "--json").document == []
 
 
+@pytest.mark.slow
 def test_what_is_not_utf_8_is_named_and_refused(process):
     said = process("status", "\udcff", "--json")
     assert (said.code, said.document["error"]["code"]) == (9, "invalid_input")

@@ -9,8 +9,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from renderctl.errors import InvalidInput
 from renderctl.executors.docker.building import known_versions, require_pinned
@@ -24,6 +22,9 @@ DOCKERFILES = (ROOT / "compose/worker/Dockerfile", ROOT / "compose/blender/Docke
 
 
 def require_valid(document: str) -> None:
+    from cyclonedx.schema import SchemaVersion  # loads grammars for some seconds: only tests that are slow pay for it
+    from cyclonedx.validation.json import JsonStrictValidator
+
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(document) is None
 
 

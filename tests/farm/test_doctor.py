@@ -280,6 +280,7 @@ def test_the_last_sweep_is_told_and_missed_when_it_is_long_ago(farm: Farm, clock
     assert "nobody repairs" in (crew_of(farm)[1].hint or "")
 
 
+@pytest.mark.slow
 def test_a_config_with_passwords_that_others_can_read_is_told(tmp_path: Path) -> None:
     config = tmp_path / "renderctl.yaml"
     config.touch(mode=0o644)
@@ -289,6 +290,7 @@ def test_a_config_with_passwords_that_others_can_read_is_told(tmp_path: Path) ->
     assert examined(secret)["config"].hint is None
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_nearly_full_is_told(tmp_path: Path) -> None:
     few = Settings(tmp_path)
     assert examined(few)["data folder"].hint is None
@@ -296,6 +298,7 @@ def test_a_disk_that_is_nearly_full_is_told(tmp_path: Path) -> None:
     assert "worker.min_free_mb" in (examined(many)["data folder"].hint or "")
 
 
+@pytest.mark.slow
 def test_who_may_not_write_the_database_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "renderctl.db").mkdir()
     found = examined(Settings(tmp_path))["database"]
@@ -303,6 +306,7 @@ def test_who_may_not_write_the_database_file_is_told(tmp_path: Path) -> None:
     assert str(tmp_path / "renderctl.db") in found.finding
 
 
+@pytest.mark.slow
 def test_a_data_folder_that_others_can_look_into_is_told(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     assert f"chmod 700 {tmp_path}" in (examined(Settings(tmp_path))["data folder"].hint or "")

@@ -27,6 +27,7 @@ def test_two_texts_never_share_a_name(texts: list[str]) -> None:
     assert len({safe_name(text) for text in texts}) == len(texts)
 
 
+@pytest.mark.slow
 @given(st.text(st.sampled_from("a.% \n/"), max_size=6), st.text(st.sampled_from("a.% \n/"), max_size=6))
 def test_texts_of_awkward_characters_never_share_a_name(one: str, other: str) -> None:
     assert (safe_name(one) == safe_name(other)) == (one == other)

@@ -59,6 +59,7 @@ def test_a_file_that_is_sent_is_collected_by_nobody(farm: Farm) -> None:
     assert farm.repository.forgotten([FILE.digest]) == []
 
 
+@pytest.mark.slow
 def test_files_that_are_sent_at_once_are_not_in_each_others_way(farm: Farm) -> None:
     contents = [b"BLENDER %d" % number for number in range(200)]
     with ThreadPoolExecutor(8) as pool:

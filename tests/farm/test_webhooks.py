@@ -280,6 +280,7 @@ def test_a_job_that_was_removed_is_told_of_with_what_was_known(farm: Farm, recei
     assert receiver.heard[0].said["job"]["id"] == job_id
 
 
+@pytest.mark.slow
 def test_two_tellers_tell_everything_once(farm: Farm, receiver: Receiver) -> None:
     added(farm, receiver)
     for _ in range(20):

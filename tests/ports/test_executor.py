@@ -32,7 +32,12 @@ class Kind:
     image: str | None = None
 
 
-@pytest.fixture(params=["process", pytest.param("docker", marks=pytest.mark.containers)])
+@pytest.fixture(
+    params=[
+        pytest.param("process", marks=pytest.mark.slow),  # starts one for each test
+        pytest.param("docker", marks=pytest.mark.containers),
+    ]
+)
 def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
     if request.param == "process":
         yield Kind(ProcessExecutor(driver_caches=tmp_path / "drivers"), sys.executable)

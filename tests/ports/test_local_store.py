@@ -106,6 +106,7 @@ print("put", flush=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.7])
 def test_a_writer_that_is_killed_leaves_a_whole_blob_or_none(tmp_path: Path, share: float) -> None:
     content = os.urandom(1 << 20) * 24

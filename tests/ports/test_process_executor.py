@@ -21,6 +21,8 @@ from renderctl.executors.sandbox import OffLimits, landlock_version
 from tests.lacking import lacking
 from tests.ports.test_executor import lives, until
 
+pytestmark = pytest.mark.slow  # nearly all of them start a process
+
 OWN = {
     "PATH": "/bin:/usr/bin",
     "LANG": "de_DE.UTF-8",

@@ -55,6 +55,7 @@ def test_a_job_of_a_model_that_was_removed_before_it_came_is_refused(both: Farm)
         both.repository.add_job(waiting_for(model), actor=ACTOR)
 
 
+@pytest.mark.slow
 def test_a_removal_at_the_moment_of_a_submission_leaves_nothing_that_can_not_be_repaired(both: Farm) -> None:
     model = given_model(both)
     for _ in range(10):

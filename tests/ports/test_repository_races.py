@@ -36,6 +36,7 @@ def claimed(farm: Farm, job: Job, slot: Claimant) -> Attempt:
     return farm.repository.claim(job.id, slot).attempts[0]
 
 
+@pytest.mark.slow
 def test_two_last_tasks_that_end_at_once_end_the_job(tmp_path: Path, database_url: str) -> None:
     farm = farm_on(database_url, tmp_path)
     slot = given_worker(farm)
@@ -71,6 +72,7 @@ def at_once(*deeds: Callable[[], Any]) -> list[Any]:
         return list(hands.map(do, deeds))
 
 
+@pytest.mark.slow
 def test_submissions_with_one_key_at_the_same_moment_make_one_job(tmp_path: Path, database_url: str) -> None:
     farm = farm_on(database_url, tmp_path)
     model = given_model(farm)
@@ -98,6 +100,7 @@ def test_sweepers_at_the_same_moment_take_one_lease(tmp_path: Path, database_url
     close(farm)
 
 
+@pytest.mark.slow
 def test_a_huge_job_is_canceled_and_tried_again_in_batches(farm: Farm) -> None:
     job = given_job(farm, f"1-{2 * BATCH + 7}")
     farm.repository.cancel(job.id, actor=ACTOR)
@@ -284,6 +287,7 @@ def test_whatever_workers_and_people_do_in_whatever_order_the_rows_fit_together(
         require_consistent(farm)
 
 
+@pytest.mark.slow
 def test_no_more_slots_than_a_job_allows_get_tasks_of_it_at_the_same_moment(tmp_path: Path, database_url: str) -> None:
     farm = farm_on(database_url, tmp_path)
     model, slots = given_model(farm), [given_worker(farm, f"w{number}") for number in range(3)]
@@ -298,6 +302,7 @@ def test_no_more_slots_than_a_job_allows_get_tasks_of_it_at_the_same_moment(tmp_
     close(farm)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["stopped", "failed"])
 def test_a_retry_at_the_moment_when_a_frame_is_stopped_leaves_no_frame_behind(
     tmp_path: Path, database_url: str, end: str

@@ -20,6 +20,7 @@ def used(cache: Cache) -> None:
     cache.forget("job:2")
 
 
+@pytest.mark.slow
 def test_another_process_reads_what_this_one_put(tmp_path: Path) -> None:
     cache = SqliteCache(tmp_path / "cache.db", SystemClock())
     used(cache)

@@ -70,6 +70,7 @@ def test_processes_that_open_a_new_queue_at_once_do_not_disturb_each_other(path:
     assert said == [""] * 6
 
 
+@pytest.mark.slow
 def test_a_killed_taker_harms_none_but_itself(path: Path, queue: SqliteQueue) -> None:
     jobs = [f"job-{number}" for number in range(500)]
     for job_id in jobs:
@@ -89,6 +90,7 @@ def test_a_killed_taker_harms_none_but_itself(path: Path, queue: SqliteQueue) ->
     assert len(jobs) - len(taken) - len(rest) in (0, 1)  # one was taken and not yet told
 
 
+@pytest.mark.slow
 def test_one_who_waits_sees_what_another_process_puts(path: Path, queue: SqliteQueue) -> None:
     with taker(path, 20.0) as waiting:
         assert waiting.stdin is not None

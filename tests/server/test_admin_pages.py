@@ -196,6 +196,7 @@ def test_an_operator_may_see_the_users_and_changes_none(client: TestClient, serv
     assert client.get("/audit", headers=oli).status_code == 403
 
 
+@pytest.mark.slow
 def test_ten_thousand_users_come_in_pages(client: TestClient, served: Served) -> None:
     given_many_users(served, 10_000)
     log_in(client, "ada")

@@ -49,11 +49,13 @@ def cut(content: bytes, chance: random.Random) -> Iterator[bytes]:
         at += size
 
 
+@pytest.mark.slow
 def test_files_of_every_length_have_the_digest_that_python_says(node: str) -> None:
     contents = [bytes(range(256))[:length] for length in range(200)] + [b"a" * 1_000_000]
     assert digests(node, [[each] for each in contents]) == [hashlib.sha256(each).hexdigest() for each in contents]
 
 
+@pytest.mark.slow
 def test_a_digest_does_not_depend_on_where_the_pieces_end(node: str) -> None:
     chance = random.Random(11)
     contents = [chance.randbytes(chance.randrange(5000)) for _ in range(60)]

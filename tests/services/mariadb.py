@@ -12,6 +12,7 @@ class MariaDb(Server):
     name = "mariadb"
     variable = "RENDERCTL_TEST_MYSQL_URL"
     programs = ("mariadbd", "mariadb-install-db")
+    in_memory = True
 
     @property
     def _temporary(self) -> Path:

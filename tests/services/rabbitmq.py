@@ -17,6 +17,7 @@ class RabbitMq(Server):
     #: Where its HTTP API is; 15672 beside the broker if it is not set.
     api_variable = "RENDERCTL_TEST_RABBITMQ_API_URL"
     programs = ("rabbitmq-server", "epmd")
+    in_memory = True
 
     def __init__(self) -> None:
         super().__init__()

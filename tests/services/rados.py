@@ -50,6 +50,7 @@ class RadosGateway(Server):
     name = "rados"
     variable = "RENDERCTL_TEST_S3_URL"
     programs = ("ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "monmaptool", "ceph")
+    in_memory = True
 
     @property
     def url(self) -> str:

@@ -13,6 +13,7 @@ class Redis(Server):
     name = "redis"
     variable = "RENDERCTL_TEST_REDIS_URL"
     programs = ("redis-server",)
+    in_memory = True
     #: More of its configuration, for a test that needs a special one.
     options: ClassVar[Mapping[str, str]] = MappingProxyType({})
 

@@ -18,9 +18,12 @@ from typing import IO, ClassVar, TypeVar
 import psutil
 
 from renderctl.clocks import SystemClock
+from tests.memory import memory_folder
 
 CLOCK = SystemClock()
 START_S, STOP_S = 120.0, 20.0
+#: Bytes that have to be free in memory for the files of the servers; else they lie on the disk.
+_MEMORY = 4 << 30
 Environment = Mapping[str, str]
 #: Kills a session of processes when we are gone without having said that it is: then our end of the pipe is closed.
 _GUARD = 'read -r gone || kill -s KILL -- "-$1"'
@@ -45,10 +48,14 @@ class Server(ABC):
     #: What tells a test to use another server: its URL.
     variable: ClassVar[str]
     programs: ClassVar[tuple[str, ...]]
+    #: Whether its files may lie in memory, where no commit waits for a disk; a kill leaves them there.
+    in_memory: ClassVar[bool] = False
 
     def __init__(self) -> None:
         # not below a test's folder: the paths of sockets end after a hundred characters
-        self.folder = Path(tempfile.mkdtemp(prefix=f"renderctl-{self.name}-"))
+        self.folder = Path(
+            tempfile.mkdtemp(prefix=f"renderctl-{self.name}-", dir=memory_folder(_MEMORY) if self.in_memory else None)
+        )
         self.log = self.folder / "log"
         self.port = free_port()
         self._children: list[subprocess.Popen[bytes]] = []

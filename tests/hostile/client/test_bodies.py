@@ -23,6 +23,7 @@ def test_a_body_has_a_mebibyte_at_most(served: Served) -> None:
     assert answer.read <= MEBIBYTE + (128 << 10)
 
 
+@pytest.mark.slow
 def test_a_list_of_files_may_be_longer_but_not_for_a_viewer_of_nothing(served: Served) -> None:
     bob = served.person("bob", Role.ARTIST, "film")
     answer = ask(served.client.app, "POST", f"{API}/uploads/wanted", JSON | bob, endless(b'{"files":'))
@@ -57,7 +58,11 @@ def test_a_heap_of_nothings_holds_up_nobody(served: Served, body: bytes) -> None
         ("jobs", b'{"model": "m"' + b"".join(b', "k%d": 1' % number for number in range(60_000)) + b"}"),
         ("jobs", b'{"model": "m"' + b"".join(b', "k%d": 1' % number for number in range(900)) + b"}"),
         ("uploads/wanted", b'{"files": [' + b"{}," * 99_999 + b"{}]}"),
-        ("models", b'{"name": "m", "main": "m", "inputs": [], "facts": {"scenes": [' + b"{}," * 99_999 + b"{}]}}"),
+        pytest.param(
+            "models",
+            b'{"name": "m", "main": "m", "inputs": [], "facts": {"scenes": [' + b"{}," * 99_999 + b"{}]}}",
+            marks=pytest.mark.slow,
+        ),
         ("models", b'{"name": "m", "main": "m", "inputs": [], "facts": {"dependencies": [' + b"1," * 99_999 + b"1]}}"),
     ],
 )
@@ -70,6 +75,7 @@ def test_a_heap_of_mistakes_holds_up_nobody(served: Served, path: str, body: byt
     assert time.thread_time() - before < 0.3
 
 
+@pytest.mark.slow
 def test_a_long_list_of_files_is_not_read_on_the_loop(served: Served) -> None:
     bob = served.person("bob", Role.ARTIST, "film")
     files = [{"path": f"textures/{number}.exr", "digest": "0" * 64, "size": 1} for number in range(30_000)]

@@ -64,6 +64,7 @@ def test_facts_that_no_scene_has_are_refused(served: Served, facts: dict[str, An
     assert served.farm.repository.models() == []
 
 
+@pytest.mark.slow
 def test_facts_of_a_large_scene_are_taken(served: Served) -> None:
     cameras = [f"Camera {number}" for number in range(2000)]
     dependencies = [DEPENDENCY | {"path": f"//{number}.png"} for number in range(20_000)]
@@ -111,6 +112,7 @@ def test_frames_to_render_again_are_held_against_the_same_limits(served: Served)
     assert answer.status_code == 422
 
 
+@pytest.mark.slow
 def test_a_list_of_models_is_small_whatever_is_said_of_them(served: Served) -> None:
     ada = served.person("ada", Role.ARTIST, "films")
     missing = [DEPENDENCY | {"path": f"//{number}.png", "owner": "o" * 1000} for number in range(3000)]

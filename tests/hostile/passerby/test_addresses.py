@@ -9,10 +9,9 @@ from renderctl.actors import Role
 from renderctl.farm import Farm
 from renderctl.farm.people.users import add_user
 from tests.farms import ACTOR, close, make_farm
-from tests.hostile.quick_passwords import quick_argon2
 from tests.server.conftest import Served, served
 
-__all__ = ["quick_argon2", "served"]
+__all__ = ["served"]
 PASSWORD = "correct horse battery"
 
 
@@ -32,7 +31,6 @@ def test_the_code_of_an_invitation_is_no_part_of_what_is_sent(served: Served) ->
     assert "'unsafe-inline'" not in page.headers["content-security-policy"]
 
 
-@pytest.mark.usefixtures("quick_argon2")
 @pytest.mark.parametrize(
     "place",
     [

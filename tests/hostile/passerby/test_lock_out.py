@@ -15,11 +15,8 @@ from renderctl.farm.people.users import add_user, set_password
 from tests.databases import farm_on
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, close
-from tests.hostile.quick_passwords import quick_argon2
 
-__all__ = ["quick_argon2"]
-
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_argon2")]  # many attempts
+pytestmark = pytest.mark.slow  # many attempts
 PASSWORD, HOME, CAFE = "correct horse battery", "192.0.2.7", "198.51.100.20"
 BROWSER, NOTHING = Proof(keeps_device=True), Proof()
 

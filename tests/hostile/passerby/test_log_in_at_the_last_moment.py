@@ -12,10 +12,9 @@ from renderctl.farm import Farm
 from renderctl.farm.people.sessions import log_in
 from renderctl.farm.people.users import add_user, set_password
 from tests.hostile.passerby.test_second_factor import ADA, HOME, PASSWORD, ROOT, enrolled, farm
-from tests.hostile.quick_passwords import quick_argon2
 
-__all__ = ["farm", "quick_argon2"]
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_argon2")]
+__all__ = ["farm"]
+pytestmark = pytest.mark.slow
 
 
 class _Meanwhile:

@@ -18,6 +18,7 @@ from renderctl.farm.people.sessions import log_in
 from renderctl.farm.people.users import add_user, invite, register, set_password
 from renderctl.repository.auditing import AuditFilter
 from tests.farms import ACTOR, close, make_farm
+from tests.passwords import QUICK
 from tests.server.conftest import Served, served
 
 __all__ = ["served"]
@@ -76,6 +77,17 @@ def test_whoever_guesses_at_invitations_waits_and_is_told_of(farm: Farm) -> None
     assert register(farm, code, "mona", PASSWORD, address=ELSEWHERE).name == "mona"
     told = farm.repository.audit_log(wanted=AuditFilter(action="user.register", refused=True))
     assert (len(told), told[0].address) == (20, THERE)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("full_argon2")
+def test_a_hash_takes_the_effort_that_rfc_9106_asks_for_and_one_that_took_less_is_made_anew(farm: Farm) -> None:
+    usual = argon2.profiles.RFC_9106_LOW_MEMORY
+    add_user(farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    assert argon2.extract_parameters(farm.repository.password_of("ada") or "") == usual
+    farm.repository.add_user("bob", Role.ARTIST, (), password=QUICK.hash(PASSWORD), actor=ACTOR)
+    log_in(farm, "bob", PASSWORD, address=THERE)
+    assert argon2.extract_parameters(farm.repository.password_of("bob") or "") == usual
 
 
 @pytest.mark.slow

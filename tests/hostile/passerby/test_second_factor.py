@@ -27,11 +27,10 @@ from renderctl.repository.peopletables import recovery_codes
 from tests.databases import farm_on
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, close
-from tests.hostile.quick_passwords import quick_argon2
 from tests.server.conftest import Served, served
 
-__all__ = ["quick_argon2", "served"]
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_argon2")]  # many attempts
+__all__ = ["served"]
+pytestmark = pytest.mark.slow  # many attempts
 PASSWORD, HOME = "correct horse battery", "192.0.2.7"
 ROOT = replace(ACTOR, name="root")
 ADA = Actor("ada", role=Role.ADMIN, via=Via.SESSION, address=HOME)

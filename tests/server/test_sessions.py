@@ -1,6 +1,9 @@
 """Browsers: log-ins, cookies, forgery; and how somebody becomes a user."""
 
+from collections.abc import Callable
+
 import pytest
+from httpx2 import Response
 
 from renderctl.actors import Role
 from renderctl.farm.people.users import add_user
@@ -65,12 +68,22 @@ def test_a_browser_is_known_again_by_a_cookie_that_lets_nobody_in(served: Served
     assert any(cookie.startswith("__Host-renderctl_device=") and "Secure" in cookie for cookie in said)
 
 
+def until_refused(guess: Callable[[int], Response]) -> list[Response]:
+    """The answers to guesses up to one that came too early: on a busy machine the first waits are soon over."""
+    answers = []
+    for number in range(15):
+        answers.append(guess(number))
+        if answers[-1].status_code == 429:
+            break
+    return answers
+
+
 def test_guessing_is_slowed_down(served: Served) -> None:
     add_user(served.farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
-    answers = [
-        served.client.post(f"{API}/session", json={"name": "ada", "password": f"guess number {n}"}) for n in range(7)
-    ]
-    assert answers[0].status_code == 401
+    answers = until_refused(
+        lambda n: served.client.post(f"{API}/session", json={"name": "ada", "password": f"guess number {n}"})
+    )
+    assert [each.status_code for each in answers[:5]] == [401] * 5
     assert answers[-1].status_code == 429
     assert int(answers[-1].headers["retry-after"]) >= 1
 
@@ -79,10 +92,9 @@ def test_guessing_at_the_old_password_is_slowed_down_and_told(served: Served) ->
     add_user(served.farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
     csrf = logged_in(served)
     body = {"password": "another password"}
-    found = [
-        served.client.put(f"{API}/users/ada/password", json=body | {"old": f"guess {n}"}, headers=csrf)
-        for n in range(9)
-    ]
+    found = until_refused(
+        lambda n: served.client.put(f"{API}/users/ada/password", json=body | {"old": f"guess {n}"}, headers=csrf)
+    )
     assert [each.status_code for each in found[:5]] == [401] * 5
     assert (found[-1].status_code, found[-1].json()["error"]["code"]) == (429, "too_many_guesses")
     told = served.client.get(f"{API}/audit", params={"action": "user.password", "refused": True}).json()

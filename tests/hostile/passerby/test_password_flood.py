@@ -17,6 +17,7 @@ from renderctl.farm.people.passwords import KNOWN_GATE, STRANGER_GATE, HashGate,
 from renderctl.farm.people.sessions import log_in
 from renderctl.farm.people.users import add_user, invite, register, set_password
 from renderctl.repository.auditing import AuditFilter
+from tests.fakes import FakeClock
 from tests.farms import ACTOR, close, make_farm
 from tests.passwords import QUICK
 from tests.server.conftest import Served, served
@@ -67,7 +68,8 @@ def test_nothing_is_hashed_for_who_has_no_invitation(farm: Farm, hasher: Argon2)
     assert hasher.calls == 0
 
 
-def test_whoever_guesses_at_invitations_waits_and_is_told_of(farm: Farm) -> None:
+def test_whoever_guesses_at_invitations_waits_and_is_told_of(tmp_path: Path, clock: FakeClock) -> None:
+    farm = make_farm(tmp_path / "data", clock=clock)
     for _ in range(20):
         with pytest.raises(InvitationRefused):
             register(farm, "nope", "eve", PASSWORD, address=THERE)
@@ -77,6 +79,7 @@ def test_whoever_guesses_at_invitations_waits_and_is_told_of(farm: Farm) -> None
     assert register(farm, code, "mona", PASSWORD, address=ELSEWHERE).name == "mona"
     told = farm.repository.audit_log(wanted=AuditFilter(action="user.register", refused=True))
     assert (len(told), told[0].address) == (20, THERE)
+    close(farm)
 
 
 @pytest.mark.slow

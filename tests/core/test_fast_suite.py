@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.fast import UNIT_S, Used, overrun
+from tests.fast import PIECE_S, Used, overrun
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_what_all_processes_use_is_added_up() -> None:
-    assert overrun([Used(50.0, UNIT_S), Used(39.0, UNIT_S)], 90.0) is None
-    assert "used 91.0 s of processor" in (overrun([Used(50.0, UNIT_S), Used(41.0, UNIT_S)], 90.0) or "")
+    assert overrun([Used(50.0, PIECE_S), Used(39.0, PIECE_S)], 90.0) is None
+    assert "used 91.0 s of processor" in (overrun([Used(50.0, PIECE_S), Used(41.0, PIECE_S)], 90.0) or "")
 
 
 def test_a_machine_that_takes_twice_as_long_for_everything_is_not_held_against_the_suite() -> None:
-    assert overrun([Used(170.0, 2 * UNIT_S)], 90.0) is None
-    assert overrun([Used(190.0, 2 * UNIT_S)], 90.0) is not None
+    assert overrun([Used(170.0, 2 * PIECE_S)], 90.0) is None
+    assert overrun([Used(190.0, 2 * PIECE_S)], 90.0) is not None
 
 
 def test_one_that_has_run_no_test_has_used_nothing() -> None:

@@ -203,6 +203,7 @@ def test_lines_of_any_kind_are_chatter(line: str) -> None:
     assert line.startswith(PREFIX) or parse_message(line) is None
 
 
+@pytest.mark.slow
 @fuzzed
 @given(st.text())
 @example("@renderctl {}")
@@ -216,6 +217,7 @@ def test_any_bytes_are_a_message_or_refused(content: bytes) -> None:
     assert isinstance(read(PREFIX + content.decode("utf-8", "surrogateescape")), Message | InvalidEvent)
 
 
+@pytest.mark.slow
 @fuzzed
 @given(st.sampled_from(sorted(HONEST)), st.dictionaries(st.text(max_size=8), documents, max_size=4))
 def test_any_document_is_a_message_or_refused(kind: str, document: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ EITHER_WAY = True
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_the_reference_of_the_commands_is_current():
     assert PAGE.read_text(encoding="utf-8") == page(), "`make docs` makes it current"
 

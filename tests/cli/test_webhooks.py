@@ -61,6 +61,7 @@ def test_the_secret_alone_is_printed_for_scripts(hooks, receiver):
     assert "is told of project default" in said.err
 
 
+@pytest.mark.slow
 def test_what_could_not_be_told_is_listed_and_sent_again(hooks, given, receiver):
     hooks("add", receiver.url, "--project", "default")
     receiver.status, receiver.answer = 410, b"we have moved"

@@ -256,6 +256,7 @@ def test_a_killed_download_leaves_nothing(farm: Farm, tmp_path: Path) -> None:
     BlobCache(farm).lay_out([wood], tmp_path / "out2", stop=NEVER)
 
 
+@pytest.mark.slow
 def test_a_store_that_is_away_when_a_scene_is_opened_costs_no_attempt(farm: Farm, tmp_path: Path) -> None:
     class Away(CountingStore):
         refused = 0

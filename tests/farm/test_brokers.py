@@ -58,6 +58,7 @@ def test_an_idle_slot_gets_its_turn_from_the_broker(served: Farm) -> None:
         assert turns(served, job) >= 1
 
 
+@pytest.mark.slow
 def test_without_a_broker_jobs_are_submitted_and_worked_off_and_the_worker_leaves(
     deserted: Farm, caplog: pytest.LogCaptureFixture
 ) -> None:

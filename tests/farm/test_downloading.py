@@ -113,6 +113,7 @@ def test_a_folder_with_somebodys_files_is_left_alone(farm: Farm, tmp_path: Path)
     assert download(farm, job.id, tmp_path, actor=ACTOR).folder.name == f"shot-{job.id}"
 
 
+@pytest.mark.slow
 def test_a_name_that_would_lead_out_of_the_folder_does_not(farm: Farm, tmp_path: Path) -> None:
     done = download(farm, given_rendered(farm, "1", name="../../etc").id, tmp_path / "out", actor=ACTOR)
     assert done.folder.parent == tmp_path / "out"

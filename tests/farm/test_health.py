@@ -57,6 +57,7 @@ def scarce(farm: Farm) -> Iterator[Farm]:
         ballast.unlink(missing_ok=True)
 
 
+@pytest.mark.slow
 def test_a_worker_without_room_on_its_disk_says_so_takes_nothing_and_recovers_by_itself(farm: Farm) -> None:
     job = given_job(farm, "1-3")
     with scarce(farm) as short, at_work(short):
@@ -91,6 +92,7 @@ def test_a_worker_whose_blender_does_not_start_says_so_and_goes_on_when_it_does(
     assert farm.repository.attempts(job.id)[0].state is AttemptState.SUCCEEDED
 
 
+@pytest.mark.slow
 def test_after_a_crash_blender_is_tried_before_more_work_is_taken(farm: Farm, executor: FakeExecutor) -> None:
     def crash_for_good(*order: object) -> None:
         executor.broken = "The driver is gone."
@@ -120,6 +122,7 @@ def test_a_full_disk_is_named_as_the_reason_of_a_failure(farm: Farm, executor: F
     assert "nearly full" not in (farm.repository.job(job.id).error or "")
 
 
+@pytest.mark.slow
 def test_a_drained_worker_finishes_its_frame_stays_and_goes_on_when_it_is_resumed(
     farm: Farm, executor: FakeExecutor
 ) -> None:

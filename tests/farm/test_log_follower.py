@@ -66,6 +66,7 @@ def test_a_frame_that_runs_is_followed_though_others_were_claimed_after_it(farm:
     assert texts(follower) == {running.number: "two"}
 
 
+@pytest.mark.slow
 def test_of_many_frames_that_run_each_is_followed_in_its_turn(farm: Farm, job: Job) -> None:
     attempts = given_running(farm, job, MANY)
     follower = LogFollower(farm, job.id)
@@ -78,6 +79,7 @@ def test_of_many_frames_that_run_each_is_followed_in_its_turn(farm: Farm, job: J
     assert rest.keys() == {attempt.number for attempt in attempts[:100]}
 
 
+@pytest.mark.slow
 def test_frames_that_began_and_ended_between_two_looks_are_read(farm: Farm, job: Job) -> None:
     (long_one,) = given_running(farm, job)
     follower = LogFollower(farm, job.id)
@@ -94,6 +96,7 @@ def test_frames_that_began_and_ended_between_two_looks_are_read(farm: Farm, job:
     assert texts(follower, looks=3) == {}
 
 
+@pytest.mark.slow
 def test_who_begins_to_follow_reads_what_ended_last_and_then_the_end(farm: Farm, job: Job) -> None:
     attempts = given_running(farm, job, 300)
     for attempt in attempts:

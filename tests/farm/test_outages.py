@@ -78,6 +78,7 @@ def test_a_frame_that_ends_while_the_database_is_away_is_kept_and_published_late
     assert sorted(executor.rendered) == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_a_failure_while_the_database_is_away_is_told_later_and_the_worker_goes_on(
     farm: Farm, executor: FakeExecutor, outage: Outage
 ) -> None:
@@ -114,6 +115,7 @@ def test_a_database_that_fails_again_and_again_costs_no_attempt_and_no_worker(fa
     assert [task.attempts for task in farm.repository.tasks(job.id)] == [0] * 5
 
 
+@pytest.mark.slow
 def test_a_store_that_is_away_for_a_while_costs_no_attempt(farm: Farm, executor: FakeExecutor) -> None:
     store = UnsteadyStore(farm.settings.data_dir / "store")
     executor.behaviours[2] = held
@@ -144,6 +146,7 @@ class LateForLogs(LocalStore):
         super().put_log(attempt_id, pieces)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frames", ["1", "1-20"], ids=["one", "many together"])
 def test_a_log_outwaits_a_store_that_goes_away_after_the_outputs(farm: Farm, frames: str) -> None:
     store = LateForLogs(farm.settings.data_dir / "store")
@@ -154,6 +157,7 @@ def test_a_log_outwaits_a_store_that_goes_away_after_the_outputs(farm: Farm, fra
     assert all(any(kept_log(farm, attempt)) for attempt in farm.repository.attempts(job.id))
 
 
+@pytest.mark.slow
 def test_a_heart_beats_on_while_logs_come_and_go(farm: Farm, executor: FakeExecutor) -> None:
     """The log of a frame is gone the moment that it is published, whoever is reading it."""
     job = given_job(farm, "1-60")
@@ -265,6 +269,7 @@ def test_a_worker_that_is_halted_while_the_store_is_away_charges_nothing(farm: F
     assert [task.attempts for task in farm.repository.tasks(job.id)] == [0]
 
 
+@pytest.mark.slow
 def test_a_job_that_is_canceled_while_the_store_is_away_gives_the_slot_free(farm: Farm, executor: FakeExecutor) -> None:
     store = UnsteadyStore(farm.settings.data_dir / "store")
     executor.behaviours[1] = held
@@ -288,6 +293,7 @@ def test_what_a_farm_that_fails_costs_is_not_the_workers_fault() -> None:
     assert failure_of(OutputNotWritable()).fault is Fault.MACHINE
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_halted_while_the_database_is_away_ends_without_a_word_too_many(
     farm: Farm, executor: FakeExecutor, outage: Outage, caplog: pytest.LogCaptureFixture
 ) -> None:

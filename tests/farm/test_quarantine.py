@@ -87,6 +87,7 @@ def test_a_worker_that_fails_three_frames_of_a_job_in_a_row_gets_no_more_of_them
     assert floor.quarantined == []
 
 
+@pytest.mark.slow
 def test_a_worker_that_fails_what_others_render_in_two_jobs_is_quarantined_and_says_why(
     farm: Farm, clock: FakeClock
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_worker_that_fails_what_others_render_in_two_jobs_is_quarantined_and_s
     assert (entry.kind, entry.details["reason"]) == ("farm", reason)
 
 
+@pytest.mark.slow
 def test_quarantine_outlasts_a_restart_and_ends_with_a_clean_record_when_somebody_resumes_the_worker(
     farm: Farm, clock: FakeClock
 ) -> None:
@@ -122,6 +124,7 @@ def test_quarantine_outlasts_a_restart_and_ends_with_a_clean_record_when_somebod
     assert floor.work(floor.slots["bad"], jobs[2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_jobs_that_fail_on_every_worker_fail_and_quarantine_nobody(farm: Farm, clock: FakeClock, workers: int) -> None:
     jobs = given_jobs(farm, 3)
@@ -142,6 +145,7 @@ def test_one_heavy_job_that_only_the_largest_node_can_render_quarantines_no_othe
     assert succeeded(farm, heavy, light)
 
 
+@pytest.mark.slow
 def test_a_worker_that_succeeds_at_other_jobs_meanwhile_is_not_quarantined(farm: Farm, clock: FakeClock) -> None:
     first, second, other = given_jobs(farm, 3)
     floor = Floor(farm, clock, "good", "small", bad=("small",))
@@ -175,6 +179,7 @@ def test_a_worker_that_fails_jobs_as_often_as_it_succeeds_is_quarantined_althoug
     assert succeeded(farm, first, second)
 
 
+@pytest.mark.slow
 def test_a_worker_that_fails_now_and_then_and_succeeds_more_often_is_not_quarantined(
     farm: Farm, clock: FakeClock
 ) -> None:
@@ -185,6 +190,7 @@ def test_a_worker_that_fails_now_and_then_and_succeeds_more_often_is_not_quarant
     assert floor.quarantined == []
 
 
+@pytest.mark.slow
 def test_an_outage_of_the_store_is_held_against_nobody(farm: Farm, clock: FakeClock) -> None:
     jobs = given_jobs(farm, 3)
     floor = Floor(farm, clock, "w1", "w2", bad=("w1", "w2"))
@@ -197,6 +203,7 @@ def test_an_outage_of_the_store_is_held_against_nobody(farm: Farm, clock: FakeCl
     assert succeeded(farm, *jobs)
 
 
+@pytest.mark.slow
 def test_at_most_half_of_the_workers_are_quarantined(farm: Farm, clock: FakeClock) -> None:
     jobs = given_jobs(farm, 2, max_attempts=10)
     floor = Floor(farm, clock, "good", "bad-1", "bad-2", "bad-3", bad=("bad-1", "bad-2", "bad-3"))

@@ -62,6 +62,7 @@ def sweep_until(farm: Farm, fact: Callable[[], bool]) -> None:
     wait_for(farm, swept)
 
 
+@pytest.mark.slow
 def test_a_removed_job_leaves_nothing_but_a_line_in_the_audit_log(farm: Farm) -> None:
     job, other = given_job(farm, "1-3"), given_job(farm, "1")
     work_until(farm, job, other)
@@ -134,6 +135,7 @@ def test_both_of_two_that_wait_for_each_other_may_be_removed_at_once(farm: Farm)
     assert rows(farm, jobs) == [0]
 
 
+@pytest.mark.slow
 def test_a_job_that_waited_for_one_that_succeeded_goes_on(farm: Farm) -> None:
     first = given_job(farm, "1")
     work_until(farm, first)
@@ -175,6 +177,7 @@ def test_jobs_are_selected_by_their_age_and_state(farm: Farm) -> None:
     assert select_jobs(farm, older_than=month, states=["canceled"], actor=ACTOR) == [canceled.id]
 
 
+@pytest.mark.slow
 def test_the_sweep_removes_what_the_settings_keep_no_longer_once_an_hour(farm: Farm) -> None:
     kept = replace(farm.settings, retention=RetentionSettings(succeeded_days=7, audit_days=365))
     short = replace(farm, settings=kept)
@@ -208,6 +211,7 @@ def listed(farm: Farm) -> list[str]:
     return [each.id for each in farm.repository.workers(all_of_them=True)]
 
 
+@pytest.mark.slow
 def test_a_worker_that_nobody_has_seen_for_a_month_is_forgotten_and_what_it_did_is_not(farm: Farm) -> None:
     job = given_job(farm, "1")
     work_off(farm, name="gone")

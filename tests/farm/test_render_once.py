@@ -59,6 +59,7 @@ def test_one_blender_looks_at_the_scene_and_renders_it(farm: Farm, tmp_path: Pat
     assert blender.stopped.is_set()
 
 
+@pytest.mark.slow
 def test_a_render_takes_few_transactions(farm: Farm, tmp_path: Path) -> None:
     threads: list[str] = []
 

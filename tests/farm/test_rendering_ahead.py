@@ -14,6 +14,7 @@ def frames(farm: Farm, job_id: str) -> list[int]:
     return sorted(output.frame for output in outputs)
 
 
+@pytest.mark.slow
 def test_blender_has_the_next_frame_before_it_is_done_with_one(farm: Farm, executor: FakeExecutor) -> None:
     executor.behaviours[2] = held
     job = given_job(farm, "1-4")
@@ -25,6 +26,7 @@ def test_blender_has_the_next_frame_before_it_is_done_with_one(farm: Farm, execu
     assert sorted(executor.rendered) == frames(farm, job.id) == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behaviour", [crashed, failing("machine", "It is hot."), truncated])
 def test_what_befalls_a_frame_costs_the_next_one_nothing(
     farm: Farm, executor: FakeExecutor, behaviour: Behaviour

@@ -36,6 +36,7 @@ def undeletable(farm: Farm) -> Iterator[None]:
         connection.exec_driver_sql("DROP TRIGGER refuse")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undeletable")
 def test_a_step_that_nobody_has_foreseen_ends_neither_the_sweep_nor_the_worker(
     farm: Farm, caplog: pytest.LogCaptureFixture

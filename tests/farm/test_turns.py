@@ -59,6 +59,7 @@ def test_short_frames_are_claimed_ahead_a_few_seconds_of_them_at_a_time(farm: Fa
     assert farm.repository.counts(job.id).running == 0
 
 
+@pytest.mark.slow
 def test_a_long_frame_is_not_claimed_before_a_slot_is_free_for_it(farm: Farm, executor: FakeExecutor) -> None:
     executor.behaviours.update({1: long, 2: long, 3: held})
     job = given_job(farm, "1-4")
@@ -84,6 +85,7 @@ def test_what_was_claimed_ahead_goes_back_free_of_charge_when_the_worker_drains(
     assert {task.attempts for task in farm.repository.tasks(job.id)} == {0}
 
 
+@pytest.mark.slow
 def test_a_job_with_a_slot_limit_is_worked_on_by_no_more_slots(farm: Farm, executor: FakeExecutor) -> None:
     executor.behaviours.update({frame: held for frame in range(1, 5)})
     job = given_job(farm, "1-4", max_slots=2)
@@ -129,6 +131,7 @@ def test_a_job_that_is_canceled_while_its_scene_opens_gives_the_slot_free(farm: 
     assert farm.repository.counts(stuck.id) == TaskCounts(canceled=1)
 
 
+@pytest.mark.slow
 def test_a_scratch_folder_that_can_not_be_written_costs_an_attempt_and_not_the_worker(
     farm: Farm, executor: FakeExecutor
 ) -> None:
@@ -252,6 +255,7 @@ def test_a_worker_sweeps_up_what_the_dead_left_and_leaves_nothing_itself(farm: F
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_frames_of_an_unbaked_simulation_are_rendered_in_order_by_one_slot(farm: Farm, executor: FakeExecutor) -> None:
     simulated = replace(FACTS, scenes=(replace(SCENE, unbaked=("Cloth",)),))
     job = given_job(farm, "1-12", model=given_model(farm, facts=simulated))

@@ -30,6 +30,7 @@ def connection(request: pytest.FixtureRequest, farm: Farm, monkeypatch: pytest.M
         connection.close()
 
 
+@pytest.mark.slow
 def test_a_job_is_watched_to_its_end_though_the_database_goes_away(
     connection: Any, farm: Farm, executor: FakeExecutor, outage: Outage
 ) -> None:
@@ -45,6 +46,7 @@ def test_a_job_is_watched_to_its_end_though_the_database_goes_away(
         assert rest.result(60)[-1]["state"] == "succeeded"
 
 
+@pytest.mark.slow
 def test_a_log_is_followed_to_its_end_though_the_database_goes_away(
     connection: Any, farm: Farm, executor: FakeExecutor, outage: Outage
 ) -> None:

@@ -51,6 +51,7 @@ def test_one_warm_blender_serves_all_frames_of_a_job_and_another_job_of_the_same
     assert [blender.opened for blender in executor.started] == [1]
 
 
+@pytest.mark.slow
 def test_another_scene_gets_another_session(farm, executor):
     given_job(farm, "1-3", model=given_model(farm, "one"))
     given_job(farm, "1-3", model=given_model(farm, "two"))
@@ -58,6 +59,7 @@ def test_another_scene_gets_another_session(farm, executor):
     assert sum(blender.opened for blender in executor.started) == 2
 
 
+@pytest.mark.slow
 def test_a_truncated_image_is_not_published_and_is_rendered_again(farm, executor):
     executor.behaviours[2] = once(truncated)
     job = given_job(farm, "1-3", max_attempts=2)
@@ -67,6 +69,7 @@ def test_a_truncated_image_is_not_published_and_is_rendered_again(farm, executor
     assert farm.repository.job(job.id).state is JobState.SUCCEEDED
 
 
+@pytest.mark.slow
 def test_a_crash_of_blender_costs_one_attempt_of_one_frame(farm, executor):
     executor.behaviours[2] = once(crashed)
     job = given_job(farm, "1-3")
@@ -190,6 +193,7 @@ class BrokenQueue(Queue):
         pass
 
 
+@pytest.mark.slow
 def test_without_a_queue_slots_ask_the_database(farm):
     bereft = replace(farm, queue=BrokenQueue())
     job = given_job(bereft, "1-5")
@@ -197,6 +201,7 @@ def test_without_a_queue_slots_ask_the_database(farm):
     assert farm.repository.job(job.id).state is JobState.SUCCEEDED
 
 
+@pytest.mark.slow
 def test_a_lost_ticket_costs_a_second_and_no_frame(farm):
     job = given_job(farm, "1-5")
     assert farm.queue.get(["default"], 0.0) is not None
@@ -220,6 +225,7 @@ def test_a_job_after_another_starts_when_that_one_has_succeeded(farm, executor):
     assert farm.repository.job(second.id).state is JobState.SUCCEEDED
 
 
+@pytest.mark.slow
 def test_jobs_of_one_priority_take_turns_and_a_higher_one_goes_first(farm, executor):
     farm = replace(farm, settings=replace(farm.settings, worker=replace(QUICK, quantum=1e-6)))
     model = given_model(farm)
@@ -251,6 +257,7 @@ def test_the_logs_of_short_frames_are_kept_together_and_read_apart(farm):
     assert 0 < len(set(shared)) < len(shared)
 
 
+@pytest.mark.slow
 def test_two_workers_share_a_job_and_no_frame_is_rendered_twice(tmp_path, settings, executor):
     patient = replace(settings, worker=WorkerSettings())  # a busy machine is no lost worker
     farm = make_farm(tmp_path, executor=executor, settings=patient)

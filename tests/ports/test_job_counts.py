@@ -133,6 +133,7 @@ def counted(farm: Farm, job: Job) -> dict[str, int]:
     return {row[0]: row[1] for row in farm.repository.read(lambda connection: connection.execute(query).all())}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_after_every_action_of_anybody_counts_are_what_the_rows_come_to(farm, seed):
     operators = Operators(farm, seed, given_jobs(farm))
@@ -244,6 +245,7 @@ def test_counts_are_corrected_once_by_many_at_a_time(tmp_path, database_url):
     close(farm)
 
 
+@pytest.mark.slow
 def test_at_work_at_the_same_time_they_count_right(tmp_path, database_url):
     farm = farm_on(database_url, tmp_path)
     jobs = given_jobs(farm)

@@ -30,6 +30,7 @@ def said(served: Served, headers: dict[str, str], method: str, path: str, body: 
     return f"{answer.status_code} {dict(answer.headers)} {answer.text}"
 
 
+@pytest.mark.slow
 def test_nothing_that_can_be_asked_names_a_folder_of_the_server(served: Served) -> None:
     ada = served.person("ada", Role.ADMIN, "default")
     job = given_job(served.farm, "1-2").id
@@ -67,6 +68,7 @@ def _full_incoming(data: Path) -> None:
     (data / "incoming").write_text("no folder")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("break_it", [_unreadable_store, _lost_blobs, _damaged_blobs, _full_incoming])
 def test_no_error_names_a_folder_of_the_server(served: Served, break_it: Callable[[Path], None]) -> None:
     ada = served.person("ada", Role.ADMIN, "default")

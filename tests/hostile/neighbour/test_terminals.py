@@ -85,6 +85,7 @@ def test_json_tells_a_log_as_it_is(ctl, job):  # noqa: F811
     assert ORDERS in ctl("logs", job.id, "--json").document[0]["text"]
 
 
+@pytest.mark.slow
 def test_every_such_character_is_spelled_out():
     every = [chr(code) for code in range(sys.maxunicode + 1) if orders_in(chr(code))]
     assert len(every) > 2000  # the surrogates among them

@@ -95,6 +95,7 @@ def breaking(error: Exception) -> Behaviour:
     return behaviour
 
 
+@pytest.mark.slow
 @settings(max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data(), asked=st.sampled_from(sorted(AWAITED)))
 def test_whatever_is_said_the_session_fails_or_goes_on(tmp_path: Path, data: st.DataObject, asked: str) -> None:

@@ -39,6 +39,7 @@ def test_what_befalls_a_frame_costs_the_next_one_nothing(
     assert sorted(task.attempts for task in farm.repository.tasks(job.id)) == [0, 0, 0, 0, 1]  # those that failed
 
 
+@pytest.mark.slow
 def test_a_job_that_is_over_leaves_nothing_running(farm: Farm, executor: FakeExecutor) -> None:
     executor.behaviours[2] = failing("scene", "There is no camera.", whole_job=True)
     job = given_job(farm, "1-5")
@@ -49,6 +50,7 @@ def test_a_job_that_is_over_leaves_nothing_running(farm: Farm, executor: FakeExe
     assert all(blender.stopped.is_set() for blender in executor.started)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_told_to_leave_ends_what_blender_has_begun(farm: Farm, executor: FakeExecutor) -> None:
     executor.behaviours[2] = held
     job = given_job(farm, "1-40")
@@ -62,6 +64,7 @@ def test_a_worker_that_is_told_to_leave_ends_what_blender_has_begun(farm: Farm, 
     assert frames(farm, job.id) == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_cancelled_job_gives_back_what_was_ordered(farm: Farm, executor: FakeExecutor) -> None:
     executor.behaviours[2] = held
     job = given_job(farm, "1-5")

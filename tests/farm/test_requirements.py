@@ -77,6 +77,7 @@ def test_a_ticket_that_is_refused_again_and_again_comes_back_ever_more_rarely_an
     assert quiet.repository.claim(job.id, plain, serial=served.serial).delay_s == 1.0
 
 
+@pytest.mark.slow
 def test_an_idle_slot_is_not_offered_what_it_can_not_render(quiet: Farm) -> None:
     model = given_model(quiet)
     for _ in range(150):
@@ -96,6 +97,7 @@ def test_an_idle_slot_is_not_offered_what_other_slots_have_as_many_of_as_may(qui
     assert quiet.repository.waiting_jobs(given_worker(quiet, "idle")) == [free.id]
 
 
+@pytest.mark.slow
 def test_jobs_that_nobody_can_render_keep_nobody_from_a_turn(farm: Farm) -> None:
     model = given_model(farm)
     for _ in range(60):

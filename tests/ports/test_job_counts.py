@@ -328,6 +328,7 @@ def test_a_transaction_writes_its_counts_with_one_statement_its_last(farm):
         assert counting == statements[-1:], statements
 
 
+@pytest.mark.slow
 def test_each_worker_counts_in_its_own_shard(tmp_path, ready_mysql_url):
     farm = farm_on(ready_mysql_url, tmp_path)
     job = given_job(farm, "1-6")
@@ -339,6 +340,7 @@ def test_each_worker_counts_in_its_own_shard(tmp_path, ready_mysql_url):
     close(farm)
 
 
+@pytest.mark.slow
 def test_an_older_database_is_counted_when_it_is_upgraded(tmp_path, new_database_url):
     farm = farm_on(new_database_url, tmp_path)
     operators = Operators(farm, 3, given_jobs(farm))

@@ -21,6 +21,7 @@ def test_two_pools_never_share_a_queue(one: str, other: str) -> None:
     assert pool_queue(one) != delay_queue(other, 500)
 
 
+@pytest.mark.slow
 @given(POOLS, st.integers(1, 10**8))
 def test_every_name_is_one_that_the_broker_takes(pool: str, delay_ms: int) -> None:
     for name in (pool_queue(pool), delay_queue(pool, delay_ms)):

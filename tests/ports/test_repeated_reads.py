@@ -99,6 +99,7 @@ def test_the_newest_attempt_is_the_one_that_was_claimed_last(farm: Farm) -> None
     assert running.id == first.id
 
 
+@pytest.mark.slow
 def test_where_many_jobs_change_at_once_all_are_told_a_few_looks_later(farm: Farm) -> None:
     model = given_model(farm)
     changes = Changes(farm)

@@ -281,6 +281,7 @@ def test_the_migrations_make_the_tables_that_the_code_knows(new_database_url):
     assert ScriptDirectory(str(Path(migrated.__file__).parent)).get_heads() == [migrated.HEAD]
 
 
+@pytest.mark.slow
 def test_who_is_logged_in_stays_so_when_log_ins_get_names(new_database_url, clock):
     engine, config = open_engine(new_database_url), Config()
     config.set_main_option("script_location", str(Path(migrated.__file__).parent))

@@ -118,6 +118,7 @@ def test_workers_are_found_by_name_tag_state_and_pool(client: TestClient, served
     assert "No worker is like that" in client.get("/workers?state=quarantined").text
 
 
+@pytest.mark.slow
 def test_many_workers_come_in_pages(client: TestClient, served: Served) -> None:
     for number in range(101):
         given_worker(served.farm, f"w{number:03d}")
@@ -318,6 +319,7 @@ def test_names_are_text_on_every_page(client: TestClient, served: Served) -> Non
     assert write(client, "POST", deed.removeprefix("POST /api/v1")) == 200
 
 
+@pytest.mark.slow
 def test_every_address_of_these_pages_is_there(client: TestClient, served: Served) -> None:
     given_worker(served.farm)
     served.farm.repository.drain("w1", actor=ACTOR)

@@ -70,6 +70,7 @@ def test_the_token_in_the_settings_is_good_for_the_figures_and_for_nothing_else(
     assert with_token.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}s"}).status_code == 401
 
 
+@pytest.mark.slow
 def test_each_frame_and_each_job_is_counted_once(farm: Farm) -> None:
     clock = FakeClock()
     figures = Figures(clock)
@@ -141,6 +142,7 @@ def test_all_that_is_told_of_the_farm_is_on_the_dashboard(served: Served) -> Non
     assert {each for each in families if each not in DASHBOARD.read_text(encoding="utf-8")} == set()
 
 
+@pytest.mark.slow
 def test_a_server_is_not_ready_while_its_store_is_away_though_it_was_there(farm: Farm) -> None:
     with broken_s3() as s3:
         away = replace(farm, store=MinioStore(s3.settings, patience_s=0.5))

@@ -128,6 +128,7 @@ def test_who_may_not_see_a_job_finds_no_page_of_it(client: TestClient, served: S
         assert job.name not in answer.text
 
 
+@pytest.mark.slow
 def test_every_address_that_a_page_links_to_is_there(client: TestClient, served: Served) -> None:
     job = given_job(served.farm, "1-2")
     work_off(served.farm)

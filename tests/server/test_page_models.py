@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import pytest
 from fastapi.testclient import TestClient
 
 from renderctl.actors import Role
@@ -39,6 +40,7 @@ def test_models_are_found_by_name_and_project(client: TestClient, served: Served
     assert "No model is like that" in client.get("/models?q=nothing").text
 
 
+@pytest.mark.slow
 def test_models_come_in_pages_with_older_ones_behind(client: TestClient, served: Served) -> None:
     for number in range(51):
         given_model(served.farm, f"shot{number:02d}")
@@ -101,6 +103,7 @@ def test_a_name_of_a_model_is_text_wherever_it_stands(client: TestClient, served
     assert f'href="/models/{model.id}"' in client.get("/models").text
 
 
+@pytest.mark.slow
 def test_every_address_that_the_pages_of_models_link_to_is_there(client: TestClient, served: Served) -> None:
     given_job(served.farm, "1-2", model=given_model(served.farm, "dragon"))
     given_model(served.farm, "dragon/v2 ?#")

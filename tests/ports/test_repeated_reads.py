@@ -119,7 +119,7 @@ def test_the_progress_of_every_running_job_is_told_in_its_turn(farm: Farm) -> No
     for job in running:
         farm.repository.start(farm.repository.claim(job.id, worker).attempts[0])
     changes = Changes(farm)
-    told = {change.told["id"] for _ in range(3) for change in changes.look() if change.kind == "job"}
+    told = {change.told["id"] for _ in range(5) for change in changes.look() if change.kind == "job"}
     assert told == {job.id for job in running}
     farm.repository.cancel(running[0].id, actor=ACTOR)
     first = next(change for change in changes.look() if change.kind == "job")

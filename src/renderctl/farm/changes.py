@@ -12,7 +12,7 @@ from renderctl.permissions import Subject
 #: Outputs are asked for again from so many before the newest: a commit may overtake another.
 _OVERLAP = 200
 #: Documents of one look: of jobs that have changed, and of those that may have, each in its turn.
-_CHANGED, _IN_TURN = 25, 8
+_CHANGED, _IN_TURN = 25, 4
 
 
 @dataclass(frozen=True)

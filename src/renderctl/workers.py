@@ -78,6 +78,8 @@ class Beat:
     complaint: str | None = None  #: what is wrong with its node
     drain: bool | None = None  #: somebody on its node asked it to drain (True) or to go on (False)
     capabilities: Capabilities | None = None  #: when they have changed
+    idle: bool = False  #: one of its slots looks for work
+    count_idle: bool = False  #: it wants to know how many workers do
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class Orders:
     stop: frozenset[str] = frozenset()  #: attempts that were canceled or superseded
     state: WorkerState = WorkerState.ACTIVE  #: what the worker is now; unless active it takes no work
     superseded: bool = False  #: a newer incarnation has the worker's name
+    idle_workers: int | None = None  #: how many look for work, if that was asked
 
 
 @dataclass(frozen=True)

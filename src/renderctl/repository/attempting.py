@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select
 
 from renderctl.jobs import Attempt, Failure, Fault, retry_delay
+from renderctl.repository.claim_times import bring_forward
 from renderctl.repository.flipping import STOPPED, Flipping
 from renderctl.repository.job_counts import count_ended_attempts
 from renderctl.repository.judging import Judging
@@ -61,6 +62,8 @@ class Attempting(Judging, Telling, Flipping):
                 return self._delay_of_failed(connection, attempt)
             reason = {"fault": failure.fault.value, "error": failure.reason}
             self._end(connection, attempt, AttemptState.FAILED, cost, **reason)
+            if delay_s is not None:
+                bring_forward(connection, attempt.job_id, self.now(connection) + timedelta(seconds=delay_s))
             if failure.fault is Fault.MACHINE:
                 self.exclude(connection, attempt)
             if delay_s is None and used.state not in STOPPED:
@@ -108,6 +111,8 @@ class Attempting(Judging, Telling, Flipping):
             changes |= {"state": TaskState.FAILED, "error": reason}
         left = leave_running(connection, attempt, **changes)
         self._end(connection, attempt, state, Cost(), error=reason)
+        if job.state not in STOPPED:  # even where the task has ended: the job may have lacked nothing but a slot
+            bring_forward(connection, attempt.job_id, self.now(connection))
         if left and changes["state"] is TaskState.FAILED:
             self._tell_of_task(connection, attempt, used, reason)
 

@@ -6,19 +6,19 @@ which `Asking` gives.
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Integer,
     Select,
-    String,
     and_,
     bindparam,
     case,
-    cast,
     exists,
     func,
+    literal,
     or_,
     select,
     true,
@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from renderctl.repository.tables import attempts, by_state, job_exclusions, jobs, tasks, worker_pools, workers
 from renderctl.requirements import Requirements
-from renderctl.states import CLAIMABLE_JOB, OPEN_ATTEMPT, PRESENT_WORKER, AttemptState, JobState, TaskState, WorkerState
+from renderctl.states import CLAIMABLE_JOB, PRESENT_WORKER, AttemptState, JobState, TaskState, WorkerState
 from renderctl.workers import NOTHING_OFFERED, Capabilities
 
 #: The states of a job whose tasks may be claimed.
@@ -139,41 +139,55 @@ JOB_LOCKED = JOB.with_for_update(of=jobs)
 JOB_UNLESS_LOCKED = JOB.with_for_update(of=jobs, skip_locked=True)
 WANTED = _wanted(_claimable_task(true()))
 WANTED_AMONG = _wanted(_claimable_task(workers.c.id.in_(bindparam("others", expanding=True))))
-_SUITABLE = or_(
-    jobs.c.requirement_key.in_(bindparam("suitable", expanding=True)), jobs.c.bound_to == bindparam("worker")
-)
 
 
-def _below_slot_limit() -> ColumnElement[bool]:
-    """Whether one slot more may work on the job."""
-    at_work = attempts.alias("at_work")
-    slot = at_work.c.worker_id.concat(":").concat(cast(at_work.c.slot, String(12)))
-    of_job = (at_work.c.job_id == jobs.c.id) & at_work.c.state.in_(OPEN_ATTEMPT)
-    held = select(func.count(slot.distinct())).where(of_job).correlate(jobs).scalar_subquery()
-    limit = case((jobs.c.in_order, 1), else_=jobs.c.max_slots)
-    return or_(and_(jobs.c.max_slots.is_(None), ~jobs.c.in_order), held < limit)
+def _waiting() -> Select[Any]:
+    """From an index alone, and from it those jobs alone of which something is due."""
+    return (
+        select(jobs.c.id)
+        .with_hint(jobs, "FORCE INDEX (ix_job_claimable)", "mysql")
+        .with_hint(jobs, "INDEXED BY ix_job_claimable", "sqlite")
+        .where(
+            _claimable_job(),
+            jobs.c.requirement_key.in_(bindparam("suitable", expanding=True)),
+            jobs.c.claimable_at <= bindparam("now"),
+        )
+        .order_by(jobs.c.priority.desc(), case((jobs.c.served_at.is_(None), 0), else_=1), jobs.c.served_at, jobs.c.id)
+        .limit(bindparam("limit", type_=Integer))
+    )
 
 
-#: What is required by the jobs that could be claimed from: one job of each kind.
+WAITING = _waiting()
+
+
+_IN_POOLS = (jobs.c.state.in_(SERVED), jobs.c.pool.in_(bindparam("pools", expanding=True)))
+#: A job for each key of what is required; all of them are looked through.
 REQUIRED = (
     select(func.min(jobs.c.id).label("id"), jobs.c.requirement_key)
-    .where(jobs.c.state.in_(SERVED), jobs.c.pool.in_(bindparam("pools", expanding=True)))
+    .with_hint(jobs, "FORCE INDEX (ix_job_claimable)", "mysql")
+    .where(*_IN_POOLS)
     .group_by(jobs.c.requirement_key)
 )
-WAITING = (
-    select(jobs.c.id)
-    .where(
-        _claimable_job(),
-        _SUITABLE,
-        _below_slot_limit(),
-        by_state.where(tasks.c.job_id == jobs.c.id, _claimable_task(true())).exists(),
-    )
-    .order_by(jobs.c.priority.desc(), case((jobs.c.served_at.is_(None), 0), else_=1), jobs.c.served_at, jobs.c.id)
-    .limit(bindparam("limit", type_=Integer))
-)
-_QUEUED = and_(tasks.c.job_id == bindparam("job"), tasks.c.state == TaskState.QUEUED)
-READY = by_state.where(_QUEUED, or_(tasks.c.not_before.is_(None), tasks.c.not_before <= bindparam("now"))).limit(1)
-EARLIEST = select(func.min(tasks.c.not_before)).where(_QUEUED)
+
+
+@cache
+def unknown(count: int) -> Select[Any]:
+    """Whether such a job requires something else than so many known keys (`key_0`, `key_1` … in their order).
+
+    One look into each gap between them, however many jobs there are.
+    """
+    gaps = []
+    for number in range(count + 1):
+        gap = select(literal(1)).select_from(jobs).with_hint(jobs, "FORCE INDEX (ix_job_claimable)", "mysql")
+        gap = gap.where(*_IN_POOLS)
+        if number > 0:
+            gap = gap.where(jobs.c.requirement_key > bindparam(f"key_{number - 1}"))
+        if number < count:
+            gap = gap.where(jobs.c.requirement_key < bindparam(f"key_{number}"))
+        gaps.append(gap.exists())
+    return select(or_(*gaps))
+
+
 SERVE = (
     jobs.update()
     .where(jobs.c.id == bindparam("job"), jobs.c.state.in_(SERVED))

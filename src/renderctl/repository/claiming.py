@@ -8,9 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Executable, Row, exists, or_, select
 
+from renderctl.errors import NotFound
 from renderctl.ids import new_token
 from renderctl.jobs import Attempt, Job
-from renderctl.repository import claimable
+from renderctl.repository import claim_times, claimable
 from renderctl.repository.claimable import SERVED, Asking, Claimant, Moment
 from renderctl.repository.database import Database
 from renderctl.repository.rows import ANY_ATTEMPT, to_attempt, to_capabilities, to_job
@@ -25,6 +26,8 @@ __all__ = ["Claim", "Claimant", "Claiming"]
 _SERVED_LATELY_S = 1.0
 #: Seconds after which a ticket comes back that was refused for what the worker lacks, at first and at last.
 _REFUSED_FIRST_S, _REFUSED_LAST_S = 1.0, 60.0
+#: From so many different requirements on, jobs are looked through for those that are required now.
+_MANY_KEYS = 30
 _CLAIMED = AttemptState.CLAIMED
 
 
@@ -70,26 +73,50 @@ class Claiming(Database):
         return self.write(claiming, known=lambda connection: self._claimed_before(connection, job_id, ids))
 
     def waiting_jobs(self, claimant: Claimant, *, limit: int = 5) -> list[str]:
-        """Jobs that this slot could work on now, the one that was served longest ago first within a priority."""
+        """Jobs of which something is due and that suit the worker, the one that was served longest ago first.
+
+        Those of the highest priority first. A claim may still find that a job has nothing for this worker.
+        """
 
         def reading(connection: Connection) -> list[str]:
-            asking = Asking(claimant, self.moment(connection))
             suitable = self._suitable(connection, claimant)
+            if not suitable:
+                return []
+            asking = Asking(claimant, self.moment(connection))
             waiting = connection.execute(claimable.WAITING, asking.parameters(limit=limit, suitable=suitable))
             return list(waiting.scalars())
 
         return self.read(reading)
 
+    def leave_job(self, job_id: str) -> Job:
+        """A slot leaves the job, which may have waited for that: idle slots look at it. Raises NotFound."""
+
+        def writing(connection: Connection) -> Job:
+            claim_times.bring_forward(connection, job_id, self.now(connection))
+            row = connection.execute(select(jobs).where(jobs.c.id == job_id, jobs.c.removed_at.is_(None))).first()
+            if row is None:
+                raise NotFound(f"There is no job {job_id!r}.")
+            return to_job(row)
+
+        return self.write(writing)
+
     def _suitable(self, connection: Connection, claimant: Claimant) -> list[str]:
-        """The keys of what open jobs of the slot's pools require and its worker has."""
-        kinds = connection.execute(claimable.REQUIRED, {"pools": list(claimant.pools)}).all()
+        """The keys of what open jobs of the slot's pools may require, and its worker has."""
+        keys = self._required_keys(connection, claimant.pools)
+        return [key for key in keys if claimant.capabilities.lacks(self._requirements[key]) is None]
+
+    def _required_keys(self, connection: Connection, pools: tuple[str, ...]) -> list[str]:
+        """All that are known, while they are few; else those that are there now."""
+        in_pools, known = {"pools": list(pools)}, sorted(self._requirements)
+        keys = {f"key_{number}": key for number, key in enumerate(known)}
+        if len(known) <= _MANY_KEYS and not connection.scalar(claimable.unknown(len(known)), in_pools | keys):
+            return known
+        kinds = connection.execute(claimable.REQUIRED, in_pools).all()
         unknown = {row.id: row.requirement_key for row in kinds if row.requirement_key not in self._requirements}
-        if unknown:
-            query = select(jobs.c.id, jobs.c.requirements).where(jobs.c.id.in_(unknown))
-            for job_id, document in connection.execute(query):
-                self._requirements[unknown[job_id]] = Requirements.from_document(document)
-        present = (row.requirement_key for row in kinds if row.requirement_key in self._requirements)
-        return [key for key in present if claimant.capabilities.lacks(self._requirements[key]) is None]
+        query = select(jobs.c.id, jobs.c.requirements).where(jobs.c.id.in_(unknown))
+        for job_id, document in connection.execute(query) if unknown else ():
+            self._requirements[unknown[job_id]] = Requirements.from_document(document)
+        return [row.requirement_key for row in kinds if row.requirement_key in self._requirements]
 
     def moment(self, connection: Connection) -> Moment:
         now = self.now(connection)
@@ -99,14 +126,18 @@ class Claiming(Database):
         job = turn.job
         if not self._may_work(connection, turn.row, job, asking):
             return self._turned_away(connection, turn, asking.moment, by_ticket=by_ticket)
-        if self._slots_used_up(connection, job, asking.claimant):
+        free_slots = _free_slots(connection, job, asking.claimant)
+        if free_slots is not None and free_slots <= 0:
+            claim_times.move_on(connection, job.id, asking.moment.now + claim_times.FULL)
             return Claim()
         claimed = self._take(connection, job, asking, ids[:1] if job.in_order else ids)
         following = job.serial + 1 if by_ticket else job.serial
         if by_ticket or (claimed and turn.locked):
             serve = claimable.BEGIN if claimed and job.state is JobState.QUEUED else claimable.SERVE
             connection.execute(serve, {"job": job.id, "following": following, "now": asking.moment.now})
-        delay_s = self._delay_until_work(connection, job.id, asking.moment, claimed=bool(claimed))
+        due = claim_times.due_at(connection, job.id, asking.moment.now)
+        _note_due(connection, turn, due, asking.moment.now, full=bool(claimed) and free_slots == 1)
+        delay_s = _delay_until(due, asking.moment.now, claimed=bool(claimed))
         if claimed and not turn.locked:  # whoever serves the job puts its ticket: not all who find it at the same time
             delay_s = None
         return Claim(job, claimed, following if delay_s is not None else None, delay_s or 0.0)
@@ -144,7 +175,10 @@ class Claiming(Database):
         can render would keep the others from their turns.
         """
         job, refusals = turn.job, int(turn.row.refusals)
-        delay_s = self._delay_until_work(connection, job.id, moment, claimed=False)
+        due = claim_times.due_at(connection, job.id, moment.now)
+        if due is None or due > moment.now:  # else it is due for others, or will be when a slot has left it
+            _note_due(connection, turn, due, moment.now, full=False)
+        delay_s = _delay_until(due, moment.now, claimed=False)
         if delay_s is None:
             return Claim()
         if not by_ticket or not turn.row.allowed:
@@ -153,17 +187,6 @@ class Claiming(Database):
         connection.execute(refused)
         delay_s = max(delay_s, min(_REFUSED_FIRST_S * 2.0 ** min(refusals, 16), _REFUSED_LAST_S))
         return Claim(None, (), job.serial + 1, delay_s)
-
-    def _slots_used_up(self, connection: Connection, job: Job, claimant: Claimant) -> bool:
-        limit = 1 if job.in_order else job.max_slots
-        if limit is None:
-            return False
-        held = select(attempts.c.worker_id, attempts.c.slot).where(
-            attempts.c.job_id == job.id,
-            attempts.c.state.in_(OPEN_ATTEMPT),
-            or_(attempts.c.worker_id != claimant.worker_id, attempts.c.slot != claimant.slot),
-        )
-        return len(connection.execute(held.distinct()).all()) >= limit
 
     def _take(self, connection: Connection, job: Job, asking: Asking, ids: list[str]) -> tuple[Attempt, ...]:
         """The first tasks that the claimant may have become its own, by attempts with these ids."""
@@ -184,16 +207,48 @@ class Claiming(Database):
         if not rows:
             return None
         job = to_job(connection.execute(select(jobs).where(jobs.c.id == job_id)).one())
-        delay_s = self._delay_until_work(connection, job_id, self.moment(connection), claimed=True)
+        now = self.now(connection)
+        delay_s = _delay_until(claim_times.due_at(connection, job_id, now), now, claimed=True)
         serial = job.serial if delay_s is not None else None
         return Claim(job, tuple(to_attempt(row) for row in rows), serial, delay_s or 0.0)
 
-    def _delay_until_work(self, connection: Connection, job_id: str, moment: Moment, *, claimed: bool) -> float | None:
-        """Seconds until the job has more to give: 0 at once, None: it has nothing queued."""
-        if connection.execute(claimable.READY, {"job": job_id, "now": moment.now}).first():
-            return 0.0 if claimed else 1.0
-        earliest: datetime | None = connection.scalar(claimable.EARLIEST, {"job": job_id})
-        return max(0.05, (earliest - moment.now).total_seconds()) if earliest else None
+
+def _free_slots(connection: Connection, job: Job, claimant: Claimant) -> int | None:
+    """How many slots may work on the job beside those that do, not counting the claimant's; None: any number."""
+    limit = 1 if job.in_order else job.max_slots
+    if limit is None:
+        return None
+    held = select(attempts.c.worker_id, attempts.c.slot).where(
+        attempts.c.job_id == job.id,
+        attempts.c.state.in_(OPEN_ATTEMPT),
+        or_(attempts.c.worker_id != claimant.worker_id, attempts.c.slot != claimant.slot),
+    )
+    return limit - len(connection.execute(held.distinct()).all())
+
+
+def _note_due(connection: Connection, turn: _Turn, due: datetime | None, now: datetime, *, full: bool) -> None:
+    """Have idle slots look at the job when it is of use: when something is due, or a slot has left it if it is `full`.
+
+    Most of the time they know already, and nothing is written.
+    """
+    known = turn.row.claimable_at
+    if full and due is not None:
+        if known is None or known < now + claim_times.FULL / 2:
+            claim_times.move_on(connection, turn.row.id, max(due, now + claim_times.FULL))
+    elif not claim_times.agrees(known, due, now):
+        if turn.locked:
+            claim_times.move_on(connection, turn.row.id, due)
+        else:
+            claim_times.correct(connection, turn.row.id, now)
+
+
+def _delay_until(due: datetime | None, now: datetime, *, claimed: bool) -> float | None:
+    """Seconds until the job has more to give: 0 at once, None: it has nothing queued."""
+    if due is None:
+        return None
+    if due <= now:
+        return 0.0 if claimed else 1.0
+    return max(0.05, (due - now).total_seconds())
 
 
 def _ticket_turn(connection: Connection, asking: Asking, serial: int) -> _Turn | None:

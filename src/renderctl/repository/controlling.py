@@ -10,6 +10,7 @@ from renderctl.errors import IllegalTransition
 from renderctl.jobs import Job
 from renderctl.limits import MAX_NOTES
 from renderctl.repository.batching import FIRST_ROWS
+from renderctl.repository.claim_times import bring_forward
 from renderctl.repository.enrolling import require_enabled
 from renderctl.repository.flipping import HAS_WORK, Flipping, locked
 from renderctl.repository.job_counts import delete_counts
@@ -50,6 +51,7 @@ class Controlling(Telling, Flipping):
             state = JobState.RUNNING if job.started_at else JobState.QUEUED
             changes = {"state": state, "bound_to": bound_to, "pause_reason": None}
             connection.execute(jobs.update().where(jobs.c.id == job_id).values(changes))
+            bring_forward(connection, job_id, self.now(connection))
             self.audit(connection, actor, "job.resume", job_id)
             return locked(connection, job_id)
 

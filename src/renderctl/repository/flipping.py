@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Select, and_, func, or_, select
 from renderctl.errors import NotFound
 from renderctl.jobs import Job
 from renderctl.repository.batching import Batching, BatchSize
+from renderctl.repository.claim_times import bring_forward
 from renderctl.repository.rows import to_job
 from renderctl.repository.tables import by_state, job_dependencies, jobs, tasks
 from renderctl.repository.task_states import move_first
@@ -39,6 +40,7 @@ class Flipping(Batching):
         """Queue the tasks of a job that waits for no other one any more; how many."""
 
         def free(connection: Connection) -> bool:
+            locked_or_none(connection, job_id)  # before its tasks, as everybody does
             return bool(connection.execute(open_dependencies(job_id)).scalar_one() == 0)
 
         return self._flip(job_id, TaskState.BLOCKED, TaskState.QUEUED, free, None)
@@ -62,7 +64,10 @@ class Flipping(Batching):
         size, flipped, asked = BatchSize(), 0, 0
 
         def batch(connection: Connection) -> int:
-            return move_first(connection, job_id, asked, source, target) if allowed(connection) else 0
+            count = move_first(connection, job_id, asked, source, target) if allowed(connection) else 0
+            if count and target is TaskState.QUEUED:
+                bring_forward(connection, job_id, self.now(connection))
+            return count
 
         while most is None or flipped < most:
             asked = size.rows if most is None else min(size.rows, most - flipped)

@@ -149,6 +149,7 @@ class JobSubmission(Flipping):
         require_work(connection, limits, jobs=1, tasks=submission.tasks.count)
         sum_up_ended(connection, limits, self.now(connection))
         require_storage(connection, limits)
+        state = TaskState.BLOCKED if _has_open_dependencies(connection, new) else TaskState.QUEUED
         row = {
             **{key: value for key, value in asdict(new).items() if key in jobs.c and key != "frames"},
             "id": submission.job_id,
@@ -162,13 +163,13 @@ class JobSubmission(Flipping):
             "serial": 1,
             "nudges": 0,
             "created_at": self.now(connection),
+            "claimable_at": self.now(connection) if state is TaskState.QUEUED else None,
             "notes": [],
             "request_digest": _request_digest(new),
             "task_count": submission.tasks.count,
             "idempotency_key": None,
             **visibility,
         }
-        state = TaskState.BLOCKED if _has_open_dependencies(connection, new) else TaskState.QUEUED
         connection.execute(jobs.insert(), row)
         if new.inputs:
             files = [{"job_id": submission.job_id, **asdict(each)} for each in new.inputs]

@@ -11,6 +11,7 @@ from renderctl.frames import FrameSet
 from renderctl.jobs import Job
 from renderctl.quotas import UNLIMITED, Quotas
 from renderctl.repository.batching import FIRST_ROWS, BatchSize
+from renderctl.repository.claim_times import bring_forward
 from renderctl.repository.enrolling import require_enabled
 from renderctl.repository.flipping import Flipping, locked, open_dependencies
 from renderctl.repository.quotas import lock_quotas, require_work
@@ -85,6 +86,8 @@ class Retrying(Flipping):
                     count += move_first(connection, job.id, limit - count, state, target, **fresh)
         elif numbers:
             count = sum(move_tasks(connection, job.id, numbers, state, target, **fresh) for state in _ENDED)
+        if count and target is TaskState.QUEUED:
+            bring_forward(connection, job.id, self.now(connection))
         if count and job.state in ENDED_JOB:
             step(job.state, JobState.RUNNING)
             again: dict[str, Any] = {"state": JobState.RUNNING, "finished_at": None, "error": None, "bound_to": None}

@@ -25,6 +25,8 @@ _SEEN = (
     .where(attempts.c.id.in_(bindparam("ids", expanding=True)), attempts.c.state.in_(OPEN_ATTEMPT))
     .values(seen_at=bindparam("now"), progress=bindparam("reached"))
 )
+#: From an index alone.
+_IDLE_WORKERS = select(func.count()).select_from(workers).where(workers.c.state == WorkerState.ACTIVE, workers.c.idle)
 
 
 class Serving(Completing):
@@ -53,6 +55,7 @@ class Serving(Completing):
                 "capabilities": asdict(worker.capabilities),
                 "started_at": now,
                 "seen_at": now,
+                "idle": False,
             }
             changed = connection.execute(workers.update().where(workers.c.id == worker.id).values(row))
             if changed.rowcount == 0:
@@ -80,14 +83,16 @@ class Serving(Completing):
             if beat.drain is not None:
                 hold, reason = self._held(connection, beat.worker_id, _NODE, drain=beat.drain)
             state = standing(hold, beat.complaint)
-            changes = {"seen_at": now, "state": state, "reason": reason if state != WorkerState.ACTIVE else None}
+            reason = reason if state != WorkerState.ACTIVE else None
+            changes = {"seen_at": now, "state": state, "reason": reason, "idle": beat.idle}
             if beat.capabilities is not None:
                 changes["capabilities"] = asdict(beat.capabilities)
             connection.execute(workers.update().where(mine).values(changes))
             for progress in sorted(set(beat.progress.values())):  # what waits for its turn is all at 0
                 alike = [attempt_id for attempt_id, reached in beat.progress.items() if reached == progress]
                 connection.execute(_SEEN, {"ids": alike, "now": now, "reached": progress})
-            return Orders(self._to_stop(connection, beat), state)
+            idle_workers = connection.execute(_IDLE_WORKERS).scalar_one() if beat.count_idle else None
+            return Orders(self._to_stop(connection, beat), state, idle_workers=idle_workers)
 
         return self.write(writing)
 

@@ -79,6 +79,7 @@ class Sweeping(Serving, Controlling, Retrying, Leasing):
                 .values(seen_at=now),
                 tasks.update().where(tasks.c.not_before > latest_retry).values(not_before=now),
                 jobs.update().where(jobs.c.state.in_(OPEN_JOB), jobs.c.served_at > now).values(served_at=now),
+                jobs.update().where(jobs.c.claimable_at > latest_retry).values(claimable_at=now),
             ]
             return sum(connection.execute(change).rowcount for change in changes)
 
@@ -158,7 +159,7 @@ class Sweeping(Serving, Controlling, Retrying, Leasing):
                     found.append(to_job(row))
             if found:
                 nudged = jobs.update().where(jobs.c.id.in_([job.id for job in found]))
-                connection.execute(nudged.values(nudged_at=now, nudges=jobs.c.nudges + 1))
+                connection.execute(nudged.values(nudged_at=now, nudges=jobs.c.nudges + 1, claimable_at=now))
             return found
 
         return self.write(writing)

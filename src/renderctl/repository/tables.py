@@ -82,12 +82,14 @@ class JobRow(SQLModel, table=True):
     __tablename__ = "job"
     __table_args__ = (
         Index("ux_job_idempotency", "owner", "idempotency_key", unique=True),
-        Index("ix_job_turn", "state", "priority", "served_at"),
+        Index(
+            "ix_job_claimable",
+            *("state", "pool", "requirement_key", "claimable_at", "priority", "served_at", "bound_to"),
+        ),
         Index("ix_job_owner", "owner", "state", "task_count"),
         Index("ix_job_project", "project", "state", "task_count"),
         Index("ix_job_owner_bytes", "owner", "removed_at", "output_bytes", "finished_at", "started_at"),
         Index("ix_job_project_bytes", "project", "removed_at", "output_bytes", "finished_at", "started_at"),
-        Index("ix_job_requirements", "state", "pool", "requirement_key"),
         Index("ix_job_present", "removed_at", "state"),
         Index("ix_job_ended", "state", "finished_at"),
         Index("ix_job_stopped", "state", "stop_settled"),
@@ -120,6 +122,8 @@ class JobRow(SQLModel, table=True):
     started_at: datetime | None = Field(default=None, sa_type=UtcTime)
     finished_at: datetime | None = Field(default=None, sa_type=UtcTime)
     served_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    # From when on idle slots look at it, as `claim_times` has it; None: no task of it is queued.
+    claimable_at: datetime | None = Field(default=None, sa_type=UtcTime)
     nudged_at: datetime | None = Field(default=None, sa_type=UtcTime)
     nudges: int = 0
     error: str | None = Field(default=None, sa_type=LONG_TEXT)
@@ -235,10 +239,12 @@ class OutputRow(SQLModel, table=True):
 
 class WorkerRow(SQLModel, table=True):
     __tablename__ = "worker"
+    __table_args__ = (Index("ix_worker_idle", "state", "idle"),)
 
     id: str = Field(primary_key=True, max_length=255)
     host: str = Field(max_length=255)
-    state: str = Field(max_length=16, index=True)
+    state: str = Field(max_length=16)
+    idle: bool = Field(default=False, sa_column_kwargs={"server_default": "0"})  # a slot of it looks for work
     held: str | None = Field(default=None, max_length=16)
     reason: str | None = Field(default=None, sa_type=LONG_TEXT)
     judged_at: datetime | None = Field(default=None, sa_type=UtcTime)

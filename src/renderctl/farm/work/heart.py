@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds from a worker's registration to its first heartbeat, at most.
 _FIRST_S = 0.5
+#: An idle worker asks with so many heartbeats how many of them there are: with the first, and so on.
+_COUNT_EVERY = 6
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Heart:
         # who has just registered is known to live: what a short render does has the processor first
         self._beating = Repeating(farm.clock, "heart", every_s, self._beat, first_s=min(_FIRST_S, every_s))
         self._sweeping = Repeating(farm.clock, "sweeper", every_s / 5, self._sweep)
+        self._idle_beats = 0
+        self.idle_workers = 0  #: of the whole farm, when it was last asked
         self.superseded = threading.Event()  #: a newer incarnation has its name
 
     @property
@@ -69,6 +73,7 @@ class Heart:
     def _beat(self) -> None:
         wish = self._drain
         news = self._health.capabilities_news()
+        idle = self._held.any_idle
         beat = Beat(
             self._identity.worker_id,
             self._identity.incarnation,
@@ -76,6 +81,8 @@ class Heart:
             complaint=self._health.complaint,
             drain=wish,
             capabilities=news,
+            idle=idle,
+            count_idle=idle and self._idle_beats % _COUNT_EVERY == 0,
         )
         try:
             orders = self._farm.repository.beat(beat)
@@ -90,6 +97,9 @@ class Heart:
         if self._drain is wish:
             self._drain = None
         self._health.heard(news)
+        self._idle_beats += int(idle)
+        if orders.idle_workers is not None:
+            self.idle_workers = orders.idle_workers
         self._follow(orders)
         self._beaten.set()
 

@@ -26,6 +26,7 @@ class Held:
 
     def __init__(self) -> None:
         self._holds: dict[str, Hold] = {}
+        self._idle: set[object] = set()
         self._lock = threading.Lock()
 
     def add(self, attempts: Iterable[Attempt]) -> None:
@@ -47,6 +48,17 @@ class Held:
 
     def progress(self) -> dict[str, float]:
         return {hold.attempt.id: hold.progress for hold in self.all()}
+
+    def set_idle(self, slot: object, *, idle: bool) -> None:
+        """Whether a slot looks for work."""
+        with self._lock:
+            (self._idle.add if idle else self._idle.discard)(slot)
+
+    @property
+    def any_idle(self) -> bool:
+        """Whether a slot looks for work."""
+        with self._lock:
+            return bool(self._idle)
 
     def stop(self, attempt_ids: Iterable[str]) -> None:
         wanted = set(attempt_ids)

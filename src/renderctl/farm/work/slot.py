@@ -96,6 +96,7 @@ class Slot:
         idle_since = self._farm.clock.monotonic()
         while not self._signals.leaving and not self._turns.over():
             claim = self._next()
+            self._held.set_idle(self, idle=not claim.attempts)
             if claim.job is not None and claim.attempts:
                 self._serve(claim.job, claim, quantum, scratch)
                 quantum = self._farm.settings.worker.quantum * random.uniform(0.5, 1.5)
@@ -105,6 +106,7 @@ class Slot:
 
     def close(self) -> None:
         """End its Blender."""
+        self._held.set_idle(self, idle=False)
         self._sessions.close()
 
     def _next(self) -> Claim:

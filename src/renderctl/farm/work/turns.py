@@ -1,7 +1,6 @@
 """Whose turn it is: tickets from the queue, and the database when the queue has nothing or is away."""
 
 import logging
-import random
 import threading
 from abc import ABC, abstractmethod
 from contextlib import suppress
@@ -11,6 +10,7 @@ from renderctl.errors import NotFound, QueueUnavailable
 from renderctl.farm import Farm
 from renderctl.farm.reasons import waiting_reason
 from renderctl.farm.submit import put_ticket
+from renderctl.farm.work.job_poll import JobPoll
 from renderctl.jobs import Attempt, Job
 from renderctl.queues import Ticket
 from renderctl.repository import Claim, Claimant
@@ -19,10 +19,10 @@ from renderctl.workers import Capabilities
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that a slot waits for a ticket before it asks the database: less often the longer there was no work.
-_ASK_FIRST_S, _ASK_LAST_S = 1.0, 5.0
-#: Seconds between two looks at a job of which the last frames are in other slots' hands.
+#: Seconds between two looks of a slot that waits for what other slots do.
 _GLANCE_S = 0.2
+#: Seconds at most between two looks of a slot at its own job.
+_OWN_JOB_S = 1.0
 
 
 class Turns(ABC):
@@ -57,24 +57,24 @@ class Turns(ABC):
 class FarmTurns(Turns):
     """Turns at every job of the worker's pools, until there was none for `idle_exit_s` seconds (None: for ever)."""
 
-    def __init__(self, farm: Farm, claimant: Claimant, idle_exit_s: float | None = None) -> None:
+    def __init__(
+        self, farm: Farm, claimant: Claimant, idle_exit_s: float | None = None, *, poll: JobPoll | None = None
+    ) -> None:
+        """`poll`: which the slots of a worker share."""
         super().__init__(farm, claimant)
         self._idle_exit_s = idle_exit_s
         self._busy_at = farm.clock.monotonic()
-        self._patience_s = _ASK_FIRST_S
-        self._queue_is_away = False
+        self._poll = poll or JobPoll(farm, idle_exit_s=idle_exit_s)
 
     def next(self, stop: threading.Event) -> Claim:
         ticket = self._ticket(stop)
-        if ticket is None:
-            claim = self._longest_waiting()
-        else:
+        if ticket is not None:
             claim = self._farm.repository.claim(ticket.job_id, self._claimant, serial=ticket.serial)
             self._put_back(ticket.job_id, claim)
+            return claim
+        job_id, claim = self._poll.poll(self._claimant)
         if claim.attempts:
-            self._patience_s = _ASK_FIRST_S
-        elif ticket is None:
-            self._patience_s = min(2 * self._patience_s, _ASK_LAST_S)
+            self._put_back(job_id, claim)
         return claim
 
     def over(self) -> bool:
@@ -82,36 +82,26 @@ class FarmTurns(Turns):
 
     def leave(self, job: Job, *, gave_back: bool) -> None:
         self._busy_at = self._farm.clock.monotonic()
+        self._poll.slot_is_free()
         if gave_back or job.max_slots is not None or job.in_order:
             with suppress(NotFound):  # it was removed: nobody needs a turn at it
-                put_ticket(self._farm, self._farm.repository.job(job.id))
+                put_ticket(self._farm, self._farm.repository.leave_job(job.id))
 
     def _ticket(self, stop: threading.Event) -> Ticket | None:
-        patience_s = random.uniform(0.75, 1.0) * min(self._patience_s, self._idle_exit_s or self._patience_s)
+        """One that comes before the next poll is due."""
         try:
-            ticket = self._farm.queue.get(self._claimant.pools, patience_s, stop)
+            ticket = self._farm.queue.get(self._claimant.pools, self._poll.seconds_to_next(), stop)
         except QueueUnavailable as error:
-            self._miss_queue(error)
-            self._farm.clock.wait(stop, patience_s)
+            self._poll.miss_queue(error)
+            self._wait_for_poll(stop)
             return None
-        if self._queue_is_away:
-            self._queue_is_away = False
-            logger.info("the queue is back")
+        self._poll.reach_queue()
         return ticket
 
-    def _miss_queue(self, error: QueueUnavailable) -> None:
-        """Say it once, not every second until it is back."""
-        if not self._queue_is_away:
-            self._queue_is_away = True
-            logger.warning("%s Until it is back the database is asked for work.", error)
-
-    def _longest_waiting(self) -> Claim:
-        for job_id in self._farm.repository.waiting_jobs(self._claimant):
-            claim = self._farm.repository.claim(job_id, self._claimant)
-            if claim.attempts:
-                self._put_back(job_id, claim)
-                return claim
-        return Claim()
+    def _wait_for_poll(self, stop: threading.Event) -> None:
+        """Until it is time; sooner if another slot finds something, for there may be more."""
+        while (left_s := self._poll.seconds_to_next()) > 0 and not self._farm.clock.wait(stop, min(_GLANCE_S, left_s)):
+            pass
 
     def _put_back(self, job_id: str, claim: Claim) -> None:
         """The next free slot takes the next job: the ticket goes to the tail straight away."""
@@ -125,7 +115,7 @@ class FarmTurns(Turns):
         except NotFound:
             logger.debug("job %s was removed", job_id)
         except QueueUnavailable as error:
-            self._miss_queue(error)
+            self._poll.miss_queue(error)
 
 
 class OwnTurns(Turns):
@@ -145,7 +135,7 @@ class OwnTurns(Turns):
         if claim.attempts:
             self._reason = None
         elif not self._ended(resting=claim.serial is None):
-            self._farm.clock.wait(stop, min(claim.delay_s or _GLANCE_S, _ASK_FIRST_S))
+            self._farm.clock.wait(stop, min(claim.delay_s or _GLANCE_S, _OWN_JOB_S))
         return claim
 
     def _ended(self, *, resting: bool) -> bool:

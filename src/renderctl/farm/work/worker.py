@@ -19,6 +19,7 @@ from renderctl.farm.work.health import Health
 from renderctl.farm.work.heart import Heart, Identity
 from renderctl.farm.work.held import Held
 from renderctl.farm.work.identity import claim_scratch
+from renderctl.farm.work.job_poll import JobPoll
 from renderctl.farm.work.logbook import keep_log
 from renderctl.farm.work.reporting import Reporter
 from renderctl.farm.work.sessions import Sessions
@@ -119,9 +120,10 @@ class Worker:
 
     def work(self, job_id: str | None = None) -> None:
         """Let the slots begin; with `job_id` they work on that job alone and end with it."""
+        poll = JobPoll(self._farm, lambda: self.idle_workers, idle_exit_s=self._options.idle_exit_s)
         for number, sessions in enumerate(self.sessions):
             claimant = Claimant(self.id, self._identity.incarnation, number, self.pools, self._health.capabilities)
-            turns = OwnTurns(self._farm, claimant, job_id) if job_id else self._farm_turns(claimant)
+            turns = OwnTurns(self._farm, claimant, job_id) if job_id else self._farm_turns(claimant, poll)
             tools = Tools(turns, sessions, self._held, self._health)
             slot = Slot(self._farm, tools, self._signals, self._options.listeners)
             scratch = self._scratch.path / f"slot-{number}"
@@ -152,6 +154,11 @@ class Worker:
                 f"Another machine works under the name {self.id}: one of the two may be a copy of the other.",
                 hint="Started again, this one gets a name of its own; those that --name names each need their own.",
             )
+
+    @property
+    def idle_workers(self) -> int:
+        """How many workers of the farm have an idle slot, as far as this one knows."""
+        return self._heart.idle_workers
 
     def rest(self) -> None:
         """Let the running frames finish and take no more until the worker is resumed."""
@@ -217,8 +224,8 @@ class Worker:
             logger.warning("the frames did not finish in time: they are queued again")
         return late
 
-    def _farm_turns(self, claimant: Claimant) -> FarmTurns:
-        return FarmTurns(self._farm, claimant, self._options.idle_exit_s)
+    def _farm_turns(self, claimant: Claimant, poll: JobPoll) -> FarmTurns:
+        return FarmTurns(self._farm, claimant, self._options.idle_exit_s, poll=poll)
 
     def _run(self, slot: Slot, scratch: Path, worked: threading.Event) -> None:
         self._catching(lambda: slot.run(scratch))

@@ -258,6 +258,7 @@ def _job_row(kind: JobKind, number: int, now: datetime) -> dict[str, Any]:
         "started_at": earlier if begun else None,
         "finished_at": earlier if kind.state not in (JobState.QUEUED, JobState.RUNNING) else None,
         "served_at": earlier if begun else None,
+        "claimable_at": earlier if _has(kind, _QUEUED) else None,
         "in_order": False,
         "stop_settled": kind.state in ENDED_JOB,
         "nudges": 0,

@@ -121,12 +121,16 @@ def test_what_has_nothing_for_this_worker_is_passed_over_and_what_is_behind_it_i
         (attempt,) = quiet.repository.claim(job.id, slot).attempts
         quiet.repository.fail(attempt, Failure(Fault.MACHINE, "no"), Cost())
     clock.advance(seconds=3.0)
-    slot = given_worker(quiet)
-    given_worker(quiet, "another")
     behind = given_job(quiet, "1", model=model, priority=1)
     poll = JobPoll(quiet)
-    claims = [poll_when_due(quiet, poll, slot) for _ in range(2)]
-    assert [attempt.job_id for claim in claims for attempt in claim.attempts] == [behind.id]
+    clock.advance(seconds=poll.seconds_to_next())
+    slot = given_worker(quiet)
+    given_worker(quiet, "another")
+    assert not poll_when_due(quiet, poll, slot).attempts
+    clock.advance(seconds=poll.seconds_to_next())
+    for name in ("w1", "another"):
+        given_worker(quiet, name)
+    assert [attempt.job_id for attempt in poll_when_due(quiet, poll, slot).attempts] == [behind.id]
     clock.advance(seconds=30.0)
     given_worker(quiet)  # and the other one is lost
     assert poll_when_due(quiet, poll, slot).attempts

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, select
+from sqlalchemy import Connection, and_, bindparam, func, select, true
 
 from renderctl.actors import Actor
 from renderctl.errors import NotFound, WorkerNameTaken, did_you_mean
@@ -26,7 +26,9 @@ _SEEN = (
     .values(seen_at=bindparam("now"), progress=bindparam("reached"))
 )
 #: From an index alone.
-_IDLE_WORKERS = select(func.count()).select_from(workers).where(workers.c.state == WorkerState.ACTIVE, workers.c.idle)
+_IDLE_WORKERS = (
+    select(func.count()).select_from(workers).where(workers.c.state == WorkerState.ACTIVE, workers.c.idle == true())
+)
 
 
 class Serving(Completing):

@@ -1,7 +1,6 @@
 """Jobs, and what they consist of: found, listed, counted."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -9,7 +8,7 @@ from sqlalchemy import Connection, select
 from renderctl.errors import NotFound
 from renderctl.jobs import Attempt, Input, Job, Output, Task, TaskCounts
 from renderctl.permissions import EVERYTHING, Sight
-from renderctl.repository.claimable import EARLIEST, READY
+from renderctl.repository.claim_times import due_at
 from renderctl.repository.database import Database
 from renderctl.repository.flipping import OVER
 from renderctl.repository.job_counts import count_tasks, read_counts
@@ -106,10 +105,8 @@ class Submitting(Database):
 
         def reading(connection: Connection) -> float | None:
             now = self.now(connection)
-            if connection.execute(READY, {"job": job_id, "now": now}).first():  # the first one, nearly always
-                return None
-            earliest: datetime | None = connection.scalar(EARLIEST, {"job": job_id})
-            return (earliest - now).total_seconds() if earliest and earliest > now else None
+            due = due_at(connection, job_id, now)
+            return (due - now).total_seconds() if due and due > now else None
 
         return self.read(reading)
 

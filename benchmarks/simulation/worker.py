@@ -20,6 +20,8 @@ from renderctl.actors import local_actor
 from renderctl.errors import DatabaseUnavailable, RenderctlError
 from renderctl.farm import Farm
 from renderctl.farm.sweep import settle, sweep
+from renderctl.farm.work.heart import COUNT_EVERY
+from renderctl.farm.work.job_poll import JobPoll
 from renderctl.farm.work.turns import FarmTurns
 from renderctl.ids import new_token
 from renderctl.jobs import Attempt, Job, Output
@@ -64,13 +66,16 @@ class SimulatedWorker:
         self._id, self._node, self._incarnation = name, node, new_token()
         self.frames: dict[str, SimulatedFrame] = {}  #: by the ids of their attempts
         self._job_key: str | None = None  # what the session has open
+        self._idle = False
+        self._idle_workers = 0  # of the whole farm, when it was last asked
         self._draining = threading.Event()
         self._beaten = asyncio.Event()
         self._database_failed = False  # since the last sweep
         claimant = Claimant(name, self._incarnation, 0, self._settings.pools, CAPABILITIES)
         repository = cast(Any, AwaitingPort(self._farm.repository, self._calls))
         awaiting = replace(self._farm, repository=repository, queue=surroundings.queue, clock=AwaitingClock())
-        self._turns = FarmTurns(awaiting, claimant)
+        poll = JobPoll(awaiting, lambda: self._idle_workers)
+        self._turns = FarmTurns(awaiting, claimant, poll=poll)
 
     async def register(self) -> None:
         now = self._farm.clock.now()
@@ -117,16 +122,23 @@ class SimulatedWorker:
 
     async def _beat(self) -> None:
         await asyncio.sleep(random.random() * self._settings.heartbeat)  # nodes do not start in step
+        idle_beats = 0
         while True:
             pause = asyncio.create_task(asyncio.sleep(self._settings.heartbeat))
+            idle = self._idle
             progress = {frame.attempt.id: frame.progress for frame in self.frames.values()}
+            count_idle = idle and idle_beats % COUNT_EVERY == 0
+            beat = Beat(self._id, self._incarnation, progress, idle=idle, count_idle=count_idle)
             try:
-                orders = await self._calls.run(self._farm.repository.beat, Beat(self._id, self._incarnation, progress))
+                orders = await self._calls.run(self._farm.repository.beat, beat)
             except DatabaseUnavailable:
                 self._database_failed = True
             else:
                 for attempt_id in orders.stop & self.frames.keys():
                     self.frames[attempt_id].stop.set()
+                idle_beats += int(idle)
+                if orders.idle_workers is not None:
+                    self._idle_workers = orders.idle_workers
                 self._beaten.set()
             await pause
 
@@ -171,7 +183,7 @@ class SimulatedWorker:
                 await asyncio.sleep(random.uniform(0.5, 1.0) * missed_s)
                 missed_s = min(2 * missed_s, _MISSED_LAST_S)
                 continue
-            missed_s = _MISSED_FIRST_S
+            missed_s, self._idle = _MISSED_FIRST_S, not claim.attempts
             if claim.job is not None and claim.attempts:
                 await self._serve(claim.job, claim.attempts, quantum_s)
                 quantum_s = self._settings.quantum * random.uniform(0.5, 1.5)

@@ -38,6 +38,8 @@ COUNTED = {
 REPEATED = ("repository.beat", "repository.keep_watch", "repository.due_webhooks", "cache.put", "cache.append")
 #: Calls that a run may do without: two may find out at the same time that the job is done.
 BY_CHANCE = {"cache.forget", "repository.time", "repository.dependents"}
+#: That there is no more to claim is noted by whoever serves the job, or later, by whoever finds it unlocked.
+STATEMENTS_BY_CHANCE = ("SELECT job.claimable_at", "UPDATE job SET claimable_at")
 
 
 @dataclass
@@ -146,7 +148,8 @@ def asked_by_a_simulated_worker(site: Site) -> Asked:
 
 def test_a_simulated_worker_asks_what_a_real_one_asks(site: Site, mysql_url: str) -> None:
     real, simulated = asked_by_a_real_worker(site), asked_by_a_simulated_worker(replace(site, database_url=mysql_url))
-    assert simulated.statements == real.statements
+    different = simulated.statements ^ real.statements
+    assert not {statement for statement in different if not statement.startswith(STATEMENTS_BY_CHANCE)}
     own = {"queue.call_back", "cache.send"}  # of the simulation
     assert simulated.calls.keys() - own - BY_CHANCE == real.calls.keys() - BY_CHANCE
     assert {name: simulated.calls[name] for name in COUNTED} == {name: real.calls[name] for name in COUNTED}

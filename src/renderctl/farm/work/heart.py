@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 #: Seconds from a worker's registration to its first heartbeat, at most.
 _FIRST_S = 0.5
 #: An idle worker asks with so many heartbeats how many of them there are: with the first, and so on.
-_COUNT_EVERY = 6
+COUNT_EVERY = 6
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Heart:
             drain=wish,
             capabilities=news,
             idle=idle,
-            count_idle=idle and self._idle_beats % _COUNT_EVERY == 0,
+            count_idle=idle and self._idle_beats % COUNT_EVERY == 0,
         )
         try:
             orders = self._farm.repository.beat(beat)

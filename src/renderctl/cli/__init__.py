@@ -3,7 +3,7 @@
 What `run` needs is imported inside it, so that Ctrl-C in the first tenth of a second is met by it, too.
 """
 
-import gc
+import gc as garbage  # not `gc`: the command of that name is a module of this package
 import io
 import os
 import signal
@@ -50,7 +50,7 @@ def run(arguments: Sequence[str]) -> int:
         from renderctl.cli.invocation import close
 
         close()
-        gc.enable()
+        garbage.enable()
 
 
 def _fall_silent(stream: TextIO) -> None:
@@ -65,7 +65,7 @@ def _called(arguments: list[str]) -> int:
         show_help()
         return 0
     if arguments[0] == "render":
-        gc.disable()  # what is imported stays: to look through it for garbage would take a sixth of the time
+        garbage.disable()  # what is imported stays: to look through it for garbage would take a sixth of the time
         from renderctl.cli.prewarm import prewarm
 
         prewarm(arguments[1:])

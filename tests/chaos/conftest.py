@@ -6,12 +6,24 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.network import Cable, laid_cable, missing
-from tests.chaos.site import ServedSite, Servers, build_skewed_clock, running_servers, served_site
+from tests.chaos.replication import running_pair
+from tests.chaos.served import PROVEN_SEEDS
+from tests.chaos.site import (
+    Proxies,
+    ServedSite,
+    Servers,
+    build_skewed_clock,
+    running_proxies,
+    running_servers,
+    served_site,
+)
 from tests.lacking import lacking
 from tests.nodes import Site, site_in
 from tests.services import SERVERS
@@ -20,6 +32,9 @@ from tests.services.fixtures import require
 #: Between them they hold every harm.
 FIXED_SEEDS = (8, 9, 14)
 SERVED_SEEDS = (1, 2, 3, 4, 5)
+CONTAINER_SEEDS = (0,)
+#: Odd seeds that this divides have a database with a replica that takes over.
+REPLICATED = 5
 _TALLY = "chaos"
 
 
@@ -32,7 +47,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "seed" in metafunc.fixturenames:
         one, rounds = metafunc.config.getoption("seed", None), metafunc.config.getoption("rounds", 0)
-        fixed = SERVED_SEEDS if "served" in metafunc.fixturenames else FIXED_SEEDS
+        names = metafunc.fixturenames
+        fixed = SERVED_SEEDS if "served" in names else CONTAINER_SEEDS if "engine" in names else FIXED_SEEDS
         seeds = fixed if not rounds else tuple(range(1, rounds + 1))
         metafunc.parametrize("seed", seeds if one is None else (one,))
 
@@ -80,12 +96,20 @@ def servers() -> Iterator[Servers]:
 
 
 @pytest.fixture(scope="session")
-def cable(servers: Servers) -> Iterator[Cable | None]:
+def proxies(servers: Servers) -> Iterator[Proxies]:
+    """What stands between a farm and its servers in some rounds."""
+    with running_proxies(servers) as proxies:
+        yield proxies
+
+
+@pytest.fixture(scope="session")
+def cable(servers: Servers, proxies: Proxies) -> Iterator[Cable | None]:
     """The cable of one node, if this user may lay one."""
     if missing():
         yield None
         return
-    with laid_cable(f"renderctl-{os.getpid()}", [each.port for each in servers.all]) as cable:
+    ports = [proxies.database.port, proxies.store.port, *(each.port for each in servers.all)]
+    with laid_cable(f"renderctl-{os.getpid()}", ports) as cable:
         yield cable
 
 
@@ -97,9 +121,27 @@ def skewed_clock(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def served(tmp_path: Path, servers: Servers, cable: Cable | None, skewed_clock: Path) -> Iterator[ServedSite]:
-    """A farm on the four servers, empty; of its nodes `n1` has the cable."""
-    with served_site(tmp_path, servers) as site:
+def served(
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    servers: Servers,
+    proxies: Proxies,
+    cable: Cable | None,
+    skewed_clock: Path,
+) -> Iterator[ServedSite]:
+    """A farm on the four servers, empty; of its nodes `n1` has the cable.
+
+    Of the seeds above PROVEN_SEEDS every other one has proxies between the farm and its servers, and of these some have
+    a database with a replica.
+    """
+    seed = getattr(request.node, "callspec", None) and request.node.callspec.params.get("seed")
+    proxied = seed is not None and seed > PROVEN_SEEDS and seed % 2 == 1
+    with ExitStack() as stack:
+        replica = None
+        if proxied and seed % REPLICATED == 0:
+            first, replica = stack.enter_context(running_pair())
+            servers = replace(servers, database=first)
+        site = stack.enter_context(served_site(tmp_path, servers, proxies if proxied else None, replica))
         site.skewed_clock = skewed_clock
         site.cables = {"n1": cable} if cable else {}
         yield site

@@ -20,6 +20,8 @@ _RENDERED, _FRAMES = 24, 120
 class EmbeddedRound(Round):
     """Real renders in every third round; in some of these it is `render` that began, and was killed."""
 
+    _models: tuple[Model, Model] | None = None
+
     def __post_init__(self) -> None:
         self.renders = self.seed % 3 == 0
         self.small = 4 if self.renders else 20
@@ -27,8 +29,10 @@ class EmbeddedRound(Round):
         super().__post_init__()
 
     def models(self) -> tuple[Model, Model]:
-        quick = self.farm.repository.find_model("quick")
-        return quick, ordered_version(self.farm, quick, self._connection)
+        if self._models is None:
+            quick = self.farm.repository.find_model("quick")
+            self._models = quick, ordered_version(self.farm, quick, self._connection)
+        return self._models
 
     def begin(self) -> int:
         chance = self.chance

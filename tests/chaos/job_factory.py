@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from renderctl.client.connection import ServerConnection
 from renderctl.farm import Farm
 from renderctl.farm.submit import SubmitRequest
 from renderctl.models import Model
@@ -30,7 +31,7 @@ class JobFactory:
     jobs: list[str] = field(default_factory=list)  #: ids of all that were submitted
     kinds: Counter[str] = field(default_factory=Counter)
 
-    def submit(self, connection: Connection, frames: int, **given: object) -> str:
+    def submit(self, connection: Connection | ServerConnection, frames: int, **given: object) -> str:
         """A job of so many frames; `given` decides what chance does not. Its id. Raises RenderctlError."""
         chosen = self._chosen() | given
         model = self.ordered if chosen.pop("in_order", False) else self.plain
@@ -83,13 +84,13 @@ def _kinds(in_order: bool, frames: int, chosen: Mapping[str, object]) -> Counter
         "paused": "jobs submitted paused",
         "idempotency_key": "jobs with an idempotency key",
     }
-    kinds.update(text for option, text in options.items() if option in chosen)
+    kinds.update(text for option, text in options.items() if chosen.get(option))
     if in_order:
         kinds["jobs in order"] += 1
     if frames >= BIG:
         kinds["jobs of 20,000 tasks"] += 1
     if chosen["max_attempts"] == 1:
         kinds["jobs with one attempt a frame"] += 1
-    if "requires" in chosen:
+    if chosen.get("requires"):
         kinds["jobs that no worker suits" if chosen["requires"] == (MISSING_TAG,) else "jobs that require a tag"] += 1
     return kinds

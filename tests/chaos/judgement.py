@@ -31,10 +31,11 @@ def require_sound(played: Round) -> Judgement:
     blobs = require_all_collected(farm)
     require_right_counts(farm)
     histories = histories_of(farm)
-    counts = require_allowed(histories, played.crew.log.actions)
+    counts = require_allowed(histories, played.crew.log.actions, damaged=played.damaged)
     for history in histories.values():
         counts += require_consistent(farm, history, played.side, blobs)
-        counts += require_limits_held(history)
+        if not played.clock_jumped:  # else times do not say what was at the same time
+            counts += require_limits_held(history)
         if history.state is JobState.SUCCEEDED:
             _require_delivered(played, history)
     counts["jobs removed"] = len(played.factory.jobs) - len(histories)

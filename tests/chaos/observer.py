@@ -18,7 +18,7 @@ from renderctl.wiring import Connection as Desk
 from tests.nodes import CLOCK
 
 #: Seconds that a job may wait, at most, while a slot that suits it has nothing to do and nothing is harmed.
-STARVED_S = 30.0
+STARVED_S = 60.0
 _EVERY_S = 0.5
 Slot = tuple[str, str, int]  #: worker, incarnation, number
 
@@ -55,11 +55,15 @@ class Observer:
     def disturb(self) -> None:
         self._undisturbed_since = CLOCK.monotonic()
 
-    def stop(self) -> None:
-        """Raises what it has seen and must not be."""
+    def leave(self) -> None:
+        """Look no more."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(120)
+
+    def stop(self) -> None:
+        """Raises what it has seen and must not be."""
+        self.leave()
         for error in self._errors:
             raise error
 

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 
 from renderctl.actors import local_actor
+from renderctl.client.connection import ServerConnection
 from renderctl.errors import RenderctlError, Unreachable
 from renderctl.repository.tables import leases
 from renderctl.wiring import Connection
@@ -39,6 +41,10 @@ _WEIGHTS = {
 }
 
 
+#: What has the verbs.
+Desk = Connection | ServerConnection
+
+
 @dataclass(frozen=True)
 class Action:
     """What one person asked of one job, and what they know of it."""
@@ -58,14 +64,14 @@ class ActionLog:
     errors: list[BaseException] = field(default_factory=list)  #: that no user should ever see
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self, connection: Connection, action: Action, ask: Callable[[Connection], object]) -> bool:
+    def run(self, connection: Desk, action: Action, ask: Callable[[Desk], object]) -> bool:
         """Ask for it under a name of its own; whether it was done. What nobody may refuse with is kept in `errors`."""
         with self._lock:
             name = f"operator-{len(self.actions)}"
             self.actions[name] = action
         outcome = f"operator: {action.what}"
         try:
-            ask(connection.acting(local_actor(name)))
+            ask(connection.acting(local_actor(name)) if isinstance(connection, Connection) else connection)
         except Unreachable as error:
             outcome = f"operator not answered: {type(error).__name__}"
             with self._lock:
@@ -82,14 +88,15 @@ class ActionLog:
 
 @dataclass
 class Operator:
-    """One person with a desk of their own."""
+    """One person, at the farm's parts or at a server of it: over that, all actions stand under the one user's name."""
 
-    connection: Connection
+    connection: Desk  #: of their own
     factory: JobFactory
     log: ActionLog
     workers: Callable[[], Sequence[str]]  #: names of those that there are now
     chance: random.Random
     small: int  #: frames of a job that they submit, at most
+    grace_s: float  #: of their collections
 
     def run(self, stop: threading.Event) -> None:
         """Until told to stop."""
@@ -102,15 +109,15 @@ class Operator:
             self._submit()
         elif what in ("drain a worker", "resume a worker"):
             self._steer_worker(what)
-        elif what in _OF_THE_FARM:
-            self.log.run(self.connection, Action(what, None), _OF_THE_FARM[what])
-        elif self.factory.jobs:
+        elif what in _OF_THE_FARM and isinstance(self.connection, Connection):
+            self.log.run(self.connection, Action(what, None), partial(_OF_THE_FARM[what], self.grace_s))
+        elif self.factory.jobs and what not in _OF_THE_FARM:
             self._steer_job(what, self.chance.choice(self.factory.jobs[-12:]))
 
     def _submit(self) -> None:
         frames = self.chance.randint(1, self.small)
 
-        def submit(_connection: Connection) -> None:
+        def submit(_connection: Desk) -> None:
             self.factory.submit(self.connection, frames)
 
         self.log.run(self.connection, Action("submit", None), submit)
@@ -118,7 +125,7 @@ class Operator:
     def _steer_worker(self, what: str) -> None:
         name = self.chance.choice(self.workers())
 
-        def steer(connection: Connection) -> None:
+        def steer(connection: Desk) -> None:
             (connection.drain_worker if what == "drain a worker" else connection.resume_worker)(name)
 
         self.log.run(self.connection, Action(what, None), steer)
@@ -130,11 +137,11 @@ class Operator:
             return
         first = self.chance.randint(1, 10)
         frames, priority = f"{first}-{first + self.chance.randrange(10)}", self.chance.randint(0, 10)
-        asks: dict[str, Callable[[Connection], object]] = {
+        asks: dict[str, Callable[[Desk], object]] = {
             "cancel": lambda connection: connection.cancel(job_id),
             "change priority": lambda connection: connection.priority(job_id, priority),
             "force removal": lambda connection: connection.remove_jobs([job_id], force=True),
-            "look": lambda connection: connection.status(job_id, cached=False),
+            "look": lambda connection: connection.status(job_id),
             "pause": lambda connection: connection.pause(job_id),
             "remove": lambda connection: connection.remove_jobs([job_id]),
             "resume": lambda connection: connection.resume(job_id),
@@ -144,17 +151,18 @@ class Operator:
         self.log.run(self.connection, Action(what, job_id, whole=what != "retry --frames"), asks[what])
 
 
-def _make_retention_due(connection: Connection) -> None:
+def _make_retention_due(_grace_s: float, connection: Desk) -> None:
     """As if an hour had passed since the last look at what is kept too long."""
+    assert isinstance(connection, Connection)
     turn = leases.delete().where(leases.c.name == "retention")
     connection.farm.repository.write(lambda transaction: transaction.execute(turn))
 
 
-_OF_THE_FARM: dict[str, Callable[[Connection], object]] = {
-    "gc": lambda connection: connection.collect(grace_hours=0),
-    "gc --scrub": lambda connection: connection.scrub(days=1),
+_OF_THE_FARM: dict[str, Callable[[float, Desk], object]] = {
+    "gc": lambda grace_s, connection: connection.collect(grace_hours=grace_s / 3600),
+    "gc --scrub": lambda _grace_s, connection: connection.scrub(days=1),
     "retention is due": _make_retention_due,
-    "sweep": lambda connection: connection.sweep_here(wait=False),
+    "sweep": lambda _grace_s, connection: connection.sweep_here(wait=False),
 }
 
 
@@ -162,7 +170,7 @@ _OF_THE_FARM: dict[str, Callable[[Connection], object]] = {
 class Crew:
     """The people of a round, at work from `start` to `stop`."""
 
-    operators: Sequence[Operator]
+    operators: list[Operator]
     log: ActionLog
     _stop: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)

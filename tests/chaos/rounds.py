@@ -15,7 +15,7 @@ from renderctl.states import OPEN_JOB, JobState
 from tests.chaos.history import histories_of
 from tests.chaos.job_factory import ATTEMPTS, BIG, JobFactory
 from tests.chaos.observer import Observer
-from tests.chaos.operators import Action, ActionLog, Crew, Operator
+from tests.chaos.operators import Action, ActionLog, Crew, Desk, Operator
 from tests.chaos.verdict import connected, count_frames, unfinished
 from tests.fake_blender import SIZE
 from tests.nodes import CLOCK, HEARTBEAT_S, Node, Site, until
@@ -62,6 +62,9 @@ class Round(ABC):
     workers: dict[str, Node] = field(default_factory=dict)
     deeds: Counter[str] = field(default_factory=Counter)
     small: int = 20  #: frames of a job that an operator submits, at most
+    grace_s: float = 0.0  #: of people's collections
+    clock_jumped: bool = False  #: the database's, at some time of the round
+    damaged: bool = False  #: whether the store gave wrong bytes at some time
     side: int = SIZE  #: pixels of an image, each way
     two_at_once: float = 0.0  #: how probable it is that a second harm comes before the first one is over
 
@@ -76,8 +79,12 @@ class Round(ABC):
         for number in range(_OPERATORS):
             chance = random.Random(f"{self.seed}-{number}")
             factory = self._factory(chance, self.factory.jobs)
-            people.append(Operator(connected(self.site), factory, log, self.names, chance, self.small))
+            people.append(self.operator(connected(self.site), factory, log, chance))
         self.crew = Crew(people, log)
+
+    def operator(self, desk: Desk, factory: JobFactory, log: ActionLog, chance: random.Random) -> Operator:
+        """One more person."""
+        return Operator(desk, factory, log, self.names, chance, self.small, self.grace_s)
 
     def names(self) -> list[str]:
         """Of the workers that there are now."""
@@ -122,6 +129,7 @@ class Round(ABC):
         assert self.crew.log.errors == [], self.crew.log.errors
 
     def close(self) -> None:
+        self.observer.leave()
         self.crew.stop(_ROUND_S)
         self._connection.close()
 
@@ -178,6 +186,7 @@ class Round(ABC):
 
     def _bring_to_an_end(self) -> None:
         """What the operators have left held, paused, or to be done for hours is no reason to wait."""
+        self.crew.log.run(self._connection, Action("gc --scrub", None), lambda asked: asked.scrub(days=1))
         for job_id in [job_id for job_id in self.factory.jobs if self.chance.random() < _RETRIED]:
             action = Action("retry", job_id)
             self.crew.log.run(self._connection, action, lambda asked, job_id=job_id: asked.retry(job_id))

@@ -3,12 +3,13 @@
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 from renderctl.settings import CacheSettings, DatabaseSettings, QueueSettings, Settings
 from tests.chaos.hooks import MAY_BE_TOLD
 from tests.chaos.network import GATEWAY, Cable
+from tests.chaos.proxy import Proxy, running_proxy
 from tests.nodes import RENDERCTL, Node, Site
 from tests.services import MariaDb, RabbitMq, RadosGateway, Redis, Server, ServerFailed
 from tests.services.fresh import ask, fresh_bucket, fresh_mysql, fresh_rabbitmq, fresh_redis
@@ -40,9 +42,9 @@ class Servers:
     def all(self) -> tuple[Server, ...]:
         return (self.database, self.store, self.broker, self.cache)
 
-    def heal(self) -> None:
-        """Have all of them run, whatever befell them."""
-        for server in self.all:
+    def heal(self, *, database: bool = True) -> None:
+        """Have all of them run, whatever befell them; or all but the database."""
+        for server in self.all[0 if database else 1 :]:
             server.thaw()
             try:
                 server.wait_until(server.answers, "an answer", within_s=5.0)
@@ -64,19 +66,44 @@ def running_servers() -> Iterator[Servers]:
             server.discard()
 
 
+@dataclass(frozen=True)
+class Proxies:
+    """What stands between a farm and two of its servers."""
+
+    database: Proxy
+    store: Proxy
+
+    def reset(self, servers: Servers) -> None:
+        """As if they were not there."""
+        self.database.order(severs=0, late_s=0.0, skew_s=0, target=servers.database.port)
+        self.store.order(wrong=False, full=False, delete_s=0.0)
+
+
+@contextmanager
+def running_proxies(servers: Servers) -> Iterator[Proxies]:
+    with (
+        running_proxy("database_proxy", servers.database.port) as database,
+        running_proxy("store_proxy", servers.store.port) as store,
+    ):
+        yield Proxies(database, store)
+
+
 @dataclass
 class ServedSite(Site):
     """A farm of the four services."""
 
     places: Settings = field(kw_only=True)  #: where the farm has its things, as this machine sees it
+    servers: Servers = field(kw_only=True)
+    proxies: Proxies | None = None  #: through which it reaches its database and its store
+    replica: MariaDb | None = None  #: what takes over when the database is gone
     cables: dict[str, Cable] = field(default_factory=dict)  #: of the nodes that have one
-    skews: dict[str, int] = field(default_factory=dict)  #: seconds by which a node's clock is wrong
     skewed_clock: Path | None = None  #: see `build_skewed_clock`
 
     def variables(self, name: str) -> dict[str, str]:
         host = GATEWAY if name in self.cables else _HERE
         places = {key: value.replace(_HERE, host) for key, value in service_variables(self.places).items()}
-        clock = {"LD_PRELOAD": str(self.skewed_clock), "SKEW_S": str(self.skews[name])} if name in self.skews else {}
+        skew = self._skew_file(name)
+        clock = {"LD_PRELOAD": str(self.skewed_clock), "SKEW_FILE": str(skew)} if skew.exists() else {}
         return {
             **clock,
             **places,
@@ -88,6 +115,14 @@ class ServedSite(Site):
             "RENDERCTL_WORKER__HEARTBEAT_LIMIT": str(LIMIT_S),
             "RENDERCTL_WORKER__QUANTUM": "5",
         }
+
+    def skew(self, name: str, seconds: int) -> None:
+        """Have a node's clock be wrong by so many seconds, from this moment on where it was set before its start."""
+        with self._skew_file(name).open("r+b" if self._skew_file(name).exists() else "wb") as file:
+            file.write(struct.pack("l", seconds))
+
+    def _skew_file(self, name: str) -> Path:
+        return self.data / f"{name}.skew"
 
     @property
     def vhost(self) -> str:
@@ -117,19 +152,33 @@ class ServedSite(Site):
 
 
 @contextmanager
-def served_site(folder: Path, servers: Servers) -> Iterator[ServedSite]:
-    """A farm that holds nothing yet; what it leaves on the servers does not outlive the context."""
+def served_site(
+    folder: Path, servers: Servers, proxies: Proxies | None = None, replica: MariaDb | None = None
+) -> Iterator[ServedSite]:
+    """A farm that holds nothing yet; what it leaves on the servers does not outlive the context.
+
+    With a replica, database and replica are discarded by whoever has made them.
+    """
     with ExitStack() as stack:
         broker = fresh_rabbitmq(servers.broker.url, servers.broker.api_url)
+        database = f"{servers.database.url}renderctl" if replica else None
+        database = database or stack.enter_context(fresh_mysql(servers.database.url))
+        store = stack.enter_context(fresh_bucket(servers.store.url))
+        if proxies:
+            proxies.reset(servers)
+            stack.callback(proxies.reset, servers)
+            database = database.replace(f":{servers.database.port}/", f":{proxies.database.port}/")
+            store = replace(store, endpoint=f"{_HERE}:{proxies.store.port}")
         places = Settings(
             folder / "nodes" / "desk",
-            DatabaseSettings(stack.enter_context(fresh_mysql(servers.database.url))),
-            stack.enter_context(fresh_bucket(servers.store.url)),
+            DatabaseSettings(database),
+            store,
             QueueSettings("rabbitmq", stack.enter_context(broker)),
             CacheSettings("redis", stack.enter_context(fresh_redis(servers.cache.url))),
         )
-        stack.callback(servers.heal)
-        site = ServedSite(folder / "nodes", folder / "logs", places=places)
+        stack.callback(servers.heal, database=replica is None)
+        site = ServedSite(folder / "nodes", folder / "logs", places=places, servers=servers)
+        site.proxies, site.replica = proxies, replica
         stack.callback(shutil.rmtree, site.data, ignore_errors=True)
         stack.callback(site.end_all)
         (site.data / "desk").mkdir(parents=True)

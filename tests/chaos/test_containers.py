@@ -1,5 +1,7 @@
 """Workers whose Blenders are containers: what befalls these and their engine loses no frame and doubles none."""
 
+import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -61,25 +63,34 @@ def wait_for_frames(farm: Farm, job_id: str, count: int) -> None:
 
 
 def test_what_befalls_containers_workers_and_their_engine_loses_no_frame_and_doubles_none(
-    caged: Site, engine: DockerEngine, tmp_path: Path, tally: Callable[[Mapping[str, int]], None]
+    caged: Site, engine: DockerEngine, seed: int, tmp_path: Path, tally: Callable[[Mapping[str, int]], None]
 ) -> None:
+    chance = random.Random(seed)
     farm, job_id = given_job(caged)
     workers = {name: caged.start_worker(name) for name in ("w1", "w2")}
-    deeds: tuple[Callable[[], None], ...] = (
-        lambda: _kill_container(engine, farm, job_id),
-        lambda: _kill_worker(caged, workers, "w1"),
-        lambda: _kill_daemon(engine),
-        engine.restart_daemon,
-    )
-    for number, deed in enumerate(deeds):
-        wait_for_frames(farm, job_id, 1 + number * FRAMES // (len(deeds) + 1))
-        deed()
+    harms: dict[str, Callable[[], None]] = {
+        "container killed": lambda: _kill_container(engine, farm, job_id),
+        "worker of containers killed": lambda: _kill_worker(caged, workers, chance.choice(sorted(workers))),
+        "Docker killed": lambda: _kill_daemon(engine),
+        "Docker restarted": engine.restart_daemon,
+        "job of containers paused and resumed": lambda: _pause_and_resume(caged, job_id),
+    }
+    chosen = list(harms)[:-1]  # seed 0: one after the other
+    frames = [1 + number * FRAMES // (len(chosen) + 1) for number in range(len(chosen))]
+    if seed:
+        chosen = [*harms, *chance.choices(sorted(harms), k=chance.randint(0, 2))]
+        chance.shuffle(chosen)
+        frames = sorted(chance.randint(1, FRAMES * 2 // 3) for _ in chosen)
+    for count, harm in zip(frames, chosen, strict=True):
+        wait_for_frames(farm, job_id, count)
+        print(f"seed {seed}: {harm} after {count} frames")
+        harms[harm]()
     wait_for_end(farm, job_id, WITHIN_S)
     ends = require_whole(farm, job_id, tmp_path / "images")
     assert [worker.end() for worker in workers.values()] == [0, 0]
     assert containers(engine) == []
     require_quiet(caged)
-    tally({f"attempts {state}": count for state, count in ends.items()})
+    tally(Counter(chosen) + Counter({f"attempts {state}": count for state, count in ends.items()}))
 
 
 def test_a_start_after_a_kill_ends_the_containers_that_were_left(caged: Site, engine: DockerEngine) -> None:
@@ -107,6 +118,13 @@ def _kill_container(engine: DockerEngine, farm: Farm, job_id: str) -> None:
     with closing(docker.DockerClient(engine.url)) as client:
         client.containers.list()[-1].kill()
     until(is_told, 60.0, what="the reason")
+
+
+def _pause_and_resume(site: Site, job_id: str) -> None:
+    """What runs is finished, and the rest goes on."""
+    with closing(connected(site)) as connection:
+        connection.pause(job_id)
+        connection.resume(job_id)
 
 
 def _kill_worker(site: Site, workers: dict[str, Node], name: str) -> None:

@@ -93,7 +93,9 @@ def test_a_node_whose_network_comes_back_late_can_not_publish_what_others_have_d
 
 
 def test_clocks_that_are_hours_apart_change_nothing(farm: Farm, served: ServedSite, tmp_path: Path) -> None:
-    served.cables, served.skews = {}, {"n1": -3600, "n2": 3600}
+    served.cables = {}
+    served.skew("n1", -3600)
+    served.skew("n2", 3600)
     job_id = given_frames(farm, "1-60")
     nodes = [served.start_worker(name, "--frame-s", "0.1") for name in ("n1", "n2", "n3")]
     wait_for_end(farm, job_id, _WITHIN_S)

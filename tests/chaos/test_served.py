@@ -31,7 +31,7 @@ def test_every_frame_is_published_once_whatever_befalls_the_services(
 ) -> None:
     with (
         receiving() as receiver,
-        closing(ServedRound(served, seed, servers=servers, receiver=receiver, scene=scene)) as played,
+        closing(ServedRound(served, seed, receiver=receiver, scene=scene)) as played,
     ):
         played.play()
         require_cleared(served)

@@ -142,10 +142,7 @@ def require_no_litter(farm: Farm, site: ServedSite, servers: Servers) -> None:
 
 
 #: What Python says of a Ctrl-C in its first hundredths of a second, before a line of ours runs.
-_PYTHONS_OWN = re.compile(
-    r"^(Fatal Python error: init_(import_site|sys_streams)|Could not import runpy module).*?^KeyboardInterrupt$",
-    re.DOTALL | re.MULTILINE,
-)
+_PYTHONS_OWN = re.compile(r"Fatal Python error: init_import_site.*?^KeyboardInterrupt$", re.DOTALL | re.MULTILINE)
 
 
 def require_quiet(site: Site) -> None:

@@ -14,6 +14,10 @@ class MariaDb(Server):
     programs = ("mariadbd", "mariadb-install-db")
     in_memory = True
 
+    def __init__(self, *options: str) -> None:
+        super().__init__()
+        self._options = options
+
     @property
     def _temporary(self) -> Path:
         """A server that starts removes the temporary tables that it finds, those of a living one too."""
@@ -47,6 +51,7 @@ class MariaDb(Server):
             f"--port={self.port}",
             "--bind-address=127.0.0.1",
             "--max-connections=600",
+            *self._options,
         )
 
     def answers(self) -> bool:

@@ -30,8 +30,8 @@ from tests.services import SERVERS
 from tests.services.fixtures import require
 
 #: Between them they hold every harm.
-FIXED_SEEDS = (8, 9, 14)
-SERVED_SEEDS = (1, 2, 3, 4, 5)
+FIXED_SEEDS = (8, 9, 14, 41)
+SERVED_SEEDS = (5, 6, 8, 12, 19, 100)
 CONTAINER_SEEDS = (0,)
 #: Odd seeds that this divides have a database with a replica that takes over.
 REPLICATED = 5

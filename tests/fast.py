@@ -22,8 +22,8 @@ from tests.memory import memory_folder
 #: What a fast test is not.
 EXCLUDED = ("slow", "services", "containers", "blender", "browser", "chaos")
 #: Processor seconds that the suite may use, where a piece of work takes `PIECE_S`. It is to take 30 s on two cores;
-#: it took 82 s on a very busy machine, and this is half as much again.
-BUDGET_S, PIECE_S = 120.0, 0.0018
+#: it took 105 s beside twenty other processes, and this is nearly half as much again.
+BUDGET_S, PIECE_S = 150.0, 0.0018
 #: So many tests lie between two pieces of work.
 _EVERY = 10
 #: Bytes that have to be free in memory for the files of the tests.

@@ -47,6 +47,19 @@ def test_the_first_waits_for_no_other(batches: Batches, pipeline: Pipeline[int])
     assert batches.done == [[1]]
 
 
+def test_a_flush_gathers_no_more_and_waits_for_what_was_handed_over(batches: Batches, pipeline: Pipeline[int]) -> None:
+    pipeline.put(2, 4)
+    flushing = threading.Thread(target=pipeline.flush)
+    flushing.start()
+    batches.let.release()
+    batches.begun.acquire()  # the clock stands still: nothing is due
+    assert flushing.is_alive()
+    batches.let.release()
+    flushing.join(10)
+    assert not flushing.is_alive()
+    assert batches.done == [[1], [2]]
+
+
 def test_what_comes_in_between_is_done_together(batches: Batches, pipeline: Pipeline[int]) -> None:
     for item in (2, 3, 4, 5):
         pipeline.put(item, 4)  # then it is full

@@ -40,6 +40,17 @@ def test_what_befalls_a_frame_costs_the_next_one_nothing(
 
 
 @pytest.mark.slow
+def test_a_frame_that_fails_has_begun_after_those_before_it(farm: Farm, executor: FakeExecutor) -> None:
+    executor.behaviours[4] = once(failing("machine", "It is hot."))
+    job = given_job(farm, "1-6")
+    work_until(farm, job)
+    attempts = farm.repository.attempts(job.id)
+    assert all(attempt.started_at is not None for attempt in attempts)
+    first = {attempt.number: attempt.started_at for attempt in reversed(attempts)}
+    begun = [first[number] for number in range(1, 5)]
+    assert begun == sorted(begun)
+
+
 def test_a_job_that_is_over_leaves_nothing_running(farm: Farm, executor: FakeExecutor) -> None:
     executor.behaviours[2] = failing("scene", "There is no camera.", whole_job=True)
     job = given_job(farm, "1-5")

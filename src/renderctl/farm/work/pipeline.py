@@ -24,6 +24,8 @@ class Pipeline(Generic[Item]):
         self._waiting: list[Item] = []
         self._most = 1  # that may wait, as it was said with the last of them
         self._due = clock.monotonic()  # the next batch
+        self._working = False
+        self._urgent = 0  # who waits for all that was handed over
         self._closed = False
         self._error: BaseException | None = None
         self._changed = threading.Condition()
@@ -37,6 +39,15 @@ class Pipeline(Generic[Item]):
             self._waiting.append(item)
             self._most = most
             self._changed.notify_all()
+        self._raise()
+
+    def flush(self) -> None:
+        """Wait until all that was handed over is done, which gathers no more. Raises what the work has raised."""
+        with self._changed:
+            self._urgent += 1
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._waiting and not self._working)
+            self._urgent -= 1
         self._raise()
 
     def close(self) -> None:
@@ -58,15 +69,18 @@ class Pipeline(Generic[Item]):
     def _take(self) -> Sequence[Item]:
         """All that wait, once they are due or many; nothing when nothing will come any more."""
         with self._changed:
+            self._working = False
+            self._changed.notify_all()
             self._changed.wait_for(lambda: self._waiting or self._closed)
             self._changed.wait_for(self._is_full, self._due - self._clock.monotonic())
             self._due = self._clock.monotonic() + _GATHER_S
             items, self._waiting = self._waiting, []
+            self._working = bool(items)
             self._changed.notify_all()
             return items
 
     def _is_full(self) -> bool:
-        return self._closed or len(self._waiting) >= self._most
+        return self._closed or self._urgent > 0 or len(self._waiting) >= self._most
 
     def _raise(self) -> None:
         if self._error is not None:

@@ -89,6 +89,7 @@ class Slot:
         self._introduced: tuple[str, int] | None = None
         self._unexpected_in_a_row = 0  # attempts that met a fault of ours
         self._ahead: Ordered | None = None  # the frame that Blender goes on with by itself
+        self._flush: Callable[[], None] = lambda: None  # publish what is rendered
 
     def run(self, scratch: Path) -> None:
         """Take turns until draining, or until there is nothing left to take. `close` ends the Blender that is left."""
@@ -134,6 +135,7 @@ class Slot:
         self._held.add(pending)
         ends = self._farm.clock.monotonic() + quantum_s
         pipeline: Pipeline[Finished] = Pipeline(self._publish, self._farm.clock)
+        self._flush = pipeline.flush
         started: Attempt | None = None  # the one that the publishing of its predecessor says to have begun
         with ExitStack() as ending:
             ending.callback(lambda: self._give_back(job, list(pending)))
@@ -327,6 +329,7 @@ class Slot:
         with suppress(OSError), tray.log.open("a", encoding="utf-8") as file:
             file.write(f"\n# failed: {failure.reason}\n")
         self._publisher.keep_log(attempt, tray.log, self._held.of(attempt).stop)
+        self._flush()  # the publishing of the one before says that this one has begun
         told = self._publisher.fail(attempt, failure)
         self._job_over = failure.whole_job and told.delay_s is None
         self._cleared(attempt, tray)

@@ -169,7 +169,7 @@ class FakeBlender(Running):
     def go_on(self) -> None:
         """Render what waits, in its order, whoever has it go on."""
         with self._rendering:
-            while not self.is_held and not self.waiting.empty():
+            while not self.is_held and not self.stopped.is_set() and not self.waiting.empty():
                 order = self.waiting.get()
                 self.executor.behaviour(order["frame"])(self, order)
 
@@ -216,7 +216,12 @@ def rendered(blender: FakeBlender, order: Mapping[str, Any], content: bytes = PN
     files = []
     if blender.executor.writes:
         path = Path(order["folder"]) / f"{order['frame']:04d}.png"
-        path.write_bytes(content)
+        try:
+            path.write_bytes(content)
+        except FileNotFoundError:
+            if not blender.stopped.is_set():
+                raise
+            return  # it was ended meanwhile, and its folder is gone
         files = [{"path": str(path), "name": path.name}]
     blender.executor.rendered.append(order["frame"])
     blender.emit("done", task=order["task"], files=files, seconds=seconds, memory_mb=1.0)

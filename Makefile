@@ -19,12 +19,12 @@ demo: setup-demo $(DEMO)/scene/turntable.blend  ## from nothing to pictures: ins
 $(DEMO)/scene/turntable.blend: $(wildcard examples/turntable/*.py) | setup-demo
 	$(PY) examples/turntable/make_scene.py $(DEMO)/scene
 
-test: setup-dev check setup-services  ## everything that has to be true (about 25 minutes; starts its own servers)
+test: setup-dev check setup-services  ## everything that has to be true (about half an hour; starts its own servers)
 	$(PY) -m tests.services -- sh -ec '\
 		$(PY) -m pytest -q -n 2 --dist worksteal -m "(services or containers or slow) and not blender and not chaos"; \
 		$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "blender or chaos"'
 
-check: setup-dev  ## the quick part of it (30 seconds): format, lint, types, import contracts, fast tests
+check: setup-dev  ## the quick part of it (a minute): format, lint, types, import contracts, fast tests
 	@$(MAKE) --no-print-directory -j 2 static fast
 
 static:

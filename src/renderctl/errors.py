@@ -17,6 +17,8 @@ class RenderctlError(Exception):
     """Something went wrong that renderctl did not expect."""
 
     exit_code = 1
+    #: What to do, where whoever raises it knows nothing better.
+    default_hint: str | None = None
     #: Seconds after which the same request may succeed, where that is known: `Retry-After` over HTTP.
     retry_after_s: float | None = None
 
@@ -24,7 +26,7 @@ class RenderctlError(Exception):
         self, message: str | None = None, *, hint: str | None = None, retry_after_s: float | None = None
     ) -> None:
         self.message = message or (self.__doc__ or type(self).__name__).strip().splitlines()[0]
-        self.hint = hint
+        self.hint = hint or self.default_hint
         self.retry_after_s = retry_after_s if retry_after_s is not None else self.retry_after_s
         super().__init__(self.message)
 
@@ -132,8 +134,7 @@ class BadAnswer(RenderctlError):
 
     exit_code = 8
 
-    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint or "Is it a renderctl of this version, and one that you trust?")
+    default_hint = "Is it a renderctl of this version, and one that you trust?"
 
 
 class DatabaseUnavailable(Unreachable):
@@ -143,8 +144,7 @@ class DatabaseUnavailable(Unreachable):
 class SubmissionLost(Unreachable):
     """The submission stood still for minutes, and was given up."""
 
-    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint or "There is no job of it. Submit it again.")
+    default_hint = "There is no job of it. Submit it again."
 
 
 class DatabaseOutdated(Unreachable):
@@ -194,10 +194,7 @@ class PullFailed(Unreachable):
 class BuilderMissing(Unreachable):
     """There is no program that builds images: a `docker` with BuildKit."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            hint="Install Docker's client and its buildx plug-in; they may be on another machine than the engine."
-        )
+    default_hint = "Install Docker's client and its buildx plug-in; they may be on another machine than the engine."
 
 
 class BuildFailed(RenderctlError):
@@ -309,15 +306,13 @@ class DigestMismatch(RenderctlError):
 class BlobDamaged(DigestMismatch):
     """The store has other bytes than were put in it."""
 
-    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint or "Upload the same file again: that puts it anew.")
+    default_hint = "Upload the same file again: that puts it anew."
 
 
 class BlobCollected(Conflict):
     """The store was cleaned up while files were being sent to it."""
 
-    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint or "Do it again: what is still there is not sent twice.")
+    default_hint = "Do it again: what is still there is not sent twice."
 
 
 class AttemptSuperseded(RenderctlError):

@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from renderctl.farm import Farm
-from renderctl.repository.tables import attempts, audits, job_dependencies, jobs, outputs, tasks
+from renderctl.repository.audittables import audits
+from renderctl.repository.tables import attempts, job_dependencies, jobs, outputs, tasks
 from renderctl.requirements import Requirements
 from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, OPEN_TASK, JobState, TaskState
 from tests.chaos.job_factory import MISSING_TAG

@@ -15,7 +15,16 @@ from renderctl.farm.remove import remove_jobs, select_jobs
 from renderctl.farm.sweep import sweep
 from renderctl.jobs import Failure, Fault, TaskCounts
 from renderctl.repository.attempting import Cost
-from renderctl.repository.tables import attempts, audits, job_inputs, jobs, leases, outputs, tasks, workers
+from renderctl.repository.audittables import audits
+from renderctl.repository.tables import (
+    attempts,
+    job_inputs,
+    jobs,
+    leases,
+    outputs,
+    tasks,
+    workers,
+)
 from renderctl.settings import RetentionSettings
 from renderctl.states import JobState
 from tests.databases import farm_on

@@ -10,7 +10,7 @@ from renderctl.farm import Farm
 from renderctl.farm.control import cancel, pause, resume
 from renderctl.farm.remove import remove_jobs
 from renderctl.farm.work import WorkOptions, worker_for
-from renderctl.farm.work.slot import Listeners
+from renderctl.farm.work.slot_parts import Listeners
 from renderctl.farm.work.turns import FarmTurns
 from renderctl.jobs import Attempt, Job, TaskCounts
 from renderctl.repository import Claim, Repository

@@ -13,9 +13,9 @@ from renderctl.farm import Farm
 from renderctl.permissions import Subject
 from renderctl.repository import Repository
 from renderctl.repository.auditing import AuditFilter
+from renderctl.repository.audittables import audit_heads, audits
 from renderctl.repository.chaining import Head, HeadFile, Seal, key_id, link, signature
 from renderctl.repository.keyfiles import KeyFile
-from renderctl.repository.tables import audit_heads, audits
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, given_job
 

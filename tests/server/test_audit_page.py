@@ -72,7 +72,7 @@ def test_a_log_that_was_changed_is_said_to_be_so(client: TestClient, served: Ser
 
 
 def tamper(served: Served) -> None:
-    from renderctl.repository.tables import audits
+    from renderctl.repository.audittables import audits
 
     changed = audits.update().where(audits.c.seq == 1).values(actor="nobody")
     served.farm.repository.write(lambda connection: connection.execute(changed))

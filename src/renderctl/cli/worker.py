@@ -11,7 +11,7 @@ from renderctl.cli.logging import log_to_stderr
 from renderctl.cli.signals import on_first_and_second_signal, pausable
 from renderctl.cli.values import seconds, some_text
 from renderctl.farm.work import WorkOptions
-from renderctl.farm.work.slot import Listeners
+from renderctl.farm.work.slot_parts import Listeners
 
 logger = logging.getLogger(__name__)
 app = typer.Typer(add_completion=False)

@@ -22,7 +22,7 @@ from renderctl.farm.submit import SubmitRequest, submit
 from renderctl.farm.upload import UploadOptions, model_of
 from renderctl.farm.work import Worker, WorkOptions, worker_for
 from renderctl.farm.work.publishing import Published
-from renderctl.farm.work.slot import Listeners
+from renderctl.farm.work.slot_parts import Listeners
 from renderctl.jobs import Attempt, Failure, Fault, Job, Output, TaskCounts
 from renderctl.states import ENDED_JOB
 

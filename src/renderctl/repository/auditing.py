@@ -11,9 +11,9 @@ from renderctl.actors import Actor
 from renderctl.errors import Conflict
 from renderctl.ids import new_token
 from renderctl.permissions import Subject
+from renderctl.repository.audittables import audits
 from renderctl.repository.chaining import SIGNED, key_id, signed
 from renderctl.repository.database import Database
-from renderctl.repository.tables import audits
 
 #: Entries that are forgotten in one transaction.
 _BATCH = 1000

@@ -21,7 +21,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from renderctl.repository.tables import audit_heads, audits
+from renderctl.repository.audittables import audit_heads, audits
 
 logger = logging.getLogger(__name__)
 

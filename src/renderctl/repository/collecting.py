@@ -19,12 +19,12 @@ from sqlalchemy.dialects import mysql, sqlite
 from renderctl.actors import Actor
 from renderctl.ids import new_token
 from renderctl.jobs import SHARED_LOG
+from renderctl.repository.audittables import audits
 from renderctl.repository.blobs import Blobs
 from renderctl.repository.keeping import MEMORY, POINTERS, UNMARKED, pointed_at
 from renderctl.repository.tables import (
     UtcTime,
     attempts,
-    audits,
     blob_leases,
     job_inputs,
     model_inputs,

@@ -15,10 +15,10 @@ from sqlalchemy.exc import DBAPIError, InternalError, OperationalError, TimeoutE
 from renderctl.actors import Actor
 from renderctl.errors import DatabaseUnavailable, RenderctlError
 from renderctl.ids import new_token
+from renderctl.repository.audittables import audits
 from renderctl.repository.chaining import Head, Seal, extend, signed
 from renderctl.repository.job_counts import CountChanges
 from renderctl.repository.outages import busy, lost_race, read_only, tries, unavailable
-from renderctl.repository.tables import audits
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")

@@ -45,7 +45,7 @@ class UtcTime(TypeDecorator[datetime]):
 #: As long as they come; MySQL's own TEXT ends at 64 KiB.
 LONG_TEXT = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
 #: 64 bits where that matters, and SQLite's own row id.
-_BigKey = BigInteger().with_variant(Integer(), "sqlite")
+BigKey = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class ModelRow(SQLModel, table=True):
@@ -71,7 +71,7 @@ class ModelRow(SQLModel, table=True):
 class ModelInputRow(SQLModel, table=True):
     __tablename__ = "model_input"
 
-    id: int | None = Field(default=None, sa_column=Column(_BigKey, primary_key=True))
+    id: int | None = Field(default=None, sa_column=Column(BigKey, primary_key=True))
     model_id: str = Field(max_length=20, foreign_key="model.id", index=True)
     path: str = Field(sa_type=LONG_TEXT)
     digest: str = Field(max_length=64, index=True)
@@ -142,7 +142,7 @@ class JobRow(SQLModel, table=True):
 class JobInputRow(SQLModel, table=True):
     __tablename__ = "job_input"
 
-    id: int | None = Field(default=None, sa_column=Column(_BigKey, primary_key=True))
+    id: int | None = Field(default=None, sa_column=Column(BigKey, primary_key=True))
     job_id: str = Field(max_length=20, foreign_key="job.id", index=True)
     path: str = Field(sa_type=LONG_TEXT)
     digest: str = Field(max_length=64, index=True)
@@ -221,7 +221,7 @@ class OutputRow(SQLModel, table=True):
         {"sqlite_autoincrement": True},
     )
 
-    id: int | None = Field(default=None, sa_column=Column(_BigKey, primary_key=True))
+    id: int | None = Field(default=None, sa_column=Column(BigKey, primary_key=True))
     job_id: str = Field(max_length=20)
     number: int
     attempt_id: str = Field(max_length=24)
@@ -310,39 +310,6 @@ class UploadRow(SQLModel, table=True):
     state: str = Field(default="received", max_length=16, sa_column_kwargs={"server_default": "received"})
 
 
-class AuditRow(SQLModel, table=True):
-    __tablename__ = "audit"
-    __table_args__ = (Index("ix_audit_seq", "seq", unique=True), {"sqlite_autoincrement": True})
-
-    id: int | None = Field(default=None, sa_column=Column(_BigKey, primary_key=True))
-    at: datetime = Field(sa_type=UtcTime, index=True)
-    actor: str = Field(max_length=255, index=True)
-    kind: str = Field(max_length=16)
-    action: str = Field(max_length=64)
-    subject: str = Field(max_length=255, index=True)
-    details: dict[str, Any] = Field(sa_type=JSON)
-    deed: str | None = Field(default=None, max_length=20, index=True)
-    # what was noted before there was a chain has none of these
-    via: str | None = Field(default=None, max_length=16)
-    address: str | None = Field(default=None, max_length=255)
-    outcome: str | None = Field(default=None, max_length=16)
-    key_id: str | None = Field(default=None, max_length=16)
-    signature: str | None = Field(default=None, max_length=64)
-    seq: int | None = Field(default=None, sa_type=BigInteger)  # its place; below 0: from before there was a chain
-    mac: str | None = Field(default=None, max_length=64)  # of its place
-
-
-class AuditHeadRow(SQLModel, table=True):
-    """The end of the chain of audit rows. Whoever adds one holds this row until his commit."""
-
-    __tablename__ = "audit_head"
-
-    id: int = Field(primary_key=True)  # always 1
-    seq: int = Field(sa_type=BigInteger)
-    mac: str = Field(max_length=64)
-    key: str = Field(max_length=64)  # of farms whose config names none
-
-
 def table_of(row: type[SQLModel]) -> Table:
     return SQLModel.metadata.tables[str(row.__tablename__)]
 
@@ -355,7 +322,6 @@ workers, worker_pools = table_of(WorkerRow), table_of(WorkerPoolRow)
 uploads = table_of(UploadRow)
 leases, blob_leases = table_of(LeaseRow), table_of(BlobLeaseRow)
 damaged_blobs = table_of(DamagedBlobRow)
-audits, audit_heads = table_of(AuditRow), table_of(AuditHeadRow)
 
 #: Tasks of a job by their state, from the index that is made for it. A server whose statistics are old would rather
 #: read the job from its first task on, however many of them are finished.

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from renderctl.repository.auditing import BEFORE_CHAIN
+from renderctl.repository.audittables import audit_heads, audits
 from renderctl.repository.chaining import NOTHING, Head, key_id, link, signature
 from renderctl.repository.database import Database
-from renderctl.repository.tables import audit_heads, audits
 
 _PAGE = 1000
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from renderctl.blender.events import Progress
@@ -16,14 +16,13 @@ from renderctl.errors import DatabaseUnavailable, RenderctlError, StoreUnavailab
 from renderctl.farm import Farm
 from renderctl.farm.blenders import limits
 from renderctl.farm.work.failures import failure_of, unexpected_failure
-from renderctl.farm.work.health import Health
-from renderctl.farm.work.held import Held, Hold
+from renderctl.farm.work.held import Hold
 from renderctl.farm.work.pipeline import Pipeline
 from renderctl.farm.work.publishing import Finished, Published, Publisher
-from renderctl.farm.work.sessions import Ready, Sessions
+from renderctl.farm.work.sessions import Ready
 from renderctl.farm.work.signals import Signals
+from renderctl.farm.work.slot_parts import Listeners, Ordered, Tools
 from renderctl.farm.work.tray import Tray
-from renderctl.farm.work.turns import Turns
 from renderctl.jobs import Attempt, Failure, Fault, Job
 from renderctl.repository import Claim
 
@@ -39,35 +38,6 @@ _TOGETHER = 32
 _MISSED_FIRST_S, _MISSED_LAST_S = 1.0, 8.0
 #: Seconds between two looks whether a resting slot may go on.
 _REST_S = 0.2
-
-
-@dataclass(frozen=True)
-class Listeners:
-    """Who is told what a slot does; called from its thread."""
-
-    on_published: Callable[[Published], None] = lambda _published: None
-    on_failed: Callable[[Attempt, Failure], None] = lambda _attempt, _failure: None
-    on_progress: Callable[[Attempt, Progress], None] = lambda _attempt, _progress: None
-    on_ready: Callable[[Job, Ready], None] = lambda _job, _ready: None
-
-
-@dataclass(frozen=True)
-class Ordered:
-    """A frame that a session was told to render, and the places of what it leaves."""
-
-    ready: Ready
-    tray: Tray
-    order: FrameOrder
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What a slot works with."""
-
-    turns: Turns
-    sessions: Sessions
-    held: Held  #: shared by the slots of a worker
-    health: Health  #: of the node
 
 
 class Slot:

@@ -24,7 +24,8 @@ from renderctl.farm.work.logbook import keep_log
 from renderctl.farm.work.reporting import Reporter
 from renderctl.farm.work.sessions import Sessions
 from renderctl.farm.work.signals import Signals
-from renderctl.farm.work.slot import Listeners, Slot, Tools
+from renderctl.farm.work.slot import Slot
+from renderctl.farm.work.slot_parts import Listeners, Tools
 from renderctl.farm.work.turns import FarmTurns, OwnTurns
 from renderctl.ids import new_token
 from renderctl.repository import Claimant

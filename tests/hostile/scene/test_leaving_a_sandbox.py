@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from renderctl.executors import Launch
+from renderctl.executors import Launch, Running
 from renderctl.executors.process import ProcessExecutor
 from renderctl.executors.system_calls import call_filter
 
@@ -50,14 +50,17 @@ sys.stdin.read()
 """
 
 
+def started(folder: Path, script: str, *arguments: str) -> Running:
+    """A session that runs a script of Python."""
+    launch = Launch((sys.executable, "-u", "-c", script, *arguments), folder / "scratch", folder / "log")
+    return ProcessExecutor(folder / "drivers", os.environ).start(launch)
+
+
 def test_a_session_sends_no_datagram_to_a_socket_of_the_machine(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
         log.bind(str(tmp_path / "log.sock"))
         log.setblocking(False)
-        argv = (sys.executable, "-u", "-c", _TELLS, str(tmp_path / "log.sock"))
-        session = ProcessExecutor(tmp_path / "drivers", os.environ).start(
-            Launch(argv, tmp_path / "scratch", tmp_path / "log")
-        )
+        session = started(tmp_path, _TELLS, str(tmp_path / "log.sock"))
         try:
             assert session.receive(20) == "PermissionError PermissionError PermissionError 2"
         finally:
@@ -68,10 +71,7 @@ def test_a_session_sends_no_datagram_to_a_socket_of_the_machine(tmp_path: Path) 
 
 def test_a_session_learns_no_names_in_folders_that_it_may_not_read(tmp_path: Path) -> None:
     (tmp_path / "others").mkdir()
-    argv = (sys.executable, "-u", "-c", _WATCHES, str(tmp_path / "others"))
-    session = ProcessExecutor(tmp_path / "drivers", os.environ).start(
-        Launch(argv, tmp_path / "scratch", tmp_path / "log")
-    )
+    session = started(tmp_path, _WATCHES, str(tmp_path / "others"))
     try:
         assert session.receive(20) == "Operation not permitted"
     finally:
@@ -79,10 +79,7 @@ def test_a_session_learns_no_names_in_folders_that_it_may_not_read(tmp_path: Pat
 
 
 def test_nothing_of_a_session_outlives_it(tmp_path: Path) -> None:
-    argv = (sys.executable, "-u", "-c", _LEAVES)
-    session = ProcessExecutor(tmp_path / "drivers", os.environ).start(
-        Launch(argv, tmp_path / "scratch", tmp_path / "log")
-    )
+    session = started(tmp_path, _LEAVES)
     child = psutil.Process(int(session.receive(20) or "0"))
     try:
         assert child.environ() == {}

@@ -132,7 +132,13 @@ class Clients:
             self.counts["who follow a job until they are told to stop"] += 1
         else:
             self.counts["who follow a job to its end"] += 1
-        assert code in (*_FOLLOWED, GaveUpWaiting.exit_code), (code, node.log.read_text())
+        log = node.log.read_text()
+        if (
+            code == Unreachable.exit_code and node.name == "watch" and '"state"' not in log
+        ):  # its first question met a server that was away
+            self.counts["who did not reach the server when they began"] += 1
+            return
+        assert code in (*_FOLLOWED, GaveUpWaiting.exit_code), (code, log)
 
     def _send_files(self) -> None:
         with closing(self.connection()) as connection, ThreadPoolExecutor(2) as pool:

@@ -14,7 +14,6 @@ import pytest
 
 from tests.chaos.network import Cable, laid_cable, missing
 from tests.chaos.replication import running_pair
-from tests.chaos.served import PROVEN_SEEDS
 from tests.chaos.site import (
     Proxies,
     ServedSite,
@@ -131,11 +130,10 @@ def served(
 ) -> Iterator[ServedSite]:
     """A farm on the four servers, empty; of its nodes `n1` has the cable.
 
-    Of the seeds above PROVEN_SEEDS every other one has proxies between the farm and its servers, and of these some have
-    a database with a replica.
+    Every other seed has proxies between the farm and its servers, and of these some have a database with a replica.
     """
     seed = getattr(request.node, "callspec", None) and request.node.callspec.params.get("seed")
-    proxied = seed is not None and seed > PROVEN_SEEDS and seed % 2 == 1
+    proxied = seed is not None and seed % 2 == 1
     with ExitStack() as stack:
         replica = None
         if proxied and seed % REPLICATED == 0:

@@ -21,9 +21,6 @@ from tests.receivers import Receiver
 #: Seconds that a frame takes, and how many frames there are in a round: some ten seconds of work for three nodes.
 _SIZES = ((0.03, 240), (0.2, 100), (1.0, 24))
 _RENDERED = 24
-#: Seeds above it have, in addition, a server, proxies, a replica, and clocks that jump. They were not played
-#: often enough yet to be among the others.
-PROVEN_SEEDS = 1000
 #: Seeds that this divides have a server, and people who come through it.
 SERVED_OVER_HTTP = 3
 _CLOCKS_S = (-3600, 0, 3600)
@@ -71,7 +68,7 @@ class ServedRound(Round):
             self._traits[name] = ("--slots", str(slots), *(("--tag", COMMON_TAG) if number == 1 else ()))
             self.start(name)
         self._nodes = 3
-        if self.seed > PROVEN_SEEDS and self.seed % SERVED_OVER_HTTP == 0:
+        if self.seed % SERVED_OVER_HTTP == 0:
             self._begin_serving()
         return frames
 
@@ -111,9 +108,8 @@ class ServedRound(Round):
             "database": harms.harms_of_database(servers),
             "store": harms.harms_of_store(servers),
             "workers": [*self.harms_of_workers(LIMIT_S), *self._replacements()],
+            "clocks": [self._clock_harm(name) for name in sorted(self.workers)],
         }
-        if self.seed > PROVEN_SEEDS:
-            found["clocks"] = [self._clock_harm(name) for name in sorted(self.workers)]
         if self.clients is not None:
             found["server"] = self.clients.harms()
         if self.site.proxies:

@@ -12,8 +12,8 @@ from celery import Celery
 from sqlalchemy.engine import make_url
 
 from benchmarks.services import Site, service_site
-from renderctl.farm.submit import SubmitRequest, submit
-from renderctl.states import ENDED_JOB
+from renderctl.core.states import ENDED_JOB
+from renderctl.farm.jobs.submit import SubmitRequest, submit
 from tests.farms import ACTOR, given_model
 
 _TASKS = 3000

@@ -16,15 +16,15 @@ from typing import Any
 from sqlalchemy import String, cast, func, literal, select
 
 from benchmarks.timing import empty_folder
+from renderctl.core.jobs import Attempt, Job, Output
+from renderctl.core.states import AttemptState, TaskState
+from renderctl.core.workers import Heartbeat
 from renderctl.farm import Farm
-from renderctl.farm.sweep import sweep
-from renderctl.jobs import Attempt, Job, Output
+from renderctl.farm.admin.sweep import sweep
 from renderctl.repository import Claimant
-from renderctl.repository.attempting import Cost
-from renderctl.repository.engines import open_engine
-from renderctl.repository.tables import attempts, outputs, tasks
-from renderctl.states import AttemptState, TaskState
-from renderctl.workers import Beat
+from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository.engine import open_engine
+from renderctl.repository.schema.jobs import attempts, outputs, tasks
 from tests.databases import farm_on
 from tests.farms import close, given_job, given_worker
 from tests.services.fresh import fresh_mysql
@@ -123,8 +123,8 @@ def _complete(farm: Farm, attempt: Attempt, following: Attempt) -> None:
     farm.repository.complete(attempt, [output], Cost(1.0), starting=following)
 
 
-def _beat(slot: Claimant, held: list[Attempt]) -> Beat:
-    return Beat(slot.worker_id, slot.incarnation, {each.id: 0.5 if each is held[-1] else 0.0 for each in held})
+def _beat(slot: Claimant, held: list[Attempt]) -> Heartbeat:
+    return Heartbeat(slot.worker_id, slot.incarnation, {each.id: 0.5 if each is held[-1] else 0.0 for each in held})
 
 
 def _timed(costs: dict[str, list[float]], deed: str, do: Callable[[], Any]) -> Any:

@@ -16,10 +16,10 @@ from typing import Any
 
 from benchmarks.overhead import bare
 from benchmarks.timing import PYTHON, empty_folder, timed
-from renderctl.blender.session import FrameOrder, Limits, Plan
+from renderctl.blender.session import FrameRequest, Limits, Plan
+from renderctl.core.settings import ExecutorSettings, Settings
 from renderctl.farm.blenders import known_blenders, start_session
 from renderctl.farm.scratch import scratch_of
-from renderctl.settings import ExecutorSettings, Settings
 from renderctl.wiring import open_farm
 from tests.services import DockerEngine
 from tests.services.fixtures import built_image, url_of
@@ -72,7 +72,7 @@ def _rendered(farm: Any, model: Path) -> Taken:
             (scratch / "session" / name).mkdir()
             log = scratch / "session" / f"{name}.log"
             log.touch()
-            order = FrameOrder(name, frame, None, scratch / "session" / name, log)
+            order = FrameRequest(name, frame, None, scratch / "session" / name, log)
             session.render(order, limits=limits, stop=never)
         done = time.perf_counter()
         session.close()

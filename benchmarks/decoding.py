@@ -10,9 +10,9 @@ import numpy as np
 import OpenImageIO as oiio
 
 from benchmarks.timing import empty_folder
+from renderctl.core.settings import DecoderSettings
 from renderctl.decoder import Decoder
 from renderctl.decoder.pixels import set_limits, verify
-from renderctl.settings import DecoderSettings
 
 _SIZES = {"64x64": (64, 64, 400), "1920x1080": (1920, 1080, 30)}
 _AIM_FRAME_MS, _AIM_RENDER_MS = 2.0, 30.0

@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 from benchmarks.farms import ACTOR, given_job, given_model
 from benchmarks.timing import empty_folder
+from renderctl.core.jobs import Job
+from renderctl.core.settings import DatabaseSettings, Settings
 from renderctl.farm import Farm
-from renderctl.jobs import Job
-from renderctl.repository.tables import jobs
-from renderctl.settings import DatabaseSettings, Settings
+from renderctl.repository.schema.jobs import jobs
 from renderctl.wiring import open_farm
 from tests.services import MariaDb
 from tests.services.fixtures import url_of

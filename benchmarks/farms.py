@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from renderctl.actors import local_actor
-from renderctl.jobs import Input, Job, NewJob, RenderOptions
-from renderctl.models import Model, ModelFacts, SceneFacts
+from renderctl.core.actors import local_actor
+from renderctl.core.jobs import Input, Job, NewJob, RenderOptions
+from renderctl.core.models import Model, ModelFacts, SceneFacts
+from renderctl.core.settings import Settings
 from renderctl.repository import NewModel
-from renderctl.settings import Settings
 from renderctl.wiring import open_farm
 
 ACTOR = local_actor("bench")

@@ -11,15 +11,15 @@ from pathlib import Path
 
 from benchmarks.submitting import timed_beside_a_writer
 from benchmarks.timing import empty_folder
-from renderctl.clocks import SystemClock
+from renderctl.core.clocks import SystemClock
+from renderctl.core.jobs import NewJob, RenderOptions
+from renderctl.core.settings import DatabaseSettings
 from renderctl.farm import Farm
-from renderctl.farm.changes import Changes
-from renderctl.farm.log_follower import LogFollower
-from renderctl.farm.status import job_document
-from renderctl.jobs import NewJob, RenderOptions
+from renderctl.farm.change_feed import ChangeFeed
+from renderctl.farm.jobs.log_follower import LogFollower
+from renderctl.farm.jobs.status import job_document
 from renderctl.repository import Claimant, open_repository
-from renderctl.repository.engines import open_engine
-from renderctl.settings import DatabaseSettings
+from renderctl.repository.engine import open_engine
 from tests.big_tables import HUGE, fill
 from tests.farms import ACTOR, NODE, close, given_job, given_model, make_farm, quick_settings
 from tests.services import MariaDb
@@ -67,7 +67,7 @@ def _big_farm(folder: Path, url: str) -> Farm:
 
 def _rows(farm: Farm) -> Iterator[_Row]:
     repository = farm.repository
-    follower, changes = LogFollower(farm, _HUGE), Changes(farm)
+    follower, changes = LogFollower(farm, _HUGE), ChangeFeed(farm)
     slot = Claimant("w7", "1", 0, ("default",), NODE)
     for _ in range(2):  # the first looks find out what there is
         follower.news()

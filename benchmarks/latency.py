@@ -8,9 +8,9 @@ from sqlalchemy import select
 
 from benchmarks.against_celery import real_worker
 from benchmarks.services import service_site
-from renderctl.farm.submit import SubmitRequest, submit
-from renderctl.repository.tables import attempts, jobs
-from renderctl.states import ENDED_JOB
+from renderctl.core.states import ENDED_JOB
+from renderctl.farm.jobs.submit import SubmitRequest, submit
+from renderctl.repository.schema.jobs import attempts, jobs
 from tests.farms import ACTOR, given_model
 
 _JOBS = 300

@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 
 from benchmarks.timing import empty_folder
-from renderctl.settings import Settings
+from renderctl.core.settings import Settings
 from tests.fake_blender import FakeExecutor
 from tests.farms import close, given_job, make_farm, work_until
 

@@ -17,11 +17,11 @@ from benchmarks.services import service_site
 from benchmarks.simulation.calls import CallTimes
 from benchmarks.simulation.fleet import Fleet, FleetPlan, fleet
 from benchmarks.simulation.servers import ServerCounters, Servers
+from renderctl.core.models import Model
+from renderctl.core.states import OPEN_ATTEMPT
 from renderctl.farm import Farm
-from renderctl.farm.submit import SubmitRequest, submit
-from renderctl.models import Model
-from renderctl.repository.tables import attempts, jobs
-from renderctl.states import OPEN_ATTEMPT
+from renderctl.farm.jobs.submit import SubmitRequest, submit
+from renderctl.repository.schema.jobs import attempts, jobs
 
 _SMALL, _SMALL_JOBS = 50, 5
 #: Seconds until a small job counts as starved, and idle slots as never filled.

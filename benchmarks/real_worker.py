@@ -7,8 +7,8 @@ import logging
 import sys
 from dataclasses import replace
 
-from renderctl.actors import local_actor
-from renderctl.farm.work import WorkOptions, worker_for
+from renderctl.core.actors import local_actor
+from renderctl.farm.worker import WorkOptions, worker_for
 from renderctl.wiring import open_farm, read_settings
 from tests.fake_blender import FakeExecutor
 

@@ -12,18 +12,18 @@ from pathlib import Path
 from benchmarks.timing import PYTHON, empty_folder
 from renderctl.blender.find import find_blenders
 from renderctl.blender.scripts import Plan
-from renderctl.blender.session import FrameOrder, Limits, Session
+from renderctl.blender.session import FrameRequest, Limits, Session
 from renderctl.blender.templates import templates_dir
-from renderctl.executors import Launch, Running
-from renderctl.executors.environments import session_environment
+from renderctl.executors import LaunchSpec, SessionProcess
+from renderctl.executors.environment import session_environment
 from renderctl.executors.process import ProcessExecutor, SandboxOptions, spawn
+from renderctl.executors.process_tree import ProcessTree
 from renderctl.executors.running_process import RunningProcess, SessionLimits
 from renderctl.executors.sandbox import Sandbox, landlock_version
 from renderctl.executors.sandbox_paths import OffLimits, gpu_reads, program_paths
-from renderctl.executors.trees import ProcessTree
 
 _STARTS, _SESSIONS, _FRAMES = 60, 4, 100
-Start = Callable[[Launch], Running]
+Start = Callable[[LaunchSpec], SessionProcess]
 
 
 def main() -> None:
@@ -87,7 +87,7 @@ def _session(start: Start, folder: Path, scratch: Path) -> tuple[float, list[flo
     blender, limits, never = find_blenders([], cache_dir=folder)[0], Limits(), threading.Event()
     scratch.mkdir()
     scene = folder / "tiny.blend"
-    launch = Launch(blender.argv(), scratch, folder / "log", blender.environment, (templates_dir(), scene))
+    launch = LaunchSpec(blender.argv(), scratch, folder / "log", blender.environment, (templates_dir(), scene))
     began = time.perf_counter()
     session = Session(start(launch), scratch)
     session.open(Plan(scene), limits)
@@ -96,13 +96,13 @@ def _session(start: Start, folder: Path, scratch: Path) -> tuple[float, list[flo
     for number in range(1, _FRAMES + 1):
         images = scratch / f"frame-{number}"
         images.mkdir()
-        order = FrameOrder(str(number), number, None, images, scratch / f"{number}.log")
+        order = FrameRequest(str(number), number, None, images, scratch / f"{number}.log")
         frames.append(_timed_ms(lambda: session.render(order, limits=limits, stop=never)))  # noqa: B023
     session.close()
     return ready, frames
 
 
-def _bare(launch: Launch) -> Running:
+def _bare(launch: LaunchSpec) -> SessionProcess:
     """The same session without a sandbox, and without anybody who watches it."""
     environment = {**session_environment(os.environ, launch.scratch, launch.scratch / "drivers"), **launch.environment}
     with launch.log.open("ab") as log:

@@ -20,17 +20,17 @@ from benchmarks.services import Site, service_site
 from benchmarks.simulation.followers import PRINTED
 from benchmarks.simulation.servers import Servers
 from benchmarks.simulation.worker import CAPABILITIES, result_of
+from renderctl.core.jobs import Attempt
+from renderctl.core.states import WorkerState
+from renderctl.core.workers import Heartbeat, Worker
 from renderctl.farm import Farm
-from renderctl.farm.submit import SubmitRequest, submit
-from renderctl.farm.sweep import sweep
-from renderctl.jobs import Attempt
+from renderctl.farm.admin.sweep import sweep
+from renderctl.farm.jobs.submit import SubmitRequest, submit
 from renderctl.queues import Ticket
 from renderctl.repository import Claimant
-from renderctl.repository.attempting import Cost
-from renderctl.repository.completing import Done
-from renderctl.repository.engines import open_engine
-from renderctl.states import WorkerState
-from renderctl.workers import Beat, Worker
+from renderctl.repository.attempts.completion import Completion
+from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository.engine import open_engine
 
 _CONNECTIONS = 400
 
@@ -69,7 +69,7 @@ class Costs:
     def print_idle_calls(self, claimants: Iterator[Claimant]) -> None:
         repository = self.farm.repository
         repository.keep_watch("somebody")
-        self._print("a heartbeat without a frame", lambda: repository.beat(Beat(next(claimants).worker_id, "1")))
+        self._print("a heartbeat without a frame", lambda: repository.beat(Heartbeat(next(claimants).worker_id, "1")))
         self._print("a look at the lease of the sweep", lambda: repository.keep_watch(next(claimants).worker_id))
         self._print("a look for work where there is none", lambda: repository.waiting_jobs(next(claimants)))
 
@@ -97,7 +97,7 @@ class Costs:
 
         def complete() -> None:
             attempt = next(running)
-            done = Done(attempt, (result_of(attempt),), Cost(30.0, 1000.0, "CPU"))
+            done = Completion(attempt, (result_of(attempt),), Cost(30.0, 1000.0, "CPU"))
             repository.complete_all([done], starting=next(following))
 
         self._print("a completion, the next one started", complete)
@@ -117,7 +117,7 @@ class Costs:
 
     def _beat(self, attempt: Attempt) -> None:
         assert attempt.worker_id is not None
-        self.farm.repository.beat(Beat(attempt.worker_id, "1", {attempt.id: 0.5}))
+        self.farm.repository.beat(Heartbeat(attempt.worker_id, "1", {attempt.id: 0.5}))
 
     def _print(self, what: str, call: Callable[[], Any], *, of: str = "database", times: int | None = None) -> None:
         times = times or self.times

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.timing import empty_folder
-from renderctl.settings import CacheSettings, DatabaseSettings, QueueSettings, Settings, StoreSettings
+from renderctl.core.settings import CacheSettings, DatabaseSettings, QueueSettings, Settings, StoreSettings
 from renderctl.wiring import open_farm
 from tests.services import MariaDb, RabbitMq, RadosGateway, Redis
 from tests.services.fresh import fresh_bucket, fresh_mysql, fresh_rabbitmq, fresh_redis

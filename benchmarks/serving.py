@@ -18,13 +18,13 @@ from typing import Any
 
 from benchmarks.farms import ACTOR, given_job, given_model
 from benchmarks.timing import empty_folder
-from renderctl.actors import Role, Scope
-from renderctl.clocks import SystemClock
-from renderctl.farm.people.secrets import digest, new_secret
-from renderctl.farm.status import job_document
-from renderctl.ids import new_id
-from renderctl.people import Token
-from renderctl.settings import CacheSettings, Settings
+from renderctl.core.actors import Role, Scope
+from renderctl.core.clocks import SystemClock
+from renderctl.core.ids import new_id
+from renderctl.core.people import Token
+from renderctl.core.settings import CacheSettings, Settings
+from renderctl.farm.jobs.status import job_document
+from renderctl.farm.people.secrets import new_secret, token_digest
 from renderctl.wiring import open_farm
 from tests.services import Redis
 from tests.services.fresh import fresh_redis
@@ -104,7 +104,7 @@ print(json.dumps(taken))
 _SERVE = """
 from fastapi import Response
 from renderctl.server import running
-from renderctl.server.doors import Verbs
+from renderctl.server.authentication import Verbs
 from renderctl.wiring import connect
 
 made = running.create_app
@@ -159,5 +159,5 @@ def _token(farm: Any) -> str:
     secret = new_secret("rctl_")
     farm.repository.add_user("bench", Role.OPERATOR, (), password=None, actor=ACTOR)
     token = Token(new_id(), "bench", "bench", Scope.READ, SystemClock().now(), None)
-    farm.repository.add_token(token, digest(secret), lasts_s=None, actor=ACTOR)
+    farm.repository.add_token(token, token_digest(secret), lasts_s=None, actor=ACTOR)
     return secret

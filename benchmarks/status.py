@@ -14,8 +14,8 @@ from typing import Any
 
 from benchmarks.farms import ACTOR, given_job, given_model
 from benchmarks.timing import PYTHON, empty_folder, in_turn
-from renderctl.farm.status import status
-from renderctl.settings import CacheSettings, DatabaseSettings, Settings
+from renderctl.core.settings import CacheSettings, DatabaseSettings, Settings
+from renderctl.farm.jobs.status import status
 from renderctl.wiring import open_farm
 from tests.fakes import ForgetfulCache
 from tests.services import MariaDb, Redis

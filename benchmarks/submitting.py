@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from benchmarks.farms import ACTOR, given_farm, given_job, given_model
 from benchmarks.timing import empty_folder
-from renderctl.farm.submit import SubmitRequest, submit
+from renderctl.farm.jobs.submit import SubmitRequest, submit
 
 _FRAMES, _STEERED = 1_000_000, 400_000
 

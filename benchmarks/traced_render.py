@@ -13,10 +13,10 @@ from typing import Any
 #: What ends (or, for the first, begins) a phase: module, function, and the name of the event.
 _AT_ITS_END = {
     "renderctl.executors.process": {"spawn": "blender started"},
-    "renderctl.farm.work.worker": {"Worker.start": "registered"},
+    "renderctl.farm.worker.worker": {"Worker.start": "registered"},
     "renderctl.blender.session": {"Session.inspect": "inspected", "Session.render": "rendered"},
-    "renderctl.farm.work.sessions": {"Sessions.for_job": "opened"},
-    "renderctl.farm.work.publishing": {"Publisher.publish": "published"},
+    "renderctl.farm.worker.session_slot": {"Sessions.for_job": "opened"},
+    "renderctl.farm.worker.publisher": {"Publisher.publish": "published"},
     "renderctl.farm.render": {"submit": "submitted", "_Rendering._rendered": "downloaded"},
 }
 _IMPORTED = "renderctl.farm.render"

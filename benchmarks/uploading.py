@@ -20,13 +20,13 @@ from minio import Minio
 
 from benchmarks.farms import ACTOR
 from benchmarks.timing import PYTHON, empty_folder
-from renderctl.farm.hashing import hash_files
-from renderctl.farm.sending import send
-from renderctl.farm.upload import manifest_digest
-from renderctl.jobs import Input
-from renderctl.models import ModelFacts
+from renderctl.core.jobs import Input
+from renderctl.core.models import ModelFacts
+from renderctl.core.settings import DatabaseSettings, Settings, StoreSettings
+from renderctl.farm.models.blob_upload import upload_missing
+from renderctl.farm.models.file_hashes import hash_files
+from renderctl.farm.models.upload import manifest_digest
 from renderctl.repository import NewModel
-from renderctl.settings import DatabaseSettings, Settings, StoreSettings
 from renderctl.wiring import open_farm
 from tests.services import MariaDb, RadosGateway, Server
 from tests.services.fresh import fresh_bucket, fresh_mysql
@@ -115,7 +115,7 @@ def _uploaded(farm: Any, name: str, files: Sequence[Path]) -> _Took:
     hashed = hash_files(farm, files)
     hashing = time.perf_counter()
     inputs = {file: Input(file.name, hashed[file].digest, hashed[file].size) for file in files}
-    sent = send(farm, inputs)
+    sent = upload_missing(farm, inputs)
     sending = time.perf_counter()
     digest = manifest_digest(files[0].name, inputs.values())
     farm.repository.add_model(NewModel(name, files[0].name, digest, _FACTS, tuple(inputs.values())), actor=ACTOR)

@@ -29,10 +29,11 @@ from sqlalchemy import (
     union_all,
 )
 
-from renderctl.jobs import RenderOptions
-from renderctl.repository.count_tables import job_counts
-from renderctl.repository.job_counts import SHARDS
-from renderctl.repository.tables import (
+from renderctl.core.jobs import RenderOptions
+from renderctl.core.states import ENDED_JOB, AttemptState, JobState, TaskState, WorkerState
+from renderctl.repository.jobs.counts import SHARDS
+from renderctl.repository.schema.counts import job_counts
+from renderctl.repository.schema.jobs import (
     attempts,
     job_dependencies,
     jobs,
@@ -42,7 +43,6 @@ from renderctl.repository.tables import (
     worker_pools,
     workers,
 )
-from renderctl.states import ENDED_JOB, AttemptState, JobState, TaskState, WorkerState
 
 MODEL_ID = "0model0000001"
 #: Workers `w0`, `w1` …, of one slot each; the running attempts are spread over them.

@@ -10,11 +10,11 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 from sqlmodel import SQLModel
 
-from renderctl.clocks import Clock, SystemClock
+from renderctl.core.clocks import Clock, SystemClock
+from renderctl.core.settings import DatabaseSettings
 from renderctl.farm import Farm
 from renderctl.repository import open_repository
-from renderctl.repository.engines import open_engine
-from renderctl.settings import DatabaseSettings
+from renderctl.repository.engine import open_engine
 from tests.farms import make_farm, quick_settings
 from tests.services import MariaDb
 from tests.services.fixtures import url_of

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from renderctl.blender.events import PREFIX
-from renderctl.errors import SessionEnded, Unreachable
-from renderctl.executors import Executor, ExitStatus, Launch, Running
+from renderctl.core.errors import SessionEnded, Unreachable
+from renderctl.executors import Executor, ExitStatus, LaunchSpec, SessionProcess
 from renderctl.executors.images import RenderImage
 
 SIZE = 4
@@ -66,7 +66,7 @@ class FakeExecutor(Executor):
     ordered: list[int] = field(default_factory=list)  #: frames that sessions were told to render
     gate: threading.Event = field(default_factory=threading.Event)  #: `held` frames wait for it
 
-    def start(self, launch: Launch) -> Running:
+    def start(self, launch: LaunchSpec) -> SessionProcess:
         if self.broken is not None:
             raise Unreachable(self.broken)
         blender = FakeBlender(self)
@@ -86,7 +86,7 @@ class FakeExecutor(Executor):
         return self.behaviours.get(frame, rendered)
 
 
-class FakeBlender(Running):
+class FakeBlender(SessionProcess):
     """One session."""
 
     def __init__(self, executor: FakeExecutor) -> None:

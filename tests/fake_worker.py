@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from renderctl import wiring
-from renderctl.actors import local_actor
 from renderctl.cli.logging import log_to_stderr
 from renderctl.cli.signals import on_first_and_second_signal, pausable
-from renderctl.errors import RenderctlError
-from renderctl.farm.work import WorkOptions, worker_for
-from renderctl.ids import new_token
+from renderctl.core.actors import local_actor
+from renderctl.core.errors import RenderctlError
+from renderctl.core.ids import new_token
+from renderctl.farm.worker import WorkOptions, worker_for
 from tests.fake_blender import Behaviour, FakeBlender, FakeExecutor, png, rendered
 
 

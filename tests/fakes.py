@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from renderctl.caches import Cache
-from renderctl.clocks import Clock
+from renderctl.core.clocks import Clock
 
 
 class FakeClock(Clock):

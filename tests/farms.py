@@ -14,30 +14,30 @@ from typing import Any
 from sqlalchemy import Connection, event
 from sqlalchemy import Engine as DatabaseEngine
 
-from renderctl.actors import local_actor
 from renderctl.caches import Cache
 from renderctl.caches.redis import RedisCache
 from renderctl.caches.sqlite import SqliteCache
-from renderctl.clocks import Clock, SystemClock
+from renderctl.core.actors import local_actor
+from renderctl.core.clocks import Clock, SystemClock
+from renderctl.core.jobs import Input, Job
+from renderctl.core.models import Model, ModelFacts, SceneFacts
+from renderctl.core.settings import BlenderSettings, DecoderSettings, Settings, WorkerSettings
+from renderctl.core.states import ENDED_JOB, WorkerState
+from renderctl.core.workers import Capabilities
+from renderctl.core.workers import Worker as WorkerRecord
 from renderctl.decoder import Decoder
 from renderctl.executors.docker.client import Engine
 from renderctl.executors.docker.images import DockerImages
 from renderctl.farm import Farm
-from renderctl.farm.submit import SubmitRequest, submit
-from renderctl.farm.work import Worker, WorkOptions, worker_for
-from renderctl.jobs import Input, Job
-from renderctl.models import Model, ModelFacts, SceneFacts
+from renderctl.farm.jobs.submit import SubmitRequest, submit
+from renderctl.farm.worker import Worker, WorkOptions, worker_for
 from renderctl.queues import Queue
 from renderctl.queues.rabbitmq import RabbitQueue
 from renderctl.queues.sqlite import SqliteQueue
 from renderctl.repository import Claimant, NewModel, Repository, open_repository
-from renderctl.settings import BlenderSettings, DecoderSettings, Settings, WorkerSettings
-from renderctl.states import ENDED_JOB, WorkerState
 from renderctl.stores import Store
 from renderctl.stores.local import LocalStore
 from renderctl.stores.minio import MinioStore
-from renderctl.workers import Capabilities
-from renderctl.workers import Worker as WorkerRecord
 from tests.fake_blender import FakeExecutor
 from tests.fakes import FakeClock
 

@@ -14,8 +14,8 @@ from types import MappingProxyType
 import psutil
 import pytest
 
-from renderctl.clocks import SystemClock
-from renderctl.settings import Settings, load_settings
+from renderctl.core.clocks import SystemClock
+from renderctl.core.settings import Settings, load_settings
 
 #: Seconds: short, so that a round is; a healthy worker on a busy machine may well be taken for dead now and then.
 HEARTBEAT_S, LIMIT_S = 0.2, 1.0

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from renderctl.core.settings import CacheSettings, DatabaseSettings, QueueSettings, Settings, StoreSettings
 from renderctl.farm import Farm
-from renderctl.settings import CacheSettings, DatabaseSettings, QueueSettings, Settings, StoreSettings
 from tests.fake_blender import FakeExecutor
 from tests.fakes import FakeClock
 from tests.farms import close, make_farm, quick_settings

@@ -13,8 +13,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy.util.concurrency import await_only
 
-from renderctl.clocks import SystemClock
-from renderctl.errors import DatabaseUnavailable, RenderctlError
+from renderctl.core.clocks import SystemClock
+from renderctl.core.errors import DatabaseUnavailable, RenderctlError
 
 logger = logging.getLogger(__name__)
 Parameters = ParamSpec("Parameters")

@@ -4,7 +4,7 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 
-from renderctl.jobs import Attempt
+from renderctl.core.jobs import Attempt
 
 #: As a real worker says it of a frame that is rendered, and not published.
 _NEARLY = 0.999

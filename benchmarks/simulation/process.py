@@ -20,7 +20,7 @@ from benchmarks.simulation.followers import BatchingRedisCache, Followers
 from benchmarks.simulation.queue import AwaitableRabbitQueue, AwaitingQueue
 from benchmarks.simulation.worker import SimulatedWorker, Surroundings
 from renderctl.farm import Farm
-from renderctl.farm.nodes import node_number
+from renderctl.farm.node_id import node_number
 from renderctl.wiring import open_farm, read_settings
 
 

@@ -8,19 +8,19 @@ from sqlalchemy.util.concurrency import await_only
 
 from renderctl.queues import Queue, Ticket
 from renderctl.queues.rabbitmq import RabbitQueue
-from renderctl.queues.rabbitmq.errands import Line, Place
+from renderctl.queues.rabbitmq.ticket_client import Destination, PendingGet
 
 
 class AwaitableRabbitQueue(RabbitQueue):
     """The queue of a real worker, for threads and for coroutines."""
 
-    async def await_put(self, ticket: Ticket, place: Place) -> None:
+    async def await_put(self, ticket: Ticket, place: Destination) -> None:
         """`put` for a coroutine."""
         await asyncio.wrap_future(self._courier.send(lambda errands: errands.put(ticket, place)))
 
-    async def await_get(self, pools: Sequence[str], timeout_s: float, waiting: set[Line]) -> Ticket | None:
+    async def await_get(self, pools: Sequence[str], timeout_s: float, waiting: set[PendingGet]) -> Ticket | None:
         """`get` for a coroutine. While it waits its line is among those `waiting`, whom somebody may call back."""
-        courier, line = self._courier, Line(pools, called_back=False)
+        courier, line = self._courier, PendingGet(pools, called_back=False)
         waiting.add(line)
         try:
             taken = asyncio.wrap_future(courier.send(lambda errands: errands.take(line)))
@@ -31,7 +31,7 @@ class AwaitableRabbitQueue(RabbitQueue):
         finally:
             waiting.discard(line)
 
-    def call_back(self, waiting: set[Line]) -> None:
+    def call_back(self, waiting: set[PendingGet]) -> None:
         """Have those who wait come, without a ticket if there is none."""
         for line in list(waiting):
             self._courier.call(line.call_back)
@@ -42,10 +42,10 @@ class AwaitingQueue(Queue):
 
     def __init__(self, queue: AwaitableRabbitQueue) -> None:
         self._queue = queue
-        self._waiting: set[Line] = set()
+        self._waiting: set[PendingGet] = set()
 
     def put(self, ticket: Ticket, *, pool: str, priority: int, delay_s: float = 0.0) -> None:
-        await_only(self._queue.await_put(ticket, Place(pool, priority, delay_s)))
+        await_only(self._queue.await_put(ticket, Destination(pool, priority, delay_s)))
 
     def get(self, pools: Sequence[str], timeout_s: float, stop: threading.Event | None = None) -> Ticket | None:
         return await_only(self._queue.await_get(pools, timeout_s, self._waiting))

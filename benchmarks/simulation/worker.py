@@ -1,4 +1,4 @@
-"""A simulated worker of one slot: its calls, their order and their rates are those of `renderctl.farm.work`."""
+"""A simulated worker of one slot: its calls, their order and their rates are those of `renderctl.farm.worker`."""
 
 import asyncio
 import hashlib
@@ -16,22 +16,22 @@ from sqlalchemy.util.concurrency import greenlet_spawn
 from benchmarks.simulation.calls import AwaitingClock, AwaitingPort, Calls
 from benchmarks.simulation.frames import SimulatedFrame
 from benchmarks.simulation.queue import AwaitingQueue
-from renderctl.actors import local_actor
-from renderctl.errors import DatabaseUnavailable, RenderctlError
+from renderctl.core.actors import local_actor
+from renderctl.core.errors import DatabaseUnavailable, RenderctlError
+from renderctl.core.ids import new_token
+from renderctl.core.jobs import Attempt, Job, Output
+from renderctl.core.states import WorkerState
+from renderctl.core.workers import Capabilities, Heartbeat
+from renderctl.core.workers import Worker as WorkerRecord
 from renderctl.farm import Farm
-from renderctl.farm.sweep import settle, sweep
-from renderctl.farm.work.heart import COUNT_EVERY
-from renderctl.farm.work.job_poll import JobPoll
-from renderctl.farm.work.turns import FarmTurns
-from renderctl.ids import new_token
-from renderctl.jobs import Attempt, Job, Output
+from renderctl.farm.admin.sweep import finish_job_if_done, sweep
+from renderctl.farm.worker.heartbeat import COUNT_EVERY
+from renderctl.farm.worker.job_poll import JobPoll
+from renderctl.farm.worker.work_source import QueueSource
 from renderctl.repository import Claim, Claimant
-from renderctl.repository.attempting import Cost
-from renderctl.repository.completing import Done
-from renderctl.repository.delivering import WEBHOOKS
-from renderctl.states import WorkerState
-from renderctl.workers import Beat, Capabilities
-from renderctl.workers import Worker as WorkerRecord
+from renderctl.repository.attempts.completion import Completion
+from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository.webhooks.delivery import WEBHOOKS
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class SimulatedWorker:
         repository = cast(Any, AwaitingPort(self._farm.repository, self._calls))
         awaiting = replace(self._farm, repository=repository, queue=surroundings.queue, clock=AwaitingClock())
         poll = JobPoll(awaiting, lambda: self._idle_workers)
-        self._turns = FarmTurns(awaiting, claimant, poll=poll)
+        self._turns = QueueSource(awaiting, claimant, poll=poll)
 
     async def register(self) -> None:
         now = self._farm.clock.now()
@@ -128,7 +128,7 @@ class SimulatedWorker:
             idle = self._idle
             progress = {frame.attempt.id: frame.progress for frame in self.frames.values()}
             count_idle = idle and idle_beats % COUNT_EVERY == 0
-            beat = Beat(self._id, self._incarnation, progress, idle=idle, count_idle=count_idle)
+            beat = Heartbeat(self._id, self._incarnation, progress, idle=idle, count_idle=count_idle)
             try:
                 orders = await self._calls.run(self._farm.repository.beat, beat)
             except DatabaseUnavailable:
@@ -238,10 +238,10 @@ class SimulatedWorker:
 
     async def _publish(self, attempt: Attempt, following: Attempt | None) -> None:
         cost = Cost(self.frames[attempt.id].seconds, 1000.0, "CPU")
-        done = [Done(attempt, (result_of(attempt),), cost)]
+        done = [Completion(attempt, (result_of(attempt),), cost)]
         await self._calls.insist(self._farm.repository.complete_all, done, starting=following, since=None)
         if following is None:
-            await self._calls.insist(settle, self._farm, attempt.job_id)
+            await self._calls.insist(finish_job_if_done, self._farm, attempt.job_id)
         del self.frames[attempt.id]
 
     async def _give_back(self, job: Job, rest: list[Attempt]) -> None:

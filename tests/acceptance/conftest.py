@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.settings import Settings
+from renderctl.core.settings import Settings
 from tests.farms import close, make_farm
 from tests.nodes import Site, site_in
 from tests.server.live import through_a_server

@@ -14,26 +14,26 @@ from pathlib import Path
 import psutil
 import pytest
 
+from renderctl.core.jobs import Job, RenderOptions
+from renderctl.core.models import Model
+from renderctl.core.settings import Settings, WorkerSettings
+from renderctl.core.states import JobState
 from renderctl.executors import Executor
-from renderctl.executors.docker.cage import Bars
 from renderctl.executors.docker.client import Engine
+from renderctl.executors.docker.container_spec import ResourceLimits
 from renderctl.executors.docker.executor import DockerExecutor
 from renderctl.executors.process import ProcessExecutor, SandboxOptions
 from renderctl.executors.sandbox import OffLimits, landlock_version
 from renderctl.farm import Farm
-from renderctl.farm.attempt_logs import kept_log
-from renderctl.farm.upload import UploadRequest, upload
-from renderctl.farm.work import Worker
-from renderctl.jobs import Job, RenderOptions
-from renderctl.models import Model
-from renderctl.settings import Settings, WorkerSettings
-from renderctl.states import JobState
+from renderctl.farm.jobs.attempt_logs import kept_log
+from renderctl.farm.models.upload import UploadRequest, upload
+from renderctl.farm.worker import Worker
 from tests.farms import ACTOR, at_work, close, given_job, make_farm, wait_for
 from tests.lacking import lacking
 
 pytestmark = [pytest.mark.timeout(600)]
 KINDS = [pytest.param("docker", marks=pytest.mark.containers), pytest.param("process", marks=pytest.mark.blender)]
-BARS = Bars(memory_mb=1024, pids=256, scratch_mb=64, share=0.5)
+BARS = ResourceLimits(memory_mb=1024, pids=256, scratch_mb=64, share=0.5)
 #: What becomes of a scene that takes too much of something, where it runs in a container and where in a sandbox.
 TOO_MUCH = {
     "fork": {"docker": "no more processes|Resource temporarily unavailable", "process": "more than 256 processes"},

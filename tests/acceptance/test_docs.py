@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.settings import Settings
+from renderctl.core.settings import Settings
 from tests.farms import close, make_farm
 from tests.nodes import until
 from tests.server.live import through_a_server

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.executors import Launch
-from renderctl.executors.docker.cage import Bars
+from renderctl.core.settings import Settings, WorkerSettings
+from renderctl.core.states import JobState
+from renderctl.executors import LaunchSpec
 from renderctl.executors.docker.client import Engine
+from renderctl.executors.docker.container_spec import ResourceLimits
 from renderctl.executors.docker.executor import DockerExecutor
 from renderctl.executors.images import RenderImage
 from renderctl.farm import Farm
-from renderctl.farm.attempt_logs import kept_log
-from renderctl.farm.upload import UploadRequest, upload
-from renderctl.settings import Settings, WorkerSettings
-from renderctl.states import JobState
+from renderctl.farm.jobs.attempt_logs import kept_log
+from renderctl.farm.models.upload import UploadRequest, upload
 from tests.farms import ACTOR, close, given_job, make_farm, work_until
 from tests.services.own_engine import own_engine
 
@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def executor(folder: Path, docker_host: str, render_image: RenderImage) -> Iterator[DockerExecutor]:
     with own_engine(docker_host, render_image) as engine:
         engine.hide(folder)
-        executor = DockerExecutor(Engine(engine.url), Bars(memory_mb=1024, scratch_mb=64))
+        executor = DockerExecutor(Engine(engine.url), ResourceLimits(memory_mb=1024, scratch_mb=64))
         yield executor
         executor.close()
 
@@ -75,7 +75,7 @@ def test_what_is_carried_in_is_not_to_be_written_to(
     scratch.mkdir()
     (scratch / "delivered").write_text("early")
     argv = (str(render_image.program), "-u", "-c", script)
-    launch = Launch(argv, scratch, folder / "launch.log", inputs=(model,), image=render_image.digest)
+    launch = LaunchSpec(argv, scratch, folder / "launch.log", inputs=(model,), image=render_image.digest)
     session = executor.start(launch)
     try:
         assert [session.receive(60) for _ in range(5)] == ["vertices", "refused", "refused", "refused", "early"]

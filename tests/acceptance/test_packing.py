@@ -8,7 +8,7 @@ from pathlib import Path
 import OpenImageIO as oiio
 import pytest
 
-from renderctl.settings import Settings
+from renderctl.core.settings import Settings
 from tests.farms import quick_settings
 from tests.nodes import Site
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.actors import Role
+from renderctl.core.actors import Role
 from renderctl.decoder.pixels import verify
 from tests.farms import close, make_farm
 from tests.nodes import Site, until

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from renderctl.blender.find import Blender, find_blenders
-from renderctl.errors import BlenderMissing
+from renderctl.core.errors import BlenderMissing
 from tests.blender.studio import Studio, build_scenes
 from tests.lacking import lacking
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from renderctl.blender.events import PREFIX
-from renderctl.errors import SessionEnded
+from renderctl.core.errors import SessionEnded
 from renderctl.executors import ExitStatus
 from tests.fakes import FakeClock
 

@@ -14,11 +14,11 @@ import OpenImageIO as oiio
 
 from renderctl.blender.events import Opened, Progress, Rendered
 from renderctl.blender.find import Blender
-from renderctl.blender.session import FrameOrder, Limits, Plan, Session
+from renderctl.blender.session import FrameRequest, Limits, Plan, Session
 from renderctl.blender.templates import templates_dir
-from renderctl.executors import Launch, Running
+from renderctl.core.jobs import RenderOptions
+from renderctl.executors import LaunchSpec, SessionProcess
 from renderctl.executors.process import ProcessExecutor, SandboxOptions
-from renderctl.jobs import RenderOptions
 
 #: As in scenes.py, which imports bpy.
 EVIL = '"); import os; os.mkdir("hacked"); ("'
@@ -37,7 +37,7 @@ class Studio:
     writes: tuple[str, ...] = ()  #: folders that its sandbox lets it write to, beside its own
     progress: list[Progress] = field(default_factory=list)
     _session: Session | None = None
-    _channel: Running | None = None
+    _channel: SessionProcess | None = None
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def scene(self, name: str) -> Path:
@@ -49,7 +49,7 @@ class Studio:
             scratch = self.new_folder("session")
             log = scratch / "session.log"
             inputs = (templates_dir(), self.folder.parent)
-            launch = Launch(self.blender.argv(), self.folder, log, self.blender.environment, inputs)
+            launch = LaunchSpec(self.blender.argv(), self.folder, log, self.blender.environment, inputs)
             self._channel = ProcessExecutor(self.folder / "drivers", sandbox=SandboxOptions(writes=self.writes)).start(
                 launch
             )
@@ -73,12 +73,12 @@ class Studio:
     def render(self, frame: int = 1, camera: str | None = None, limits: Limits = LIMITS) -> Rendered:
         return self.render_order(self.order(frame, camera), limits)
 
-    def render_order(self, order: FrameOrder, limits: Limits = LIMITS) -> Rendered:
+    def render_order(self, order: FrameRequest, limits: Limits = LIMITS) -> Rendered:
         return self.session.render(order, limits=limits, on_progress=self.progress.append, stop=threading.Event())
 
-    def order(self, frame: int = 1, camera: str | None = None) -> FrameOrder:
+    def order(self, frame: int = 1, camera: str | None = None) -> FrameRequest:
         folder = self.new_folder("task")
-        return FrameOrder(f"task-{folder.name}", frame, camera, folder, folder.with_suffix(".log"))
+        return FrameRequest(f"task-{folder.name}", frame, camera, folder, folder.with_suffix(".log"))
 
     def new_folder(self, name: str) -> Path:
         folder = self.folder / f"{name}-{next(self._numbers)}"

@@ -23,8 +23,8 @@ from renderctl.blender.events import (
 )
 from renderctl.blender.facts import Facts
 from renderctl.blender.failures import InvalidEvent
-from renderctl.jobs import Failure, Fault
-from renderctl.limits import MAX_DEPENDENCIES
+from renderctl.core.jobs import Failure, Fault
+from renderctl.core.limits import MAX_DEPENDENCIES
 
 FILE = {"path": "//a.png", "absolute": "/a.png", "kind": "image", "owner": "Image: a", "exists": True}
 SCENE = {

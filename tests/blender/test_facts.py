@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from renderctl.blender.failures import SessionFailed
-from renderctl.jobs import Fault
+from renderctl.core.jobs import Fault
 from tests.blender.studio import EVIL, Studio
 
 pytestmark = pytest.mark.blender

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from renderctl.blender.failures import SessionFailed
-from renderctl.jobs import Fault
+from renderctl.core.jobs import Fault
 from tests.blender.studio import Studio, pixels
 
 pytestmark = pytest.mark.blender

@@ -6,7 +6,7 @@ import pytest
 
 from renderctl.blender.find import Blender, find_blenders, pick_blender
 from renderctl.blender.header import SavedBy
-from renderctl.errors import BlenderMissing, SceneTooNew
+from renderctl.core.errors import BlenderMissing, SceneTooNew
 
 
 def given_program(folder: Path, answer: str) -> Path:

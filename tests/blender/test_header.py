@@ -7,7 +7,7 @@ import pytest
 import zstandard
 
 from renderctl.blender.header import SavedBy, read_header
-from renderctl.errors import SceneNotFound, SceneUnreadable
+from renderctl.core.errors import SceneNotFound, SceneUnreadable
 
 
 @pytest.mark.parametrize(

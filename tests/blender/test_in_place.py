@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from renderctl.blender.find import Blender
-from renderctl.errors import InvalidInput
+from renderctl.core.errors import InvalidInput
+from renderctl.core.settings import Settings
 from renderctl.executors.process import ProcessExecutor, SandboxOptions
 from renderctl.executors.sandbox import OffLimits, landlock_version
 from renderctl.farm import Farm
-from renderctl.farm.blenders import Chosen
-from renderctl.farm.looking import beside, look_at
-from renderctl.settings import Settings
+from renderctl.farm.blenders import BlenderChoice
+from renderctl.farm.models.inspect_local import beside, inspect_scene
 from tests.farms import close, make_farm
 from tests.lacking import lacking
 
@@ -40,7 +40,7 @@ def farm_at(tmp_path: Path) -> Iterator[MakeFarm]:
 
 
 def names(farm: Farm, scene: Path, blender: Blender) -> set[str]:
-    facts = look_at(farm, scene, Chosen(blender, None))
+    facts = inspect_scene(farm, scene, BlenderChoice(blender, None))
     assert all(file.exists for file in facts.files)
     return {Path(file.absolute).name for file in facts.files}
 
@@ -75,4 +75,4 @@ def test_what_a_scene_needs_of_the_farms_own_folder_is_told(
     shutil.copytree(scenes / "files", project / "data/project")
     farm = farm_at(project / "data")
     with pytest.raises(InvalidInput, match="no session may read"):
-        look_at(farm, project / "data/project/scene.blend", Chosen(blender, None))
+        inspect_scene(farm, project / "data/project/scene.blend", BlenderChoice(blender, None))

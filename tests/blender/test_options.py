@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from renderctl.blender.failures import SessionFailed
+from renderctl.core.jobs import FORMATS, Fault
 from renderctl.decoder.pixels import verify
-from renderctl.jobs import FORMATS, Fault
 from tests.blender.studio import EVIL, Studio, pixel_type, pixels
 from tests.lacking import lacking
 

@@ -9,7 +9,7 @@ import numpy
 import OpenImageIO as oiio
 import pytest
 
-from renderctl.blender.find import Blender, spell
+from renderctl.blender.find import Blender, format_version
 from renderctl.executors.images import RenderImage
 from tests.blender.conftest import blenders
 from tests.lacking import lacking
@@ -71,7 +71,7 @@ def contained(host: str, image: RenderImage, scenes: Path, folder: Path) -> None
 def test_an_image_renders_what_the_same_blender_renders_here(
     module: Blender, docker_host: str, render_image: RenderImage, scenes: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    assert spell(module.version) == render_image.blender
+    assert format_version(module.version) == render_image.blender
     ours, theirs = (tmp_path_factory.mktemp(name) for name in ("here", "contained"))
     here(module, scenes, ours)
     contained(docker_host, render_image, scenes, theirs)

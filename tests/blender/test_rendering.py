@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from renderctl.blender.failures import SessionFailed, SessionStopped
+from renderctl.core.jobs import Fault
 from renderctl.decoder.pixels import verify
-from renderctl.jobs import Fault
 from tests.blender.studio import LIMITS, Studio, mean_colour, pixels
 
 pytestmark = pytest.mark.blender

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from renderctl.blender.scripts import Plan, inspect_script, literal, render_script
 from renderctl.blender.templates import templates_dir
-from renderctl.jobs import RenderOptions
+from renderctl.core.jobs import RenderOptions
 
 EVIL = '"); import os; os.system("rm -rf /"); ("\n\\\'\'\'{{ 7*7 }}{% raw %}\u2028\0'
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from renderctl.blender.failures import SessionFailed, SessionStopped
-from renderctl.blender.session import FrameOrder, Limits, Plan, Session
+from renderctl.blender.session import FrameRequest, Limits, Plan, Session
+from renderctl.core.jobs import Fault
 from renderctl.executors import ExitStatus
-from renderctl.jobs import Fault
 from tests.blender.scripted import ScriptedBlender
 from tests.fakes import FakeClock
 
@@ -49,8 +49,8 @@ LEFT = {"event": "left"}
 
 
 @pytest.fixture
-def order(tmp_path: Path) -> FrameOrder:
-    return FrameOrder("t", 1, None, tmp_path, tmp_path / "task.log")
+def order(tmp_path: Path) -> FrameRequest:
+    return FrameRequest("t", 1, None, tmp_path, tmp_path / "task.log")
 
 
 def session_of(tmp_path: Path, blender: ScriptedBlender, clock: FakeClock) -> Session:
@@ -62,7 +62,7 @@ def test_chatter_is_passed_over(tmp_path: Path, clock: FakeClock) -> None:
     assert session_of(tmp_path, ScriptedBlender(clock, lines), clock).started(LIMITS) == "5.0.1"
 
 
-def test_a_frame_is_opened_ordered_and_reported(tmp_path: Path, clock: FakeClock, order: FrameOrder) -> None:
+def test_a_frame_is_opened_ordered_and_reported(tmp_path: Path, clock: FakeClock, order: FrameRequest) -> None:
     blender = ScriptedBlender(clock, [READY, {"event": "progress", "task": "t", "fraction": 0.5, "phase": "x"}, DONE])
     session = session_of(tmp_path, blender, clock)
     seen = []
@@ -92,7 +92,7 @@ def test_a_fault_of_the_scene_leaves_the_session_alive(tmp_path: Path, clock: Fa
     assert session.alive
 
 
-def test_silence_without_work_is_a_stall(tmp_path: Path, clock: FakeClock, order: FrameOrder) -> None:
+def test_silence_without_work_is_a_stall(tmp_path: Path, clock: FakeClock, order: FrameRequest) -> None:
     blender = ScriptedBlender(clock, [])
     session = session_of(tmp_path, blender, clock)
     with pytest.raises(SessionFailed, match="neither spoke nor used the processor for 10 s") as error:
@@ -103,14 +103,14 @@ def test_silence_without_work_is_a_stall(tmp_path: Path, clock: FakeClock, order
     assert not session.alive
 
 
-def test_silence_with_work_is_none(tmp_path: Path, clock: FakeClock, order: FrameOrder) -> None:
+def test_silence_with_work_is_none(tmp_path: Path, clock: FakeClock, order: FrameRequest) -> None:
     blender = ScriptedBlender(clock, [*[None] * 400, DONE], busy_share=1.0)
     rendered = session_of(tmp_path, blender, clock).render(order, limits=LIMITS, stop=threading.Event())
     assert rendered.seconds == 0.5
     assert clock.monotonic() > 30
 
 
-def test_a_frame_over_its_time_is_ended(tmp_path: Path, clock: FakeClock, order: FrameOrder) -> None:
+def test_a_frame_over_its_time_is_ended(tmp_path: Path, clock: FakeClock, order: FrameRequest) -> None:
     blender = ScriptedBlender(clock, [], busy_share=1.0)
     with pytest.raises(SessionFailed, match="took longer than 50 s"):
         session_of(tmp_path, blender, clock).render(order, limits=LIMITS, stop=threading.Event())
@@ -128,7 +128,7 @@ def test_a_frame_over_its_time_is_ended(tmp_path: Path, clock: FakeClock, order:
     ],
 )
 def test_an_end_is_explained(
-    tmp_path: Path, clock: FakeClock, order: FrameOrder, status: ExitStatus, reason: str
+    tmp_path: Path, clock: FakeClock, order: FrameRequest, status: ExitStatus, reason: str
 ) -> None:
     order.log.write_text("first\n\nlast words\n")
     session = session_of(tmp_path, ScriptedBlender(clock, [status]), clock)
@@ -139,7 +139,7 @@ def test_an_end_is_explained(
     assert not session.alive
 
 
-def test_a_frame_is_stopped_soon_after_it_is_asked_to(tmp_path: Path, clock: FakeClock, order: FrameOrder) -> None:
+def test_a_frame_is_stopped_soon_after_it_is_asked_to(tmp_path: Path, clock: FakeClock, order: FrameRequest) -> None:
     stop = threading.Event()
 
     def lines() -> Iterator[object]:
@@ -189,7 +189,7 @@ def test_a_scene_that_changed_since_its_inspection_was_begun_is_looked_at_again(
 
 
 def test_what_makes_no_sense_ends_the_session_and_the_whole_job(
-    tmp_path: Path, clock: FakeClock, order: FrameOrder
+    tmp_path: Path, clock: FakeClock, order: FrameRequest
 ) -> None:
     blender = ScriptedBlender(clock, [{**DONE, "files": 7}])
     session = session_of(tmp_path, blender, clock)
@@ -200,14 +200,14 @@ def test_what_makes_no_sense_ends_the_session_and_the_whole_job(
     assert not session.alive
 
 
-def test_what_was_done_for_another_task_is_not_believed(tmp_path: Path, clock: FakeClock, order: FrameOrder) -> None:
+def test_what_was_done_for_another_task_is_not_believed(tmp_path: Path, clock: FakeClock, order: FrameRequest) -> None:
     session = session_of(tmp_path, ScriptedBlender(clock, [{**DONE, "task": "another"}]), clock)
     with pytest.raises(SessionFailed, match="another task"):
         session.render(order, limits=LIMITS, stop=threading.Event())
 
 
 def test_a_session_that_never_stops_talking_runs_out_of_time_all_the_same(
-    tmp_path: Path, clock: FakeClock, order: FrameOrder
+    tmp_path: Path, clock: FakeClock, order: FrameRequest
 ) -> None:
     progress = {"event": "progress", "task": "t", "phase": "busy"}
     lines: list[object] = [line for _ in range(600) for line in (progress, None)]
@@ -215,7 +215,7 @@ def test_a_session_that_never_stops_talking_runs_out_of_time_all_the_same(
         session_of(tmp_path, ScriptedBlender(clock, lines), clock).render(order, limits=LIMITS, stop=threading.Event())
 
 
-def test_a_flood_of_lines_is_found_out(tmp_path: Path, clock: FakeClock, order: FrameOrder) -> None:
+def test_a_flood_of_lines_is_found_out(tmp_path: Path, clock: FakeClock, order: FrameRequest) -> None:
     chatter = "x" * (1 << 20)
     blender = ScriptedBlender(clock, [chatter] * 200)
     with pytest.raises(SessionFailed, match="never stops talking"):

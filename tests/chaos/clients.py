@@ -10,19 +10,27 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from renderctl.actors import Role, Scope, local_actor
-from renderctl.client.api import Api
-from renderctl.client.connection import ServerConnection
-from renderctl.client.sending import send
-from renderctl.errors import GaveUpWaiting, Interrupted, JobCanceled, JobFailed, NotFound, RenderctlError, Unreachable
+from renderctl.client.commands import RemoteCommands
+from renderctl.client.http import HttpClient
+from renderctl.client.uploads import upload_files
+from renderctl.core.actors import Role, Scope, local_actor
+from renderctl.core.errors import (
+    GaveUpWaiting,
+    Interrupted,
+    JobCanceled,
+    JobFailed,
+    NotFound,
+    RenderctlError,
+    Unreachable,
+)
+from renderctl.core.ids import new_id
+from renderctl.core.jobs import Input
+from renderctl.core.people import Token
+from renderctl.core.settings import ServerSettings, Settings
 from renderctl.farm import Farm
-from renderctl.farm.hashing import hash_file
-from renderctl.farm.people.secrets import digest
-from renderctl.ids import new_id
-from renderctl.jobs import Input
-from renderctl.people import Token
-from renderctl.settings import ServerSettings, Settings
-from renderctl.wiring import Connection
+from renderctl.farm.models.file_hashes import hash_file
+from renderctl.farm.people.secrets import token_digest
+from renderctl.wiring import LocalCommands
 from tests.chaos.rounds import Harm
 from tests.nodes import CLOCK, Node, Site, until
 from tests.services.server import free_port
@@ -52,7 +60,7 @@ class Clients:
         self.farm.repository.add_user(_PERSON, Role.ADMIN, ("default",), password=None, actor=_ACTOR)
         token = Token(new_id(), _PERSON, "chaos", Scope.ALL, CLOCK.now(), None)
         secret = f"rctl_{token.id}{_PERSON}"
-        self.farm.repository.add_token(token, digest(secret), lasts_s=None, actor=_ACTOR)
+        self.farm.repository.add_token(token, token_digest(secret), lasts_s=None, actor=_ACTOR)
         self._login = ServerSettings(f"http://127.0.0.1:{self._port}", secret)
         self._laptop = Site(self.site.data / "laptop", self.site.logs / "laptop")
         self._laptop.services = {
@@ -80,11 +88,11 @@ class Clients:
         self.revive()
         return self.is_serving
 
-    def connection(self) -> ServerConnection:
+    def connection(self) -> RemoteCommands:
         """The verbs, over the server."""
         settings = Settings(self._laptop.data, server=self._login)
-        here = Connection(settings, _ACTOR)
-        return ServerConnection(settings, here.farm, Api(self._login.url or "", self._login.token), here)
+        here = LocalCommands(settings, _ACTOR)
+        return RemoteCommands(settings, here.farm, HttpClient(self._login.url or "", self._login.token), here)
 
     def begin(self, jobs: Sequence[str]) -> None:
         """Follow the jobs, and send files, two people the same one at the same time."""
@@ -152,11 +160,11 @@ class Clients:
                     if error is not None:
                         self._errors.append(error)
 
-    def _send(self, connection: ServerConnection, path: Path) -> BaseException | None:
+    def _send(self, connection: RemoteCommands, path: Path) -> BaseException | None:
         """What a user would be puzzled by."""
         key = hash_file(path).digest
         try:
-            send(connection, {path: Input(path.name, key, path.stat().st_size)})
+            upload_files(connection, {path: Input(path.name, key, path.stat().st_size)})
         except RenderctlError as error:
             self.counts[f"files not sent: {type(error).__name__}"] += 1
             return None

@@ -6,13 +6,14 @@ from typing import Any
 
 from sqlalchemy import select
 
-from renderctl.actors import local_actor
+from renderctl.core.actors import local_actor
+from renderctl.core.states import AttemptState, TaskState
 from renderctl.farm import Farm
-from renderctl.farm.attempt_logs import kept_log
-from renderctl.farm.collect import collect
-from renderctl.farm.scrub import scrub
-from renderctl.farm.sweep import sweep_here
-from renderctl.repository.tables import (
+from renderctl.farm.admin.gc import collect
+from renderctl.farm.admin.scrub import scrub
+from renderctl.farm.admin.sweep import sweep_here
+from renderctl.farm.jobs.attempt_logs import kept_log
+from renderctl.repository.schema.jobs import (
     attempts,
     job_dependencies,
     job_exclusions,
@@ -23,7 +24,6 @@ from renderctl.repository.tables import (
     tasks,
     workers,
 )
-from renderctl.states import AttemptState, TaskState
 from tests.chaos.history import JobHistory
 from tests.chaos.verdict import require_explained, whole_blobs
 

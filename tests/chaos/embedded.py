@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from renderctl.models import Model
-from renderctl.states import JobState
+from renderctl.core.models import Model
+from renderctl.core.states import JobState
 from tests.chaos.job_factory import ATTEMPTS, BIG, COMMON_TAG, ordered_version
 from tests.chaos.rounds import Harm, Round
 from tests.chaos.site import FAKE, fake_variables

@@ -11,11 +11,11 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from renderctl.core.requirements import Requirements
+from renderctl.core.states import ENDED_JOB, OPEN_ATTEMPT, OPEN_TASK, JobState, TaskState
 from renderctl.farm import Farm
-from renderctl.repository.audittables import audits
-from renderctl.repository.tables import attempts, job_dependencies, jobs, outputs, tasks
-from renderctl.requirements import Requirements
-from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, OPEN_TASK, JobState, TaskState
+from renderctl.repository.schema.audit import audits
+from renderctl.repository.schema.jobs import attempts, job_dependencies, jobs, outputs, tasks
 from tests.chaos.job_factory import MISSING_TAG
 from tests.chaos.operators import Action
 

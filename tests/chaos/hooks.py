@@ -6,13 +6,13 @@ from typing import Any
 
 from sqlalchemy import select
 
-from renderctl.actors import local_actor
+from renderctl.core.actors import local_actor
+from renderctl.core.states import AttemptState, JobState, TaskState
+from renderctl.core.webhooks import DeliveryState, Event, signature
 from renderctl.farm import Farm
-from renderctl.farm.webhooks.registering import NewWebhook, add_webhook
-from renderctl.farm.webhooks.telling import Teller
-from renderctl.repository.hooktables import deliveries
-from renderctl.states import AttemptState, JobState, TaskState
-from renderctl.webhooks import DeliveryState, Event, signature
+from renderctl.farm.webhooks.dispatcher import WebhookDispatcher
+from renderctl.farm.webhooks.registrations import NewWebhook, add_webhook
+from renderctl.repository.schema.webhooks import deliveries
 from tests.chaos.history import JobHistory
 from tests.nodes import until
 from tests.receivers import Heard, Receiver
@@ -40,7 +40,7 @@ def require_told(farm: Farm, webhook: NewWebhook, receiver: Receiver, histories:
     for row in _rows(farm):
         if row.state != DeliveryState.DELIVERED:
             farm.repository.resend(row.id, actor=_ACTOR)
-    teller = Teller(farm, "verdict")
+    teller = WebhookDispatcher(farm, "verdict")
     teller.start()
     until(lambda: {row.state for row in _rows(farm)} == {DeliveryState.DELIVERED}, 60, what="telling what is left")
     teller.stop()

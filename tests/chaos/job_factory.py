@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from renderctl.client.connection import ServerConnection
+from renderctl.client.commands import RemoteCommands
+from renderctl.core.models import Model
 from renderctl.farm import Farm
-from renderctl.farm.submit import SubmitRequest
-from renderctl.models import Model
+from renderctl.farm.jobs.submit import SubmitRequest
 from renderctl.repository import NewModel
-from renderctl.wiring import Connection
+from renderctl.wiring import LocalCommands
 
 #: So many that chance can not use them up: every kill costs the frame that it hits one attempt.
 ATTEMPTS = 60
@@ -31,7 +31,7 @@ class JobFactory:
     jobs: list[str] = field(default_factory=list)  #: ids of all that were submitted
     kinds: Counter[str] = field(default_factory=Counter)
 
-    def submit(self, connection: Connection | ServerConnection, frames: int, **given: object) -> str:
+    def submit(self, connection: LocalCommands | RemoteCommands, frames: int, **given: object) -> str:
         """A job of so many frames; `given` decides what chance does not. Its id. Raises RenderctlError."""
         chosen = self._chosen() | given
         model = self.ordered if chosen.pop("in_order", False) else self.plain
@@ -65,7 +65,7 @@ class JobFactory:
         return chosen
 
 
-def ordered_version(farm: Farm, model: Model, connection: Connection) -> Model:
+def ordered_version(farm: Farm, model: Model, connection: LocalCommands) -> Model:
     """The same model under another name, with a simulation that is not baked."""
     scenes = tuple(replace(scene, unbaked=("Domain",)) for scene in model.facts.scenes)
     facts = replace(model.facts, scenes=scenes)

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from renderctl.actors import local_actor
+from renderctl.core.actors import local_actor
+from renderctl.core.states import JobState
 from renderctl.decoder.pixels import verify
-from renderctl.farm.download import download
-from renderctl.states import JobState
+from renderctl.farm.jobs.download import download
 from tests.chaos.consistency import require_all_collected, require_consistent, require_silent_sweep
 from tests.chaos.history import JobHistory, histories_of, require_allowed
 from tests.chaos.limits import require_limits_held

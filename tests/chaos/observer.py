@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection, or_, select
 
-from renderctl.errors import Unreachable
-from renderctl.repository.rows import to_capabilities, to_job
-from renderctl.repository.tables import attempts, by_state, job_exclusions, jobs, tasks, workers
-from renderctl.states import OPEN_ATTEMPT, JobState, TaskState, WorkerState
-from renderctl.wiring import Connection as Desk
+from renderctl.core.errors import Unreachable
+from renderctl.core.states import OPEN_ATTEMPT, JobState, TaskState, WorkerState
+from renderctl.repository.schema.jobs import attempts, by_state, job_exclusions, jobs, tasks, workers
+from renderctl.repository.schema.mapping import to_capabilities, to_job
+from renderctl.wiring import LocalCommands as Desk
 from tests.nodes import CLOCK
 
 #: Seconds that a job may wait, at most, while a slot that suits it has nothing to do and nothing is harmed.

@@ -8,11 +8,11 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 
-from renderctl.actors import local_actor
-from renderctl.client.connection import ServerConnection
-from renderctl.errors import RenderctlError, Unreachable
-from renderctl.repository.tables import leases
-from renderctl.wiring import Connection
+from renderctl.client.commands import RemoteCommands
+from renderctl.core.actors import local_actor
+from renderctl.core.errors import RenderctlError, Unreachable
+from renderctl.repository.schema.jobs import leases
+from renderctl.wiring import LocalCommands
 from tests.chaos.job_factory import JobFactory
 
 #: Who submits: one owner, so that idempotency keys meet.
@@ -42,7 +42,7 @@ _WEIGHTS = {
 
 
 #: What has the verbs.
-Desk = Connection | ServerConnection
+Desk = LocalCommands | RemoteCommands
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class ActionLog:
             self.actions[name] = action
         outcome = f"operator: {action.what}"
         try:
-            ask(connection.acting(local_actor(name)) if isinstance(connection, Connection) else connection)
+            ask(connection.acting(local_actor(name)) if isinstance(connection, LocalCommands) else connection)
         except Unreachable as error:
             outcome = f"operator not answered: {type(error).__name__}"
             with self._lock:
@@ -109,7 +109,7 @@ class Operator:
             self._submit()
         elif what in ("drain a worker", "resume a worker"):
             self._steer_worker(what)
-        elif what in _OF_THE_FARM and isinstance(self.connection, Connection):
+        elif what in _OF_THE_FARM and isinstance(self.connection, LocalCommands):
             self.log.run(self.connection, Action(what, None), partial(_OF_THE_FARM[what], self.grace_s))
         elif self.factory.jobs and what not in _OF_THE_FARM:
             self._steer_job(what, self.chance.choice(self.factory.jobs[-12:]))
@@ -153,7 +153,7 @@ class Operator:
 
 def _make_retention_due(_grace_s: float, connection: Desk) -> None:
     """As if an hour had passed since the last look at what is kept too long."""
-    assert isinstance(connection, Connection)
+    assert isinstance(connection, LocalCommands)
     turn = leases.delete().where(leases.c.name == "retention")
     connection.farm.repository.write(lambda transaction: transaction.execute(turn))
 

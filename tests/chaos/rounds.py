@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from renderctl.errors import Interrupted, Unreachable
+from renderctl.core.errors import Interrupted, Unreachable
+from renderctl.core.models import Model
+from renderctl.core.states import OPEN_JOB, JobState
 from renderctl.farm import Farm
-from renderctl.models import Model
-from renderctl.states import OPEN_JOB, JobState
 from tests.chaos.history import histories_of
 from tests.chaos.job_factory import ATTEMPTS, BIG, JobFactory
 from tests.chaos.observer import Observer

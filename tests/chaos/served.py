@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from renderctl.models import Model
+from renderctl.core.models import Model
 from tests.chaos import harms, hooks
 from tests.chaos.clients import Clients
 from tests.chaos.job_factory import BIG, COMMON_TAG, JobFactory, ordered_version

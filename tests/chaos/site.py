@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from renderctl.settings import CacheSettings, DatabaseSettings, QueueSettings, Settings
+from renderctl.core.settings import CacheSettings, DatabaseSettings, QueueSettings, Settings
 from tests.chaos.hooks import MAY_BE_TOLD
 from tests.chaos.network import GATEWAY, Cable
 from tests.chaos.proxy import Proxy, running_proxy

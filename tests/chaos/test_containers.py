@@ -10,11 +10,11 @@ from typing import Any
 import docker
 import pytest
 
+from renderctl.core.states import AttemptState
 from renderctl.executors.images import RenderImage
 from renderctl.farm import Farm
-from renderctl.farm.submit import SubmitRequest
-from renderctl.repository.tables import attempts
-from renderctl.states import AttemptState
+from renderctl.farm.jobs.submit import SubmitRequest
+from renderctl.repository.schema.jobs import attempts
 from tests.chaos.job_factory import ATTEMPTS
 from tests.chaos.verdict import connected, require_quiet, require_whole, rows, wait_for_end
 from tests.nodes import Node, Site, until

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.actors import local_actor
+from renderctl.core.actors import local_actor
+from renderctl.core.states import AttemptState, WorkerState
 from renderctl.farm import Farm
-from renderctl.farm.submit import SubmitRequest, submit
-from renderctl.repository.tables import attempts
-from renderctl.states import AttemptState, WorkerState
+from renderctl.farm.jobs.submit import SubmitRequest, submit
+from renderctl.repository.schema.jobs import attempts
 from tests.chaos.network import require_namespaces
 from tests.chaos.site import LIMIT_S, ServedSite, Servers
 from tests.chaos.verdict import connected, require_cleared, require_quiet, require_whole, rows, wait_for_end

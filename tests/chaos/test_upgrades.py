@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.errors import Conflict, DatabaseOutdated
-from renderctl.states import AttemptState
+from renderctl.core.errors import Conflict, DatabaseOutdated
+from renderctl.core.states import AttemptState
 from tests.chaos.site import FAKE
 from tests.chaos.verdict import connected, require_quiet, require_whole, wait_for_end
 from tests.fake_blender import SIZE

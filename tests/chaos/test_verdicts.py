@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from renderctl.states import JobState, TaskState
+from renderctl.core.states import JobState, TaskState
 from tests.chaos.history import JobHistory, require_allowed
 from tests.chaos.limits import require_limits_held
 from tests.chaos.operators import Action

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from renderctl.core.jobs import RenderOptions
+from renderctl.core.states import AttemptState
 from renderctl.farm import Farm
-from renderctl.farm.submit import SubmitRequest
-from renderctl.jobs import RenderOptions
-from renderctl.repository.tables import attempts
-from renderctl.states import AttemptState
+from renderctl.farm.jobs.submit import SubmitRequest
+from renderctl.repository.schema.jobs import attempts
 from tests.chaos.verdict import connected, require_cleared, require_whole, rows, wait_for_end
 from tests.nodes import LIMIT_S, Site, until
 

@@ -10,17 +10,17 @@ from typing import Any
 import redis
 from sqlalchemy import func, select
 
-from renderctl.actors import local_actor
+from renderctl.core.actors import local_actor
+from renderctl.core.errors import Unreachable
+from renderctl.core.states import ENDED_JOB, OPEN_ATTEMPT, AttemptState, JobState, TaskState, WorkerState
 from renderctl.decoder.pixels import verify
-from renderctl.errors import Unreachable
 from renderctl.farm import Farm
-from renderctl.farm.attempt_logs import kept_log
-from renderctl.farm.download import download
-from renderctl.repository.count_tables import job_counts
-from renderctl.repository.sweeping import SWEEP
-from renderctl.repository.tables import attempts, jobs, leases, outputs, tasks
-from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, AttemptState, JobState, TaskState, WorkerState
-from renderctl.wiring import Connection
+from renderctl.farm.jobs.attempt_logs import kept_log
+from renderctl.farm.jobs.download import download
+from renderctl.repository.recovery import SWEEP
+from renderctl.repository.schema.counts import job_counts
+from renderctl.repository.schema.jobs import attempts, jobs, leases, outputs, tasks
+from renderctl.wiring import LocalCommands
 from tests.chaos.site import ServedSite, Servers
 from tests.nodes import CLOCK, HEARTBEAT_S, LIMIT_S, Site, until
 
@@ -29,8 +29,8 @@ SIDE = 64
 _EXPLAINED = {AttemptState.FAILED, AttemptState.LOST, AttemptState.CANCELED, AttemptState.RELEASED}
 
 
-def connected(site: Site) -> Connection:
-    return Connection(site.settings, local_actor("chaos"))
+def connected(site: Site) -> LocalCommands:
+    return LocalCommands(site.settings, local_actor("chaos"))
 
 
 def rows(farm: Farm, table: Any, job_id: str) -> list[Any]:

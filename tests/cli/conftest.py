@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from renderctl.cli import run
+from renderctl.core.settings import Settings
 from renderctl.farm import Farm
-from renderctl.settings import Settings
 from tests.farms import close, make_farm
 from tests.server.live import through_a_server
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from renderctl.cli.catalog import COMMANDS
-from renderctl.permissions import TABLE
+from renderctl.core.permissions import TABLE
 from renderctl.wiring import VERBS
 from tests.cli.reference import PAGE, page
 from tests.farms import given_job, given_model, work_off

@@ -68,7 +68,7 @@ def test_help_imports_neither_typer_nor_anything_heavy():
     code = "import sys; from renderctl.cli import run; run(['--help']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.splitlines()[-1].split())
-    assert not loaded & {"typer", "rich", "yaml", "sqlmodel", "sqlalchemy", "jinja2", "renderctl.settings"}
+    assert not loaded & {"typer", "rich", "yaml", "sqlmodel", "sqlalchemy", "jinja2", "renderctl.core.settings"}
 
 
 @pytest.mark.slow

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from renderctl.core.jobs import Job
 from renderctl.farm import Farm
-from renderctl.farm.control import cancel
-from renderctl.jobs import Job
+from renderctl.farm.jobs.control import cancel
 from tests.farms import ACTOR, given_job, given_model, work_off
 
 FAULT = {"fault": "scene", "reason": "The scene is broken.", "whole_job": False}

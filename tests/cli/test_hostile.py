@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from renderctl.cli.spelling import lines, one_line
+from renderctl.cli.ui.escaping import escape_line, escape_lines
 from tests.farms import given_job, given_model, given_worker
 
 ORDER = "\x1b[2Jred\n\x9b"
@@ -15,9 +15,9 @@ EITHER_WAY = True
 
 
 def test_control_characters_are_spelled_out():
-    assert one_line("a\x1b[31m\tb\n\x9b") == r"a\x1b[31m\tb\n\x9b"
-    assert lines("first\nsecond\a") == "first\nsecond\\x07"
-    assert one_line("Überblick 🎨") == "Überblick 🎨"
+    assert escape_line("a\x1b[31m\tb\n\x9b") == r"a\x1b[31m\tb\n\x9b"
+    assert escape_lines("first\nsecond\a") == "first\nsecond\\x07"
+    assert escape_line("Überblick 🎨") == "Überblick 🎨"
 
 
 @pytest.mark.parametrize("words", [("jobs",), ("status", "ID"), ("watch", "ID", "--timeout", "0"), ("status", "nope")])

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 import pyotp
 import pytest
 
-from renderctl.actors import Role
+from renderctl.core.actors import Role
 from renderctl.farm.people.users import add_user
 from tests.farms import ACTOR, given_job
 from tests.nodes import until

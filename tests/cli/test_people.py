@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from renderctl.actors import Role
+from renderctl.core.actors import Role
 from tests.farms import ACTOR, given_job
 
 EITHER_WAY = True

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from renderctl.blender.find import find_blenders
-from renderctl.cli import invocation
+from renderctl.cli import context
 from renderctl.cli.prewarm import prewarm
 
 #: Says which modules are there when the first program is started, and starts none.
@@ -54,7 +54,7 @@ def test_blender_starts_before_anything_heavy_is_imported(scene: Path, program: 
     assert program.endswith("session.py")
     loaded = set(modules.split())
     assert not loaded & HEAVY
-    assert not {name for name in loaded if name.startswith(("renderctl.repository", "renderctl.jobs"))}
+    assert not {name for name in loaded if name.startswith(("renderctl.repository", "renderctl.core.jobs"))}
 
 
 @pytest.mark.parametrize(
@@ -66,4 +66,4 @@ def test_nothing_is_started_for_what_names_no_scene(
 ) -> None:
     monkeypatch.chdir(scene.parent)
     prewarm(words)
-    assert invocation.prewarmed is None
+    assert context.prewarmed is None

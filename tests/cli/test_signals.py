@@ -153,7 +153,7 @@ def test_a_second_interrupt_while_the_first_is_reported_ends_the_command_without
         "import signal, sys\n"
         "class Interrupting:\n"
         "    def find_spec(self, name, path, target=None):\n"
-        "        if name in ('renderctl.cli.invocation', 'renderctl.cli.failures'):\n"
+        "        if name in ('renderctl.cli.context', 'renderctl.cli.errors'):\n"
         "            signal.raise_signal(signal.SIGINT)\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "sys.meta_path.insert(0, Interrupting())\n"

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from renderctl.farm.webhooks.telling import Teller
-from renderctl.settings import Settings, WebhookSettings
+from renderctl.core.settings import Settings, WebhookSettings
+from renderctl.farm.webhooks.dispatcher import WebhookDispatcher
 from tests.farms import ACTOR, close, given_job, make_farm, wait_for
 from tests.receivers import receiving
 
@@ -66,7 +66,7 @@ def test_what_could_not_be_told_is_listed_and_sent_again(hooks, given, receiver)
     hooks("add", receiver.url, "--project", "default")
     receiver.status, receiver.answer = 410, b"we have moved"
     given.repository.cancel(given_job(given, "1").id, actor=ACTOR)
-    teller = Teller(given, "teller")
+    teller = WebhookDispatcher(given, "teller")
     teller.start()
     wait_for(given, lambda: hooks("deliveries", "--undeliverable", "--json").document)
     (delivery,) = hooks("deliveries", "--undeliverable", "--json").document

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from renderctl.actors import Role
-from renderctl.permissions import TABLE, Relation, Verdict
+from renderctl.core.actors import Role
+from renderctl.core.permissions import TABLE, Relation, Verdict
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "permissions.md"
 _HEAD = """\
 # Who may do what
 
-Made from the permission table (`src/renderctl/permissions.py`) by `make docs`. Every command and the API ask it.
+Made from the permission table (`src/renderctl/core/permissions.py`) by `make docs`. Every command and the API ask it.
 
 Of each role: what it may do with what is its **own**, with what others have in a **project** that it shares, and with
 all the **rest**. `yes` allowed, `no` refused (exit code 7), `-` hidden: as if it did not exist (exit code 6).

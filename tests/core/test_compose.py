@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from renderctl.farm.composing import write_compose
-from renderctl.settings import load_settings
+from renderctl.core.settings import load_settings
+from renderctl.farm.admin.compose_init import write_compose
 
 FOLDER = Path(__file__).parents[2] / "compose"
 COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))

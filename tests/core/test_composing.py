@@ -4,10 +4,10 @@ import shutil
 
 import pytest
 
-from renderctl.errors import BadSettings
-from renderctl.farm.composing import write_compose
-from renderctl.farm.envfile import values_in
-from renderctl.settings import load_settings
+from renderctl.core.errors import BadSettings
+from renderctl.core.settings import load_settings
+from renderctl.farm.admin.compose_init import write_compose
+from renderctl.farm.admin.dotenv_file import values_in
 
 NEWER = (
     "GRAFANA_PASSWORD",

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from renderctl import errors
-from renderctl.errors import RenderctlError, SceneNotFound, StoreUnavailable, did_you_mean
+from renderctl.core import errors
+from renderctl.core.errors import RenderctlError, SceneNotFound, StoreUnavailable, did_you_mean
 
 EXIT_CODES = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130}
 

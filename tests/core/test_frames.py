@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from renderctl.errors import BadFrames
-from renderctl.frames import FIRST_FRAME, LAST_FRAME, FrameSet
+from renderctl.core.errors import BadFrames
+from renderctl.core.frames import FIRST_FRAME, LAST_FRAME, FrameSet
 
 small = st.integers(-60, 60)
 parts = st.one_of(

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from renderctl.errors import InvalidInput
-from renderctl.jobs import (
+from renderctl.core.errors import InvalidInput
+from renderctl.core.jobs import (
     RETRY_DELAYS_S,
     Failure,
     Fault,

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from renderctl.errors import UnknownName
-from renderctl.models import Dependency, ModelFacts, SceneFacts
+from renderctl.core.errors import UnknownName
+from renderctl.core.models import Dependency, ModelFacts, SceneFacts
 
 
 def scene(name: str) -> SceneFacts:

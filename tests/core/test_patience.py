@@ -2,17 +2,17 @@
 
 import pytest
 
-from renderctl.errors import DatabaseUnavailable, NotFound
-from renderctl.patience import Patience
+from renderctl.core.errors import DatabaseUnavailable, NotFound
+from renderctl.core.outages import OutageGrace
 
 
-def fail(patience: Patience) -> None:
+def fail(patience: OutageGrace) -> None:
     with patience.bearing():
         raise DatabaseUnavailable("The database is away.")
 
 
 def test_what_is_out_of_reach_is_borne_with_until_it_has_been_so_for_too_long(clock, caplog):
-    patience = Patience(clock, 60.0)
+    patience = OutageGrace(clock, 60.0)
     fail(patience)
     clock.advance(seconds=59.0)
     fail(patience)
@@ -23,7 +23,7 @@ def test_what_is_out_of_reach_is_borne_with_until_it_has_been_so_for_too_long(cl
 
 
 def test_patience_begins_anew_after_an_answer(clock, caplog):
-    patience = Patience(clock, 60.0)
+    patience = OutageGrace(clock, 60.0)
     fail(patience)
     clock.advance(seconds=59.0)
     with patience.bearing():
@@ -36,5 +36,5 @@ def test_patience_begins_anew_after_an_answer(clock, caplog):
 
 
 def test_what_is_no_outage_is_raised_at_once(clock):
-    with pytest.raises(NotFound), Patience(clock).bearing():
+    with pytest.raises(NotFound), OutageGrace(clock).bearing():
         raise NotFound

@@ -2,9 +2,9 @@
 
 import pytest
 
-from renderctl.actors import Actor, Role, local_actor
-from renderctl.errors import InvalidInput
-from renderctl.people import checked_name, checked_password
+from renderctl.core.actors import Actor, Role, local_actor
+from renderctl.core.errors import InvalidInput
+from renderctl.core.people import validated_name, validated_password
 from tests.core.permissions_page import PAGE, page
 
 
@@ -25,10 +25,10 @@ def test_what_names_no_project_goes_to_the_only_one_that_somebody_has() -> None:
 @pytest.mark.parametrize("name", ["", "Ada", "ada lovelace", "-ada", "a" * 65, "ada\n", "аda"])
 def test_names_that_look_like_others_are_refused(name: str) -> None:
     with pytest.raises(InvalidInput):
-        checked_name(name)
+        validated_name(name)
 
 
 def test_a_bad_password_is_not_shown() -> None:
     with pytest.raises(InvalidInput) as caught:
-        checked_password("hunter2")
+        validated_password("hunter2")
     assert "hunter2" not in str(caught.value)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.private_files import make_private
-from renderctl.repository.engines import open_engine
-from renderctl.settings import Settings
+from renderctl.core.private_files import make_private
+from renderctl.core.settings import Settings
+from renderctl.repository.engine import open_engine
 from renderctl.wiring.ports import open_farm
 
 #: Another process that wants to write, and is not to wait.

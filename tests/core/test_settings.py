@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.errors import BadSettings
-from renderctl.settings import Settings, load_settings
-from renderctl.settings.config_file import Approval
+from renderctl.core.errors import BadSettings
+from renderctl.core.settings import Settings, load_settings
+from renderctl.core.settings.config_file import Approval
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
 DEFAULT = Path("/data")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.errors import IllegalTransition
-from renderctl.states import (
+from renderctl.core.errors import IllegalTransition
+from renderctl.core.states import (
     ENDED_JOB,
     ENDED_TASK,
     JOB_STEPS,
@@ -20,7 +20,7 @@ from renderctl.states import (
     TaskState,
     WorkerState,
     before,
-    step,
+    transition,
 )
 
 
@@ -39,28 +39,28 @@ def test_a_state_is_open_or_ended() -> None:
 @pytest.mark.parametrize(("current", "following"), list(product(JobState, JobState)))
 def test_a_job_takes_the_steps_of_the_table_and_no_other(current: JobState, following: JobState) -> None:
     if following in JOB_STEPS[current]:
-        assert step(current, following) is following
+        assert transition(current, following) is following
         assert current in before(following)
     else:
         with pytest.raises(IllegalTransition):
-            step(current, following)
+            transition(current, following)
         assert current not in before(following)
 
 
 @pytest.mark.parametrize(("current", "following"), list(product(TaskState, TaskState)))
 def test_a_task_takes_the_steps_of_the_table_and_no_other(current: TaskState, following: TaskState) -> None:
     if following in TASK_STEPS[current]:
-        assert step(current, following) is following
+        assert transition(current, following) is following
         assert current in before(following)
     else:
         with pytest.raises(IllegalTransition):
-            step(current, following)
+            transition(current, following)
         assert current not in before(following)
 
 
 def test_an_illegal_step_is_said_in_words() -> None:
     with pytest.raises(IllegalTransition, match="A succeeded job can not become paused") as caught:
-        step(JobState.SUCCEEDED, JobState.PAUSED)
+        transition(JobState.SUCCEEDED, JobState.PAUSED)
     assert caught.value.hint == "It can become: running."
 
 

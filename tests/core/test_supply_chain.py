@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.errors import InvalidInput
-from renderctl.executors.docker.building import known_versions, require_pinned
+from renderctl.core.errors import InvalidInput
+from renderctl.executors.docker.image_builder import known_versions, require_pinned
 from renderctl.executors.images import Recipe
 from tests.core.test_locks import pins_in
 

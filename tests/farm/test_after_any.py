@@ -4,29 +4,29 @@ from collections.abc import Callable
 
 import pytest
 
+from renderctl.core.jobs import Failure, Fault, Job, TaskCounts
+from renderctl.core.models import Model
+from renderctl.core.states import JobState
 from renderctl.farm import Farm
-from renderctl.farm.control import cancel, retry
-from renderctl.farm.remove import remove_jobs
-from renderctl.farm.status import job_document
-from renderctl.farm.sweep import settle, sweep
-from renderctl.jobs import Failure, Fault, Job, TaskCounts
-from renderctl.models import Model
-from renderctl.repository.attempting import Cost
-from renderctl.states import JobState
+from renderctl.farm.admin.sweep import finish_job_if_done, sweep
+from renderctl.farm.jobs.control import cancel, retry
+from renderctl.farm.jobs.remove import remove_jobs
+from renderctl.farm.jobs.status import job_document
+from renderctl.repository.attempts.lifecycle import Cost
 from tests.farms import ACTOR, given_job, given_model, given_worker
 
 
 def render_all(farm: Farm, job: Job) -> None:
     for attempt in farm.repository.claim(job.id, given_worker(farm), limit=9).attempts:
         farm.repository.complete(attempt, [], Cost())
-    settle(farm, job.id)
+    finish_job_if_done(farm, job.id)
 
 
 def fail(farm: Farm, job: Job) -> None:
     for attempt in farm.repository.claim(job.id, given_worker(farm), limit=9).attempts:
         farm.repository.start(attempt)
         farm.repository.fail(attempt, Failure(Fault.SCENE, "no camera"), Cost())
-    settle(farm, job.id)
+    finish_job_if_done(farm, job.id)
 
 
 def stop(farm: Farm, job: Job) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.farm.work.tray import Tray
+from renderctl.farm.worker.attempt_dir import AttemptDir
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def session(tmp_path: Path, mount: Callable[[Path, str], None]) -> Path:
     return folder
 
 
-def given_tray(tmp_path: Path, session: Path) -> Tray:
-    tray = Tray(tmp_path, "a1")
+def given_tray(tmp_path: Path, session: Path) -> AttemptDir:
+    tray = AttemptDir(tmp_path, "a1")
     tray.lay_out(session, "$ blender\n")
     return tray
 

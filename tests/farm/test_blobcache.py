@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from renderctl.blender.failures import SessionStopped
-from renderctl.errors import NotStored, StoreUnavailable
+from renderctl.core.errors import NotStored, StoreUnavailable
+from renderctl.core.jobs import Input, RenderOptions
+from renderctl.core.settings import Settings, WorkerSettings
+from renderctl.core.states import JobState
 from renderctl.farm import Farm
-from renderctl.farm.work.blobcache import BlobCache
-from renderctl.jobs import Input, RenderOptions
-from renderctl.settings import Settings, WorkerSettings
-from renderctl.states import JobState
+from renderctl.farm.worker.blob_cache import BlobCache
 from renderctl.stores.local import LocalStore
 from tests.fake_blender import FakeBlender, FakeExecutor, rendered
 from tests.farms import close, given_job, make_farm, wait_for, work_until

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from renderctl.clocks import SystemClock
-from renderctl.errors import QueueUnavailable
+from renderctl.core.clocks import SystemClock
+from renderctl.core.errors import QueueUnavailable
+from renderctl.core.jobs import Job
+from renderctl.core.states import JobState
 from renderctl.farm import Farm
-from renderctl.jobs import Job
 from renderctl.queues import Ticket
 from renderctl.queues.rabbitmq import RabbitQueue
-from renderctl.states import JobState
 from tests.farms import at_work, given_job, given_model, given_worker, wait_for
 from tests.services import RabbitMq, running
 from tests.services.fixtures import require

@@ -7,11 +7,11 @@ import pytest
 import redis
 
 from renderctl.caches.redis import RedisCache
-from renderctl.clocks import SystemClock
+from renderctl.core.clocks import SystemClock
+from renderctl.core.states import AttemptState, JobState
 from renderctl.farm import Farm
-from renderctl.farm.logs import logs
-from renderctl.farm.status import status
-from renderctl.states import AttemptState, JobState
+from renderctl.farm.jobs.logs import logs
+from renderctl.farm.jobs.status import status
 from tests.fake_blender import FakeExecutor, held
 from tests.farms import ACTOR, at_work, close, given_job, make_farm, wait_for
 from tests.services import Redis, running

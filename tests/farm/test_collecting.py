@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, select
 
-from renderctl.actors import local_actor
-from renderctl.errors import BlobCollected, Conflict, StoreUnavailable
+from renderctl.core.actors import local_actor
+from renderctl.core.errors import BlobCollected, Conflict, StoreUnavailable
+from renderctl.core.jobs import Input
+from renderctl.core.states import JobState
 from renderctl.farm import Farm
-from renderctl.farm.collect import Collected, collect
-from renderctl.farm.submit import SubmitRequest, submit
-from renderctl.farm.upload import send
-from renderctl.jobs import Input
+from renderctl.farm.admin.gc import Collected, collect
+from renderctl.farm.jobs.submit import SubmitRequest, submit
+from renderctl.farm.models.upload import upload_missing
 from renderctl.repository import NewModel
-from renderctl.repository.tables import blob_leases
-from renderctl.states import JobState
+from renderctl.repository.schema.jobs import blob_leases
 from renderctl.stores.local import LocalStore
 from tests.databases import farm_on
 from tests.farms import ACTOR, FACTS, close, given_job, given_model, log_of, wait_for, work_off, work_until
@@ -49,7 +49,7 @@ def uploaded(farm: Farm, *contents: bytes) -> NewModel:
         path = farm.settings.data_dir / digest
         path.write_bytes(content)
         files[path] = Input(f"{digest}.blend", digest, len(content))
-    send(farm, files)
+    upload_missing(farm, files)
     inputs = tuple(files.values())
     return NewModel("sent", inputs[0].path, inputs[0].digest, FACTS, inputs)
 

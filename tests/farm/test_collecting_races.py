@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from renderctl.errors import BlobCollected
+from renderctl.core.errors import BlobCollected
+from renderctl.core.jobs import Attempt, Input, Output
+from renderctl.core.settings import DatabaseSettings, Settings, StoreSettings
 from renderctl.farm import Farm
-from renderctl.farm.collect import collect
-from renderctl.farm.sending import send
-from renderctl.farm.upload import manifest_digest
-from renderctl.jobs import Attempt, Input, Output
+from renderctl.farm.admin.gc import collect
+from renderctl.farm.models.blob_upload import upload_missing
+from renderctl.farm.models.upload import manifest_digest
 from renderctl.repository import NewModel
-from renderctl.repository.attempting import Cost
-from renderctl.repository.tables import blob_leases
-from renderctl.settings import DatabaseSettings, Settings, StoreSettings
-from renderctl.wiring import Connection
+from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository.schema.jobs import blob_leases
+from renderctl.wiring import LocalCommands
 from tests.farms import ACTOR, FACTS, QUICK, given_job, given_model, given_worker
 
 CONTENTS = [f"BLENDER-v500 scene {number}".encode() for number in range(6)]
@@ -54,7 +54,7 @@ def _upload(part: Part, farm: Farm, chance: random.Random, _over: Any) -> int:
         files = part.files(chance.sample(CONTENTS, chance.randint(1, 3)))
         inputs = tuple(sorted(files.values(), key=lambda each: each.path))
         since = farm.repository.time()
-        send(farm, files)
+        upload_missing(farm, files)
         new = NewModel(part.name, inputs[0].path, manifest_digest(inputs[0].path, inputs), FACTS, inputs)
         try:
             model, _ = farm.repository.add_model(new, actor=ACTOR, since=since)
@@ -109,7 +109,7 @@ def _collect(_part: Part, farm: Farm, _chance: random.Random, over: Any) -> int:
 
 
 def _run(deed: Any, part: Part, over: Any, results: Any) -> None:
-    with closing(Connection(part.settings, ACTOR)) as connection:
+    with closing(LocalCommands(part.settings, ACTOR)) as connection:
         try:
             results.put((deed.__name__, deed(part, connection.farm, random.Random(part.seed), over)))
         except BaseException as error:
@@ -127,7 +127,7 @@ def test_no_row_is_ever_without_its_blob(site: str, request: pytest.FixtureReque
         url: str = request.getfixturevalue("ready_mysql_url")
         store: StoreSettings = request.getfixturevalue("s3")
         settings = replace(settings, database=DatabaseSettings(url), store=store)
-    with closing(Connection(settings, ACTOR)) as connection:
+    with closing(LocalCommands(settings, ACTOR)) as connection:
         connection.farm.repository.time()
         given_model(connection.farm)  # so that the store is known to be this database's own
         connection.farm.store.missing(set())

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from renderctl.errors import BlobDamaged
+from renderctl.core.errors import BlobDamaged
+from renderctl.core.jobs import Fault, Input
+from renderctl.core.models import Model
+from renderctl.core.states import JobState
 from renderctl.farm import Farm
-from renderctl.farm.control import retry
-from renderctl.farm.scrub import scrub
-from renderctl.farm.sending import send
-from renderctl.jobs import Fault, Input
-from renderctl.models import Model
-from renderctl.repository.tables import attempts, job_exclusions
-from renderctl.states import JobState
+from renderctl.farm.admin.scrub import scrub
+from renderctl.farm.jobs.control import retry
+from renderctl.farm.models.blob_upload import upload_missing
+from renderctl.repository.schema.jobs import attempts, job_exclusions
 from tests.farms import ACTOR, at_work, given_job, given_model, make_farm, wait_for, work_until
 
 
@@ -45,7 +45,7 @@ def digest_of(farm: Farm, model: Model) -> str:
 def send_again(farm: Farm) -> list[Input]:
     source = farm.settings.data_dir / "given.blend"
     content = source.read_bytes()
-    return send(farm, {source: Input("shot.blend", hashlib.sha256(content).hexdigest(), len(content))})
+    return upload_missing(farm, {source: Input("shot.blend", hashlib.sha256(content).hexdigest(), len(content))})
 
 
 def test_a_job_whose_scene_is_damaged_ends_at_once_with_the_truth_and_no_worker_is_to_blame(farm: Farm) -> None:

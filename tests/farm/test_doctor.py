@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
+from renderctl.core.settings import CacheSettings, DatabaseSettings, QueueSettings, Settings, StoreSettings
 from renderctl.farm import Farm
 from renderctl.farm.doctor import Finding, crew, parts
-from renderctl.settings import CacheSettings, DatabaseSettings, QueueSettings, Settings, StoreSettings
 from renderctl.wiring import open_farm
 from tests.fakes import FakeClock
 from tests.farms import close, given_job, given_worker, make_farm

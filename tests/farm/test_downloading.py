@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from minio import Minio
 
-from renderctl.errors import DigestMismatch, OutputNotWritable
+from renderctl.core.errors import DigestMismatch, OutputNotWritable
+from renderctl.core.jobs import Job, Output
 from renderctl.farm import Farm
-from renderctl.farm.download import check_writable, download, links
-from renderctl.jobs import Job, Output
-from renderctl.repository.attempting import Cost
+from renderctl.farm.jobs.download import check_writable, download, links
+from renderctl.repository.attempts.lifecycle import Cost
 from tests.farms import ACTOR, given_job, given_model, given_worker
 
 

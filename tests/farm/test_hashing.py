@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.errors import FileChanged, InvalidInput, SceneNotFound
-from renderctl.farm import Advance, Farm
-from renderctl.farm.hashing import hash_file, hash_files
+from renderctl.core.errors import FileChanged, InvalidInput, SceneNotFound
+from renderctl.farm import Farm, Progress
+from renderctl.farm.models.file_hashes import hash_file, hash_files
 from tests.fakes import FakeClock
 from tests.farms import close, make_farm
 
@@ -29,7 +29,7 @@ def read(farm: Farm) -> Callable[..., list[int]]:
     """Hash the files, check the answer, and say how many had to be read."""
 
     def hashing(*sources: Path) -> list[int]:
-        steps: list[Advance] = []
+        steps: list[Progress] = []
         hashed = hash_files(farm, sources, steps.append)
         assert {source: each.digest for source, each in hashed.items()} == {
             source: hashlib.sha256(source.read_bytes()).hexdigest() for source in sources

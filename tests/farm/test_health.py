@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from renderctl.core.jobs import Failure, Fault, TaskCounts
+from renderctl.core.settings import BlenderSettings
+from renderctl.core.states import AttemptState, JobState, WorkerState
+from renderctl.core.workers import Heartbeat, Worker
 from renderctl.farm import Farm
-from renderctl.farm.sweep import sweep
-from renderctl.farm.work.health import Health
-from renderctl.farm.work.signals import Signals
-from renderctl.farm.workers import drain_worker, list_workers, resume_worker
-from renderctl.jobs import Failure, Fault, TaskCounts
-from renderctl.settings import BlenderSettings
-from renderctl.states import AttemptState, JobState, WorkerState
-from renderctl.workers import Beat, Worker
+from renderctl.farm.admin.sweep import sweep
+from renderctl.farm.admin.workers import drain_worker, list_workers, resume_worker
+from renderctl.farm.worker.health import Health
+from renderctl.farm.worker.stop_flags import Signals
 from tests.fake_blender import FakeExecutor, crashed, held, once, truncated
 from tests.farms import ACTOR, at_work, given_job, given_worker, wait_for
 
@@ -167,17 +167,17 @@ def test_a_drained_worker_is_still_drained_after_it_was_away(farm: Farm, end: st
         farm.clock.wait(None, farm.settings.worker.heartbeat_limit + 0.1)
         farm.repository.expire()
         assert is_in(farm, WorkerState.LOST)
-        farm.repository.beat(Beat("w1", "1"))
+        farm.repository.beat(Heartbeat("w1", "1"))
     assert is_in(farm, WorkerState.DRAINING)
 
 
 def test_a_drained_worker_that_is_unwell_is_unhealthy_once_it_is_resumed(farm: Farm) -> None:
     given_worker(farm)
     drain_worker(farm, "w1", actor=ACTOR)
-    assert farm.repository.beat(Beat("w1", "1", complaint="no room")).state is WorkerState.DRAINING
+    assert farm.repository.beat(Heartbeat("w1", "1", complaint="no room")).state is WorkerState.DRAINING
     resume_worker(farm, "w1", actor=ACTOR)
-    assert farm.repository.beat(Beat("w1", "1", complaint="no room")).state is WorkerState.UNHEALTHY
-    assert farm.repository.beat(Beat("w1", "1")).state is WorkerState.ACTIVE
+    assert farm.repository.beat(Heartbeat("w1", "1", complaint="no room")).state is WorkerState.UNHEALTHY
+    assert farm.repository.beat(Heartbeat("w1", "1")).state is WorkerState.ACTIVE
 
 
 @pytest.mark.parametrize("complaint", [None, "no room"])
@@ -187,7 +187,7 @@ def test_a_worker_that_takes_no_work_gets_none_even_if_it_asks(farm: Farm, compl
     if complaint is None:
         drain_worker(farm, "w1", actor=ACTOR)
     else:
-        farm.repository.beat(Beat("w1", "1", complaint=complaint))
+        farm.repository.beat(Heartbeat("w1", "1", complaint=complaint))
     claim = farm.repository.claim(job.id, slot, serial=job.serial)
     assert (claim.attempts, claim.serial, claim.delay_s) == ((), job.serial, 1.0)
     assert farm.repository.waiting_jobs(slot) == []

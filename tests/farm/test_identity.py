@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.errors import WorkerNameTaken
+from renderctl.core.errors import WorkerNameTaken
+from renderctl.core.states import WorkerState
+from renderctl.core.workers import Heartbeat
 from renderctl.farm import Farm
-from renderctl.farm.nodes import give_up_number, host_name, node_number
-from renderctl.farm.work import WorkOptions, worker_for
-from renderctl.states import WorkerState
-from renderctl.workers import Beat
+from renderctl.farm.node_id import give_up_number, host_name, node_number
+from renderctl.farm.worker import WorkOptions, worker_for
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, close, given_worker, make_farm, wait_for
 
@@ -54,13 +54,13 @@ def test_a_name_that_another_node_works_under_is_refused_until_that_one_is_gone(
         given_worker(quiet, "w1", start="2", node="b")
     clock.advance(seconds=quiet.settings.worker.heartbeat_limit + 0.1)
     given_worker(quiet, "w1", start="2", node="b")
-    assert quiet.repository.beat(Beat("w1", "1")).superseded
+    assert quiet.repository.beat(Heartbeat("w1", "1")).superseded
 
 
 def test_a_worker_takes_over_at_once_from_an_earlier_start_on_its_own_node(quiet: Farm) -> None:
     given_worker(quiet, "w1", node="a")
     given_worker(quiet, "w1", start="2", node="a")
-    assert not quiet.repository.beat(Beat("w1", "2")).superseded
+    assert not quiet.repository.beat(Heartbeat("w1", "2")).superseded
 
 
 def test_a_copy_of_a_machine_supersedes_the_original_once_and_they_part(farm: Farm) -> None:

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from renderctl.errors import QueueUnavailable
+from renderctl.core.errors import QueueUnavailable
+from renderctl.core.jobs import Failure, Fault
+from renderctl.core.workers import Heartbeat
 from renderctl.farm import Farm
-from renderctl.farm.work.job_poll import JobPoll
-from renderctl.farm.work.turns import FarmTurns
-from renderctl.jobs import Failure, Fault
+from renderctl.farm.worker.job_poll import JobPoll
+from renderctl.farm.worker.work_source import QueueSource
 from renderctl.repository import Claim, Claimant
-from renderctl.repository.attempting import Cost
-from renderctl.workers import Beat
+from renderctl.repository.attempts.lifecycle import Cost
 from tests.fakes import FakeClock
 from tests.farms import at_work, given_job, given_model, given_worker, wait_for
 
@@ -104,7 +104,7 @@ def test_a_slot_that_ends_its_turn_does_not_wait_for_long(quiet: Farm) -> None:
 def test_a_worker_that_leaves_when_it_is_idle_has_asked_before(quiet: Farm) -> None:
     job = given_job(quiet, "1")
     assert quiet.queue.get(["default"], 0.0) is not None  # its ticket is lost
-    turns = FarmTurns(quiet, given_worker(quiet), idle_exit_s=0.2)
+    turns = QueueSource(quiet, given_worker(quiet), idle_exit_s=0.2)
     claims = []
     while not turns.over():
         claims += turns.next(threading.Event()).attempts
@@ -139,15 +139,15 @@ def test_what_has_nothing_for_this_worker_is_passed_over_and_what_is_behind_it_i
 def test_a_heartbeat_says_whether_a_slot_is_idle_and_hears_how_many_workers_are(quiet: Farm) -> None:
     for name in ("w1", "w2", "w3"):
         given_worker(quiet, name)
-    assert quiet.repository.beat(Beat("w1", "1", idle=True, count_idle=True)).idle_workers == 1
-    assert quiet.repository.beat(Beat("w2", "1", idle=True)).idle_workers is None
-    assert quiet.repository.beat(Beat("w3", "1", count_idle=True)).idle_workers == 2
-    quiet.repository.beat(Beat("w1", "1", complaint="no room", idle=True))
-    assert quiet.repository.beat(Beat("w3", "1", count_idle=True)).idle_workers == 1
+    assert quiet.repository.beat(Heartbeat("w1", "1", idle=True, count_idle=True)).idle_workers == 1
+    assert quiet.repository.beat(Heartbeat("w2", "1", idle=True)).idle_workers is None
+    assert quiet.repository.beat(Heartbeat("w3", "1", count_idle=True)).idle_workers == 2
+    quiet.repository.beat(Heartbeat("w1", "1", complaint="no room", idle=True))
+    assert quiet.repository.beat(Heartbeat("w3", "1", count_idle=True)).idle_workers == 1
 
 
 def test_an_idle_worker_hears_how_many_there_are(farm: Farm) -> None:
     given_worker(farm, "other")
-    farm.repository.beat(Beat("other", "1", idle=True))
+    farm.repository.beat(Heartbeat("other", "1", idle=True))
     with at_work(farm) as worker:
         wait_for(farm, lambda: worker.idle_workers == 2)

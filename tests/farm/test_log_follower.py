@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from renderctl.core.jobs import Attempt, Job
 from renderctl.farm import Farm
-from renderctl.farm.log_follower import LogFollower
-from renderctl.farm.sweep import settle
-from renderctl.jobs import Attempt, Job
-from renderctl.repository.attempting import Cost
+from renderctl.farm.admin.sweep import finish_job_if_done
+from renderctl.farm.jobs.log_follower import LogFollower
+from renderctl.repository.attempts.lifecycle import Cost
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, close, given_job, given_worker, make_farm
 
@@ -101,7 +101,7 @@ def test_who_begins_to_follow_reads_what_ended_last_and_then_the_end(farm: Farm,
     attempts = given_running(farm, job, 300)
     for attempt in attempts:
         rendered(farm, attempt)
-    settle(farm, job.id)
+    finish_job_if_done(farm, job.id)
     follower = LogFollower(farm, job.id)
     last = sorted(attempts, key=lambda attempt: attempt.id)[-50:]
     assert texts(follower).keys() == {attempt.number for attempt in last}

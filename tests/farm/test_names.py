@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from renderctl.farm.layout import lay_out
-from renderctl.farm.safenames import safe_name
+from renderctl.farm.models.path_mapping import map_paths
+from renderctl.farm.safe_names import safe_name
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=200)
 
@@ -44,7 +44,7 @@ def test_what_a_file_system_refuses_is_spelled_otherwise(text: str) -> None:
 
 
 def test_files_keep_their_places_below_the_deepest_folder_that_holds_them_all() -> None:
-    layout = lay_out(Path("/film/shots/12/a.blend"), [Path("/film/tex/wood.png"), Path("/film/shots/12/b.blend")])
+    layout = map_paths(Path("/film/shots/12/a.blend"), [Path("/film/tex/wood.png"), Path("/film/shots/12/b.blend")])
     assert layout.root == Path("/film")
     assert dict(layout.stored) == {
         Path("/film/shots/12/a.blend"): "shots/12/a.blend",
@@ -55,9 +55,9 @@ def test_files_keep_their_places_below_the_deepest_folder_that_holds_them_all() 
 
 
 def test_a_path_that_goes_up_is_the_same_file_as_one_that_does_not() -> None:
-    layout = lay_out(Path("/film/a.blend"), [Path("/film/sub/../tex.png"), Path("/film/tex.png")])
+    layout = map_paths(Path("/film/a.blend"), [Path("/film/sub/../tex.png"), Path("/film/tex.png")])
     assert sorted(layout.stored.values()) == ["a.blend", "tex.png"]
 
 
 def test_a_scene_alone_lies_at_the_root() -> None:
-    assert dict(lay_out(Path("/home/ada/a.blend"), []).stored) == {Path("/home/ada/a.blend"): "a.blend"}
+    assert dict(map_paths(Path("/home/ada/a.blend"), []).stored) == {Path("/home/ada/a.blend"): "a.blend"}

@@ -13,14 +13,14 @@ import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
-from renderctl.errors import NotStored, OutputNotWritable, StoreUnavailable
+from renderctl.core.errors import NotStored, OutputNotWritable, StoreUnavailable
+from renderctl.core.jobs import Fault, Job
+from renderctl.core.states import AttemptState, JobState
 from renderctl.farm import Farm
-from renderctl.farm.attempt_logs import kept_log
-from renderctl.farm.control import cancel
-from renderctl.farm.work.publishing import failure_of
-from renderctl.jobs import Fault, Job
+from renderctl.farm.jobs.attempt_logs import kept_log
+from renderctl.farm.jobs.control import cancel
+from renderctl.farm.worker.publisher import failure_of
 from renderctl.queues import Ticket
-from renderctl.states import AttemptState, JobState
 from renderctl.stores.local import LocalStore
 from tests.databases import Outage
 from tests.fake_blender import Behaviour, FakeExecutor, crashed, held, once, truncated

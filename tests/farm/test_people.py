@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.actors import Role, Scope, Via
-from renderctl.errors import (
+from renderctl.core.actors import Role, Scope, Via
+from renderctl.core.errors import (
     Conflict,
     InvitationRefused,
     LoginRefused,
@@ -17,7 +17,7 @@ from renderctl.errors import (
     TooManyGuesses,
 )
 from renderctl.farm import Farm
-from renderctl.farm.people.secrets import digest
+from renderctl.farm.people.secrets import token_digest
 from renderctl.farm.people.sessions import (
     end_session,
     end_sessions,
@@ -40,8 +40,8 @@ from renderctl.farm.people.users import (
     set_role,
     withdraw_invitation,
 )
-from renderctl.repository.auditing import AuditFilter
-from renderctl.repository.peopletables import tokens, users, web_sessions
+from renderctl.repository.audit.log import AuditFilter
+from renderctl.repository.schema.people import tokens, users, web_sessions
 from tests.databases import farm_on
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, close
@@ -172,7 +172,7 @@ def test_somebody_sees_from_where_he_is_logged_in_and_which_log_in_asks(farm: Fa
         assert seen.seen_from == noted
     assert seen.seen_at == clock.now()
     told = str(list_sessions(farm, actor=actor))
-    kept = [digest(each.secret) for each in (first, second)]
+    kept = [token_digest(each.secret) for each in (first, second)]
     assert not any(each in told for each in (first.secret, second.secret, first.csrf, second.csrf, *kept))
     clock.advance(seconds=8 * 86_400)
     assert list_sessions(farm, actor=ACTOR) == []

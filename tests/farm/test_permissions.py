@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 
-from renderctl.actors import Actor, Role, Scope, Via
-from renderctl.errors import NotAllowed, NotFound, RenderctlError
+from renderctl.core.actors import Actor, Role, Scope, Via
+from renderctl.core.errors import NotAllowed, NotFound, RenderctlError
+from renderctl.core.jobs import Job
+from renderctl.core.models import Model
+from renderctl.core.permissions import TABLE, Relation, Subject, Verdict, authorize, verdict, visibility_of
+from renderctl.core.webhooks import Event
 from renderctl.farm import Farm
-from renderctl.farm.submit import SubmitRequest, submit
-from renderctl.farm.upload import UploadOptions, UploadRequest
-from renderctl.farm.work import WorkOptions
-from renderctl.jobs import Job
-from renderctl.models import Model
-from renderctl.permissions import TABLE, Relation, Subject, Verdict, authorize, sight, verdict
+from renderctl.farm.jobs.submit import SubmitRequest, submit
+from renderctl.farm.models.upload import UploadOptions, UploadRequest
+from renderctl.farm.worker import WorkOptions
 from renderctl.repository import NewModel
-from renderctl.repository.auditing import AuditFilter
-from renderctl.webhooks import Event
-from renderctl.wiring import VERBS, Connection
+from renderctl.repository.audit.log import AuditFilter
+from renderctl.wiring import VERBS, LocalCommands
 from tests.databases import farm_on
 from tests.farms import ACTOR, FACTS, close, given_model, given_worker
 
@@ -60,7 +60,7 @@ class Things:
         self.delivery = farm.repository.deliveries([self.webhook.id])[0]
 
 
-Call = Callable[[Connection, Things], Any]
+Call = Callable[[LocalCommands, Things], Any]
 
 
 def first(found: Any) -> Any:
@@ -113,8 +113,8 @@ def _set() -> threading.Event:
     return stop
 
 
-def connection(farm: Farm, actor: Actor) -> Connection:
-    made = Connection(farm.settings, actor)
+def connection(farm: Farm, actor: Actor) -> LocalCommands:
+    made = LocalCommands(farm.settings, actor)
     made.__dict__["farm"] = farm
     return made
 
@@ -270,7 +270,7 @@ def test_a_narrow_token_does_not_tell_what_a_wide_one_would_not(farm: Farm) -> N
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("action", TABLE)
 def test_what_one_sees_in_lists_is_what_the_table_lets_him_see(role: Role, action: str) -> None:
-    seen = sight(mona(role), action)
+    seen = visibility_of(mona(role), action)
     rule = TABLE[action]
     assert seen.everything == (rule.verdict(role, Relation.OTHER) is Verdict.ALLOWED)
 

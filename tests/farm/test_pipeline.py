@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from renderctl.farm import Farm
-from renderctl.farm.work.pipeline import Pipeline
+from renderctl.farm.worker.pipeline import Pipeline
 from tests.fakes import FakeClock
 from tests.farms import given_job, work_off
 

@@ -2,14 +2,14 @@
 
 import pytest
 
+from renderctl.core.jobs import Attempt, Failure, Fault, Job, Output
+from renderctl.core.states import JobState, WorkerState
+from renderctl.core.workers import Heartbeat, Worker
 from renderctl.farm import Farm
-from renderctl.farm.control import retry
-from renderctl.farm.sweep import sweep
-from renderctl.jobs import Attempt, Failure, Fault, Job, Output
+from renderctl.farm.admin.sweep import sweep
+from renderctl.farm.jobs.control import retry
 from renderctl.repository import Claimant
-from renderctl.repository.attempting import Cost
-from renderctl.states import JobState, WorkerState
-from renderctl.workers import Beat, Worker
+from renderctl.repository.attempts.lifecycle import Cost
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, given_job, given_model, given_worker
 
@@ -35,7 +35,7 @@ class Floor:
         """Each worker renders one frame of each job, if it gets one; how many did."""
         self.clock.advance(seconds=200.0)
         for name in self.slots:
-            self.farm.repository.beat(Beat(name, "1"))
+            self.farm.repository.beat(Heartbeat(name, "1"))
         return sum(self.work(slot, job) for job in jobs for slot in self.slots.values())
 
     def work(self, slot: Claimant, job: Job) -> bool:

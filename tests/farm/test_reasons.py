@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from renderctl.core.jobs import Failure, Fault, Job, RenderOptions
+from renderctl.core.workers import Heartbeat
 from renderctl.farm import Farm
-from renderctl.farm.control import cancel, pause
-from renderctl.farm.status import status
-from renderctl.farm.workers import drain_worker
-from renderctl.jobs import Failure, Fault, Job, RenderOptions
-from renderctl.repository.attempting import Cost
-from renderctl.workers import Beat
+from renderctl.farm.admin.workers import drain_worker
+from renderctl.farm.jobs.control import cancel, pause
+from renderctl.farm.jobs.status import status
+from renderctl.repository.attempts.lifecycle import Cost
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, FACTS, NODE, QUICK, given_job, given_model, given_worker
 
@@ -98,7 +98,7 @@ def test_a_job_waits_for_a_node_that_is_unwell(farm: Farm) -> None:
     given_worker(farm, "w1")
     given_worker(farm, "w2")
     for name in ("w1", "w2"):
-        farm.repository.beat(Beat(name, "1", complaint="312 MB free on /data, 2048 needed"))
+        farm.repository.beat(Heartbeat(name, "1", complaint="312 MB free on /data, 2048 needed"))
     said = "every worker of pool default is unhealthy: 312 MB free on /data, 2048 needed (worker w1)"
     assert reason(farm, given_job(farm)) == said
 
@@ -107,7 +107,7 @@ def test_a_job_waits_for_workers_that_are_held_for_different_reasons(farm: Farm)
     given_worker(farm, "w1", offered=replace(NODE, tags=("ssd",)))
     given_worker(farm, "w2", offered=replace(NODE, tags=("ssd",)))
     given_worker(farm, "w3")
-    farm.repository.beat(Beat("w1", "1", complaint="no room"))
+    farm.repository.beat(Heartbeat("w1", "1", complaint="no room"))
     drain_worker(farm, "w2", actor=ACTOR)
     said = "every worker of pool default that could render it is held: 1 draining, 1 unhealthy"
     assert reason(farm, given_job(farm, requires=("ssd",))) == said

@@ -8,26 +8,26 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.actors import Actor, Role
-from renderctl.errors import MissingFiles, NotAllowed, NotStored
+from renderctl.core.actors import Actor, Role
+from renderctl.core.errors import MissingFiles, NotAllowed, NotStored
+from renderctl.core.jobs import Input
+from renderctl.core.settings import ServeSettings, Settings
 from renderctl.farm import Farm
-from renderctl.farm.changes import Changes
-from renderctl.farm.measure import measure
-from renderctl.farm.offering import OfferedModel, add_model
-from renderctl.farm.receiving import part_of, promote, wanted_files
-from renderctl.jobs import Input
-from renderctl.settings import ServeSettings, Settings
+from renderctl.farm.admin.metrics import metrics
+from renderctl.farm.change_feed import ChangeFeed
+from renderctl.farm.models.incoming_uploads import partial_upload, promote, wanted_files
+from renderctl.farm.models.register_model import UploadedModel, add_model
 from tests.farms import ACTOR, FACTS, close, given_job, given_worker, make_farm, work_off
 
 SCENE = b"BLENDER-v500 " + bytes(1000)
 FILE = Input("shot.blend", hashlib.sha256(SCENE).hexdigest(), len(SCENE))
 ADA = Actor("ada", role=Role.ARTIST, projects=frozenset(["films"]))
 EVE = Actor("eve", role=Role.ARTIST, projects=frozenset(["games"]))
-OFFERED = OfferedModel("shot", FILE.path, FACTS, (FILE,))
+OFFERED = UploadedModel("shot", FILE.path, FACTS, (FILE,))
 
 
 def send(farm: Farm, actor: Actor, content: bytes = SCENE) -> None:
-    part = part_of(farm, hashlib.sha256(content).hexdigest(), len(content), actor=actor)
+    part = partial_upload(farm, hashlib.sha256(content).hexdigest(), len(content), actor=actor)
     with part.begun(0) as writing:
         writing.write(content)
         part.complete(len(content))
@@ -85,16 +85,16 @@ def test_a_file_goes_straight_to_the_store_where_that_can_be_reached(tmp_path: P
 def test_the_farm_is_measured(farm: Farm) -> None:
     given_job(farm, "1-3")
     given_worker(farm)
-    found = measure(farm, actor=ACTOR)
+    found = metrics(farm, actor=ACTOR)
     assert (found.tasks, found.jobs, found.workers) == ({"queued": 3}, {"queued": 1}, {"active": 1})
     assert (found.queue_depth, found.slots) == (1, 1)
     assert found.waiting_s >= 0
     with pytest.raises(NotAllowed):
-        measure(farm, actor=ADA)
+        metrics(farm, actor=ADA)
 
 
 def test_changes_are_told_from_the_database_of_either_side(farm: Farm) -> None:
-    changes = Changes(farm)
+    changes = ChangeFeed(farm)
     assert changes.look() == []
     job = given_job(farm, "4-5")
     assert [(each.kind, each.told["id"]) for each in changes.look()] == [("job", job.id)]

@@ -8,15 +8,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from renderctl.errors import AttemptSuperseded, Conflict, IllegalTransition, NotFound
+from renderctl.core.errors import AttemptSuperseded, Conflict, IllegalTransition, NotFound
+from renderctl.core.jobs import Failure, Fault, TaskCounts
+from renderctl.core.settings import RetentionSettings
+from renderctl.core.states import JobState
 from renderctl.farm import Farm
-from renderctl.farm.control import cancel, retry
-from renderctl.farm.remove import remove_jobs, select_jobs
-from renderctl.farm.sweep import sweep
-from renderctl.jobs import Failure, Fault, TaskCounts
-from renderctl.repository.attempting import Cost
-from renderctl.repository.audittables import audits
-from renderctl.repository.tables import (
+from renderctl.farm.admin.sweep import sweep
+from renderctl.farm.jobs.control import cancel, retry
+from renderctl.farm.jobs.remove import remove_jobs, select_jobs
+from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository.schema.audit import audits
+from renderctl.repository.schema.jobs import (
     attempts,
     job_inputs,
     jobs,
@@ -25,8 +27,6 @@ from renderctl.repository.tables import (
     tasks,
     workers,
 )
-from renderctl.settings import RetentionSettings
-from renderctl.states import JobState
 from tests.databases import farm_on
 from tests.farms import ACTOR, close, given_job, given_model, given_worker, wait_for, work_off, work_until
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
+from renderctl.core.settings import BlenderSettings
+from renderctl.core.states import JobState
 from renderctl.farm import Farm
+from renderctl.farm.jobs.submit import SubmitRequest
+from renderctl.farm.prewarm import prewarm
 from renderctl.farm.render import RenderRequest, render
-from renderctl.farm.standby import start_ahead
-from renderctl.farm.submit import SubmitRequest
-from renderctl.settings import BlenderSettings
-from renderctl.states import JobState
 from tests.fake_blender import FakeExecutor
 from tests.farms import ACTOR, FACTS, close, make_farm, quick_settings
 
@@ -44,7 +44,7 @@ def rendered(farm: Farm, scene: Path, frames: str) -> Any:
         scene.parent / "images",
         str(scene),
         submit=SubmitRequest(frames=frames),
-        standby=start_ahead(farm, str(scene)),
+        standby=prewarm(farm, str(scene)),
     )
     return render(farm, request, actor=ACTOR, stop=threading.Event())
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from renderctl.core.states import AttemptState, JobState
 from renderctl.farm import Farm
-from renderctl.farm.control import cancel
-from renderctl.states import AttemptState, JobState
+from renderctl.farm.jobs.control import cancel
 from tests.fake_blender import Behaviour, FakeExecutor, crashed, failing, held, once, truncated
 from tests.farms import ACTOR, at_work, given_job, wait_for, work_off, work_until
 

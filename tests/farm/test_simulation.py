@@ -17,10 +17,17 @@ from benchmarks.services import Site
 from benchmarks.simulation.fleet import FleetPlan, fleet
 from benchmarks.simulation.process import at_work, surroundings
 from benchmarks.simulation.worker import Surroundings
+from renderctl.core.settings import (
+    CacheSettings,
+    DatabaseSettings,
+    QueueSettings,
+    Settings,
+    StoreSettings,
+    WorkerSettings,
+)
+from renderctl.core.states import ENDED_JOB, AttemptState, JobState, WorkerState
 from renderctl.farm import Farm
-from renderctl.repository.tables import attempts, outputs, workers
-from renderctl.settings import CacheSettings, DatabaseSettings, QueueSettings, Settings, StoreSettings, WorkerSettings
-from renderctl.states import ENDED_JOB, AttemptState, JobState, WorkerState
+from renderctl.repository.schema.jobs import attempts, outputs, workers
 from tests.fake_blender import FakeBlender, FakeExecutor, rendered
 from tests.farms import at_work as working
 from tests.farms import close, given_job, make_farm, wait_for

@@ -2,12 +2,12 @@
 
 import pytest
 
-from renderctl.errors import InvalidInput
+from renderctl.core.errors import InvalidInput
+from renderctl.core.jobs import Attempt, Job, Output
 from renderctl.farm import Farm
-from renderctl.farm.control import cancel, pause, retry
-from renderctl.farm.status import forget, jobs, status
-from renderctl.jobs import Attempt, Job, Output
-from renderctl.repository.attempting import Cost
+from renderctl.farm.jobs.control import cancel, pause, retry
+from renderctl.farm.jobs.status import invalidate, jobs, status
+from renderctl.repository.attempts.lifecycle import Cost
 from tests.caches import let_redis_age
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, given_job, given_model, given_worker
@@ -66,7 +66,7 @@ def test_a_quick_answer_comes_from_the_cache_and_what_people_do_is_seen_at_once(
     assert status(farm, job.id, actor=ACTOR)["state"] == "queued"
     farm.repository.pause(job.id, actor=ACTOR)  # behind the back of the cache
     assert status(farm, job.id, actor=ACTOR)["state"] == "queued"
-    forget(farm, job.id)
+    invalidate(farm, job.id)
     assert status(farm, job.id, actor=ACTOR)["state"] == "paused"
     cancel(farm, job.id, actor=ACTOR)
     assert status(farm, job.id, actor=ACTOR)["state"] == "canceled"

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from renderctl.core.jobs import Failure, Fault, TaskCounts
+from renderctl.core.states import JobState
+from renderctl.core.workers import Heartbeat
 from renderctl.farm import Farm
-from renderctl.farm.control import priority
-from renderctl.farm.sweep import sweep
-from renderctl.jobs import Failure, Fault, TaskCounts
-from renderctl.repository.attempting import Cost
-from renderctl.states import JobState
-from renderctl.workers import Beat
+from renderctl.farm.admin.sweep import sweep
+from renderctl.farm.jobs.control import priority
+from renderctl.repository.attempts.lifecycle import Cost
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, at_work, given_job, given_model, given_worker, make_farm, wait_for
 
@@ -66,7 +66,7 @@ def test_a_clock_that_was_hours_ahead_holds_nothing_up_once_it_is_right(
     other = given_worker(farm, "w2")
     lost_attempts = 0
     for _ in range(4):
-        farm.repository.beat(Beat("w2", "1", {}))
+        farm.repository.beat(Heartbeat("w2", "1", {}))
         lost_attempts += sweep(farm, "w2").requeued
         clock.advance(seconds=limit_s / 2)
     assert lost_attempts == 1

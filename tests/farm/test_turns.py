@@ -5,17 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from renderctl.errors import WorkerNameTaken
+from renderctl.core.errors import WorkerNameTaken
+from renderctl.core.jobs import Attempt, Job, TaskCounts
+from renderctl.core.settings import BlenderSettings
+from renderctl.core.states import AttemptState, JobState
 from renderctl.farm import Farm
-from renderctl.farm.control import cancel, pause, resume
-from renderctl.farm.remove import remove_jobs
-from renderctl.farm.work import WorkOptions, worker_for
-from renderctl.farm.work.slot_parts import Listeners
-from renderctl.farm.work.turns import FarmTurns
-from renderctl.jobs import Attempt, Job, TaskCounts
+from renderctl.farm.jobs.control import cancel, pause, resume
+from renderctl.farm.jobs.remove import remove_jobs
+from renderctl.farm.worker import WorkOptions, worker_for
+from renderctl.farm.worker.slot_parts import Listeners
+from renderctl.farm.worker.work_source import QueueSource
 from renderctl.repository import Claim, Repository
-from renderctl.settings import BlenderSettings
-from renderctl.states import AttemptState, JobState
 from tests.fake_blender import FakeExecutor, held, long, once, truncated
 from tests.farms import (
     ACTOR,
@@ -236,7 +236,7 @@ def test_a_worker_of_one_job_leaves_when_that_is_removed(farm: Farm, executor: F
 def test_a_slot_that_leaves_a_job_which_was_removed_meanwhile_goes_on(farm: Farm, gave_back: bool) -> None:
     job, claimant = given_job(farm, "1-4", max_slots=1), given_worker(farm)
     remove_jobs(farm, [job.id], force=True, actor=ACTOR)
-    turns = FarmTurns(farm, claimant, idle_exit_s=0.05)
+    turns = QueueSource(farm, claimant, idle_exit_s=0.05)
     turns.leave(job, gave_back=gave_back)
     assert turns.next(threading.Event()) == Claim()
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from renderctl.errors import Conflict
+from renderctl.core.errors import Conflict
+from renderctl.core.workers import Heartbeat
 from renderctl.farm import Farm
 from renderctl.repository.migrations import fence_workers
-from renderctl.workers import Beat
 from tests.farms import ACTOR, given_job, given_worker
 
 
@@ -27,5 +27,5 @@ def test_a_worker_that_slept_through_an_upgrade_is_told_that_it_is_not_known(far
     job = given_job(farm, "1-3")
     attempt = farm.repository.claim(job.id, claimant).attempts[0]
     fence_workers(farm.repository.engine, 0.0)
-    assert farm.repository.beat(Beat("w1", claimant.incarnation, {attempt.id: 0.5})).superseded
+    assert farm.repository.beat(Heartbeat("w1", claimant.incarnation, {attempt.id: 0.5})).superseded
     assert farm.repository.claim(job.id, claimant).attempts == ()

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from renderctl.blender.header import SavedBy
-from renderctl.errors import BlenderMissing, ImageMissing, InvalidInput
+from renderctl.core.errors import BlenderMissing, ImageMissing, InvalidInput
+from renderctl.core.jobs import RenderOptions
 from renderctl.executors.images import RenderImage
 from renderctl.farm import Farm
 from renderctl.farm.blenders import choose_blender, known_blenders
-from renderctl.jobs import RenderOptions
 from tests.fake_blender import FakeExecutor
 from tests.farms import given_job
 

@@ -9,7 +9,7 @@ import pytest
 
 from renderctl import wiring
 from renderctl.farm import Farm
-from renderctl.wiring import Connection
+from renderctl.wiring import LocalCommands
 from tests.databases import Outage
 from tests.fake_blender import FakeExecutor, held
 from tests.farms import ACTOR, at_work, given_job, wait_for
@@ -20,7 +20,7 @@ from tests.server.live import through_a_server
 def connection(request: pytest.FixtureRequest, farm: Farm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The verbs, for somebody who waits."""
     if request.param == "directly":
-        yield Connection(farm.settings, ACTOR, farm)
+        yield LocalCommands(farm.settings, ACTOR, farm)
         return
     with through_a_server(farm) as told:
         for name, value in told.items():

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.errors import InvalidInput, NotAllowed
+from renderctl.core.errors import InvalidInput, NotAllowed
+from renderctl.core.settings import WebhookSettings
 from renderctl.farm import Farm
-from renderctl.farm.webhooks.addresses import receiver_of, resolved
-from renderctl.farm.webhooks.posting import post
-from renderctl.farm.webhooks.registering import add_webhook
-from renderctl.settings import WebhookSettings
+from renderctl.farm.webhooks.http_post import post
+from renderctl.farm.webhooks.receiver_address import receiver_of, resolved
+from renderctl.farm.webhooks.registrations import add_webhook
 from tests.farms import ACTOR, close, make_farm
 
 INSIDE = [

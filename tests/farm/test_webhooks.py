@@ -15,16 +15,16 @@ from typing import Any
 
 import pytest
 
-from renderctl.errors import InvalidInput, UsageError
+from renderctl.core.errors import InvalidInput, UsageError
+from renderctl.core.settings import WebhookSettings
+from renderctl.core.webhooks import Delivery, DeliveryState
 from renderctl.farm import Farm
-from renderctl.farm.control import cancel
+from renderctl.farm.jobs.control import cancel
 from renderctl.farm.people.secrets import SIGNING_PREFIX
-from renderctl.farm.webhooks.posting import post
-from renderctl.farm.webhooks.registering import NewWebhook, add_webhook, list_deliveries, ping, resend
-from renderctl.farm.webhooks.telling import Teller
-from renderctl.repository.hooktables import deliveries
-from renderctl.settings import WebhookSettings
-from renderctl.webhooks import Delivery, DeliveryState
+from renderctl.farm.webhooks.dispatcher import WebhookDispatcher
+from renderctl.farm.webhooks.http_post import post
+from renderctl.farm.webhooks.registrations import NewWebhook, add_webhook, list_deliveries, ping, resend
+from renderctl.repository.schema.webhooks import deliveries
 from tests.certificates import own_certificate
 from tests.fake_blender import FakeExecutor, failing
 from tests.farms import ACTOR, close, given_job, make_farm, quick_settings, wait_for, work_off
@@ -52,7 +52,7 @@ def receiver() -> Iterator[Receiver]:
 @contextmanager
 def told(farm: Farm, name: str = "teller") -> Iterator[None]:
     """Somebody who tells, for as long as the context."""
-    teller = Teller(farm, name)
+    teller = WebhookDispatcher(farm, name)
     teller.start()
     yield
     teller.stop()
@@ -331,8 +331,8 @@ def test_who_is_killed_between_sending_and_noting_it_sends_again_under_the_same_
     receiver.on_heard = wait
     code = (
         "import sys, threading; from dataclasses import replace; from pathlib import Path\n"
-        "from tests.farms import make_farm, quick_settings; from renderctl.farm.webhooks.telling import Teller\n"
-        "from renderctl.settings import WebhookSettings; folder = Path(sys.argv[1])\n"
+        "from tests.farms import make_farm, quick_settings; from renderctl.farm.webhooks.dispatcher import Teller\n"
+        "from renderctl.core.settings import WebhookSettings; folder = Path(sys.argv[1])\n"
         "hooks = WebhookSettings(allow=('127.0.0.1/32',), timeout=60)\n"
         "farm = make_farm(folder, settings=replace(quick_settings(folder), webhooks=hooks))\n"
         "Teller(farm, 'victim').start(); threading.Event().wait()\n"

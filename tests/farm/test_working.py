@@ -3,15 +3,15 @@ from dataclasses import replace
 
 import pytest
 
-from renderctl.errors import QueueUnavailable
+from renderctl.core.errors import QueueUnavailable
+from renderctl.core.jobs import Job, TaskCounts
+from renderctl.core.settings import WorkerSettings
+from renderctl.core.states import AttemptState, JobState
 from renderctl.farm import Farm
-from renderctl.farm.attempt_logs import kept_log
-from renderctl.farm.control import cancel, pause, resume, retry
+from renderctl.farm.jobs.attempt_logs import kept_log
+from renderctl.farm.jobs.control import cancel, pause, resume, retry
 from renderctl.farm.scratch import Scratch, abandoned, scratch_root
-from renderctl.jobs import Job, TaskCounts
 from renderctl.queues import Queue, Ticket
-from renderctl.settings import WorkerSettings
-from renderctl.states import AttemptState, JobState
 from tests.fake_blender import FakeExecutor, crashed, failing, held, hung, once, truncated
 from tests.fakes import ForgetfulCache
 from tests.farms import (

@@ -3,20 +3,20 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from renderctl.core.jobs import Failure, Fault, Output
+from renderctl.core.permissions import ALL
+from renderctl.core.states import ENDED_JOB, JobState, TaskState
+from renderctl.core.workers import Heartbeat
 from renderctl.farm import Farm
-from renderctl.farm.changes import Changes
-from renderctl.farm.log_follower import LogFollower
-from renderctl.farm.logs import logs
-from renderctl.farm.outputs import outputs
-from renderctl.farm.status import jobs, status
-from renderctl.farm.sweep import settle, sweep
-from renderctl.farm.tasks import attempts, task_status, tasks
-from renderctl.jobs import Failure, Fault, Output
-from renderctl.permissions import EVERYTHING
+from renderctl.farm.admin.sweep import finish_job_if_done, sweep
+from renderctl.farm.change_feed import ChangeFeed
+from renderctl.farm.jobs.log_follower import LogFollower
+from renderctl.farm.jobs.logs import logs
+from renderctl.farm.jobs.outputs import outputs
+from renderctl.farm.jobs.status import jobs, status
+from renderctl.farm.jobs.tasks import attempts, task_status, tasks
 from renderctl.repository import Claimant
-from renderctl.repository.attempting import Cost
-from renderctl.states import ENDED_JOB, JobState, TaskState
-from renderctl.workers import Beat
+from renderctl.repository.attempts.lifecycle import Cost
 from tests.big_tables import BLOCKED, FAILED, HUGE, QUEUED, RUNNING, SUCCEEDED
 from tests.farms import ACTOR, NODE
 
@@ -38,7 +38,7 @@ def actions(farm: Farm) -> Iterator[Action]:
 def _of_workers(farm: Farm) -> Iterator[Action]:
     repository = farm.repository
     held = repository.running_attempts(_RUNNING)[0]
-    yield "heartbeat", lambda: repository.beat(Beat(held.worker_id, "1", {held.id: 0.6}))
+    yield "heartbeat", lambda: repository.beat(Heartbeat(held.worker_id, "1", {held.id: 0.6}))
     yield "jobs for an idle slot", lambda: repository.waiting_jobs(_SLOT)
     other_pool = replace(_SLOT, pools=("other",))
     yield "jobs for an idle slot of a pool without any", lambda: repository.waiting_jobs(other_pool)
@@ -53,7 +53,7 @@ def _of_workers(farm: Farm) -> Iterator[Action]:
         broken = Failure(Fault.MACHINE, "It broke.")
         yield "fail", lambda second=second, broken=broken: repository.fail(second, broken, Cost(1.0))
         yield "give back", lambda ahead=ahead: repository.release(ahead[:2])
-        yield "end of a job", lambda job_id=job_id: settle(farm, job_id)
+        yield "end of a job", lambda job_id=job_id: finish_job_if_done(farm, job_id)
 
 
 def _of_sweeps(farm: Farm) -> Iterator[Action]:
@@ -66,7 +66,7 @@ def _of_sweeps(farm: Farm) -> Iterator[Action]:
 
 
 def _of_watches(farm: Farm) -> Iterator[Action]:
-    changes, follower = Changes(farm), LogFollower(farm, _HUGE)
+    changes, follower = ChangeFeed(farm), LogFollower(farm, _HUGE)
     task_follower = LogFollower(farm, _HUGE, 7)
     for _ in range(2):
         yield "server events", changes.look
@@ -98,7 +98,7 @@ def _of_pages(farm: Farm) -> Iterator[Action]:
     yield "latest outputs", lambda: repository.latest_outputs(_HUGE, 12)
     yield "seconds to a retry", lambda: repository.seconds_to_retry(_HUGE)
     yield "workers", repository.workers
-    yield "work at hand", lambda: repository.work_at_hand(EVERYTHING)
+    yield "work at hand", lambda: repository.work_at_hand(ALL)
 
 
 def _of_collections(farm: Farm) -> Iterator[Action]:

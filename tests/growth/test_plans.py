@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.clocks import SystemClock
+from renderctl.core.clocks import SystemClock
+from renderctl.core.settings import DatabaseSettings, Settings
 from renderctl.farm import Farm
 from renderctl.repository import open_repository
-from renderctl.repository.engines import open_engine
-from renderctl.settings import DatabaseSettings, Settings
+from renderctl.repository.engine import open_engine
 from tests.big_tables import fill
 from tests.farms import close, make_farm, quick_settings
 from tests.growth.repeated import actions

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import SHUT_RDWR
 from urllib.parse import parse_qs, urlsplit
 
-from renderctl.settings import StoreSettings
+from renderctl.core.settings import StoreSettings
 
 _EMPTY_LIST = (
     b'<?xml version="1.0"?><ListBucketResult><Name>b</Name><IsTruncated>false</IsTruncated></ListBucketResult>'

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from renderctl.clocks import SystemClock
+from renderctl.core.clocks import SystemClock
 from tests.services import RabbitMq
 from tests.services.server import free_port
 

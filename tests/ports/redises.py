@@ -3,7 +3,7 @@
 import pytest
 
 from renderctl.caches import Cache
-from renderctl.errors import Unreachable
+from renderctl.core.errors import Unreachable
 
 
 def used(cache: Cache, times: int = 1) -> None:

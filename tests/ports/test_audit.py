@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from renderctl.actors import Actor, Role, Via
-from renderctl.errors import Conflict
+from renderctl.core.actors import Actor, Role, Via
+from renderctl.core.errors import Conflict
+from renderctl.core.permissions import Subject
 from renderctl.farm import Farm
-from renderctl.permissions import Subject
 from renderctl.repository import Repository
-from renderctl.repository.auditing import AuditFilter
-from renderctl.repository.audittables import audit_heads, audits
-from renderctl.repository.chaining import Head, HeadFile, Seal, key_id, link, signature
-from renderctl.repository.keyfiles import KeyFile
+from renderctl.repository.audit.key_file import KeyFile
+from renderctl.repository.audit.log import AuditFilter
+from renderctl.repository.audit_chain import ChainHead, HeadFile, SigningKeys, chain_mac, key_id, signature
+from renderctl.repository.schema.audit import audit_heads, audits
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, given_job
 
@@ -26,10 +26,10 @@ ARTIST = Actor("mona", role=Role.ARTIST, via=Via.TOKEN, address="192.0.2.7")
 @pytest.fixture
 def sealed(farm: Farm, clock: FakeClock, tmp_path: Path) -> Farm:
     """A farm whose key is its own, and that remembers the end of its log in a file."""
-    return with_seal(farm, clock, Seal(lambda: KEY, HeadFile(tmp_path / "audit.head")))
+    return with_seal(farm, clock, SigningKeys(lambda: KEY, HeadFile(tmp_path / "audit.head")))
 
 
-def with_seal(farm: Farm, clock: FakeClock, seal: Seal) -> Farm:
+def with_seal(farm: Farm, clock: FakeClock, seal: SigningKeys) -> Farm:
     repository = Repository(farm.repository.engine, now=clock.now, heartbeat_limit_s=1.0, seal=seal)
     return replace(farm, repository=repository)
 
@@ -43,7 +43,7 @@ def given_deeds(farm: Farm) -> str:
     return job.id
 
 
-def problems(farm: Farm, seen: Head | None = None) -> list[str]:
+def problems(farm: Farm, seen: ChainHead | None = None) -> list[str]:
     return [f"{each.seq}: {each.what}" for each in farm.repository.verify_audit(seen).problems]
 
 
@@ -110,7 +110,7 @@ def test_a_tail_that_was_cut_and_grew_again_is_found(sealed: Farm, clock: FakeCl
         connection.execute(audits.delete().where(audits.c.seq > 4))
         fourth = connection.execute(select(audits).where(audits.c.seq == 4)).one()
         connection.execute(audit_heads.update().values(seq=4, mac=fourth.mac))
-    elsewhere = with_seal(sealed, clock, Seal(lambda: KEY))
+    elsewhere = with_seal(sealed, clock, SigningKeys(lambda: KEY))
     elsewhere.repository.set_priority(job_id, 1, actor=ACTOR)
     assert problems(elsewhere) == []
     assert problems(sealed) == ["5: it is another one than was seen here"]
@@ -159,7 +159,7 @@ def test_an_entry_that_nobody_has_given_a_place_yet_gets_it_with_the_next(farm: 
 
 def test_entries_that_were_signed_with_another_key_are_found(sealed: Farm, clock: FakeClock) -> None:
     job_id = given_deeds(sealed)
-    without = with_seal(sealed, clock, Seal())
+    without = with_seal(sealed, clock, SigningKeys())
     without.repository.set_priority(job_id, 1, actor=ACTOR)
     assert problems(sealed) == ["6: it is not signed with the farm's key (audit.key)"]
     assert "it is signed with a key that is not here" in problems(without)[0]
@@ -167,7 +167,7 @@ def test_entries_that_were_signed_with_another_key_are_found(sealed: Farm, clock
 
 def test_a_farm_that_gets_a_key_of_its_own_later_says_how_much_could_be_forged(farm: Farm, clock: FakeClock) -> None:
     job_id = given_deeds(farm)
-    later = with_seal(farm, clock, Seal(lambda: KEY))
+    later = with_seal(farm, clock, SigningKeys(lambda: KEY))
     later.repository.set_priority(job_id, 1, actor=ACTOR)
     verdict = later.repository.verify_audit()
     assert (verdict.problems, verdict.entries, verdict.weak) == ([], 6, 5)
@@ -266,9 +266,9 @@ def filed(farm: Farm, clock: FakeClock, tmp_path: Path) -> Farm:
     return with_seal(farm, clock, seal_of(tmp_path))
 
 
-def seal_of(folder: Path) -> Seal:
+def seal_of(folder: Path) -> SigningKeys:
     file = KeyFile(folder / "audit.key")
-    return Seal(file.key, HeadFile(folder / "audit.head"), file.former, file.replace)
+    return SigningKeys(file.key, HeadFile(folder / "audit.head"), file.former, file.replace)
 
 
 def test_what_a_replaced_key_has_signed_still_verifies_and_who_replaced_it_is_told(filed: Farm, tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_what_is_signed_with_a_replaced_key_afterwards_is_found(filed: Farm, clo
     job_id = given_deeds(filed)
     stolen = KeyFile(tmp_path / "audit.key").key()
     filed.repository.rotate_audit_key(actor=ACTOR)
-    with_seal(filed, clock, Seal(lambda: stolen)).repository.set_priority(job_id, 1, actor=ACTOR)
+    with_seal(filed, clock, SigningKeys(lambda: stolen)).repository.set_priority(job_id, 1, actor=ACTOR)
     assert problems(filed) == ["7: it is signed with a key that had been replaced"]
 
 
@@ -316,14 +316,14 @@ def test_a_replaced_key_rewrites_nothing_of_what_came_before_it_was(filed: Farm,
         previous = connection.execute(select(audits).where(audits.c.seq == 4)).one().mac
         row = {**connection.execute(select(audits).where(audits.c.seq == 5)).one()._asdict(), "actor": "eve"}
         signed = signature(stolen, row)
-        forged = {"actor": "eve", "signature": signed, "mac": link(stolen, previous, 5, signed)}
+        forged = {"actor": "eve", "signature": signed, "mac": chain_mac(stolen, previous, 5, signed)}
         connection.execute(audits.update().where(audits.c.seq == 5).values(forged))
     assert problems(filed) == ["6: it is not in its place"]
 
 
 def test_keys_that_the_config_has_replaced_verify_what_they_have_signed(sealed: Farm, clock: FakeClock) -> None:
     job_id = given_deeds(sealed)
-    later = with_seal(sealed, clock, Seal(lambda: b"another one", former=lambda: [KEY]))
+    later = with_seal(sealed, clock, SigningKeys(lambda: b"another one", former=lambda: [KEY]))
     later.repository.set_priority(job_id, 1, actor=ACTOR)
     assert (problems(later), later.repository.verify_audit().weak) == ([], 0)
     with pytest.raises(Conflict, match=r"in no file"):
@@ -333,5 +333,5 @@ def test_keys_that_the_config_has_replaced_verify_what_they_have_signed(sealed: 
 def test_a_later_end_is_never_forgotten_for_an_earlier_one(tmp_path: Path) -> None:
     file = HeadFile(tmp_path / "audit.head")
     for seq in (3, 5, 4):
-        file.keep(Head(seq, str(seq) * 64))
-    assert file.kept() == Head(5, "5" * 64)
+        file.keep(ChainHead(seq, str(seq) * 64))
+    assert file.kept() == ChainHead(5, "5" * 64)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.states import TaskState
+from renderctl.core.states import TaskState
 from tests.big_tables import HUGE, RUNNING, fill
 from tests.databases import farm_on
 from tests.farms import close, given_worker

@@ -7,14 +7,14 @@ from typing import Any
 
 from sqlalchemy import Connection, event, select
 
+from renderctl.core.jobs import Job, TaskCounts
+from renderctl.core.models import Model
+from renderctl.core.states import JobState, TaskState
 from renderctl.farm import Farm
-from renderctl.jobs import Job, TaskCounts
-from renderctl.models import Model
-from renderctl.repository.attempting import Cost
-from renderctl.repository.batching import FIRST_ROWS
-from renderctl.repository.tables import jobs, tasks
-from renderctl.repository.task_states import move_first, move_tasks
-from renderctl.states import JobState, TaskState
+from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository.jobs.batches import FIRST_ROWS
+from renderctl.repository.jobs.task_states import move_first, move_tasks
+from renderctl.repository.schema.jobs import jobs, tasks
 from tests.farms import ACTOR, close, given_job, given_model, given_worker, make_farm
 
 MANY = 2 * FIRST_ROWS + 7

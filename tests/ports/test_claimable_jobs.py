@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, or_, select
 
+from renderctl.core.jobs import Failure, Fault, Job
+from renderctl.core.states import TaskState
 from renderctl.farm import Farm
-from renderctl.jobs import Failure, Fault, Job
 from renderctl.repository import Claimant
-from renderctl.repository.attempting import Cost
-from renderctl.repository.tables import jobs, tasks
-from renderctl.states import TaskState
+from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository.schema.jobs import jobs, tasks
 from tests.databases import farm_on
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, NODE, close, given_job, given_model, given_worker, wait_for

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.errors import EngineUnavailable
+from renderctl.core.errors import EngineUnavailable
 from renderctl.executors.docker.client import DEFAULT_ADDRESS, Engine
 
 

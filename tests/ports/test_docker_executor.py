@@ -14,19 +14,19 @@ import docker
 import pytest
 
 from renderctl.blender.failures import of_end
-from renderctl.errors import EngineRefused, EngineUnavailable, ImageMissing, SessionEnded
-from renderctl.executors import ExitStatus, Launch, Running
-from renderctl.executors.docker.cage import Bars
+from renderctl.core.errors import EngineRefused, EngineUnavailable, ImageMissing, SessionEnded
+from renderctl.core.jobs import Fault
+from renderctl.executors import ExitStatus, LaunchSpec, SessionProcess
 from renderctl.executors.docker.client import Engine
+from renderctl.executors.docker.container_spec import ResourceLimits
 from renderctl.executors.docker.executor import DockerExecutor
 from renderctl.executors.docker.gpus import Gpus
 from renderctl.executors.images import RenderImage
 from renderctl.farm.scratch import clear_away
-from renderctl.jobs import Fault
 from tests.ports.test_executor import until
 
 pytestmark = pytest.mark.containers
-BARS = Bars(memory_mb=256, pids=64, scratch_mb=16)
+BARS = ResourceLimits(memory_mb=256, pids=64, scratch_mb=16)
 LABELS = {"renderctl.node": "n1", "renderctl.worker": "w1"}
 ENGINES_OWN = {"/etc/resolv.conf", "/etc/hostname", "/etc/hosts", "/sbin/docker-init", "/usr/sbin/docker-init"}
 
@@ -51,17 +51,17 @@ def client(docker_host: str) -> Iterator[docker.DockerClient]:
 
 
 @pytest.fixture
-def launch(tmp_path: Path, render_image: RenderImage) -> Iterator[Callable[[str], Launch]]:
-    def make(script: str) -> Launch:
+def launch(tmp_path: Path, render_image: RenderImage) -> Iterator[Callable[[str], LaunchSpec]]:
+    def make(script: str) -> LaunchSpec:
         argv = (str(render_image.program), "-u", "-c", script)
-        return Launch(argv, tmp_path / "scratch", tmp_path / "launch.log", image=render_image.digest, labels=LABELS)
+        return LaunchSpec(argv, tmp_path / "scratch", tmp_path / "launch.log", image=render_image.digest, labels=LABELS)
 
     yield make
     clear_away(tmp_path / "scratch")  # folders that nest too deep for pytest
 
 
 @contextmanager
-def running(executor: DockerExecutor, launch: Launch) -> Iterator[Running]:
+def running(executor: DockerExecutor, launch: LaunchSpec) -> Iterator[SessionProcess]:
     session = executor.start(launch)
     try:
         yield session
@@ -69,7 +69,7 @@ def running(executor: DockerExecutor, launch: Launch) -> Iterator[Running]:
         session.stop()
 
 
-def end_of(session: Running, within_s: float = 60.0) -> ExitStatus:
+def end_of(session: SessionProcess, within_s: float = 60.0) -> ExitStatus:
     """How it ends, whatever it says before."""
     try:
         while session.receive(within_s) is not None:
@@ -115,7 +115,7 @@ print(json.dumps({
 
 
 def test_it_has_no_network_no_rights_and_nothing_of_this_machine_but_its_folders(
-    executor: DockerExecutor, launch: Callable[[str], Launch], tmp_path: Path, docker_host: str
+    executor: DockerExecutor, launch: Callable[[str], LaunchSpec], tmp_path: Path, docker_host: str
 ) -> None:
     secret, model = tmp_path / "renderctl.yaml", tmp_path / "model"
     secret.write_text("password: hush")
@@ -155,7 +155,7 @@ def test_it_has_no_network_no_rights_and_nothing_of_this_machine_but_its_folders
 
 
 def test_forking_without_end_ends_at_its_limit_and_it_can_still_be_stopped(
-    executor: DockerExecutor, launch: Callable[[str], Launch], client: docker.DockerClient
+    executor: DockerExecutor, launch: Callable[[str], LaunchSpec], client: docker.DockerClient
 ) -> None:
     bomb = (
         "import os, signal\n"
@@ -171,7 +171,7 @@ def test_forking_without_end_ends_at_its_limit_and_it_can_still_be_stopped(
 
 
 def test_running_out_of_memory_is_told_from_being_killed(
-    executor: DockerExecutor, launch: Callable[[str], Launch]
+    executor: DockerExecutor, launch: Callable[[str], LaunchSpec]
 ) -> None:
     hog = "held = []\nwhile True: held.append(bytearray(b'x') * 10_000_000)"
     with running(executor, launch(hog)) as session:
@@ -196,7 +196,7 @@ FILLS = {
 
 @pytest.mark.parametrize("how", FILLS)
 def test_what_fills_the_disk_is_ended_with_that_reason(
-    executor: DockerExecutor, launch: Callable[[str], Launch], how: str
+    executor: DockerExecutor, launch: Callable[[str], LaunchSpec], how: str
 ) -> None:
     quiet = "import signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
     keep_on = "\nimport time\ntime.sleep(60)"
@@ -208,7 +208,7 @@ def test_what_fills_the_disk_is_ended_with_that_reason(
 
 
 def test_a_line_without_end_and_a_log_without_end_cost_no_memory_and_no_disk(
-    executor: DockerExecutor, launch: Callable[[str], Launch], tmp_path: Path
+    executor: DockerExecutor, launch: Callable[[str], LaunchSpec], tmp_path: Path
 ) -> None:
     chatter = (
         "import sys\nfor n in range(80): sys.stderr.write('x' * 1_000_000)\n"
@@ -223,7 +223,7 @@ def test_a_line_without_end_and_a_log_without_end_cost_no_memory_and_no_disk(
 
 @pytest.mark.parametrize("how", ["kill", "remove"])
 def test_a_container_that_somebody_ended_is_said_to_be_so(
-    executor: DockerExecutor, launch: Callable[[str], Launch], client: docker.DockerClient, how: str
+    executor: DockerExecutor, launch: Callable[[str], LaunchSpec], client: docker.DockerClient, how: str
 ) -> None:
     with running(executor, launch("import time; print(1); time.sleep(60)")) as session:
         assert session.receive(60) == "1"
@@ -236,7 +236,7 @@ def test_a_container_that_somebody_ended_is_said_to_be_so(
 
 
 def test_an_image_that_is_not_there_and_a_gpu_that_is_not_there_are_told_apart(
-    engine: Engine, executor: DockerExecutor, launch: Callable[[str], Launch], client: docker.DockerClient
+    engine: Engine, executor: DockerExecutor, launch: Callable[[str], LaunchSpec], client: docker.DockerClient
 ) -> None:
     with pytest.raises(ImageMissing, match="no-such-image"):
         executor.start(replace(launch(""), image="no-such-image:1"))
@@ -245,7 +245,7 @@ def test_an_image_that_is_not_there_and_a_gpu_that_is_not_there_are_told_apart(
     assert not containers(client)
 
 
-def test_an_engine_that_is_away_is_unavailable(launch: Callable[[str], Launch]) -> None:
+def test_an_engine_that_is_away_is_unavailable(launch: Callable[[str], LaunchSpec]) -> None:
     away = DockerExecutor(Engine("unix:///no/such/engine.sock"), BARS)
     for deed in (away.check, away.images, lambda: away.start(launch(""))):
         with pytest.raises(EngineUnavailable):
@@ -265,7 +265,7 @@ def test_each_session_has_a_gpu_of_its_own_where_they_are_not_shared() -> None:
 
 
 def test_a_session_ends_with_the_worker_that_it_listened_to(
-    engine: Engine, executor: DockerExecutor, launch: Callable[[str], Launch], client: docker.DockerClient
+    engine: Engine, executor: DockerExecutor, launch: Callable[[str], LaunchSpec], client: docker.DockerClient
 ) -> None:
     session = executor.start(launch("import sys; print(1); sys.stdin.read()"))
     assert session.receive(60) == "1"
@@ -278,13 +278,13 @@ def test_a_session_ends_with_the_worker_that_it_listened_to(
 
 
 def test_a_container_gets_its_share_of_a_machine() -> None:
-    assert Bars(share=0.5).on(16 << 30, 8) == Bars(memory_mb=7372, cpus=4.0, share=0.5)
-    assert Bars().on(16 << 30, 8).cpus is None
-    assert Bars(memory_mb=100_000, cpus=64).on(16 << 30, 8) == Bars(memory_mb=16384, cpus=8)
+    assert ResourceLimits(share=0.5).on(16 << 30, 8) == ResourceLimits(memory_mb=7372, cpus=4.0, share=0.5)
+    assert ResourceLimits().on(16 << 30, 8).cpus is None
+    assert ResourceLimits(memory_mb=100_000, cpus=64).on(16 << 30, 8) == ResourceLimits(memory_mb=16384, cpus=8)
 
 
 def test_stopping_from_another_thread_ends_a_container_that_listens_to_nobody(
-    executor: DockerExecutor, launch: Callable[[str], Launch], client: docker.DockerClient
+    executor: DockerExecutor, launch: Callable[[str], LaunchSpec], client: docker.DockerClient
 ) -> None:
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1); time.sleep(60)"
     with running(executor, launch(deaf)) as session:

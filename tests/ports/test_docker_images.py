@@ -13,7 +13,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from renderctl.errors import BuildFailed, EngineUnavailable, ImageMissing, InvalidInput, NotFound, PullFailed
+from renderctl.core.errors import BuildFailed, EngineUnavailable, ImageMissing, InvalidInput, NotFound, PullFailed
 from renderctl.executors.docker.client import Engine
 from renderctl.executors.docker.images import DockerImages
 from renderctl.executors.images import Recipe, RenderImage

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.errors import BlenderMissing, SessionEnded
-from renderctl.executors import Executor, Launch, Running
-from renderctl.executors.docker.cage import Bars
+from renderctl.core.errors import BlenderMissing, SessionEnded
+from renderctl.executors import Executor, LaunchSpec, SessionProcess
 from renderctl.executors.docker.client import Engine
+from renderctl.executors.docker.container_spec import ResourceLimits
 from renderctl.executors.docker.executor import DockerExecutor
 from renderctl.executors.process import ProcessExecutor
 
-Start = Callable[..., Running]
+Start = Callable[..., SessionProcess]
 
 ECHO = "import sys\nfor line in sys.stdin: print('got ' + line, end='', flush=True)"
 
@@ -44,7 +44,7 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
         return
     engine = Engine(request.getfixturevalue("docker_host"))
     image = request.getfixturevalue("render_image")
-    yield Kind(DockerExecutor(engine, Bars(memory_mb=512)), str(image.program), image.digest)
+    yield Kind(DockerExecutor(engine, ResourceLimits(memory_mb=512)), str(image.program), image.digest)
     engine.close()
 
 
@@ -54,19 +54,19 @@ def executor(kind: Kind) -> Executor:
 
 
 @pytest.fixture
-def launch(kind: Kind, tmp_path: Path) -> Callable[..., Launch]:
-    def make(script: str, *arguments: str, **environment: str) -> Launch:
+def launch(kind: Kind, tmp_path: Path) -> Callable[..., LaunchSpec]:
+    def make(script: str, *arguments: str, **environment: str) -> LaunchSpec:
         argv = (kind.python, "-u", "-c", script, *arguments)
-        return Launch(argv, tmp_path / "scratch", tmp_path / "launch.log", environment, image=kind.image)
+        return LaunchSpec(argv, tmp_path / "scratch", tmp_path / "launch.log", environment, image=kind.image)
 
     return make
 
 
 @pytest.fixture
-def start(executor: Executor, launch: Callable[..., Launch]) -> Iterator[Start]:
-    started: list[Running] = []
+def start(executor: Executor, launch: Callable[..., LaunchSpec]) -> Iterator[Start]:
+    started: list[SessionProcess] = []
 
-    def begin(script: str, *arguments: str, **environment: str) -> Running:
+    def begin(script: str, *arguments: str, **environment: str) -> SessionProcess:
         started.append(executor.start(launch(script, *arguments, **environment)))
         return started[-1]
 
@@ -165,7 +165,7 @@ def test_an_end_by_signal_says_which(start: Start) -> None:
     assert (status.code, status.signal, status.out_of_memory) == (None, signal.SIGSEGV, False)
 
 
-def test_a_missing_program_is_a_missing_blender(executor: Executor, launch: Callable[..., Launch]) -> None:
+def test_a_missing_program_is_a_missing_blender(executor: Executor, launch: Callable[..., LaunchSpec]) -> None:
     with pytest.raises(BlenderMissing, match="/no/such/blender"):
         executor.start(replace(launch(""), argv=("/no/such/blender",)))
 

@@ -14,18 +14,18 @@ from alembic.config import Config
 from sqlalchemy import Connection, event, func, select
 
 import renderctl
-from renderctl.errors import AttemptSuperseded, Conflict, IllegalTransition, NotFound
+from renderctl.core.errors import AttemptSuperseded, Conflict, IllegalTransition, NotFound
+from renderctl.core.jobs import Attempt, Failure, Fault, Job, Output
 from renderctl.farm import Farm
-from renderctl.farm.status import job_document
-from renderctl.farm.sweep import sweep
-from renderctl.jobs import Attempt, Failure, Fault, Job, Output
+from renderctl.farm.admin.sweep import sweep
+from renderctl.farm.jobs.status import job_document
 from renderctl.repository import migrations as migrated
-from renderctl.repository.attempting import Cost
-from renderctl.repository.completing import Done
-from renderctl.repository.count_tables import job_counts
-from renderctl.repository.engines import open_engine
-from renderctl.repository.job_counts import SHARDS, count_change, shard_of
-from renderctl.repository.tables import tasks
+from renderctl.repository.attempts.completion import Completion
+from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository.engine import open_engine
+from renderctl.repository.jobs.counts import SHARDS, count_change, shard_of
+from renderctl.repository.schema.counts import job_counts
+from renderctl.repository.schema.jobs import tasks
 from tests.databases import farm_on
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, close, given_job, given_model, given_worker
@@ -72,7 +72,7 @@ class Operators:
         if attempts := self.some():
             count = self.random.randint(1, 2)
             images = [Output(f"{number}.png", "a" * 64, self.random.randint(1, 99)) for number in range(count)]
-            self.farm.repository.complete_all([Done(each, tuple(images), Cost(1.0)) for each in attempts])
+            self.farm.repository.complete_all([Completion(each, tuple(images), Cost(1.0)) for each in attempts])
 
     def fail(self, _job: Job) -> None:
         for attempt in self.some():
@@ -321,7 +321,7 @@ def test_a_transaction_writes_its_counts_with_one_statement_its_last(farm):
     job, slot = given_job(farm, "1-6"), given_worker(farm)
     claim = statements_of(farm, lambda: farm.repository.claim(job.id, slot, limit=4))
     attempts = farm.repository.attempts(job.id)
-    images = [Done(each, (Output(f"{each.frame}.png", "a" * 64, 10),), Cost(1.0)) for each in attempts]
+    images = [Completion(each, (Output(f"{each.frame}.png", "a" * 64, 10),), Cost(1.0)) for each in attempts]
     complete = statements_of(farm, lambda: farm.repository.complete_all(images))
     for statements in (claim, complete):
         counting = [statement for statement in statements if "INTO job_count" in statement]
@@ -367,7 +367,7 @@ def test_no_statement_gives_a_task_a_state_but_those_that_count():
     changing = re.compile(r"\btasks\s*\.(insert|update|delete)\(")
     sources = Path(renderctl.__file__).parent
     found = {str(source.relative_to(sources)): changing.findall(source.read_text()) for source in sources.rglob("*.py")}
-    assert len(found.pop("repository/task_states.py")) == 5
-    assert {name: calls for name, calls in found.items() if calls} == {"repository/sweeping.py": ["update"]}  # of times
+    assert len(found.pop("repository/jobs/task_states.py")) == 5
+    assert {name: calls for name, calls in found.items() if calls} == {"repository/recovery.py": ["update"]}  # of times
     inserting = [source.name for source in sources.rglob("*.py") if "INSERT INTO task " in source.read_text()]
     assert inserting == ["task_rows.py"]  # for `task_states`

@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, func, select
 
-from renderctl.actors import Role, Via
-from renderctl.errors import Conflict, NotFound, QuotaExceeded, SubmissionLost, TokenRefused
+from renderctl.core.actors import Role, Via
+from renderctl.core.errors import Conflict, NotFound, QuotaExceeded, SubmissionLost, TokenRefused
+from renderctl.core.jobs import Input, Job, NewJob, RenderOptions, TaskCounts
+from renderctl.core.models import Model
+from renderctl.core.quotas import Limits, Quotas
+from renderctl.core.states import JobState
 from renderctl.farm import Farm
-from renderctl.farm.sweep import sweep
-from renderctl.jobs import Input, Job, NewJob, RenderOptions, TaskCounts
-from renderctl.models import Model
-from renderctl.quotas import Limits, Quotas
-from renderctl.repository.attempting import Cost
-from renderctl.repository.batching import FIRST_ROWS, MOST_ROWS, BatchSize
-from renderctl.repository.tables import job_dependencies, job_inputs, jobs, tasks
-from renderctl.states import JobState
+from renderctl.farm.admin.sweep import sweep
+from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository.jobs.batches import FIRST_ROWS, MOST_ROWS, BatchSize
+from renderctl.repository.schema.jobs import job_dependencies, job_inputs, jobs, tasks
 from tests.databases import farm_on
 from tests.farms import ACTOR, close, given_job, given_model, given_worker, wait_for
 from tests.ports.severing import wire_to

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.errors import DigestMismatch, OutputNotWritable, StoreUnavailable
+from renderctl.core.errors import DigestMismatch, OutputNotWritable, StoreUnavailable
 from renderctl.stores.local import LocalStore
 from tests.farms import log_of
 from tests.lacking import lacking

@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from renderctl.errors import BadSettings, DigestMismatch, StoreUnavailable
-from renderctl.settings import StoreSettings
+from renderctl.core.errors import BadSettings, DigestMismatch, StoreUnavailable
+from renderctl.core.settings import StoreSettings
 from renderctl.stores.minio import MinioStore
 from tests.certificates import own_certificate
 from tests.farms import log_of

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from minio import Minio
 
-from renderctl.errors import DigestMismatch, NotStored
-from renderctl.settings import StoreSettings
+from renderctl.core.errors import DigestMismatch, NotStored
+from renderctl.core.settings import StoreSettings
 from renderctl.stores.minio import MinioStore
 from renderctl.stores.minio.bucket import Bucket
 from tests.ports.test_executor import until
@@ -71,7 +71,7 @@ WRITER = """
 import sys
 import urllib.request
 from pathlib import Path
-from renderctl.settings import StoreSettings
+from renderctl.core.settings import StoreSettings
 from renderctl.stores.minio import MinioStore
 endpoint, access_key, secret_key, bucket, source, digest = sys.argv[1:]
 MinioStore(StoreSettings("minio", endpoint, access_key, secret_key, bucket, secure=False)).put(Path(source), digest)

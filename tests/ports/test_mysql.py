@@ -10,17 +10,17 @@ import pymysql
 import pytest
 from sqlalchemy import text
 
-from renderctl.clocks import SystemClock
-from renderctl.errors import DatabaseUnavailable
+from renderctl.core.clocks import SystemClock
+from renderctl.core.errors import DatabaseUnavailable
+from renderctl.core.jobs import Failure, Fault, NewJob, Output, RenderOptions, TaskCounts
+from renderctl.core.states import AttemptState, JobState, WorkerState
+from renderctl.core.workers import Heartbeat
 from renderctl.farm import Farm
-from renderctl.jobs import Failure, Fault, NewJob, Output, RenderOptions, TaskCounts
 from renderctl.repository import Repository, open_repository
-from renderctl.repository.attempting import Cost
-from renderctl.repository.engines import open_engine
+from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository.engine import open_engine
 from renderctl.repository.migrations import HEAD, upgrade
-from renderctl.repository.tables import workers
-from renderctl.states import AttemptState, JobState, WorkerState
-from renderctl.workers import Beat
+from renderctl.repository.schema.jobs import workers
 from tests.databases import farm_on
 from tests.farms import ACTOR, close, given_job, given_model, given_worker, wait_for
 from tests.ports.severing import Wire, wire_to
@@ -131,7 +131,7 @@ def test_a_heartbeat_that_comes_with_a_drain_does_not_take_its_reason_away(sever
     with ThreadPoolExecutor(2) as pool:
         drain = pool.submit(farm.repository.write, draining)
         drained.wait(30)
-        orders = pool.submit(farm.repository.beat, Beat(worker.id, worker.incarnation, {}))
+        orders = pool.submit(farm.repository.beat, Heartbeat(worker.id, worker.incarnation, {}))
         drain.result(30)
         assert orders.result(30).state is WorkerState.DRAINING
     (worker,) = farm.repository.workers()

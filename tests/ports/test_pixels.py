@@ -6,8 +6,8 @@ import numpy as np
 import OpenImageIO as oiio
 import pytest
 
+from renderctl.core.errors import BadImage
 from renderctl.decoder.pixels import verify
-from renderctl.errors import BadImage
 
 KINDS = {"png": 4, "jpg": 3, "webp": 4, "tif": 4, "exr": 4}
 

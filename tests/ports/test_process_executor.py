@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.errors import BlenderMissing, SandboxTooWide, SessionEnded, Unreachable
-from renderctl.executors import Launch, Running
-from renderctl.executors.environments import session_environment
+from renderctl.core.errors import BlenderMissing, SandboxTooWide, SessionEnded, Unreachable
+from renderctl.executors import LaunchSpec, SessionProcess
+from renderctl.executors.environment import session_environment
 from renderctl.executors.process import ProcessExecutor, SandboxOptions
 from renderctl.executors.sandbox import OffLimits, landlock_version
 from tests.lacking import lacking
@@ -40,10 +40,10 @@ OWN = {
 
 
 @contextmanager
-def running(script: str, tmp_path: Path, environment: dict[str, str]) -> Iterator[Running]:
+def running(script: str, tmp_path: Path, environment: dict[str, str]) -> Iterator[SessionProcess]:
     executor = ProcessExecutor(tmp_path / "drivers", environment)
     argv = (sys.executable, "-u", "-c", script)
-    session = executor.start(Launch(argv, tmp_path / "scratch", tmp_path / "launch.log"))
+    session = executor.start(LaunchSpec(argv, tmp_path / "scratch", tmp_path / "launch.log"))
     try:
         yield session
     finally:
@@ -144,7 +144,7 @@ def test_a_session_reaches_its_folders_alone(tmp_path: Path, memory_mb: int | No
             local.listen()
         told = (given, other, os.getpid(), server.getsockname()[1], abstract, tmp_path / "engine.sock")
         argv = (sys.executable, "-u", "-c", _PROBE, *map(str, told))
-        launch = Launch(argv, tmp_path / "scratch", tmp_path / "log", inputs=(given.parent,), sandbox_mb=memory_mb)
+        launch = LaunchSpec(argv, tmp_path / "scratch", tmp_path / "log", inputs=(given.parent,), sandbox_mb=memory_mb)
         session = ProcessExecutor(tmp_path / "drivers", OWN).start(launch)
         came = json.loads(session.receive(20) or "{}")
         session.stop()
@@ -159,7 +159,7 @@ def test_a_session_writes_no_larger_file_than_it_may(tmp_path: Path) -> None:
     script = "open('small', 'wb').write(bytes(1 << 19)); open('large', 'wb').write(bytes(1 << 21))"
     argv = (sys.executable, "-u", "-c", script)
     executor = ProcessExecutor(tmp_path / "drivers", OWN, SandboxOptions(scratch_mb=1))
-    session = executor.start(Launch(argv, tmp_path / "scratch", tmp_path / "log"))
+    session = executor.start(LaunchSpec(argv, tmp_path / "scratch", tmp_path / "log"))
     with pytest.raises(SessionEnded):
         session.receive(20)
     session.stop()
@@ -175,7 +175,7 @@ def test_a_session_reads_and_writes_what_the_config_adds(tmp_path: Path) -> None
     script = f"open('{writes}/new', 'w').write('x'); print(open('{reads}/film').read())"
     options = SandboxOptions(reads=(str(reads),), writes=(str(writes),))
     executor = ProcessExecutor(tmp_path / "drivers", OWN, options)
-    session = executor.start(Launch((sys.executable, "-c", script), tmp_path / "scratch", tmp_path / "log"))
+    session = executor.start(LaunchSpec((sys.executable, "-c", script), tmp_path / "scratch", tmp_path / "log"))
     assert session.receive(20) == "warm"
     session.stop()
 
@@ -184,7 +184,7 @@ def test_no_session_starts_that_would_see_the_data_folder(tmp_path: Path) -> Non
     data = tmp_path / "farm/data"
     data.mkdir(parents=True)
     executor = ProcessExecutor(tmp_path / "drivers", OWN, SandboxOptions(OffLimits(data)))
-    launch = Launch((sys.executable,), tmp_path / "scratch", tmp_path / "log", inputs=(tmp_path / "farm",))
+    launch = LaunchSpec((sys.executable,), tmp_path / "scratch", tmp_path / "log", inputs=(tmp_path / "farm",))
     with pytest.raises(SandboxTooWide, match="holds"):
         executor.start(launch)
     assert not executor.may_read(tmp_path / "farm")
@@ -192,7 +192,7 @@ def test_no_session_starts_that_would_see_the_data_folder(tmp_path: Path) -> Non
 
 
 def test_a_sandboxed_program_that_is_not_there_is_missing(tmp_path: Path) -> None:
-    launch = Launch(("/no/blender",), tmp_path / "scratch", tmp_path / "log", sandbox_mb=512)
+    launch = LaunchSpec(("/no/blender",), tmp_path / "scratch", tmp_path / "log", sandbox_mb=512)
     with pytest.raises(BlenderMissing):
         ProcessExecutor(tmp_path / "drivers", OWN).start(launch)
 
@@ -211,14 +211,14 @@ def test_a_program_that_can_not_run_is_said_to_be_so(tmp_path: Path) -> None:
     program.chmod(0o755)
     executor = ProcessExecutor(tmp_path / "drivers")
     with pytest.raises(Unreachable, match="can not be started"):
-        executor.start(Launch((str(program),), tmp_path / "scratch", tmp_path / "launch.log"))
+        executor.start(LaunchSpec((str(program),), tmp_path / "scratch", tmp_path / "launch.log"))
 
 
 def test_a_scratch_that_can_not_be_made_is_said_to_be_so(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     executor = ProcessExecutor(tmp_path / "drivers")
     with pytest.raises(Unreachable, match="can not be started"):
-        executor.start(Launch((sys.executable,), tmp_path / "file/scratch", tmp_path / "launch.log"))
+        executor.start(LaunchSpec((sys.executable,), tmp_path / "file/scratch", tmp_path / "launch.log"))
 
 
 def test_nothing_of_ours_stays_open_in_a_session(tmp_path: Path) -> None:
@@ -303,7 +303,7 @@ def test_a_session_that_runs_out_of_memory_dies_before_its_worker_and_is_told_ap
 ) -> None:
     enter = f"import os; open({str(small_group / 'cgroup.procs')!r}, 'w').write(str(os.getpid()))\n"
     report = (
-        "\nfrom renderctl.errors import SessionEnded\n"
+        "\nfrom renderctl.core.errors import SessionEnded\n"
         "try: session.receive(60)\nexcept SessionEnded: print(session.stop())\n"
     )
     argv = [sys.executable, "-c", enter + WORKER + report, str(tmp_path), HOG]
@@ -322,7 +322,7 @@ def test_a_blender_of_its_own_folder_reads_what_came_with_it_and_nothing_beside(
     shortcut = tmp_path / "bin/blender"
     shortcut.parent.mkdir()
     shortcut.symlink_to(blender)
-    launch = Launch((str(shortcut), str(with_it), str(beside)), tmp_path / "scratch", tmp_path / "log")
+    launch = LaunchSpec((str(shortcut), str(with_it), str(beside)), tmp_path / "scratch", tmp_path / "log")
     session = ProcessExecutor(tmp_path / "drivers", OWN).start(launch)
     assert session.receive(20) == "font"
     with pytest.raises(SessionEnded):
@@ -341,7 +341,7 @@ def test_what_sessions_leave_in_the_caches_of_drivers_is_bounded(tmp_path: Path)
     options = SandboxOptions(driver_caches_mb=1)
     executor = ProcessExecutor(tmp_path / "drivers", {"PATH": "/bin:/usr/bin"}, options)
     argv = (sys.executable, "-u", "-c", script)
-    session = executor.start(Launch(argv, tmp_path / "scratch", tmp_path / "log"))
+    session = executor.start(LaunchSpec(argv, tmp_path / "scratch", tmp_path / "log"))
     assert session.receive(20) == "done"
     session.stop()
     assert (tmp_path / "drivers/mesa/deep/x").stat().st_size == 1 << 18

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.clocks import SystemClock
+from renderctl.core.clocks import SystemClock
 from renderctl.queues import Queue, Ticket
 from renderctl.queues.rabbitmq import RabbitQueue
 from renderctl.queues.sqlite import SqliteQueue

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, insert, select
 
+from renderctl.core.quotas import Holder
 from renderctl.farm import Farm
-from renderctl.quotas import Holder
-from renderctl.repository.count_tables import job_counts
-from renderctl.repository.quotas import _open_work, _rendered
-from renderctl.repository.tables import jobs
+from renderctl.repository.people.quotas import _open_work, _rendered
+from renderctl.repository.schema.counts import job_counts
+from renderctl.repository.schema.jobs import jobs
 from tests.farms import given_job
 
 JOBS = 400

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from renderctl.clocks import SystemClock
-from renderctl.errors import QueueUnavailable
+from renderctl.core.clocks import SystemClock
+from renderctl.core.errors import QueueUnavailable
 from renderctl.queues import Ticket
 from renderctl.queues.rabbitmq import RabbitQueue
 from tests.ports.brokers import TlsRabbitMq, channel_to

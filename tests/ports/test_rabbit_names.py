@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from renderctl.errors import QueueUnavailable
-from renderctl.queues.rabbitmq.address import read_address
-from renderctl.queues.rabbitmq.names import delay_queue, pool_queue, rounded_delay
+from renderctl.core.errors import QueueUnavailable
+from renderctl.queues.rabbitmq.topology import delay_queue, pool_queue, rounded_delay
+from renderctl.queues.rabbitmq.url import parse_url
 
 POOLS = st.text(max_size=255)
 LONG = "☂" * 255
@@ -63,13 +63,13 @@ def test_a_minute_of_delays_needs_few_queues() -> None:
     ],
 )
 def test_a_url_says_where_and_who(url: str, host: str, port: int, vhost: str, user: str) -> None:
-    address = read_address(url)
+    address = parse_url(url)
     assert (address.host, address.port, address.vhost, address.user) == (host, port, vhost, user)
     assert address.tls == url.startswith("amqps")
 
 
 def test_a_heartbeat_can_be_asked_for() -> None:
-    assert read_address("amqp://farm/?heartbeat=7").parameters.heartbeat == 7
+    assert parse_url("amqp://farm/?heartbeat=7").parameters.heartbeat == 7
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_heartbeat_can_be_asked_for() -> None:
 )
 def test_a_url_that_makes_no_sense_is_said_so_without_its_password(url: str) -> None:
     with pytest.raises(QueueUnavailable, match=r"queue\.url") as caught:
-        read_address(url)
+        parse_url(url)
     assert caught.value.hint
     assert "hush" not in f"{caught.value} {caught.value.hint}"
 
@@ -97,9 +97,9 @@ def test_a_url_that_makes_no_sense_is_said_so_without_its_password(url: str) -> 
 def test_a_file_that_holds_no_certificate_is_named(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("nothing of the kind")
     with pytest.raises(QueueUnavailable, match=r"ca\.pem"):
-        read_address(f"amqps://farm/?cacertfile={tmp_path / 'ca.pem'}")
+        parse_url(f"amqps://farm/?cacertfile={tmp_path / 'ca.pem'}")
 
 
 def test_an_address_never_shows_the_password() -> None:
-    address = read_address("amqp://ada:hush@farm/")
+    address = parse_url("amqp://ada:hush@farm/")
     assert "hush" not in f"{address!r} {address}"

@@ -13,8 +13,8 @@ from contextlib import suppress
 
 import pytest
 
-from renderctl.clocks import SystemClock
-from renderctl.errors import QueueUnavailable
+from renderctl.core.clocks import SystemClock
+from renderctl.core.errors import QueueUnavailable
 from renderctl.queues import Ticket
 from renderctl.queues.rabbitmq import RabbitQueue
 from tests.ports.brokers import CLOCK, channel_to, consumers, until
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.services
 
 TAKER = """
 import sys
-from renderctl.clocks import SystemClock
+from renderctl.core.clocks import SystemClock
 from renderctl.queues.rabbitmq import RabbitQueue
 queue = RabbitQueue(sys.argv[1], SystemClock())
 sys.stdin.readline()

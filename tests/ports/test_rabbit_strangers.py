@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import pytest
 from pika import frame, spec
 
-from renderctl.clocks import SystemClock
-from renderctl.errors import QueueUnavailable
+from renderctl.core.clocks import SystemClock
+from renderctl.core.errors import QueueUnavailable
 from renderctl.queues.rabbitmq import RabbitQueue
 
 _START = frame.Method(0, spec.Connection.Start(0, 9, {}, "PLAIN", "en_US")).marshal()

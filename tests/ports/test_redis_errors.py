@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from renderctl.caches.redis import RedisCache
-from renderctl.errors import BadSettings
+from renderctl.core.errors import BadSettings
 from tests.certificates import own_certificate
 from tests.fakes import FakeClock
 from tests.ports.redises import complaint, used, works

@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import Connection, event, select
 from sqlalchemy.exc import OperationalError
 
-from renderctl.errors import DatabaseUnavailable
+from renderctl.core.errors import DatabaseUnavailable
+from renderctl.core.jobs import Failure, Fault, Job
+from renderctl.core.states import AttemptState, JobState
 from renderctl.farm import Farm
-from renderctl.farm.changes import Changes
-from renderctl.jobs import Failure, Fault, Job
-from renderctl.repository.attempting import Cost
-from renderctl.repository.tables import jobs
-from renderctl.states import AttemptState, JobState
+from renderctl.farm.change_feed import ChangeFeed
+from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository.schema.jobs import jobs
 from tests.databases import farm_on
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, close, given_job, given_model, given_worker
@@ -102,7 +102,7 @@ def test_the_newest_attempt_is_the_one_that_was_claimed_last(farm: Farm) -> None
 @pytest.mark.slow
 def test_where_many_jobs_change_at_once_all_are_told_a_few_looks_later(farm: Farm) -> None:
     model = given_model(farm)
-    changes = Changes(farm)
+    changes = ChangeFeed(farm)
     changes.look()
     new = {given_job(farm, "1", model=model).id for _ in range(60)}
     looks = [[change.told["id"] for change in changes.look()] for _ in range(3)]
@@ -118,7 +118,7 @@ def test_the_progress_of_every_running_job_is_told_in_its_turn(farm: Farm) -> No
     running = [given_job(farm, "1-2", model=model) for _ in range(20)]
     for job in running:
         farm.repository.start(farm.repository.claim(job.id, worker).attempts[0])
-    changes = Changes(farm)
+    changes = ChangeFeed(farm)
     told = {change.told["id"] for _ in range(5) for change in changes.look() if change.kind == "job"}
     assert told == {job.id for job in running}
     farm.repository.cancel(running[0].id, actor=ACTOR)
@@ -131,13 +131,13 @@ def test_who_follows_one_job_is_not_told_of_the_frames_of_another(farm: Farm) ->
     one, other = given_job(farm, "1", model=model), given_job(farm, "1", model=model)
     for job in (one, other):
         farm.repository.start(farm.repository.claim(job.id, worker).attempts[0])
-    told = Changes(farm).look([one.id])
+    told = ChangeFeed(farm).look([one.id])
     assert {change.subject.id for change in told} == {one.id}
 
 
 def test_what_a_look_found_before_it_failed_is_told_by_the_next_one(farm: Farm) -> None:
     job = given_job(farm, "1-2")
-    changes = Changes(farm)
+    changes = ChangeFeed(farm)
     changes.look()
     farm.repository.start(farm.repository.claim(job.id, given_worker(farm)).attempts[0])
 

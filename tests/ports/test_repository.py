@@ -13,16 +13,16 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 from sqlmodel import SQLModel
 
-from renderctl.errors import AttemptSuperseded, Conflict, DatabaseOutdated, IllegalTransition, NotFound
-from renderctl.jobs import Failure, Fault, NewJob, Output, RenderOptions, TaskCounts
+from renderctl.core.errors import AttemptSuperseded, Conflict, DatabaseOutdated, IllegalTransition, NotFound
+from renderctl.core.jobs import Failure, Fault, NewJob, Output, RenderOptions, TaskCounts
+from renderctl.core.states import AttemptState, JobState, TaskState
+from renderctl.core.workers import Heartbeat
 from renderctl.repository import migrations as migrated
 from renderctl.repository import open_repository
-from renderctl.repository.attempting import Cost
-from renderctl.repository.completing import Done
-from renderctl.repository.engines import open_engine
-from renderctl.repository.tables import attempts
-from renderctl.states import AttemptState, JobState, TaskState
-from renderctl.workers import Beat
+from renderctl.repository.attempts.completion import Completion
+from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository.engine import open_engine
+from renderctl.repository.schema.jobs import attempts
 from tests.databases import farm_on
 from tests.farms import ACTOR, close, given_job, given_model, given_worker
 
@@ -108,7 +108,7 @@ def test_of_frames_that_are_published_together_one_that_was_taken_away_is_left_o
     farm.repository.complete(first, [IMAGE], Cost(1.0))
     farm.repository.release([zombie])
     (heir,) = farm.repository.claim(job.id, given_worker(farm, "w2")).attempts
-    done = [Done(each, (replace(IMAGE, name=f"{each.number}.png"),), Cost(each.number)) for each in claimed]
+    done = [Completion(each, (replace(IMAGE, name=f"{each.number}.png"),), Cost(each.number)) for each in claimed]
     for _ in range(2):
         assert farm.repository.complete_all(done) == {zombie.id}
     farm.repository.complete(heir, [replace(IMAGE, name="heir.png")], Cost(2.0))
@@ -122,7 +122,7 @@ def test_of_frames_that_are_published_together_one_that_was_taken_away_is_left_o
 def test_frames_that_are_published_together_keep_their_own_costs_and_places_of_logs(farm):
     job, slot = given_job(farm, "1-2"), given_worker(farm)
     one, two = farm.repository.claim(job.id, slot, limit=2).attempts
-    farm.repository.complete_all([Done(one, (), Cost(1.0), "x:0:5"), Done(two, (), Cost(3.0), "x:5:9")])
+    farm.repository.complete_all([Completion(one, (), Cost(1.0), "x:0:5"), Completion(two, (), Cost(3.0), "x:5:9")])
     assert {attempt.number: attempt.log for attempt in farm.repository.attempts(job.id)} == {1: "x:0:5", 2: "x:5:9"}
     costs = select(attempts.c.seconds).order_by(attempts.c.number)
     assert farm.repository.read(lambda connection: list(connection.scalars(costs))) == [1.0, 3.0]
@@ -137,13 +137,13 @@ def test_a_restarted_worker_fences_its_predecessor_at_once(farm):
     states = {attempt.id: attempt.state for attempt in farm.repository.attempts(job.id)}
     assert states == {held[0].id: AttemptState.LOST, held[1].id: AttemptState.RELEASED}
     assert [task.attempts for task in farm.repository.tasks(job.id)] == [1, 0]
-    assert farm.repository.beat(Beat("w1", "first", {held[0].id: 0.5})).superseded
+    assert farm.repository.beat(Heartbeat("w1", "first", {held[0].id: 0.5})).superseded
 
 
 def test_heartbeats_keep_attempts_and_say_what_to_stop(farm, clock):
     job, slot = given_job(farm, "1"), given_worker(farm)
     (attempt,) = farm.repository.claim(job.id, slot).attempts
-    beat = Beat(slot.worker_id, slot.incarnation, {attempt.id: 0.5, "unknown": 0.1})
+    beat = Heartbeat(slot.worker_id, slot.incarnation, {attempt.id: 0.5, "unknown": 0.1})
     for _ in range(3):
         clock.advance(seconds=0.9)
         assert farm.repository.beat(beat).stop == {"unknown"}
@@ -156,7 +156,7 @@ def test_an_attempt_that_its_own_worker_does_not_list_any_more_is_queued_again(f
     job, slot = given_job(farm, "1"), given_worker(farm)
     farm.repository.claim(job.id, slot)
     clock.advance(seconds=0.9)
-    farm.repository.beat(Beat(slot.worker_id, slot.incarnation, {}))
+    farm.repository.beat(Heartbeat(slot.worker_id, slot.incarnation, {}))
     clock.advance(seconds=0.9)
     assert farm.repository.expire()[0] == []
     assert farm.repository.counts(job.id) == TaskCounts(queued=1)

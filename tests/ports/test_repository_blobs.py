@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, select
 
+from renderctl.core.jobs import Input, NewJob, Output, RenderOptions
 from renderctl.farm import Farm
-from renderctl.jobs import Input, NewJob, Output, RenderOptions
 from renderctl.repository import NewModel
-from renderctl.repository.attempting import Cost
-from renderctl.repository.tables import blob_leases
+from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository.schema.jobs import blob_leases
 from tests.databases import farm_on
 from tests.farms import ACTOR, FACTS, close, given_job, given_worker, wait_for
 

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from renderctl.errors import Conflict, NotFound
+from renderctl.core.errors import Conflict, NotFound
+from renderctl.core.jobs import Job, NewJob, RenderOptions, TaskCounts
+from renderctl.core.models import Model
+from renderctl.core.states import JobState
 from renderctl.farm import Farm
-from renderctl.farm.remove import remove_jobs
-from renderctl.farm.sweep import sweep
-from renderctl.jobs import Job, NewJob, RenderOptions, TaskCounts
-from renderctl.models import Model
-from renderctl.repository.attempting import Cost
-from renderctl.repository.tables import job_dependencies, jobs
-from renderctl.states import JobState
+from renderctl.farm.admin.sweep import sweep
+from renderctl.farm.jobs.remove import remove_jobs
+from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository.schema.jobs import job_dependencies, jobs
 from tests.databases import farm_on
 from tests.farms import ACTOR, close, given_job, given_model, given_worker
 from tests.ports.test_repository_races import at_once

@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from renderctl.clocks import SystemClock
-from renderctl.errors import AttemptSuperseded, IllegalTransition
+from renderctl.core.clocks import SystemClock
+from renderctl.core.errors import AttemptSuperseded, IllegalTransition
+from renderctl.core.jobs import Attempt, Failure, Fault, Input, Job, NewJob, Output, RenderOptions, TaskCounts
+from renderctl.core.states import ENDED_JOB, OPEN_ATTEMPT, AttemptState, JobState, TaskState
+from renderctl.core.workers import Heartbeat
 from renderctl.farm import Farm
-from renderctl.farm.sweep import sweep
-from renderctl.jobs import Attempt, Failure, Fault, Input, Job, NewJob, Output, RenderOptions, TaskCounts
+from renderctl.farm.admin.sweep import sweep
 from renderctl.repository import Claimant, NewModel, open_repository
-from renderctl.repository.attempting import Cost
-from renderctl.repository.batching import FIRST_ROWS as BATCH
-from renderctl.repository.tables import attempts, outputs, tasks
-from renderctl.states import ENDED_JOB, OPEN_ATTEMPT, AttemptState, JobState, TaskState
-from renderctl.workers import Beat
+from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository.jobs.batches import FIRST_ROWS as BATCH
+from renderctl.repository.schema.jobs import attempts, outputs, tasks
 from tests.databases import farm_on
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, FACTS, QUICK, close, given_job, given_model, given_worker
@@ -228,7 +228,7 @@ class Crowd:
     def beat(self) -> None:
         slot = self.chance.choice(self.slots)
         held = {attempt.id: 0.5 for attempt in self.held if attempt.worker_id == slot.worker_id}
-        self.farm.repository.beat(Beat(slot.worker_id, slot.incarnation, held))
+        self.farm.repository.beat(Heartbeat(slot.worker_id, slot.incarnation, held))
 
     def sweep(self) -> None:
         self.clock.advance(seconds=self.chance.uniform(0.0, 1.5 * QUICK.heartbeat_limit))

@@ -5,22 +5,22 @@ from typing import Any
 
 import pytest
 
-from renderctl.errors import AttemptSuperseded, BlobCollected, Conflict, NotFound
+from renderctl.core.errors import AttemptSuperseded, BlobCollected, Conflict, NotFound
+from renderctl.core.jobs import Attempt, Failure, Fault, Job, Output
+from renderctl.core.webhooks import TRIES, Delivery, DeliveryState, Event, Webhook, retry_delay
 from renderctl.farm import Farm
-from renderctl.jobs import Attempt, Failure, Fault, Job, Output
-from renderctl.repository.attempting import Cost
-from renderctl.repository.completing import Done
-from renderctl.repository.delivering import WEBHOOKS, Parcel, Tried
-from renderctl.repository.hooking import MOST
-from renderctl.repository.leasing import Lease
-from renderctl.repository.tables import blob_leases
-from renderctl.webhooks import TRIES, Delivery, DeliveryState, Event, Webhook, try_delay
+from renderctl.repository.attempts.completion import Completion
+from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository.leases import Lease
+from renderctl.repository.schema.jobs import blob_leases
+from renderctl.repository.webhooks.delivery import WEBHOOKS, DeliveryAttempt, PreparedDelivery
+from renderctl.repository.webhooks.registrations import MOST
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, given_job, given_worker
 
 IMAGE = Output("0001.png", "a" * 64, 10)
 SECRET = "rctlw_secret"
-TAKEN, FAILED = Tried(200, "ok", None), Tried(500, "no", "answered 500")
+TAKEN, FAILED = DeliveryAttempt(200, "ok", None), DeliveryAttempt(500, "no", "answered 500")
 
 
 def given_webhook(farm: Farm, job: Job | None = None, *events: Event, project: str = "default") -> Webhook:
@@ -46,7 +46,7 @@ def events(farm: Farm, webhook: Webhook) -> list[str]:
     return [each.event for each in outbox(farm, webhook)]
 
 
-def next_of(farm: Farm, webhook: Webhook) -> Parcel:
+def next_of(farm: Farm, webhook: Webhook) -> PreparedDelivery:
     parcel = farm.repository.next_parcel(webhook.id)
     assert parcel is not None
     return parcel
@@ -69,7 +69,9 @@ def test_frames_that_are_published_together_are_told_in_their_order(farm: Farm) 
     job = given_job(farm, "1-30")
     webhook, slot = given_webhook(farm, job, Event.OUTPUT_PUBLISHED), given_worker(farm)
     claimed = farm.repository.claim(job.id, slot, limit=30).attempts
-    farm.repository.complete_all([Done(each, (replace(IMAGE, name=f"{each.number}.png"),), Cost()) for each in claimed])
+    farm.repository.complete_all(
+        [Completion(each, (replace(IMAGE, name=f"{each.number}.png"),), Cost()) for each in claimed]
+    )
     told = []
     while parcel := farm.repository.next_parcel(webhook.id):
         told.append(parcel.told["task"]["frame"])
@@ -123,7 +125,7 @@ def test_a_zombie_tells_nothing(farm: Farm, clock: FakeClock) -> None:
         farm.repository.complete(zombie, [IMAGE], Cost())
     assert farm.repository.fail(zombie, Failure(Fault.SCENE, "No camera."), Cost()) is None
     assert events(farm, webhook) == []
-    done = [Done(zombie, (IMAGE,), Cost()), Done(heir, (IMAGE,), Cost())]
+    done = [Completion(zombie, (IMAGE,), Cost()), Completion(heir, (IMAGE,), Cost())]
     farm.repository.complete_all(done)
     assert events(farm, webhook) == ["output.published"]
 
@@ -225,9 +227,9 @@ def test_the_next_tries_are_later_and_later_and_end_after_a_day(farm: Farm, cloc
 
 
 def test_tries_are_spread_and_there_are_only_so_many() -> None:
-    assert (try_delay(1, 0.0), try_delay(1, 1.0)) == (7.5, 12.5)
-    assert try_delay(TRIES, 0.5) is None
-    day_s = sum(delay_s for tries in range(1, TRIES) if (delay_s := try_delay(tries, 0.5)) is not None)
+    assert (retry_delay(1, 0.0), retry_delay(1, 1.0)) == (7.5, 12.5)
+    assert retry_delay(TRIES, 0.5) is None
+    day_s = sum(delay_s for tries in range(1, TRIES) if (delay_s := retry_delay(tries, 0.5)) is not None)
     assert 80_000 < day_s < 100_000
 
 

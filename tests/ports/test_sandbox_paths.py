@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.errors import SandboxTooWide
+from renderctl.core.errors import SandboxTooWide
 from renderctl.executors.sandbox import Sandbox
 from renderctl.executors.sandbox_paths import OffLimits, named_by_environment, program_paths
 

@@ -9,8 +9,8 @@ import pytest
 
 from renderctl.caches import Cache
 from renderctl.caches.sqlite import SqliteCache
-from renderctl.clocks import SystemClock
-from renderctl.errors import Unreachable
+from renderctl.core.clocks import SystemClock
+from renderctl.core.errors import Unreachable
 from tests.fakes import FakeClock
 
 
@@ -25,7 +25,7 @@ def test_another_process_reads_what_this_one_put(tmp_path: Path) -> None:
     cache = SqliteCache(tmp_path / "cache.db", SystemClock())
     used(cache)
     script = (
-        "import sys; from pathlib import Path; from renderctl.clocks import SystemClock\n"
+        "import sys; from pathlib import Path; from renderctl.core.clocks import SystemClock\n"
         "from renderctl.caches.sqlite import SqliteCache\n"
         "cache = SqliteCache(Path(sys.argv[1]), SystemClock())\n"
         "print(cache.get('job:1'), cache.tail('log:1', 0))\n"

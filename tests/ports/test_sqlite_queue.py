@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.clocks import SystemClock
-from renderctl.errors import QueueUnavailable
+from renderctl.core.clocks import SystemClock
+from renderctl.core.errors import QueueUnavailable
 from renderctl.queues import Ticket
 from renderctl.queues.sqlite import SqliteQueue
 from tests.fakes import FakeClock
@@ -19,7 +19,7 @@ from tests.fakes import FakeClock
 TAKER = """
 import sys
 from pathlib import Path
-from renderctl.clocks import SystemClock
+from renderctl.core.clocks import SystemClock
 from renderctl.queues.sqlite import SqliteQueue
 queue = SqliteQueue(Path(sys.argv[1]), SystemClock())
 sys.stdin.readline()

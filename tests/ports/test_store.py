@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.errors import DigestMismatch, InvalidInput, NotStored, OutputNotWritable
+from renderctl.core.errors import DigestMismatch, InvalidInput, NotStored, OutputNotWritable
 from renderctl.stores import Store
 from renderctl.stores.local import LocalStore
 from renderctl.stores.minio import MinioStore

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from renderctl.actors import Role, Scope
-from renderctl.clocks import SystemClock
+from renderctl.core.actors import Role, Scope
+from renderctl.core.clocks import SystemClock
+from renderctl.core.ids import new_id
+from renderctl.core.people import Token
 from renderctl.farm import Farm
-from renderctl.farm.people.secrets import digest
-from renderctl.ids import new_id
-from renderctl.people import Token
+from renderctl.farm.people.secrets import token_digest
 from renderctl.server.app import create_app
-from renderctl.wiring import Connection
+from renderctl.wiring import LocalCommands
 from tests.farms import ACTOR, close, make_farm
 from tests.server.crowd import given_people
 
@@ -39,7 +39,7 @@ class Served:
         """The headers of a new token of somebody's."""
         token = Token(new_id(), name, "test", scope, SystemClock().now(), None)
         secret = f"rctl_{token.id}{name}"
-        self.farm.repository.add_token(token, digest(secret), lasts_s=lasts_s, actor=ACTOR)
+        self.farm.repository.add_token(token, token_digest(secret), lasts_s=lasts_s, actor=ACTOR)
         self.tokens[secret] = token.id
         return {"Authorization": f"Bearer {secret}"}
 
@@ -56,7 +56,7 @@ def farm(tmp_path: Path) -> Iterator[Farm]:
 
 @pytest.fixture
 def served(farm: Farm) -> Iterator[Served]:
-    app = create_app(Connection(farm.settings, ACTOR, farm))
+    app = create_app(LocalCommands(farm.settings, ACTOR, farm))
     with TestClient(app, base_url="http://farm.test", raise_server_exceptions=False) as client:
         yield Served(farm, client)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from renderctl.actors import Role
+from renderctl.core.actors import Role
 from renderctl.farm import Farm
 from renderctl.farm.people.passwords import Hashing
 from tests.fake_blender import Behaviour, FakeBlender, FakeExecutor, failing, rendered

@@ -8,22 +8,22 @@ from queue import Queue
 
 import uvicorn
 
-from renderctl.actors import Role, Scope
-from renderctl.clocks import SystemClock
+from renderctl.core.actors import Role, Scope
+from renderctl.core.clocks import SystemClock
+from renderctl.core.ids import new_id
+from renderctl.core.people import Token
 from renderctl.farm import Farm
-from renderctl.farm.people.secrets import digest
-from renderctl.ids import new_id
-from renderctl.people import Token
+from renderctl.farm.people.secrets import token_digest
 from renderctl.server.app import create_app
-from renderctl.server.running import server_config
-from renderctl.wiring import Connection
+from renderctl.server.runner import server_config
+from renderctl.wiring import LocalCommands
 from tests.farms import ACTOR
 
 
 @contextmanager
 def listening(farm: Farm) -> Iterator[str]:
     """The address of a server of the farm, for as long as the context."""
-    app = create_app(Connection(farm.settings, ACTOR, farm))
+    app = create_app(LocalCommands(farm.settings, ACTOR, farm))
     config = server_config(app, farm.settings.serve, "127.0.0.1", 0, leave_s=2)
     server, started = uvicorn.Server(config), Queue[str]()
     with config.bind_socket() as socket:
@@ -50,6 +50,6 @@ def through_a_server(farm: Farm) -> Iterator[dict[str, str]]:
     name, secret = getpass.getuser(), f"rctl_{new_id()}"
     farm.repository.add_user(name, Role.ADMIN, (), password=None, actor=ACTOR)
     token = Token(new_id(), name, "test", Scope.ALL, SystemClock().now(), None)
-    farm.repository.add_token(token, digest(secret), lasts_s=None, actor=ACTOR)
+    farm.repository.add_token(token, token_digest(secret), lasts_s=None, actor=ACTOR)
     with listening(farm) as url:
         yield {"RENDERCTL_SERVER__URL": url, "RENDERCTL_SERVER__TOKEN": secret}

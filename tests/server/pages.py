@@ -4,16 +4,16 @@ import re
 
 from fastapi.testclient import TestClient
 
-from renderctl.farm.people.secrets import digest, new_secret
+from renderctl.farm.people.secrets import new_secret, token_digest
 from renderctl.farm.people.sessions import SESSION_S
-from renderctl.server.doors import COOKIE
+from renderctl.server.authentication import COOKIE
 from tests.server.crowd import PASSWORD
 
 
 def log_in(client: TestClient, name: str) -> None:
     """Give the browser a session that is like any other, without the wait that argon2 makes of every password."""
     secret, repository = new_secret(), client.app.state.connection.farm.repository
-    repository.open_session(name, digest(secret), new_secret(), lasts_s=SESSION_S, address="testclient")
+    repository.open_session(name, token_digest(secret), new_secret(), lasts_s=SESSION_S, address="testclient")
     client.cookies.set(COOKIE, secret, domain=client.base_url.host, path="/")
 
 

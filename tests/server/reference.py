@@ -6,7 +6,7 @@ from typing import Any
 
 from renderctl.server.app import create_app
 from renderctl.server.errors import STATUS
-from renderctl.wiring import Connection
+from renderctl.wiring import LocalCommands
 from tests.farms import ACTOR, close, make_farm
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "api.md"
@@ -33,7 +33,7 @@ def page() -> str:
     """The page as it should be."""
     with TemporaryDirectory() as folder:
         farm = make_farm(Path(folder))
-        described = create_app(Connection(farm.settings, ACTOR, farm)).openapi()
+        described = create_app(LocalCommands(farm.settings, ACTOR, farm)).openapi()
         close(farm)
     parts = [_HEAD, _statuses()]
     by_noun: dict[str, list[str]] = {}

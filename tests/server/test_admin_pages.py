@@ -6,9 +6,9 @@ from collections.abc import Iterable
 import pytest
 from fastapi.testclient import TestClient
 
-from renderctl.actors import Role, Scope
-from renderctl.people import Token
-from renderctl.workers import Capabilities
+from renderctl.core.actors import Role, Scope
+from renderctl.core.people import Token
+from renderctl.core.workers import Capabilities
 from tests.fake_blender import FakeExecutor, held
 from tests.farms import ACTOR, at_work, given_job, given_worker, wait_for
 from tests.server.conftest import Served
@@ -212,7 +212,7 @@ def test_ten_thousand_users_come_in_pages(client: TestClient, served: Served) ->
 
 def given_many_users(served: Served, count: int) -> None:
     """Viewers of the project `default`, written at once."""
-    from renderctl.repository.peopletables import members, users
+    from renderctl.repository.schema.people import members, users
 
     def writing(connection: object) -> None:
         now, names = served.farm.clock.now(), [f"u{number:05d}" for number in range(count)]

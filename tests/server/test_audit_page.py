@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from fastapi.testclient import TestClient
 
-from renderctl.permissions import FARM
+from renderctl.core.permissions import FARM
 from tests.farms import ACTOR, given_job
 from tests.server.conftest import Served
 from tests.server.pages import links, log_in, rows
@@ -72,7 +72,7 @@ def test_a_log_that_was_changed_is_said_to_be_so(client: TestClient, served: Ser
 
 
 def tamper(served: Served) -> None:
-    from renderctl.repository.audittables import audits
+    from renderctl.repository.schema.audit import audits
 
     changed = audits.update().where(audits.c.seq == 1).values(actor="nobody")
     served.farm.repository.write(lambda connection: connection.execute(changed))

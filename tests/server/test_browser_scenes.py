@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from renderctl.actors import Role
 from renderctl.blender.find import find_blenders
-from renderctl.errors import BlenderMissing
+from renderctl.core.actors import Role
+from renderctl.core.errors import BlenderMissing
+from renderctl.core.settings import Settings, WorkerSettings
 from renderctl.executors.process import ProcessExecutor
 from renderctl.farm import Farm
-from renderctl.settings import Settings, WorkerSettings
 from tests.farms import close, make_farm, work_off
 from tests.lacking import lacking
 from tests.server.conftest import Served

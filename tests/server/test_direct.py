@@ -14,15 +14,15 @@ from urllib.parse import urlsplit
 import pytest
 
 from renderctl import wiring
-from renderctl.actors import Role
-from renderctl.client.connection import ServerConnection
-from renderctl.client.sending import send
-from renderctl.errors import DigestMismatch, FileChanged, NotStored
+from renderctl.client.commands import RemoteCommands
+from renderctl.client.uploads import upload_files
+from renderctl.core.actors import Role
+from renderctl.core.errors import DigestMismatch, FileChanged, NotStored
+from renderctl.core.jobs import Input
+from renderctl.core.settings import ServeSettings, StoreSettings
 from renderctl.farm import Farm
-from renderctl.farm.submit import SubmitRequest
-from renderctl.farm.upload import UploadOptions
-from renderctl.jobs import Input
-from renderctl.settings import ServeSettings, StoreSettings
+from renderctl.farm.jobs.submit import SubmitRequest
+from renderctl.farm.models.upload import UploadOptions
 from tests.fake_blender import FakeExecutor, png, rendered
 from tests.farms import FACTS, close, make_farm, quick_settings, work_off
 from tests.server.conftest import Served
@@ -102,14 +102,14 @@ def server(farm: Farm) -> Iterator[Tap]:
 
 
 @pytest.fixture
-def ada(farm: Farm, server: Tap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServerConnection]:
+def ada(farm: Farm, server: Tap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RemoteCommands]:
     """Somebody on a laptop who has a token of the server, and nothing else."""
     token = Served(farm, None).person("ada", Role.ARTIST, "default")["Authorization"]  # type: ignore[arg-type]
     monkeypatch.setenv("RENDERCTL_DATA_DIR", str(tmp_path / "laptop"))
     monkeypatch.setenv("RENDERCTL_SERVER__URL", f"http://127.0.0.1:{server.port}")
     monkeypatch.setenv("RENDERCTL_SERVER__TOKEN", token.removeprefix("Bearer "))
     connection = wiring.connect()
-    assert isinstance(connection, ServerConnection)
+    assert isinstance(connection, RemoteCommands)
     yield connection
     connection.close()
 
@@ -120,7 +120,7 @@ def given_file(folder: Path, content: bytes, name: str = "shot.blend") -> tuple[
     return path, Input(name, hashlib.sha256(content).hexdigest(), len(content))
 
 
-def wanted(ada: ServerConnection, file: Input) -> str:
+def wanted(ada: RemoteCommands, file: Input) -> str:
     """The address at which a file may be put."""
     (told,) = ada.api.post("/uploads/wanted", {"files": [asdict(file)]})
     assert told["digest"] == file.digest
@@ -135,27 +135,27 @@ def status_of(method: str, url: str, content: bytes | None = None) -> int:
         return error.code
 
 
-def offered(ada: ServerConnection, file: Input) -> Any:
+def offered(ada: RemoteCommands, file: Input) -> Any:
     body = {"name": "shot", "main": file.path, "facts": FACTS.as_document(), "inputs": [asdict(file)]}
     ada.api.post("/models", body)
     return ada.model_of("shot", UploadOptions())[0]
 
 
-def rendered_job(ada: ServerConnection, farm: Farm, folder: Path, frames: str) -> Any:
+def rendered_job(ada: RemoteCommands, farm: Farm, folder: Path, frames: str) -> Any:
     """A job that was sent and is done; its images are still to be fetched."""
     path, file = given_file(folder, b"BLENDER-v500")
-    send(ada, {path: file})
+    upload_files(ada, {path: file})
     job = ada.submit(offered(ada, file), SubmitRequest(frames=frames)).job
     work_off(farm)
     return job
 
 
 def test_a_file_goes_to_the_store_and_the_images_come_from_it_and_neither_passes_the_server(
-    ada: ServerConnection, farm: Farm, server: Tap, store: Tap, tmp_path: Path
+    ada: RemoteCommands, farm: Farm, server: Tap, store: Tap, tmp_path: Path
 ) -> None:
     path, file = given_file(tmp_path, os.urandom(20 * MEGABYTE))
-    assert send(ada, {path: file}) == [file]
-    assert send(ada, {path: file}) == []
+    assert upload_files(ada, {path: file}) == [file]
+    assert upload_files(ada, {path: file}) == []
     job = ada.submit(offered(ada, file), SubmitRequest(frames="1-2")).job
     work_off(farm)
     assert ada.download(job.id, tmp_path / "out").written == 2
@@ -167,7 +167,7 @@ def test_a_file_goes_to_the_store_and_the_images_come_from_it_and_neither_passes
 
 
 def test_a_download_that_broke_goes_on_where_it_broke(
-    ada: ServerConnection, farm: Farm, store: Tap, tmp_path: Path
+    ada: RemoteCommands, farm: Farm, store: Tap, tmp_path: Path
 ) -> None:
     job = rendered_job(ada, farm, tmp_path, "1")
     store.breaks_after = 3 * MEGABYTE  # it is read by the megabyte
@@ -178,11 +178,11 @@ def test_a_download_that_broke_goes_on_where_it_broke(
 
 
 def test_a_client_that_can_not_reach_the_store_sends_and_fetches_by_way_of_the_server(
-    ada: ServerConnection, farm: Farm, server: Tap, store: Tap, tmp_path: Path
+    ada: RemoteCommands, farm: Farm, server: Tap, store: Tap, tmp_path: Path
 ) -> None:
     store.refuses = True
     files = dict(given_file(tmp_path, os.urandom(MEGABYTE), f"{number}.blend") for number in range(20))
-    assert len(send(ada, files)) == 20
+    assert len(upload_files(ada, files)) == 20
     assert server.carried > 20 * MEGABYTE
     assert farm.store.missing({each.digest for each in files.values()}) == set()
     tried = len(store.asked)
@@ -194,7 +194,7 @@ def test_a_client_that_can_not_reach_the_store_sends_and_fetches_by_way_of_the_s
 
 
 def test_a_store_that_is_out_of_reach_only_when_images_are_fetched_is_gone_around(
-    ada: ServerConnection, farm: Farm, store: Tap, tmp_path: Path
+    ada: RemoteCommands, farm: Farm, store: Tap, tmp_path: Path
 ) -> None:
     job = rendered_job(ada, farm, tmp_path, "1-3")
     store.refuses = True
@@ -202,7 +202,7 @@ def test_a_store_that_is_out_of_reach_only_when_images_are_fetched_is_gone_aroun
     assert (tmp_path / "out" / "shot" / "0001.png").read_bytes() == PICTURE
 
 
-def test_wrong_bytes_are_refused_and_gone(ada: ServerConnection, farm: Farm, tmp_path: Path) -> None:
+def test_wrong_bytes_are_refused_and_gone(ada: RemoteCommands, farm: Farm, tmp_path: Path) -> None:
     _, file = given_file(tmp_path, b"BLENDER-v500 promised")
     for wrong, status in ((b"BLENDER-v500 anything", 200), (b"short", 403), (b"", 403)):
         assert status_of("PUT", wanted(ada, file), wrong) == status
@@ -214,7 +214,7 @@ def test_wrong_bytes_are_refused_and_gone(ada: ServerConnection, farm: Farm, tmp
 
 
 def test_bytes_that_change_once_they_were_looked_at_are_not_what_is_kept(
-    ada: ServerConnection, farm: Farm, s3: StoreSettings, store: Tap, tmp_path: Path
+    ada: RemoteCommands, farm: Farm, s3: StoreSettings, store: Tap, tmp_path: Path
 ) -> None:
     _, file = given_file(tmp_path, b"BLENDER-v500 promised")
     url = wanted(ada, file)
@@ -227,16 +227,16 @@ def test_bytes_that_change_once_they_were_looked_at_are_not_what_is_kept(
     assert (tmp_path / "kept").read_bytes() == b"BLENDER-v500 promised"
 
 
-def test_a_file_that_changed_since_it_was_hashed_is_named(ada: ServerConnection, farm: Farm, tmp_path: Path) -> None:
+def test_a_file_that_changed_since_it_was_hashed_is_named(ada: RemoteCommands, farm: Farm, tmp_path: Path) -> None:
     path, file = given_file(tmp_path, b"BLENDER-v500")
     path.write_bytes(b"painted over")
     with pytest.raises(FileChanged, match=r"shot\.blend changed"):
-        send(ada, {path: file})
+        upload_files(ada, {path: file})
     assert farm.store.missing({file.digest}) == {file.digest}
 
 
 def test_an_address_is_good_for_its_own_key_and_for_putting_there_alone(
-    ada: ServerConnection, farm: Farm, s3: StoreSettings, tmp_path: Path
+    ada: RemoteCommands, farm: Farm, s3: StoreSettings, tmp_path: Path
 ) -> None:
     content = b"BLENDER-v500"
     _, file = given_file(tmp_path, content)
@@ -254,11 +254,11 @@ def test_an_address_is_good_for_its_own_key_and_for_putting_there_alone(
 
 
 def test_another_upload_of_the_same_file_may_take_it_over_first(
-    ada: ServerConnection, farm: Farm, server: Tap, tmp_path: Path
+    ada: RemoteCommands, farm: Farm, server: Tap, tmp_path: Path
 ) -> None:
     path, file = given_file(tmp_path, b"BLENDER-v500")
     promise = f"/uploads/{file.digest}/promote"
     server.before = promise.encode(), lambda: ada.api.post(promise, {"size": file.size})
-    assert send(ada, {path: file}) == [file]
+    assert upload_files(ada, {path: file}) == [file]
     assert server.before is None
     assert farm.store.missing({file.digest}) == set()

@@ -7,8 +7,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from renderctl.actors import Role
-from renderctl.farm.changes import Changes
+from renderctl.core.actors import Role
+from renderctl.farm.change_feed import ChangeFeed
 from tests.farms import ACTOR, given_job, given_model, work_off
 from tests.server.conftest import Served
 from tests.server.live import listening
@@ -44,7 +44,7 @@ def test_a_job_is_followed_to_its_end(served: Served) -> None:
 
 def test_what_changes_is_told_once_and_what_does_not_is_not(served: Served) -> None:
     given_job(served.farm, "1-2", name="old")
-    changes = Changes(served.farm)
+    changes = ChangeFeed(served.farm)
     assert changes.look() == []
     job = given_job(served.farm, "1-2", name="new")
     assert [(each.kind, each.told["name"]) for each in changes.look()] == [("job", "new")]
@@ -57,7 +57,7 @@ def test_what_changes_is_told_once_and_what_does_not_is_not(served: Served) -> N
 
 def test_outputs_are_told_as_they_are_published(served: Served) -> None:
     given_job(served.farm, "4-5")
-    changes = Changes(served.farm)
+    changes = ChangeFeed(served.farm)
     changes.look()
     work_off(served.farm)
     told = [each for each in changes.look() if each.kind == "output"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from renderctl.actors import Role
+from renderctl.core.actors import Role
 from renderctl.executors.images import RenderImage
 from renderctl.farm import Farm
 from tests.fake_blender import FakeExecutor

@@ -2,8 +2,8 @@
 
 import re
 
-from renderctl.actors import Role, Scope
-from renderctl.errors import RenderctlError
+from renderctl.core.actors import Role, Scope
+from renderctl.core.errors import RenderctlError
 from renderctl.server.errors import STATUS, status_of
 from tests.farms import given_job, given_model, work_off
 from tests.server.conftest import Served

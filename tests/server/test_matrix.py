@@ -10,18 +10,18 @@ import pytest
 from fastapi import APIRouter
 from fastapi.testclient import TestClient
 
-from renderctl.actors import Actor, Role, Scope
-from renderctl.clocks import SystemClock
-from renderctl.farm.people.secrets import digest
-from renderctl.farm.submit import SubmitRequest, submit
-from renderctl.jobs import Input, Job
-from renderctl.permissions import TABLE, Relation, Verdict
+from renderctl.core.actors import Actor, Role, Scope
+from renderctl.core.clocks import SystemClock
+from renderctl.core.jobs import Input, Job
+from renderctl.core.permissions import TABLE, Relation, Verdict
+from renderctl.core.webhooks import Event
+from renderctl.farm.jobs.submit import SubmitRequest, submit
+from renderctl.farm.people.secrets import token_digest
 from renderctl.repository import NewModel
-from renderctl.repository.auditing import AuditFilter
+from renderctl.repository.audit.log import AuditFilter
 from renderctl.server import api
 from renderctl.server.app import create_app
-from renderctl.webhooks import Event
-from renderctl.wiring import Connection
+from renderctl.wiring import LocalCommands
 from tests.farms import ACTOR, FACTS, close, given_worker, make_farm, work_off
 from tests.server.conftest import Served
 from tests.server.routes import API, ASIDE, DIGEST, LISTED, OPEN, OWN, ROUTES, SCENE, Route
@@ -81,7 +81,7 @@ class Matrix:
         """A log-in of somebody's from a browser."""
         secret = f"session {next(_numbers)}"
         told = {"lasts_s": 3600.0, "address": None}
-        return str(self.served.farm.repository.open_session(name, digest(secret), "csrf", **told).session)
+        return str(self.served.farm.repository.open_session(name, token_digest(secret), "csrf", **told).session)
 
     def _webhook(self, job: Job, actor: Actor) -> dict[str, str]:
         """A webhook that somebody has set up for a job, at a door that is closed, and something that it was told."""
@@ -100,7 +100,7 @@ class Matrix:
 @pytest.fixture(scope="module")
 def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
     farm = make_farm(tmp_path_factory.mktemp("matrix") / "data")
-    app = create_app(Connection(farm.settings, ACTOR, farm))
+    app = create_app(LocalCommands(farm.settings, ACTOR, farm))
     with TestClient(app, base_url="http://farm.test", raise_server_exceptions=False) as client:
         app.state.leaving.set()  # so that what is followed ends at once
         yield Matrix(Served(farm, client))

@@ -12,13 +12,13 @@ import pytest
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from renderctl.actors import Role, Scope
+from renderctl.core.actors import Role, Scope
 from renderctl.farm import Farm
-from renderctl.farm.control import retry
+from renderctl.farm.jobs.control import retry
 from renderctl.server.app import create_app
-from renderctl.server.measuring import Figures
+from renderctl.server.metrics import Exporter
 from renderctl.stores.minio import MinioStore
-from renderctl.wiring import Connection
+from renderctl.wiring import LocalCommands
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, given_job, given_worker, work_off
 from tests.nodes import until
@@ -39,8 +39,8 @@ def samples(text: str) -> dict[str, float]:
     return found
 
 
-def told(farm: Farm, figures: Figures) -> dict[str, float]:
-    return samples(figures.told(Connection(farm.settings, ACTOR, farm))[0].decode())
+def told(farm: Farm, figures: Exporter) -> dict[str, float]:
+    return samples(figures.told(LocalCommands(farm.settings, ACTOR, farm))[0].decode())
 
 
 def test_prometheus_reads_the_figures_with_a_token_and_nobody_else(served: Served) -> None:
@@ -59,7 +59,7 @@ def test_prometheus_reads_the_figures_with_a_token_and_nobody_else(served: Serve
 @pytest.fixture
 def with_token(farm: Farm) -> Iterator[TestClient]:
     settings = replace(farm.settings, serve=replace(farm.settings.serve, metrics_token=TOKEN))
-    with TestClient(create_app(Connection(settings, ACTOR, farm)), base_url="http://farm.test") as client:
+    with TestClient(create_app(LocalCommands(settings, ACTOR, farm)), base_url="http://farm.test") as client:
         yield client
 
 
@@ -73,7 +73,7 @@ def test_the_token_in_the_settings_is_good_for_the_figures_and_for_nothing_else(
 @pytest.mark.slow
 def test_each_frame_and_each_job_is_counted_once(farm: Farm) -> None:
     clock = FakeClock()
-    figures = Figures(clock)
+    figures = Exporter(clock)
     given_job(farm, "1-2")
     work_off(farm)
     assert told(farm, figures)["renderctl_frame_seconds_count"] == 0  # what was before it was first asked
@@ -95,7 +95,7 @@ def test_each_frame_and_each_job_is_counted_once(farm: Farm) -> None:
 
 def test_the_farm_is_asked_once_in_a_few_seconds_however_many_read(farm: Farm) -> None:
     clock = FakeClock()
-    figures = Figures(clock)
+    figures = Exporter(clock)
     assert told(farm, figures)["renderctl_queue_depth"] == 0
     given_job(farm, "1-3")
     assert told(farm, figures)["renderctl_queue_depth"] == 0
@@ -146,7 +146,7 @@ def test_all_that_is_told_of_the_farm_is_on_the_dashboard(served: Served) -> Non
 def test_a_server_is_not_ready_while_its_store_is_away_though_it_was_there(farm: Farm) -> None:
     with broken_s3() as s3:
         away = replace(farm, store=MinioStore(s3.settings, patience_s=0.5))
-        with TestClient(create_app(Connection(farm.settings, ACTOR, away)), base_url="http://farm.test") as client:
+        with TestClient(create_app(LocalCommands(farm.settings, ACTOR, away)), base_url="http://farm.test") as client:
             assert client.get("/readyz").status_code == 200
             s3.answers = [lambda _asked: refusal("AccessDenied")]
             until(lambda: client.get("/readyz").status_code == 503, 10, what="that it is not ready")

@@ -11,9 +11,9 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from renderctl.actors import Role
+from renderctl.core.actors import Role
 from renderctl.server.app import create_app
-from renderctl.wiring import Connection
+from renderctl.wiring import LocalCommands
 from tests.farms import ACTOR, FACTS, close, given_job, make_farm, work_off
 from tests.server.conftest import Served
 
@@ -54,7 +54,7 @@ class Place:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     farm = make_farm(tmp_path_factory.mktemp("odd") / "below" / "data")
-    with TestClient(create_app(Connection(farm.settings, ACTOR, farm)), base_url="http://farm.test") as client:
+    with TestClient(create_app(LocalCommands(farm.settings, ACTOR, farm)), base_url="http://farm.test") as client:
         yield Place(Served(farm, client))
     close(farm)
 

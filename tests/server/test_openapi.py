@@ -18,10 +18,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from renderctl.actors import Role
+from renderctl.core.actors import Role
+from renderctl.core.webhooks import Event
 from renderctl.server.app import create_app
-from renderctl.webhooks import Event
-from renderctl.wiring import Connection
+from renderctl.wiring import LocalCommands
 from tests.farms import ACTOR, close, given_job, given_worker, make_farm, work_off
 from tests.server.conftest import Served
 from tests.server.routes import API
@@ -42,7 +42,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FastAPI, Ser
     farm = make_farm(tmp_path_factory.mktemp("openapi") / "data")
     given_job(farm, "1-3")
     given_worker(farm)
-    app = create_app(Connection(farm.settings, ACTOR, farm))
+    app = create_app(LocalCommands(farm.settings, ACTOR, farm))
     with TestClient(app, base_url="http://farm.test", raise_server_exceptions=False) as client:
         app.state.leaving.set()  # so that what is followed ends at once
         yield app, Served(farm, client)

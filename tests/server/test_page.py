@@ -5,8 +5,8 @@ import re
 import pytest
 from fastapi.testclient import TestClient
 
-from renderctl.actors import Role
-from renderctl.server.doors import COOKIE
+from renderctl.core.actors import Role
+from renderctl.server.authentication import COOKIE
 from tests.farms import given_job, work_off
 from tests.server.conftest import Served
 from tests.server.crowd import PASSWORD

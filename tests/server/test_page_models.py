@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 import pytest
 from fastapi.testclient import TestClient
 
-from renderctl.actors import Role
-from renderctl.jobs import RenderOptions
-from renderctl.models import Dependency
+from renderctl.core.actors import Role
+from renderctl.core.jobs import RenderOptions
+from renderctl.core.models import Dependency
 from tests.farms import FACTS, SCENE, given_job, given_model
 from tests.server.conftest import Served
 from tests.server.pages import log_in

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from renderctl.actors import Role
-from renderctl.jobs import RenderOptions
-from renderctl.models import Dependency, Model
-from renderctl.repository.auditing import AuditFilter
+from renderctl.core.actors import Role
+from renderctl.core.jobs import RenderOptions
+from renderctl.core.models import Dependency, Model
+from renderctl.repository.audit.log import AuditFilter
 from tests.farms import ACTOR, FACTS, SCENE, given_model, given_worker
 from tests.server.conftest import Served
 from tests.server.pages import csrf, log_in

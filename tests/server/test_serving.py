@@ -12,7 +12,7 @@ import httpx2
 import psutil
 import pytest
 
-from renderctl.actors import Role
+from renderctl.core.actors import Role
 from renderctl.farm import Farm
 from tests.farms import close, make_farm
 from tests.nodes import Site, site_in, until

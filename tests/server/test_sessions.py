@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from httpx2 import Response
 
-from renderctl.actors import Role
+from renderctl.core.actors import Role
 from renderctl.farm.people.users import add_user
 from tests.farms import ACTOR, given_job
 from tests.server.conftest import Served

@@ -10,10 +10,10 @@ from pathlib import Path
 import playwright
 import pytest
 
-import renderctl.server.page
+import renderctl.server.web
 from tests.lacking import lacking
 
-SCRIPT = Path(renderctl.server.page.__file__).with_name("static") / "sha256.js"
+SCRIPT = Path(renderctl.server.web.__file__).with_name("static") / "sha256.js"
 #: Reads lines of pieces in hex, a JSON list each; prints the digest of each line.
 _ASK = f"""
 import {{ createInterface }} from "node:readline";

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from renderctl.actors import Role
+from renderctl.core.actors import Role
 from tests.farms import FACTS, given_model, work_off
 from tests.server.conftest import Served
 

@@ -1,7 +1,7 @@
 """Webhooks over HTTP: a server sends for the farm, too, and what it could not send is measured."""
 
-from renderctl.actors import Role
-from renderctl.webhooks import Event
+from renderctl.core.actors import Role
+from renderctl.core.webhooks import Event
 from tests.farms import ACTOR, given_job, wait_for
 from tests.server.conftest import Served
 from tests.server.routes import API

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from renderctl.core.settings import StoreSettings
 from renderctl.executors.docker.client import Engine
 from renderctl.executors.docker.images import DockerImages
 from renderctl.executors.images import Recipe, RenderImage
-from renderctl.settings import StoreSettings
 from tests.lacking import lacking
 from tests.services import DockerEngine, MariaDb, RabbitMq, RadosGateway, Redis, Server
 from tests.services.baseimage import BASE

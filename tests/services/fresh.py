@@ -13,7 +13,7 @@ import redis
 from minio import Minio
 from minio.deleteobjects import DeleteObject
 
-from renderctl.settings import StoreSettings
+from renderctl.core.settings import StoreSettings
 
 TIMEOUT_S = 10
 

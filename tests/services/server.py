@@ -17,7 +17,7 @@ from typing import IO, ClassVar, TypeVar
 
 import psutil
 
-from renderctl.clocks import SystemClock
+from renderctl.core.clocks import SystemClock
 from tests.memory import memory_folder
 
 CLOCK = SystemClock()

@@ -16,7 +16,7 @@ import pymysql
 import pytest
 import redis
 
-from renderctl.settings import StoreSettings
+from renderctl.core.settings import StoreSettings
 from tests.nodes import until
 from tests.services import SERVERS, DockerEngine, Redis, Server, running
 from tests.services.baseimage import BASE

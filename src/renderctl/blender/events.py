@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 from renderctl.blender.facts import Facts, parse_facts
 from renderctl.blender.failures import InvalidEvent
 from renderctl.blender.fields import Fields
-from renderctl.jobs import Failure, Fault
-from renderctl.limits import MAX_NAME, MAX_NOTE, MAX_NOTES
+from renderctl.core.jobs import Failure, Fault
+from renderctl.core.limits import MAX_NAME, MAX_NOTE, MAX_NOTES
 
 #: Every line of ours begins with it; what a `blender` prints before the script starts does not.
 PREFIX = "@renderctl "

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from renderctl.blender.failures import InvalidEvent
 from renderctl.blender.fields import Fields
-from renderctl.frames import FIRST_FRAME, LAST_FRAME
-from renderctl.limits import (
+from renderctl.core.frames import FIRST_FRAME, LAST_FRAME
+from renderctl.core.limits import (
     MAX_CAMERAS,
     MAX_COUNT,
     MAX_DEPENDENCIES,
@@ -15,7 +15,7 @@ from renderctl.limits import (
     MAX_UNBAKED,
     MAX_VIEW_LAYERS,
 )
-from renderctl.models import ModelFacts, SceneFacts
+from renderctl.core.models import ModelFacts, SceneFacts
 
 #: Pixels that Blender renders at most on a side.
 MAX_SIDE = 1 << 16

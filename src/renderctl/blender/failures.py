@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from renderctl.errors import RenderctlError
-from renderctl.jobs import Failure, Fault
+from renderctl.core.errors import RenderctlError
+from renderctl.core.jobs import Failure, Fault
 
 #: Signals that a crash ends with (on every platform we know).
 CRASHES = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 11: "SIGSEGV"}

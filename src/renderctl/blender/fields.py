@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from renderctl.blender.failures import InvalidEvent
-from renderctl.limits import MAX_NAME, MAX_PATH
+from renderctl.core.limits import MAX_NAME, MAX_PATH
 
 #: Characters of a sentence.
 MAX_SENTENCE = 4000

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from renderctl.blender.header import SavedBy
 from renderctl.blender.templates import templates_dir
-from renderctl.errors import BlenderMissing, SceneTooNew
-from renderctl.private_files import make_private_folder, tighten
+from renderctl.core.errors import BlenderMissing, SceneTooNew
+from renderctl.core.private_files import make_private_folder, tighten
 
 #: The oldest Blender whose scripts we speak, and the oldest that reads what 5.0 and later save.
 OLDEST = (4, 2, 0)
@@ -52,7 +52,7 @@ class Blender:
     def label(self) -> str:
         kind = f"bpy module, {self.program}" if self.module else str(self.program)
         kind = f"image {self.image_name}, {self.image}" if self.image else kind
-        return f"Blender {spell(self.version)} ({kind})"
+        return f"Blender {format_version(self.version)} ({kind})"
 
 
 def version_of(text: str) -> Version | None:
@@ -63,7 +63,7 @@ def version_of(text: str) -> Version | None:
     return numbers[0], numbers[1], numbers[2] if len(numbers) > 2 else 0
 
 
-def spell(version: Sequence[int]) -> str:
+def format_version(version: Sequence[int]) -> str:
     return ".".join(map(str, version))
 
 
@@ -87,7 +87,7 @@ def find_blenders(paths: Sequence[str], *, cache_dir: Path) -> tuple[Blender, ..
 
 def _why_none(too_old: list[Blender]) -> str:
     if too_old:
-        return f"{too_old[0].label} is too old: {spell(OLDEST[:2])} or newer is needed."
+        return f"{too_old[0].label} is too old: {format_version(OLDEST[:2])} or newer is needed."
     return "No Blender was found on this machine."
 
 
@@ -103,7 +103,7 @@ def pick_blender(blenders: Sequence[Blender], saved_by: SavedBy) -> tuple[Blende
     newer = [each for each in blenders if each.version[:2] > saved_by.version]
     if newer:
         return min(newer, key=lambda each: (each.version[:2], -each.version[2])), None
-    able = [each for each in blenders if each.version >= oldest_able(saved_by)]
+    able = [each for each in blenders if each.version >= min_version_for(saved_by)]
     if not able:
         newest = max(blenders, key=lambda each: each.version)
         raise SceneTooNew(
@@ -111,10 +111,13 @@ def pick_blender(blenders: Sequence[Blender], saved_by: SavedBy) -> tuple[Blende
             hint=f"Install Blender {saved_by} or newer, and name it in blender.paths of the config.",
         )
     best = max(able, key=lambda each: each.version)
-    return best, f"The scene was saved by Blender {saved_by}; Blender {spell(best.version)} may lose parts of it."
+    return (
+        best,
+        f"The scene was saved by Blender {saved_by}; Blender {format_version(best.version)} may lose parts of it.",
+    )
 
 
-def oldest_able(saved_by: SavedBy) -> Version:
+def min_version_for(saved_by: SavedBy) -> Version:
     """The oldest Blender that `pick_blender` would open the scene with."""
     if saved_by.file_format > 1:
         return (*saved_by.version, 0)

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from renderctl.errors import SceneNotFound, SceneUnreadable
+from renderctl.core.errors import SceneNotFound, SceneUnreadable
 
 #: `BLENDER-v405` (pointer size, byte order, version); from 5.0 on `BLENDER17-01v0500` (size, format, version).
 _OLD = re.compile(rb"BLENDER[-_][vV](\d)(\d\d)")

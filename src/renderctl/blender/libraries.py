@@ -4,7 +4,7 @@ import ctypes
 import sys
 
 from renderctl.blender.find import Blender
-from renderctl.errors import LibraryMissing
+from renderctl.core.errors import LibraryMissing
 
 #: Libraries that the bpy wheel does not bring (found by adding one at a time to a bare system), by Debian package.
 NEEDED = {

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from renderctl.blender.events import MAX_EVENT_CHARS
 from renderctl.blender.templates import templates_dir
-from renderctl.jobs import QUALITIES, RenderOptions
-from renderctl.limits import MAX_DEPENDENCIES
+from renderctl.core.jobs import QUALITIES, RenderOptions
+from renderctl.core.limits import MAX_DEPENDENCIES
 
 if TYPE_CHECKING:  # a Blender that is started ahead starts while this is imported
     import jinja2

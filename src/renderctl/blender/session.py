@@ -14,11 +14,11 @@ from renderctl.blender.events import Devices, Failed, Left, Message, Opened, Pro
 from renderctl.blender.facts import Facts
 from renderctl.blender.failures import Ended, InvalidEvent, SessionFailed, SessionStopped, last_words, of_end
 from renderctl.blender.scripts import Plan, devices_script, inspect_script, render_script
-from renderctl.blender.watching import Limits, OutputBudget, Watch
-from renderctl.errors import SessionEnded
-from renderctl.jobs import Failure, Fault
+from renderctl.blender.watchdog import Limits, OutputBudget, Watchdog
+from renderctl.core.errors import SessionEnded
+from renderctl.core.jobs import Failure, Fault
 
-__all__ = ["Channel", "FrameOrder", "Limits", "Plan", "Session"]
+__all__ = ["Channel", "FrameRequest", "Limits", "Plan", "Session"]
 
 log = logging.getLogger(__name__)
 Expected = TypeVar("Expected", bound=Message)
@@ -43,7 +43,7 @@ class Channel(Protocol):
 
 
 @dataclass(frozen=True)
-class FrameOrder:
+class FrameRequest:
     """A frame to be rendered."""
 
     task_id: str
@@ -101,7 +101,7 @@ class Session:
         self._budget = OutputBudget(clock)
         self._in_script = False
         self._begun: _Inspection | None = None  # what it looks at already, or will when it is up
-        self._ordered: list[FrameOrder] = []  # frames that it was told to render, and has not answered for
+        self._ordered: list[FrameRequest] = []  # frames that it was told to render, and has not answered for
         self.alive = True
 
     def started(self, limits: Limits) -> str:
@@ -158,14 +158,14 @@ class Session:
         """Let Blender have what was put in one of its folders."""
         self._deliver(path)
 
-    def order(self, order: FrameOrder) -> None:
+    def order(self, order: FrameRequest) -> None:
         """Have it render a frame as soon as it is done with those that it was told before; `render` has the answer."""
         self._deliver(order.folder, order.printed_to or order.log)
         self._send(order.as_line())
         self._ordered.append(order)
 
     def render(
-        self, order: FrameOrder, *, limits: Limits, on_progress: OnProgress | None = None, stop: threading.Event
+        self, order: FrameRequest, *, limits: Limits, on_progress: OnProgress | None = None, stop: threading.Event
     ) -> Rendered:
         """Render one frame: the first of those that were ordered, or one that is ordered now.
 
@@ -200,7 +200,7 @@ class Session:
 
     def _left(self, limits: Limits) -> None:
         """Wait until the script has ended, whatever else it says."""
-        watch = Watch(self._channel, limits.stall_s, limits.start_s, self._clock)
+        watch = Watchdog(self._channel, limits.stall_s, limits.start_s, self._clock)
         while not isinstance(self._next(watch, None), Left):
             self._check(watch)
         self._in_script = False
@@ -218,11 +218,11 @@ class Session:
         limits: Limits,
         limit_s: float | None,
         *,
-        task: FrameOrder | None = None,
+        task: FrameRequest | None = None,
         on_progress: OnProgress | None = None,
         stop: threading.Event | None = None,
     ) -> Expected:
-        watch = Watch(self._channel, limits.stall_s, limit_s, self._clock)
+        watch = Watchdog(self._channel, limits.stall_s, limit_s, self._clock)
         while True:
             if stop is not None and stop.is_set():
                 self._kill()
@@ -237,7 +237,7 @@ class Session:
                 return message
             self._check(watch)
 
-    def _next(self, watch: Watch, task: FrameOrder | None) -> Message | None:
+    def _next(self, watch: Watchdog, task: FrameRequest | None) -> Message | None:
         """The next message; None: there was none in a while."""
         try:
             line = self._channel.receive(_LOOK_S)
@@ -252,14 +252,14 @@ class Session:
             watch.heard()
         return message
 
-    def _check(self, watch: Watch) -> None:
+    def _check(self, watch: Watchdog) -> None:
         """Give a session up that takes too long, however much it says meanwhile."""
         reason = watch.complaint()
         if reason is not None:
             self._kill()
             raise SessionFailed(Failure(Fault.MACHINE, reason))
 
-    def _parse(self, line: str, task: FrameOrder | None) -> Message | None:
+    def _parse(self, line: str, task: FrameRequest | None) -> Message | None:
         """What a line says. Scripts of a scene may say what no session of ours does: then it is ended."""
         try:
             if not self._budget.spend(len(line)):
@@ -272,7 +272,7 @@ class Session:
             self._kill()
             raise SessionFailed(error.failure) from error
 
-    def _failed(self, message: Failed, limits: Limits, task: FrameOrder | None) -> SessionFailed:
+    def _failed(self, message: Failed, limits: Limits, task: FrameRequest | None) -> SessionFailed:
         if task is None and self._in_script:
             self._left(limits)
         return SessionFailed(message.failure)
@@ -284,12 +284,12 @@ class Session:
         except SessionEnded as error:
             raise self._ended(None) from error
 
-    def _fetch(self, order: FrameOrder) -> None:
+    def _fetch(self, order: FrameRequest) -> None:
         for path in (order.folder, order.printed_to or order.log):
             with suppress(SessionEnded):  # what it has left is lost with it
                 self._channel.fetch(path)
 
-    def _ended(self, task: FrameOrder | None) -> SessionFailed:
+    def _ended(self, task: FrameRequest | None) -> SessionFailed:
         self.alive = False
         ended = self._channel.stop()
         words = (last_words(task.log) if task else "") or last_words(self._log)
@@ -300,7 +300,7 @@ class Session:
         self._channel.stop()
 
 
-def _require_task(message: Rendered | Failed, task: FrameOrder) -> None:
+def _require_task(message: Rendered | Failed, task: FrameRequest) -> None:
     """Raise InvalidEvent when the message is about another task than the one that was asked for."""
     if message.task_id not in (None, task.task_id):
         raise InvalidEvent("it speaks of another task")

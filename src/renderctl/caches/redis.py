@@ -10,10 +10,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from renderctl.caches import Cache, encoded
-from renderctl.caches.breaker import Breaker
-from renderctl.caches.redistroubles import TROUBLE, complaint, place_of, unusable_url
-from renderctl.clocks import Clock
-from renderctl.errors import Unreachable
+from renderctl.caches.circuit_breaker import CircuitBreaker
+from renderctl.caches.redis_errors import ERRORS, explain, place_of, unusable_url
+from renderctl.core.clocks import Clock
+from renderctl.core.errors import Unreachable
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
@@ -89,7 +89,7 @@ class RedisCache(Cache):
             raise unusable_url() from None  # what they say may hold a piece of the password
         self.place = place_of(url, pool.connection_kwargs)
         self._clock = clock
-        self._breaker = Breaker(clock)
+        self._breaker = CircuitBreaker(clock)
         self._told: dict[str, float] = {}
         self._put = self._client.register_script(_PUT)
         self._append = self._client.register_script(_APPEND)
@@ -142,8 +142,8 @@ class RedisCache(Cache):
             self._put([key], [f"{0:020d}", 1000, "{}"])
             self._client.get(key)
             self._client.delete(key)
-        except TROUBLE as error:
-            raise complaint(error, self.place) from error
+        except ERRORS as error:
+            raise explain(error, self.place) from error
         version = str(server["redis_version"])
         if tuple(map(int, version.split(".")[:2])) < _OLDEST:
             needed = ".".join(map(str, _OLDEST))
@@ -163,8 +163,8 @@ class RedisCache(Cache):
         try:
             with self._breaker.watching(redis.ConnectionError, redis.TimeoutError, OSError):
                 answer = action()
-        except TROUBLE as error:
-            self._tell(complaint(error, self.place).message)
+        except ERRORS as error:
+            self._tell(explain(error, self.place).message)
             return otherwise
         if was_away:
             log.info("the cache at %s is back", self.place)

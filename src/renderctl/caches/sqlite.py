@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from renderctl.caches import Cache, encoded
-from renderctl.clocks import Clock
-from renderctl.errors import Unreachable
-from renderctl.sqlitefiles import Layout, SqliteFile, transaction
+from renderctl.core.clocks import Clock
+from renderctl.core.errors import Unreachable
+from renderctl.core.sqlite_file import Layout, SqliteFile, transaction
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 What `run` needs is imported inside it, so that Ctrl-C in the first tenth of a second is met by it, too.
 """
 
-import gc as garbage  # not `gc`: the command of that name is a module of this package
+import gc
 import io
 import os
 import signal
@@ -25,50 +25,50 @@ def main() -> None:
         try:
             stream.flush()
         except OSError:  # that was told already, or can not be told
-            _fall_silent(stream)
+            _close_quietly(stream)
     os._exit(code)  # all is closed and written: to take the interpreter apart would take a tenth of a second
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line; its exit code. The one place that turns errors into one."""
     try:
-        from renderctl.cli.invocation import taken_from
+        from renderctl.cli.context import parse_global_options
 
-        code = _called(taken_from(arguments))
+        code = _dispatch(parse_global_options(arguments))
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        _fall_silent(sys.stdout)
+        _close_quietly(sys.stdout)
         return 141
     except (Exception, KeyboardInterrupt) as error:
         if isinstance(error, KeyboardInterrupt):
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # once more, and the system ends us without a word
-        from renderctl.cli.failures import report
+        from renderctl.cli.errors import report
 
         return report(error)
     finally:
-        from renderctl.cli.invocation import close
+        from renderctl.cli.context import close
 
         close()
-        garbage.enable()
+        gc.enable()
 
 
-def _fall_silent(stream: TextIO) -> None:
+def _close_quietly(stream: TextIO) -> None:
     """So that Python says nothing at exit of what it could not write, and keeps our exit code."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _called(arguments: list[str]) -> int:
-    from renderctl.cli.helping import show_help
+def _dispatch(arguments: list[str]) -> int:
+    from renderctl.cli.help_page import show_help
 
     if not arguments or arguments[0] in ("-h", "--help"):
         show_help()
         return 0
     if arguments[0] == "render":
-        garbage.disable()  # what is imported stays: to look through it for garbage would take a sixth of the time
+        gc.disable()  # what is imported stays: to look through it for garbage would take a sixth of the time
         from renderctl.cli.prewarm import prewarm
 
         prewarm(arguments[1:])
-    from renderctl.cli.group import call
+    from renderctl.cli.app import call
 
     return call(["version"] if arguments[0] == "--version" else arguments)

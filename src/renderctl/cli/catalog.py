@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-#: Command -> the module below `renderctl.cli` that has it, and what the list of commands says about it.
+#: Command -> the module below `renderctl.cli.commands` that has it, and what the list of commands says about it.
 GROUPS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "On this machine": {
         "render": ("render", "Render a scene here, from the file to the images."),

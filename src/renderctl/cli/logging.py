@@ -3,15 +3,16 @@
 import logging
 from typing import Any
 
-from renderctl.cli import invocation, spelling
+from renderctl.cli import context
+from renderctl.cli.ui import escaping
 
 
 class _OneLine(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:
-        return spelling.one_line(super().formatMessage(record))
+        return escaping.escape_line(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:
-        return spelling.lines(super().formatException(ei))
+        return escaping.escape_lines(super().formatException(ei))
 
 
 def log_to_stderr(level: int = logging.INFO, *, tasks: bool = True) -> None:
@@ -19,13 +20,13 @@ def log_to_stderr(level: int = logging.INFO, *, tasks: bool = True) -> None:
 
     Without `tasks`, what is logged about a single task is left out: the caller shows it in another way.
     """
-    if invocation.current.debug:
+    if context.current.debug:
         level, tasks = logging.DEBUG, True
-    elif invocation.current.quiet:
+    elif context.current.quiet:
         level = logging.ERROR
     shown = logging.StreamHandler()
     shown.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-    logging.basicConfig(level=logging.DEBUG if invocation.current.debug else logging.WARNING, handlers=[shown])
+    logging.basicConfig(level=logging.DEBUG if context.current.debug else logging.WARNING, handlers=[shown])
     logging.getLogger("renderctl").setLevel(level)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     if not tasks:

@@ -9,11 +9,11 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from renderctl.cli.values import some_text
-from renderctl.errors import InvalidInput, UsageError
-from renderctl.farm.outside_files import include_outside as include_them
-from renderctl.farm.outside_files import refuse_outside
-from renderctl.farm.submit import SubmitRequest
+from renderctl.cli.params import non_empty
+from renderctl.core.errors import InvalidInput, UsageError
+from renderctl.farm.jobs.submit import SubmitRequest
+from renderctl.farm.models.outside_files import include_outside as include_them
+from renderctl.farm.models.outside_files import refuse_outside
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _WHAT, _IMAGE, _QUEUE = "What to render", "How the image is made", "How the job is queued"
@@ -23,7 +23,7 @@ def _option(*names: str, help: str, panel: str, value: str | None = None, **more
     return typer.Option(*names, help=help, metavar=value, rich_help_panel=panel, show_default=False, **more)
 
 
-def _what(
+def _scene_options(
     request: SubmitRequest,
     frames: Annotated[
         str | None,
@@ -78,7 +78,7 @@ def _what(
     )
 
 
-def _image(
+def _image_options(
     request: SubmitRequest,
     engine: Annotated[
         str | None, _option("--engine", value="NAME", help="cycles, eevee or workbench.", panel=_IMAGE)
@@ -136,11 +136,11 @@ def _image(
     return replace(request, options=options)
 
 
-def _queue(
+def _queue_options(
     request: SubmitRequest,
     name: Annotated[
         str | None,
-        _option("--name", value="NAME", parser=some_text, help="The job's name; default: the model's.", panel=_QUEUE),
+        _option("--name", value="NAME", parser=non_empty, help="The job's name; default: the model's.", panel=_QUEUE),
     ] = None,
     project: Annotated[
         str | None,
@@ -181,14 +181,14 @@ def _queue(
 
 
 #: What adds the options of each panel to a request; its parameters are the options.
-_PANELS: tuple[Callable[..., SubmitRequest], ...] = (_what, _image, _queue)
+_PANELS: tuple[Callable[..., SubmitRequest], ...] = (_scene_options, _image_options, _queue_options)
 
 
 def _options_of(panel: Callable[..., SubmitRequest]) -> list[inspect.Parameter]:
     return list(inspect.signature(panel).parameters.values())[1:]
 
 
-def asks_for_nothing(request: SubmitRequest) -> bool:
+def is_default(request: SubmitRequest) -> bool:
     """Whether no render option was given."""
     return request == SubmitRequest()
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from renderctl import wiring
-from renderctl.cli import invocation
-from renderctl.errors import RenderctlError
+from renderctl.cli import context
+from renderctl.core.errors import RenderctlError
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ def prewarm(words: Sequence[str]) -> None:
     if scene is None:
         return
     with suppress(RenderctlError):
-        connection = wiring.connect(invocation.current.config, direct=True)
-        standby = connection.start_ahead(scene)
+        connection = wiring.connect(context.current.config, direct=True)
+        standby = connection.prewarm(scene)
         if standby is not None:
-            invocation.prewarmed = Prewarmed(scene, standby, connection)
+            context.prewarmed = Prewarmed(scene, standby, connection)
 
 
 def _scene_among(words: Sequence[str]) -> str | None:

@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from signal import Signals
 from types import FrameType
 
-from renderctl.errors import Interrupted
+from renderctl.core.errors import Interrupted
 
 logger = logging.getLogger(__name__)
 

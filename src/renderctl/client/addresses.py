@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
-from renderctl.errors import BadAnswer
+from renderctl.core.errors import BadAnswer
 
 _MOST_CHARACTERS = 8192
 #: Of an address; programs read a backslash in different ways.

@@ -4,25 +4,25 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from renderctl.client.answers import typed
-from renderctl.client.connection import ServerConnection
-from renderctl.patience import Patience
-from renderctl.repository.auditing import AuditEntry
-from renderctl.repository.verifying import AuditVerdict
+from renderctl.client.commands import RemoteCommands
+from renderctl.client.responses import typed
+from renderctl.core.outages import OutageGrace
+from renderctl.repository.audit.log import AuditEntry
+from renderctl.repository.audit.verification import AuditVerdict
 
 _LOOK_EVERY_S, _MOST = 1.0, 10_000
 
 
-def audit(server: ServerConnection, wanted: Mapping[str, Any], *, limit: int = 50) -> list[AuditEntry]:
+def audit(server: RemoteCommands, wanted: Mapping[str, Any], *, limit: int = 50) -> list[AuditEntry]:
     """The latest entries that are wanted."""
     return typed(list[AuditEntry], server.api.get("/audit", **_asked(wanted), limit=min(limit, _MOST)))
 
 
-def follow_audit(server: ServerConnection, wanted: Mapping[str, Any], *, stop: threading.Event) -> Iterator[AuditEntry]:
+def follow_audit(server: RemoteCommands, wanted: Mapping[str, Any], *, stop: threading.Event) -> Iterator[AuditEntry]:
     """The entries that are wanted as they are written, from now on."""
     latest = typed(list[AuditEntry], server.api.get("/audit", limit=1))
     after = max((each.seq or 0 for each in latest), default=0)
-    patience = Patience(server.bench.clock)
+    patience = OutageGrace(server.bench.clock)
     while not server.bench.clock.wait(stop, _LOOK_EVERY_S):
         with patience.bearing():
             for entry in typed(list[AuditEntry], server.api.get("/audit", **_asked(wanted), after=after, limit=_MOST)):
@@ -31,7 +31,7 @@ def follow_audit(server: ServerConnection, wanted: Mapping[str, Any], *, stop: t
                     yield entry
 
 
-def verify_audit(server: ServerConnection, seen: str | None = None) -> AuditVerdict:
+def verify_audit(server: RemoteCommands, seen: str | None = None) -> AuditVerdict:
     """Look at every entry."""
     return typed(AuditVerdict, server.api.get("/audit/verify", seen=seen))
 

@@ -6,14 +6,14 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
-from renderctl.client.answers import job_id, typed
-from renderctl.client.api import quoted
-from renderctl.client.connection import ServerConnection
-from renderctl.client.events import events
-from renderctl.client.sending import send
-from renderctl.errors import GaveUpWaiting
-from renderctl.patience import Patience
-from renderctl.states import ENDED_JOB
+from renderctl.client.commands import RemoteCommands
+from renderctl.client.http import quoted
+from renderctl.client.responses import job_id, typed
+from renderctl.client.sse import events
+from renderctl.client.uploads import upload_files
+from renderctl.core.errors import GaveUpWaiting
+from renderctl.core.outages import OutageGrace
+from renderctl.core.states import ENDED_JOB
 
 #: Seconds until an answer begins to what may change millions of tasks. Whoever gave up before would see no job, or none
 #: canceled, and find it later.
@@ -21,20 +21,20 @@ _BULK_S = 600.0
 
 
 @dataclass(frozen=True)
-class JobThere:
+class JobRef:
     """A job that the server knows."""
 
     id: str
 
 
 @dataclass(frozen=True)
-class SubmittedThere:
-    job: JobThere
+class SubmittedRef:
+    job: JobRef
     new: bool
     notes: tuple[str, ...]
 
 
-def status(server: ServerConnection, ref: str, *, cached: bool = True) -> dict[str, Any]:
+def status(server: RemoteCommands, ref: str, *, cached: bool = True) -> dict[str, Any]:
     """The job document."""
     document: dict[str, Any] = server.api.get(f"/jobs/{quoted(ref)}", cached=cached)
     job_id(document)
@@ -42,7 +42,7 @@ def status(server: ServerConnection, ref: str, *, cached: bool = True) -> dict[s
 
 
 def jobs(
-    server: ServerConnection,
+    server: RemoteCommands,
     states: Sequence[str] = (),
     *,
     owner: str | None = None,
@@ -62,16 +62,16 @@ def jobs(
     return found
 
 
-def submit(server: ServerConnection, model: Any, request: Any) -> SubmittedThere:
+def submit(server: RemoteCommands, model: Any, request: Any) -> SubmittedRef:
     """Queue a job of a model; files that replace objects are sent first."""
-    from renderctl.farm.replacing import hashed_inputs, replacing_files
+    from renderctl.farm.models.replacements import hashed_inputs, replacing_files
 
     options = request.options.as_document()
     inputs: list[dict[str, Any]] = []
     if request.replacements:
         sources, replacements = replacing_files(server.bench, request.replacements, request.on_outside)
         files = hashed_inputs(server.bench, sources)
-        send(server, files, project=request.project)
+        upload_files(server, files, project=request.project)
         inputs = [asdict(each) for each in files.values()]
         options["replacements"] = [asdict(each) for each in replacements]
     kept = ("frames", "animation", "name", "project", "pool", "priority", "max_slots", "max_attempts")
@@ -80,36 +80,36 @@ def submit(server: ServerConnection, model: Any, request: Any) -> SubmittedThere
     body |= {"model": model.id, "options": options, "inputs": inputs}
     key = {"Idempotency-Key": request.idempotency_key} if request.idempotency_key is not None else {}
     done = server.api.ask("POST", "/jobs", {}, body, headers=key, patience_s=_BULK_S)
-    return SubmittedThere(JobThere(job_id(done.get("job"))), done["new"], tuple(done["notes"]))
+    return SubmittedRef(JobRef(job_id(done.get("job"))), done["new"], tuple(done["notes"]))
 
 
-def cancel(server: ServerConnection, ref: str) -> JobThere:
+def cancel(server: RemoteCommands, ref: str) -> JobRef:
     """Stop a job."""
     return _steered(server, ref, "cancel")
 
 
-def pause(server: ServerConnection, ref: str) -> JobThere:
+def pause(server: RemoteCommands, ref: str) -> JobRef:
     """Let running frames finish and start no more."""
     return _steered(server, ref, "pause")
 
 
-def resume(server: ServerConnection, ref: str) -> JobThere:
+def resume(server: RemoteCommands, ref: str) -> JobRef:
     """Go on with a paused job."""
     return _steered(server, ref, "resume")
 
 
-def priority(server: ServerConnection, ref: str, value: int) -> JobThere:
+def priority(server: RemoteCommands, ref: str, value: int) -> JobRef:
     """Change a job's priority."""
-    return JobThere(job_id(server.api.put(f"/jobs/{quoted(ref)}/priority", {"priority": value})))
+    return JobRef(job_id(server.api.put(f"/jobs/{quoted(ref)}/priority", {"priority": value})))
 
 
-def retry(server: ServerConnection, ref: str, frames: str | None = None) -> tuple[JobThere, int]:
+def retry(server: RemoteCommands, ref: str, frames: str | None = None) -> tuple[JobRef, int]:
     """Render again."""
     done = server.api.post(f"/jobs/{quoted(ref)}/retry", {"frames": frames}, patience_s=_BULK_S)
-    return JobThere(job_id(done.get("job"))), done["tasks"]
+    return JobRef(job_id(done.get("job"))), done["tasks"]
 
 
-def select_jobs(server: ServerConnection, *, older_than: timedelta, states: Sequence[str] = ()) -> list[str]:
+def select_jobs(server: RemoteCommands, *, older_than: timedelta, states: Sequence[str] = ()) -> list[str]:
     """Jobs that may be removed."""
     seconds = older_than.total_seconds()
     found: list[str] = server.api.get("/jobs/removable", older_than_s=seconds, state=list(states) or None)
@@ -117,20 +117,20 @@ def select_jobs(server: ServerConnection, *, older_than: timedelta, states: Sequ
 
 
 def remove_jobs(
-    server: ServerConnection, refs: Sequence[str], *, force: bool = False, dry_run: bool = False
+    server: RemoteCommands, refs: Sequence[str], *, force: bool = False, dry_run: bool = False
 ) -> list[Any]:
     """Remove ended jobs."""
-    from renderctl.repository.removing import Removed
+    from renderctl.repository.jobs.deletion import Removed
 
     body = {"jobs": list(refs), "force": force, "dry_run": dry_run}
     return typed(list[Removed], server.api.post("/jobs/remove", body, patience_s=_BULK_S))
 
 
 def watch(
-    server: ServerConnection, ref: str, *, stop: threading.Event, timeout_s: float | None = None
+    server: RemoteCommands, ref: str, *, stop: threading.Event, timeout_s: float | None = None
 ) -> Iterator[dict[str, Any]]:
     """The job's document whenever it has changed, until it has ended. Raises GaveUpWaiting."""
-    clock, patience = server.bench.clock, Patience(server.bench.clock)
+    clock, patience = server.bench.clock, OutageGrace(server.bench.clock)
     until = None if timeout_s is None else clock.monotonic() + timeout_s
     last = status(server, ref, cached=False)
     yield last
@@ -155,5 +155,5 @@ def _is_over(document: dict[str, Any]) -> bool:
     return document["state"] in ENDED_JOB and not document["tasks"]["running"]
 
 
-def _steered(server: ServerConnection, ref: str, verb: str) -> JobThere:
-    return JobThere(job_id(server.api.post(f"/jobs/{quoted(ref)}/{verb}", patience_s=_BULK_S)))
+def _steered(server: RemoteCommands, ref: str, verb: str) -> JobRef:
+    return JobRef(job_id(server.api.post(f"/jobs/{quoted(ref)}/{verb}", patience_s=_BULK_S)))

@@ -4,12 +4,12 @@ import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from renderctl.actors import Actor
-from renderctl.client.answers import token as token_in
-from renderctl.client.answers import typed
-from renderctl.client.api import Api
-from renderctl.client.keeping import Login, forget_login, keep_login, kept_login
-from renderctl.errors import NotAllowed, NotFound, Unreachable, UsageError
+from renderctl.client.credentials import Login, forget_login, load_login, save_login
+from renderctl.client.http import HttpClient
+from renderctl.client.responses import token as token_in
+from renderctl.client.responses import typed
+from renderctl.core.actors import Actor
+from renderctl.core.errors import NotAllowed, NotFound, Unreachable, UsageError
 
 
 @dataclass(frozen=True)
@@ -34,23 +34,23 @@ def log_in(file: Path, url: str, shown: Credentials) -> tuple[Actor, str]:
     if token is None:
         body = {"user": shown.user, "password": shown.password, "name": f"renderctl on {socket.gethostname()}"[:64]}
         body |= {"otp": shown.code} if shown.code is not None else {}  # servers of before know no such thing
-        token = token_in(Api(url, None).post("/tokens/by-password", body))
-    actor = typed(Actor, Api(url, token).get("/whoami"))
-    return actor, keep_login(file, Login(url, actor.name, token))
+        token = token_in(HttpClient(url, None).post("/tokens/by-password", body))
+    actor = typed(Actor, HttpClient(url, token).get("/whoami"))
+    return actor, save_login(file, Login(url, actor.name, token))
 
 
 def log_out(file: Path) -> str | None:
     """Forget the token, and have the server revoke it if it can be reached; the server's address."""
-    login = kept_login(file)
+    login = load_login(file)
     if login is None:
         return None
     if login.token is not None:
-        _revoke(Api(login.url, login.token))
+        _revoke(HttpClient(login.url, login.token))
     forget_login(file)
     return login.url
 
 
-def _revoke(api: Api) -> None:
+def _revoke(api: HttpClient) -> None:
     """The token itself says who it is; one that is good for nothing already, or out of reach, is left to its end."""
     try:
         api.delete("/tokens/mine")

@@ -3,14 +3,14 @@
 import threading
 from collections.abc import Iterator
 
-from renderctl.client.answers import lines_of, typed
-from renderctl.client.api import quoted
-from renderctl.client.connection import ServerConnection
-from renderctl.client.events import events
-from renderctl.farm.attempt_logs import LogPart
+from renderctl.client.commands import RemoteCommands
+from renderctl.client.http import quoted
+from renderctl.client.responses import lines_of, typed
+from renderctl.client.sse import events
+from renderctl.farm.jobs.attempt_logs import LogPart
 
 
-def logs(server: ServerConnection, ref: str, task: str | None = None) -> Iterator[LogPart]:
+def logs(server: RemoteCommands, ref: str, task: str | None = None) -> Iterator[LogPart]:
     """The log that tells most, part by part as it comes: the server sends one a line."""
     with server.api.opened(f"/jobs/{quoted(ref)}/logs", {"task": task}) as answer:
         for line in lines_of(answer, server.api.most_bytes):
@@ -20,7 +20,7 @@ def logs(server: ServerConnection, ref: str, task: str | None = None) -> Iterato
                     yield typed(LogPart, part)
 
 
-def follow(server: ServerConnection, ref: str, task: str | None = None, *, stop: threading.Event) -> Iterator[LogPart]:
+def follow(server: RemoteCommands, ref: str, task: str | None = None, *, stop: threading.Event) -> Iterator[LogPart]:
     """The logs of a job's attempts as they grow, until the job has ended."""
     path = f"/jobs/{quoted(ref)}/logs/live"
     for kind, document in events(server.api, path, {"task": task}, server.bench.clock, None):

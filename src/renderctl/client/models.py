@@ -6,19 +6,19 @@ from typing import Any
 
 from renderctl.blender.failures import SessionFailed
 from renderctl.blender.header import names_a_file
-from renderctl.client.answers import typed
-from renderctl.client.api import quoted
-from renderctl.client.connection import ServerConnection
-from renderctl.client.sending import send
-from renderctl.farm import OnAdvance, unheard
-from renderctl.farm.upload import Uploaded, UploadOptions, UploadRequest, as_error, prepare
-from renderctl.models import Model
+from renderctl.client.commands import RemoteCommands
+from renderctl.client.http import quoted
+from renderctl.client.responses import typed
+from renderctl.client.uploads import upload_files
+from renderctl.core.models import Model
+from renderctl.farm import OnProgress, ignore_progress
+from renderctl.farm.models.upload import Uploaded, UploadOptions, UploadRequest, as_error, prepare
 
 
-def upload(server: ServerConnection, request: UploadRequest, *, on_advance: OnAdvance = unheard) -> Uploaded:
+def upload(server: RemoteCommands, request: UploadRequest, *, on_advance: OnProgress = ignore_progress) -> Uploaded:
     """Look at the scene, send what the server wants, and have it keep a new version."""
     prepared = prepare(server.bench, request, on_advance=on_advance)
-    sent = send(server, prepared.files, on_advance, project=request.project, verify=request.verify)
+    sent = upload_files(server, prepared.files, on_advance, project=request.project, verify=request.verify)
     new = prepared.new
     body: dict[str, Any] = {"name": new.name, "main": new.main, "project": request.project}
     body |= {"facts": new.facts.as_document(), "inputs": [asdict(each) for each in new.inputs]}
@@ -28,11 +28,11 @@ def upload(server: ServerConnection, request: UploadRequest, *, on_advance: OnAd
 
 
 def model_of(
-    server: ServerConnection,
+    server: RemoteCommands,
     scene: str,
     options: UploadOptions,
     *,
-    on_advance: OnAdvance = unheard,
+    on_advance: OnProgress = ignore_progress,
 ) -> tuple[Model, tuple[str, ...]]:
     """The model that `scene` means, and notes: a file is uploaded, anything else is the name of a model."""
     if not names_a_file(scene):
@@ -45,16 +45,16 @@ def model_of(
     return uploaded.model, uploaded.notes
 
 
-def list_models(server: ServerConnection, name: str | None = None) -> list[Model]:
+def list_models(server: RemoteCommands, name: str | None = None) -> list[Model]:
     """Models, the newest first."""
     return typed(list[Model], server.api.get("/models", name=name))
 
 
-def show_model(server: ServerConnection, ref: str) -> Model:
+def show_model(server: RemoteCommands, ref: str) -> Model:
     """One model."""
     return typed(Model, server.api.get(f"/models/{quoted(ref)}"))
 
 
-def remove_model(server: ServerConnection, ref: str) -> Model:
+def remove_model(server: RemoteCommands, ref: str) -> Model:
     """Remove a model that no job uses."""
     return typed(Model, server.api.delete(f"/models/{quoted(ref)}"))

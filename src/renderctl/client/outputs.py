@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from renderctl.client.answers import checked_output, is_text, job_id, typed
-from renderctl.client.api import quoted
-from renderctl.client.connection import ServerConnection
-from renderctl.errors import BadAnswer, DigestMismatch, ServerUnavailable, StoreUnavailable
-from renderctl.farm import OnAdvance, unheard
-from renderctl.farm.download import Downloaded, Link, OutputFolder, not_writable
-from renderctl.farm.outputs import OutputPage
-from renderctl.jobs import Output
+from renderctl.client.commands import RemoteCommands
+from renderctl.client.http import quoted
+from renderctl.client.responses import checked_output, is_text, job_id, typed
+from renderctl.core.errors import BadAnswer, DigestMismatch, ServerUnavailable, StoreUnavailable
+from renderctl.core.jobs import Output
+from renderctl.farm import OnProgress, ignore_progress
+from renderctl.farm.jobs.download import Downloaded, Link, OutputFolder, not_writable
+from renderctl.farm.jobs.outputs import OutputPage
 
 _PIECE, _TRIES = 1 << 20, 5
 
@@ -29,7 +29,9 @@ class _Job:
     cameras: tuple[str | None, ...]
 
 
-def download(server: ServerConnection, ref: str, directory: Path, *, on_advance: OnAdvance = unheard) -> Downloaded:
+def download(
+    server: RemoteCommands, ref: str, directory: Path, *, on_advance: OnProgress = ignore_progress
+) -> Downloaded:
     """Every output of the job into `DIRECTORY/<job name>/`."""
     document = server.api.get(f"/jobs/{quoted(ref)}", cached=False)
     about = {"id": job_id(document), "name": document.get("name"), "cameras": document.get("cameras")}
@@ -40,12 +42,12 @@ def download(server: ServerConnection, ref: str, directory: Path, *, on_advance:
     return folder.fill(_outputs(server, job.id), on_advance)
 
 
-def links(server: ServerConnection, ref: str, expires_s: float) -> list[Link]:
+def links(server: RemoteCommands, ref: str, expires_s: float) -> list[Link]:
     """The addresses of the job's outputs."""
     return typed(list[Link], server.api.get(f"/jobs/{quoted(ref)}/links", expires_s=expires_s))
 
 
-def _outputs(server: ServerConnection, job_id: str) -> Iterator[tuple[Output, int]]:
+def _outputs(server: RemoteCommands, job_id: str) -> Iterator[tuple[Output, int]]:
     after = 0
     while True:
         page = typed(OutputPage, server.api.get(f"/jobs/{job_id}/outputs", after=after))
@@ -57,7 +59,7 @@ def _outputs(server: ServerConnection, job_id: str) -> Iterator[tuple[Output, in
         after = page.next
 
 
-def _fetch(server: ServerConnection, job_id: str, output: Output, target: Path) -> None:
+def _fetch(server: RemoteCommands, job_id: str, output: Output, target: Path) -> None:
     part = target.with_name(f".{os.urandom(8).hex()}.part")
     path = f"/jobs/{job_id}/outputs/{output.number}/{'/'.join(map(quoted, output.name.split('/')))}"
     try:
@@ -71,7 +73,7 @@ def _fetch(server: ServerConnection, job_id: str, output: Output, target: Path) 
             part.unlink()
 
 
-def _fill(server: ServerConnection, path: str, output: Output, file: Any) -> None:
+def _fill(server: RemoteCommands, path: str, output: Output, file: Any) -> None:
     seen = hashlib.sha256()
     for left in reversed(range(_TRIES)):
         try:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from renderctl.core.errors import BadImage, DecoderUnavailable, ImageRefused
+from renderctl.core.settings import DecoderSettings
 from renderctl.decoder.images import ImageFacts
 from renderctl.decoder.processes import DecodingProcess, ForkServer, ProcessEnded, TookTooLong
-from renderctl.errors import BadImage, DecoderUnavailable, ImageRefused
-from renderctl.settings import DecoderSettings
 
 __all__ = ["Decoder", "ImageFacts"]
 

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import OpenImageIO as oiio
 
+from renderctl.core.errors import BadImage, ImageRefused
 from renderctl.decoder import pixels
-from renderctl.errors import BadImage, ImageRefused
 from renderctl.executors.apply_sandbox import apply
 from renderctl.executors.system_calls import call_filter
 

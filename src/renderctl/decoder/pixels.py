@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import OpenImageIO as oiio
 
+from renderctl.core.errors import BadImage, ImageRefused
 from renderctl.decoder.images import ImageFacts
-from renderctl.errors import BadImage, ImageRefused
 
 #: File extension -> the one reader that may look at such a file.
 READERS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".exr": "openexr", ".tif": "tiff", ".tiff": "tiff"}

@@ -10,7 +10,7 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-from renderctl.errors import DecoderUnavailable
+from renderctl.core.errors import DecoderUnavailable
 
 _MESSAGE = 1 << 16
 #: What keeps messages apart, where there is such a thing.

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a Blender that is started ahead starts while the rest is imported
+    from renderctl.core.jobs import Failure
     from renderctl.executors.images import RenderImage
-    from renderctl.jobs import Failure
 
 
 @dataclass(frozen=True)
-class Launch:
+class LaunchSpec:
     """What to start."""
 
     argv: tuple[str, ...]
@@ -42,7 +42,7 @@ class ExitStatus:
         return f"signal {self.signal}" if self.signal else f"exit code {self.code}"
 
 
-class Running(ABC):
+class SessionProcess(ABC):
     """A running session process: lines in, lines out."""
 
     @property
@@ -93,7 +93,7 @@ class Executor(ABC):
     shares_disk = True
 
     @abstractmethod
-    def start(self, launch: Launch) -> Running:
+    def start(self, launch: LaunchSpec) -> SessionProcess:
         """Start it. Raises BlenderMissing when the program is not there, Unreachable when it can not be started."""
 
     @abstractmethod

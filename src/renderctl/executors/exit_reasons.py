@@ -2,8 +2,8 @@
 
 import signal
 
+from renderctl.core.jobs import Failure, Fault
 from renderctl.executors import ExitStatus
-from renderctl.jobs import Failure, Fault
 
 
 def overfull(most_mb: int) -> ExitStatus:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from renderctl.errors import ImageMissing
+from renderctl.core.errors import ImageMissing
 
 
 @dataclass(frozen=True)

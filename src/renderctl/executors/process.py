@@ -9,10 +9,10 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from renderctl.errors import BlenderMissing, Unreachable
-from renderctl.executors import Executor, Launch, Running
+from renderctl.core.errors import BlenderMissing, Unreachable
+from renderctl.executors import Executor, LaunchSpec, SessionProcess
 from renderctl.executors.disk_usage import empty_if_larger
-from renderctl.executors.environments import driver_caches_in, session_environment
+from renderctl.executors.environment import driver_caches_in, session_environment
 from renderctl.executors.oom import offer_first
 from renderctl.executors.running_process import RunningProcess, SessionLimits
 from renderctl.executors.sandbox import OffLimits, Sandbox, landlock_version
@@ -64,7 +64,7 @@ class ProcessExecutor(Executor):
     def may_read(self, path: Path) -> bool:
         return not self.sandboxed or self._sandbox.off_limits.refusal(path) is None
 
-    def start(self, launch: Launch) -> Running:
+    def start(self, launch: LaunchSpec) -> SessionProcess:
         try:
             minimal = session_environment(self._environment, launch.scratch, self._driver_caches)
             environment = {**minimal, **launch.environment}
@@ -74,7 +74,7 @@ class ProcessExecutor(Executor):
                 process = spawn(argv, launch, environment, log.fileno())
         except OSError as error:
             raise Unreachable(f"{launch.argv[0]} can not be started: {error}.") from error
-        from renderctl.executors.trees import ProcessTree  # while the program starts
+        from renderctl.executors.process_tree import ProcessTree  # while the program starts
 
         offer_first(process.pid)
         if not self._has_looked:  # what a worker that was killed has left
@@ -108,7 +108,7 @@ class ProcessExecutor(Executor):
             if cache.is_dir() and not cache.is_symlink():
                 empty_if_larger(cache, self._sandbox.driver_caches_mb << 20)
 
-    def _in_sandbox(self, launch: Launch, environment: Mapping[str, str]) -> Sandbox:
+    def _in_sandbox(self, launch: LaunchSpec, environment: Mapping[str, str]) -> Sandbox:
         """What the session is left with. Raises FileNotFoundError, OSError, SandboxTooWide."""
         _require_program(launch.argv[0])
         options, caches = self._sandbox, driver_caches_in(environment)
@@ -129,7 +129,9 @@ class ProcessExecutor(Executor):
         )
 
 
-def spawn(argv: tuple[str, ...], launch: Launch, environment: Mapping[str, str], log: int) -> "subprocess.Popen[bytes]":
+def spawn(
+    argv: tuple[str, ...], launch: LaunchSpec, environment: Mapping[str, str], log: int
+) -> "subprocess.Popen[bytes]":
     """Start the program in a session of its own, with pipes for what is said. Raises OSError."""
     return subprocess.Popen(
         argv,

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from renderctl.errors import SessionEnded
-from renderctl.executors import ExitStatus, Running
+from renderctl.core.errors import SessionEnded
+from renderctl.executors import ExitStatus, SessionProcess
 from renderctl.executors.disk_usage import directory_bytes, spare_mb
-from renderctl.executors.exits import ended
-from renderctl.executors.lines import OutputLines
+from renderctl.executors.line_reader import OutputLines
 from renderctl.executors.oom import oom_kills
+from renderctl.executors.process_exit import ended
 
 if TYPE_CHECKING:
-    from renderctl.executors.trees import ProcessTree
+    from renderctl.executors.process_tree import ProcessTree
 
 _UNKILLABLE_S = 10.0
 _DYING_S = 1.0
@@ -54,7 +54,7 @@ class SessionLimits:
         return None
 
 
-class RunningProcess(Running):
+class RunningProcess(SessionProcess):
     """A process that leads a group. One thread talks to it; any thread may stop it."""
 
     def __init__(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from renderctl.errors import SandboxTooWide
+from renderctl.core.errors import SandboxTooWide
 
 #: What every program reads: libraries, fonts, time zones. Of /proc only what is its own.
 SYSTEM = (

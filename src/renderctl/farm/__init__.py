@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from renderctl.clocks import Clock
-from renderctl.settings import Settings
+from renderctl.core.clocks import Clock
+from renderctl.core.settings import Settings
 
 if TYPE_CHECKING:  # the ports' modules are heavy; who answers from the cache alone pays for none of them
     from renderctl.caches import Cache
@@ -31,7 +31,7 @@ class Farm:
 
 
 @dataclass(frozen=True)
-class Advance:
+class Progress:
     """How far a longer piece of work is."""
 
     what: str  #: such as `Uploading`
@@ -41,8 +41,8 @@ class Advance:
 
 
 #: Called from the thread that does the work.
-OnAdvance = Callable[[Advance], None]
+OnProgress = Callable[[Progress], None]
 
 
-def unheard(_advance: Advance) -> None:
+def ignore_progress(_advance: Progress) -> None:
     """For callers who do not show how far the work is."""

@@ -6,23 +6,31 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from renderctl.blender.find import OLDEST, Blender, find_blenders, oldest_able, pick_blender, spell, version_of
+from renderctl.blender.find import (
+    OLDEST,
+    Blender,
+    find_blenders,
+    format_version,
+    min_version_for,
+    pick_blender,
+    version_of,
+)
 from renderctl.blender.header import SavedBy
 from renderctl.blender.templates import templates_dir
-from renderctl.blender.watching import Limits
-from renderctl.errors import BlenderMissing, ImageMissing, SandboxMissing
-from renderctl.executors import Launch
+from renderctl.blender.watchdog import Limits
+from renderctl.core.errors import BlenderMissing, ImageMissing, SandboxMissing
+from renderctl.executors import LaunchSpec
 from renderctl.farm import Farm
 from renderctl.farm.scratch import scratch_root
 
 if TYPE_CHECKING:  # a Blender that is started ahead starts while the rest is imported
     from renderctl.blender.session import Session
+    from renderctl.core.models import ModelFacts
     from renderctl.executors.images import RenderImage
-    from renderctl.models import ModelFacts
 
 
 @dataclass(frozen=True)
-class Chosen:
+class BlenderChoice:
     """The Blender for a scene."""
 
     blender: Blender
@@ -49,23 +57,23 @@ def _of_image(image: "RenderImage") -> Blender | None:
     return Blender(version, image.program, image.module, image.digest, image.reference)
 
 
-def choose_blender(farm: Farm, saved_by: SavedBy, wanted: str | None = None) -> Chosen:
+def choose_blender(farm: Farm, saved_by: SavedBy, wanted: str | None = None) -> BlenderChoice:
     """The nearest version that can open the scene, of those of `wanted`, such as `4.5`, where that is said.
 
     Raises BlenderMissing, SceneTooNew.
     """
     known = known_blenders(farm)
-    fitting = [each for each in known if wanted in (None, spell(each.version[:2]))]
+    fitting = [each for each in known if wanted in (None, format_version(each.version[:2]))]
     if not fitting:
-        there = ", ".join(dict.fromkeys(spell(each.version[:2]) for each in known))
+        there = ", ".join(dict.fromkeys(format_version(each.version[:2]) for each in known))
         raise BlenderMissing(f"There is no Blender {wanted} here.", hint=f"There is: {there}")
-    return Chosen(*pick_blender(fitting, saved_by))
+    return BlenderChoice(*pick_blender(fitting, saved_by))
 
 
 def needed_blender(facts: "ModelFacts") -> str | None:
     """The oldest Blender that can open the model, such as `4.5`; None: any that we speak to."""
-    oldest = oldest_able(saved_by(facts))
-    return spell(oldest[:2]) if oldest > OLDEST else None
+    oldest = min_version_for(saved_by(facts))
+    return format_version(oldest[:2]) if oldest > OLDEST else None
 
 
 def start_session(
@@ -75,12 +83,12 @@ def start_session(
 
     Its log lies beside `scratch`. `as_caller`: it reads files that nobody but us may be able to read.
     """
-    return launched(farm, replace(session_launch(farm, blender, scratch, inputs), as_caller=as_caller))
+    return launch_session(farm, replace(session_launch(farm, blender, scratch, inputs), as_caller=as_caller))
 
 
-def session_launch(farm: Farm, blender: Blender, scratch: Path, inputs: tuple[Path, ...] = ()) -> Launch:
+def session_launch(farm: Farm, blender: Blender, scratch: Path, inputs: tuple[Path, ...] = ()) -> LaunchSpec:
     """How a session is started that writes to `scratch` and reads `inputs`."""
-    return Launch(
+    return LaunchSpec(
         blender.argv(),
         scratch,
         session_log(scratch),
@@ -91,7 +99,7 @@ def session_launch(farm: Farm, blender: Blender, scratch: Path, inputs: tuple[Pa
     )
 
 
-def launched(farm: Farm, launch: Launch) -> "Session":
+def launch_session(farm: Farm, launch: LaunchSpec) -> "Session":
     """The session, starting."""
     launch.scratch.mkdir(parents=True, exist_ok=True)
     running = farm.executor.start(launch)
@@ -117,7 +125,7 @@ def require_sandbox(farm: Farm) -> None:
 
 def labels(farm: Farm, scratch: Path) -> dict[str, str]:
     """What tells the sessions of a worker, or of another owner of a folder in the scratch root, from all others."""
-    from renderctl.farm.nodes import node_number
+    from renderctl.farm.node_id import node_number
 
     owner = scratch.relative_to(scratch_root(farm)).parts[0]
     return {"renderctl.node": node_number(farm), "renderctl.farm": farm.settings.farm_name, "renderctl.worker": owner}

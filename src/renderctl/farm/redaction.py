@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from renderctl.settings import Settings
+from renderctl.core.settings import Settings
 
 
 def redacted(text: str, settings: Settings) -> str:

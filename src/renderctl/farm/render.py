@@ -8,23 +8,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from renderctl.actors import Actor
 from renderctl.blender.events import Progress
 from renderctl.blender.failures import SessionFailed
-from renderctl.errors import IllegalTransition, Interrupted, InvalidInput, Unreachable
-from renderctl.farm import Farm, OnAdvance, unheard
-from renderctl.farm.download import OutputFolder, check_writable, fetching
-from renderctl.farm.gate import the_job
-from renderctl.farm.outside_files import include_outside, leaves_this_machine
-from renderctl.farm.standby import Standby
-from renderctl.farm.status import forget, job_document
-from renderctl.farm.submit import SubmitRequest, submit
-from renderctl.farm.upload import UploadOptions, model_of
-from renderctl.farm.work import Worker, WorkOptions, worker_for
-from renderctl.farm.work.publishing import Published
-from renderctl.farm.work.slot_parts import Listeners
-from renderctl.jobs import Attempt, Failure, Fault, Job, Output, TaskCounts
-from renderctl.states import ENDED_JOB
+from renderctl.core.actors import Actor
+from renderctl.core.errors import IllegalTransition, Interrupted, InvalidInput, Unreachable
+from renderctl.core.jobs import Attempt, Failure, Fault, Job, Output, TaskCounts
+from renderctl.core.states import ENDED_JOB
+from renderctl.farm import Farm, OnProgress, ignore_progress
+from renderctl.farm.authorization import authorized_job
+from renderctl.farm.jobs.download import OutputFolder, blob_fetcher, check_writable
+from renderctl.farm.jobs.status import invalidate, job_document
+from renderctl.farm.jobs.submit import SubmitRequest, submit
+from renderctl.farm.models.outside_files import include_outside, leaves_this_machine
+from renderctl.farm.models.upload import UploadOptions, model_of
+from renderctl.farm.prewarm import PrewarmedBlender
+from renderctl.farm.worker import Worker, WorkOptions, worker_for
+from renderctl.farm.worker.publisher import Published
+from renderctl.farm.worker.slot_parts import Listeners
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class RenderRequest:
     job: str | None = None
     submit: SubmitRequest = field(default_factory=SubmitRequest)
     slots: int | None = None
-    standby: Standby | None = None  #: a Blender that was started ahead for the scene; closed in any case
+    standby: PrewarmedBlender | None = None  #: a Blender that was started ahead for the scene; closed in any case
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class RenderedJob:
 class RenderListener:
     """Who shows how a render gets on; called from the thread that called `render`, unless it says otherwise."""
 
-    on_advance: OnAdvance = unheard
+    on_advance: OnProgress = ignore_progress
     on_job: Callable[[Job, TaskCounts], None] = lambda _job, _counts: None  #: it is queued
     on_note: Callable[[str], None] = lambda _note: None
     on_frame: Callable[[FrameDone], None] = lambda _frame: None
@@ -90,13 +90,13 @@ def render(
     request = wanted if isinstance(wanted, RenderRequest) else RenderRequest(**wanted)
     try:
         check_writable(request.output)
-        return _Rendering(farm, request, actor, stop, listener or RenderListener()).run()
+        return _RenderRun(farm, request, actor, stop, listener or RenderListener()).run()
     finally:
         if request.standby is not None:
             request.standby.close()
 
 
-class _Rendering:
+class _RenderRun:
     """One `render`, from the scene to the images."""
 
     def __init__(
@@ -169,7 +169,7 @@ class _Rendering:
             raise kind(failure.reason) from error
 
     def _taken_over(self, worker: Worker) -> Job:
-        job = the_job(self._farm, self._request.job or "", "job.resume", actor=self._actor)
+        job = authorized_job(self._farm, self._request.job or "", "job.resume", actor=self._actor)
         if job.state in ENDED_JOB:
             raise IllegalTransition(
                 f"Job {job.id} has ended: it is {job.state}.", hint="`renderctl retry` queues failed frames again."
@@ -178,7 +178,7 @@ class _Rendering:
 
     def _rendered(self, job: Job, worker: Worker) -> RenderedJob:
         self._listener.on_job(job, self._farm.repository.counts(job.id))
-        folder = OutputFolder(job, self._request.output, fetching(self._farm))
+        folder = OutputFolder(job, self._request.output, blob_fetcher(self._farm))
         worker.work(job.id)
         while not worker.wait(0.02):
             if self._stop.is_set():
@@ -187,7 +187,7 @@ class _Rendering:
         self._show(folder)
         job = self._farm.repository.job(job.id)
         self._note(*job.notes)
-        forget(self._farm, job.id)
+        invalidate(self._farm, job.id)
         files = self._complete(job, folder)
         return RenderedJob(job_document(self._farm, job.id), folder.path, files)
 
@@ -219,7 +219,7 @@ class _Rendering:
         """Pause what we have begun; how to go on with it."""
         paused = [self._farm.repository.pause(each, actor=self._actor) for each in self._bound_to(worker)]
         for job in paused:
-            forget(self._farm, job.id)
+            invalidate(self._farm, job.id)
         if not paused:
             return Interrupted("Interrupted; nothing was queued.")
         return Interrupted(

@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from renderctl.core.ids import new_id
+from renderctl.core.private_files import ensure_private_folder
 from renderctl.farm import Farm
-from renderctl.ids import new_id
-from renderctl.private_files import ensure_private_folder
 
 
 @contextmanager

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from renderctl.clocks import Clock
-from renderctl.errors import QueueUnavailable
+from renderctl.core.clocks import Clock
+from renderctl.core.errors import QueueUnavailable
+from renderctl.core.sqlite_file import Layout, SqliteFile
 from renderctl.queues import Queue, Ticket
-from renderctl.sqlitefiles import Layout, SqliteFile
 
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS tickets (

@@ -3,29 +3,29 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from renderctl.repository.admitting import Admitting
-from renderctl.repository.auditing import Auditing
-from renderctl.repository.chaining import Seal
-from renderctl.repository.claiming import Claim, Claimant, Claiming
-from renderctl.repository.collecting import Collecting
-from renderctl.repository.count_checks import CountChecks
-from renderctl.repository.damage import DamageReports
-from renderctl.repository.delivering import Delivering
-from renderctl.repository.engines import open_engine
-from renderctl.repository.examining import Examining, Sweeper
-from renderctl.repository.job_submission import JobSubmission
-from renderctl.repository.measuring import Measuring
+from renderctl.repository.attempts.claims import Claim, Claimant, Claiming
+from renderctl.repository.audit.log import Auditing
+from renderctl.repository.audit.verification import Verifying
+from renderctl.repository.audit_chain import SigningKeys
+from renderctl.repository.blobs.access import BlobReader, Receiving
+from renderctl.repository.blobs.damage import DamageReports
+from renderctl.repository.blobs.gc import Collecting
+from renderctl.repository.diagnostics import Examining, Sweeper
+from renderctl.repository.engine import open_engine
+from renderctl.repository.jobs.change_feed import Watching
+from renderctl.repository.jobs.count_checks import CountChecks
+from renderctl.repository.jobs.deletion import Removing
+from renderctl.repository.jobs.submission import JobSubmission
+from renderctl.repository.jobs.summaries import Summarizing, Summary
+from renderctl.repository.metrics import Measuring
 from renderctl.repository.migrations import require_current
-from renderctl.repository.quotas import QuotaReports
-from renderctl.repository.receiving import Reader, Receiving
-from renderctl.repository.removing import Removing
-from renderctl.repository.summarizing import Summarizing, Summary
-from renderctl.repository.sweeping import Sweeping
-from renderctl.repository.uploading import NewModel, Uploading
-from renderctl.repository.verifying import Verifying
-from renderctl.repository.watching import Watching
+from renderctl.repository.models import NewModel, Uploading
+from renderctl.repository.people.credentials import Admitting
+from renderctl.repository.people.quotas import QuotaReports
+from renderctl.repository.recovery import Sweeping
+from renderctl.repository.webhooks.delivery import Delivering
 
-__all__ = ["Claim", "Claimant", "NewModel", "Reader", "Repository", "Summary", "Sweeper", "open_repository"]
+__all__ = ["BlobReader", "Claim", "Claimant", "NewModel", "Repository", "Summary", "Sweeper", "open_repository"]
 
 
 class Repository(
@@ -52,7 +52,7 @@ class Repository(
 
 
 def open_repository(
-    url: str, *, now: Callable[[], datetime], heartbeat_limit_s: float, seal: Seal | None = None
+    url: str, *, now: Callable[[], datetime], heartbeat_limit_s: float, seal: SigningKeys | None = None
 ) -> Repository:
     """The repository at `url`; a database that is empty is set up. Raises DatabaseUnavailable, DatabaseOutdated.
 

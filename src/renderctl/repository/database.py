@@ -12,13 +12,13 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, Engine, Row, select, text
 from sqlalchemy.exc import DBAPIError, InternalError, OperationalError, TimeoutError
 
-from renderctl.actors import Actor
-from renderctl.errors import DatabaseUnavailable, RenderctlError
-from renderctl.ids import new_token
-from renderctl.repository.audittables import audits
-from renderctl.repository.chaining import Head, Seal, extend, signed
-from renderctl.repository.job_counts import CountChanges
-from renderctl.repository.outages import busy, lost_race, read_only, tries, unavailable
+from renderctl.core.actors import Actor
+from renderctl.core.errors import DatabaseUnavailable, RenderctlError
+from renderctl.core.ids import new_token
+from renderctl.repository.audit_chain import ChainHead, SigningKeys, extend, signed
+from renderctl.repository.db_errors import busy, lost_race, read_only, tries, unavailable
+from renderctl.repository.jobs.counts import CountChanges
+from renderctl.repository.schema.audit import audits
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -27,7 +27,7 @@ _NOW = text("SELECT UTC_TIMESTAMP(6)")
 
 
 @dataclass
-class Unit:
+class UnitOfWork:
     """The unit of work that a connection is in."""
 
     deed: str | None = None  #: the id of a person's deed
@@ -47,17 +47,17 @@ class Database:
     """Units of work on one database; the base of every part of the repository."""
 
     def __init__(
-        self, engine: Engine, *, now: Callable[[], datetime], heartbeat_limit_s: float, seal: Seal | None = None
+        self, engine: Engine, *, now: Callable[[], datetime], heartbeat_limit_s: float, seal: SigningKeys | None = None
     ) -> None:
         self.engine = engine
-        self.seal = seal or Seal()
+        self.seal = seal or SigningKeys()
         self.heartbeat_limit_s = heartbeat_limit_s
         self._now = now
         self._waiting = threading.Event()  # never set: something to wait on between two tries
 
     def now(self, connection: Connection) -> datetime:
         """The time of the database, one and the same for a unit of work: node clocks are never compared."""
-        unit: Unit = connection.info["unit"]
+        unit: UnitOfWork = connection.info["unit"]
         if unit.now is None:
             on_sqlite = connection.dialect.name == "sqlite"
             unit.now = self._now() if on_sqlite else connection.execute(_NOW).scalar_one().replace(tzinfo=UTC)
@@ -76,7 +76,7 @@ class Database:
             result = known(connection) if known else None
             return Happened(result) if result is not None else None
 
-        return self._writing(work, recovered, Unit, durable=False)
+        return self._writing(work, recovered, UnitOfWork, durable=False)
 
     def deed(
         self,
@@ -101,7 +101,7 @@ class Database:
                 return None
             return Happened(done(connection, row) if done else results[0])
 
-        return self._writing(working, recovered, lambda: Unit(deed), durable=True)
+        return self._writing(working, recovered, lambda: UnitOfWork(deed), durable=True)
 
     def read(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work`, which changes nothing: on SQLite on one snapshot, on MySQL on one for each statement.
@@ -111,7 +111,7 @@ class Database:
 
         def reading() -> Result:
             with self.engine.connect().execution_options(reads=True) as connection, connection.begin():
-                connection.info["unit"] = Unit()
+                connection.info["unit"] = UnitOfWork()
                 return work(connection)
 
         return self._retrying(reading)
@@ -131,7 +131,7 @@ class Database:
         details: Mapping[str, Any],
     ) -> None:
         """As `audit`, of what came to another end."""
-        unit: Unit = connection.info["unit"]
+        unit: UnitOfWork = connection.info["unit"]
         row = {"at": self.now(connection), "actor": actor.name, "kind": actor.kind, "action": action}
         whence = {"via": actor.via, "address": actor.address, "outcome": outcome}
         told = {"subject": subject[:255], "details": dict(details), "deed": unit.deed or new_token()}
@@ -154,11 +154,11 @@ class Database:
                 raise
             logger.info("the audit log is not chained up to its end: %s", error)
 
-    def _extended(self) -> tuple[Head, bool] | None:
+    def _extended(self) -> tuple[ChainHead, bool] | None:
         with self.engine.begin() as connection:
             return extend(connection, self.seal)
 
-    def _tell(self, connection: Connection, entries: Sequence[dict[str, Any]]) -> Head | None:
+    def _tell(self, connection: Connection, entries: Sequence[dict[str, Any]]) -> ChainHead | None:
         """Write what the deed has to say; where there is one writer at a time, into the chain at once."""
         if not entries:
             return None
@@ -173,7 +173,7 @@ class Database:
         self,
         work: Callable[[Connection], Result],
         recovered: Callable[[Connection], "Happened[Result] | None"],
-        unit: Callable[[], Unit],
+        unit: Callable[[], UnitOfWork],
         *,
         durable: bool,
     ) -> Result:

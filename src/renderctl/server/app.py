@@ -10,10 +10,10 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from renderctl import __version__
-from renderctl.farm.thumbnails import Thumbnails
-from renderctl.farm.webhooks.telling import Teller
-from renderctl.ids import new_id
-from renderctl.server import measuring, page
+from renderctl.core.ids import new_id
+from renderctl.farm.jobs.thumbnails import Thumbnails
+from renderctl.farm.webhooks.dispatcher import WebhookDispatcher
+from renderctl.server import metrics, web
 from renderctl.server.api import (
     PREFIX,
     audit,
@@ -31,16 +31,16 @@ from renderctl.server.api import (
     webhooks,
     workers,
 )
-from renderctl.server.connections import ConnectionMiddleware
-from renderctl.server.doors import Doors
+from renderctl.server.authentication import Authenticator
+from renderctl.server.connection_limits import ConnectionMiddleware
 from renderctl.server.errors import add_error_handlers
+from renderctl.server.event_broadcaster import Broadcaster
 from renderctl.server.headers import SecurityHeadersMiddleware
-from renderctl.server.outgoing import OutgoingCalls
-from renderctl.server.page.visiting import nowhere
+from renderctl.server.outbound_requests import OutgoingCalls
 from renderctl.server.request_body import RequestBodyMiddleware
 from renderctl.server.streams import Streams
-from renderctl.server.watching import Watch
-from renderctl.wiring import Connection
+from renderctl.server.web.context import nowhere
+from renderctl.wiring import LocalCommands
 
 _NOUNS = (jobs, tasks, outputs, uploads, models, events, workers, people, totp, sessions, webhooks, quotas, audit)
 #: FastAPI works much out of a route, once, when it is imported. Including the routers in an application would have it
@@ -49,11 +49,11 @@ _ROUTES = [
     *(route for noun in _NOUNS for route in noun.router.routes),
     *health.router.routes,
     *tasks.unversioned.routes,
-    *page.ROUTES,
+    *web.ROUTES,
 ]
 
 
-def create_app(connection: Connection) -> FastAPI:
+def create_app(connection: LocalCommands) -> FastAPI:
     """The application that serves the farm of a connection."""
     app = FastAPI(
         title="renderctl",
@@ -71,15 +71,15 @@ def create_app(connection: Connection) -> FastAPI:
         routes=_ROUTES,
     )
     app.state.connection = connection
-    app.state.doors = Doors(connection.farm)
+    app.state.doors = Authenticator(connection.farm)
     app.state.readiness = health.ReadinessProbe(connection.farm)
-    app.state.figures = measuring.Figures(connection.farm.clock)
+    app.state.figures = metrics.Exporter(connection.farm.clock)
     app.state.outgoing = OutgoingCalls(connection.settings.quota.user_pings)
     app.state.leaving = threading.Event()
     app.state.thumbnails = Thumbnails(connection.farm)
     serve = connection.settings.serve
     app.state.streams = Streams(serve.connections // 2, serve.streams_per_user)
-    app.state.watch = Watch(connection.farm, app.state.leaving)
+    app.state.watch = Broadcaster(connection.farm, app.state.leaving)
     add_error_handlers(app)
     app.add_exception_handler(404, nowhere)
     app.add_middleware(RequestBodyMiddleware, patience_s=serve.body_timeout)
@@ -91,7 +91,7 @@ def create_app(connection: Connection) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    teller = Teller(app.state.connection.farm, f"server-{new_id()}")
+    teller = WebhookDispatcher(app.state.connection.farm, f"server-{new_id()}")
     teller.start()
     async with app.state.watch.running():
         yield
@@ -114,8 +114,8 @@ class MetricsMiddleware:
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                measuring.requests.labels(method, message["status"]).inc()
-                measuring.seconds.labels(method).observe(perf_counter() - began)
+                metrics.requests.labels(method, message["status"]).inc()
+                metrics.seconds.labels(method).observe(perf_counter() - began)
             await send(message)
 
         await self._app(scope, receive, sending)

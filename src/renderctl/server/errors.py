@@ -10,9 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from renderctl import errors
-from renderctl.documents import error_document
-from renderctl.errors import RenderctlError
+from renderctl.core import errors
+from renderctl.core.errors import RenderctlError
+from renderctl.core.serialization import error_document
 from renderctl.farm.redaction import redacted
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def status_of(kind: type[RenderctlError]) -> int:
     return next(STATUS[each] for each in kind.__mro__ if each in STATUS)
 
 
-def told(error: RenderctlError, *, status: int | None = None) -> JSONResponse:
+def error_response(error: RenderctlError, *, status: int | None = None) -> JSONResponse:
     """The answer that tells of an error; `for_others` makes one of what may name places of the server."""
     return JSONResponse(error_document(error), status or status_of(type(error)), _headers(error))
 
@@ -70,32 +70,32 @@ def add_error_handlers(app: FastAPI) -> None:
         assert isinstance(error, RenderctlError)
         if status_of(type(error)) >= 500:
             logger.warning("%s", error)
-        return told(for_others(error, request))
+        return error_response(for_others(error, request))
 
     @app.exception_handler(RequestValidationError)
     def invalid(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        return told(errors.InvalidInput(f"The request is not valid: {_described(error.errors())}."))
+        return error_response(errors.InvalidInput(f"The request is not valid: {_described(error.errors())}."))
 
     @app.exception_handler(OverflowError)
     def beyond(request: Request, error: Exception) -> JSONResponse:
         logger.warning(
             "%s %s: a number or a time is beyond all that can be: %s", request.method, request.url.path, error
         )
-        return told(errors.InvalidInput("A number or a time of the request is beyond all that can be."))
+        return error_response(errors.InvalidInput("A number or a time of the request is beyond all that can be."))
 
     @app.exception_handler(HTTPException)
     def refused(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         kind, sentence = _OF_HTTP.get(error.status_code, (errors.UsageError, str(error.detail)))
-        answer = told(kind(sentence), status=error.status_code)
+        answer = error_response(kind(sentence), status=error.status_code)
         answer.headers.update(error.headers or {})
         return answer
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> JSONResponse:
         logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return told(RenderctlError(hint="The log of the server says more."))
+        return error_response(RenderctlError(hint="The log of the server says more."))
 
 
 def _headers(error: RenderctlError) -> dict[str, str]:

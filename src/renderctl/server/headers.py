@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from renderctl.errors import UsageError
-from renderctl.server.errors import told
+from renderctl.core.errors import UsageError
+from renderctl.server.errors import error_response
 
 #: The status of a request for somebody else: 421 Misdirected Request.
 _MISDIRECTED = 421
@@ -47,7 +47,7 @@ class SecurityHeadersMiddleware:
 
         if self._hosts and scope["path"] not in _OF_ANY_NAME and not self._is_ours(scope):
             hint = "serve.hosts of the server has the names by which it is asked."
-            await told(UsageError("No server of that name is here.", hint=hint), status=_MISDIRECTED)(
+            await error_response(UsageError("No server of that name is here.", hint=hint), status=_MISDIRECTED)(
                 scope, receive, sending
             )
             return

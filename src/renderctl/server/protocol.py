@@ -11,7 +11,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from renderctl.server.connections import KEY, REFUSED, REFUSED_S, Connections
+from renderctl.server.connection_limits import KEY, REFUSED, REFUSED_S, Connections
 
 #: Headers of a request, and bytes of them, with its address.
 _MOST_HEADERS, _HEADER_BYTES = 200, 32 << 10

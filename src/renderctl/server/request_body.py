@@ -10,8 +10,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from renderctl.errors import TooLarge, TooSlow
-from renderctl.server.errors import told
+from renderctl.core.errors import TooLarge, TooSlow
+from renderctl.server.errors import error_response
 
 #: Bytes that anybody may send, known or not.
 STRANGER_BYTES = 64 << 10
@@ -119,7 +119,7 @@ class RequestBodyMiddleware:
             await self._app(scope, receive, send)
             return
         if len(scope["query_string"]) + len(scope["path"]) > _ADDRESS_BYTES:
-            await told(TooLarge("The address is too long."), status=414)(scope, receive, send)
+            await error_response(TooLarge("The address is too long."), status=414)(scope, receive, send)
             return
         body = scope[_KEY] = RequestBody(scope["headers"], receive, self._patience_s)
 
@@ -139,4 +139,4 @@ class RequestBodyMiddleware:
         except (TooLarge, TooSlow) as error:  # what reads it is no route of ours
             if body.answered:
                 raise
-            await told(error)(scope, receive, sending)
+            await error_response(error)(scope, receive, sending)

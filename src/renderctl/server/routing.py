@@ -10,7 +10,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from renderctl.server import strict_json
-from renderctl.server.doors import AUTHENTICATORS
+from renderctl.server.authentication import AUTHENTICATORS
 from renderctl.server.request_body import STRANGER_BYTES, body_of
 from renderctl.server.validation import BodyValidator
 

@@ -12,9 +12,9 @@ from fastapi import Request
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from renderctl.errors import NotAllowed, NotFound, Overloaded, RenderctlError, TooManyRequests
-from renderctl.server.connections import uncount
-from renderctl.server.doors import Admitted, authenticate
+from renderctl.core.errors import NotAllowed, NotFound, Overloaded, RenderctlError, TooManyRequests
+from renderctl.server.authentication import Principal, authenticate
+from renderctl.server.connection_limits import uncount
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class EventStream(StreamingResponse):
     media_type = "text/event-stream"
 
     def __init__(
-        self, request: Request, events: AsyncIterator[bytes], who: Admitted, may_read: Callable[[Admitted], None]
+        self, request: Request, events: AsyncIterator[bytes], who: Principal, may_read: Callable[[Principal], None]
     ) -> None:
         super().__init__(events)
         self._request = request

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any, NoReturn
 
-from renderctl.errors import InvalidInput, TooLarge
+from renderctl.core.errors import InvalidInput, TooLarge
 
 #: Bytes of a document for each of its values: below this it is a heap of nothings, which takes long to read.
 _BYTES_A_VALUE = 16

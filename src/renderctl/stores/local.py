@@ -17,7 +17,7 @@ from io import FileIO
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from renderctl.errors import (
+from renderctl.core.errors import (
     BlobDamaged,
     DigestMismatch,
     InvalidInput,
@@ -26,7 +26,7 @@ from renderctl.errors import (
     RenderctlError,
     StoreUnavailable,
 )
-from renderctl.private_files import ensure_private_folder
+from renderctl.core.private_files import ensure_private_folder
 from renderctl.stores import Store, StoredBlob, StoredLog
 
 _CHUNK = 1 << 20

@@ -8,18 +8,18 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from renderctl.wiring.configs import read_settings, trusted_configs, write_compose, write_config
-from renderctl.wiring.connection import Connection
-from renderctl.wiring.logins import is_in_the_clear, kept_server, log_in, log_out
+from renderctl.wiring.commands import LocalCommands
+from renderctl.wiring.config_files import read_settings, trusted_configs, write_compose, write_config
 from renderctl.wiring.ports import open_farm
+from renderctl.wiring.server_choice import is_in_the_clear, kept_server, log_in, log_out
 from renderctl.wiring.verbs import VERBS
 
 if TYPE_CHECKING:
-    from renderctl.client.connection import ServerConnection
+    from renderctl.client.commands import RemoteCommands
 
 __all__ = [
     "VERBS",
-    "Connection",
+    "LocalCommands",
     "connect",
     "is_in_the_clear",
     "log_in",
@@ -33,8 +33,8 @@ __all__ = [
 
 
 def connect(
-    config: Path | None = None, *, direct: bool = False, local: Connection | None = None
-) -> "Connection | ServerConnection":
+    config: Path | None = None, *, direct: bool = False, local: LocalCommands | None = None
+) -> "LocalCommands | RemoteCommands":
     """The verbs for this machine's config and user: through a server if there is one, unless `direct`.
 
     `local`: what an earlier `direct` call has returned for the same config. Raises BadSettings.
@@ -43,16 +43,16 @@ def connect(
     login = None if direct else kept_server(here.settings)
     if login is None:
         return here
-    from renderctl.client.api import Api
-    from renderctl.client.connection import ServerConnection
+    from renderctl.client.commands import RemoteCommands
+    from renderctl.client.http import HttpClient
 
-    return ServerConnection(here.settings, here.farm, Api(*login), here)
+    return RemoteCommands(here.settings, here.farm, HttpClient(*login), here)
 
 
-def _connect_locally(config: Path | None) -> Connection:
-    from renderctl.actors import local_actor
+def _connect_locally(config: Path | None) -> LocalCommands:
+    from renderctl.core.actors import local_actor
 
-    return Connection(read_settings(config), local_actor(_user(), os.uname().nodename))
+    return LocalCommands(read_settings(config), local_actor(_user(), os.uname().nodename))
 
 
 def _user() -> str:

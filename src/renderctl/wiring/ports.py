@@ -6,13 +6,13 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from renderctl.private_files import make_private_folder, tighten
+from renderctl.core.private_files import make_private_folder, tighten
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from renderctl.clocks import Clock
-    from renderctl.settings import Settings
+    from renderctl.core.clocks import Clock
+    from renderctl.core.settings import Settings
 
 
 #: What the farm keeps in data_dir, in folders of its own.
@@ -21,7 +21,7 @@ _FOLDERS = ("cache", "incoming", "nodes", "scratch", "store", "thumbnails")
 
 def open_farm(settings: "Settings", opened: list[Any] | None = None) -> Any:
     """A farm of the implementations that the settings name; what needs closing is added to `opened`."""
-    from renderctl.clocks import SystemClock
+    from renderctl.core.clocks import SystemClock
     from renderctl.farm import Farm
 
     with suppress(OSError):  # whoever needs it says so
@@ -32,18 +32,18 @@ def open_farm(settings: "Settings", opened: list[Any] | None = None) -> Any:
     closing = opened if opened is not None else []
     return Farm(
         settings=settings,
-        repository=cast(Any, _Deferred(partial(_repository, settings, clock), closing)),
-        store=cast(Any, _Deferred(partial(_store, settings), [])),
-        queue=cast(Any, _Deferred(partial(_queue, settings, clock), closing)),
-        cache=cast(Any, _Deferred(partial(_cache, settings, clock), closing)),
-        executor=cast(Any, _Deferred(partial(_executor, settings), closing)),
-        images=cast(Any, _Deferred(partial(_images, settings), closing)),
-        decoder=cast(Any, _Deferred(partial(_decoder, settings), closing)),
+        repository=cast(Any, LazyPort(partial(_repository, settings, clock), closing)),
+        store=cast(Any, LazyPort(partial(_store, settings), [])),
+        queue=cast(Any, LazyPort(partial(_queue, settings, clock), closing)),
+        cache=cast(Any, LazyPort(partial(_cache, settings, clock), closing)),
+        executor=cast(Any, LazyPort(partial(_executor, settings), closing)),
+        images=cast(Any, LazyPort(partial(_images, settings), closing)),
+        decoder=cast(Any, LazyPort(partial(_decoder, settings), closing)),
         clock=clock,
     )
 
 
-class _Deferred:
+class LazyPort:
     """A port that opens when it is first used."""
 
     def __init__(self, open_port: Callable[[], Any], opened: list[Any]) -> None:
@@ -71,18 +71,18 @@ def _repository(settings: "Settings", clock: "Clock") -> Any:
 
 def _seal(settings: "Settings") -> Any:
     """How the audit log is signed here, and where its end is remembered."""
-    from renderctl.repository.chaining import HeadFile, Seal
-    from renderctl.repository.keyfiles import KeyFile
+    from renderctl.repository.audit.key_file import KeyFile
+    from renderctl.repository.audit_chain import HeadFile, SigningKeys
 
     head = HeadFile(settings.data_dir / "audit.head")
     if settings.audit.key is not None:
         key: bytes | None = settings.audit.key.encode()
         former = [each.encode() for each in settings.audit.former]
-        return Seal(lambda: key, head, lambda: former)
+        return SigningKeys(lambda: key, head, lambda: former)
     if settings.database.url is None:
         file = KeyFile(settings.data_dir / "audit.key")
-        return Seal(file.key, head, file.former, file.replace)
-    return Seal(head=head)
+        return SigningKeys(file.key, head, file.former, file.replace)
+    return SigningKeys(head=head)
 
 
 def _store(settings: "Settings") -> Any:
@@ -162,7 +162,7 @@ def _decoder(settings: "Settings") -> Any:
 
 
 def _make_data_dir(settings: "Settings") -> None:
-    from renderctl.errors import StoreUnavailable
+    from renderctl.core.errors import StoreUnavailable
 
     try:
         _make_folder(settings.data_dir)

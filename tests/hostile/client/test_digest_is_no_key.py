@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.actors import Actor, Role
-from renderctl.errors import DigestMismatch, MissingFiles
+from renderctl.core.actors import Actor, Role
+from renderctl.core.errors import DigestMismatch, MissingFiles
+from renderctl.core.jobs import Input
+from renderctl.core.settings import ServeSettings, Settings
 from renderctl.farm import Farm
-from renderctl.farm.offering import OfferedModel, add_model
-from renderctl.farm.receiving import part_of, promote, wanted_files
-from renderctl.jobs import Input
-from renderctl.settings import ServeSettings, Settings
+from renderctl.farm.models.incoming_uploads import partial_upload, promote, wanted_files
+from renderctl.farm.models.register_model import UploadedModel, add_model
 from tests.farms import FACTS, close, make_farm
 
 ADA = Actor("ada", role=Role.ARTIST, projects=frozenset(["films"]))
@@ -29,7 +29,7 @@ def given_file(size: int) -> tuple[bytes, Input]:
 
 
 def send(farm: Farm, actor: Actor, file: Input, content: bytes) -> None:
-    part = part_of(farm, file.digest, len(content), actor=actor)
+    part = partial_upload(farm, file.digest, len(content), actor=actor)
     with part.begun(0) as writing:
         writing.write(content)
         part.complete(len(content))
@@ -37,7 +37,7 @@ def send(farm: Farm, actor: Actor, file: Input, content: bytes) -> None:
 
 def steal(farm: Farm, file: Input) -> None:
     """Make a model of the file."""
-    add_model(farm, OfferedModel("theft", file.path, FACTS, (file,)), actor=EVE)
+    add_model(farm, UploadedModel("theft", file.path, FACTS, (file,)), actor=EVE)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.actors import Actor, Role, Via
-from renderctl.errors import TokenRefused
+from renderctl.core.actors import Actor, Role, Via
+from renderctl.core.errors import TokenRefused
+from renderctl.core.states import JobState
 from renderctl.farm import Farm
-from renderctl.farm.control import pause, resume, retry
+from renderctl.farm.jobs.control import pause, resume, retry
+from renderctl.farm.jobs.status import status
+from renderctl.farm.jobs.submit import SubmitRequest, submit
 from renderctl.farm.people.users import add_user, disable_user, enable_user
-from renderctl.farm.status import status
-from renderctl.farm.submit import SubmitRequest, submit
-from renderctl.repository.auditing import AuditFilter
-from renderctl.states import JobState
+from renderctl.repository.audit.log import AuditFilter
 from tests.databases import farm_on
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, close, given_model, given_worker

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from renderctl.actors import Role
+from renderctl.core.actors import Role
 from tests.farms import FACTS
 from tests.server.conftest import Served
 

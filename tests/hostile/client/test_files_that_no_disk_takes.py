@@ -2,10 +2,10 @@
 
 import pytest
 
-from renderctl.errors import InvalidInput, MissingFiles
+from renderctl.core.errors import InvalidInput, MissingFiles
+from renderctl.core.jobs import Input
 from renderctl.farm import Farm
-from renderctl.farm.receiving import require_received
-from renderctl.jobs import Input
+from renderctl.farm.models.incoming_uploads import require_uploaded
 from tests.farms import ACTOR
 
 
@@ -24,10 +24,10 @@ def files(*paths: str) -> list[Input]:
 )
 def test_files_that_can_not_be_laid_out_are_no_model(farm: Farm, paths: tuple[str, ...]) -> None:
     with pytest.raises(InvalidInput) as refused:
-        require_received(farm, files(*paths), actor=ACTOR)
+        require_uploaded(farm, files(*paths), actor=ACTOR)
     assert refused.type is InvalidInput  # not that they were not sent
 
 
 def test_files_side_by_side_only_have_to_be_sent(farm: Farm) -> None:
     with pytest.raises(MissingFiles):
-        require_received(farm, files("a", "a.b", "a b/c", "b/a", "ä" * 120), actor=ACTOR)
+        require_uploaded(farm, files("a", "a.b", "a b/c", "b/a", "ä" * 120), actor=ACTOR)

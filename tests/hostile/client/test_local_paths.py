@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from renderctl.actors import Role
 from renderctl.blender.facts import Facts, SceneFile
-from renderctl.farm.layout import lay_out
+from renderctl.core.actors import Role
+from renderctl.core.jobs import Input
+from renderctl.core.models import Dependency, ModelFacts
+from renderctl.core.settings import Settings
+from renderctl.farm.models.path_mapping import map_paths
+from renderctl.farm.models.upload import facts_of
 from renderctl.farm.redaction import redacted
-from renderctl.farm.upload import facts_of
-from renderctl.jobs import Input
-from renderctl.models import Dependency, ModelFacts
-from renderctl.settings import Settings
 from tests.fake_blender import FakeExecutor, failing
 from tests.farms import FACTS, given_job, given_model, quick_settings, work_off
 from tests.hostile.client.test_facts_that_no_scene_has import FILE, offer
@@ -33,7 +33,7 @@ def settings(tmp_path: Path) -> Settings:
 def facts_sent(raw: str, *, exists: bool = True) -> ModelFacts:
     """What a client sends of a scene that names a texture so."""
     scene, wood = HOME / "scenes/shot.blend", HOME / "textures/wood.png"
-    layout = lay_out(scene, {wood} if exists else set())
+    layout = map_paths(scene, {wood} if exists else set())
     hashed = {path: Input(path, "0" * 64, 1) for path in layout.stored.values()}
     known = Facts(FACTS, (SceneFile(raw, str(wood), "image", "Image: wood", exists),))
     return facts_of(known, layout, hashed)

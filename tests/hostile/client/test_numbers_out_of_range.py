@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from renderctl.actors import Role
+from renderctl.core.actors import Role
 from tests.farms import given_job, given_model
 from tests.server.conftest import Served
 

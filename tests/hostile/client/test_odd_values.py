@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from renderctl.actors import Role
+from renderctl.core.actors import Role
 from renderctl.server.errors import add_error_handlers
 from tests.farms import given_job, work_off
 from tests.hostile.endless import ask

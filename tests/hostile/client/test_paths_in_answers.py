@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from renderctl.actors import Role
+from renderctl.core.actors import Role
 from renderctl.farm import Farm
 from tests.fake_blender import FakeExecutor
 from tests.farms import close, given_job, make_farm, work_off

@@ -10,21 +10,21 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from renderctl.actors import Actor, Role, Via
-from renderctl.errors import MissingFiles, QuotaExceeded, RenderctlError, StoreFull
+from renderctl.core.actors import Actor, Role, Via
+from renderctl.core.errors import MissingFiles, QuotaExceeded, RenderctlError, StoreFull
+from renderctl.core.jobs import Input, Job
+from renderctl.core.models import Model
+from renderctl.core.quotas import Amount
+from renderctl.core.settings import QuotaSettings, StoreSettings
 from renderctl.farm import Farm
-from renderctl.farm.control import cancel, retry
-from renderctl.farm.offering import OfferedModel, add_model
-from renderctl.farm.quotas import quota
-from renderctl.farm.receiving import part_of, wanted_files
-from renderctl.farm.sending import send as send_here
-from renderctl.farm.submit import SubmitRequest, submit
-from renderctl.farm.webhooks.registering import add_webhook
-from renderctl.jobs import Input, Job
-from renderctl.models import Model
-from renderctl.quotas import Amount
-from renderctl.repository.tables import blob_leases
-from renderctl.settings import QuotaSettings, StoreSettings
+from renderctl.farm.jobs.control import cancel, retry
+from renderctl.farm.jobs.submit import SubmitRequest, submit
+from renderctl.farm.models.blob_upload import upload_missing as send_here
+from renderctl.farm.models.incoming_uploads import partial_upload, wanted_files
+from renderctl.farm.models.register_model import UploadedModel, add_model
+from renderctl.farm.people.quotas import quota
+from renderctl.farm.webhooks.registrations import add_webhook
+from renderctl.repository.schema.jobs import blob_leases
 from tests.farms import ACTOR, FACTS, close, given_model, make_farm, quick_settings, work_off
 from tests.server.conftest import Served
 
@@ -50,7 +50,7 @@ def file(number: int, size: int) -> tuple[bytes, Input]:
 
 def send(farm: Farm, number: int, size: int, actor: Actor = EVE) -> Input:
     content, described = file(number, size)
-    part = part_of(farm, described.digest, size, actor=actor)
+    part = partial_upload(farm, described.digest, size, actor=actor)
     with part.begun(0) as writing:
         writing.write(content)
         part.complete(size)
@@ -58,7 +58,7 @@ def send(farm: Farm, number: int, size: int, actor: Actor = EVE) -> Input:
 
 
 def make_model(farm: Farm, *files: Input, name: str = "big") -> Model:
-    return add_model(farm, OfferedModel(name, files[0].path, FACTS, files), actor=EVE)[0]
+    return add_model(farm, UploadedModel(name, files[0].path, FACTS, files), actor=EVE)[0]
 
 
 def test_two_million_tasks_in_one_request_are_refused_before_anything_is_written(served: Served) -> None:
@@ -130,7 +130,7 @@ def test_files_on_their_way_are_limited_whether_they_were_announced_or_not(farm:
     with pytest.raises(QuotaExceeded, match=r"11\.0 MiB of files on their way"):
         wanted_files(farm, [file(9, 3 * MB)[1]], actor=EVE)
     with pytest.raises(QuotaExceeded):
-        part_of(farm, file(9, 3 * MB)[1].digest, 3 * MB, actor=EVE)
+        partial_upload(farm, file(9, 3 * MB)[1].digest, 3 * MB, actor=EVE)
     send(farm, 8, 2 * MB)
     wanted_files(farm, [file(9, 3 * MB)[1]], actor=BOB)
 
@@ -140,7 +140,7 @@ def test_files_at_once_do_not_pass_together(farm: Farm) -> None:
 
     def attempt(number: int) -> bool:
         try:
-            part_of(farm, file(number, MB)[1].digest, MB, actor=EVE)
+            partial_upload(farm, file(number, MB)[1].digest, MB, actor=EVE)
         except QuotaExceeded:
             return False
         return True
@@ -277,14 +277,14 @@ def test_files_are_not_made_smaller_by_announcing_them_again(farm: Farm) -> None
     farm = limited(farm, user_incoming_mb=3)
     received = send(farm, 1, MB)
     _, begun = file(2, MB)
-    with part_of(farm, begun.digest, begun.size, actor=EVE).begun(0) as writing:
+    with partial_upload(farm, begun.digest, begun.size, actor=EVE).begun(0) as writing:
         writing.write(bytes(MB - 1))
     made = send(farm, 3, 4)
     make_model(farm, made)
     wanted_files(farm, [replace(begun, size=0)], actor=EVE)
     for each in (received, begun):
         with suppress(RenderctlError):
-            part_of(farm, each.digest, 0, actor=EVE)
+            partial_upload(farm, each.digest, 0, actor=EVE)
     assert quota(farm, actor=EVE)[0].incoming_bytes == Amount(2 * MB, 3 * MB)
     with pytest.raises(QuotaExceeded):
         send(farm, 4, 2 * MB)

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from renderctl.actors import Role
+from renderctl.core.actors import Role
 from renderctl.farm.people.passwords import Hashing
 from renderctl.farm.people.sessions import log_in
 from renderctl.server.streams import CHECK_EVERY_S

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from renderctl.actors import Role
-from renderctl.errors import BadImage, Busy
+from renderctl.core.actors import Role
+from renderctl.core.errors import BadImage, Busy
 from renderctl.farm import Farm
-from renderctl.farm.outputs import OpenOutput, open_output
-from renderctl.farm.thumbnails import Thumbnails
+from renderctl.farm.jobs.outputs import OpenOutput, open_output
+from renderctl.farm.jobs.thumbnails import Thumbnails
 from renderctl.stores.local import LocalStore
 from tests.farms import ACTOR, close, given_job, make_farm, wait_for, work_off
 from tests.server.conftest import Served

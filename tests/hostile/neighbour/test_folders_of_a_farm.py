@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.farm.hashing import hash_files
-from renderctl.farm.nodes import node_number
-from renderctl.farm.outputs import open_output
-from renderctl.farm.receiving import part_of
-from renderctl.farm.thumbnails import Thumbnails
-from renderctl.private_files import ensure_private_folder, is_open_to_others, tighten
-from renderctl.settings import Settings
+from renderctl.core.private_files import ensure_private_folder, is_open_to_others, tighten
+from renderctl.core.settings import Settings
+from renderctl.farm.jobs.outputs import open_output
+from renderctl.farm.jobs.thumbnails import Thumbnails
+from renderctl.farm.models.file_hashes import hash_files
+from renderctl.farm.models.incoming_uploads import partial_upload
+from renderctl.farm.node_id import node_number
 from renderctl.wiring.ports import open_farm
 from tests.fake_blender import FakeExecutor
 from tests.farms import ACTOR, close, given_job, make_farm, quick_settings, work_off
@@ -38,7 +38,7 @@ def used(data: Path) -> None:
     farm = make_farm(data, settings=quick_settings(data), executor=FakeExecutor())
     job = given_job(farm, "1")
     work_off(farm)
-    with part_of(farm, "0" * 64, actor=ACTOR).begun(0):
+    with partial_upload(farm, "0" * 64, actor=ACTOR).begun(0):
         pass
     node_number(farm)
     hash_files(farm, [data / "given.blend"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from renderctl.farm import Farm
-from renderctl.repository.audittables import audits
+from renderctl.repository.schema.audit import audits
 from tests.databases import farm_on
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, close, given_job

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.actors import Role
-from renderctl.errors import Conflict
+from renderctl.core.actors import Role
+from renderctl.core.errors import Conflict
 from renderctl.farm import Farm
 from renderctl.farm.people.users import add_user, disable_user, set_role
 from tests.databases import farm_on

@@ -15,13 +15,13 @@ import pytest
 import redis
 from pika.exceptions import ChannelClosedByBroker
 
+from renderctl.core.settings import load_settings
+from renderctl.core.states import JobState
 from renderctl.farm import Farm
-from renderctl.farm.composing import write_compose
+from renderctl.farm.admin.compose_init import write_compose
+from renderctl.farm.admin.dotenv_file import values_in
+from renderctl.farm.admin.sweep import sweep
 from renderctl.farm.doctor import doctor
-from renderctl.farm.envfile import values_in
-from renderctl.farm.sweep import sweep
-from renderctl.settings import load_settings
-from renderctl.states import JobState
 from tests.farms import ACTOR, at_work, close, given_job, make_farm, wait_for
 from tests.services import MariaDb, RabbitMq, Redis, running
 from tests.services.fixtures import require

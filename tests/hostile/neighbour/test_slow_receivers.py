@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from renderctl.actors import Actor, Role
+from renderctl.core.actors import Actor, Role
+from renderctl.core.settings import WebhookSettings
+from renderctl.core.webhooks import DeliveryState
 from renderctl.farm import Farm
-from renderctl.farm.control import cancel
-from renderctl.farm.webhooks.registering import add_webhook, list_deliveries
-from renderctl.farm.webhooks.telling import Teller
+from renderctl.farm.jobs.control import cancel
+from renderctl.farm.webhooks.dispatcher import WebhookDispatcher
+from renderctl.farm.webhooks.registrations import add_webhook, list_deliveries
 from renderctl.server.app import create_app
-from renderctl.settings import WebhookSettings
-from renderctl.webhooks import DeliveryState
-from renderctl.wiring import Connection
+from renderctl.wiring import LocalCommands
 from tests.farms import ACTOR, close, given_job, make_farm, quick_settings, wait_for
 from tests.receivers import Heard, receiving
 from tests.server.conftest import Served
@@ -69,7 +69,7 @@ def farm(tmp_path: Path) -> Iterator[Farm]:
 @pytest.mark.slow
 def test_pings_that_hang_take_no_thread_that_others_requests_wait_for(farm: Farm) -> None:
     quiet = replace(farm, settings=replace(farm.settings, webhooks=replace(farm.settings.webhooks, send=False)))
-    app = create_app(Connection(quiet.settings, ACTOR, quiet))
+    app = create_app(LocalCommands(quiet.settings, ACTOR, quiet))
     with TestClient(app, base_url="http://farm.test") as client, silent() as receiver, ThreadPoolExecutor(50) as pool:
         served = Served(quiet, client)
         eve, bob = (served.person(name, Role.OPERATOR, "default") for name in ("eve", "bob"))
@@ -91,7 +91,7 @@ def test_pings_that_hang_take_no_thread_that_others_requests_wait_for(farm: Farm
 
 @pytest.mark.slow
 def test_deliveries_of_one_user_that_hang_leave_threads_for_those_of_others(farm: Farm) -> None:
-    teller = Teller(farm, "teller")
+    teller = WebhookDispatcher(farm, "teller")
     with silent() as receiver, receiving() as prompt:
         for _ in range(60):
             job = given_job(farm, "1").id

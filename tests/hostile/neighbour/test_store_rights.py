@@ -10,7 +10,7 @@ import pytest
 from minio import Minio
 from minio.error import S3Error
 
-from renderctl.settings import StoreSettings
+from renderctl.core.settings import StoreSettings
 from renderctl.stores.minio import MinioStore
 from tests.services import RadosGateway, running
 from tests.services.fixtures import require

@@ -7,11 +7,11 @@ import unicodedata
 import pytest
 from rich.text import Text
 
-from renderctl.cli import output, spelling
 from renderctl.cli.logging import log_to_stderr
-from renderctl.errors import NotFound
-from renderctl.jobs import Failure, Fault, Job
-from renderctl.repository.attempting import Cost
+from renderctl.cli.ui import console, escaping
+from renderctl.core.errors import NotFound
+from renderctl.core.jobs import Failure, Fault, Job
+from renderctl.repository.attempts.lifecycle import Cost
 from tests.cli.conftest import ctl, data_dir, given, server  # noqa: F401
 from tests.farms import given_job, given_model, given_worker
 
@@ -89,24 +89,24 @@ def test_json_tells_a_log_as_it_is(ctl, job):  # noqa: F811
 def test_every_such_character_is_spelled_out():
     every = [chr(code) for code in range(sys.maxunicode + 1) if orders_in(chr(code))]
     assert len(every) > 2000  # the surrogates among them
-    assert not orders_in(spelling.one_line("".join(every)))
-    assert not orders_in(spelling.lines("".join(every)))
-    assert not orders_in(spelling.log_text("".join(every)).replace("\t", ""))
+    assert not orders_in(escaping.escape_line("".join(every)))
+    assert not orders_in(escaping.escape_lines("".join(every)))
+    assert not orders_in(escaping.escape_log("".join(every)).replace("\t", ""))
 
 
 def test_what_a_view_forgets_is_caught_on_its_way_out(capsys, monkeypatch):
-    output.show([ORDERS], lambda found: Text(f"\x1b[2J{found[0]}"))
+    console.show([ORDERS], lambda found: Text(f"\x1b[2J{found[0]}"))
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    output.show([ORDERS], lambda found: Text(found[0]))
+    console.show([ORDERS], lambda found: Text(found[0]))
     said = capsys.readouterr()
     assert "red" in said.out
     assert not orders_in(said.out + said.err)
 
 
 def test_an_error_with_its_traceback_gives_no_orders(capsys):
-    output.show_traceback(NotFound(ORDERS))
-    output.complain(NotFound(ORDERS, hint=ORDERS))
-    output.note(ORDERS)
+    console.show_traceback(NotFound(ORDERS))
+    console.print_error(NotFound(ORDERS, hint=ORDERS))
+    console.note(ORDERS)
     assert not orders_in(capsys.readouterr().err)
 
 

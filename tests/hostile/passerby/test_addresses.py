@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.actors import Role
+from renderctl.core.actors import Role
 from renderctl.farm import Farm
 from renderctl.farm.people.users import add_user
 from tests.farms import ACTOR, close, make_farm

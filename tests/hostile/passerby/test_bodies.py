@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from renderctl.actors import Role
+from renderctl.core.actors import Role
 from tests.hostile.endless import ask, endless
 from tests.server.conftest import Served
 

@@ -5,8 +5,8 @@ import stat
 
 import pytest
 
-from renderctl.settings import load_settings
-from renderctl.settings.config_file import HARMLESS
+from renderctl.core.settings import load_settings
+from renderctl.core.settings.config_file import HARMLESS
 
 PROGRAM = "#!/bin/sh\ntouch {mark}\necho 'Blender 5.0.1'\n"
 

@@ -13,11 +13,11 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from renderctl.actors import Role
+from renderctl.core.actors import Role
+from renderctl.core.settings.groups import ServeSettings
 from renderctl.farm import Farm
-from renderctl.server.connections import ConnectionMiddleware, Connections, address_key
-from renderctl.server.running import server_config
-from renderctl.settings.groups import ServeSettings
+from renderctl.server.connection_limits import ConnectionMiddleware, Connections, address_key
+from renderctl.server.runner import server_config
 from tests.farms import wait_for
 from tests.hostile.passerby.sockets import Client, clients, get, status
 from tests.server.conftest import Served

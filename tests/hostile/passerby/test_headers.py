@@ -10,13 +10,13 @@ import httpx2
 import pytest
 from fastapi.testclient import TestClient
 
-from renderctl.actors import Role
-from renderctl.errors import BadSettings
-from renderctl.farm.doctor.ground import IN_THE_CLEAR, config_advice
-from renderctl.farm.people.secrets import digest, new_secret
+from renderctl.core.actors import Role
+from renderctl.core.errors import BadSettings
+from renderctl.core.settings import ServeSettings, Settings, load_settings
+from renderctl.farm.doctor.machine import IN_THE_CLEAR, config_advice
+from renderctl.farm.people.secrets import new_secret, token_digest
 from renderctl.server.app import create_app
-from renderctl.settings import ServeSettings, Settings, load_settings
-from renderctl.wiring import Connection
+from renderctl.wiring import LocalCommands
 from tests.cli.conftest import Ctl
 from tests.farms import ACTOR, given_job, work_off
 from tests.server.conftest import Served
@@ -31,7 +31,7 @@ LOGIN = {"name": "ada", "password": PASSWORD}
 def tls(served: Served) -> Iterator[TestClient]:
     """A browser that has come by TLS."""
     given_people(served.farm)
-    app = create_app(Connection(served.farm.settings, ACTOR, served.farm))
+    app = create_app(LocalCommands(served.farm.settings, ACTOR, served.farm))
     with TestClient(app, base_url="https://farm.test", follow_redirects=False) as client:
         yield client
 
@@ -124,7 +124,7 @@ def test_a_form_of_another_site_is_refused_whatever_it_claims(client: TestClient
 def test_it_answers_to_its_own_names_alone(served: Served, host: str, status: int) -> None:
     serve = replace(served.farm.settings.serve, hosts=("farm.example.org", "[2001:db8::1]"))
     settings = replace(served.farm.settings, serve=serve)
-    client = TestClient(create_app(Connection(settings, ACTOR, served.farm)))
+    client = TestClient(create_app(LocalCommands(settings, ACTOR, served.farm)))
     answer = client.get("/login", headers={"Host": host})
     assert answer.status_code == status
     if status == 421:
@@ -174,7 +174,7 @@ def test_a_session_is_no_token_and_a_token_no_session(served: Served) -> None:
     """Also a moment after either was let in: a session that is shown as a token would pass without its CSRF header."""
     token = served.person("eve", Role.ARTIST, "default")["Authorization"].removeprefix("Bearer ")
     session = new_secret()
-    served.farm.repository.open_session("eve", digest(session), "csrf", lasts_s=60.0, address="testclient")
+    served.farm.repository.open_session("eve", token_digest(session), "csrf", lasts_s=60.0, address="testclient")
     assert served.client.get("/api/v1/whoami", headers={"Authorization": f"Bearer {token}"}).status_code == 200
     assert served.client.get("/api/v1/whoami", headers={"Cookie": f"renderctl_session={session}"}).status_code == 200
     assert served.client.get("/api/v1/whoami", headers={"Authorization": f"Bearer {session}"}).status_code == 401

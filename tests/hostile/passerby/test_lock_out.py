@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.actors import Role
-from renderctl.errors import LoginRefused, TooManyGuesses
+from renderctl.core.actors import Role
+from renderctl.core.errors import LoginRefused, TooManyGuesses
 from renderctl.farm import Farm
 from renderctl.farm.people.addresses import sender
 from renderctl.farm.people.sessions import Proof, log_in

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from renderctl.actors import Role
-from renderctl.errors import LoginRefused
+from renderctl.core.actors import Role
+from renderctl.core.errors import LoginRefused
 from renderctl.farm import Farm
 from renderctl.farm.people.sessions import log_in
 from renderctl.farm.people.users import add_user, set_password

@@ -9,7 +9,7 @@ from renderctl.farm import Farm
 from renderctl.server.api.health import FRESH_S
 from renderctl.server.app import create_app
 from renderctl.stores.local import LocalStore
-from renderctl.wiring import Connection
+from renderctl.wiring import LocalCommands
 from tests.farms import ACTOR
 
 
@@ -25,7 +25,7 @@ class CountingStore(LocalStore):
 
 def test_many_questions_are_one_look_in_a_moment(farm: Farm) -> None:
     store = CountingStore(farm.settings.data_dir / "store")
-    app = create_app(Connection(farm.settings, ACTOR, replace(farm, store=store)))
+    app = create_app(LocalCommands(farm.settings, ACTOR, replace(farm, store=store)))
     with TestClient(app) as client:
         began = farm.clock.monotonic()
         for _ in range(100):

@@ -8,10 +8,10 @@ from pathlib import Path
 import pyotp
 import pytest
 
-from renderctl.actors import Actor, Role, Via
-from renderctl.errors import CodeNeeded, Conflict, LoginRefused, NotAllowed, TokenRefused, TooManyGuesses
+from renderctl.core.actors import Actor, Role, Via
+from renderctl.core.errors import CodeNeeded, Conflict, LoginRefused, NotAllowed, TokenRefused, TooManyGuesses
 from renderctl.farm import Farm
-from renderctl.farm.people.secrets import digest
+from renderctl.farm.people.secrets import token_digest
 from renderctl.farm.people.sessions import LoggedIn, Proof, actor_of_session, list_sessions, log_in
 from renderctl.farm.people.tokens import create_token, token_actor
 from renderctl.farm.people.totp import (
@@ -22,8 +22,8 @@ from renderctl.farm.people.totp import (
     totp_status,
 )
 from renderctl.farm.people.users import add_user
-from renderctl.repository.auditing import AuditFilter
-from renderctl.repository.peopletables import recovery_codes
+from renderctl.repository.audit.log import AuditFilter
+from renderctl.repository.schema.people import recovery_codes
 from tests.databases import farm_on
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, close
@@ -95,9 +95,9 @@ def test_the_code_that_was_shown_to_set_it_up_lets_nobody_in(farm: Farm) -> None
 def test_whoever_came_in_without_a_code_is_out_when_one_is_needed(farm: Farm) -> None:
     thief, own = (log_in_with(farm, None) for _ in range(2))
     enrolled(farm, actor=own.actor)
-    assert actor_of_session(farm, digest(own.secret), HOME)[0].name == "ada"
+    assert actor_of_session(farm, token_digest(own.secret), HOME)[0].name == "ada"
     with pytest.raises(TokenRefused):
-        actor_of_session(farm, digest(thief.secret), HOME)
+        actor_of_session(farm, token_digest(thief.secret), HOME)
 
 
 def test_a_clock_that_is_half_a_minute_off_is_borne_with_and_no_more(farm: Farm) -> None:
@@ -220,7 +220,7 @@ def test_an_admin_without_one_is_an_operator_where_admins_need_one(farm: Farm) -
 
 
 def test_a_browser_that_nobody_uses_is_logged_out(farm: Farm, clock: FakeClock) -> None:
-    used, left = (digest(log_in_with(farm, None).secret) for _ in range(2))
+    used, left = (token_digest(log_in_with(farm, None).secret) for _ in range(2))
     for _ in range(3):
         clock.advance(seconds=11 * 3600)
         assert actor_of_session(farm, used, HOME)[0].name == "ada"

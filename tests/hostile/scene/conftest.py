@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from renderctl.blender.find import Blender
+from renderctl.core.models import Model
+from renderctl.core.settings import BlenderSettings, Settings, WorkerSettings
 from renderctl.executors.process import ProcessExecutor
 from renderctl.farm import Farm
-from renderctl.farm.upload import UploadRequest, upload
-from renderctl.models import Model
-from renderctl.settings import BlenderSettings, Settings, WorkerSettings
+from renderctl.farm.models.upload import UploadRequest, upload
 from tests.blender.conftest import blender, pytest_generate_tests
 from tests.blender.studio import Studio, build_scenes
 from tests.farms import ACTOR, close, make_farm

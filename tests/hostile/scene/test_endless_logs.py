@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
+from renderctl.core.jobs import Attempt
+from renderctl.core.settings import Settings
 from renderctl.farm import Farm
-from renderctl.farm.attempt_logs import PIECE, kept_log
-from renderctl.farm.logs import follow, log_follower, logs
-from renderctl.farm.sweep import settle
-from renderctl.farm.tasks import attempt_log
-from renderctl.farm.work.held import Held
-from renderctl.farm.work.log_files import LogExcerpt, release_middle
-from renderctl.farm.work.reporting import Reporter
-from renderctl.jobs import Attempt
-from renderctl.repository.attempting import Cost
-from renderctl.settings import Settings
+from renderctl.farm.admin.sweep import finish_job_if_done
+from renderctl.farm.jobs.attempt_logs import PIECE, kept_log
+from renderctl.farm.jobs.logs import follow, log_follower, logs
+from renderctl.farm.jobs.tasks import attempt_log
+from renderctl.farm.worker.in_flight import InFlight
+from renderctl.farm.worker.log_files import LogExcerpt, release_middle
+from renderctl.farm.worker.reporting import Reporter
+from renderctl.repository.attempts.lifecycle import Cost
 from tests.fake_blender import FakeBlender, FakeExecutor, rendered
 from tests.farms import (
     ACTOR,
@@ -140,7 +140,7 @@ def test_a_frame_that_prints_more_than_the_disk_should_hold_is_cut_while_it_prin
 @pytest.mark.slow
 def test_a_session_that_prints_beside_its_frames_is_cut_as_well(farm: Farm, tmp_path: Path) -> None:
     log = given_log(tmp_path / "session.log", 8 << 20)
-    reporter = Reporter(farm, Held(), lambda: [log])
+    reporter = Reporter(farm, InFlight(), lambda: [log])
     reporter.start()
     wait_for(farm, lambda: disk_bytes(log) < 2 * LIMIT)
     reporter.stop()
@@ -164,7 +164,7 @@ def attempt(given: Farm) -> Attempt:
     given.repository.start(attempt)
     given.store.put_log(attempt.id, [b"$", "ä".encode() * (5 << 19)])
     given.repository.complete(attempt, [], Cost())
-    settle(given, job.id)
+    finish_job_if_done(given, job.id)
     return given.repository.attempt(attempt.id)
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from renderctl.blender.header import read_header
-from renderctl.errors import BadSettings, OutsideFiles
+from renderctl.core.errors import BadSettings, OutsideFiles
+from renderctl.core.settings import ExecutorSettings, Settings, StoreSettings, UploadSettings, load_settings
 from renderctl.farm import Farm
-from renderctl.farm.outside_files import Outside, include_outside, leaves_this_machine
-from renderctl.farm.replacing import replacing_files
-from renderctl.farm.submit import SubmitRequest
-from renderctl.farm.upload import UploadOptions, UploadRequest, model_of, upload
-from renderctl.settings import ExecutorSettings, Settings, StoreSettings, UploadSettings, load_settings
+from renderctl.farm.jobs.submit import SubmitRequest
+from renderctl.farm.models.outside_files import Outside, include_outside, leaves_this_machine
+from renderctl.farm.models.replacements import replacing_files
+from renderctl.farm.models.upload import UploadOptions, UploadRequest, model_of, upload
 from tests.farms import ACTOR, FACTS, close, make_farm, quick_settings
 from tests.server.test_inspecting import Container
 

@@ -15,13 +15,13 @@ import OpenImageIO as oiio
 import psutil
 import pytest
 
+from renderctl.core.errors import BadImage, ImageRefused
+from renderctl.core.jobs import Fault
+from renderctl.core.settings import DecoderSettings
+from renderctl.core.states import AttemptState
 from renderctl.decoder import Decoder
-from renderctl.errors import BadImage, ImageRefused
 from renderctl.executors.sandbox import landlock_version
-from renderctl.farm.work.failures import failure_of
-from renderctl.jobs import Fault
-from renderctl.settings import DecoderSettings
-from renderctl.states import AttemptState
+from renderctl.farm.worker.failures import failure_of
 from tests.fake_blender import FakeBlender, FakeExecutor, png, rendered
 from tests.farms import close, given_job, make_farm, wait_for, work_until
 from tests.lacking import lacking
@@ -188,7 +188,7 @@ def test_what_decodes_ends_with_whom_it_decodes_for(tmp_path: Path, how: signal.
     write_png(tmp_path / "0001.png")
     program = (
         "import sys, time; from pathlib import Path; from renderctl.decoder import Decoder;"
-        "from renderctl.settings import DecoderSettings; decoder = Decoder(DecoderSettings());"
+        "from renderctl.core.settings import DecoderSettings; decoder = Decoder(DecoderSettings());"
         "folder = Path(sys.argv[1]); decoder.verify(folder / '0001.png', within=folder);"
         "print(flush=True); time.sleep(60)"
     )

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from renderctl.core.jobs import RenderOptions, TaskCounts
+from renderctl.core.models import Model
+from renderctl.core.states import JobState
 from renderctl.farm import Farm
-from renderctl.jobs import RenderOptions, TaskCounts
-from renderctl.models import Model
-from renderctl.states import JobState
 from tests.farms import given_job, work_off
 
 pytestmark = [pytest.mark.blender, pytest.mark.slow]

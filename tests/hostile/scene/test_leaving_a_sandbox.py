@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from renderctl.executors import Launch, Running
+from renderctl.executors import LaunchSpec, SessionProcess
 from renderctl.executors.process import ProcessExecutor
 from renderctl.executors.system_calls import call_filter
 
@@ -50,9 +50,9 @@ sys.stdin.read()
 """
 
 
-def started(folder: Path, script: str, *arguments: str) -> Running:
+def started(folder: Path, script: str, *arguments: str) -> SessionProcess:
     """A session that runs a script of Python."""
-    launch = Launch((sys.executable, "-u", "-c", script, *arguments), folder / "scratch", folder / "log")
+    launch = LaunchSpec((sys.executable, "-u", "-c", script, *arguments), folder / "scratch", folder / "log")
     return ProcessExecutor(folder / "drivers", os.environ).start(launch)
 
 

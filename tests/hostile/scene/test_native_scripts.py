@@ -3,7 +3,7 @@
 import pytest
 
 from renderctl.blender.failures import SessionFailed
-from renderctl.jobs import Fault
+from renderctl.core.jobs import Fault
 from tests.blender.studio import Studio
 
 pytestmark = pytest.mark.blender

@@ -15,8 +15,8 @@ import pytest
 
 from renderctl.blender.find import find_blenders
 from renderctl.blender.templates import templates_dir
-from renderctl.errors import BlenderMissing
-from renderctl.executors import Launch, Running
+from renderctl.core.errors import BlenderMissing
+from renderctl.executors import LaunchSpec, SessionProcess
 from renderctl.executors.process import ProcessExecutor, SandboxOptions
 from renderctl.executors.sandbox import OffLimits, landlock_version
 from tests.lacking import lacking
@@ -56,7 +56,7 @@ class Farm:
     scenes: Path
     victim: Path
     scratch: Path
-    session: Running
+    session: SessionProcess
 
     def run(self, script: str, scene: str) -> str:
         """Have Blender run a script for a scene; all that it printed."""
@@ -98,14 +98,14 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     session.stop()
 
 
-def _session(folder: Path, data: Path, scratch: Path, scenes: Path) -> Running:
+def _session(folder: Path, data: Path, scratch: Path, scenes: Path) -> SessionProcess:
     try:
         blender = find_blenders([], cache_dir=folder)[0]
     except BlenderMissing:
         lacking("There is no Blender: pip install 'renderctl[blender]'")
     executor = ProcessExecutor(folder / "drivers", sandbox=SandboxOptions(OffLimits(data)))
     inputs = (templates_dir(), scenes)
-    return executor.start(Launch(blender.argv(), scratch, folder / "log", blender.environment, inputs))
+    return executor.start(LaunchSpec(blender.argv(), scratch, folder / "log", blender.environment, inputs))
 
 
 def test_an_absolute_path_shows_no_blob_of_the_store(farm: Farm) -> None:

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from renderctl.blender.events import PREFIX
 from renderctl.blender.failures import SessionFailed, SessionStopped
-from renderctl.blender.session import FrameOrder, Limits, Plan, Session
+from renderctl.blender.session import FrameRequest, Limits, Plan, Session
+from renderctl.core.jobs import Job
+from renderctl.core.limits import MAX_NOTES
+from renderctl.core.states import JobState
 from renderctl.executors import ExitStatus
-from renderctl.executors.lines import LONGEST_LINE, OutputLines
+from renderctl.executors.line_reader import LONGEST_LINE, OutputLines
 from renderctl.farm import Farm
-from renderctl.jobs import Job
-from renderctl.limits import MAX_NOTES
-from renderctl.states import JobState
 from tests.blender.scripted import ScriptedBlender
 from tests.blender.test_events import HONEST, documents
 from tests.fake_blender import Behaviour, FakeBlender, FakeExecutor, once
@@ -109,7 +109,7 @@ def test_whatever_is_said_the_session_fails_or_goes_on(tmp_path: Path, data: st.
         "devices": lambda: session.devices(LIMITS),
         "open": lambda: session.open(Plan(Path("/a.blend")), LIMITS),
         "render": lambda: session.render(
-            FrameOrder("t", 1, None, tmp_path, tmp_path / "log"), limits=LIMITS, stop=threading.Event()
+            FrameRequest("t", 1, None, tmp_path, tmp_path / "log"), limits=LIMITS, stop=threading.Event()
         ),
         "leave": lambda: session.leave(LIMITS),
     }

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from renderctl.core.jobs import Job, RenderOptions
+from renderctl.core.models import Model
+from renderctl.core.states import ENDED_JOB, JobState
 from renderctl.farm import Farm
-from renderctl.jobs import Job, RenderOptions
-from renderctl.models import Model
-from renderctl.states import ENDED_JOB, JobState
 from tests.farms import at_work, given_job, wait_for
 
 pytestmark = [pytest.mark.blender, pytest.mark.slow]

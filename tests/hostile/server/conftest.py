@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.actors import local_actor
-from renderctl.client.api import Api
-from renderctl.client.connection import ServerConnection
-from renderctl.wiring import Connection
+from renderctl.client.commands import RemoteCommands
+from renderctl.client.http import HttpClient
+from renderctl.core.actors import local_actor
+from renderctl.wiring import LocalCommands
 from tests.farms import close, make_farm, quick_settings
 from tests.hostile.server.evil import EvilServer, evil_server
 
@@ -22,11 +22,11 @@ def evil() -> Iterator[EvilServer]:
 
 
 @pytest.fixture
-def victim(tmp_path: Path, evil: EvilServer) -> Iterator[ServerConnection]:
+def victim(tmp_path: Path, evil: EvilServer) -> Iterator[RemoteCommands]:
     """Somebody's machine, with a token of the server; no answer of more than 100 kB is read."""
     farm = make_farm(tmp_path / "data", settings=quick_settings(tmp_path / "data"))
-    api = Api(evil.url, TOKEN, most_bytes=100_000)
-    here = Connection(farm.settings, local_actor("ada"), farm)
-    yield ServerConnection(farm.settings, farm, api, here)
+    api = HttpClient(evil.url, TOKEN, most_bytes=100_000)
+    here = LocalCommands(farm.settings, local_actor("ada"), farm)
+    yield RemoteCommands(farm.settings, farm, api, here)
     api.close()
     close(farm)

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from renderctl.client.addresses import is_in_the_clear, store_address
-from renderctl.client.connection import ServerConnection
-from renderctl.client.events import events
+from renderctl.client.commands import RemoteCommands
 from renderctl.client.login import Credentials, log_in
-from renderctl.client.sending import send as send_files
-from renderctl.errors import BadAnswer, RenderctlError, ServerUnavailable
-from renderctl.jobs import Input
+from renderctl.client.sse import events
+from renderctl.client.uploads import upload_files as send_files
+from renderctl.core.errors import BadAnswer, RenderctlError, ServerUnavailable
+from renderctl.core.jobs import Input
 from tests.hostile.server.evil import EvilServer, endless, evil_server
 
 
-def test_a_document_without_an_end_fills_no_memory(victim: ServerConnection, evil: EvilServer) -> None:
+def test_a_document_without_an_end_fills_no_memory(victim: RemoteCommands, evil: EvilServer) -> None:
     evil.answers["GET /api/v1/whoami"] = endless(b" " * 65536)
     tracemalloc.start()
     with pytest.raises(BadAnswer, match="larger than"):
@@ -27,13 +27,13 @@ def test_a_document_without_an_end_fills_no_memory(victim: ServerConnection, evi
     tracemalloc.stop()
 
 
-def test_neither_does_an_error_without_an_end(victim: ServerConnection, evil: EvilServer) -> None:
+def test_neither_does_an_error_without_an_end(victim: RemoteCommands, evil: EvilServer) -> None:
     evil.sends("GET /api/v1/whoami", b" " * 200_000, 500)
     with pytest.raises(BadAnswer, match="larger than"):
         victim.whoami()
 
 
-def test_what_unfolds_is_not_unfolded(victim: ServerConnection, evil: EvilServer) -> None:
+def test_what_unfolds_is_not_unfolded(victim: RemoteCommands, evil: EvilServer) -> None:
     bomb = gzip.compress(b'"' + b" " * 20_000_000 + b'"')
     evil.sends("GET /api/v1/whoami", bomb, Content_Encoding="gzip")
     tracemalloc.start()
@@ -43,13 +43,13 @@ def test_what_unfolds_is_not_unfolded(victim: ServerConnection, evil: EvilServer
     tracemalloc.stop()
 
 
-def test_an_event_without_an_end_fills_no_memory(victim: ServerConnection, evil: EvilServer) -> None:
+def test_an_event_without_an_end_fills_no_memory(victim: RemoteCommands, evil: EvilServer) -> None:
     evil.answers["GET /api/v1/events"] = endless(b"data: " + b"x" * 65530)
     with pytest.raises(BadAnswer, match="a line of more than"):
         next(events(victim.api, "/events", {}, victim.bench.clock, None))
 
 
-def test_events_are_still_read_line_by_line(victim: ServerConnection, evil: EvilServer) -> None:
+def test_events_are_still_read_line_by_line(victim: RemoteCommands, evil: EvilServer) -> None:
     evil.sends("GET /api/v1/events", b'event: job\ndata: {"a": 1}\n\nevent: \xff\ndata: ' + b"[" * 90_000 + b"\n\n")
     told = events(victim.api, "/events", {}, victim.bench.clock, None)
     assert next(told) == ("job", {"a": 1})
@@ -58,7 +58,7 @@ def test_events_are_still_read_line_by_line(victim: ServerConnection, evil: Evil
 
 
 @pytest.mark.parametrize("content", [b"[" * 90_000, b'{"name": ' + b"1" * 9_000 + b"}", b"[]", b"7", b'{"name": 7}'])
-def test_a_document_that_is_none_is_no_surprise(victim: ServerConnection, evil: EvilServer, content: bytes) -> None:
+def test_a_document_that_is_none_is_no_surprise(victim: RemoteCommands, evil: EvilServer, content: bytes) -> None:
     evil.sends("GET /api/v1/whoami", content)
     with pytest.raises((BadAnswer, ServerUnavailable)):
         victim.whoami()
@@ -73,7 +73,7 @@ def test_a_document_that_is_none_is_no_surprise(victim: ServerConnection, evil: 
         {"code": "not_found", "message": "x" * 50_000},
     ],
 )
-def test_an_error_of_a_server_is_a_short_sentence(victim: ServerConnection, evil: EvilServer, error: Any) -> None:
+def test_an_error_of_a_server_is_a_short_sentence(victim: RemoteCommands, evil: EvilServer, error: Any) -> None:
     evil.says("GET /api/v1/whoami", {"error": error}, 400)
     with pytest.raises(RenderctlError) as raised:
         victim.whoami()
@@ -96,7 +96,7 @@ def file(tmp_path: Path) -> dict[Path, Input]:
     return {path: Input("scene.blend", hashlib.sha256(path.read_bytes()).hexdigest(), 70)}
 
 
-def test_files_that_were_not_offered_are_not_sent(victim: ServerConnection, evil: EvilServer, file: Any) -> None:
+def test_files_that_were_not_offered_are_not_sent(victim: RemoteCommands, evil: EvilServer, file: Any) -> None:
     evil.says("POST /api/v1/uploads/wanted", [{"digest": "0" * 64, "url": None}])
     with pytest.raises(BadAnswer):
         send_files(victim, file)
@@ -104,7 +104,7 @@ def test_files_that_were_not_offered_are_not_sent(victim: ServerConnection, evil
 
 @pytest.mark.parametrize("received", [-1, 71, "7", None, 1.5, True, 0])
 def test_a_server_that_says_nonsense_of_a_file_is_not_sent_it_again_and_again(
-    victim: ServerConnection, evil: EvilServer, file: Any, received: Any
+    victim: RemoteCommands, evil: EvilServer, file: Any, received: Any
 ) -> None:
     (each,) = file.values()
     evil.says("POST /api/v1/uploads/wanted", [{"digest": each.digest, "url": None}])
@@ -114,7 +114,7 @@ def test_a_server_that_says_nonsense_of_a_file_is_not_sent_it_again_and_again(
     assert len(evil.asked(f"PUT /api/v1/uploads/{each.digest}")) == 1
 
 
-def test_a_file_goes_to_the_store_without_a_token(victim: ServerConnection, evil: EvilServer, file: Any) -> None:
+def test_a_file_goes_to_the_store_without_a_token(victim: RemoteCommands, evil: EvilServer, file: Any) -> None:
     (each,) = file.values()
     with evil_server() as other:
         other.sends("PUT /incoming/1", b"")
@@ -178,7 +178,7 @@ def test_the_addresses_that_a_farm_has_are_asked(url: str, server: str) -> None:
 
 
 def test_where_an_address_can_be_none_the_file_goes_by_way_of_the_server(
-    victim: ServerConnection, evil: EvilServer, file: Any
+    victim: RemoteCommands, evil: EvilServer, file: Any
 ) -> None:
     (each,) = file.values()
     evil.says("POST /api/v1/uploads/wanted", [{"digest": each.digest, "url": "file:///tmp/evil"}])

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from renderctl.client.connection import ServerConnection
-from renderctl.errors import BadAnswer, DigestMismatch, RenderctlError
+from renderctl.client.commands import RemoteCommands
+from renderctl.core.errors import BadAnswer, DigestMismatch, RenderctlError
 from tests.hostile.server.conftest import TOKEN
 from tests.hostile.server.evil import EvilServer, endless, evil_server, send
 
@@ -43,7 +43,7 @@ def written(folder: Path) -> set[str]:
     return {str(path) for path in files if path.parts[0] != "data"}
 
 
-def test_the_id_of_a_job_is_no_path(victim: ServerConnection, evil: EvilServer, tmp_path: Path) -> None:
+def test_the_id_of_a_job_is_no_path(victim: RemoteCommands, evil: EvilServer, tmp_path: Path) -> None:
     (tmp_path / "out" / "shot").mkdir(parents=True)
     (tmp_path / "out" / "shot" / "mine.txt").touch()  # another's: the id would be a part of the folder's name
     tells(evil, output(), job="x/../../../evil")
@@ -57,7 +57,7 @@ def test_the_id_of_a_job_is_no_path(victim: ServerConnection, evil: EvilServer, 
     ["../../evil.png", "/etc/evil.png", "a/../../../evil.png", "..", ".renderctl-job", "a/../.renderctl-job", "~/x"],
 )
 def test_the_name_of_an_output_leads_nowhere_else(
-    victim: ServerConnection, evil: EvilServer, tmp_path: Path, name: str
+    victim: RemoteCommands, evil: EvilServer, tmp_path: Path, name: str
 ) -> None:
     tells(evil, output(name))
     evil.answers |= {
@@ -72,7 +72,7 @@ def test_the_name_of_an_output_leads_nowhere_else(
 
 @pytest.mark.parametrize("camera", ["../../evil", "/evil", "..", "a/../../evil"])
 def test_the_name_of_a_camera_leads_nowhere_else(
-    victim: ServerConnection, evil: EvilServer, tmp_path: Path, camera: str
+    victim: RemoteCommands, evil: EvilServer, tmp_path: Path, camera: str
 ) -> None:
     tells(evil, output(camera=camera), cameras=(camera, "other"))
     victim.download("shot", tmp_path / "out")
@@ -82,7 +82,7 @@ def test_the_name_of_a_camera_leads_nowhere_else(
 
 @pytest.mark.parametrize("name", ["../evil", "/evil", "..", "", "evil\0", "e" * 4000])
 def test_the_name_of_a_job_leads_nowhere_else(
-    victim: ServerConnection, evil: EvilServer, tmp_path: Path, name: str
+    victim: RemoteCommands, evil: EvilServer, tmp_path: Path, name: str
 ) -> None:
     tells(evil, output(), name=name)
     victim.download("shot", tmp_path / "out")
@@ -106,7 +106,7 @@ def test_the_name_of_a_job_leads_nowhere_else(
     ],
 )
 def test_an_output_that_can_be_none_is_an_answer_that_makes_no_sense(
-    victim: ServerConnection, evil: EvilServer, tmp_path: Path, odd: dict[str, Any]
+    victim: RemoteCommands, evil: EvilServer, tmp_path: Path, odd: dict[str, Any]
 ) -> None:
     tells(evil)
     evil.says(f"GET /api/v1/jobs/{JOB}/outputs", {"outputs": [output() | odd], "next": 1, "total": 1})
@@ -115,7 +115,7 @@ def test_an_output_that_can_be_none_is_an_answer_that_makes_no_sense(
 
 
 def test_an_image_that_does_not_end_is_not_written_beyond_its_size(
-    victim: ServerConnection, evil: EvilServer, tmp_path: Path
+    victim: RemoteCommands, evil: EvilServer, tmp_path: Path
 ) -> None:
     tells(evil, output())
     evil.answers[f"GET /api/v1/jobs/{JOB}/outputs/1/0001.png"] = endless(b"\0" * 65536)
@@ -124,7 +124,7 @@ def test_an_image_that_does_not_end_is_not_written_beyond_its_size(
     assert written(tmp_path) == {"out/shot/.renderctl-job"}
 
 
-def test_a_list_without_an_end_ends(victim: ServerConnection, evil: EvilServer, tmp_path: Path) -> None:
+def test_a_list_without_an_end_ends(victim: RemoteCommands, evil: EvilServer, tmp_path: Path) -> None:
     tells(evil)
     evil.says(f"GET /api/v1/jobs/{JOB}/outputs", {"outputs": [output()], "next": 0, "total": 1})
     evil.sends(f"GET /api/v1/jobs/{JOB}/outputs/1/0001.png", IMAGE)
@@ -132,13 +132,13 @@ def test_a_list_without_an_end_ends(victim: ServerConnection, evil: EvilServer, 
         victim.download("shot", tmp_path / "out")
 
 
-def test_a_page_of_nothing_that_goes_on_is_the_last_page(victim: ServerConnection, evil: EvilServer) -> None:
+def test_a_page_of_nothing_that_goes_on_is_the_last_page(victim: RemoteCommands, evil: EvilServer) -> None:
     evil.says("GET /api/v1/jobs", {"jobs": [], "next": "more"})
     assert victim.jobs() == []
 
 
 def test_the_token_is_not_taken_along_to_where_a_server_sends_one(
-    victim: ServerConnection, evil: EvilServer, tmp_path: Path
+    victim: RemoteCommands, evil: EvilServer, tmp_path: Path
 ) -> None:
     with evil_server() as other:
         other.sends("GET /image", IMAGE)
@@ -151,7 +151,7 @@ def test_the_token_is_not_taken_along_to_where_a_server_sends_one(
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_documents_are_fetched_from_nowhere_else(victim: ServerConnection, evil: EvilServer, status: int) -> None:
+def test_documents_are_fetched_from_nowhere_else(victim: RemoteCommands, evil: EvilServer, status: int) -> None:
     with evil_server() as other:
         evil.sends("GET /api/v1/whoami", b"", status, Location=f"{other.url}/api/v1/whoami")
         with pytest.raises(RenderctlError):

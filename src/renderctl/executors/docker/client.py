@@ -13,9 +13,9 @@ import requests
 import urllib3
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
-from renderctl.errors import EngineRefused, EngineUnavailable, ImageMissing
+from renderctl.core.errors import EngineRefused, EngineUnavailable, ImageMissing
 
-__all__ = ["Engine", "NotFound", "engine_time", "said"]
+__all__ = ["Engine", "NotFound", "engine_time", "error_text"]
 
 DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
 #: Seconds without an answer after which a request is given up.
@@ -62,11 +62,13 @@ class Engine:
         try:
             yield self._connected()
         except ImageNotFound as error:
-            raise ImageMissing(_sentence(said(error)), hint="`renderctl images list` says which there are.") from error
+            raise ImageMissing(
+                _sentence(error_text(error)), hint="`renderctl images list` says which there are."
+            ) from error
         except NotFound:
             raise
         except APIError as error:
-            raise EngineRefused(f"The container engine at {self.host} refused: {said(error)}.") from error
+            raise EngineRefused(f"The container engine at {self.host} refused: {error_text(error)}.") from error
         except _AWAY as error:
             raise self._unavailable(error) from error
 
@@ -102,7 +104,7 @@ class Engine:
     def _unavailable(self, error: Exception) -> EngineUnavailable:
         causes = list(_causes(error))
         forbidden = any(isinstance(each, PermissionError) for each in causes)
-        why = next((each.strerror for each in causes if isinstance(each, OSError) and each.strerror), said(error))
+        why = next((each.strerror for each in causes if isinstance(each, OSError) and each.strerror), error_text(error))
         why = why.replace(self.address, self.host)
         return EngineUnavailable(
             f"The container engine at {self.host} is out of reach: {why}.",
@@ -115,7 +117,7 @@ def engine_time(client: docker.DockerClient) -> float:
     return datetime.fromisoformat(client.info()["SystemTime"]).timestamp()
 
 
-def said(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """What the engine itself said, in one line without a full stop."""
     text = error.explanation if isinstance(error, APIError) and error.explanation else str(error)
     return " ".join(str(text).split()).rstrip(".")

@@ -11,15 +11,15 @@ from typing import Any
 
 from docker.errors import APIError
 
-from renderctl.clocks import SystemClock
-from renderctl.errors import EngineUnavailable, SessionEnded, Unreachable
-from renderctl.executors import ExitStatus, Running, exit_reasons
+from renderctl.core.clocks import SystemClock
+from renderctl.core.errors import EngineUnavailable, SessionEnded, Unreachable
+from renderctl.executors import ExitStatus, SessionProcess, exit_reasons
 from renderctl.executors.disk_usage import directory_bytes, spare_mb
-from renderctl.executors.docker import reasons
-from renderctl.executors.docker.attachment import Attachment
-from renderctl.executors.docker.cage import Bars, Tenant
+from renderctl.executors.docker import container_exit
+from renderctl.executors.docker.archive_copy import ArchiveTooLarge, copy_in, copy_out
 from renderctl.executors.docker.client import Engine, NotFound, engine_time
-from renderctl.executors.docker.luggage import TooMuch, carry_in, carry_out
+from renderctl.executors.docker.container_spec import ContainerUser, ResourceLimits
+from renderctl.executors.docker.stdio import AttachedStreams
 
 #: Seconds that a container may take to be dead after it has said its last word.
 _DYING_S = 10.0
@@ -31,26 +31,26 @@ _CLOCK = SystemClock()
 
 
 @dataclass(frozen=True)
-class Place:
+class ContainerHost:
     """What a container was started with."""
 
     id: str
     scratch: Path
-    bars: Bars
-    tenant: Tenant
+    bars: ResourceLimits
+    tenant: ContainerUser
     began: float  #: seconds since 1970, by the engine's clock
     inputs: tuple[Path, ...] = ()
     shared: bool = True  #: whether its folders are ours; else files are carried in and out
 
 
-class RunningContainer(Running):
+class RunningContainer(SessionProcess):
     """One thread talks to it; any thread may stop it."""
 
     def __init__(
         self,
         engine: Engine,
-        place: Place,
-        attachment: Attachment,
+        place: ContainerHost,
+        attachment: AttachedStreams,
         let_go: Callable[[str, bool], None],
     ) -> None:
         """`let_go` hears of its id when it is over, and whether it is gone."""
@@ -98,8 +98,8 @@ class RunningContainer(Running):
         if not place.shared:
             own = path.is_relative_to(place.scratch)
             below = place.scratch if own else next(each for each in place.inputs if path.is_relative_to(each))
-            owner = place.tenant if own else Tenant(0, 0)
-            self._carry(lambda client: carry_in(client, place.id, path, below, owner))
+            owner = place.tenant if own else ContainerUser(0, 0)
+            self._carry(lambda client: copy_in(client, place.id, path, below, owner))
         elif os.getuid() == 0 and path.is_relative_to(self._place.scratch):
             os.chown(path, self._place.tenant.uid, self._place.tenant.gid, follow_symlinks=False)
 
@@ -107,8 +107,8 @@ class RunningContainer(Running):
         place = self._place
         if not place.shared:
             try:
-                self._carry(lambda client: carry_out(client, place.id, path, place.bars.scratch_mb << 20))
-            except TooMuch:
+                self._carry(lambda client: copy_out(client, place.id, path, place.bars.scratch_mb << 20))
+            except ArchiveTooLarge:
                 self._punish(exit_reasons.overfull(place.bars.scratch_mb))
 
     def stop(self, grace_s: float = 0.0) -> ExitStatus:
@@ -144,15 +144,15 @@ class RunningContainer(Running):
                 if self._attachment.ended.is_set():  # or the engine is away
                     client.api.wait(self._place.id, timeout=_DYING_S)
                 state: Mapping[str, Any] = client.api.inspect_container(self._place.id)["State"]
-                if state["Running"]:  # it is our stop that ends it
+                if state["SessionProcess"]:  # it is our stop that ends it
                     return ExitStatus(None, signal.SIGKILL)
                 by_hand = not self._stopped_by_us and self._was_killed(client)
         except NotFound:
-            return reasons.removed()
+            return container_exit.removed()
         except Unreachable as error:
-            return reasons.engine_away(error.message)
+            return container_exit.engine_away(error.message)
         memory_mb = self._place.bars.memory_mb or 0
-        return reasons.of_state(state, memory_mb, stopped_by_us=self._stopped_by_us, by_hand=by_hand)
+        return container_exit.of_state(state, memory_mb, stopped_by_us=self._stopped_by_us, by_hand=by_hand)
 
     def _was_killed(self, client: Any) -> bool:
         """Whether somebody has asked the engine to kill it."""
@@ -197,7 +197,7 @@ class RunningContainer(Running):
                 elif (spare := spare_mb(self._place.scratch)) < _SPARE_MB:
                     self._punish(exit_reasons.disk_full(spare))
             if self._attachment.too_long:
-                self._punish(reasons.overlong())
+                self._punish(container_exit.overlong())
 
     def _punish(self, offence: ExitStatus) -> None:
         with self._ending:

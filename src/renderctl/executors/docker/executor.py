@@ -10,18 +10,26 @@ from typing import Any
 from docker.errors import APIError
 from docker.types import Mount
 
-from renderctl.errors import BlenderMissing, ImageMissing, Unreachable
-from renderctl.executors import Executor, Launch, Running
-from renderctl.executors.docker.attachment import Attachment
-from renderctl.executors.docker.cage import NOBODY, Bars, Tenant, bind, container_options, host_options, volume
-from renderctl.executors.docker.client import Engine, NotFound, engine_time, said
-from renderctl.executors.docker.container import Place, RunningContainer
+from renderctl.core.errors import BlenderMissing, ImageMissing, Unreachable
+from renderctl.core.ids import new_token
+from renderctl.executors import Executor, LaunchSpec, SessionProcess
+from renderctl.executors.docker.archive_copy import copy_in
+from renderctl.executors.docker.client import Engine, NotFound, engine_time, error_text
+from renderctl.executors.docker.container import ContainerHost, RunningContainer
+from renderctl.executors.docker.container_exit import EngineBlind, of_refusal
+from renderctl.executors.docker.container_spec import (
+    NOBODY,
+    ContainerUser,
+    ResourceLimits,
+    bind_mount,
+    container_options,
+    host_options,
+    volume,
+)
 from renderctl.executors.docker.gpus import Gpus
 from renderctl.executors.docker.images import DockerImages
-from renderctl.executors.docker.luggage import carry_in
-from renderctl.executors.docker.reasons import EngineBlind, of_refusal
+from renderctl.executors.docker.stdio import AttachedStreams
 from renderctl.executors.images import RenderImage
-from renderctl.ids import new_token
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +43,7 @@ class DockerExecutor(Executor):
     caged = True
     sandboxed = True
 
-    def __init__(self, engine: Engine, bars: Bars, gpus: Gpus | None = None) -> None:
+    def __init__(self, engine: Engine, bars: ResourceLimits, gpus: Gpus | None = None) -> None:
         self._engine = engine
         self._bars = bars
         self._gpus = gpus or Gpus((), shared=True)
@@ -46,7 +54,7 @@ class DockerExecutor(Executor):
         self._facts: Mapping[str, Any] | None = None
         self._known_to_share: bool | None = None  # None: no container was started yet
 
-    def start(self, launch: Launch) -> Running:
+    def start(self, launch: LaunchSpec) -> SessionProcess:
         self._clear_up()
         gpus = self._gpus.take()
         try:
@@ -86,7 +94,7 @@ class DockerExecutor(Executor):
     def close(self) -> None:
         self._engine.close()
 
-    def _started(self, launch: Launch, gpus: tuple[str, ...]) -> Running:
+    def _started(self, launch: LaunchSpec, gpus: tuple[str, ...]) -> SessionProcess:
         if launch.image is None:
             raise ImageMissing("No image was named.", hint="`renderctl images build` makes one.")
         tenant = self._tenant(launch)
@@ -103,18 +111,23 @@ class DockerExecutor(Executor):
             self._remove(created)
             raise
 
-    def _furnish(self, container: str, launch: Launch, tenant: Tenant) -> None:
+    def _furnish(self, container: str, launch: LaunchSpec, tenant: ContainerUser) -> None:
         """Carry in what it starts with, where the engine does not see it."""
         if not self.shares_disk:
             with self._engine.speaking() as client:
-                carry_in(client, container, launch.scratch, launch.scratch.parent, tenant)
+                copy_in(client, container, launch.scratch, launch.scratch.parent, tenant)
                 for each in launch.inputs:
-                    carry_in(client, container, each, each)
+                    copy_in(client, container, each, each)
 
-    def _create(self, launch: Launch, tenant: Tenant, environment: Mapping[str, str], gpus: tuple[str, ...]) -> str:
+    def _create(
+        self, launch: LaunchSpec, tenant: ContainerUser, environment: Mapping[str, str], gpus: tuple[str, ...]
+    ) -> str:
         if self._known_to_share is None:
             self._known_to_share = self._sees_our_disk(launch)
-        mounts = [bind(launch.scratch, read_only=False), *(bind(each, read_only=True) for each in launch.inputs)]
+        mounts = [
+            bind_mount(launch.scratch, read_only=False),
+            *(bind_mount(each, read_only=True) for each in launch.inputs),
+        ]
         if not self.shares_disk:
             # a volume's own root stays root's: the scratch is a folder in one
             mounts = [volume(each) for each in (launch.scratch.parent, *launch.inputs)]
@@ -122,14 +135,14 @@ class DockerExecutor(Executor):
         options["labels"] |= {_OURS: "1"}
         return self._made(options, mounts, gpus)
 
-    def _sees_our_disk(self, launch: Launch) -> bool:
+    def _sees_our_disk(self, launch: LaunchSpec) -> bool:
         """Whether a container finds in our folder what we put there: its engine may have another disk."""
         token = launch.scratch / f"token-{new_token()}"
         token.touch()
         options = {"image": launch.image, "command": ["true"], "labels": {**launch.labels, _OURS: "1"}}
         probe = None
         try:
-            probe = self._made(options, [bind(launch.scratch, read_only=True)], ())
+            probe = self._made(options, [bind_mount(launch.scratch, read_only=True)], ())
             with self._engine.speaking() as client:
                 stream, _ = client.api.get_archive(probe, str(token))
                 stream.close()
@@ -150,11 +163,13 @@ class DockerExecutor(Executor):
             except APIError as error:
                 raise self._refused(error) from error
 
-    def _begun(self, container: str, launch: Launch, tenant: Tenant, gpus: tuple[str, ...]) -> Running:
+    def _begun(
+        self, container: str, launch: LaunchSpec, tenant: ContainerUser, gpus: tuple[str, ...]
+    ) -> SessionProcess:
         with self._engine.speaking() as client:
             self._look_for_program(client, container, launch)
             streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-            attachment = Attachment(client.api.attach_socket(container, streams), launch.log)
+            attachment = AttachedStreams(client.api.attach_socket(container, streams), launch.log)
             try:
                 client.api.start(container)
             except APIError as error:
@@ -172,10 +187,10 @@ class DockerExecutor(Executor):
                     self._left.add(ended)
 
         bars, shared = self._bars_here(), self.shares_disk
-        place = Place(container, launch.scratch, bars, tenant, began, launch.inputs, shared)
+        place = ContainerHost(container, launch.scratch, bars, tenant, began, launch.inputs, shared)
         return RunningContainer(self._engine, place, attachment, let_go)
 
-    def _look_for_program(self, client: Any, container: str, launch: Launch) -> None:
+    def _look_for_program(self, client: Any, container: str, launch: LaunchSpec) -> None:
         """The engine's init would not tell a missing program from one that ended. Raises BlenderMissing."""
         known = (launch.image or "", launch.argv[0])
         if known in self._programs:
@@ -189,16 +204,16 @@ class DockerExecutor(Executor):
         self._programs.add(known)
 
     def _refused(self, error: APIError) -> Unreachable:
-        return of_refusal(Unreachable(f"The container can not be started: {said(error)}."), said(error))
+        return of_refusal(Unreachable(f"The container can not be started: {error_text(error)}."), error_text(error))
 
-    def _tenant(self, launch: Launch) -> Tenant:
+    def _tenant(self, launch: LaunchSpec) -> ContainerUser:
         """Whose files the container's processes write: ours, where we are not root."""
         if _rootless(self._look()):
-            return Tenant(0, 0)  # the engine's own user, which is ours and no root outside
-        ours = Tenant(os.getuid(), os.getgid())
-        return ours if ours.uid != 0 or launch.as_caller else Tenant(NOBODY, NOBODY)
+            return ContainerUser(0, 0)  # the engine's own user, which is ours and no root outside
+        ours = ContainerUser(os.getuid(), os.getgid())
+        return ours if ours.uid != 0 or launch.as_caller else ContainerUser(NOBODY, NOBODY)
 
-    def _bars_here(self) -> Bars:
+    def _bars_here(self) -> ResourceLimits:
         facts = self._look()
         return self._bars.on(facts["MemTotal"], facts["NCPU"])
 
@@ -240,7 +255,7 @@ class DockerExecutor(Executor):
                 self._left.add(container)
 
 
-def _prepared(launch: Launch, tenant: Tenant) -> dict[str, str]:
+def _prepared(launch: LaunchSpec, tenant: ContainerUser) -> dict[str, str]:
     """The environment of a session, whose folders are made and the tenant's. Raises OSError."""
     private = {"HOME": launch.scratch / "home", "TMPDIR": launch.scratch / "tmp"}
     for folder in (launch.scratch, *private.values()):

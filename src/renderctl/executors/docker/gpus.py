@@ -2,7 +2,7 @@
 
 import threading
 
-from renderctl.errors import EngineRefused
+from renderctl.core.errors import EngineRefused
 
 
 class Gpus:

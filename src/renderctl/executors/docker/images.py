@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from renderctl.errors import EngineRefused, ImageMissing, PullFailed
-from renderctl.errors import NotFound as NoSuchImage
-from renderctl.executors.docker.building import Builder, reference_of
-from renderctl.executors.docker.client import Engine, NotFound, said
+from renderctl.core.errors import EngineRefused, ImageMissing, PullFailed
+from renderctl.core.errors import NotFound as NoSuchImage
+from renderctl.executors.docker.client import Engine, NotFound, error_text
+from renderctl.executors.docker.image_builder import Builder, reference_of
 from renderctl.executors.images import Images, OnStep, Recipe, RenderImage
 
 _VERSION, _PROGRAM, _MODULE, _CYCLES_ONLY = (
@@ -109,7 +109,7 @@ def _follow(events: Iterable[Mapping[str, Any]], on_step: OnStep) -> None:
 
 
 def _not_pulled(reference: str, error: Exception) -> NoSuchImage | PullFailed:
-    words = said(error.__cause__ if isinstance(error.__cause__, Exception) else error)
+    words = error_text(error.__cause__ if isinstance(error.__cause__, Exception) else error)
     if any(each in words.lower() for each in _NOT_FOR_US):
         hint = "Check the name; `docker login` is for registries that ask who you are."
         return NoSuchImage(f"No registry has {reference} for us: {words}.", hint=hint)

@@ -7,10 +7,10 @@ from functools import partial
 from renderctl.blender.failures import SessionFailed
 from renderctl.blender.find import Blender, find_blenders
 from renderctl.blender.libraries import missing_libraries, require_libraries
-from renderctl.errors import RenderctlError, Unreachable
+from renderctl.core.errors import RenderctlError, Unreachable
 from renderctl.farm import Farm
 from renderctl.farm.blenders import known_blenders, limits, start_session
-from renderctl.farm.doctor.findings import Finding, broken, tried
+from renderctl.farm.doctor.findings import Finding, broken, check_part
 from renderctl.farm.scratch import scratch_of
 
 
@@ -21,7 +21,7 @@ def blenders(farm: Farm) -> Iterator[Finding]:
         return
     sound = []
     for path in farm.settings.blender.paths:
-        named = tried("Blender", partial(_look_for, farm, path))
+        named = check_part("Blender", partial(_look_for, farm, path))
         if named.ok:
             sound.append(path)
         else:
@@ -32,7 +32,7 @@ def blenders(farm: Farm) -> Iterator[Finding]:
         yield broken("Blender", error)
         return
     for blender in found:
-        yield tried("Blender", partial(_sound, farm, blender))
+        yield check_part("Blender", partial(_sound, farm, blender))
 
 
 def _of_images(farm: Farm) -> Iterator[Finding]:
@@ -42,7 +42,7 @@ def _of_images(farm: Farm) -> Iterator[Finding]:
         yield broken("Blender", error)
         return
     for blender in found:
-        yield tried("Blender", partial(_in_container, farm, blender))
+        yield check_part("Blender", partial(_in_container, farm, blender))
 
 
 def _in_container(farm: Farm, blender: Blender) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from renderctl.errors import RenderctlError
+from renderctl.core.errors import RenderctlError
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Finding:
     hint: str | None = None  #: what to do; of a part that works: what could be better
 
 
-def tried(part: str, check: Callable[[], str], advice: Callable[[], Iterable[str]] = tuple) -> Finding:
+def check_part(part: str, check: Callable[[], str], advice: Callable[[], Iterable[str]] = tuple) -> Finding:
     """What the check says, or how it fails; and of a part that works what to do better."""
     try:
         return Finding(part, True, check(), "\n".join(advice()) or None)

@@ -7,11 +7,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from renderctl.errors import TooManyGuesses
+from renderctl.core.errors import TooManyGuesses
 from renderctl.farm import Farm
 from renderctl.farm.people.addresses import sender
 from renderctl.farm.people.passwords import KNOWN_GATE, STRANGER_GATE
-from renderctl.farm.people.secrets import digest, new_secret
+from renderctl.farm.people.secrets import new_secret, token_digest
 
 #: Wrong attempts, within an hour, that cost no waiting: at a user from one network, at a user from a browser that they
 #: have logged in with; and of strangers at a user, and from one network.
@@ -92,7 +92,7 @@ def forget(farm: Farm, counted: Mapping[str, int]) -> None:
 
 def of_sender(address: str | None, what: str = "from") -> str:
     """As what attempts from one network count."""
-    return f"{what} {digest(sender(address))}"
+    return f"{what} {token_digest(sender(address))}"
 
 
 def _counters(farm: Farm, name: str, origin: Origin) -> dict[str, int]:
@@ -104,15 +104,15 @@ def _counters(farm: Farm, name: str, origin: Origin) -> dict[str, int]:
     device = None if origin.device is None else _device(origin.device)
     known = farm.repository.known_origins(name, [_address(origin), *([device] if device else [])])
     if device in known:
-        return {f"device {digest(f'{name} {device}')}": _FREE_OF_DEVICE}
-    pair = {f"pair {digest(f'{name} {sender(origin.address)}')}": _FREE_OF_PAIR}
+        return {f"device {token_digest(f'{name} {device}')}": _FREE_OF_DEVICE}
+    pair = {f"pair {token_digest(f'{name} {sender(origin.address)}')}": _FREE_OF_PAIR}
     if known:
         return pair
-    return pair | {f"user {digest(name)}": _FREE_OF_USER, of_sender(origin.address): _FREE_OF_SENDER}
+    return pair | {f"user {token_digest(name)}": _FREE_OF_USER, of_sender(origin.address): _FREE_OF_SENDER}
 
 
 def _device(secret: str) -> str:
-    return f"device {digest(secret)}"
+    return f"device {token_digest(secret)}"
 
 
 def _address(origin: Origin) -> str:

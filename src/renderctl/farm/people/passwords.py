@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
-from renderctl.errors import Busy
+from renderctl.core.errors import Busy
 from renderctl.farm.people.addresses import sender
 
 if TYPE_CHECKING:

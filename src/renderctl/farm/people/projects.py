@@ -2,38 +2,38 @@
 
 from collections.abc import Sequence
 
-from renderctl.actors import Actor
+from renderctl.core.actors import Actor
+from renderctl.core.people import Project, validated_name
+from renderctl.core.permissions import Verdict, verdict
 from renderctl.farm import Farm
-from renderctl.farm.gate import admit, of_project
-from renderctl.people import Project, checked_name
-from renderctl.permissions import Verdict, verdict
+from renderctl.farm.authorization import require, subject_of_project
 
 
 def list_projects(farm: Farm, *, actor: Actor) -> list[Project]:
     """The projects that the actor may see, by their names."""
     found = farm.repository.projects()
-    return [each for each in found if verdict(actor, "project.see", of_project(each.name)) is Verdict.ALLOWED]
+    return [each for each in found if verdict(actor, "project.see", subject_of_project(each.name)) is Verdict.ALLOWED]
 
 
 def add_project(farm: Farm, name: str, pools: Sequence[str] = (), *, actor: Actor) -> Project:
     """Add a project; its artists submit to these pools alone, or to any. Raises InvalidInput, Conflict, NotAllowed."""
-    admit(farm, actor, "project.change", of_project(name))
-    return farm.repository.add_project(checked_name(name, "project"), pools, actor=actor)
+    require(farm, actor, "project.change", subject_of_project(name))
+    return farm.repository.add_project(validated_name(name, "project"), pools, actor=actor)
 
 
 def set_pools(farm: Farm, name: str, pools: Sequence[str], *, actor: Actor) -> Project:
     """Its artists submit to these pools alone; none: to any. Raises NotFound, NotAllowed."""
-    admit(farm, actor, "project.change", of_project(name))
+    require(farm, actor, "project.change", subject_of_project(name))
     return farm.repository.set_pools(name, pools, actor=actor)
 
 
 def join_project(farm: Farm, name: str, users: Sequence[str], *, actor: Actor) -> Project:
     """Make users members of a project: they see all of it. Raises NotFound, NotAllowed."""
-    admit(farm, actor, "project.change", of_project(name))
+    require(farm, actor, "project.change", subject_of_project(name))
     return farm.repository.join(name, users, actor=actor)
 
 
 def leave_project(farm: Farm, name: str, users: Sequence[str], *, actor: Actor) -> Project:
     """They are members no longer; what is theirs they keep. Raises NotFound, NotAllowed."""
-    admit(farm, actor, "project.change", of_project(name))
+    require(farm, actor, "project.change", subject_of_project(name))
     return farm.repository.part(name, users, actor=actor)

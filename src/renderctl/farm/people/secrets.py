@@ -15,6 +15,6 @@ def new_secret(prefix: str = "") -> str:
     return prefix + secrets.token_urlsafe(32)
 
 
-def digest(secret: str) -> str:
+def token_digest(secret: str) -> str:
     """By what the database knows it."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

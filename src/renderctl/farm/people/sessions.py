@@ -3,20 +3,20 @@
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from renderctl.actors import Actor, Scope, Via
-from renderctl.errors import CodeNeeded, LoginRefused
+from renderctl.core.actors import Actor, Scope, Via
+from renderctl.core.errors import CodeNeeded, LoginRefused
+from renderctl.core.people import WebSession
+from renderctl.core.permissions import Subject, Verdict, verdict
 from renderctl.farm import Farm
-from renderctl.farm.gate import admit
+from renderctl.farm.authorization import require
 from renderctl.farm.people.login_throttle import Origin, asked_for_code, attempt_password, known_from, succeeded
-from renderctl.farm.people.secrets import digest, new_secret
+from renderctl.farm.people.secrets import new_secret, token_digest
 from renderctl.farm.people.tokens import NewToken, create_token, limited_without_totp
 from renderctl.farm.people.totp import check_second_factor
 from renderctl.farm.people.users import register
-from renderctl.people import WebSession
-from renderctl.permissions import Subject, Verdict, verdict
 
 if TYPE_CHECKING:
-    from renderctl.repository.admitting import Shown
+    from renderctl.repository.people.credentials import Shown
 
 #: Seconds after which somebody has to log in again.
 SESSION_S = 7 * 86_400.0
@@ -46,7 +46,7 @@ def log_in(farm: Farm, name: str, password: str, *, address: str | None, proof: 
 
     A password without its code counts as a wrong one. Raises LoginRefused, CodeNeeded, TooManyGuesses, Busy.
     """
-    from renderctl.repository.admitting import Shown
+    from renderctl.repository.people.credentials import Shown
 
     attempt = attempt_password(farm, name, password, Origin(address, proof.device))
     whoever = Actor(name[:64], via=Via.SESSION, address=address)
@@ -73,7 +73,9 @@ def sign_up(farm: Farm, code: str, name: str, password: str, *, address: str | N
 
 def _opened(farm: Farm, name: str, address: str | None, device: str | None, shown: "Shown | None" = None) -> LoggedIn:
     secret, csrf = new_secret(), new_secret()
-    actor = farm.repository.open_session(name, digest(secret), csrf, lasts_s=SESSION_S, address=address, shown=shown)
+    actor = farm.repository.open_session(
+        name, token_digest(secret), csrf, lasts_s=SESSION_S, address=address, shown=shown
+    )
     return LoggedIn(limited_without_totp(farm, actor), secret, csrf, device)
 
 
@@ -87,7 +89,7 @@ def token_for_login(farm: Farm, logged_in: LoggedIn, label: str) -> NewToken:
 
 def session_actor(farm: Farm, secret: str, *, address: str | None) -> tuple[Actor, str]:
     """Whose session this is, and what their forms have to bring along. Raises TokenRefused."""
-    return actor_of_session(farm, digest(secret), address)
+    return actor_of_session(farm, token_digest(secret), address)
 
 
 def actor_of_session(farm: Farm, secret_digest: str, address: str | None) -> tuple[Actor, str]:
@@ -108,7 +110,7 @@ def list_sessions(farm: Farm, user: str | None = None, *, actor: Actor) -> list[
 def end_session(farm: Farm, session_id: str, *, actor: Actor) -> WebSession:
     """Let nobody in by this log-in any more. Raises NotFound, NotAllowed."""
     session = farm.repository.session(session_id)
-    admit(farm, actor, "session.end", _of(session))
+    require(farm, actor, "session.end", _of(session))
     farm.repository.end_sessions(session.user, session.id, actor=actor)
     return replace(session, present=session.id == actor.session)
 
@@ -116,13 +118,13 @@ def end_session(farm: Farm, session_id: str, *, actor: Actor) -> WebSession:
 def end_sessions(farm: Farm, user: str | None = None, *, actor: Actor) -> list[WebSession]:
     """End all log-ins of the actor, or of another user, but for the one that asks. Raises NotFound, NotAllowed."""
     whose = user or actor.name
-    admit(farm, actor, "session.end", Subject("user", whose, owner=whose))
+    require(farm, actor, "session.end", Subject("user", whose, owner=whose))
     return farm.repository.end_sessions(whose, actor=actor)
 
 
 def log_out(farm: Farm, secret: str, *, actor: Actor) -> None:
     """End a session."""
-    farm.repository.end_session(digest(secret), actor=actor)
+    farm.repository.end_session(token_digest(secret), actor=actor)
 
 
 def _idle_s(farm: Farm) -> float:

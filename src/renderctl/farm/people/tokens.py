@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from renderctl.actors import Actor, Role, Scope
+from renderctl.core.actors import Actor, Role, Scope
+from renderctl.core.ids import new_id
+from renderctl.core.people import Token
+from renderctl.core.permissions import Subject, Verdict, verdict
 from renderctl.farm import Farm
-from renderctl.farm.gate import admit
-from renderctl.farm.people.secrets import TOKEN_PREFIX, digest, new_secret
-from renderctl.ids import new_id
-from renderctl.people import Token
-from renderctl.permissions import Subject, Verdict, verdict
+from renderctl.farm.authorization import require
+from renderctl.farm.people.secrets import TOKEN_PREFIX, new_secret, token_digest
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ def create_token(
     Nobody makes one that is good for more than he himself may do at this moment. Raises NotFound, NotAllowed.
     """
     whose = user or actor.name
-    admit(farm, actor, "token.create", Subject("user", whose, owner=whose))
+    require(farm, actor, "token.create", Subject("user", whose, owner=whose))
     secret = new_secret(TOKEN_PREFIX)
     token = Token(new_id(), whose, name[:64], scope, datetime.now(UTC), None)
-    return NewToken(farm.repository.add_token(token, digest(secret), lasts_s=lasts_s, actor=actor), secret)
+    return NewToken(farm.repository.add_token(token, token_digest(secret), lasts_s=lasts_s, actor=actor), secret)
 
 
 def list_tokens(farm: Farm, user: str | None = None, *, actor: Actor) -> list[Token]:
@@ -49,13 +49,13 @@ def list_tokens(farm: Farm, user: str | None = None, *, actor: Actor) -> list[To
 def revoke_token(farm: Farm, token_id: str, *, actor: Actor) -> Token:
     """Make a token good for nothing, from now on. Raises NotFound, NotAllowed."""
     token = farm.repository.token(token_id)
-    admit(farm, actor, "token.revoke", _of(token))
+    require(farm, actor, "token.revoke", _of(token))
     return farm.repository.revoke_token(token_id, actor=actor)
 
 
 def token_actor(farm: Farm, secret: str, *, address: str | None) -> Actor:
     """Who shows this token. Raises TokenRefused."""
-    return actor_of_token(farm, digest(secret), address)
+    return actor_of_token(farm, token_digest(secret), address)
 
 
 def actor_of_token(farm: Farm, secret_digest: str, address: str | None) -> Actor:

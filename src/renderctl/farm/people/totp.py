@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 
 import pyotp
 
-from renderctl.actors import Actor, Via
-from renderctl.errors import CodeNeeded, Conflict, LoginRefused
+from renderctl.core.actors import Actor, Via
+from renderctl.core.errors import CodeNeeded, Conflict, LoginRefused
+from renderctl.core.people import TotpStatus
+from renderctl.core.permissions import Subject
 from renderctl.farm import Farm
-from renderctl.farm.gate import admit
+from renderctl.farm.authorization import require
 from renderctl.farm.people.login_throttle import count, forget
-from renderctl.farm.people.secrets import digest
+from renderctl.farm.people.secrets import token_digest
 from renderctl.farm.people.users import require_own_password
-from renderctl.people import TotpStatus
-from renderctl.permissions import Subject
-from renderctl.repository.second_factors import TotpSecret
+from renderctl.repository.people.second_factors import TotpSecret
 
 #: What an app shows as the place that the codes are for.
 _ISSUER = "renderctl"
@@ -49,7 +49,7 @@ class RecoveryCodes:
 
 def totp_status(farm: Farm, name: str, *, actor: Actor) -> TotpStatus:
     """Whether a user has a second factor. Raises NotFound, NotAllowed."""
-    admit(farm, actor, "totp.see", _of(name))
+    require(farm, actor, "totp.see", _of(name))
     return farm.repository.totp_status(name)
 
 
@@ -73,7 +73,7 @@ def confirm_totp(farm: Farm, name: str, code: str, *, actor: Actor) -> RecoveryC
     if pending is None or pending.is_confirmed:
         hint = f"`renderctl users totp enable {name}` begins it; it is confirmed within 15 minutes."
         raise Conflict(f"{name} is not about to set up a second factor.", hint=hint)
-    counted = {f"totp {digest(name)}": _FREE_CODES}
+    counted = {f"totp {token_digest(name)}": _FREE_CODES}
     count(farm, counted)
     step = _step_of(farm, pending, code)
     if step is None:
@@ -91,7 +91,7 @@ def disable_totp(farm: Farm, name: str, *, password: str | None = None, actor: A
 
     Raises NotFound, NotAllowed, LoginRefused, TooManyGuesses.
     """
-    admit(farm, actor, "totp.disable", _of(name))
+    require(farm, actor, "totp.disable", _of(name))
     if actor.name == name and actor.via is not Via.LOCAL:
         require_own_password(farm, password or "", "totp.disable", actor=actor)
     return farm.repository.disable_totp(name, actor=actor)
@@ -143,13 +143,13 @@ def _recovery_code() -> str:
 
 
 def _recovery_digest(code: str) -> str:
-    return digest(_plain(code))
+    return token_digest(_plain(code))
 
 
 def _admit_owner(farm: Farm, action: str, name: str, actor: Actor) -> None:
     """Let the user themselves do it, and whoever holds the parts of the farm."""
     owner = actor.name if actor.via is Via.LOCAL else name
-    admit(farm, actor, action, Subject("user", name, owner=owner))
+    require(farm, actor, action, Subject("user", name, owner=owner))
 
 
 def _of(name: str) -> Subject:

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from renderctl.actors import Actor, Role, Via
-from renderctl.errors import InvitationRefused, LoginRefused
+from renderctl.core.actors import Actor, Role, Via
+from renderctl.core.errors import InvitationRefused, LoginRefused
+from renderctl.core.people import DEFAULT_PROJECT, Invitation, User, validated_name, validated_password
+from renderctl.core.permissions import Subject, Verdict, verdict
 from renderctl.farm import Farm
-from renderctl.farm.gate import admit
+from renderctl.farm.authorization import require
+from renderctl.farm.jobs.status import invalidate as forget_status
 from renderctl.farm.people.login_throttle import Origin, attempt_password, count, forget, of_sender, succeeded
 from renderctl.farm.people.passwords import KNOWN_GATE
-from renderctl.farm.people.secrets import INVITATION_PREFIX, digest, new_secret
-from renderctl.farm.status import forget as forget_status
-from renderctl.people import DEFAULT_PROJECT, Invitation, User, checked_name, checked_password
-from renderctl.permissions import Subject, Verdict, verdict
+from renderctl.farm.people.secrets import INVITATION_PREFIX, new_secret, token_digest
 
 #: Wrong invitation codes from one network, within an hour, that cost no waiting.
 _FREE_CODES = 20
@@ -43,23 +43,23 @@ def add_user(
     actor: Actor,
 ) -> User:
     """Add a user; without a project he is in `default`. Raises InvalidInput, Conflict, NotFound, NotAllowed."""
-    admit(farm, actor, "user.add", Subject("user", name))
-    kept = _hash_of(checked_password(password), actor.address) if password is not None else None
+    require(farm, actor, "user.add", Subject("user", name))
+    kept = _hash_of(validated_password(password), actor.address) if password is not None else None
     among = tuple(projects) or (DEFAULT_PROJECT,)
-    return farm.repository.add_user(checked_name(name), role, among, password=kept, actor=actor)
+    return farm.repository.add_user(validated_name(name), role, among, password=kept, actor=actor)
 
 
 def add_first_admin(farm: Farm, name: str, password: str, *, actor: Actor) -> User:
     """Add the first admin of a farm. Raises Conflict when it has one."""
-    admit(farm, actor, "user.add", Subject("user", name))
-    kept = _hash_of(checked_password(password), actor.address)
+    require(farm, actor, "user.add", Subject("user", name))
+    kept = _hash_of(validated_password(password), actor.address)
     among = (DEFAULT_PROJECT,)
-    return farm.repository.add_user(checked_name(name), Role.ADMIN, among, password=kept, actor=actor, first=True)
+    return farm.repository.add_user(validated_name(name), Role.ADMIN, among, password=kept, actor=actor, first=True)
 
 
 def set_role(farm: Farm, name: str, role: Role, *, actor: Actor) -> User:
     """Make a user something else, from his next step on. Raises NotFound, Conflict, NotAllowed."""
-    admit(farm, actor, "user.role", Subject("user", name))
+    require(farm, actor, "user.role", Subject("user", name))
     return farm.repository.set_role(name, role, actor=actor)
 
 
@@ -69,7 +69,7 @@ def disable_user(farm: Farm, name: str, *, actor: Actor) -> User:
     Their open jobs pause: frames that run finish, no more start until somebody resumes the job. Raises NotFound,
     Conflict, NotAllowed.
     """
-    admit(farm, actor, "user.disable", Subject("user", name))
+    require(farm, actor, "user.disable", Subject("user", name))
     user = farm.repository.disable_user(name, actor=actor)
     for job_id in farm.repository.jobs_paused_for(name, limit=_SHOWN_AT_ONCE):
         forget_status(farm, job_id)
@@ -81,7 +81,7 @@ def enable_user(farm: Farm, name: str, *, actor: Actor) -> User:
 
     Raises NotFound, NotAllowed.
     """
-    admit(farm, actor, "user.disable", Subject("user", name))
+    require(farm, actor, "user.disable", Subject("user", name))
     return farm.repository.enable_user(name, actor=actor)
 
 
@@ -91,8 +91,8 @@ def set_password(farm: Farm, name: str, password: str, *, old: str | None = None
     His own one nobody changes who can not tell the `old` one, unless he came locally; guesses at it count as those at
     a log-in do. Raises NotFound, NotAllowed, LoginRefused, TooManyGuesses, InvalidInput.
     """
-    admit(farm, actor, "user.password", Subject("user", name, owner=name))
-    checked_password(password)
+    require(farm, actor, "user.password", Subject("user", name, owner=name))
+    validated_password(password)
     if actor.name == name and actor.via is not Via.LOCAL:
         require_own_password(farm, old or "", "user.password", actor=actor)
     return farm.repository.set_password(name, _hash_of(password, actor.address), actor=actor)
@@ -111,24 +111,24 @@ def invite(
     farm: Farm, role: Role, *, projects: Sequence[str] = (), lasts_s: float = 7 * 86_400.0, actor: Actor
 ) -> Invited:
     """A code with which somebody registers himself, once, within so many seconds. Raises NotAllowed, NotFound."""
-    admit(farm, actor, "user.add")
+    require(farm, actor, "user.add")
     for name in projects:
         farm.repository.require_project(name)
     code = new_secret(INVITATION_PREFIX)
     among = tuple(projects) or (DEFAULT_PROJECT,)
-    invitation = farm.repository.add_invitation(digest(code), role, among, lasts_s=lasts_s, actor=actor)
+    invitation = farm.repository.add_invitation(token_digest(code), role, among, lasts_s=lasts_s, actor=actor)
     return Invited(invitation, code)
 
 
 def list_invitations(farm: Farm, *, actor: Actor) -> list[Invitation]:
     """The invitations that somebody may still use, the newest first; their codes nobody knows. Raises NotAllowed."""
-    admit(farm, actor, "invitation.see")
+    require(farm, actor, "invitation.see")
     return farm.repository.invitations()
 
 
 def withdraw_invitation(farm: Farm, invitation_id: str, *, actor: Actor) -> Invitation:
     """Have nobody register by an invitation any more. Raises NotFound, Conflict for a used one, NotAllowed."""
-    admit(farm, actor, "invitation.withdraw", Subject("invitation", invitation_id))
+    require(farm, actor, "invitation.withdraw", Subject("invitation", invitation_id))
     return farm.repository.withdraw_invitation(invitation_id, actor=actor)
 
 
@@ -140,21 +140,21 @@ def register(farm: Farm, code: str, name: str, password: str, *, address: str | 
     counted = {of_sender(address, "code"): _FREE_CODES}
     count(farm, counted)
     try:
-        farm.repository.require_invitation(digest(code))
+        farm.repository.require_invitation(token_digest(code))
     except InvitationRefused:
         whoever = Actor(name[:64], via=Via.SESSION, address=address)
         farm.repository.note_guess(whoever, "user.register", whoever.name, "the invitation is not valid")
         raise
-    new_name = checked_name(name)
-    kept = _hash_of(checked_password(password), address)
-    actor = farm.repository.accept_invitation(digest(code), new_name, kept, address=address)
+    new_name = validated_name(name)
+    kept = _hash_of(validated_password(password), address)
+    actor = farm.repository.accept_invitation(token_digest(code), new_name, kept, address=address)
     forget(farm, counted)
     return actor
 
 
 def whoami(farm: Farm, *, actor: Actor) -> Actor:
     """Who one is to the farm."""
-    admit(farm, actor, "self.see")
+    require(farm, actor, "self.see")
     return actor
 
 

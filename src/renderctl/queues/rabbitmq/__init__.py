@@ -4,11 +4,11 @@ import os
 import threading
 from collections.abc import Sequence
 
-from renderctl.clocks import Clock
+from renderctl.core.clocks import Clock
 from renderctl.queues import Queue, Ticket
-from renderctl.queues.rabbitmq.address import read_address
-from renderctl.queues.rabbitmq.courier import Courier
-from renderctl.queues.rabbitmq.errands import Line, Place
+from renderctl.queues.rabbitmq.loop_thread import LoopThread
+from renderctl.queues.rabbitmq.ticket_client import Destination, PendingGet
+from renderctl.queues.rabbitmq.url import parse_url
 
 #: Seconds between two looks of one who waits, whether it should stop.
 _LOOK_S = 0.2
@@ -23,17 +23,17 @@ class RabbitQueue(Queue):
 
     def __init__(self, url: str, clock: Clock) -> None:
         """Connects when it is first used. Raises QueueUnavailable for a URL that makes no sense."""
-        self._address = read_address(url)
+        self._address = parse_url(url)
         self._clock = clock
-        self._couriers: dict[int, Courier] = {}  # by process: a fork has neither our thread nor our connections
+        self._couriers: dict[int, LoopThread] = {}  # by process: a fork has neither our thread nor our connections
 
     def put(self, ticket: Ticket, *, pool: str, priority: int, delay_s: float = 0.0) -> None:
-        place = Place(pool, priority, delay_s)
+        place = Destination(pool, priority, delay_s)
         self._courier.send(lambda errands: errands.put(ticket, place)).result()
 
     def get(self, pools: Sequence[str], timeout_s: float, stop: threading.Event | None = None) -> Ticket | None:
         courier, back = self._courier, threading.Event()
-        line = Line(pools, called_back=timeout_s <= 0)
+        line = PendingGet(pools, called_back=timeout_s <= 0)
         taken = courier.send(lambda errands: errands.take(line))
         taken.add_done_callback(lambda _taken: back.set())
         if timeout_s > 0 and not self._waited(back, timeout_s, stop):
@@ -59,6 +59,6 @@ class RabbitQueue(Queue):
         return back.is_set()
 
     @property
-    def _courier(self) -> Courier:
+    def _courier(self) -> LoopThread:
         pid = os.getpid()
-        return self._couriers.get(pid) or self._couriers.setdefault(pid, Courier(self._address))
+        return self._couriers.get(pid) or self._couriers.setdefault(pid, LoopThread(self._address))

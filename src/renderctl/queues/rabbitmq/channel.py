@@ -8,7 +8,7 @@ from typing import Any
 
 import pika
 
-from renderctl.queues.rabbitmq.failures import QueueGone
+from renderctl.queues.rabbitmq.errors import QueueGone
 
 #: Seconds that the broker has for an answer.
 ANSWER_S = 5.0

@@ -9,12 +9,12 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, func, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
-from renderctl.errors import Conflict, DatabaseOutdated, DatabaseUnavailable
-from renderctl.ids import new_token
-from renderctl.repository.engines import collation, open_engine
-from renderctl.repository.outages import error_number, unavailable
-from renderctl.repository.tables import workers
-from renderctl.states import PRESENT_WORKER
+from renderctl.core.errors import Conflict, DatabaseOutdated, DatabaseUnavailable
+from renderctl.core.ids import new_token
+from renderctl.core.states import PRESENT_WORKER
+from renderctl.repository.db_errors import error_number, unavailable
+from renderctl.repository.engine import collation, open_engine
+from renderctl.repository.schema.jobs import workers
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from renderctl.server.documents import ErrorDocument
+from renderctl.server.response_models import ErrorDocument
 from renderctl.server.routing import AuthenticatedRoute
 
 PREFIX = "/api/v1"

@@ -4,19 +4,19 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
-from renderctl.repository.auditing import AuditEntry
-from renderctl.repository.verifying import AuditVerdict
-from renderctl.server.answers import answer
+from renderctl.repository.audit.log import AuditEntry
+from renderctl.repository.audit.verification import AuditVerdict
 from renderctl.server.api import new_router
-from renderctl.server.bodies import Moment
-from renderctl.server.doors import Verbs
+from renderctl.server.authentication import Commands
+from renderctl.server.request_models import Moment
+from renderctl.server.responses import json_response
 
 router = new_router("audit")
 
 
 @router.get("/audit", response_model=list[AuditEntry])
 def audit(
-    verbs: Verbs,
+    verbs: Commands,
     by: Annotated[str | None, Query(description="Only what this one did.", max_length=255)] = None,
     action: Annotated[str | None, Query(description="Only such: `job.cancel`, or all of `job`.", max_length=64)] = None,
     subject: Annotated[str | None, Query(description="Only to this, or what begins so.", max_length=255)] = None,
@@ -28,12 +28,13 @@ def audit(
 ) -> Response:
     """Who did what to what: the latest entries, in the order in which they were written."""
     wanted = {"by": by, "action": action, "subject": subject, "since": since, "until": until, "refused": refused}
-    return answer(verbs.audit(wanted | {"after": after}, limit=limit))
+    return json_response(verbs.audit(wanted | {"after": after}, limit=limit))
 
 
 @router.get("/audit/verify", response_model=AuditVerdict)
 def verify(
-    verbs: Verbs, seen: Annotated[str | None, Query(description="SEQ:MAC, an end told earlier.", max_length=100)] = None
+    verbs: Commands,
+    seen: Annotated[str | None, Query(description="SEQ:MAC, an end told earlier.", max_length=100)] = None,
 ) -> Response:
     """Whether an entry was changed or is missing, or the end is cut off."""
-    return answer(verbs.verify_audit(seen))
+    return json_response(verbs.verify_audit(seen))

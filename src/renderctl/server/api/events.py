@@ -9,13 +9,13 @@ from fastapi import Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
-from renderctl.errors import RenderctlError
-from renderctl.farm.gate import the_job
+from renderctl.core.errors import RenderctlError
+from renderctl.farm.authorization import authorized_job
 from renderctl.server.api import new_router
 from renderctl.server.api.tasks import STREAM
-from renderctl.server.doors import Admitted, Verbs, admitted
+from renderctl.server.authentication import Commands, Principal, admitted
+from renderctl.server.event_broadcaster import LOOK_EVERY_S, LOST, Broadcaster, Subscriber
 from renderctl.server.streams import EventStream
-from renderctl.server.watching import LOOK_EVERY_S, LOST, Follower, Watch
 
 router = new_router("events")
 #: Seconds without an event after which a sign of life is sent.
@@ -27,8 +27,8 @@ _FIRST_S = 2 * LOOK_EVERY_S
 @router.get("/events", response_class=StreamingResponse, responses=STREAM)
 async def events(
     request: Request,
-    verbs: Verbs,
-    who: Annotated[Admitted, Depends(admitted)],
+    verbs: Commands,
+    who: Annotated[Principal, Depends(admitted)],
     job: Annotated[str | None, Query(description="Of this job alone; else of all that one may see.")] = None,
 ) -> Response:
     """Events `job` (its document), `task` (an attempt at one), `output`, `removed`.
@@ -36,19 +36,19 @@ async def events(
     With a job the first one is how it stands. `lost`: more happened than was read; ask anew.
     """
     document = await anyio.to_thread.run_sync(lambda: verbs.status(job, cached=False)) if job is not None else None
-    follower = Follower(who.actor, document["id"] if document else None)
+    follower = Subscriber(who.actor, document["id"] if document else None)
     farm = request.app.state.connection.farm
 
-    def may_read(now: Admitted) -> None:
+    def may_read(now: Principal) -> None:
         follower.actor = now.actor
         if follower.job is not None:
-            the_job(farm, follower.job, "job.see", actor=now.actor)
+            authorized_job(farm, follower.job, "job.see", actor=now.actor)
 
     return EventStream(request, _told(request, verbs, follower), who, may_read)
 
 
-async def _told(request: Request, verbs: Verbs, follower: Follower) -> AsyncIterator[bytes]:
-    watch: Watch = request.app.state.watch
+async def _told(request: Request, verbs: Commands, follower: Subscriber) -> AsyncIterator[bytes]:
+    watch: Broadcaster = request.app.state.watch
     quiet_s = _FIRST_S
     async with watch.following(follower):
         yield await _standing(verbs, follower)
@@ -60,7 +60,7 @@ async def _told(request: Request, verbs: Verbs, follower: Follower) -> AsyncIter
                 quiet_s = _QUIET_S
 
 
-async def _standing(verbs: Verbs, follower: Follower) -> bytes:
+async def _standing(verbs: Commands, follower: Subscriber) -> bytes:
     """How the followed job stands: what happened before the watch first looked at it was told to nobody."""
     if follower.job is None:
         return KEEPALIVE_COMMENT

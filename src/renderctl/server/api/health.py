@@ -7,12 +7,12 @@ import anyio
 import anyio.to_thread
 from fastapi import Request, Response
 
-from renderctl.errors import RenderctlError
-from renderctl.server.answers import answer
+from renderctl.core.errors import RenderctlError
 from renderctl.server.api import new_router
-from renderctl.server.documents import Health, Readiness
-from renderctl.server.doors import MeasuringVerbs
-from renderctl.server.measuring import Figures
+from renderctl.server.authentication import MetricsCommands
+from renderctl.server.metrics import Exporter
+from renderctl.server.response_models import Health, Readiness
+from renderctl.server.responses import json_response
 
 router = new_router("health", prefix="")
 #: A blob that no store has: one has to look to know that it is missing.
@@ -24,7 +24,7 @@ FRESH_S = 1.0
 @router.get("/healthz", response_model=Health)
 async def healthz() -> Response:
     """The server lives."""
-    return answer({"status": "ok"})
+    return json_response({"status": "ok"})
 
 
 @router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness}})
@@ -33,13 +33,13 @@ async def readyz(request: Request) -> Response:
     readiness: ReadinessProbe = request.app.state.readiness
     parts = await readiness.parts()
     ready = all(parts.values())
-    return answer({"status": "ready" if ready else "not ready", "parts": parts}, 200 if ready else 503)
+    return json_response({"status": "ready" if ready else "not ready", "parts": parts}, 200 if ready else 503)
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-def metrics(request: Request, verbs: MeasuringVerbs) -> Response:
+def metrics(request: Request, verbs: MetricsCommands) -> Response:
     """What Prometheus reads; it takes an operator's token of scope `read`, or `serve.metrics_token`."""
-    figures: Figures = request.app.state.figures
+    figures: Exporter = request.app.state.figures
     text, kind = figures.told(verbs)
     return Response(text, media_type=kind)
 

@@ -7,15 +7,15 @@ from typing import Annotated, Any
 from fastapi import Header, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from renderctl.farm.submit import SubmitRequest
-from renderctl.jobs import RenderOptions
-from renderctl.limits import MAX_AFTER, MAX_CAMERAS, MAX_FILES, MAX_FRAMES_TEXT, MAX_TAGS
-from renderctl.repository.removing import Removed
-from renderctl.server.answers import answer
+from renderctl.core.jobs import RenderOptions
+from renderctl.core.limits import MAX_AFTER, MAX_CAMERAS, MAX_FILES, MAX_FRAMES_TEXT, MAX_TAGS
+from renderctl.farm.jobs.submit import SubmitRequest
+from renderctl.repository.jobs.deletion import Removed
 from renderctl.server.api import new_router
-from renderctl.server.bodies import FileBody, Name
-from renderctl.server.documents import JobDocument, JobPage, RetriedDocument, SubmittedDocument
-from renderctl.server.doors import Verbs
+from renderctl.server.authentication import Commands
+from renderctl.server.request_models import FileBody, Name
+from renderctl.server.response_models import JobDocument, JobPage, RetriedDocument, SubmittedDocument
+from renderctl.server.responses import json_response
 
 router = new_router("jobs")
 JobRef = Annotated[str, Path(description="An id, a unique beginning of one, or a unique name.", max_length=255)]
@@ -72,7 +72,7 @@ class RemoveBody(BaseModel):
 
 @router.get("/jobs", response_model=JobPage)
 def list_jobs(
-    verbs: Verbs,
+    verbs: Commands,
     state: Annotated[list[Name] | None, Query()] = None,
     owner: Annotated[str | None, Query(max_length=255)] = None,
     project: Annotated[str | None, Query(max_length=255)] = None,
@@ -81,12 +81,12 @@ def list_jobs(
 ) -> Response:
     """List jobs, the newest first."""
     found = verbs.jobs(tuple(state or ()), owner=owner, project=project, before=before, limit=limit)
-    return answer({"jobs": found, "next": found[-1]["id"] if len(found) == limit else None})
+    return json_response({"jobs": found, "next": found[-1]["id"] if len(found) == limit else None})
 
 
 @router.post("/jobs", response_model=SubmittedDocument, status_code=201, responses={200: {"model": SubmittedDocument}})
 def submit(
-    verbs: Verbs,
+    verbs: Commands,
     body: SubmitBody,
     idempotency_key: Annotated[str | None, Header(description="Makes the same job once.", max_length=255)] = None,
 ) -> Response:
@@ -95,71 +95,71 @@ def submit(
     model = verbs.show_model(body.model, project=request.project or verbs.actor.home)
     done = verbs.submit(model, request)
     job = verbs.status(done.job.id, cached=False)
-    return answer({"job": job, "new": done.new, "notes": done.notes}, 201 if done.new else 200)
+    return json_response({"job": job, "new": done.new, "notes": done.notes}, 201 if done.new else 200)
 
 
 @router.get("/jobs/removable", response_model=list[str])
 def removable(
-    verbs: Verbs,
+    verbs: Commands,
     older_than_s: Annotated[float, Query(ge=0, le=1e10)],
     state: Annotated[list[Name] | None, Query()] = None,
 ) -> Response:
     """The ids of jobs that ended so long ago and that whoever asks may remove."""
-    return answer(verbs.select_jobs(older_than=timedelta(seconds=older_than_s), states=tuple(state or ())))
+    return json_response(verbs.select_jobs(older_than=timedelta(seconds=older_than_s), states=tuple(state or ())))
 
 
 @router.post("/jobs/remove", response_model=list[Removed])
-def remove(verbs: Verbs, body: RemoveBody) -> Response:
+def remove(verbs: Commands, body: RemoveBody) -> Response:
     """Remove ended jobs with their images, tasks, attempts and logs."""
-    return answer(verbs.remove_jobs(body.jobs, force=body.force, dry_run=body.dry_run))
+    return json_response(verbs.remove_jobs(body.jobs, force=body.force, dry_run=body.dry_run))
 
 
 @router.get("/jobs/{job}", response_model=JobDocument)
 def status(
-    verbs: Verbs,
+    verbs: Commands,
     job: JobRef,
     cached: Annotated[bool, Query(description="Whether an answer may be two seconds old.")] = True,
 ) -> Response:
     """Say where a job stands, and why it waits."""
-    return answer(verbs.status(job, cached=cached))
+    return json_response(verbs.status(job, cached=cached))
 
 
 @router.delete("/jobs/{job}", response_model=Removed)
-def remove_one(verbs: Verbs, job: JobRef, force: bool = False) -> Response:
+def remove_one(verbs: Commands, job: JobRef, force: bool = False) -> Response:
     """Remove an ended job."""
-    return answer(verbs.remove_jobs([job], force=force)[0])
+    return json_response(verbs.remove_jobs([job], force=force)[0])
 
 
 @router.post("/jobs/{job}/cancel", response_model=JobDocument)
-def cancel(verbs: Verbs, job: JobRef) -> Response:
+def cancel(verbs: Commands, job: JobRef) -> Response:
     """Stop a job; finished frames are kept."""
     return _steered(verbs, verbs.cancel(job))
 
 
 @router.post("/jobs/{job}/pause", response_model=JobDocument)
-def pause(verbs: Verbs, job: JobRef) -> Response:
+def pause(verbs: Commands, job: JobRef) -> Response:
     """Let running frames finish and start no more."""
     return _steered(verbs, verbs.pause(job))
 
 
 @router.post("/jobs/{job}/resume", response_model=JobDocument)
-def resume(verbs: Verbs, job: JobRef) -> Response:
+def resume(verbs: Commands, job: JobRef) -> Response:
     """Go on with a paused job."""
     return _steered(verbs, verbs.resume(job))
 
 
 @router.post("/jobs/{job}/retry", response_model=RetriedDocument)
-def retry(verbs: Verbs, job: JobRef, body: RetryBody | None = None) -> Response:
+def retry(verbs: Commands, job: JobRef, body: RetryBody | None = None) -> Response:
     """Render again what failed or was canceled, or the given frames."""
     again, count = verbs.retry(job, body.frames if body else None)
-    return answer({"job": verbs.status(again.id, cached=False), "tasks": count})
+    return json_response({"job": verbs.status(again.id, cached=False), "tasks": count})
 
 
 @router.put("/jobs/{job}/priority", response_model=JobDocument)
-def priority(verbs: Verbs, job: JobRef, body: PriorityBody) -> Response:
+def priority(verbs: Commands, job: JobRef, body: PriorityBody) -> Response:
     """Change a job's priority, from its next turn on."""
     return _steered(verbs, verbs.priority(job, body.priority))
 
 
-def _steered(verbs: Verbs, job: Any) -> Response:
-    return answer(verbs.status(job.id, cached=False))
+def _steered(verbs: Commands, job: Any) -> Response:
+    return json_response(verbs.status(job.id, cached=False))

@@ -6,14 +6,14 @@ from typing import Annotated
 from fastapi import Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from renderctl.limits import MAX_FILES, MAX_PATH
-from renderctl.models import Dependency, Model, ModelFacts
-from renderctl.server.answers import answer
+from renderctl.core.limits import MAX_FILES, MAX_PATH
+from renderctl.core.models import Dependency, Model, ModelFacts
 from renderctl.server.api import new_router
-from renderctl.server.bodies import FileBody, Name
-from renderctl.server.documents import ModelDocument
-from renderctl.server.doors import Verbs
+from renderctl.server.authentication import Commands
 from renderctl.server.request_body import MANIFEST_BYTES
+from renderctl.server.request_models import FileBody, Name
+from renderctl.server.response_models import ModelDocument
+from renderctl.server.responses import json_response
 from renderctl.server.routing import takes_body
 
 router = new_router("models")
@@ -38,16 +38,16 @@ class InspectedDocument(BaseModel):
 
 @router.post("/models/inspect", response_model=InspectedDocument)
 @takes_body(MANIFEST_BYTES)
-def inspect_files(verbs: Verbs, body: InspectBody) -> Response:
+def inspect_files(verbs: Commands, body: InspectBody) -> Response:
     """Have a Blender of the server look at a scene whose files were sent. 503: there is none, or it is busy."""
     files = [each.input() for each in body.files]
     found = verbs.inspect_files(body.main, files, project=body.project)
-    return answer({name: getattr(found, name) for name in InspectedDocument.model_fields})
+    return json_response({name: getattr(found, name) for name in InspectedDocument.model_fields})
 
 
 @router.get("/models", response_model=list[ModelDocument])
 def list_models(
-    verbs: Verbs,
+    verbs: Commands,
     name: Annotated[str | None, Query(description="The versions of this one.", max_length=255)] = None,
     project: Annotated[str | None, Query(max_length=255)] = None,
     search: Annotated[str | None, Query(description="A part of the name.", max_length=255)] = None,
@@ -56,23 +56,23 @@ def list_models(
 ) -> Response:
     """List models, the newest first."""
     models = verbs.list_models(name, project=project, search=search, before=before, limit=limit)
-    return answer([published(model) for model in models])
+    return json_response([published(model) for model in models])
 
 
 @router.get("/models/{model:path}", response_model=ModelDocument)
 def show_model(
-    verbs: Verbs,
+    verbs: Commands,
     model: ModelRef,
     project: Annotated[str | None, Query(description="Of several of a name, that of this one.", max_length=255)] = None,
 ) -> Response:
     """Tell what is known of a model."""
-    return answer(published(verbs.show_model(model, project=project)))
+    return json_response(published(verbs.show_model(model, project=project)))
 
 
 @router.delete("/models/{model:path}", response_model=ModelDocument)
-def remove_model(verbs: Verbs, model: ModelRef) -> Response:
+def remove_model(verbs: Commands, model: ModelRef) -> Response:
     """Remove a model that no job uses."""
-    return answer(published(verbs.remove_model(model)))
+    return json_response(published(verbs.remove_model(model)))
 
 
 def published(model: Model) -> Model:

@@ -6,12 +6,12 @@ from urllib.parse import quote
 from fastapi import Header, Path, Query, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
-from renderctl.farm.download import Link
-from renderctl.farm.outputs import OutputPage
-from renderctl.server.answers import answer, file_answer
+from renderctl.farm.jobs.download import Link
+from renderctl.farm.jobs.outputs import OutputPage
 from renderctl.server.api import PREFIX, new_router
 from renderctl.server.api.jobs import JobRef
-from renderctl.server.doors import Verbs
+from renderctl.server.authentication import Commands
+from renderctl.server.responses import file_response, json_response
 
 router = new_router("outputs")
 _DIRECT_S = 600.0
@@ -19,27 +19,27 @@ _DIRECT_S = 600.0
 
 @router.get("/jobs/{job}/outputs", response_model=OutputPage)
 def outputs(
-    verbs: Verbs,
+    verbs: Commands,
     job: JobRef,
     after: Annotated[int, Query(description="`next` of the last page.", ge=0, le=1 << 53)] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> Response:
     """List a job's outputs, in the order in which they were published."""
-    return answer(verbs.outputs(job, after=after, limit=limit))
+    return json_response(verbs.outputs(job, after=after, limit=limit))
 
 
 @router.get("/jobs/{job}/links", response_model=list[Link])
 def links(
-    request: Request, verbs: Verbs, job: JobRef, expires_s: Annotated[float, Query(ge=1, le=604_800)] = 86_400.0
+    request: Request, verbs: Commands, job: JobRef, expires_s: Annotated[float, Query(ge=1, le=604_800)] = 86_400.0
 ) -> Response:
     """Addresses at which anyone may fetch the job's images, for so many seconds.
 
     Where the farm keeps them in a folder there is none but here, for whoever shows a token.
     """
     if verbs.settings.store.kind != "local":
-        return answer(verbs.links(job, expires_s))
+        return json_response(verbs.links(job, expires_s))
     here = f"{request.base_url}{PREFIX.strip('/')}/jobs/{quote(job, safe='')}/outputs"
-    return answer(verbs.links(job, expires_s, address=lambda each: f"{here}/{each.number}/{quote(each.name)}"))
+    return json_response(verbs.links(job, expires_s, address=lambda each: f"{here}/{each.number}/{quote(each.name)}"))
 
 
 @router.get(
@@ -54,7 +54,7 @@ def links(
 )
 def output(
     request: Request,
-    verbs: Verbs,
+    verbs: Commands,
     job: JobRef,
     number: Annotated[int, Path(description="The task's number.", ge=1, le=1 << 31)],
     name: Annotated[str, Path(max_length=255)],
@@ -65,4 +65,4 @@ def output(
     found = verbs.open_output(job, number, name)
     if direct and verbs.settings.serve.direct and verbs.settings.store.kind != "local":
         return RedirectResponse(found.url(_DIRECT_S), 307)
-    return file_answer(request, found)
+    return file_response(request, found)

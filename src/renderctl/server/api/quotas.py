@@ -4,19 +4,19 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
-from renderctl.quotas import QuotaReport
-from renderctl.server.answers import answer
+from renderctl.core.quotas import QuotaReport
 from renderctl.server.api import new_router
-from renderctl.server.doors import Verbs
+from renderctl.server.authentication import Commands
+from renderctl.server.responses import json_response
 
 router = new_router("quotas")
 
 
 @router.get("/quota", response_model=list[QuotaReport])
 def quota(
-    verbs: Verbs,
+    verbs: Commands,
     user: Annotated[str | None, Query(description="Of this user.", max_length=64)] = None,
     project: Annotated[str | None, Query(description="Of this project.", max_length=64)] = None,
 ) -> Response:
     """Say what a user or a project uses and may use; of neither: whoever asks, and their projects."""
-    return answer(verbs.quota(user=user, project=project))
+    return json_response(verbs.quota(user=user, project=project))

@@ -5,16 +5,25 @@ from typing import Annotated
 from fastapi import Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from renderctl.actors import Actor
+from renderctl.core.actors import Actor
+from renderctl.core.people import WebSession
 from renderctl.farm.people.sessions import SESSION_S, LoggedIn, Proof, log_in, log_out, sign_up
-from renderctl.people import WebSession
-from renderctl.server.answers import answer
 from renderctl.server.api import new_router
 from renderctl.server.api.people import Otp, Password, changed
-from renderctl.server.bodies import Name
+from renderctl.server.authentication import (
+    Authenticator,
+    Commands,
+    Principal,
+    address_of,
+    admitted,
+    clear_cookie,
+    session_of,
+    set_cookie,
+)
 from renderctl.server.device_cookie import device_of, keep_device
-from renderctl.server.documents import SessionDocument
-from renderctl.server.doors import Admitted, Doors, Verbs, address_of, admitted, clear_cookie, session_of, set_cookie
+from renderctl.server.request_models import Name
+from renderctl.server.response_models import SessionDocument
+from renderctl.server.responses import json_response
 
 router = new_router("sessions")
 UserQuery = Annotated[str | None, Query(description="Whose.", max_length=64)]
@@ -36,15 +45,15 @@ class RegisterBody(_NamedBody):
 
 
 @router.get("/whoami", response_model=Actor)
-def whoami(verbs: Verbs) -> Response:
+def whoami(verbs: Commands) -> Response:
     """Who one is to the farm."""
-    return answer(verbs.whoami())
+    return json_response(verbs.whoami())
 
 
 @router.get("/session", response_model=SessionDocument)
-def session(who: Annotated[Admitted, Depends(admitted)]) -> Response:
+def session(who: Annotated[Principal, Depends(admitted)]) -> Response:
     """Who is logged in, and what his browser has to show when it writes."""
-    return answer(_told(who.actor, who.csrf))
+    return json_response(_told(who.actor, who.csrf))
 
 
 @router.post("/session", response_model=SessionDocument, status_code=201)
@@ -65,10 +74,10 @@ def registered(request: Request, body: RegisterBody) -> Response:
 @router.delete("/session", status_code=204)
 def end_session(
     request: Request,
-    who: Annotated[Admitted, Depends(admitted)],
+    who: Annotated[Principal, Depends(admitted)],
 ) -> Response:
     """Log out."""
-    doors: Doors = request.app.state.doors
+    doors: Authenticator = request.app.state.doors
     secret = session_of(request)
     if secret is not None:
         log_out(request.app.state.connection.farm, secret, actor=who.actor)
@@ -79,25 +88,25 @@ def end_session(
 
 
 @router.get("/sessions", response_model=list[WebSession])
-def list_sessions(verbs: Verbs, user: UserQuery = None) -> Response:
+def list_sessions(verbs: Commands, user: UserQuery = None) -> Response:
     """List the log-ins from browsers that one may see, the newest first."""
-    return answer(verbs.list_sessions(user))
+    return json_response(verbs.list_sessions(user))
 
 
 @router.delete("/sessions", response_model=list[WebSession])
-def end_sessions(request: Request, verbs: Verbs, user: UserQuery = None) -> Response:
+def end_sessions(request: Request, verbs: Commands, user: UserQuery = None) -> Response:
     """End all log-ins from browsers of oneself, or of another user, but for the one that asks."""
     return changed(request, verbs.end_sessions(user))
 
 
 @router.delete("/sessions/{session}", response_model=WebSession)
-def end_one(request: Request, verbs: Verbs, session: Annotated[str, Path(max_length=20)]) -> Response:
+def end_one(request: Request, verbs: Commands, session: Annotated[str, Path(max_length=20)]) -> Response:
     """End a log-in from a browser: it is let in no more."""
     return changed(request, verbs.end_session(session))
 
 
 def _opened(request: Request, logged_in: LoggedIn) -> Response:
-    done = answer(_told(logged_in.actor, logged_in.csrf), 201)
+    done = json_response(_told(logged_in.actor, logged_in.csrf), 201)
     set_cookie(request, done, logged_in.secret, SESSION_S)
     keep_device(request, done, logged_in.device)
     return done

@@ -10,25 +10,25 @@ from fastapi import Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 
-from renderctl.documents import document, error_document
-from renderctl.errors import RenderctlError
-from renderctl.farm.attempt_logs import LogPart
-from renderctl.farm.gate import the_job
-from renderctl.farm.log_follower import LogFollower
-from renderctl.farm.logs import LOOK_EVERY_S
-from renderctl.server.answers import answer, listed
+from renderctl.core.errors import RenderctlError
+from renderctl.core.serialization import error_document, to_json_value
+from renderctl.farm.authorization import authorized_job
+from renderctl.farm.jobs.attempt_logs import LogPart
+from renderctl.farm.jobs.log_follower import LogFollower
+from renderctl.farm.jobs.logs import LOOK_EVERY_S
 from renderctl.server.api import new_router
 from renderctl.server.api.jobs import JobRef
-from renderctl.server.bodies import Name
-from renderctl.server.documents import (
+from renderctl.server.authentication import Commands, Principal, admitted
+from renderctl.server.errors import for_others
+from renderctl.server.request_models import Name
+from renderctl.server.response_models import (
     AttemptDocument,
     LogPartDocument,
     LogRangeDocument,
     TaskDocument,
     TaskStatusDocument,
 )
-from renderctl.server.doors import Admitted, Verbs, admitted
-from renderctl.server.errors import for_others
+from renderctl.server.responses import json_response, list_response
 from renderctl.server.streams import EventStream
 
 router = new_router("tasks")
@@ -44,67 +44,67 @@ STREAM: dict[int | str, dict[str, Any]] = {
 
 @router.get("/jobs/{job}/tasks", response_model=list[TaskDocument])
 def tasks(
-    verbs: Verbs,
+    verbs: Commands,
     job: JobRef,
     state: Annotated[list[Name] | None, Query()] = None,
     after: Annotated[int, Query(description="The number of the last one that is known.", ge=0, le=1 << 31)] = 0,
     limit: Limit = 1000,
 ) -> Response:
     """List a job's tasks, in their order."""
-    return answer(verbs.tasks(job, tuple(state or ()), after=after, limit=limit))
+    return json_response(verbs.tasks(job, tuple(state or ()), after=after, limit=limit))
 
 
 @unversioned.get("/tasks/{task_id}/status", response_model=TaskStatusDocument)
 @router.get("/tasks/{task_id}/status", response_model=TaskStatusDocument)
-def task_status(verbs: Verbs, task_id: TaskRef) -> Response:
+def task_status(verbs: Commands, task_id: TaskRef) -> Response:
     """Say where a task stands, what was tried, and what came of it."""
-    return answer(verbs.task_status(task_id))
+    return json_response(verbs.task_status(task_id))
 
 
 @router.get("/jobs/{job}/attempts", response_model=list[AttemptDocument])
 def attempts(
-    verbs: Verbs,
+    verbs: Commands,
     job: JobRef,
     task: Task = None,
     after: Annotated[str, Query(description="The id of the last one that is known.", max_length=24)] = "",
     limit: Limit = 1000,
 ) -> Response:
     """List the attempts at a job's tasks, or at one of them, in the order in which they were claimed."""
-    return answer(verbs.attempts(job, task, after=after, limit=limit))
+    return json_response(verbs.attempts(job, task, after=after, limit=limit))
 
 
 @router.get("/attempts/{attempt_id}/log", response_model=LogRangeDocument)
 def attempt_log(
-    verbs: Verbs,
+    verbs: Commands,
     attempt_id: Annotated[str, Path(max_length=24)],
     start: Annotated[int, Query(description="Bytes before it; below 0: from the end.", ge=-(1 << 53), le=1 << 53)] = 0,
     limit: Annotated[int, Query(description="Bytes at most.", ge=1, le=4 << 20)] = 1 << 20,
 ) -> Response:
     """What Blender has printed in one attempt: some of it; `end` is the `start` of what follows."""
-    return answer(verbs.attempt_log(attempt_id, start=start, limit=limit))
+    return json_response(verbs.attempt_log(attempt_id, start=start, limit=limit))
 
 
 @router.get("/jobs/{job}/logs", response_model=list[LogPartDocument])
-def logs(verbs: Verbs, job: JobRef, task: Task = None) -> Response:
+def logs(verbs: Commands, job: JobRef, task: Task = None) -> Response:
     """What Blender printed: for what runs, else for what failed last; of a task, for its every attempt.
 
     A log of more than a megabyte comes in several parts, one after the other.
     """
-    return listed(verbs.logs(job, task))
+    return list_response(verbs.logs(job, task))
 
 
 @router.get("/jobs/{job}/logs/live", response_class=StreamingResponse, responses=STREAM)
 async def follow(
-    request: Request, verbs: Verbs, who: Annotated[Admitted, Depends(admitted)], job: JobRef, task: Task = None
+    request: Request, verbs: Commands, who: Annotated[Principal, Depends(admitted)], job: JobRef, task: Task = None
 ) -> Response:
     """Events `log`: what Blender prints, until the job has ended; then `end`."""
     farm = request.app.state.connection.farm
-    followed = await anyio.to_thread.run_sync(lambda: the_job(farm, job, "job.logs", actor=who.actor))
+    followed = await anyio.to_thread.run_sync(lambda: authorized_job(farm, job, "job.logs", actor=who.actor))
     follower = await anyio.to_thread.run_sync(lambda: verbs.log_follower(followed.id, task))
     first = await anyio.to_thread.run_sync(follower.news)
 
-    def may_read(now: Admitted) -> None:
-        the_job(farm, followed.id, "job.logs", actor=now.actor)
+    def may_read(now: Principal) -> None:
+        authorized_job(farm, followed.id, "job.logs", actor=now.actor)
 
     return EventStream(request, _lines(request, follower, first), who, may_read)
 
@@ -113,7 +113,7 @@ async def _lines(request: Request, follower: LogFollower, parts: list[LogPart]) 
     try:
         while True:
             for part in parts:
-                yield format_sse_event(data_str=json.dumps(document(part)), event="log")
+                yield format_sse_event(data_str=json.dumps(to_json_value(part)), event="log")
             if follower.over or await request.is_disconnected() or request.app.state.leaving.is_set():
                 yield format_sse_event(data_str="{}", event="end" if follower.over else "leave")
                 return

@@ -9,18 +9,18 @@ from fastapi import Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
-from renderctl.errors import InvalidInput, TooLarge
-from renderctl.farm.offering import OfferedModel
-from renderctl.farm.receiving import WantedFile
-from renderctl.limits import MAX_COUNT, MAX_FILES, MAX_PATH
-from renderctl.models import ModelFacts
-from renderctl.server.answers import answer
+from renderctl.core.errors import InvalidInput, TooLarge
+from renderctl.core.limits import MAX_COUNT, MAX_FILES, MAX_PATH
+from renderctl.core.models import ModelFacts
+from renderctl.farm.models.incoming_uploads import WantedFile
+from renderctl.farm.models.register_model import UploadedModel
 from renderctl.server.api import new_router
 from renderctl.server.api.models import published
-from renderctl.server.bodies import FileBody, Name
-from renderctl.server.documents import ModelDocument
-from renderctl.server.doors import Verbs
+from renderctl.server.authentication import Commands
 from renderctl.server.request_body import MANIFEST_BYTES
+from renderctl.server.request_models import FileBody, Name
+from renderctl.server.response_models import ModelDocument
+from renderctl.server.responses import json_response
 from renderctl.server.routing import takes_body
 
 router = new_router("uploads")
@@ -64,16 +64,16 @@ class AddedModel(BaseModel):
 
 @router.post("/uploads/wanted", response_model=list[WantedFile])
 @takes_body(MANIFEST_BYTES)
-def wanted(verbs: Verbs, body: WantedBody) -> Response:
+def wanted(verbs: Commands, body: WantedBody) -> Response:
     """Which of the files have to be sent. Those that whoever asks may read already need not be."""
     files = [each.input() for each in body.files]
-    return answer(verbs.wanted_files(files, project=body.project, verify=body.verify))
+    return json_response(verbs.wanted_files(files, project=body.project, verify=body.verify))
 
 
 @router.get("/uploads/{digest}", response_model=ReceivedDocument)
-def received(verbs: Verbs, digest: Digest) -> Response:
+def received(verbs: Commands, digest: Digest) -> Response:
     """How much of a file is here: where to go on."""
-    return answer({"received": verbs.part_of(digest).size, "complete": False})
+    return json_response({"received": verbs.partial_upload(digest).size, "complete": False})
 
 
 @router.put(
@@ -84,7 +84,7 @@ def received(verbs: Verbs, digest: Digest) -> Response:
 @takes_body(None)
 async def receive(
     request: Request,
-    verbs: Verbs,
+    verbs: Commands,
     digest: Digest,
     size: Size,
     offset: Annotated[int, Query(description="Where the bytes that are sent begin.", ge=0, le=MAX_COUNT)] = 0,
@@ -92,7 +92,7 @@ async def receive(
     """Send a file, or a piece of it; with the last one it is verified and kept."""
     if offset > size:
         raise InvalidInput(f"A file of {size} bytes does not go on at {offset}.")
-    part = await anyio.to_thread.run_sync(lambda: verbs.part_of(digest, size))
+    part = await anyio.to_thread.run_sync(lambda: verbs.partial_upload(digest, size))
     with part.begun(offset) as writing:
         reached = offset
         with suppress(ClientDisconnect):  # what has come stays, and is gone on with
@@ -103,23 +103,23 @@ async def receive(
                 reached += len(piece)
         if reached == size:
             await anyio.to_thread.run_sync(part.complete, size)
-    return answer({"received": reached, "complete": reached == size})
+    return json_response({"received": reached, "complete": reached == size})
 
 
 @router.post("/uploads/{digest}/promote", response_model=ReceivedDocument)
-def promote(verbs: Verbs, digest: Digest, body: PromoteBody) -> Response:
+def promote(verbs: Commands, digest: Digest, body: PromoteBody) -> Response:
     """Tell that a file was put at its address in the store: it is verified and kept."""
     verbs.promote(digest, body.size)
-    return answer({"received": body.size, "complete": True})
+    return json_response({"received": body.size, "complete": True})
 
 
 @router.post("/models", response_model=AddedModel, status_code=201, responses={200: {"model": AddedModel}})
 @takes_body(MANIFEST_BYTES)
-def add_model(verbs: Verbs, body: ModelBody) -> Response:
+def add_model(verbs: Commands, body: ModelBody) -> Response:
     """Make a model of files that were sent. 200: the latest version is just the same."""
-    offered = OfferedModel(body.name, body.main, body.facts, tuple(each.input() for each in body.inputs))
+    offered = UploadedModel(body.name, body.main, body.facts, tuple(each.input() for each in body.inputs))
     model, new = verbs.add_model(offered, project=body.project)
-    return answer({"model": published(model), "new": new}, 201 if new else 200)
+    return json_response({"model": published(model), "new": new}, 201 if new else 200)
 
 
 async def _pieces(request: Request) -> AsyncIterator[bytes]:

@@ -7,14 +7,14 @@ from typing import Annotated, Any
 from fastapi import Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from renderctl.farm.webhooks.registering import NewWebhook
-from renderctl.server.answers import answer
+from renderctl.core.webhooks import Delivery, Webhook
+from renderctl.farm.webhooks.registrations import NewWebhook
 from renderctl.server.api import new_router
-from renderctl.server.bodies import Name
-from renderctl.server.doors import Verbs
-from renderctl.server.outgoing import OutgoingCalls
-from renderctl.webhooks import Delivery, Webhook
-from renderctl.wiring import Connection
+from renderctl.server.authentication import Commands
+from renderctl.server.outbound_requests import OutgoingCalls
+from renderctl.server.request_models import Name
+from renderctl.server.responses import json_response
+from renderctl.wiring import LocalCommands
 
 router = new_router("webhooks")
 WebhookRef = Annotated[str, Path(description="A webhook's id, or a unique beginning of it.", max_length=20)]
@@ -34,53 +34,53 @@ class WebhookBody(BaseModel):
 
 
 @router.get("/webhooks", response_model=list[Webhook])
-def list_webhooks(verbs: Verbs) -> Response:
+def list_webhooks(verbs: Commands) -> Response:
     """List the webhooks that one may see."""
-    return answer(verbs.list_webhooks())
+    return json_response(verbs.list_webhooks())
 
 
 @router.post("/webhooks", response_model=NewWebhook, status_code=201)
-async def add_webhook(request: Request, verbs: Verbs, body: WebhookBody) -> Response:
+async def add_webhook(request: Request, verbs: Commands, body: WebhookBody) -> Response:
     """Have a receiver told of a job or a project; the secret that it verifies with is told this once."""
     about = {"job": body.job, "project": body.project, "events": tuple(body.events)}
-    return answer(await _outgoing(request, verbs, partial(verbs.add_webhook, body.url, **about)), 201)
+    return json_response(await _outgoing(request, verbs, partial(verbs.add_webhook, body.url, **about)), 201)
 
 
 @router.get("/webhooks/deliveries", response_model=list[Delivery])
 def list_deliveries(
-    verbs: Verbs, undeliverable: Undeliverable = False, before: Before = None, limit: Limit = 50
+    verbs: Commands, undeliverable: Undeliverable = False, before: Before = None, limit: Limit = 50
 ) -> Response:
     """List what all webhooks that one may see were told, the newest first."""
-    return answer(verbs.list_deliveries(undeliverable=undeliverable, before=before, limit=limit))
+    return json_response(verbs.list_deliveries(undeliverable=undeliverable, before=before, limit=limit))
 
 
 @router.post("/webhooks/deliveries/{delivery}/resend", response_model=Delivery)
-def resend(verbs: Verbs, delivery: DeliveryRef) -> Response:
+def resend(verbs: Commands, delivery: DeliveryRef) -> Response:
     """Have a delivery sent again, under its own id."""
-    return answer(verbs.resend(delivery))
+    return json_response(verbs.resend(delivery))
 
 
 @router.delete("/webhooks/{webhook}", response_model=Webhook)
-def remove_webhook(verbs: Verbs, webhook: WebhookRef) -> Response:
+def remove_webhook(verbs: Commands, webhook: WebhookRef) -> Response:
     """Tell a receiver nothing any more, and forget what it was told."""
-    return answer(verbs.remove_webhook(webhook))
+    return json_response(verbs.remove_webhook(webhook))
 
 
 @router.get("/webhooks/{webhook}/deliveries", response_model=list[Delivery])
 def deliveries_of(
-    verbs: Verbs, webhook: WebhookRef, undeliverable: Undeliverable = False, before: Before = None, limit: Limit = 50
+    verbs: Commands, webhook: WebhookRef, undeliverable: Undeliverable = False, before: Before = None, limit: Limit = 50
 ) -> Response:
     """List what a webhook was told, the newest first."""
-    return answer(verbs.list_deliveries(webhook, undeliverable=undeliverable, before=before, limit=limit))
+    return json_response(verbs.list_deliveries(webhook, undeliverable=undeliverable, before=before, limit=limit))
 
 
 @router.post("/webhooks/{webhook}/ping", response_model=Delivery)
-async def ping(request: Request, verbs: Verbs, webhook: WebhookRef) -> Response:
+async def ping(request: Request, verbs: Commands, webhook: WebhookRef) -> Response:
     """Send a `ping` now, once; what came of it. 429: some of yours are under way already."""
-    return answer(await _outgoing(request, verbs, partial(verbs.ping, webhook)))
+    return json_response(await _outgoing(request, verbs, partial(verbs.ping, webhook)))
 
 
-async def _outgoing(request: Request, verbs: Connection, call: Callable[[], Any]) -> Any:
+async def _outgoing(request: Request, verbs: LocalCommands, call: Callable[[], Any]) -> Any:
     """Ask a receiver, or look its name up, in a thread that nobody's requests wait for."""
     calls: OutgoingCalls = request.app.state.outgoing
     return await calls.run(verbs.actor.name, call)

@@ -20,15 +20,15 @@ from urllib.parse import quote, unquote
 
 from minio import S3Error
 
-from renderctl.errors import BlobDamaged, InvalidInput, NotStored, OutputNotWritable, StoreUnavailable
-from renderctl.settings import StoreSettings
+from renderctl.core.errors import BlobDamaged, InvalidInput, NotStored, OutputNotWritable, StoreUnavailable
+from renderctl.core.settings import StoreSettings
 from renderctl.stores import Store, StoredBlob, StoredLog
 from renderctl.stores.minio.bucket import Bucket
-from renderctl.stores.minio.connecting import connect
-from renderctl.stores.minio.failures import translated
-from renderctl.stores.minio.parts import PART, PARTS_AT_A_TIME, part, pieces, send
-from renderctl.stores.minio.reading import IterableReader, promised, up_to
+from renderctl.stores.minio.client import connect
+from renderctl.stores.minio.errors import translated
+from renderctl.stores.minio.multipart import PART, PARTS_AT_A_TIME, iter_parts, part, send
 from renderctl.stores.minio.staging import forget_staged, promote, staging_key
+from renderctl.stores.minio.verifying_reader import IterableReader, promised, up_to
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 #: Bytes up to which a file is small: many are on their way at a time, each whole in memory.
@@ -78,7 +78,7 @@ class MinioStore(Store):
         key = _blob_key(digest)
         part = path.with_name(f".{os.urandom(8).hex()}.part")
         with self._ready() as bucket:
-            coming = pieces(bucket, key)
+            coming = iter_parts(bucket, key)
             first = next(coming, None)
             if first is None:
                 raise NotStored(f"{self._name} has no blob {digest}.")
@@ -179,7 +179,7 @@ class MinioStore(Store):
         if self._patience_s > _CHECK_PATIENCE_S:
             return MinioStore(self._settings, patience_s=_CHECK_PATIENCE_S).check()
         with self._ready() as bucket, self._probe(bucket) as (probe, now):
-            if b"".join(pieces(bucket, probe)) != b"renderctl":
+            if b"".join(iter_parts(bucket, probe)) != b"renderctl":
                 raise StoreUnavailable(f"{self._name} does not keep what is written to it.")
             bucket.abort_uploads(before=now - _DEAD_AFTER)
         return f"S3 store {self._settings.endpoint}, bucket {bucket.name}"

@@ -12,8 +12,8 @@ from minio.commonconfig import REPLACE, CopySource
 from minio.datatypes import Object
 from minio.deleteobjects import DeleteObject
 
-from renderctl.stores.minio.connecting import Client
-from renderctl.stores.minio.presigning import Signer, presigned_put
+from renderctl.stores.minio.client import Client
+from renderctl.stores.minio.presigned_urls import Signer, presigned_put
 
 #: An object that was put less than this ago is not touched again.
 _YOUNG = timedelta(hours=1)

@@ -5,9 +5,9 @@ import os
 from datetime import datetime
 from urllib.parse import quote
 
-from renderctl.errors import DigestMismatch, NotStored
+from renderctl.core.errors import DigestMismatch, NotStored
 from renderctl.stores.minio.bucket import Bucket
-from renderctl.stores.minio.parts import pieces
+from renderctl.stores.minio.multipart import iter_parts
 
 _FOLDER = "incoming/"
 
@@ -39,7 +39,7 @@ def promote(bucket: Bucket, key: str, promised: tuple[str, str, int]) -> None:
 
 def _digest(bucket: Bucket, key: str) -> str:
     seen = hashlib.sha256()
-    for piece in pieces(bucket, key):
+    for piece in iter_parts(bucket, key):
         seen.update(piece)
     return seen.hexdigest()
 

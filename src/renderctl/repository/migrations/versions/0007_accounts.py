@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from renderctl.ids import new_id
+from renderctl.core.ids import new_id
 from renderctl.repository.migrations import steps
 
 revision = "0007"

@@ -5,8 +5,8 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
+from renderctl.core.requirements import Requirements
 from renderctl.repository.migrations import steps
-from renderctl.requirements import Requirements
 
 revision = "0013"
 down_revision = "0012"

@@ -1,0 +1,88 @@
+"""`renderctl audit`."""
+
+import threading
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from renderctl.cli.context import connect, current
+from renderctl.cli.params import when
+from renderctl.cli.ui import console, people_tables
+
+app = typer.Typer(
+    add_completion=False, name="audit", help="Show who did what, and verify that log.", invoke_without_command=True
+)
+
+
+@app.callback()
+def audit(
+    context: typer.Context,
+    by: Annotated[str | None, typer.Option("--by", metavar="USER", help="Only what this one did.")] = None,
+    action: Annotated[
+        str | None, typer.Option("--action", metavar="ACTION", help="Only such: job.cancel, or all of job.")
+    ] = None,
+    job: Annotated[
+        str | None, typer.Option("--job", metavar="JOB", help="Only to this job, by its id or a beginning of it.")
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option("--since", metavar="TIME", parser=when, help="2026-05-01T14:30, or 2h ago.")
+    ] = None,
+    until: Annotated[datetime | None, typer.Option("--until", metavar="TIME", parser=when, help="Before then.")] = None,
+    refused: Annotated[bool, typer.Option("--refused", help="Only what was not allowed.")] = False,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", help="The latest so many.", min=1, max=1_000_000)] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="What is done from now on, as it happens.")] = False,
+) -> None:
+    """Show who did what to what, when, from where and to what end, the refused included. With -f --json: one a line."""
+    if context.invoked_subcommand is not None:
+        return
+    connection = connect()
+    wanted = {"by": by, "action": action, "subject": job, "since": since, "until": until, "refused": refused}
+    if not follow:
+        console.show(connection.audit(wanted, limit=limit), people_tables.audit_lines)
+        return
+    for entry in connection.follow_audit(wanted, stop=threading.Event()):
+        if current.json:
+            console.show_line(entry)
+        else:
+            console.show(entry, people_tables.audit_line)
+
+
+@app.command()
+def verify(
+    seen: Annotated[
+        str | None,
+        typer.Option("--seen", metavar="SEQ:MAC", help="An end that was told earlier, and kept elsewhere."),
+    ] = None,
+) -> None:
+    """Look whether an entry was changed or is missing, or the end is cut off. Exit code 1: something is wrong."""
+    verdict = connect().verify_audit(seen)
+    console.show(verdict, people_tables.audit_verdict)
+    if verdict.weak:
+        console.warn(
+            f"{verdict.weak} of them are signed with a key that lies in the database: who can write there could have "
+            "changed them. Set audit.key in the config of every machine."
+        )
+    if verdict.before:
+        console.warn(
+            "A farm whose log is older than its chain has such entries: look at them, and `renderctl audit adopt` "
+            "signs them. In any other farm somebody wrote them past renderctl."
+        )
+    if verdict.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def adopt() -> None:
+    """Sign the entries from before the log was chained, so that `verify` covers them. You vouch for them."""
+    console.show({"entries": connect().adopt_audit()}, people_tables.adopted_entries)
+
+
+@app.command("rotate-key")
+def rotate_key() -> None:
+    """Sign with a new key from now on, such as when others may know the old one. What that has signed stays verifiable.
+
+    For an embedded farm, whose key is in data_dir: the old ones are kept beside it. Where audit.key stands in the
+    config, set a new one there, and put the old one first into audit.former.
+    """
+    console.show(connect().rotate_audit_key(), people_tables.rotated_key)

@@ -1,0 +1,58 @@
+"""`renderctl cancel`, `pause`, `resume`, `retry` and `priority`."""
+
+from typing import Annotated
+
+import typer
+
+from renderctl.cli.context import connect
+from renderctl.cli.ui import console, job_tables
+from renderctl.core.errors import UsageError
+
+app = typer.Typer(add_completion=False)
+Job = Annotated[str, typer.Argument(help="An id, a unique beginning of one, or a unique name.", show_default=False)]
+
+
+@app.command()
+def cancel(job: Job) -> None:
+    """Stop a job: what is queued never starts, what runs is stopped, what is finished is kept."""
+    _show(connect(), "cancel", job)
+
+
+@app.command()
+def pause(job: Job) -> None:
+    """Let running frames finish and start no more."""
+    _show(connect(), "pause", job)
+
+
+@app.command()
+def resume(job: Job) -> None:
+    """Go on with a paused job, on any worker of its pool."""
+    _show(connect(), "resume", job)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def priority(job: Job, value: Annotated[int, typer.Argument(help="0 to 10; 10 is first.", show_default=False)]) -> None:
+    """Change a job's priority, from its next turn on."""
+    _show(connect(), "priority", job, value)
+
+
+@app.command()
+def retry(
+    job: Job,
+    frames: Annotated[
+        str | None, typer.Option("--frames", "-f", metavar="FRAMES", help="These, even if they succeeded.")
+    ] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="All that failed or were canceled (the default).")] = False,
+) -> None:
+    """Render again: what failed or was canceled, or the given frames."""
+    if frames is not None and failed:
+        raise UsageError("--frames and --failed exclude each other.")
+    connection = connect()
+    again, count = connection.retry(job, frames)
+    console.note(f"Queued again: {job_tables.counted(count, 'task')}.")
+    console.show(connection.status(again.id, cached=False), job_tables.job_line)
+
+
+def _show(connection: object, verb: str, *arguments: object) -> None:
+    job = getattr(connection, verb)(*arguments)
+    console.show(connection.status(job.id, cached=False), job_tables.job_line)  # type: ignore[attr-defined]

@@ -1,0 +1,24 @@
+"""`renderctl sweep`."""
+
+from typing import Annotated
+
+import typer
+
+from renderctl.cli.context import connect
+from renderctl.cli.ui import console, job_tables
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def sweep(
+    now: Annotated[
+        bool, typer.Option("--now", help="One pass: don't wait until silent workers count as lost.")
+    ] = False,
+) -> None:
+    """Repair now what crashed. Workers do this all the time; this is for a farm that has none at work."""
+    connection = connect()
+    if not now:
+        limit = connection.settings.worker.heartbeat_limit
+        console.note(f"Workers have {limit:g} s to report before they count as lost.")
+    console.show(connection.sweep_here(wait=not now), job_tables.swept)

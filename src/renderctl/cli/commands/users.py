@@ -1,0 +1,111 @@
+"""`renderctl users`."""
+
+from typing import Annotated
+
+import typer
+
+from renderctl.cli import prompts
+from renderctl.cli.commands import totp
+from renderctl.cli.context import connect
+from renderctl.cli.params import hours, non_empty
+from renderctl.cli.ui import console, people_tables
+from renderctl.core.actors import Role, Via
+
+app = typer.Typer(
+    add_completion=False,
+    name="users",
+    help="List, add, invite and disable users.",
+    invoke_without_command=True,
+)
+app.add_typer(totp.app)
+User = Annotated[str, typer.Argument(help="A user's name.", show_default=False)]
+Projects = Annotated[
+    list[str] | None,
+    typer.Option("--project", metavar="NAME", parser=non_empty, help="A project of theirs (repeatable)."),
+]
+AsRole = Annotated[Role, typer.Option("--role", help="What they may do: docs/reference/permissions.md.")]
+
+
+@app.callback()
+def users(context: typer.Context) -> None:
+    """List, add, invite and disable users."""
+    if context.invoked_subcommand is None:
+        console.show(connect().list_users(), people_tables.users)
+
+
+@app.command("list")
+def list_users() -> None:
+    """List users: their roles and projects."""
+    console.show(connect().list_users(), people_tables.users)
+
+
+@app.command()
+def add(
+    name: User,
+    role: AsRole = Role.ARTIST,
+    project: Projects = None,
+    password: Annotated[
+        bool, typer.Option("--password", help="With a password: asked for, or the first line of standard input.")
+    ] = False,
+) -> None:
+    """Add a user; in the project `default` unless others are named."""
+    chosen = prompts.new_password(name) if password else None
+    added = connect().add_user(name, role, projects=tuple(project or ()), password=chosen)
+    console.show(added, people_tables.user)
+
+
+@app.command()
+def invite(
+    role: AsRole = Role.ARTIST,
+    project: Projects = None,
+    expires: Annotated[
+        float, typer.Option("--expires", metavar="HOURS", parser=hours, help="How long it is good.")
+    ] = 168.0,
+) -> None:
+    """Print a code with which somebody registers, once."""
+    console.show(connect().invite(role, projects=tuple(project or ()), lasts_s=expires * 3600), people_tables.invited)
+
+
+@app.command()
+def invitations() -> None:
+    """List the invitations that somebody may still use; their codes are not shown again."""
+    console.show(connect().list_invitations(), people_tables.invitations)
+
+
+@app.command()
+def withdraw(
+    invitation: Annotated[str, typer.Argument(help="Its id: see `users invitations`.", show_default=False)],
+) -> None:
+    """Withdraw an invitation: nobody registers by it any more."""
+    said = "Invitation {0.id} ({0.role}, by {0.created_by}) is withdrawn."
+    console.show(connect().withdraw_invitation(invitation), said.format)
+
+
+@app.command("role")
+def set_role(name: User, role: Annotated[Role, typer.Argument(show_default=False)]) -> None:
+    """Change what a user may do, from the next step on."""
+    console.show(connect().set_role(name, role), people_tables.user)
+
+
+@app.command()
+def disable(name: User) -> None:
+    """Let a user in no more, by password or token; jobs and models stay."""
+    console.show(connect().disable_user(name), people_tables.user)
+
+
+@app.command()
+def enable(name: User) -> None:
+    """Let a disabled user in again."""
+    console.show(connect().enable_user(name), people_tables.user)
+
+
+@app.command()
+def password(name: User) -> None:
+    """Set a password: asked for on a terminal, else the first line of standard input.
+
+    Through a server, your own takes the old one first.
+    """
+    connection = connect()
+    who = connection.actor
+    old = prompts.password("Old password") if who.name == name and who.via != Via.LOCAL else None
+    console.show(connection.set_password(name, prompts.new_password(name), old=old), people_tables.user)

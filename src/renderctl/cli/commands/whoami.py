@@ -1,0 +1,14 @@
+"""`renderctl whoami`."""
+
+import typer
+
+from renderctl.cli.context import connect
+from renderctl.cli.ui import console, people_tables
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def whoami() -> None:
+    """Say who you are to the farm, what you may do, and how you came."""
+    console.show(people_tables.whoami_document(connect().whoami()), people_tables.me)

@@ -1,0 +1,1 @@
+"""What a terminal shows: results, tables, progress, and waiting for a job."""

@@ -1,0 +1,188 @@
+"""People, and what they did, as a person reads it."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import RenderableType
+
+from renderctl.cli.ui.escaping import escape_line
+from renderctl.cli.ui.job_tables import counted, moment, new_table, size
+
+
+def users(found: Sequence[Any]) -> RenderableType:
+    """One line a user."""
+    if not found:
+        return "There are no users. `renderctl users add NAME` adds one."
+    table = new_table("user", "role", "projects", "password", "since", "")
+    for each in found:
+        password = "yes" if each.has_password else "none"
+        state = "disabled" if each.disabled_at else ""
+        table.add_row(each.name, each.role.value, ", ".join(each.projects), password, _time(each.created_at), state)
+    return table
+
+
+def user(each: Any) -> str:
+    state = ", disabled" if each.disabled_at else ""
+    return f"{each.name}: {each.role}{state}; projects: {', '.join(each.projects) or 'none'}"
+
+
+def totp_status(each: Any) -> str:
+    """Whether a log-in takes a code."""
+    if each.confirmed_at is None:
+        return f"{each.user} has no second factor."
+    left = counted(each.recovery_codes, "recovery code")
+    return f"{each.user} has a second factor since {_time(each.confirmed_at)}; {left} left."
+
+
+def totp_enrollment(each: Any) -> str:
+    """What goes into an app, and what comes next."""
+    then = f"Then `renderctl users totp confirm {each.user}` within 15 minutes, with a code that the app shows."
+    return f"Type this into an app, or open the address on the phone:\n{each.secret}\n{each.uri}\n{then}"
+
+
+def recovery_codes(each: Any) -> str:
+    """Codes for whoever has lost the app."""
+    said = f"From now on a log-in of {each.user} takes a code. Each of these is good once without the app; keep them:"
+    return "\n".join([said, *each.codes])
+
+
+def invited(each: Any) -> str:
+    """The code alone, for whoever hands it on."""
+    return str(each.code)
+
+
+def invitations(found: Sequence[Any]) -> RenderableType:
+    """One line an invitation."""
+    if not found:
+        return "No invitation is open. `renderctl users invite` makes one."
+    table = new_table("id", "role", "projects", "by", "good until")
+    for each in found:
+        table.add_row(each.id, each.role.value, ", ".join(each.projects), each.created_by, _time(each.expires_at))
+    return table
+
+
+def projects(found: Sequence[Any]) -> RenderableType:
+    """One line a project."""
+    if not found:
+        return "There are no projects. `renderctl projects add NAME` adds one."
+    table = new_table("project", "members", "pools")
+    for each in found:
+        table.add_row(each.name, ", ".join(each.members) or "-", ", ".join(each.pools) or "all")
+    return table
+
+
+def project(each: Any) -> str:
+    return f"{each.name}: members {', '.join(each.members) or 'none'}; pools {', '.join(each.pools) or 'all'}"
+
+
+def quotas(found: Sequence[Any]) -> RenderableType:
+    """One line a user or project: what is used, of what is allowed."""
+    table = new_table("", "open jobs", "their tasks", "stored", "on its way", "webhooks")
+    for each in found:
+        counts = [_amount(amount, _number) for amount in (each.jobs, each.tasks)]
+        bytes_ = [_amount(amount, size) if amount else "" for amount in (each.stored_bytes, each.incoming_bytes)]
+        table.add_row(f"{each.kind} {each.name}", *counts, *bytes_, _amount(each.webhooks, _number))
+    return table
+
+
+def _number(count: int) -> str:
+    return f"{count:,}"
+
+
+def _amount(amount: Any, shown: Callable[[int], str]) -> str:
+    allowed = "no limit" if amount.allowed is None else shown(amount.allowed)
+    return f"{shown(amount.used)} of {allowed}"
+
+
+def tokens(found: Sequence[Any]) -> RenderableType:
+    """One line a token."""
+    if not found:
+        return "There are no tokens. `renderctl tokens create NAME` makes one."
+    table = new_table("id", "user", "name", "scope", "good until", "last used")
+    for each in found:
+        used = _time(each.used_at) if each.used_at else "never"
+        table.add_row(each.id, each.user, each.name, each.scope.value, _good_until(each), used)
+    return table
+
+
+def new_token(each: Any) -> str:
+    """The token alone, for scripts that read it."""
+    return str(each.secret)
+
+
+def sessions(found: Sequence[Any]) -> RenderableType:
+    """One line a log-in from a browser."""
+    if not found:
+        return "Nobody is logged in from a browser."
+    table = new_table("id", "user", "begun", "from", "last seen", "from", "")
+    for each in found:
+        seen = _time(each.seen_at) if each.seen_at else "never"
+        begun, present = _time(each.created_at), "this one" if each.present else ""
+        table.add_row(each.id, each.user, begun, each.address or "", seen, each.seen_from or "", present)
+    return table
+
+
+def ended_sessions(found: Sequence[Any]) -> str:
+    """What is let in no more."""
+    return "\n".join(f"Session {each.id} of {each.user} is ended." for each in found) or "There was none to end."
+
+
+def me(document: Mapping[str, Any]) -> str:
+    came = {"local": "here, with the keys to the farm", "token": "by a token", "session": "by a password"}
+    within = f"; projects: {', '.join(document['projects'])}" if document["projects"] else ""
+    return f"{document['name']}: {document['role']}{within}; came {came[document['via']]}"
+
+
+def audit_lines(found: Sequence[Any]) -> str:
+    """One line an entry."""
+    return "\n".join(map(audit_line, found)) or "Nothing of that kind was done."
+
+
+def audit_line(each: Any) -> str:
+    """When, who, from where, what, to what, to what end, and how."""
+    whence = " ".join(filter(None, [each.via, each.address]))
+    end = "" if each.outcome in (None, "done") else f" {each.outcome.upper()}"
+    told = {key: value for key, value in each.details.items() if value not in (None, [], {})}
+    how = f"  {json.dumps(told, ensure_ascii=False)}" if told else ""
+    return escape_line(
+        f"{_time(each.at)}  {each.actor} ({whence or each.kind})  {each.action} {each.subject}{end}{how}"
+    )
+
+
+def audit_verdict(each: Any) -> str:
+    """What the verification has found."""
+    said = [f"Entry {problem.seq}: {problem.what}." if problem.seq else f"{problem.what}." for problem in each.problems]
+    said.append(f"Looked at {counted(each.entries + each.before, 'line')} of the audit log.")
+    if each.head is not None:
+        said.append(f"It ends at {each.head.seq}:{each.head.mac}")
+    return "\n".join(said)
+
+
+def adopted_entries(document: Mapping[str, Any]) -> str:
+    """How many are verified from now on."""
+    return f"Signed {counted(document['entries'], 'line')} from before the chain; `renderctl audit verify` covers them."
+
+
+def rotated_key(each: Any) -> str:
+    """The names of the keys, as entries have them."""
+    return f"The audit log is signed with the key {each.key} from now on; {each.former} is kept to verify with."
+
+
+def whoami_document(actor: Any) -> Mapping[str, Any]:
+    """Who one is, for programs."""
+    names = ("name", "role", "projects", "via", "scope", "address")
+    return {name: getattr(actor, name) for name in names} | {"projects": sorted(actor.projects)}
+
+
+def _good_until(token: Any) -> str:
+    if token.revoked_at is not None:
+        return "revoked"
+    if token.expires_at is None:
+        return "for ever"
+    return "expired" if token.expires_at <= datetime.now(UTC) else _time(token.expires_at)
+
+
+def _time(at: datetime) -> str:
+    return moment(at.isoformat())

@@ -1,0 +1,52 @@
+"""Webhooks, as a person reads them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import RenderableType
+
+from renderctl.cli.ui.escaping import escape_line
+from renderctl.cli.ui.job_tables import moment, new_table
+from renderctl.core.webhooks import Event
+
+
+def webhooks(found: Sequence[Any]) -> RenderableType:
+    """One line a webhook."""
+    if not found:
+        return "There are no webhooks. `renderctl webhooks add URL --job JOB` adds one."
+    table = new_table("id", "about", "events", "owner", "url")
+    for each in found:
+        events = "all" if set(each.events) == set(Event) else ", ".join(each.events)
+        table.add_row(each.id, about(each), events, each.owner, escape_line(each.url))
+    return table
+
+
+def about(webhook: Any) -> str:
+    """What it is told of."""
+    return f"job {webhook.job}" if webhook.job else f"project {webhook.project}"
+
+
+def new_webhook(each: Any) -> str:
+    """The secret alone, for scripts that read it."""
+    return str(each.secret)
+
+
+def deliveries(found: Sequence[Any]) -> RenderableType:
+    """One line a delivery."""
+    if not found:
+        return "There are no deliveries."
+    table = new_table("id", "webhook", "event", "job", "when", "state", "tries", "")
+    for each in found:
+        row = (each.id, each.webhook, each.event, each.job or "-", moment(each.at.isoformat()))
+        table.add_row(*row, each.state.value, str(each.tries), escape_line(_came_of(each)))
+    return table
+
+
+def delivery(each: Any) -> str:
+    """What became of one."""
+    return escape_line(f"{each.event} {each.id} is {each.state.value}: {_came_of(each)}")
+
+
+def _came_of(each: Any) -> str:
+    said = [each.error or (f"answered {each.status}" if each.status else ""), each.answer or ""]
+    return ": ".join(filter(None, said)) or "it was not tried yet"

@@ -1,0 +1,287 @@
+"""Jobs, tasks, attempts and outputs: what is asked of the farm, and what became of it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from renderctl.core import limits
+from renderctl.core.errors import InvalidInput, did_you_mean
+from renderctl.core.limits import MAX_NAME, require_few, require_text
+from renderctl.core.requirements import NOTHING_REQUIRED, Requirements
+from renderctl.core.states import AttemptState, JobState, TaskState
+
+#: Image formats, by Blender's own names, and the extension each is written with.
+FORMATS: Mapping[str, str] = {
+    "PNG": "png",
+    "JPEG": "jpg",
+    "OPEN_EXR": "exr",
+    "OPEN_EXR_MULTILAYER": "exr",
+    "WEBP": "webp",
+    "TIFF": "tif",
+}
+ENGINES = ("cycles", "eevee", "workbench")
+DEVICES = ("auto", "cpu", "cuda", "optix", "hip", "metal", "oneapi")
+#: `--quality`: the longer side in pixels (the scene's aspect is kept) and the samples of a pixel.
+QUALITIES: Mapping[str, tuple[int, int]] = {"1k": (1024, 64), "2k": (2048, 128), "4k": (4096, 256)}
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """An object that gives way to an imported model."""
+
+    object: str
+    file: str  #: path among the job's inputs (`_inputs/…`)
+
+
+@dataclass(frozen=True)
+class RenderOptions:
+    """How to render a model. None means: as the scene says."""
+
+    scene: str | None = None
+    view_layer: str | None = None
+    engine: str | None = None  #: one of ENGINES
+    samples: int | None = None
+    resolution: tuple[int, int] | None = None  #: width, height in pixels, before the percentage
+    percentage: int | None = None
+    quality: str | None = None  #: one of QUALITIES; samples and resolution win over it
+    format: str | None = None  #: one of FORMATS
+    device: str = "auto"  #: one of DEVICES
+    denoise: bool | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)  #: `--set`: RNA path -> value as text
+    replacements: tuple[Replacement, ...] = ()
+    allow_missing: bool = False
+    trust_scripts: bool = False
+    blender: str | None = None  #: the version that renders, such as `4.5`; None: the nearest to the scene's own
+
+    def __post_init__(self) -> None:
+        _one_of("engine", self.engine, ENGINES)
+        _one_of("device", self.device, DEVICES)
+        _one_of("quality", self.quality, tuple(QUALITIES))
+        _one_of("format", self.format, tuple(FORMATS))
+        if self.blender is not None and not re.fullmatch(r"\d{1,2}\.\d{1,2}", self.blender):
+            raise InvalidInput(f"{self.blender!r} is no version of Blender.", hint="It is two numbers, such as 4.5.")
+        _within("number of samples", self.samples, 1, 1 << 24)
+        _within("percentage", self.percentage, 1, 32767)
+        for pixels in self.resolution or ():
+            _within("resolution", pixels, 4, 65536)
+
+    def as_document(self) -> dict[str, Any]:
+        return {**asdict(self), "settings": dict(self.settings)}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "RenderOptions":
+        known = {each.name for each in fields(cls)}
+        values = {key: value for key, value in document.items() if key in known}
+        values["replacements"] = tuple(Replacement(**each) for each in values.get("replacements", ()))
+        if values.get("resolution"):
+            values["resolution"] = tuple(values["resolution"])
+        return cls(**values)
+
+
+def require_valid_options(options: RenderOptions) -> None:
+    """Refuse options that no people use, of a request; those of jobs that are there are left alone.
+
+    Raises InvalidInput.
+    """
+    require_few("properties to set", options.settings, limits.MAX_PROPERTIES)
+    require_few("replacements", options.replacements, limits.MAX_REPLACEMENTS)
+    for what, name in (("scene", options.scene), ("view layer", options.view_layer)):
+        if name is not None:
+            require_text(f"The name of the {what}", name)
+    for path, value in options.settings.items():
+        require_text("A property to set", path, limits.MAX_PATH)
+        require_text(f"The value of {path[:100]!r}", value, limits.MAX_VALUE)
+    for replacement in options.replacements:
+        require_text("The name of an object", replacement.object)
+        require_text("The path of a file", replacement.file, limits.MAX_PATH)
+
+
+def _one_of(option: str, value: str | None, known: tuple[str, ...]) -> None:
+    if value is not None and value not in known:
+        raise InvalidInput(f"There is no {option} {value!r}.", hint=did_you_mean(value, list(known)))
+
+
+def _within(option: str, value: int | None, least: int, most: int) -> None:
+    if value is not None and not least <= value <= most:
+        raise InvalidInput(f"A {option} of {value} makes no sense.", hint=f"It goes from {least} to {most}.")
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file of a model or a job: where it lies below the scene's root, and which blob it is."""
+
+    path: str  #: POSIX, relative to the root
+    digest: str  #: hex SHA-256
+    size: int  #: bytes
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """What a submission asks for."""
+
+    name: str
+    model_id: str
+    options: RenderOptions
+    frames: str  #: as FrameSet prints it
+    cameras: tuple[str | None, ...] = (None,)  #: None: the scene's own
+    inputs: tuple[Input, ...] = ()
+    project: str = "default"
+    pool: str = "default"
+    priority: int = 5  #: 0 to 10, 10 first
+    max_slots: int | None = None
+    max_attempts: int = 3
+    frame_timeout_s: float | None = None
+    after: tuple[str, ...] = ()  #: jobs that have to succeed first
+    after_any: tuple[str, ...] = ()  #: jobs that have to end first, however that may be
+    paused: bool = False
+    in_order: bool = False  #: one slot renders the frames in their order (a simulation that is not baked)
+    requirements: Requirements = NOTHING_REQUIRED
+    bound_to: str | None = None  #: the worker that it belongs to while that one's heart beats
+    idempotency_key: str | None = None
+
+    def __post_init__(self) -> None:
+        _within("priority", self.priority, 0, 10)
+        _within("number of attempts", self.max_attempts, 1, 100)
+        _within("number of slots", self.max_slots, 1, 1 << 20)
+        if self.frame_timeout_s is not None and not 0 < self.frame_timeout_s < float("inf"):
+            raise InvalidInput(f"A frame timeout of {self.frame_timeout_s} seconds makes no sense.")
+        if not self.name.strip() or not self.pool.strip() or not self.project.strip():
+            raise InvalidInput("A job's name, pool and project are not empty.")
+        if max(map(len, (self.name, self.pool, self.project, self.idempotency_key or ""))) > MAX_NAME:
+            raise InvalidInput(f"A job's name, pool, project and idempotency key have at most {MAX_NAME} characters.")
+
+
+@dataclass(frozen=True)
+class TaskCounts:
+    """How many tasks of a job are in each state."""
+
+    blocked: int = 0
+    queued: int = 0
+    running: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    canceled: int = 0
+
+    @property
+    def total(self) -> int:
+        return sum(asdict(self).values())
+
+
+@dataclass(frozen=True)
+class Job:
+    id: str
+    name: str
+    state: JobState
+    model_id: str
+    model: str  #: `name@version`
+    options: RenderOptions
+    frames: str
+    cameras: tuple[str | None, ...]
+    project: str
+    owner: str
+    pool: str
+    priority: int
+    max_slots: int | None
+    max_attempts: int
+    frame_timeout_s: float | None
+    in_order: bool
+    bound_to: str | None
+    serial: int  #: of its current ticket
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: str | None
+    notes: tuple[str, ...] = ()  #: what the artist should know: a default camera, scripts that were blocked, …
+    requirements: Requirements = NOTHING_REQUIRED
+    pause_reason: str | None = None  #: why it is paused, where nobody asked for it
+
+
+@dataclass(frozen=True)
+class Task:
+    """A frame seen by one camera."""
+
+    job_id: str
+    number: int  #: 1 … n within the job, in the order in which they are rendered
+    frame: int
+    camera: str | None
+    state: TaskState
+    attempts: int  #: started and used up
+    error: str | None = None
+
+    @property
+    def id(self) -> str:
+        return f"{self.job_id}-{self.number}"
+
+
+#: Before the id of an attempt: the name of a log that others' are in, too.
+SHARED_LOG = "with-"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try at a task by one worker; its id is the fencing token."""
+
+    id: str
+    job_id: str
+    number: int  #: the task's
+    frame: int
+    camera: str | None
+    worker_id: str
+    state: AttemptState
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    progress: float = 0.0  #: 0 to 1
+    error: str | None = None
+    log: str | None = None  #: LOG:START:END, the bytes of a log that is kept together with others'; None: its own
+
+    @property
+    def task_id(self) -> str:
+        return f"{self.job_id}-{self.number}"
+
+
+@dataclass(frozen=True)
+class Output:
+    """A published result of a task: a blob and its name."""
+
+    name: str  #: file name, with extension; several per frame where the compositor writes more
+    digest: str
+    size: int
+    width: int | None = None
+    height: int | None = None
+    frame: int = 0
+    camera: str | None = None
+    number: int = 0  #: the task's
+    device: str | None = None  #: what it was really rendered on
+    image: str | None = None  #: digest of the container image that rendered it
+
+
+class Fault(StrEnum):
+    """Whose fault a failure is; no retry helps against the scene's."""
+
+    SCENE = "scene"
+    MACHINE = "machine"
+    FARM = "farm"  #: the store, say, was away: nothing is held against the worker
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an attempt failed."""
+
+    fault: Fault
+    reason: str  #: a sentence
+    whole_job: bool = False  #: every other task of the job would fail alike
+
+
+#: Seconds before the second, third, … attempt.
+RETRY_DELAYS_S = (2.0, 10.0, 30.0, 120.0)
+
+
+def retry_delay(failure: Failure, attempts: int, max_attempts: int) -> float | None:
+    """Seconds until a task that was tried `attempts` times is tried again; None: it has failed."""
+    lost = failure.fault is Fault.FARM and failure.whole_job  # a file that the store has not, or not any more
+    if failure.fault is Fault.SCENE or lost or attempts >= max_attempts:
+        return None
+    return RETRY_DELAYS_S[min(attempts, len(RETRY_DELAYS_S)) - 1]

@@ -1,0 +1,1 @@
+"""What keeps a farm running: audit, garbage collection, repair, metrics, images, set-up."""

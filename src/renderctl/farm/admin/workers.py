@@ -1,0 +1,41 @@
+"""`workers`: who works for the farm."""
+
+from dataclasses import replace
+
+from renderctl.core.actors import Actor
+from renderctl.core.permissions import ALL, Subject, visibility_of
+from renderctl.core.workers import CurrentWork, Worker
+from renderctl.farm import Farm
+from renderctl.farm.authorization import require
+
+
+def list_workers(farm: Farm, *, all_of_them: bool = False, actor: Actor) -> list[Worker]:
+    """The workers; those that are gone only on request. Of what they work on, that which the actor may see."""
+    require(farm, actor, "worker.see")
+    found, visible = farm.repository.workers(all_of_them=all_of_them), visibility_of(actor, "job.see")
+    if visible is ALL:
+        return found
+    seen = farm.repository.visible_jobs({_job_of(task) for each in found for task in each.tasks}, visible)
+    return [replace(each, tasks=tuple(task for task in each.tasks if _job_of(task) in seen)) for each in found]
+
+
+def work_at_hand(farm: Farm, *, actor: Actor) -> list[CurrentWork]:
+    """What the slots are doing at this moment; of what the actor may not see, only that a slot has something to do."""
+    require(farm, actor, "worker.see")
+    return farm.repository.work_at_hand(visibility_of(actor, "job.see"))
+
+
+def drain_worker(farm: Farm, worker_ref: str, *, actor: Actor) -> Worker:
+    """Let a worker finish its frames and take no more until it is resumed. Raises NotFound."""
+    require(farm, actor, "worker.steer", Subject("worker", worker_ref))
+    return farm.repository.drain(worker_ref, actor=actor)
+
+
+def resume_worker(farm: Farm, worker_ref: str, *, actor: Actor) -> Worker:
+    """Let a drained or quarantined worker take work again, with a clean record. Raises NotFound."""
+    require(farm, actor, "worker.steer", Subject("worker", worker_ref))
+    return farm.repository.drain(worker_ref, actor=actor, resume=True)
+
+
+def _job_of(task_id: str) -> str:
+    return task_id.rpartition("-")[0]

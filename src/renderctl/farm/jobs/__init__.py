@@ -1,0 +1,1 @@
+"""Jobs: submit, control, watch, logs, outputs, download, remove."""

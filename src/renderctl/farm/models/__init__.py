@@ -1,0 +1,1 @@
+"""Models: inspect a scene, upload its files, register it."""

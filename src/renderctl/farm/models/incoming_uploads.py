@@ -1,0 +1,255 @@
+"""Files that come from people who can not reach the store themselves, and what is made of them.
+
+Whoever may read a blob already need not send it. Everybody else sends all of its bytes, even if the store has it: that
+he knows its digest does not mean that he knows what is in it.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from renderctl.core.actors import Actor
+from renderctl.core.errors import Conflict, DigestMismatch, InvalidInput, MissingFiles, StoreUnavailable, TooLarge
+from renderctl.core.jobs import Input, Replacement
+from renderctl.core.limits import MAX_FILES, require_few
+from renderctl.core.permissions import visibility_of
+from renderctl.core.private_files import ensure_private_folder
+from renderctl.farm import Farm
+from renderctl.farm.authorization import require, subject_of_project
+from renderctl.farm.models.blob_upload import missing_from_store, put_blob
+from renderctl.farm.models.disk_reserve import require_space
+from renderctl.farm.people.quotas import quotas_for
+
+if TYPE_CHECKING:
+    from renderctl.repository import BlobReader
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+#: Seconds for which an address is good, and after which a file that nobody goes on sending is given up.
+_ADDRESS_S, _GIVE_UP_S = 3600.0, 86_400.0
+#: Bytes of a path: with the folder that a worker lays it out in, file systems take 4096.
+_MOST_PATH = 3500
+#: Bytes that an S3 takes in one request.
+_MOST_DIRECT = 5 << 30
+
+
+@dataclass(frozen=True)
+class WantedFile:
+    """A file that has to be sent."""
+
+    digest: str
+    url: str | None  #: where it may be PUT, to be promoted then; None: to the server alone
+
+
+def wanted_files(
+    farm: Farm, files: Sequence[Input], *, project: str | None = None, verify: bool = False, actor: Actor
+) -> list[WantedFile]:
+    """Those of the files that the actor has to send: they count from now on.
+
+    Raises NotAllowed, InvalidInput, TooLarge, QuotaExceeded, StoreFull.
+    """
+    _may_send(farm, actor, project)
+    require_few("files", files, MAX_FILES)
+    sizes = {_checked(each.digest): each.size for each in files}
+    for size in sizes.values():
+        _check_size(farm, size)
+    known = farm.repository.readable(sizes, _reader(actor)).keys()
+    lacking = (sizes.keys() - known) | missing_from_store(farm, known, verify) | farm.repository.damaged(known)
+    require_space(farm, sum(sizes[each] for each in lacking), max((sizes[each] for each in lacking), default=0))
+    farm.repository.announce({each: sizes[each] for each in lacking}, actor.name, quotas_for(farm, actor))
+    direct = farm.settings.serve.direct
+    return [WantedFile(each, _address(farm, each, sizes[each], actor) if direct else None) for each in sorted(lacking)]
+
+
+class PartialUpload:
+    """A file of which some bytes are here."""
+
+    def __init__(self, farm: Farm, digest: str, actor: Actor) -> None:
+        self._farm = farm
+        self._digest = _checked(digest)
+        self._actor = actor
+        self.path = farm.settings.data_dir / "incoming" / f"{_staged(digest, actor)}.part"
+
+    @property
+    def size(self) -> int:
+        """Bytes that are here."""
+        with _written(self.path):
+            try:
+                return self.path.stat().st_size
+            except FileNotFoundError:
+                return 0
+
+    @contextmanager
+    def begun(self, offset: int) -> Iterator["UploadWriter"]:
+        """Go on with it after so many bytes; nobody else does meanwhile. Raises Conflict, StoreUnavailable."""
+        with _written(self.path):
+            ensure_private_folder(self.path.parent)
+            file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as error:
+                    raise Conflict("This file is being sent already.", hint="Wait for that, or try again.") from error
+                there = os.fstat(file).st_size
+                if offset > there:
+                    raise Conflict(f"Only {there} bytes are here: it can not go on at {offset}.")
+                os.ftruncate(file, offset)
+                os.lseek(file, offset, os.SEEK_SET)
+                yield UploadWriter(file, self.path)
+            finally:
+                os.close(file)
+
+    def complete(self, size: int) -> None:
+        """All is here: have it in the store, if it is what was promised. Raises DigestMismatch, StoreUnavailable."""
+        try:
+            self._farm.repository.lease_blobs([self._digest])  # the one of its announcement may have ended
+            put_blob(self._farm, self.path, self._digest)
+            self._farm.repository.note_received(self._digest, size, self._actor.name)
+        except DigestMismatch as error:
+            self.path.unlink(missing_ok=True)
+            raise DigestMismatch("The bytes are not those that were promised: all were thrown away.") from error
+        self.path.unlink(missing_ok=True)
+
+
+class UploadWriter:
+    """Appends to a part."""
+
+    def __init__(self, file: int, path: Path) -> None:
+        self._file = file
+        self._path = path
+
+    def write(self, content: bytes) -> None:
+        """Raises StoreUnavailable."""
+        with _written(self._path):
+            rest = memoryview(content)
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+
+
+def partial_upload(farm: Farm, digest: str, size: int | None = None, *, actor: Actor) -> PartialUpload:
+    """What is here of a file that the actor sends; with its size: it is going on.
+
+    Raises NotAllowed, InvalidInput, TooLarge, QuotaExceeded, StoreFull.
+    """
+    _may_send(farm, actor, None)
+    if size is not None:
+        _check_size(farm, size)
+        _require_counted(farm, _checked(digest), size, actor)
+    part = PartialUpload(farm, digest, actor)
+    if size is not None:
+        require_space(farm, size, max(0, size - part.size))
+    _give_up_old(farm, part.path.parent)
+    return part
+
+
+def promote(farm: Farm, digest: str, size: int, *, actor: Actor) -> None:
+    """A file was put at its address: take it over.
+
+    Raises NotStored, DigestMismatch, StoreUnavailable, QuotaExceeded.
+    """
+    _may_send(farm, actor, None)
+    _require_counted(farm, _checked(digest), size, actor)
+    farm.repository.lease_blobs([digest])
+    farm.store.promote(_staged(digest, actor), digest, size)
+    farm.repository.note_repaired([digest])
+    farm.repository.note_received(digest, size, actor.name)
+
+
+def require_uploaded(
+    farm: Farm, inputs: Sequence[Input], replacements: Sequence[Replacement] = (), *, actor: Actor
+) -> None:
+    """Let nobody make something of files that he may not read, or that lie elsewhere than below its root.
+
+    Raises MissingFiles, InvalidInput.
+    """
+    paths = {each.path for each in inputs}
+    if len(paths) < len(inputs):
+        raise InvalidInput("Two files have the same path.")
+    for each in inputs:
+        _checked(each.digest)
+        validated_path(each.path)
+    in_order = sorted(path.replace("/", "\0") for path in paths)  # what lies in a folder comes right behind it
+    if below := next((path for path, after in pairwise(in_order) if after.startswith(f"{path}\0")), None):
+        raise InvalidInput(f"{below.replace(chr(0), '/')[:100]!r} is a file and a folder.")
+    for wanted in replacements:
+        if wanted.file not in paths:
+            raise InvalidInput(f"{wanted.file!r} is none of the files of the job.")
+    known = farm.repository.readable({each.digest for each in inputs}, _reader(actor))
+    missing = [each.path for each in inputs if known.get(each.digest) != each.size]
+    if missing:
+        raise MissingFiles(f"{len(missing)} files were not sent, such as {missing[0]!r}.", hint="Send them, and again.")
+
+
+def validated_path(path: str) -> str:
+    """A path below a root, and nowhere else. Raises InvalidInput."""
+    parts = PurePosixPath(path).parts
+    odd = path.startswith("/") or ".." in parts or "\0" in path or not parts or str(PurePosixPath(path)) != path
+    lengths = [len(part.encode("utf-8", "surrogatepass")) for part in parts]
+    if odd or max(lengths) > 255 or sum(lengths) + len(lengths) > _MOST_PATH:
+        raise InvalidInput(f"{path[:100]!r} can not be the path of a file of a model.")
+    return path
+
+
+def _reader(actor: Actor) -> "BlobReader":
+    from renderctl.repository import BlobReader
+
+    return BlobReader(actor.name, visibility_of(actor, "model.see"), visibility_of(actor, "job.see"))
+
+
+def _may_send(farm: Farm, actor: Actor, project: str | None) -> None:
+    """What is sent belongs to no project yet: where none is said, any of his own will do."""
+    own = min(actor.projects, default=actor.home)
+    require(farm, actor, "model.upload", subject_of_project(project or own))
+
+
+def _check_size(farm: Farm, size: int) -> None:
+    most = farm.settings.serve.upload_mb << 20
+    if not 0 <= size <= most:
+        raise TooLarge(f"A file of {size} bytes is not taken.", hint=f"serve.upload_mb allows {most} bytes.")
+
+
+def _require_counted(farm: Farm, digest: str, size: int, actor: Actor) -> None:
+    """Whoever sends what they have not announced does so now."""
+    quotas = quotas_for(farm, actor)
+    if quotas.of(actor.name, None) and not farm.repository.announced(digest, size, actor.name):
+        farm.repository.announce({digest: size}, actor.name, quotas)
+
+
+def _checked(digest: str) -> str:
+    if not _DIGEST.fullmatch(digest):
+        raise InvalidInput(f"{digest[:80]!r} is not a SHA-256 in hex.")
+    return digest
+
+
+def _staged(digest: str, actor: Actor) -> str:
+    """A name of his own for what he sends: nobody goes on with another's file."""
+    return f"{hashlib.sha256(actor.name.encode()).hexdigest()[:16]}-{_checked(digest)}"
+
+
+def _address(farm: Farm, digest: str, size: int, actor: Actor) -> str | None:
+    return farm.store.staging_url(_staged(digest, actor), size, _ADDRESS_S) if size <= _MOST_DIRECT else None
+
+
+def _give_up_old(farm: Farm, folder: Path) -> None:
+    now = farm.clock.now().timestamp()
+    with _written(folder):
+        for each in folder.glob("*.part"):
+            with suppress(FileNotFoundError):  # it was kept meanwhile, or given up by another request
+                if now - each.stat().st_mtime > _GIVE_UP_S:
+                    each.unlink()
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StoreUnavailable(f"{path.parent} can not be used: {error.strerror or error}.") from error

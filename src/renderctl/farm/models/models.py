@@ -1,0 +1,42 @@
+"""`models`: what was uploaded."""
+
+from renderctl.core.actors import Actor
+from renderctl.core.jobs import Input
+from renderctl.core.models import Model
+from renderctl.core.permissions import visibility_of
+from renderctl.farm import Farm
+from renderctl.farm.authorization import authorized_model
+
+
+def list_models(
+    farm: Farm,
+    name: str | None = None,
+    *,
+    project: str | None = None,
+    search: str | None = None,
+    before: str | None = None,
+    limit: int = 100,
+    actor: Actor,
+) -> list[Model]:
+    """Models, the newest first; with a name: the versions of that one. Those that are older than model `before`.
+
+    `search`: a part of the name.
+    """
+    asked = {"name": name, "project": project, "search": search, "before": before}
+    return farm.repository.models(**asked, limit=limit, sight=visibility_of(actor, "model.see"))
+
+
+def model_files(farm: Farm, ref: str, *, skip: int = 0, limit: int, actor: Actor) -> list[Input]:
+    """Some of the files of a model, by their paths. Raises NotFound."""
+    model = authorized_model(farm, ref, "model.see", actor=actor)
+    return farm.repository.model_inputs(model.id, skip=skip, limit=limit)
+
+
+def show_model(farm: Farm, ref: str, *, project: str | None = None, actor: Actor) -> Model:
+    """One model by `name`, `name@version` or id; of several of a name that of the `project`. Raises NotFound."""
+    return authorized_model(farm, ref, "model.see", actor=actor, project=project)
+
+
+def remove_model(farm: Farm, ref: str, *, actor: Actor) -> Model:
+    """Remove a model that no job uses. Raises NotFound, Conflict."""
+    return farm.repository.remove_model(authorized_model(farm, ref, "model.remove", actor=actor).id, actor=actor)

@@ -1,0 +1,278 @@
+"""What Blender wrote becomes a result: checked, stored, and only then completed. It never gives up on storage away."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from renderctl.blender.events import Opened, Rendered, Written
+from renderctl.blender.failures import SessionStopped
+from renderctl.core.errors import (
+    BadImage,
+    BlobCollected,
+    DatabaseUnavailable,
+    DecoderUnavailable,
+    DigestMismatch,
+    InvalidInput,
+    RenderctlError,
+    StoreUnavailable,
+)
+from renderctl.core.jobs import FORMATS, Attempt, Failure, Output
+from renderctl.farm import Farm
+from renderctl.farm.admin.sweep import finish_job_if_done
+from renderctl.farm.jobs.status import invalidate
+from renderctl.farm.jobs.submit import enqueue_ticket
+from renderctl.farm.models.file_hashes import hash_file
+from renderctl.farm.redaction import redacted
+from renderctl.farm.worker.attempt_dir import AttemptDir, taken_within
+from renderctl.farm.worker.failures import failure_of, unexpected_failure
+from renderctl.farm.worker.health import Health
+from renderctl.farm.worker.log_bundle import keep_log, keep_together
+from renderctl.repository.attempts.completion import Completion
+from renderctl.repository.attempts.lifecycle import Cost
+
+logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+#: Seconds that a store may be away before the attempt fails.
+_STORE_PATIENCE_S = 300.0
+#: Seconds that a store may be away before a log is given up.
+_LOG_PATIENCE_S = 60.0
+_NOTHING = Cost()
+#: Frames that are checked and stored at a time.
+_PARALLEL = 4
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A frame that Blender says is done."""
+
+    attempt: Attempt
+    rendered: Rendered
+    opened: Opened
+    tray: AttemptDir
+    following: Attempt | None  #: the attempt that Blender works on already
+    stop: threading.Event  #: whether the attempt has to stop
+
+    @property
+    def log(self) -> Path:
+        return self.tray.log
+
+    @property
+    def cost(self) -> Cost:
+        return Cost(self.rendered.seconds, self.rendered.memory_mb, self.opened.device)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A finished frame whose outputs are in the store."""
+
+    finished: Finished
+    outputs: tuple[Output, ...]
+
+    @property
+    def attempt(self) -> Attempt:
+        return self.finished.attempt
+
+
+#: What became of a finished frame: it is stored, or why it is not.
+Outcome = Stored | RenderctlError
+
+
+@dataclass(frozen=True)
+class ReportedFailure:
+    """A failure that the farm knows of."""
+
+    failure: Failure
+    delay_s: float | None  #: until the task is tried again; None: it has failed for good
+
+
+@dataclass(frozen=True)
+class Published:
+    attempt: Attempt
+    outputs: tuple[Output, ...]
+    seconds: float
+
+
+class Publisher:
+    """Publishes finished frames and reports failures, whatever is away in the meantime."""
+
+    def __init__(self, farm: Farm, health: Health, halt: threading.Event) -> None:
+        self._farm = farm
+        self._health = health
+        self._halt = halt
+        self._storing = ThreadPoolExecutor(_PARALLEL, "storing")  # its threads start when they are needed
+
+    def publish(self, batch: Sequence[Finished]) -> list[Published | Failure | None]:
+        """Publish frames of one job. For each: that it is, or the failure that its attempt ended with.
+
+        None: it was stopped, or its task belongs to another attempt by now.
+        """
+        found = list(self._storing.map(self._outcome, batch)) if len(batch) > 1 else [self._outcome(batch[0])]
+        # after the outputs: when they have outwaited a store that was away, the logs seldom have to
+        places = self._keep_logs(batch, found)
+        outcomes = dict(zip((each.attempt.id for each in batch), found, strict=True))
+        superseded = self._complete(outcomes, places, batch[-1].following)
+        results = [self._told(each, outcomes[each.attempt.id], superseded) for each in batch]
+        if batch[-1].following is None:  # else a task of the job is open, and it can not have ended
+            self.insist(lambda: finish_job_if_done(self._farm, batch[0].attempt.job_id))
+        return results
+
+    def release(self, own: Path) -> None:
+        """Have the frames of another job decoded by processes that have seen none of this one's."""
+        self._farm.decoder.release(taken_within(own))
+
+    def _keep_logs(self, batch: Sequence[Finished], found: Sequence[Outcome]) -> Mapping[str, str]:
+        """Those of several stored frames together, any other by itself; the places of those: see Attempt.log."""
+        together = [each.finished for each in found if isinstance(each, Stored)] if len(batch) > 1 else []
+        for finished in batch:
+            if finished not in together:
+                self.keep_log(finished.attempt, finished.log, finished.stop)
+        logs = {each.attempt.id: each.log for each in together}
+        try:
+            return self.await_store(lambda: keep_together(self._farm, logs), self._halt, _LOG_PATIENCE_S)
+        except (StoreUnavailable, OSError, SessionStopped) as error:
+            logger.warning("the logs of %d tasks were not kept: %s", len(together), error)
+            return {}
+
+    def _outcome(self, finished: Finished) -> Outcome:
+        """The frame's outputs in the store, or why they are not."""
+        try:
+            files = enumerate(finished.rendered.files)
+            return Stored(finished, tuple(self._stored(finished, each, main=not index) for index, each in files))
+        except (BadImage, DecoderUnavailable, DigestMismatch, InvalidInput, StoreUnavailable, SessionStopped) as error:
+            return error
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:  # what a session leaves can bring about what nobody has thought of
+            logger.exception("unexpected while task %s was published", finished.attempt.task_id)
+            return RenderctlError(unexpected_failure(error).reason)
+
+    def _told(self, finished: Finished, outcome: Outcome, superseded: frozenset[str]) -> Published | Failure | None:
+        """Tell the farm of what was not published."""
+        attempt = finished.attempt
+        if isinstance(outcome, Stored):
+            if attempt.id not in superseded:
+                return Published(attempt, outcome.outputs, finished.rendered.seconds)
+            logger.warning(
+                "Task %s belongs to another attempt by now. Its result is thrown away.",
+                attempt.task_id,
+                extra={"job": attempt.job_id, "task": attempt.task_id},
+            )
+            return None
+        if isinstance(outcome, SessionStopped):
+            self.insist(lambda: self._farm.repository.cancel_attempt(attempt))
+            return None
+        return self.fail(attempt, failure_of(outcome), finished.cost).failure
+
+    def _complete(
+        self, outcomes: dict[str, Outcome], places: Mapping[str, str], following: Attempt | None
+    ) -> frozenset[str]:
+        """Complete what is stored; what was collected before anything pointed to it is stored again."""
+        repository, since = self._farm.repository, None
+        while stored := [each for each in outcomes.values() if isinstance(each, Stored)]:
+            done = [
+                Completion(each.attempt, each.outputs, each.finished.cost, places.get(each.attempt.id))
+                for each in stored
+            ]
+            try:
+                return self.insist(partial(repository.complete_all, done, starting=following, since=since))
+            except BlobCollected:
+                logger.warning("a result of job %s was collected: it is stored again", done[0].attempt.job_id)
+            digests = {output.digest for each in stored for output in each.outputs}
+            self.insist(partial(repository.unknown_blobs, digests))
+            since = self.insist(repository.time)
+            outcomes |= {each.attempt.id: self._outcome(each.finished) for each in stored}
+        self._begin(following)
+        return frozenset()
+
+    def fail(self, attempt: Attempt, failure: Failure, cost: Cost = _NOTHING) -> "ReportedFailure":
+        """Report a failure, with what the node's health adds to it."""
+        failure = self._health.explained(failure)
+        failure = replace(failure, reason=redacted(failure.reason, self._farm.settings))
+        logger.warning(
+            "task %s failed: %s",
+            attempt.task_id,
+            failure.reason,
+            extra={"job": attempt.job_id, "task": attempt.task_id},
+        )
+        delay_s = self.insist(lambda: self._farm.repository.fail(attempt, failure, cost))
+        if delay_s is None:
+            self.insist(lambda: finish_job_if_done(self._farm, attempt.job_id))
+        else:
+            self.insist(lambda: enqueue_ticket(self._farm, self._farm.repository.job(attempt.job_id), delay_s))
+        invalidate(self._farm, attempt.job_id)
+        return ReportedFailure(failure, delay_s)
+
+    def keep_log(self, attempt: Attempt, log: Path, stop: threading.Event) -> None:
+        """The log of an attempt, to the store. One that is away for long costs the log, not the frame."""
+        try:
+            self.await_store(lambda: keep_log(self._farm, attempt.id, log), stop, _LOG_PATIENCE_S)
+        except (StoreUnavailable, OSError, SessionStopped) as error:
+            logger.warning("the log of task %s was not kept: %s", attempt.task_id, error)
+
+    def await_store(
+        self, deed: Callable[[], Result], stop: threading.Event, patience_s: float = _STORE_PATIENCE_S
+    ) -> Result:
+        """Do it; while the store is away try again, less and less often, for `patience_s` seconds.
+
+        Raises StoreUnavailable after that, SessionStopped soon after `stop` was set.
+        """
+        started, delay_s = self._farm.clock.monotonic(), 0.5
+        while True:
+            try:
+                return deed()
+            except StoreUnavailable as error:
+                if self._farm.clock.monotonic() - started > patience_s:
+                    raise
+                logger.warning("%s; trying again in %.1f s", str(error).rstrip("."), delay_s)
+                if self._farm.clock.wait(stop, delay_s):
+                    raise SessionStopped from error
+                delay_s = min(delay_s * 2, 30.0)
+
+    def insist(self, deed: Callable[[], Result]) -> Result:
+        """Do it; while the database is away, keep what we hold and do it when it is back."""
+        delay_s = 0.2
+        while True:
+            try:
+                return deed()
+            except DatabaseUnavailable as error:
+                logger.warning("%s; trying again in %.1f s", str(error).rstrip("."), delay_s)
+                if self._farm.clock.wait(self._halt, delay_s):
+                    raise
+                delay_s = min(delay_s * 2, 10.0)
+
+    def _begin(self, following: Attempt | None) -> None:
+        """Say that Blender works on it, where that could not be said in passing."""
+        if following is not None:
+            self.insist(lambda: self._farm.repository.start(following))
+
+    def _stored(self, finished: Finished, written: Written, *, main: bool) -> Output:
+        attempt, opened = finished.attempt, finished.opened
+        width = height = None
+        if written.path.suffix.lstrip(".").lower() in (*FORMATS.values(), "jpeg", "tiff"):
+            expected = {"width": opened.width, "height": opened.height} if main else {}
+            facts = self._farm.decoder.verify(written.path, within=finished.tray.taken, **expected)
+            width, height = facts.width, facts.height
+        hashed = hash_file(written.path)
+        self._put(finished, written.path, hashed.digest)
+        return Output(
+            name=written.name,
+            digest=hashed.digest,
+            size=hashed.size,
+            width=width,
+            height=height,
+            frame=attempt.frame,
+            camera=attempt.camera,
+            number=attempt.number,
+            device=opened.device,
+            image=opened.image,
+        )
+
+    def _put(self, finished: Finished, path: Path, digest: str) -> None:
+        patience_s = max(_STORE_PATIENCE_S, finished.rendered.seconds)  # to render it again would take as long
+        self.await_store(lambda: self._farm.store.put(path, digest), finished.stop, patience_s)

@@ -1,0 +1,1 @@
+"""Attempts: claimed, completed, failed, released; and the quarantine of workers."""

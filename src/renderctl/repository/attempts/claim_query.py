@@ -1,0 +1,196 @@
+"""What may be claimed, and by whom: the one predicate, in statements that are built once.
+
+With SQLAlchemy the building of a statement takes longer than its execution. Who asks, and when, are the parameters,
+which `Asking` gives.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+)
+
+from renderctl.core.requirements import Requirements
+from renderctl.core.states import CLAIMABLE_JOB, PRESENT_WORKER, AttemptState, JobState, TaskState, WorkerState
+from renderctl.core.workers import NOTHING_OFFERED, Capabilities
+from renderctl.repository.schema.jobs import attempts, by_state, job_exclusions, jobs, tasks, worker_pools, workers
+
+#: The states of a job whose tasks may be claimed.
+SERVED = tuple(sorted(CLAIMABLE_JOB))
+
+
+@dataclass(frozen=True)
+class Claimant:
+    """A slot that asks for work."""
+
+    worker_id: str
+    incarnation: str
+    slot: int
+    pools: tuple[str, ...]
+    capabilities: Capabilities = NOTHING_OFFERED
+
+    def suits(self, requirements: Requirements, bound_to: str | None) -> bool:
+        """Whether the worker has what a job requires. Its own worker was chosen by a person, who is told the rest."""
+        return bound_to == self.worker_id or self.capabilities.lacks(requirements) is None
+
+
+@dataclass(frozen=True)
+class DbTime:
+    """When somebody asks, and since when a silent worker counts as lost."""
+
+    now: datetime
+    silent: datetime
+
+
+@dataclass(frozen=True)
+class ClaimContext:
+    """Who asks for work, when, and of which job (None: of any)."""
+
+    claimant: Claimant
+    moment: DbTime
+    job_id: str | None = None
+
+    def parameters(self, **more: Any) -> dict[str, Any]:
+        """Of the statements below."""
+        return {
+            "job": self.job_id,
+            "worker": self.claimant.worker_id,
+            "incarnation": self.claimant.incarnation,
+            "pools": list(self.claimant.pools),
+            "now": self.moment.now,
+            "silent": self.moment.silent,
+            **more,
+        }
+
+
+def _claimable_job() -> ColumnElement[bool]:
+    """Whether this worker may work for the job: both are active, its pool is served, it is nobody else's own."""
+    beating = select(workers.c.id).where(workers.c.state.in_(PRESENT_WORKER), workers.c.seen_at >= bindparam("silent"))
+    takes_work = exists().where(
+        workers.c.id == bindparam("worker"),
+        workers.c.incarnation == bindparam("incarnation"),
+        workers.c.state == WorkerState.ACTIVE,
+    )
+    own = jobs.c.bound_to == bindparam("worker")
+    return and_(
+        takes_work,
+        jobs.c.state.in_(SERVED),
+        jobs.c.pool.in_(bindparam("pools", expanding=True)),
+        or_(jobs.c.bound_to.is_(None), own, jobs.c.bound_to.not_in(beating)),
+    )
+
+
+def _claimable_task(among: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether this worker may have the task now: not before its retry time, nor where it failed while others could.
+
+    Those that could are `among` the workers of the pool.
+    """
+    tried = attempts.alias("tried")
+    failed = (tried.c.job_id == tasks.c.job_id) & (tried.c.number == tasks.c.number)
+    failed &= tried.c.state == AttemptState.FAILED
+    of_task = select(tried.c.id).with_hint(tried, "FORCE INDEX (ix_attempt_task)", "mysql").where(failed)
+    failed_here = of_task.where(tried.c.worker_id == bindparam("worker")).correlate(tasks).exists()
+    failed_there = of_task.where(tried.c.worker_id == workers.c.id).correlate(tasks, workers).exists()
+    another = exists().where(
+        workers.c.id != bindparam("worker"),
+        workers.c.state == WorkerState.ACTIVE,
+        workers.c.seen_at >= bindparam("silent"),
+        workers.c.id == worker_pools.c.worker_id,
+        worker_pools.c.pool
+        == select(jobs.c.pool).where(jobs.c.id == tasks.c.job_id).correlate(tasks).scalar_subquery(),
+        ~failed_there,
+        among,
+    )
+    return and_(
+        tasks.c.state == TaskState.QUEUED,
+        or_(tasks.c.not_before.is_(None), tasks.c.not_before <= bindparam("now")),
+        or_(tasks.c.attempts == 0, ~failed_here, ~another),
+    )
+
+
+def _wanted(which: ColumnElement[bool]) -> Select[Any]:
+    """The first tasks of the job that may be had, passing over those that somebody else takes at this moment."""
+    return (
+        by_state.add_columns(tasks.c.frame, tasks.c.camera)
+        .where(tasks.c.job_id == bindparam("job"), which)
+        .order_by(tasks.c.number)
+        .limit(bindparam("limit", type_=Integer))
+        .with_for_update(of=tasks, skip_locked=True)
+    )
+
+
+_EXCLUDED = exists().where(job_exclusions.c.job_id == jobs.c.id, job_exclusions.c.worker_id == bindparam("worker"))
+JOB = select(jobs, _claimable_job().label("allowed"), _EXCLUDED.label("excluded")).where(jobs.c.id == bindparam("job"))
+JOB_LOCKED = JOB.with_for_update(of=jobs)
+JOB_UNLESS_LOCKED = JOB.with_for_update(of=jobs, skip_locked=True)
+WANTED = _wanted(_claimable_task(true()))
+WANTED_AMONG = _wanted(_claimable_task(workers.c.id.in_(bindparam("others", expanding=True))))
+
+
+def _waiting() -> Select[Any]:
+    """From an index alone, and from it those jobs alone of which something is due."""
+    return (
+        select(jobs.c.id)
+        .with_hint(jobs, "FORCE INDEX (ix_job_claimable)", "mysql")
+        .with_hint(jobs, "INDEXED BY ix_job_claimable", "sqlite")
+        .where(
+            _claimable_job(),
+            jobs.c.requirement_key.in_(bindparam("suitable", expanding=True)),
+            jobs.c.claimable_at <= bindparam("now"),
+        )
+        .order_by(jobs.c.priority.desc(), case((jobs.c.served_at.is_(None), 0), else_=1), jobs.c.served_at, jobs.c.id)
+        .limit(bindparam("limit", type_=Integer))
+    )
+
+
+WAITING = _waiting()
+
+
+_IN_POOLS = (jobs.c.state.in_(SERVED), jobs.c.pool.in_(bindparam("pools", expanding=True)))
+#: A job for each key of what is required; all of them are looked through.
+REQUIRED = (
+    select(func.min(jobs.c.id).label("id"), jobs.c.requirement_key)
+    .with_hint(jobs, "FORCE INDEX (ix_job_claimable)", "mysql")
+    .where(*_IN_POOLS)
+    .group_by(jobs.c.requirement_key)
+)
+
+
+@cache
+def unknown(count: int) -> Select[Any]:
+    """Whether such a job requires something else than so many known keys (`key_0`, `key_1` … in their order).
+
+    One look into each gap between them, however many jobs there are.
+    """
+    gaps = []
+    for number in range(count + 1):
+        gap = select(literal(1)).select_from(jobs).with_hint(jobs, "FORCE INDEX (ix_job_claimable)", "mysql")
+        gap = gap.where(*_IN_POOLS)
+        if number > 0:
+            gap = gap.where(jobs.c.requirement_key > bindparam(f"key_{number - 1}"))
+        if number < count:
+            gap = gap.where(jobs.c.requirement_key < bindparam(f"key_{number}"))
+        gaps.append(gap.exists())
+    return select(or_(*gaps))
+
+
+SERVE = (
+    jobs.update()
+    .where(jobs.c.id == bindparam("job"), jobs.c.state.in_(SERVED))
+    .values(serial=bindparam("following"), served_at=bindparam("now"), nudges=0, refusals=0)
+)
+BEGIN = SERVE.values(state=JobState.RUNNING, started_at=func.coalesce(jobs.c.started_at, bindparam("now")))

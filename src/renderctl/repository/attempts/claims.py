@@ -1,0 +1,315 @@
+"""Turns, and the claim: how a slot gets tasks of a job."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Connection, Executable, Row, exists, or_, select
+
+from renderctl.core.errors import NotFound
+from renderctl.core.ids import new_token
+from renderctl.core.jobs import Attempt, Job
+from renderctl.core.requirements import Requirements
+from renderctl.core.states import OPEN_ATTEMPT, AttemptState, JobState, TaskState, WorkerState
+from renderctl.repository.attempts import claim_query, claim_times
+from renderctl.repository.attempts.claim_query import SERVED, Claimant, ClaimContext, DbTime
+from renderctl.repository.database import Database
+from renderctl.repository.jobs.task_states import take_tasks
+from renderctl.repository.schema.jobs import attempts, by_state, job_exclusions, jobs, tasks, worker_pools, workers
+from renderctl.repository.schema.mapping import ANY_ATTEMPT, to_attempt, to_capabilities, to_job
+
+__all__ = ["Claim", "Claimant", "Claiming"]
+
+#: Seconds for which a job that is claimed from again and again counts as just served.
+_SERVED_LATELY_S = 1.0
+#: Seconds after which a ticket comes back that was refused for what the worker lacks, at first and at last.
+_REFUSED_FIRST_S, _REFUSED_LAST_S = 1.0, 60.0
+#: From so many different requirements on, jobs are looked through for those that are required now.
+_MANY_KEYS = 30
+_CLAIMED = AttemptState.CLAIMED
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a slot got of a job, and what becomes of the job's ticket."""
+
+    job: Job | None = None  #: None: the ticket was stale, or the job has nothing to give
+    attempts: tuple[Attempt, ...] = ()
+    serial: int | None = None  #: a ticket with this serial goes back to the queue; None: none does
+    delay_s: float = 0.0  #: after so many seconds
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """A job as the claim finds it."""
+
+    row: Row[Any]
+    locked: bool  #: whether its row is ours until the claim is committed, and so says that the job is served
+
+    @property
+    def job(self) -> Job:
+        return to_job(self.row)
+
+
+class Claiming(Database):
+    """Turns and claims."""
+
+    @cached_property
+    def _requirements(self) -> dict[str, Requirements]:
+        """By their keys: a key means the same for ever."""
+        return {"": Requirements()}
+
+    def claim(self, job_id: str, claimant: Claimant, *, limit: int = 1, serial: int | None = None) -> Claim:
+        """Up to `limit` tasks of the job for this slot; with the `serial` of a ticket that must be the current one."""
+        ids = [new_token() for _ in range(limit)]
+
+        def claiming(connection: Connection) -> Claim:
+            asking = ClaimContext(claimant, self.moment(connection), job_id)
+            turn = _ticket_turn(connection, asking, serial) if serial is not None else _own_turn(connection, asking)
+            return self._claim(connection, asking, turn, ids, by_ticket=serial is not None) if turn else Claim()
+
+        return self.write(claiming, known=lambda connection: self._claimed_before(connection, job_id, ids))
+
+    def waiting_jobs(self, claimant: Claimant, *, limit: int = 5) -> list[str]:
+        """Jobs of which something is due and that suit the worker, the one that was served longest ago first.
+
+        Those of the highest priority first. A claim may still find that a job has nothing for this worker.
+        """
+
+        def reading(connection: Connection) -> list[str]:
+            suitable = self._suitable(connection, claimant)
+            if not suitable:
+                return []
+            asking = ClaimContext(claimant, self.moment(connection))
+            waiting = connection.execute(claim_query.WAITING, asking.parameters(limit=limit, suitable=suitable))
+            return list(waiting.scalars())
+
+        return self.read(reading)
+
+    def leave_job(self, job_id: str) -> Job:
+        """A slot leaves the job, which may have waited for that: idle slots look at it. Raises NotFound."""
+
+        def writing(connection: Connection) -> Job:
+            claim_times.bring_forward(connection, job_id, self.now(connection))
+            row = connection.execute(select(jobs).where(jobs.c.id == job_id, jobs.c.removed_at.is_(None))).first()
+            if row is None:
+                raise NotFound(f"There is no job {job_id!r}.")
+            return to_job(row)
+
+        return self.write(writing)
+
+    def _suitable(self, connection: Connection, claimant: Claimant) -> list[str]:
+        """The keys of what open jobs of the slot's pools may require, and its worker has."""
+        keys = self._required_keys(connection, claimant.pools)
+        return [key for key in keys if claimant.capabilities.lacks(self._requirements[key]) is None]
+
+    def _required_keys(self, connection: Connection, pools: tuple[str, ...]) -> list[str]:
+        """All that are known, while they are few; else those that are there now."""
+        in_pools, known = {"pools": list(pools)}, sorted(self._requirements)
+        keys = {f"key_{number}": key for number, key in enumerate(known)}
+        if len(known) <= _MANY_KEYS and not connection.scalar(claim_query.unknown(len(known)), in_pools | keys):
+            return known
+        kinds = connection.execute(claim_query.REQUIRED, in_pools).all()
+        unknown = {row.id: row.requirement_key for row in kinds if row.requirement_key not in self._requirements}
+        query = select(jobs.c.id, jobs.c.requirements).where(jobs.c.id.in_(unknown))
+        for job_id, document in connection.execute(query) if unknown else ():
+            self._requirements[unknown[job_id]] = Requirements.from_document(document)
+        return [row.requirement_key for row in kinds if row.requirement_key in self._requirements]
+
+    def moment(self, connection: Connection) -> DbTime:
+        now = self.now(connection)
+        return DbTime(now, now - timedelta(seconds=self.heartbeat_limit_s))
+
+    def _claim(
+        self, connection: Connection, asking: ClaimContext, turn: _Turn, ids: list[str], *, by_ticket: bool
+    ) -> Claim:
+        job = turn.job
+        if not self._may_work(connection, turn.row, job, asking):
+            return self._turned_away(connection, turn, asking.moment, by_ticket=by_ticket)
+        free_slots = _free_slots(connection, job, asking.claimant)
+        if free_slots is not None and free_slots <= 0:
+            claim_times.move_on(connection, job.id, asking.moment.now + claim_times.FULL)
+            return Claim()
+        claimed = self._take(connection, job, asking, ids[:1] if job.in_order else ids)
+        following = job.serial + 1 if by_ticket else job.serial
+        if by_ticket or (claimed and turn.locked):
+            serve = claim_query.BEGIN if claimed and job.state is JobState.QUEUED else claim_query.SERVE
+            connection.execute(serve, {"job": job.id, "following": following, "now": asking.moment.now})
+        due = claim_times.due_at(connection, job.id, asking.moment.now)
+        _note_due(connection, turn, due, asking.moment.now, full=bool(claimed) and free_slots == 1)
+        delay_s = _delay_until(due, asking.moment.now, claimed=bool(claimed))
+        if claimed and not turn.locked:  # whoever serves the job puts its ticket: not all who find it at the same time
+            delay_s = None
+        return Claim(job, claimed, following if delay_s is not None else None, delay_s or 0.0)
+
+    def _may_work(self, connection: Connection, row: Row[Any], job: Job, asking: ClaimContext) -> bool:
+        """Whether the worker may have tasks of the job: it is claim_query, suits, and does not exclude the worker."""
+        if not row.allowed or not asking.claimant.suits(job.requirements, job.bound_to):
+            return False
+        return not (row.excluded and self._others(connection, job, asking, excluded=False))
+
+    def _others(self, connection: Connection, job: Job, asking: ClaimContext, *, excluded: bool = True) -> list[str]:
+        """The other workers that could render the job now; with `excluded` those that it excludes, too."""
+        query = (
+            select(workers.c.id, workers.c.capabilities)
+            .join(worker_pools, worker_pools.c.worker_id == workers.c.id)
+            .where(worker_pools.c.pool == job.pool, workers.c.id != asking.claimant.worker_id)
+            .where(workers.c.state == WorkerState.ACTIVE, workers.c.seen_at >= asking.moment.silent)
+        )
+        if not excluded:
+            query = query.where(
+                ~exists().where(job_exclusions.c.job_id == job.id, job_exclusions.c.worker_id == workers.c.id)
+            )
+        rows = connection.execute(query)
+        return [row.id for row in rows if to_capabilities(row.capabilities).lacks(job.requirements) is None]
+
+    def _tried_before(self, connection: Connection, job: Job) -> bool:
+        """Whether a queued task has failed somewhere."""
+        tried = (tasks.c.job_id == job.id) & (tasks.c.state == TaskState.QUEUED) & (tasks.c.attempts > 0)
+        return connection.execute(by_state.where(tried).limit(1)).first() is not None
+
+    def _turned_away(self, connection: Connection, turn: _Turn, moment: DbTime, *, by_ticket: bool) -> Claim:
+        """The job has work, but none for this worker: its ticket goes back with a delay.
+
+        With a longer one each time, and a new serial, by which further copies of it are stale: jobs that nobody here
+        can render would keep the others from their turns.
+        """
+        job, refusals = turn.job, int(turn.row.refusals)
+        due = claim_times.due_at(connection, job.id, moment.now)
+        if due is None or due > moment.now:  # else it is due for others, or will be when a slot has left it
+            _note_due(connection, turn, due, moment.now, full=False)
+        delay_s = _delay_until(due, moment.now, claimed=False)
+        if delay_s is None:
+            return Claim()
+        if not by_ticket or not turn.row.allowed:
+            return Claim(None, (), job.serial, delay_s)
+        refused = jobs.update().where(jobs.c.id == job.id).values(refusals=refusals + 1, serial=job.serial + 1)
+        connection.execute(refused)
+        delay_s = max(delay_s, min(_REFUSED_FIRST_S * 2.0 ** min(refusals, 16), _REFUSED_LAST_S))
+        return Claim(None, (), job.serial + 1, delay_s)
+
+    def _take(self, connection: Connection, job: Job, asking: ClaimContext, ids: list[str]) -> tuple[Attempt, ...]:
+        """The first tasks that the claimant may have become its own, by attempts with these ids."""
+        wanted = asking.parameters(limit=len(ids))
+        taken = _chosen(connection, claim_query.WANTED, wanted, ids)
+        if not taken and job.requirements and self._tried_before(connection, job):
+            others = self._others(connection, job, asking)
+            taken = _chosen(connection, claim_query.WANTED_AMONG, {**wanted, "others": others}, ids)
+        if taken:
+            rows = _attempt_rows(taken, asking.claimant, asking.moment.now)
+            connection.execute(attempts.insert(), list(rows))
+            take_tasks(connection, job.id, taken)
+        return taken
+
+    def _claimed_before(self, connection: Connection, job_id: str, ids: list[str]) -> Claim | None:
+        """What a claim of which the answer was lost has got."""
+        rows = connection.execute(ANY_ATTEMPT.where(attempts.c.id.in_(ids)).order_by(attempts.c.number)).all()
+        if not rows:
+            return None
+        job = to_job(connection.execute(select(jobs).where(jobs.c.id == job_id)).one())
+        now = self.now(connection)
+        delay_s = _delay_until(claim_times.due_at(connection, job_id, now), now, claimed=True)
+        serial = job.serial if delay_s is not None else None
+        return Claim(job, tuple(to_attempt(row) for row in rows), serial, delay_s or 0.0)
+
+
+def _free_slots(connection: Connection, job: Job, claimant: Claimant) -> int | None:
+    """How many slots may work on the job beside those that do, not counting the claimant's; None: any number."""
+    limit = 1 if job.in_order else job.max_slots
+    if limit is None:
+        return None
+    held = select(attempts.c.worker_id, attempts.c.slot).where(
+        attempts.c.job_id == job.id,
+        attempts.c.state.in_(OPEN_ATTEMPT),
+        or_(attempts.c.worker_id != claimant.worker_id, attempts.c.slot != claimant.slot),
+    )
+    return limit - len(connection.execute(held.distinct()).all())
+
+
+def _note_due(connection: Connection, turn: _Turn, due: datetime | None, now: datetime, *, full: bool) -> None:
+    """Have idle slots look at the job when it is of use: when something is due, or a slot has left it if it is `full`.
+
+    Most of the time they know already, and nothing is written.
+    """
+    known = turn.row.claimable_at
+    if full and due is not None:
+        if known is None or known < now + claim_times.FULL / 2:
+            claim_times.move_on(connection, turn.row.id, max(due, now + claim_times.FULL))
+    elif not claim_times.agrees(known, due, now):
+        if turn.locked:
+            claim_times.move_on(connection, turn.row.id, due)
+        else:
+            claim_times.correct(connection, turn.row.id, now)
+
+
+def _delay_until(due: datetime | None, now: datetime, *, claimed: bool) -> float | None:
+    """Seconds until the job has more to give: 0 at once, None: it has nothing queued."""
+    if due is None:
+        return None
+    if due <= now:
+        return 0.0 if claimed else 1.0
+    return max(0.05, (due - now).total_seconds())
+
+
+def _ticket_turn(connection: Connection, asking: ClaimContext, serial: int) -> _Turn | None:
+    """The job of a ticket that is current. Most copies are stale, which is seen without standing in line for a lock."""
+    parameters = asking.parameters()
+    row = connection.execute(claim_query.JOB, parameters).first()
+    if row is None or row.serial != serial or row.state not in SERVED:
+        return None
+    ours = connection.execute(claim_query.JOB_LOCKED, parameters).first()
+    if ours is None or ours.serial != serial or ours.state not in SERVED:
+        return None
+    return _Turn(ours, locked=True)
+
+
+def _own_turn(connection: Connection, asking: ClaimContext) -> _Turn | None:
+    """A job without its ticket: of all that come for it at the same time one serves it, and few wait."""
+    row = connection.execute(claim_query.JOB, asking.parameters()).first()
+    if row is None or row.state not in SERVED:
+        return None
+    limited = row.max_slots is not None or row.in_order  # the limit holds for who counts the slots one by one
+    if not limited and _just_served(row, asking.moment):
+        return _Turn(row, locked=False)
+    begun = row.state == JobState.RUNNING and not limited  # else somebody has to begin it
+    statement = claim_query.JOB_UNLESS_LOCKED if begun else claim_query.JOB_LOCKED
+    ours = connection.execute(statement, asking.parameters()).first()
+    if ours is None:
+        return _Turn(row, locked=False)
+    return _Turn(ours, locked=True) if ours.state in SERVED else None
+
+
+def _just_served(row: Row[Any], moment: DbTime) -> bool:
+    """Whether the row says already that the job is served: all slots that work on it would queue up to say it again."""
+    if row.state != JobState.RUNNING or row.served_at is None or row.nudges:
+        return False
+    return bool(0 <= (moment.now - row.served_at).total_seconds() < _SERVED_LATELY_S)
+
+
+def _chosen(
+    connection: Connection, query: Executable, parameters: dict[str, Any], ids: list[str]
+) -> tuple[Attempt, ...]:
+    """Attempts at the tasks that the query finds."""
+    rows = connection.execute(query, parameters)
+    return tuple(
+        Attempt(attempt_id, parameters["job"], row.number, row.frame, row.camera, parameters["worker"], _CLAIMED)
+        for attempt_id, row in zip(ids, rows, strict=False)
+    )
+
+
+def _attempt_rows(taken: Iterable[Attempt], claimant: Claimant, now: datetime) -> Iterable[dict[str, Any]]:
+    for attempt in taken:
+        yield {
+            "id": attempt.id,
+            "job_id": attempt.job_id,
+            "number": attempt.number,
+            "worker_id": claimant.worker_id,
+            "incarnation": claimant.incarnation,
+            "slot": claimant.slot,
+            "state": _CLAIMED,
+            "claimed_at": now,
+            "seen_at": now,
+            "progress": 0.0,
+        }

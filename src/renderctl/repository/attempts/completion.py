@@ -1,0 +1,171 @@
+"""Frames that are done: their outputs published and their tasks ended, in one transaction for as many as there are."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BindParameter, Connection, bindparam, case, func, select
+
+from renderctl.core.errors import AttemptSuperseded
+from renderctl.core.jobs import Attempt, Output
+from renderctl.core.states import OPEN_ATTEMPT, AttemptState, TaskState
+from renderctl.core.webhooks import Event
+from renderctl.repository.attempts.lifecycle import Attempting, Cost, about_task
+from renderctl.repository.blobs.references import require_not_collected
+from renderctl.repository.jobs.counts import count_change, count_ended_attempts
+from renderctl.repository.jobs.task_states import succeed_tasks
+from renderctl.repository.schema.jobs import attempts, outputs, tasks
+
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_NUMBERS: BindParameter[Any] = bindparam("numbers", expanding=True)
+# What every frame costs is built once: with SQLAlchemy the building of a statement takes longer than its execution.
+_OWNING = (
+    select(tasks.c.attempt_id)
+    .where(tasks.c.job_id == bindparam("job"), tasks.c.number.in_(_NUMBERS))
+    .where(tasks.c.attempt_id.in_(_IDS), tasks.c.state == TaskState.SUCCEEDED)
+)
+_DONE_BEFORE = select(attempts.c.id).where(attempts.c.id.in_(_IDS), attempts.c.state == AttemptState.SUCCEEDED)
+_OF_TASKS = (outputs.c.job_id == bindparam("job")) & outputs.c.number.in_(_NUMBERS)
+_PUBLISHED = select(func.count(), func.coalesce(func.sum(outputs.c.size), 0)).where(_OF_TASKS)
+_UNPUBLISH = outputs.delete().where(_OF_TASKS)
+_PUBLISH = outputs.insert()
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What an attempt came to."""
+
+    attempt: Attempt
+    outputs: tuple[Output, ...]
+    cost: Cost
+    log: str | None = None  #: where its log is, if not under the attempt's own id: see Attempt.log
+
+
+class Completing(Attempting):
+    """The good end of attempts."""
+
+    def complete(
+        self,
+        attempt: Attempt,
+        results: Sequence[Output],
+        cost: Cost,
+        *,
+        starting: Attempt | None = None,
+        since: datetime | None = None,
+    ) -> None:
+        """`complete_all` for one attempt. Raises AttemptSuperseded, BlobCollected."""
+        if self.complete_all([Completion(attempt, tuple(results), cost)], starting=starting, since=since):
+            raise AttemptSuperseded(f"Task {attempt.task_id} belongs to another attempt by now.")
+
+    def complete_all(
+        self, done: Sequence[Completion], *, starting: Attempt | None = None, since: datetime | None = None
+    ) -> frozenset[str]:
+        """Publish the outputs and end the tasks, all of one job; say too that the next attempt is `starting`.
+
+        Returns the ids of attempts that do not own their task any more, of which nothing was published. Publishes
+        nothing at all when a blob was collected `since` it was leased (None: since the tasks were claimed), but raises
+        BlobCollected. Repeated by the same attempts it changes nothing.
+        """
+
+        def writing(connection: Connection) -> frozenset[str]:
+            fresh, superseded = self._succeed(connection, done)
+            if fresh:
+                self._publish(connection, fresh)
+                ids = [each.attempt.id for each in fresh]
+                claimed = select(func.min(attempts.c.claimed_at)).where(attempts.c.id.in_(ids)).scalar_subquery()
+                digests = {output.digest for each in fresh for output in each.outputs}
+                require_not_collected(connection, digests, since or claimed)
+                self._end_well(connection, fresh)
+                self.tell(connection, Event.OUTPUT_PUBLISHED, fresh[0].attempt.job_id, _told(fresh))
+            if starting is not None:
+                self._start(connection, starting)  # after its predecessors: heartbeats lock them in this order, too
+            return superseded
+
+        return self.write(writing)
+
+    def _succeed(
+        self, connection: Connection, done: Sequence[Completion]
+    ) -> tuple[Sequence[Completion], frozenset[str]]:
+        """End the tasks; those that were ended just now, and the attempts that do not own their task any more."""
+        ids = {each.attempt.id for each in done}
+        owners: dict[str, Any] = {
+            "job": done[0].attempt.job_id,
+            "numbers": [each.attempt.number for each in done],
+            "ids": list(ids),
+        }
+        if succeed_tasks(connection, owners["job"], [each.attempt for each in done]) == len(done):
+            return done, frozenset()
+        before = set(connection.scalars(_DONE_BEFORE, {"ids": list(ids)}))
+        owning = set(connection.scalars(_OWNING, owners))
+        return [each for each in done if each.attempt.id in owning - before], frozenset(ids - owning - before)
+
+    def _publish(self, connection: Connection, done: Sequence[Completion]) -> None:
+        """Replace what earlier renderings of the tasks have published."""
+        first = done[0].attempt
+        of_tasks = {"job": first.job_id, "numbers": [each.attempt.number for each in done]}
+        earlier, earlier_bytes = connection.execute(_PUBLISHED, of_tasks).one()
+        if earlier:
+            connection.execute(_UNPUBLISH, of_tasks)
+        now = self.now(connection)
+        rows = [_row(each.attempt, output, now) for each in done for output in each.outputs]
+        if rows:
+            connection.execute(_PUBLISH, rows)
+        size = sum(output.size for each in done for output in each.outputs)
+        more = {"outputs": len(rows) - earlier, "output_bytes": size - int(earlier_bytes)}
+        count_change(connection, first.job_id, more, worker_id=first.worker_id)
+
+    def _end_well(self, connection: Connection, done: Sequence[Completion]) -> None:
+        """One statement however many they are."""
+        now = self.now(connection)
+        values: dict[str, Any] = {
+            "state": AttemptState.SUCCEEDED,
+            "started_at": func.coalesce(attempts.c.started_at, now),
+            "ended_at": now,
+            "progress": 1.0,
+            "seconds": _each({each.attempt.id: each.cost.seconds for each in done}),
+            "memory_mb": _each({each.attempt.id: each.cost.memory_mb for each in done}),
+            "device": _each({each.attempt.id: each.cost.device for each in done}),
+            "log": _each({each.attempt.id: each.log for each in done}),
+        }
+        ours = attempts.c.id.in_([each.attempt.id for each in done])
+        ended = connection.execute(attempts.update().where(ours, attempts.c.state.in_(OPEN_ATTEMPT)).values(values))
+        first = done[0].attempt
+        count_ended_attempts(
+            connection, first.job_id, AttemptState.SUCCEEDED, ended.rowcount, worker_id=first.worker_id
+        )
+
+
+def _each(values: dict[str, Any]) -> Any:
+    """For each attempt its own value; the value itself where it is the same for all."""
+    first = next(iter(values.values()))
+    if all(value == first for value in values.values()):
+        return first
+    return case(values, value=attempts.c.id)
+
+
+def _told(done: Sequence[Completion]) -> Iterator[dict[str, Any]]:
+    """What receivers are told of: each output, and whose it is."""
+    for each in done:
+        attempt = each.attempt
+        for output in each.outputs:
+            of_task = replace(output, frame=attempt.frame, camera=attempt.camera, number=attempt.number)
+            yield {"task": about_task(attempt), "output": of_task}
+
+
+def _row(attempt: Attempt, output: Output, now: datetime) -> dict[str, Any]:
+    return {
+        "job_id": attempt.job_id,
+        "number": attempt.number,
+        "attempt_id": attempt.id,
+        "name": output.name,
+        "frame": attempt.frame,
+        "camera": attempt.camera,
+        "digest": output.digest,
+        "size": output.size,
+        "width": output.width,
+        "height": output.height,
+        "device": output.device,
+        "image": output.image,
+        "created_at": now,
+    }

@@ -1,0 +1,181 @@
+"""Who did what to what, when, from where, and to what end."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, func, select
+
+from renderctl.core.actors import Actor
+from renderctl.core.errors import Conflict
+from renderctl.core.ids import new_token
+from renderctl.core.permissions import Subject
+from renderctl.repository.audit_chain import SIGNED, key_id, signed
+from renderctl.repository.database import Database
+from renderctl.repository.schema.audit import audits
+
+#: Entries that are forgotten in one transaction.
+_BATCH = 1000
+_FORGET = "audit.forget"
+#: Entries without a place in the chain: those of before there was one, and what somebody wrote there since.
+BEFORE_CHAIN = audits.c.seq <= 0
+
+
+@dataclass(frozen=True)
+class RotatedKey:
+    """The names of two keys, which tell nothing of them: as entries have them."""
+
+    key: str  #: with which is signed from now on
+    former: str
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    seq: int | None  #: its place in the chain; None: it gets one in a moment; 0 or below: from before there was one
+    at: datetime
+    actor: str
+    kind: str  #: user, worker or farm
+    via: str | None  #: local, token or session
+    address: str | None
+    action: str
+    subject: str
+    outcome: str | None  #: done, refused, or hidden: refused as if it did not exist
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class AuditFilter:
+    """Which entries are wanted."""
+
+    by: str | None = None
+    action: str | None = None  #: or the beginning of it: `job`
+    subject: str | None = None  #: or the beginning of it
+    since: datetime | None = None
+    until: datetime | None = None
+    refused: bool = False
+    after: int | None = None  #: those that follow this one in the chain
+    before: int | None = None  #: those that it follows
+
+    def conditions(self) -> list[ColumnElement[Any]]:
+        chosen = [
+            None if self.by is None else audits.c.actor == self.by,
+            None if self.action is None else audits.c.action.startswith(self.action, autoescape=True),
+            None if self.subject is None else audits.c.subject.startswith(self.subject, autoescape=True),
+            None if self.since is None else audits.c.at >= self.since,
+            None if self.until is None else audits.c.at < self.until,
+            audits.c.outcome.in_(("refused", "hidden")) if self.refused else None,
+            None if self.after is None else audits.c.seq > self.after,
+            None if self.before is None else audits.c.seq < self.before,
+        ]
+        return [each for each in chosen if each is not None]
+
+
+class Auditing(Database):
+    """The audit log."""
+
+    def note_refusal(self, actor: Actor, action: str, subject: Subject, outcome: str) -> None:
+        """Leave an entry of what somebody wanted to do and may not."""
+        told = {"kind": subject.kind, "owner": subject.owner, "projects": sorted(subject.projects)}
+
+        def writing(connection: Connection) -> None:
+            self.note_outcome(connection, actor, action, subject.id, outcome=outcome, details=told)
+
+        self.write(writing)
+
+    def audit_log(
+        self, *, subject: str | None = None, limit: int = 100, wanted: AuditFilter | None = None
+    ) -> list[AuditEntry]:
+        """The latest entries, the newest first; those `before` another one in the order of the chain."""
+        wanted = wanted or AuditFilter()
+        order = audits.c.id if wanted.before is None else audits.c.seq
+        query = select(audits).where(*wanted.conditions()).order_by(order.desc()).limit(limit)
+        if subject is not None:
+            query = query.where(audits.c.subject == subject)
+        rows = self.read(lambda connection: connection.execute(query).all())
+        return [_entry(row) for row in rows]
+
+    def audit_after(self, wanted: AuditFilter, *, limit: int = 1000) -> list[AuditEntry]:
+        """The entries after `wanted.after`, the oldest first."""
+        query = select(audits).where(*wanted.conditions()).order_by(audits.c.seq).limit(limit)
+        return [_entry(row) for row in self.read(lambda connection: connection.execute(query).all())]
+
+    def forget_audit(self, days: float, *, actor: Actor) -> int:
+        """Delete the beginning of the log, up to so many days ago, as much as goes in a moment; how many entries.
+
+        The entry that says so holds the signature of the last one that went: the chain can be verified from there.
+        """
+
+        def writing(connection: Connection) -> int:
+            limit = self.now(connection) - timedelta(days=days)
+            old = audits.c.at < limit
+            young = connection.scalar(select(func.min(audits.c.seq)).where(~old))
+            beginning = audits.c.seq < young if young is not None else audits.c.seq.is_not(None)
+            query = select(audits.c.id, audits.c.seq, audits.c.mac, audits.c.action).where(old, beginning)
+            rows = connection.execute(query.order_by(audits.c.seq).limit(_BATCH)).all()
+            if all(row.action == _FORGET for row in rows):
+                return 0
+            connection.execute(audits.delete().where(audits.c.id.in_([row.id for row in rows])))
+            last = rows[-1]
+            through = {"through": last.seq, "mac": last.mac} if last.seq > 0 else {}
+            self.audit(connection, actor, _FORGET, "audit", entries=len(rows), **through)
+            return len(rows)
+
+        return self.write(writing)
+
+    def adopt_audit(self, *, actor: Actor) -> int:
+        """Sign the entries from before there was a chain, and give them places at its end; how many there were.
+
+        From then on they are verified like all others. Whoever calls this vouches for them.
+        """
+
+        def adopting(connection: Connection) -> int:
+            rows = connection.execute(select(audits).where(BEFORE_CHAIN).order_by(audits.c.id).limit(_BATCH)).all()
+            for row in rows:
+                entry = {name: getattr(row, name) for name in SIGNED if name != "key_id"}
+                new = signed(connection, entry | {"deed": row.deed or new_token()}, self.seal)  # tells copies apart
+                values = {"seq": None} | {name: new[name] for name in ("deed", "key_id", "signature")}
+                connection.execute(audits.update().where(audits.c.id == row.id).values(values))
+            if rows:
+                self.audit(connection, actor, "audit.adopt", "audit", entries=len(rows))
+            return len(rows)
+
+        adopted = 0
+        while count := self.write(adopting):
+            adopted += count
+        self.chain_audit()
+        return adopted
+
+    def rotate_audit_key(self, *, actor: Actor) -> RotatedKey:
+        """Sign with a new key from now on. Raises Conflict where the key is in no file of this machine's."""
+        replace = self.seal.replace
+        if replace is None:
+            hint = "Set a new audit.key in the config of every machine, and put the one of now into audit.former."
+            raise Conflict("The key of the audit log is in no file of this machine's.", hint=hint)
+
+        def writing(connection: Connection) -> RotatedKey:
+            former = self._key_id()
+            replace()
+            rotated = RotatedKey(self._key_id(), former)
+            self.audit(connection, actor, "audit.rotate", "audit", **asdict(rotated))
+            return rotated
+
+        return self.deed(writing, done=lambda _, row: RotatedKey(**row.details))
+
+    def _key_id(self) -> str:
+        return key_id(self.seal.key() or b"")
+
+
+def _entry(row: Row[Any]) -> AuditEntry:
+    return AuditEntry(
+        seq=row.seq,
+        at=row.at,
+        actor=row.actor,
+        kind=row.kind,
+        via=row.via,
+        address=row.address,
+        action=row.action,
+        subject=row.subject,
+        outcome=row.outcome,
+        details=row.details,
+    )

@@ -1,0 +1,143 @@
+"""The audit log as a chain: an entry is signed in its deed's transaction, and gets its place in the chain right after.
+
+Whoever did something extends the chain by all that waits, unless somebody else does at this moment: so nobody ever
+waits for the end of the chain, and one transaction gives the entries of many deeds their places. SQLite knows one
+writer at a time: there it is done within the deed's own transaction. See docs/decisions/0030-audit-chain.md.
+"""
+
+import fcntl
+import hashlib
+import hmac
+import json
+import logging
+import os
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from renderctl.repository.schema.audit import audit_heads, audits
+
+logger = logging.getLogger(__name__)
+
+#: What an entry says, all of it signed.
+SIGNED = ("at", "actor", "kind", "via", "address", "action", "subject", "outcome", "details", "deed", "key_id")
+#: Entries that get their places in one transaction.
+BATCH = 100
+#: What comes before the first entry.
+NOTHING = "0" * 64
+
+
+@dataclass(frozen=True)
+class ChainHead:
+    """Where the chain ends."""
+
+    seq: int
+    mac: str
+
+
+class HeadFile:
+    """The end of the chain as this machine has seen it last, outside the database."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def keep(self, head: ChainHead) -> None:
+        """Remember it, unless a later one is known. A folder that can not be written to costs nobody his deed."""
+        with suppress(OSError, ValueError), self._path.open("a+", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o600)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            known = _parsed(file.read())
+            if known is None or known.seq < head.seq:
+                file.truncate(0)
+                file.write(f"{head.seq} {head.mac}\n")
+
+    def kept(self) -> ChainHead | None:
+        with suppress(OSError, ValueError):
+            return _parsed(self._path.read_text(encoding="utf-8"))
+        return None
+
+
+def _parsed(text: str) -> ChainHead | None:
+    words = text.split()
+    return ChainHead(int(words[0]), words[1]) if len(words) == 2 else None
+
+
+@dataclass(frozen=True)
+class SigningKeys:
+    """With what this process signs, and where it remembers the end of the chain."""
+
+    key: Callable[[], bytes | None] = lambda: None  #: None: with the key that lies in the database
+    head: HeadFile | None = None
+    former: Callable[[], Sequence[bytes]] = tuple  #: with what was signed before, the latest first
+    replace: Callable[[], None] | None = None  #: have a new key; None: it stands in the config, or in the database
+
+
+def key_id(key: bytes) -> str:
+    """Tells keys apart, and tells nothing of them."""
+    return hashlib.sha256(b"renderctl audit key " + key).hexdigest()[:16]
+
+
+def signature(key: bytes, entry: Mapping[str, Any]) -> str:
+    """The HMAC-SHA256 of what an entry says."""
+    return _mac(key, [_plain(entry[name]) for name in SIGNED])
+
+
+def chain_mac(key: bytes, previous: str, seq: int, signed: str) -> str:
+    """The HMAC-SHA256 of an entry's place in the chain: its number, its signature, and the link before it."""
+    return _mac(key, [previous, seq, signed])
+
+
+def _mac(key: bytes, values: Sequence[Any]) -> str:
+    text = json.dumps(values, sort_keys=True, ensure_ascii=True)
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    return value.strftime("%Y-%m-%dT%H:%M:%S.%f") if isinstance(value, datetime) else value
+
+
+def signed(connection: Connection, entry: dict[str, Any], seal: SigningKeys) -> dict[str, Any]:
+    """The entry with its signature, without which nobody gives it a place in the chain."""
+    key = seal.key() or database_key(connection)
+    full = {**entry, "details": json.loads(json.dumps(entry["details"])), "key_id": key_id(key)}
+    return {**full, "signature": signature(key, full)}
+
+
+def database_key(connection: Connection) -> bytes:
+    """The key that lies in the database, made when it is first asked for."""
+    kept = connection.scalar(select(audit_heads.c.key))
+    if kept is None:
+        kept = secrets.token_hex(32)
+        connection.execute(audit_heads.insert(), {"id": 1, "seq": 0, "mac": NOTHING, "key": kept})
+    return bytes.fromhex(kept)
+
+
+def extend(connection: Connection, seal: SigningKeys) -> tuple[ChainHead, bool] | None:
+    """Give the next entries their places; the end of the chain, and whether there may be more of them.
+
+    None: another one does so at this moment, and nobody waits for him. What is not signed with our key is left alone.
+    """
+    free = select(audit_heads).with_for_update(skip_locked=True)
+    end = connection.execute(free).first()
+    if end is None:
+        database_key(connection)  # which makes it, unless it is there and somebody holds it
+        if (end := connection.execute(free).first()) is None:
+            return None
+    key, seq, mac = seal.key() or bytes.fromhex(end.key), end.seq, end.mac
+    waiting = select(audits).where(audits.c.seq.is_(None), audits.c.key_id == key_id(key)).order_by(audits.c.id)
+    rows = connection.execute(waiting.limit(BATCH)).all()
+    for row in rows:
+        if hmac.compare_digest(signature(key, row._asdict()), row.signature or ""):
+            seq += 1
+            mac = chain_mac(key, mac, seq, row.signature)
+            connection.execute(audits.update().where(audits.c.id == row.id).values(seq=seq, mac=mac))
+    if seq != end.seq:
+        connection.execute(audit_heads.update().values(seq=seq, mac=mac))
+    return ChainHead(seq, mac), len(rows) == BATCH and seq != end.seq

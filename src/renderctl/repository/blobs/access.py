@@ -1,0 +1,115 @@
+"""Which blobs somebody may read: he need not send them, and may make models and jobs of them."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Connection, Select, select
+
+from renderctl.core.permissions import Visibility
+from renderctl.core.quotas import Quotas, UploadState
+from renderctl.repository.blobs.leases import Blobs
+from renderctl.repository.blobs.references import batches
+from renderctl.repository.people.quotas import lock_quotas, require_incoming
+from renderctl.repository.schema.jobs import job_inputs, jobs, model_inputs, models, outputs, uploads
+from renderctl.repository.visibility import visible
+
+_BATCH = 1000
+_RECEIVED = (UploadState.RECEIVED, UploadState.USED)
+#: For how long it is remembered what somebody has sent: as long as the garbage collection leaves it alone.
+_REMEMBERED = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class BlobReader:
+    """Somebody, and which models and jobs he may see."""
+
+    name: str
+    models: Visibility
+    jobs: Visibility
+
+
+class Receiving(Blobs):
+    """What comes from people who can not reach the store themselves."""
+
+    def readable(self, digests: Collection[str], reader: BlobReader) -> dict[str, int]:
+        """Those of the blobs that they may read, because a model or job that they may see has them or they sent them.
+
+        With their sizes in bytes. These are leased, as `unknown_blobs` does it; digests that somebody has made up leave
+        nothing behind.
+        """
+        found = self._readable(digests, reader)
+        self.lease_blobs(found)
+        return self._readable(found, reader)
+
+    def _readable(self, digests: Collection[str], reader: BlobReader) -> dict[str, int]:
+        def reading(connection: Connection) -> dict[str, int]:
+            now, found = self.now(connection), dict[str, int]()
+            for some in batches(sorted(set(digests)), _BATCH):
+                own = select(uploads.c.digest, uploads.c.size).where(uploads.c.owner == reader.name)
+                received = own.where(uploads.c.digest.in_(some), uploads.c.until > now, uploads.c.state.in_(_RECEIVED))
+                for query in (received, *_pointing(some, reader)):
+                    found.update({row.digest: row.size for row in connection.execute(query)})
+            return found
+
+        return self.read(reading) if digests else {}
+
+    def announced(self, digest: str, size: int, owner: str) -> bool:
+        """Whether they have said that they send it, not long ago, so that it is counted."""
+
+        def reading(connection: Connection) -> bool:
+            now = self.now(connection)
+            this = select(uploads.c.state, uploads.c.until).where(uploads.c.owner == owner, uploads.c.digest == digest)
+            row = connection.execute(this.where(uploads.c.size == size, uploads.c.until > now)).first()
+            if row is None or row.state == UploadState.USED:
+                return False
+            return row.state == UploadState.RECEIVED or bool(row.until > now + _REMEMBERED)
+
+        return self.read(reading)
+
+    def announce(self, sizes: Mapping[str, int], owner: str, quotas: Quotas) -> None:
+        """They are going to send these files, of so many bytes: they count, and are leased, from now on.
+
+        What they have said of a file before, or sent of it, counts on: nobody makes it smaller by saying so.
+        Raises QuotaExceeded.
+        """
+        limits = quotas.of(owner, None)
+
+        def writing(connection: Connection) -> None:
+            lock_quotas(connection, limits)
+            now = self.now(connection)
+            for some in batches(sorted(sizes), _BATCH):
+                these = (uploads.c.owner == owner) & uploads.c.digest.in_(some)
+                counted = select(uploads.c.digest, uploads.c.size).where(these, uploads.c.until > now)
+                before = {row.digest: row.size for row in connection.execute(counted)}
+                connection.execute(uploads.delete().where(these))
+                common = {"owner": owner, "until": now + 2 * _REMEMBERED, "state": UploadState.ANNOUNCED}
+                rows = [{**common, "digest": each, "size": max(sizes[each], before.get(each, 0))} for each in some]
+                connection.execute(uploads.insert(), rows)
+            require_incoming(connection, limits, now)
+
+        if sizes and limits:
+            self.write(writing)
+        self.lease_blobs(sizes)
+
+    def note_received(self, digest: str, size: int, owner: str) -> None:
+        """They have sent all of the blob, which they had leased before it was put, so they know what is in it."""
+
+        def writing(connection: Connection) -> None:
+            now = self.now(connection)
+            connection.execute(uploads.delete().where(uploads.c.owner == owner, uploads.c.digest == digest))
+            row = {"owner": owner, "digest": digest, "size": size, "until": now + _REMEMBERED}
+            row["state"] = UploadState.RECEIVED
+            connection.execute(uploads.insert(), row)
+            connection.execute(uploads.delete().where(uploads.c.until <= now))
+
+        self.write(writing)
+
+
+def _pointing(digests: Sequence[str], reader: BlobReader) -> Iterator[Select[tuple[str, int]]]:
+    """Rows of what he may see that point to the blobs."""
+    of_models = select(model_inputs.c.digest, model_inputs.c.size).join(models, models.c.id == model_inputs.c.model_id)
+    yield of_models.where(model_inputs.c.digest.in_(digests), *visible(models, reader.models))
+    for table in (job_inputs, outputs):
+        of_jobs = select(table.c.digest, table.c.size).join(jobs, jobs.c.id == table.c.job_id)
+        yield of_jobs.where(table.c.digest.in_(digests), jobs.c.removed_at.is_(None), *visible(jobs, reader.jobs))

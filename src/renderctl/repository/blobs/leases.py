@@ -1,0 +1,94 @@
+"""Blobs: which of them the farm has for certain, and leases that keep the garbage collection off them."""
+
+import logging
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+from sqlalchemy import Connection, Insert, func, select
+from sqlalchemy.dialects import mysql, sqlite
+
+from renderctl.repository.blobs.references import UNMARKED
+from renderctl.repository.database import Database
+from renderctl.repository.schema.jobs import blob_leases, job_inputs, model_inputs, outputs
+
+logger = logging.getLogger(__name__)
+
+#: How long the blobs that somebody asked for are left alone.
+_LEASE = timedelta(hours=24)
+#: Seconds between two looks whether a blob is still being removed.
+_LOOK_EVERY_S = 0.2
+#: Rows or values of one statement.
+_BATCH = 1000
+
+
+class Blobs(Database):
+    """What the database knows about the store."""
+
+    def unknown_blobs(self, digests: Collection[str]) -> set[str]:
+        """Those that no model, job or output needs, so that they may not be in the store. All `digests` are leased.
+
+        A lease lasts 24 hours by the database's clock. For so long the garbage collection removes none of them:
+        neither what is there already nor what the caller is going to put. One that is being collected at this moment
+        is waited for. Raises DatabaseUnavailable.
+        """
+        self.lease_blobs(digests)
+        return self.read(lambda connection: _unneeded(connection, digests)) if digests else set()
+
+    def lease_blobs(self, digests: Collection[str]) -> None:
+        """Lease the blobs, and wait until nobody removes one of them any more: what is put then stays."""
+        waiting, told = sorted(set(digests)), False
+        while waiting:
+            waiting, until_s = self.write(partial(_leased, now_of=self.now, digests=waiting))
+            if waiting:
+                if not told:
+                    text = "%d files are being removed by the garbage collection: waiting for it, up to %.0f s"
+                    logger.warning(text, len(waiting), until_s)
+                told = True
+                self._waiting.wait(min(_LOOK_EVERY_S, until_s))
+
+
+def _leased(
+    connection: Connection, now_of: Callable[[Connection], datetime], digests: Sequence[str]
+) -> tuple[list[str], float]:
+    """Take the leases; those of the blobs that are being removed, and in how many seconds at most that is over.
+
+    In an order that all have in common, so that no two wait for each other. What a collector has marked that died
+    counts as removed.
+    """
+    now, leasing = now_of(connection), _leasing(connection.dialect.name)
+    live: dict[str, datetime] = {}
+    for some in _batches(digests):
+        connection.execute(leasing, [{"digest": digest, "until": now + _LEASE} for digest in some])
+        marked = select(blob_leases.c.digest, blob_leases.c.marked_until).where(
+            blob_leases.c.digest.in_(some), blob_leases.c.marked_by.is_not(None)
+        )
+        marks = {row.digest: row.marked_until for row in connection.execute(marked)}
+        live |= {digest: until for digest, until in marks.items() if until > now}
+        if dead := sorted(marks.keys() - live.keys()):
+            removed = blob_leases.update().where(blob_leases.c.digest.in_(dead))
+            connection.execute(removed.values(**UNMARKED, collected_at=now))
+    return sorted(live), max(((until - now).total_seconds() for until in live.values()), default=0.0)
+
+
+def _unneeded(connection: Connection, digests: Collection[str]) -> set[str]:
+    """Those of the digests that no row points to."""
+    needed: set[str] = set()
+    for some in _batches(sorted(set(digests))):
+        for table in (model_inputs, job_inputs, outputs):
+            needed.update(connection.scalars(select(table.c.digest).where(table.c.digest.in_(some)).distinct()))
+    return set(digests) - needed
+
+
+def _leasing(dialect: str) -> Insert:
+    """One row for each digest; one that is there lasts longer."""
+    if dialect == "sqlite":
+        insert = sqlite.insert(blob_leases)
+        return insert.on_conflict_do_update(index_elements=["digest"], set_={"until": insert.excluded.until})
+    # VALUES(), and not the row alias of MySQL 8: MariaDB knows it too, and pymysql sends all rows at once.
+    return mysql.insert(blob_leases).on_duplicate_key_update(until=func.values(blob_leases.c.until))
+
+
+def _batches(digests: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(digests), _BATCH):
+        yield digests[start : start + _BATCH]

@@ -1,0 +1,53 @@
+"""Which blobs rows point to, and why no row comes to point to one that was collected.
+
+Whoever lets a row point to a blob leases it first and puts it then; or puts it, and has the row refused when the blob
+was collected meanwhile (`require_kept`).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+
+from sqlalchemy import ColumnElement, Connection, or_, select
+
+from renderctl.core.errors import BlobCollected
+from renderctl.repository.schema.jobs import blob_leases, job_inputs, model_inputs, outputs
+
+#: How long it is known that a blob was collected: nobody who asked for it before may let a row point to it.
+MEMORY = timedelta(days=7)
+#: What a lease has whose mark of the garbage collection is over.
+UNMARKED = {"marked_by": None, "marked_until": None}
+#: Everything that points to blobs.
+POINTERS = (model_inputs, job_inputs, outputs)
+_BATCH = 500
+
+
+def pointed_at(connection: Connection, digests: Sequence[str], *, waiting: bool = False) -> set[str]:
+    """Those of the digests that a row points to; `waiting` for rows that are being added at this moment."""
+    found: set[str] = set()
+    for table in POINTERS:
+        query = select(table.c.digest).where(table.c.digest.in_(digests))
+        found.update(connection.scalars(query.with_for_update(read=True) if waiting else query))
+    return found
+
+
+def require_not_collected(
+    connection: Connection, digests: Iterable[str], since: datetime | ColumnElement[datetime]
+) -> None:
+    """Refuse rows, added in this transaction just now, that point to blobs which were collected `since` then.
+
+    After the insert and not before: so either we see the collector's mark, or it sees our rows.
+    Raises BlobCollected.
+    """
+    gone = or_(blob_leases.c.marked_by.is_not(None), blob_leases.c.collected_at >= since)
+    for batch in batches(digests, _BATCH):
+        query = select(blob_leases.c.digest).where(blob_leases.c.digest.in_(batch), gone).limit(1)
+        if connection.execute(query).first():
+            raise BlobCollected
+
+
+def batches(items: Iterable[str], size: int) -> Iterator[list[str]]:
+    """The items in lists of at most `size`."""
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch

@@ -1,0 +1,155 @@
+"""The database as the doctor sees it: whether it is set up as the farm needs it, and who works on what is in it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, func, select, text
+
+from renderctl.core.errors import DatabaseUnavailable
+from renderctl.core.ids import new_token
+from renderctl.core.jobs import Job
+from renderctl.core.states import PRESENT_WORKER, JobState, TaskState
+from renderctl.repository.database import Database
+from renderctl.repository.engine import collation
+from renderctl.repository.migrations import HEAD
+from renderctl.repository.recovery import SWEEP
+from renderctl.repository.schema.jobs import jobs, leases, tasks, workers
+from renderctl.repository.schema.mapping import to_job
+
+#: Seconds by which two clocks may differ without anybody wondering about the times that are shown.
+_CLOCKS_S = 60.0
+#: Connections that a worker needs beside those of its slots.
+_BESIDE_SLOTS = 2
+
+
+@dataclass(frozen=True)
+class Sweeper:
+    """Who swept last."""
+
+    holder: str
+    seconds_ago: float  #: by the database's clock
+
+
+class Examining(Database):
+    """Questions about the database itself."""
+
+    def check(self) -> str:
+        """What and where the database is, in a few words. Raises DatabaseUnavailable."""
+
+        def looking(connection: Connection) -> str:
+            if problem := next(_problems(connection), None):
+                raise DatabaseUnavailable(f"The database {_place(self.engine)} {problem[0]}.", hint=problem[1])
+            self._write_and_forget(connection)
+            count = connection.scalar(select(func.count()).select_from(jobs))
+            return f"{_server(connection)}, {_place(self.engine)}, revision {HEAD}, {count} jobs"
+
+        return self.write(looking)
+
+    def advice(self) -> list[str]:
+        """What could be better about the server. Raises DatabaseUnavailable."""
+        if self.engine.dialect.name == "sqlite":
+            return []
+
+        def looking(connection: Connection) -> list[str]:
+            return [*_of_durability(connection), *_of_connections(connection), *self._of_clocks(connection)]
+
+        return self.read(looking)
+
+    def last_sweep(self) -> Sweeper | None:
+        """Who holds the sweep's lease, or did until he was killed; None: the last one has given it back."""
+
+        def reading(connection: Connection) -> Sweeper | None:
+            now = self.now(connection)
+            row = connection.execute(select(leases).where(leases.c.name == SWEEP)).first()
+            if row is None:
+                return None
+            return Sweeper(row.holder, max(0.0, (now - row.until).total_seconds() + self.heartbeat_limit_s))
+
+        return self.read(reading)
+
+    def idle_jobs(self, *, limit: int = 100) -> list[Job]:
+        """Jobs that have queued tasks while nothing of them is running, the oldest first."""
+        of_the_job = tasks.c.job_id == jobs.c.id
+        queued = select(tasks.c.number).where(of_the_job, tasks.c.state == TaskState.QUEUED)
+        running = select(tasks.c.number).where(of_the_job, tasks.c.state == TaskState.RUNNING)
+        query = (
+            select(jobs)
+            .where(jobs.c.state.in_((JobState.QUEUED, JobState.RUNNING)), queued.exists(), ~running.exists())
+            .order_by(jobs.c.id)
+            .limit(limit)
+        )
+        return self.read(lambda connection: [to_job(row) for row in connection.execute(query)])
+
+    def _write_and_forget(self, connection: Connection) -> None:
+        """What every worker does all day, to a row that nobody else looks at."""
+        now, name = self.now(connection), f"doctor-{new_token()}"
+        mine = leases.c.name == name
+        connection.execute(leases.insert(), {"name": name, "holder": "doctor", "since": now, "until": now})
+        connection.execute(select(leases).where(mine).with_for_update(skip_locked=True)).one()
+        connection.execute(leases.update().where(mine).values(holder="the doctor"))
+        connection.execute(leases.delete().where(mine))
+
+    def _of_clocks(self, connection: Connection) -> Iterator[str]:
+        ahead_s = (self.now(connection) - self._now()).total_seconds()
+        if abs(ahead_s) > _CLOCKS_S:
+            which = "ahead of" if ahead_s > 0 else "behind"
+            yield f"The database's clock is {abs(ahead_s):.0f} s {which} this machine's: times are shown by the former."
+
+
+def _place(engine: Engine) -> str:
+    if engine.dialect.name == "sqlite":
+        return str(engine.url.database)
+    return engine.url.set(query={}).render_as_string(hide_password=True)
+
+
+def _server(connection: Connection) -> str:
+    dialect = connection.dialect
+    if dialect.name == "sqlite":
+        return f"SQLite {connection.scalar(text('SELECT sqlite_version()'))}"
+    name = "MariaDB" if getattr(dialect, "is_mariadb", False) else "MySQL"
+    return f"{name} {str(connection.scalar(text('SELECT VERSION()'))).partition('-')[0]}"
+
+
+def _problems(connection: Connection) -> Iterator[tuple[str, str]]:
+    """What makes it unfit for the farm, and what to do; the worst first."""
+    if connection.dialect.name == "sqlite":
+        return
+    variable = "tx_isolation" if _has(connection, "tx_isolation") else "transaction_isolation"
+    level = str(connection.scalar(text(f"SELECT @@SESSION.{variable}")))
+    if level != "READ-COMMITTED":
+        hint = "Does a proxy drop `SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED`? It has to pass it on."
+        yield f"isolates transactions by {level}", hint
+    here = "FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'"
+    for name, engine in connection.execute(text(f"SELECT table_name, engine {here} AND engine <> 'InnoDB'")):
+        yield (
+            f"keeps its table {name} in {engine}, which knows no transactions",
+            f"ALTER TABLE `{name}` ENGINE = InnoDB",
+        )
+    wanted = collation(connection.engine)
+    strange = text(
+        f"SELECT table_name, table_collation {here} AND table_collation <> :wanted AND table_name <> 'alembic_version'"
+    )
+    for name, sort in connection.execute(strange, {"wanted": wanted}):
+        hint = f"ALTER TABLE `{name}` CONVERT TO CHARACTER SET utf8mb4 COLLATE {wanted}"
+        yield f"compares the texts of its table {name} by {sort}, which takes some for the same that are not", hint
+
+
+def _of_durability(connection: Connection) -> Iterator[str]:
+    if connection.scalar(text("SELECT @@innodb_flush_log_at_trx_commit")) != 1:
+        yield (
+            "A power cut may take back what people were told is done: "
+            "set innodb_flush_log_at_trx_commit = 1 on the database server."
+        )
+
+
+def _of_connections(connection: Connection) -> Iterator[str]:
+    most = int(connection.scalar(text("SELECT @@max_connections")) or 0)
+    present = select(func.count(), func.coalesce(func.sum(workers.c.slots), 0))
+    count, slots = connection.execute(present.where(workers.c.state.in_(PRESENT_WORKER))).one()
+    needed = int(slots) + _BESIDE_SLOTS * int(count)
+    if needed > most:
+        yield f"{count} workers may need {needed} connections: raise max_connections, which is {most}."
+
+
+def _has(connection: Connection, variable: str) -> bool:
+    return connection.execute(text("SHOW VARIABLES LIKE :name"), {"name": variable}).first() is not None

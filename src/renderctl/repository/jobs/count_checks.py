@@ -1,0 +1,172 @@
+"""Whether the counts of jobs are what their rows come to. A difference is a fault of ours, or of an older release."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Connection, Select, Table, case, func, literal, select, union_all
+
+from renderctl.core.states import OPEN_ATTEMPT, OPEN_JOB, AttemptState, TaskState
+from renderctl.repository.database import Database
+from renderctl.repository.jobs.counts import CORRECTIONS, COUNTED, CountChanges
+from renderctl.repository.schema.counts import job_counts
+from renderctl.repository.schema.jobs import attempts, jobs, outputs, tasks
+
+#: Jobs of one sample, and rows that it may read on average: one of a huge job is paid for by those that follow.
+_JOBS, _ROWS = 4, 5_000
+#: Tasks that one statement looks at, of a job that has more: nobody waits long for an answer.
+_PIECE = 50_000
+
+
+@dataclass(frozen=True)
+class WrongCount:
+    """A job whose counts are not what its rows come to."""
+
+    job_id: str
+    missing: Mapping[str, int]  #: by what is counted, where it is not right; below 0: there are too many
+
+    def __str__(self) -> str:
+        return f"job {self.job_id}: " + ", ".join(f"{name} {count:+d}" for name, count in self.missing.items())
+
+
+class CountChecks(Database):
+    """Counts compared with what they count, and put right."""
+
+    _last_open = _last_of_all = ""  #: the jobs that were compared last
+    _skipped = 0  #: samples that are left out for the size of the one before
+
+    def wrong_counts(self, job_ids: Sequence[str] | None = None, *, at_once: int = _PIECE) -> list[WrongCount]:
+        """The jobs, of those or of all that are kept, whose counts are wrong at one and the same moment.
+
+        A statement looks at so many tasks of a job at once; of all jobs at all, which takes seconds for each million.
+        """
+
+        def reading(connection: Connection) -> list[WrongCount]:
+            if job_ids is None:
+                return _named(connection.execute(_differences()))
+            _take_snapshot(connection)
+            return _wrong(connection, job_ids, at_once)
+
+        return self.read(reading)
+
+    def correct_counts(self, job_ids: Sequence[str]) -> list[WrongCount]:
+        """Put the counts of the jobs right while others change them; what was wrong."""
+
+        def correcting(connection: Connection) -> list[WrongCount]:
+            _take_snapshot(connection)
+            for job_id in sorted(job_ids):
+                _lock(connection, job_id)
+            changes: CountChanges = connection.info["unit"].counts
+            wrong = _wrong(connection, job_ids, _PIECE)
+            for job in wrong:  # whoever changes it now, changes rows and counts alike
+                changes.add(job.job_id, CORRECTIONS, job.missing)
+            return wrong
+
+        return self.write(correcting)
+
+    def check_some_counts(self) -> list[WrongCount]:
+        """Compare the counts of a few jobs, the next ones each time, and put them right; what was wrong."""
+        if self._skipped > 0:
+            self._skipped -= 1
+            return []
+        open_jobs = self.read(lambda connection: _following(connection, self._last_open, open_only=True))
+        any_jobs = self.read(lambda connection: _following(connection, self._last_of_all, open_only=False))
+        self._last_open, self._last_of_all = max(open_jobs, default=""), max(any_jobs, default="")
+        sizes = any_jobs | open_jobs
+        self._skipped = sum(sizes.values()) // _ROWS
+        wrong = self.wrong_counts(list(sizes)) if sizes else []
+        return self.correct_counts([job.job_id for job in wrong]) if wrong else []
+
+
+def _following(connection: Connection, after: str, *, open_only: bool) -> dict[str, int]:
+    """The jobs that come after one, few enough, and how many tasks they have; none: start again."""
+    query = select(jobs.c.id, jobs.c.task_count).where(jobs.c.id > after, jobs.c.removed_at.is_(None))
+    query = query.order_by(jobs.c.id).limit(_JOBS)
+    # State by state: an index has the jobs of one in this order, however many have ended.
+    queries = [query.where(jobs.c.state == state) for state in sorted(OPEN_JOB)] if open_only else [query]
+    rows = sorted(row for some in queries for row in connection.execute(some))
+    sample, size = dict[str, int](), 0
+    for row in rows[:_JOBS]:
+        size += row.task_count
+        if sample and size > _ROWS:
+            break
+        sample[row.id] = row.task_count
+    return sample
+
+
+def _lock(connection: Connection, job_id: str) -> None:
+    """Have nobody else correct the job before this transaction ends; who only counts does not wait."""
+    if connection.dialect.name == "mysql":
+        mine = (job_counts.c.job_id == job_id) & (job_counts.c.shard == CORRECTIONS)
+        connection.execute(_placing(), {"job_id": job_id, "shard": CORRECTIONS})
+        connection.execute(select(job_counts.c.shard).where(mine).with_for_update())
+
+
+@cache
+def _placing() -> Any:
+    return job_counts.insert().prefix_with("IGNORE", dialect="mysql")
+
+
+def _take_snapshot(connection: Connection) -> None:
+    """Have all that the transaction reads be of one moment: of its first look, after it has locked what it locks."""
+    if connection.dialect.name == "mysql":
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+
+def _wrong(connection: Connection, job_ids: Sequence[str], at_once: int) -> list[WrongCount]:
+    """Of a snapshot: small jobs together, each large one in pieces."""
+    query = select(jobs.c.id, jobs.c.task_count).where(jobs.c.id.in_(job_ids)).order_by(jobs.c.id)
+    sizes = {row.id: row.task_count for row in connection.execute(query)}
+    small = [job_id for job_id, size in sizes.items() if size <= at_once]
+    wrong = _named(connection.execute(_differences(small))) if small else []
+    for job_id, size in sizes.items():
+        if size > at_once:
+            missing = Counter[str]()
+            for first in range(1, size + 1, at_once):
+                piece = range(first, first + at_once)
+                for part in _named(connection.execute(_differences([job_id], piece))):
+                    missing.update(part.missing)
+            if any(missing.values()):
+                wrong.append(WrongCount(job_id, {name: count for name, count in missing.items() if count}))
+    return wrong
+
+
+def _named(rows: Iterable[Any]) -> list[WrongCount]:
+    return [
+        WrongCount(row.job_id, {name: count for name in COUNTED if (count := int(getattr(row, name)))}) for row in rows
+    ]
+
+
+def _differences(job_ids: Sequence[str] | None = None, piece: range | None = None) -> Select[Any]:
+    """Of each job what its rows come to, less its counts, where that is not nothing.
+
+    Of some jobs, or all; of all tasks, or those whose numbers are in the piece: the counts go with the first one.
+    """
+    by_task = {state.value: _count_of(tasks.c.state, state) for state in TaskState}
+    ended = [state for state in AttemptState if state not in OPEN_ATTEMPT]
+    by_attempt = {f"attempts_{state}": _count_of(attempts.c.state, state) for state in ended}
+    by_output = {"outputs": func.count(), "output_bytes": func.sum(outputs.c.size)}
+    by_count = {name: -func.sum(job_counts.c[name]) for name in COUNTED}
+    counted: list[tuple[Table, Mapping[str, ColumnElement[Any]]]]
+    counted = [(tasks, by_task), (attempts, by_attempt), (outputs, by_output), (job_counts, by_count)]
+    parts = []
+    for table, columns in counted:
+        part = select(table.c.job_id, *(columns.get(name, literal(0)).label(name) for name in COUNTED))
+        if job_ids is not None:
+            part = part.where(table.c.job_id.in_(job_ids))
+        if piece is not None and table is not job_counts:
+            part = part.where(table.c.number >= piece.start, table.c.number < piece.stop)
+        if piece is None or piece.start == 1 or table is not job_counts:
+            parts.append(part.group_by(table.c.job_id))
+    rows = union_all(*parts).subquery()
+    sums = {name: func.sum(rows.c[name]) for name in COUNTED}
+    kept = select(jobs.c.id).where(jobs.c.id == rows.c.job_id, jobs.c.removed_at.is_(None)).exists()
+    wrong = sum((func.abs(total) for total in sums.values()), start=literal(0))
+    query = select(rows.c.job_id, *(total.label(name) for name, total in sums.items()))
+    return query.where(kept).group_by(rows.c.job_id).having(wrong != 0).order_by(rows.c.job_id)
+
+
+def _count_of(column: Column[Any], state: str) -> ColumnElement[int]:
+    return func.sum(case((column == state, 1), else_=0))

@@ -1,0 +1,126 @@
+"""Counts of a job: changed in the transaction that changes what they count, and summed up by whoever reads.
+
+They are sharded, so that workers that end tasks of one job at the same time do not wait for each other. What a
+transaction changes is written at its very end, in the order of the rows: whoever holds one of them waits for nothing
+but rows further on, so that no deadlock comes of them.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+from zlib import crc32
+
+from sqlalchemy import Connection, Select, func, select
+from sqlalchemy.dialects import mysql, sqlite
+
+from renderctl.core.jobs import TaskCounts
+from renderctl.core.states import OPEN_ATTEMPT, AttemptState, TaskState
+from renderctl.repository.schema.counts import job_counts
+
+#: Shards that workers add to, each worker to its own; what concerns no worker goes to the first. SQLite, which has one
+#: writer at a time, needs no other.
+SHARDS = 8
+#: The shard that corrections go to: nobody waits while one is being worked out, and they stay in sight.
+CORRECTIONS = SHARDS
+#: What is counted.
+COUNTED = tuple(column.name for column in job_counts.c if not column.primary_key)
+_TASK_STATES = tuple(state.value for state in TaskState)
+
+
+@dataclass(frozen=True)
+class JobCounts:
+    """What a job comes to so far."""
+
+    tasks: TaskCounts
+    outputs: int = 0
+    output_bytes: int = 0
+
+
+@dataclass
+class CountChanges:
+    """What a transaction changes of the counts, until it is written."""
+
+    by_row: dict[tuple[str, int], Counter[str]] = field(default_factory=dict)  #: by job and shard
+
+    def add(self, job_id: str, shard: int, changes: Mapping[str, int]) -> None:
+        """Count more of some, and less of others."""
+        row = self.by_row.setdefault((job_id, shard), Counter())
+        for name, change in changes.items():
+            row[name] += change
+
+    def write(self, connection: Connection) -> None:
+        """Write all of it: the last thing that a transaction does before its commit."""
+        changed = {key: row for key, row in sorted(self.by_row.items()) if any(row.values())}
+        if changed:
+            names = tuple(name for name in COUNTED if any(row[name] for row in changed.values()))
+            rows = [
+                {"job_id": job_id, "shard": shard, **{name: row[name] for name in names}}
+                for (job_id, shard), row in changed.items()
+            ]
+            connection.execute(_adding(connection.dialect.name, names), rows)
+        self.by_row.clear()
+
+
+def count_change(
+    connection: Connection, job_id: str, changes: Mapping[str, int], *, worker_id: str | None = None
+) -> None:
+    """Have the transaction count so many more of some, and less of others. Only its commit shows them to anybody.
+
+    `worker_id`: who does it, if a worker does.
+    """
+    pending: CountChanges = connection.info["unit"].counts
+    sharded = worker_id is not None and connection.dialect.name != "sqlite"
+    pending.add(job_id, shard_of(worker_id) if sharded and worker_id else 0, changes)
+
+
+def count_ended_attempts(
+    connection: Connection, job_id: str, state: AttemptState, count: int, *, worker_id: str
+) -> None:
+    """So many attempts have ended, and how."""
+    if state in OPEN_ATTEMPT:
+        raise ValueError(f"an attempt that is {state} has not ended")
+    count_change(connection, job_id, {f"attempts_{state}": count}, worker_id=worker_id)
+
+
+def shard_of(worker_id: str) -> int:
+    """The shard of a worker: the same one in every process."""
+    return crc32(worker_id.encode()) % SHARDS
+
+
+def read_counts(connection: Connection, job_ids: Sequence[str]) -> dict[str, JobCounts]:
+    """What the jobs come to: a few rows of each, however many tasks it has."""
+    counts = dict.fromkeys(job_ids, JobCounts(TaskCounts()))
+    query = sums("outputs", "output_bytes", *_TASK_STATES).where(job_counts.c.job_id.in_(job_ids))
+    for row in connection.execute(query):
+        by_state = {state: int(getattr(row, state)) for state in _TASK_STATES}
+        counts[row.job_id] = JobCounts(TaskCounts(**by_state), int(row.outputs), int(row.output_bytes))
+    return counts
+
+
+def count_tasks(connection: Connection, job_id: str) -> TaskCounts:
+    """How many tasks of a job are in each state."""
+    return read_counts(connection, [job_id])[job_id].tasks
+
+
+def sums(*names: str) -> Select[Any]:
+    """Counts of every job, its shards added up."""
+    columns = (func.sum(job_counts.c[name]).label(name) for name in names)
+    return select(job_counts.c.job_id, *columns).group_by(job_counts.c.job_id)
+
+
+def delete_counts(connection: Connection, job_id: str) -> None:
+    """The job and all that was counted of it are gone."""
+    connection.execute(job_counts.delete().where(job_counts.c.job_id == job_id))
+
+
+@cache
+def _adding(dialect: str, names: tuple[str, ...]) -> Any:
+    """The statement that adds to these columns of a row, which it makes if need be."""
+    if dialect == "sqlite":
+        into = sqlite.insert(job_counts)
+        added = {name: job_counts.c[name] + into.excluded[name] for name in names}
+        return into.on_conflict_do_update(index_elements=[job_counts.c.job_id, job_counts.c.shard], set_=added)
+    added = {name: job_counts.c[name] + func.values(job_counts.c[name]) for name in names}
+    return mysql.insert(job_counts).on_duplicate_key_update(added)

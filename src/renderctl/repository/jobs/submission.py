@@ -1,0 +1,273 @@
+"""New jobs. A small one is added in one transaction, a large one in many, out of everybody's sight until the last.
+
+Until then its row is that of a removed job, whose rows `erase_some` deletes: who submits keeps it from that by
+`submitting_until`, which every batch of tasks puts off. A submission that was killed is nobody's after that, and goes
+the way of all removed jobs. See docs/decisions/0135-large-jobs-are-added-in-batches.md.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, or_, select
+
+from renderctl.core.actors import Actor
+from renderctl.core.errors import Conflict, DatabaseUnavailable, NotFound, SubmissionLost
+from renderctl.core.ids import new_id
+from renderctl.core.jobs import Job, NewJob
+from renderctl.core.quotas import UNLIMITED, Holder, Limits, Quotas
+from renderctl.core.states import ENDED_JOB, JobState, TaskState
+from renderctl.repository.blobs.references import require_not_collected
+from renderctl.repository.jobs.batches import FIRST_ROWS, BatchSize
+from renderctl.repository.jobs.bulk import Flipping
+from renderctl.repository.jobs.task_rows import TaskBatch, TaskBatches, is_inserted
+from renderctl.repository.jobs.task_states import insert_tasks
+from renderctl.repository.people.quotas import lock_quotas, require_storage, require_work, sum_up_ended, use_uploads
+from renderctl.repository.people.users import require_enabled
+from renderctl.repository.schema.jobs import job_dependencies, job_inputs, jobs, models
+from renderctl.repository.schema.mapping import to_job
+
+#: For how long a submission of which nothing was heard is its submitter's.
+_PATIENCE = timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class _Submission:
+    """A job that is being added."""
+
+    job_id: str  #: one and the same in every try: what was committed unheard can not be added once more
+    new: NewJob
+    actor: Actor
+    limits: Mapping[Holder, Limits]
+    tasks: TaskBatches
+    since: datetime | None  #: when its files were leased
+
+    @property
+    def visible(self) -> dict[str, Any]:
+        """What its row says once everybody may see it."""
+        state = JobState.PAUSED if self.new.paused else JobState.QUEUED
+        return {"state": state, "idempotency_key": self.new.idempotency_key, "removed_at": None}
+
+
+class JobSubmission(Flipping):
+    """Jobs, as they come."""
+
+    def add_job(
+        self, new: NewJob, *, actor: Actor, since: datetime | None = None, quotas: Quotas = UNLIMITED
+    ) -> tuple[Job, bool]:
+        """Add a job with all its tasks: all or nothing. False: its idempotency key had been used for the same.
+
+        `since`: when its files were leased. Raises Conflict when the key was used for another request, BlobCollected
+        if one of the files was collected meanwhile, NotFound if the model, or a job that it waits for, was removed,
+        QuotaExceeded, SubmissionLost.
+        """
+        tasks = TaskBatches(new.frames, new.cameras)
+        submission = _Submission(new_id(), new, actor, quotas.of(actor.name, new.project), tasks, since)
+        return self._add(submission) if tasks.count <= FIRST_ROWS else self._add_in_batches(submission)
+
+    def _add(self, submission: _Submission) -> tuple[Job, bool]:
+        """In one transaction."""
+        batch = submission.tasks.take(FIRST_ROWS)
+
+        def writing(connection: Connection) -> tuple[Job, bool]:
+            if earlier := _earlier_job(connection, submission):
+                return earlier, False
+            state = self._insert_job(connection, submission, submission.visible)
+            if batch:
+                insert_tasks(connection, submission.job_id, batch, state)
+            return self._finish(connection, submission), True
+
+        return self.deed(writing, done=_added)
+
+    def _add_in_batches(self, submission: _Submission) -> tuple[Job, bool]:
+        """Out of sight until all of it is there."""
+        begun = self.write(
+            lambda connection: self._insert_hidden(connection, submission),
+            known=lambda connection: _state_of_tasks(connection, submission),
+        )
+        if isinstance(begun, Job):
+            return begun, False
+        try:
+            self._insert_tasks(submission, begun)
+            added = self.deed(lambda connection: self._show(connection, submission), done=_added)
+        except BaseException:
+            with suppress(Exception):  # else it is let go when its time is over
+                self.write(lambda connection: _let_go(connection, submission.job_id))
+            raise
+        if added[1] and begun is TaskState.BLOCKED:
+            with suppress(DatabaseUnavailable):  # there is the job; a sweep frees it then
+                self.unblock(submission.job_id)  # what it waits for may have ended before there was anything that waits
+        return added
+
+    def _insert_hidden(self, connection: Connection, submission: _Submission) -> TaskState | Job:
+        if earlier := _earlier_job(connection, submission):
+            return earlier
+        now = self.now(connection)
+        hidden = {"state": JobState.CANCELED, "removed_at": now, "submitting_until": now + _PATIENCE}
+        return self._insert_job(connection, submission, hidden)
+
+    def _insert_tasks(self, submission: _Submission, state: TaskState) -> None:
+        """Raises SubmissionLost."""
+        size, job_id = BatchSize(), submission.job_id
+        while batch := submission.tasks.take(size.rows):
+
+            def inserting(connection: Connection, batch: TaskBatch = batch) -> bool:
+                self._keep(connection, job_id)
+                insert_tasks(connection, job_id, batch, state)
+                return True
+
+            def known(connection: Connection, batch: TaskBatch = batch) -> bool | None:
+                return is_inserted(connection, job_id, batch) or None
+
+            self.write_batch(size, inserting, known=known)
+            self.give_way(size)
+
+    def _keep(self, connection: Connection, job_id: str) -> None:
+        """Have the submission ours for longer. Raises SubmissionLost if it is ours no more."""
+        ours = (jobs.c.id == job_id) & jobs.c.submitting_until.is_not(None)
+        longer = jobs.update().where(ours).values(submitting_until=self.now(connection) + _PATIENCE)
+        if not connection.execute(longer).rowcount:
+            raise SubmissionLost
+
+    def _show(self, connection: Connection, submission: _Submission) -> tuple[Job, bool]:
+        """From now on there is the job, for everybody."""
+        if earlier := _earlier_job(connection, submission):
+            _let_go(connection, submission.job_id)
+            return earlier, False
+        self._keep(connection, submission.job_id)
+        shown = {**submission.visible, "submitting_until": None, "created_at": self.now(connection)}
+        connection.execute(jobs.update().where(jobs.c.id == submission.job_id).values(shown))
+        return self._finish(connection, submission), True
+
+    def _insert_job(self, connection: Connection, submission: _Submission, visibility: Mapping[str, Any]) -> TaskState:
+        """Add its row and its files, which no garbage collection takes from then on; the state that its tasks get."""
+        new, limits = submission.new, submission.limits
+        require_work(connection, limits, jobs=1, tasks=submission.tasks.count)
+        sum_up_ended(connection, limits, self.now(connection))
+        require_storage(connection, limits)
+        state = TaskState.BLOCKED if _has_open_dependencies(connection, new) else TaskState.QUEUED
+        row = {
+            **{key: value for key, value in asdict(new).items() if key in jobs.c and key != "frames"},
+            "id": submission.job_id,
+            "model": _model_that_stays(connection, new.model_id),
+            "options": new.options.as_document(),
+            "frames": new.frames,
+            "cameras": list(new.cameras),
+            "requirements": new.requirements.as_document() if new.requirements else None,
+            "requirement_key": new.requirements.key,
+            "owner": submission.actor.name,
+            "serial": 1,
+            "nudges": 0,
+            "created_at": self.now(connection),
+            "claimable_at": self.now(connection) if state is TaskState.QUEUED else None,
+            "notes": [],
+            "request_digest": _request_digest(new),
+            "task_count": submission.tasks.count,
+            "idempotency_key": None,
+            **visibility,
+        }
+        connection.execute(jobs.insert(), row)
+        if new.inputs:
+            files = [{"job_id": submission.job_id, **asdict(each)} for each in new.inputs]
+            connection.execute(job_inputs.insert(), files)
+        require_not_collected(
+            connection, {each.digest for each in new.inputs}, submission.since or self.now(connection)
+        )
+        return state
+
+    def _finish(self, connection: Connection, submission: _Submission) -> Job:
+        """What is done in the transaction that shows the job, after all that others might wait for."""
+        new, limits, job_id = submission.new, submission.limits, submission.job_id
+        use_uploads(connection, submission.actor.name, (each.digest for each in new.inputs))
+        _link(connection, job_id, new)
+        job = to_job(connection.execute(select(jobs).where(jobs.c.id == job_id)).one())
+        self.audit(connection, submission.actor, "job.submit", job_id, model=job.model, frames=new.frames)
+        lock_quotas(connection, limits)
+        require_work(connection, limits)
+        if new.inputs:
+            require_storage(connection, limits)
+        return job
+
+
+def abandoned(now: datetime) -> ColumnElement[bool]:
+    """Of a removed job: whether nobody is submitting it.
+
+    A time that is further ahead than anybody sets it: the clock was set back since.
+    """
+    until = jobs.c.submitting_until
+    return or_(until.is_(None), until <= now, until > now + 2 * _PATIENCE)
+
+
+def _let_go(connection: Connection, job_id: str) -> None:
+    """Have the rows of a submission deleted that comes to nothing."""
+    ours = (jobs.c.id == job_id) & jobs.c.submitting_until.is_not(None)
+    connection.execute(jobs.update().where(ours).values(submitting_until=None))
+
+
+def _added(connection: Connection, audit: Row[Any]) -> tuple[Job, bool]:
+    return to_job(connection.execute(select(jobs).where(jobs.c.id == audit.subject)).one()), True
+
+
+def _earlier_job(connection: Connection, submission: _Submission) -> Job | None:
+    """The job for which its idempotency key was used. Raises Conflict if that was another request, TokenRefused."""
+    require_enabled(connection, submission.actor)
+    new = submission.new
+    if new.idempotency_key is None:
+        return None
+    owned = jobs.c.owner == submission.actor.name
+    row = connection.execute(select(jobs).where(owned, jobs.c.idempotency_key == new.idempotency_key)).first()
+    if row is not None and row.request_digest != _request_digest(new):
+        raise Conflict(hint=f"It was used for job {row.id}. Use a new key for a new request.")
+    return to_job(row) if row is not None else None
+
+
+def _state_of_tasks(connection: Connection, submission: _Submission) -> TaskState | None:
+    """The state that its tasks get, if its row is there; None: it is not."""
+    if connection.execute(select(jobs.c.id).where(jobs.c.id == submission.job_id)).first() is None:
+        return None
+    return TaskState.BLOCKED if _has_open_dependencies(connection, submission.new) else TaskState.QUEUED
+
+
+def _has_open_dependencies(connection: Connection, new: NewJob) -> bool:
+    if not new.after and not new.after_any:
+        return False
+    named = select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_({*new.after, *new.after_any}))
+    states = {row.id: row.state for row in connection.execute(named)}
+    unfinished = any(states.get(job_id) not in ENDED_JOB for job_id in new.after_any)
+    return unfinished or any(states.get(job_id) != JobState.SUCCEEDED for job_id in new.after)
+
+
+def _model_that_stays(connection: Connection, model_id: str) -> str:
+    """`NAME@VERSION` of the model, which nobody removes before this transaction ends. Raises NotFound."""
+    query = select(models.c.name, models.c.version).where(models.c.id == model_id)
+    row = connection.execute(query.with_for_update(read=True)).first()
+    if row is None:
+        raise NotFound(f"Model {model_id} was removed meanwhile.", hint="`renderctl upload` adds it again.")
+    return f"{row.name}@{row.version}"
+
+
+def _link(connection: Connection, job_id: str, new: NewJob) -> None:
+    """Have the job wait for others, none of which is removed before this transaction ends. Raises NotFound.
+
+    They are locked in the order of their ids, and late: their own ends wait for this transaction.
+    """
+    after = {*new.after, *new.after_any}
+    if not after:
+        return
+    query = select(jobs.c.id).where(jobs.c.id.in_(after), jobs.c.removed_at.is_(None)).order_by(jobs.c.id)
+    present = set(connection.scalars(query.with_for_update(read=True)))
+    for missing in sorted(after - present):
+        raise NotFound(f"Job {missing}, which the new one was to wait for, was removed meanwhile.")
+    links = [{"job_id": job_id, "after_id": other, "any_end": other not in new.after} for other in sorted(present)]
+    connection.execute(job_dependencies.insert(), links)
+
+
+def _request_digest(new: NewJob) -> str:
+    request = {**asdict(new), "options": new.options.as_document(), "idempotency_key": None, "bound_to": None}
+    if not new.after_any:
+        del request["after_any"]  # keys that were used before there was such a thing stay good
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,167 @@
+"""Jobs as they stand: what a job document says, read at one moment."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, or_, select, text
+
+from renderctl.core.errors import NotFound
+from renderctl.core.jobs import Attempt, Job, TaskCounts
+from renderctl.core.permissions import ALL, Visibility
+from renderctl.core.states import AttemptState, JobState
+from renderctl.repository.blobs.references import batches
+from renderctl.repository.jobs.counts import read_counts
+from renderctl.repository.jobs.store import Submitting, find_row
+from renderctl.repository.schema.jobs import attempts, jobs, outputs
+from renderctl.repository.schema.mapping import ANY_ATTEMPT, to_attempt, to_job
+from renderctl.repository.visibility import visible
+
+#: Frames whose cost says what the next ones will take.
+_LATEST = 50
+#: The average of one job, and of how many jobs one statement asks: a database takes only so many parts.
+_PACE, _PACES = (
+    "SELECT :job_{0} AS job_id, AVG(seconds) AS seconds FROM (SELECT seconds FROM attempt"
+    " WHERE job_id = :job_{0} AND state = :state ORDER BY number DESC LIMIT :latest) AS latest_{0}",
+    100,
+)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A job, and what has become of it so far."""
+
+    job: Job
+    counts: TaskCounts
+    outputs: int
+    running: tuple[Attempt, ...]
+    frame_seconds: float | None  #: what the last frames took on average; None: none is finished, or none is running
+    at: datetime  #: by the database's clock: all that was committed before it is in here
+    image: str | None = None  #: digest of the container image that rendered the last of its frames
+
+
+class Summarizing(Submitting):
+    """Questions whose answers people read."""
+
+    def time(self) -> datetime:
+        """What o'clock it is in the database."""
+        return self.read(self.now)
+
+    def find_job_at(self, ref: str, *, sight: Visibility = ALL) -> tuple[Job, datetime]:
+        """A job as `find_job` finds it, and when."""
+
+        def reading(connection: Connection) -> tuple[Job, datetime]:
+            now = self.now(connection)
+            return to_job(find_row(connection, jobs, "job", ref, sight)), now
+
+        return self.read(reading)
+
+    def summary(self, job_id: str) -> Summary:
+        """How a job stands. Raises NotFound."""
+
+        def reading(connection: Connection) -> Summary:
+            now = self.now(connection)
+            row = connection.execute(select(jobs).where(jobs.c.id == job_id, jobs.c.removed_at.is_(None))).first()
+            if row is None:
+                raise NotFound(f"There is no job {job_id!r}.")
+            return _summaries(connection, [to_job(row)], now)[0]
+
+        return self.read(reading)
+
+    def summaries_of(self, ids: Sequence[str]) -> list[Summary]:
+        """How these jobs stand, as far as there are such."""
+
+        def reading(connection: Connection) -> list[Summary]:
+            now = self.now(connection)
+            rows = connection.execute(select(jobs).where(jobs.c.id.in_(ids), jobs.c.removed_at.is_(None)))
+            return _summaries(connection, [to_job(row) for row in rows], now)
+
+        return self.read(reading) if ids else []
+
+    def summaries(
+        self,
+        states: Sequence[JobState] = (),
+        *,
+        owner: str | None = None,
+        project: str | None = None,
+        before: str | None = None,
+        search: str | None = None,
+        model_id: str | None = None,
+        limit: int = 50,
+        sight: Visibility = ALL,
+    ) -> list[Summary]:
+        """How the jobs stand, the newest first; those that are older than job `before`."""
+        there = [jobs.c.removed_at.is_(None), *visible(jobs, sight)]
+        if before is not None:
+            there.append(jobs.c.id < before)
+        query = select(jobs).where(*there).order_by(jobs.c.id.desc()).limit(limit)
+        if states:
+            query = query.where(jobs.c.state.in_(states))
+        if owner:
+            query = query.where(jobs.c.owner == owner)
+        if project:
+            query = query.where(jobs.c.project == project)
+        if model_id is not None:
+            query = query.where(jobs.c.model_id == model_id)
+        if search:
+            query = query.where(_like(search))
+
+        def reading(connection: Connection) -> list[Summary]:
+            now = self.now(connection)
+            return _summaries(connection, [to_job(row) for row in connection.execute(query)], now)
+
+        return self.read(reading)
+
+
+def _like(search: str) -> ColumnElement[bool]:
+    """A job whose name or whose model's name has it somewhere, or whose id begins with it."""
+    named = (column.icontains(search, autoescape=True) for column in (jobs.c.name, jobs.c.model))
+    return or_(*named, jobs.c.id.startswith(search, autoescape=True))
+
+
+def _summaries(connection: Connection, found: Sequence[Job], now: datetime) -> list[Summary]:
+    ids = [job.id for job in found]
+    counted = read_counts(connection, ids)
+    busy = [job_id for job_id in ids if counted[job_id].tasks.running]
+    running = _running(connection, busy)
+    paces = _frame_seconds(connection, busy)
+    images = _images(connection, [job_id for job_id in ids if counted[job_id].outputs])
+    return [
+        Summary(
+            job,
+            counted[job.id].tasks,
+            counted[job.id].outputs,
+            tuple(running.get(job.id, ())),
+            paces.get(job.id),
+            now,
+            images.get(job.id),
+        )
+        for job in found
+    ]
+
+
+def _images(connection: Connection, ids: Sequence[str]) -> dict[str, str | None]:
+    """Of each job the image that rendered the last of its frames."""
+    last = select(outputs.c.image).where(outputs.c.job_id == jobs.c.id).order_by(outputs.c.number.desc()).limit(1)
+    query = select(jobs.c.id, last.scalar_subquery()).where(jobs.c.id.in_(ids))
+    return {row[0]: row[1] for row in connection.execute(query)} if ids else {}
+
+
+def _running(connection: Connection, ids: Sequence[str]) -> dict[str, list[Attempt]]:
+    found: dict[str, list[Attempt]] = {}
+    if ids:
+        query = ANY_ATTEMPT.where(attempts.c.job_id.in_(ids), attempts.c.state == AttemptState.RUNNING)
+        for row in connection.execute(query):
+            found.setdefault(row.job_id, []).append(to_attempt(row))
+    return found
+
+
+def _frame_seconds(connection: Connection, ids: Sequence[str]) -> dict[str, float | None]:
+    """What the last frames of each job took on average; of many jobs at once."""
+    seconds: dict[str, float | None] = {}
+    for some in batches(ids, _PACES):
+        pace = " UNION ALL ".join(_PACE.format(n) for n in range(len(some)))
+        values = {f"job_{n}": job_id for n, job_id in enumerate(some)}
+        rows = connection.execute(text(pace), values | {"state": AttemptState.SUCCEEDED.value, "latest": _LATEST})
+        seconds |= {row.job_id: row.seconds for row in rows}
+    return seconds

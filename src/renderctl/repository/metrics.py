@@ -1,0 +1,153 @@
+"""Figures about the whole farm."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Column, Connection, Table, case, func, select
+
+from renderctl.core.states import OPEN_ATTEMPT, OPEN_JOB, PRESENT_WORKER, AttemptState, JobState, TaskState
+from renderctl.core.webhooks import UNDELIVERED_STATES
+from renderctl.repository.attempts.claim_query import SERVED
+from renderctl.repository.database import Database
+from renderctl.repository.jobs.counts import sums
+from renderctl.repository.schema.counts import job_counts
+from renderctl.repository.schema.jobs import attempts, jobs, outputs, workers
+from renderctl.repository.schema.webhooks import deliveries
+
+#: Outputs, and the time, before a mark that are looked at once more: who got his number or time first may commit last.
+_AGAIN, _AGAIN_S = 1000, 30
+#: Outputs of one look; what is left comes with the next.
+_MOST = 20_000
+_PRIORITIES = range(11)
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Up to where somebody has counted."""
+
+    output: int
+    at: datetime
+    known: frozenset[str]  #: the attempts and jobs among those that are looked at once more
+
+
+@dataclass(frozen=True)
+class Since:
+    """What has come since a mark."""
+
+    frames_s: tuple[float, ...]  #: what each rendered frame took, in seconds
+    waits_s: tuple[float, ...]  #: how long each job has waited whose first task was claimed
+    mark: Cursor
+
+
+@dataclass(frozen=True)
+class Measures:
+    """How the farm is, at one moment."""
+
+    tasks: dict[str, int]  #: of jobs that have not ended, by state
+    jobs: dict[str, int]  #: by state
+    workers: dict[str, int]  #: by state
+    attempts: dict[str, int]  #: by state, of all jobs that are kept
+    waiting_s: float  #: since the oldest job was submitted that has work and of which nothing was ever claimed; 0: none
+    queue_depth: int  #: jobs that have work to give
+    slots: int  #: of the workers that are there
+    deliveries: dict[str, int]  #: of webhooks, by state: those that wait, and those that are undeliverable
+
+
+class Measuring(Database):
+    """Questions about everything at once: answered from indexes, and still not to be asked every second."""
+
+    def measures(self) -> Measures:
+        """How the farm is."""
+
+        def reading(connection: Connection) -> Measures:
+            now = self.now(connection)
+            here = jobs.c.removed_at.is_(None)
+            work = _open_work(connection)
+            slots = select(func.sum(workers.c.slots)).where(workers.c.state.in_(PRESENT_WORKER))
+            return Measures(
+                tasks=work.tasks,
+                jobs=_by_state(connection, jobs, here),
+                workers=_by_state(connection, workers),
+                attempts=_attempts(connection),
+                waiting_s=max(0.0, (now - work.oldest).total_seconds()) if work.oldest else 0.0,
+                queue_depth=work.giving,
+                slots=int(connection.scalar(slots) or 0),
+                deliveries=_by_state(connection, deliveries, deliveries.c.state.in_(UNDELIVERED_STATES)),
+            )
+
+        return self.read(reading)
+
+    def lately(self, since: Cursor | None) -> Since:
+        """What has come since a mark, each frame and job once; None: nothing yet, and the mark of now."""
+
+        def reading(connection: Connection) -> Since:
+            now = self.now(connection)
+            mark = since or Cursor(connection.scalar(select(func.max(outputs.c.id))) or 0, now, frozenset())
+            frames, frames_known, last = _frames(connection, mark)
+            waits, waits_known = _waits(connection, mark, now)
+            following = Cursor(last, now, frames_known | waits_known)
+            return Since(frames, waits, following) if since else Since((), (), following)
+
+        return self.read(reading)
+
+
+def _frames(connection: Connection, mark: Cursor) -> tuple[tuple[float, ...], frozenset[str], int]:
+    """What the frames took that are not known; those that are looked at once more; the last output."""
+    query = select(outputs.c.id.label("output"), attempts.c.id, attempts.c.seconds)
+    query = query.join(attempts, attempts.c.id == outputs.c.attempt_id).where(outputs.c.id > mark.output - _AGAIN)
+    rows = connection.execute(query.order_by(outputs.c.id).limit(_MOST)).all()
+    last = max(mark.output, rows[-1].output) if rows else mark.output
+    fresh = {row.id: row.seconds for row in rows if row.id not in mark.known and row.seconds is not None}
+    return tuple(fresh.values()), frozenset(row.id for row in rows if row.output > last - _AGAIN), last
+
+
+def _waits(connection: Connection, mark: Cursor, now: datetime) -> tuple[tuple[float, ...], frozenset[str]]:
+    """How long the jobs have waited that are not known, and those that are looked at once more."""
+    before, later = (at - timedelta(seconds=_AGAIN_S) for at in (mark.at, now))
+    # Every state and priority by name: so the index of turns serves it, whose last column is the time.
+    turns = jobs.c.state.in_(list(JobState)) & jobs.c.priority.in_(_PRIORITIES) & (jobs.c.served_at >= before)
+    query = select(jobs.c.id, jobs.c.created_at, jobs.c.started_at).where(turns, jobs.c.started_at >= before)
+    rows = connection.execute(query).all()
+    fresh = [(row.started_at - row.created_at).total_seconds() for row in rows if row.id not in mark.known]
+    return tuple(fresh), frozenset(row.id for row in rows if row.started_at >= later)
+
+
+@dataclass(frozen=True)
+class _OpenWork:
+    """What the jobs that have not ended come to."""
+
+    tasks: dict[str, int]  #: by state
+    giving: int  #: jobs that have work to give
+    oldest: datetime | None  #: when the oldest of those was submitted of which nothing was ever claimed
+
+
+def _open_work(connection: Connection) -> _OpenWork:
+    """From the counts of the open jobs."""
+    states = [state.value for state in TaskState]
+    per_job = sums(*states).add_columns(jobs.c.state, jobs.c.created_at).join(jobs, jobs.c.id == job_counts.c.job_id)
+    per_job = per_job.where(jobs.c.removed_at.is_(None), jobs.c.state.in_(OPEN_JOB))
+    job = per_job.group_by(jobs.c.state, jobs.c.created_at).subquery()
+    gives = job.c.state.in_(SERVED) & (job.c.queued > 0)
+    query = select(
+        *(func.sum(job.c[state]).label(state) for state in states),
+        func.count(case((gives, 1))).label("giving"),
+        func.min(case((gives & (job.c.state == JobState.QUEUED), job.c.created_at))).label("oldest"),
+    )
+    row = connection.execute(query).one()
+    tasks = {state: int(count) for state in states if (count := getattr(row, state))}
+    return _OpenWork(tasks, row.giving, row.oldest)
+
+
+def _attempts(connection: Connection) -> dict[str, int]:
+    """Attempts of all jobs that are kept, by state: the open ones from an index, the ended ones from the counts."""
+    ended = [state for state in AttemptState if state not in OPEN_ATTEMPT]
+    row = connection.execute(select(*(func.sum(job_counts.c[f"attempts_{state}"]) for state in ended))).one()
+    counts = {state.value: int(count) for state, count in zip(ended, row, strict=True) if count}
+    return counts | _by_state(connection, attempts, attempts.c.state.in_(OPEN_ATTEMPT))
+
+
+def _by_state(connection: Connection, table: Table, *which: Any) -> dict[str, int]:
+    state: Column[str] = table.c.state
+    query = select(state, func.count()).where(*which).group_by(state)
+    return {name: count for name, count in connection.execute(query)}

@@ -1,0 +1,184 @@
+"""Models and their versions."""
+
+import re
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Connection, Row, func, select
+
+from renderctl.core.actors import Actor
+from renderctl.core.errors import Conflict, NotFound, did_you_mean
+from renderctl.core.ids import new_id
+from renderctl.core.jobs import Input
+from renderctl.core.models import Model, ModelFacts, abridged
+from renderctl.core.permissions import ALL, Visibility
+from renderctl.core.quotas import UNLIMITED, Quotas
+from renderctl.core.states import OPEN_JOB
+from renderctl.repository.blobs.references import require_not_collected
+from renderctl.repository.database import Database
+from renderctl.repository.people.quotas import free_uploads, lock_quotas, require_storage, sum_up_ended, use_uploads
+from renderctl.repository.schema.jobs import jobs, model_inputs, models
+from renderctl.repository.schema.mapping import to_model
+from renderctl.repository.visibility import visible
+
+#: What may be the number of a version: the column has 32 bits.
+_VERSION = re.compile(r"[0-9]{1,9}")
+#: A model as lists have it.
+_LISTED = (
+    *(column for column in models.c if column.name not in ("facts", "listed_facts")),
+    func.coalesce(models.c.listed_facts, models.c.facts, type_=JSON()).label("facts"),
+)
+
+
+@dataclass(frozen=True)
+class NewModel:
+    """An upload whose blobs are in the store."""
+
+    name: str
+    main: str  #: path of the .blend among the inputs
+    digest: str  #: of the manifest
+    facts: ModelFacts
+    inputs: tuple[Input, ...]
+    project: str = "default"
+
+
+class Uploading(Database):
+    """Models: named, versioned, immutable."""
+
+    def add_model(
+        self, new: NewModel, *, actor: Actor, since: datetime | None = None, quotas: Quotas = UNLIMITED
+    ) -> tuple[Model, bool]:
+        """The next version of the model of that name; False: the latest version is just the same.
+
+        `since`: when its blobs were leased. Raises BlobCollected if one of them was collected after that,
+        QuotaExceeded.
+        """
+        limits = quotas.of(actor.name, new.project)
+
+        def writing(connection: Connection) -> tuple[Model, bool]:
+            alike = (models.c.project == new.project) & (models.c.name == new.name)
+            query = select(models).where(alike).order_by(models.c.version.desc()).limit(1)
+            latest = connection.execute(query.with_for_update()).first()
+            if latest is not None and latest.digest == new.digest:
+                return to_model(latest), False
+            row = {
+                "id": new_id(),
+                "name": new.name,
+                "project": new.project,
+                "version": latest.version + 1 if latest else 1,
+                "owner": actor.name,
+                "created_at": self.now(connection),
+                "main": new.main,
+                "digest": new.digest,
+                "facts": new.facts.as_document(),
+                "listed_facts": brief.as_document() if (brief := abridged(new.facts)) else None,
+                "size": sum(each.size for each in new.inputs),
+                "files": len(new.inputs),
+            }
+            connection.execute(models.insert(), row)
+            rows = [{"model_id": row["id"], **asdict(each)} for each in new.inputs]
+            connection.execute(model_inputs.insert(), rows)
+            require_not_collected(connection, {each.digest for each in new.inputs}, since or self.now(connection))
+            use_uploads(connection, actor.name, (each.digest for each in new.inputs))
+            lock_quotas(connection, limits)
+            sum_up_ended(connection, limits, self.now(connection))
+            require_storage(connection, limits)
+            self.audit(connection, actor, "model.upload", str(row["id"]), name=new.name, version=row["version"])
+            return to_model(connection.execute(select(models).where(models.c.id == row["id"])).one()), True
+
+        def done(connection: Connection, audit: Row[Any]) -> tuple[Model, bool]:
+            return to_model(connection.execute(select(models).where(models.c.id == audit.subject)).one()), True
+
+        return self.deed(writing, done=done)
+
+    def find_model(self, ref: str, *, sight: Visibility = ALL, project: str | None = None) -> Model:
+        """A model by its id, by `name` (the latest version) or by `name@version`. Raises NotFound.
+
+        Where several projects have one of that name, that of the `project`.
+        """
+        return self.read(lambda connection: to_model(_find_model(connection, ref, sight, project)))
+
+    def model(self, model_id: str) -> Model:
+        """A model by its whole id. Raises NotFound."""
+        return self.read(lambda connection: to_model(_the_model(connection, model_id)))
+
+    def models(
+        self,
+        *,
+        name: str | None = None,
+        project: str | None = None,
+        search: str | None = None,
+        before: str | None = None,
+        limit: int = 100,
+        sight: Visibility = ALL,
+    ) -> list[Model]:
+        """Models, the newest first; with a name: its versions. Those that are older than model `before`.
+
+        Large facts are abridged: a list of a thousand models fits into memory whatever somebody has said of theirs.
+        """
+        query = select(*_LISTED).where(*visible(models, sight)).order_by(models.c.id.desc()).limit(limit)
+        for column, wanted in ((models.c.name, name), (models.c.project, project)):
+            query = query.where(column == wanted) if wanted is not None else query
+        if before is not None:
+            query = query.where(models.c.id < before)
+        if search:
+            query = query.where(models.c.name.icontains(search, autoescape=True))
+        return self.read(lambda connection: [to_model(row) for row in connection.execute(query)])
+
+    def model_inputs(self, model_id: str, *, skip: int = 0, limit: int | None = None) -> list[Input]:
+        """The files of a model, or so many of them."""
+        query = select(model_inputs).where(model_inputs.c.model_id == model_id).order_by(model_inputs.c.id)
+        query = query.offset(skip).limit(limit) if limit is not None else query
+        rows = self.read(lambda connection: connection.execute(query).all())
+        return [Input(row.path, row.digest, row.size) for row in rows]
+
+    def remove_model(self, model_id: str, *, actor: Actor) -> Model:
+        """Remove a model that no job uses. Its blobs go with the next garbage collection. Raises Conflict."""
+
+        def writing(connection: Connection) -> Model:
+            model = to_model(_the_model(connection, model_id, locked=True))  # no job of it is added meanwhile
+            columns = (jobs.c.id, jobs.c.state, jobs.c.submitting_until)
+            users = connection.execute(select(*columns).where(jobs.c.model_id == model.id)).all()
+            if users:
+                busy = [row.id for row in users if row.state in OPEN_JOB]
+                busy = busy or [row.id for row in users if row.submitting_until is None]
+                job = f"job {busy[0]}" if busy else "a job that is being submitted"
+                raise Conflict(f"Model {model.ref} is used by {job}.", hint="A model is kept with its jobs.")
+            own = select(model_inputs.c.digest).where(model_inputs.c.model_id == model.id)
+            free_uploads(connection, model.owner, connection.scalars(own).all())
+            connection.execute(model_inputs.delete().where(model_inputs.c.model_id == model.id))
+            connection.execute(models.delete().where(models.c.id == model.id))
+            self.audit(connection, actor, "model.remove", model.id, name=model.name, version=model.version)
+            return model
+
+        return self.deed(writing)
+
+
+def _the_model(connection: Connection, model_id: str, *, locked: bool = False) -> Any:
+    query = select(models).where(models.c.id == model_id)
+    row = connection.execute(query.with_for_update() if locked else query).first()
+    if row is None:
+        raise NotFound(f"There is no model {model_id!r}.")
+    return row
+
+
+def _find_model(connection: Connection, ref: str, sight: Visibility, project: str | None) -> Any:
+    versions = select(models.c.id, models.c.project).order_by(models.c.version.desc())
+    there = versions.where(*visible(models, sight))
+    name, _, version = ref.rpartition("@")
+    if name and _VERSION.fullmatch(version):
+        query = there.where(models.c.name == name, models.c.version == int(version))
+    else:
+        query = there.where(models.c.name == ref)
+    found = {row.project: row for row in reversed(connection.execute(query).all())}  # of each project the latest
+    row = found.get(project or "") or (next(iter(found.values())) if len(found) == 1 else None)
+    if row is None and len(found) > 1:
+        listed = ", ".join(f"{each.id} ({each.project})" for each in found.values())
+        raise NotFound(f"{ref!r} means models of several projects.", hint=f"Say which by its id: {listed}")
+    row = row or connection.execute(there.where(models.c.id == ref)).first()
+    if row is None:
+        newest = select(models.c.name).where(*visible(models, sight)).group_by(models.c.name)
+        known = list(connection.scalars(newest.order_by(func.max(models.c.id).desc()).limit(100)))
+        raise NotFound(f"There is no model {ref!r}.", hint=did_you_mean(ref, known) or "`renderctl upload` makes one.")
+    return _the_model(connection, row.id)

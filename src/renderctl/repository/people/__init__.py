@@ -1,0 +1,1 @@
+"""Users, projects, credentials, invitations, second factors and quotas."""

@@ -1,0 +1,144 @@
+"""What is in the outbox: taken out when it is due, kept until it was delivered or has failed for good."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from renderctl.core.webhooks import Delivery, DeliveryState, retry_delay
+from renderctl.repository.leases import Leasing
+from renderctl.repository.schema.jobs import jobs
+from renderctl.repository.schema.people import users
+from renderctl.repository.schema.webhooks import deliveries, webhooks
+from renderctl.repository.webhooks.registrations import Hooking, to_delivery
+
+#: The name of the lease.
+WEBHOOKS = "webhooks"
+#: A receiver that has taken nothing for so long gets nothing any more that is as old.
+GIVE_UP_AFTER = timedelta(days=1)
+#: Rows that are deleted in one transaction.
+_BATCH = 1000
+_WAITING = deliveries.c.state == DeliveryState.WAITING
+#: What somebody has set up who is let in no more is told to nobody.
+_LET_IN = webhooks.c.owner.not_in(select(users.c.name).where(users.c.disabled_at.is_not(None)))
+
+
+@dataclass(frozen=True)
+class PreparedDelivery:
+    """A delivery that is due, and all that sending it takes."""
+
+    delivery: Delivery
+    url: str
+    secret: str
+    told: dict[str, Any]  #: what was known in the transaction of the event
+    body: str | None  #: as it was sent before; None: this is the first try
+    at: datetime  #: now, by the database's clock
+
+    def __repr__(self) -> str:
+        return f"Parcel({self.delivery.id})"  # the secret and the address are for nobody's log
+
+
+@dataclass(frozen=True)
+class DeliveryAttempt:
+    """What a try came to. Without an error it was delivered."""
+
+    status: int | None  #: of the answer; None: there was none
+    answer: str | None  #: how it began
+    error: str | None
+    final: bool = False  #: trying again can not help
+
+
+class Delivering(Hooking, Leasing):
+    """The outbox, where it is emptied."""
+
+    def due_webhooks(self) -> dict[str, str]:
+        """Those for whom a delivery is due, and whose they are."""
+
+        def reading(connection: Connection) -> dict[str, str]:
+            due = _WAITING & (deliveries.c.due_at <= self.now(connection))
+            waits = select(deliveries.c.id).where(deliveries.c.webhook_id == webhooks.c.id, due).exists()
+            due_rows = connection.execute(select(webhooks.c.id, webhooks.c.owner).where(waits, _LET_IN))
+            return {row.id: row.owner for row in due_rows}
+
+        return self.read(reading)
+
+    def next_parcel(self, webhook_id: str) -> PreparedDelivery | None:
+        """The delivery that is due for the longest time; None: none is."""
+
+        def reading(connection: Connection) -> PreparedDelivery | None:
+            now = self.now(connection)
+            query = (
+                select(deliveries, webhooks.c.url, webhooks.c.secret)
+                .join(webhooks, webhooks.c.id == deliveries.c.webhook_id)
+                .where(deliveries.c.webhook_id == webhook_id, _WAITING, deliveries.c.due_at <= now, _LET_IN)
+                .order_by(deliveries.c.due_at, deliveries.c.id)
+            )
+            row = connection.execute(query.limit(1)).first()
+            return PreparedDelivery(to_delivery(row), row.url, row.secret, row.told, row.body, now) if row else None
+
+        return self.read(reading)
+
+    def note_try(self, parcel: PreparedDelivery, body: str, tried: DeliveryAttempt, *, chance: float) -> DeliveryState:
+        """Keep what a try came to; what the delivery is then. `chance`: 0 to 1, spreads the next tries.
+
+        A receiver that has failed for a day loses with it all that waits for as long.
+        """
+
+        def writing(connection: Connection) -> DeliveryState:
+            now, tries = self.now(connection), parcel.delivery.tries + 1
+            delay_s = None if tried.error is None or tried.final else retry_delay(tries, chance)
+            state = DeliveryState.DELIVERED if tried.error is None else DeliveryState.UNDELIVERABLE
+            changes = {"state": state, "tries": tries, "tried_at": now, "status": tried.status}
+            changes |= {"error": tried.error and tried.error[:255], "answer": tried.answer and tried.answer[:255]}
+            if delay_s is not None:
+                state = DeliveryState.WAITING
+                changes |= {"state": state, "due_at": now + timedelta(seconds=delay_s)}
+            changes["body"] = None if tried.error is None else body
+            this = (deliveries.c.id == parcel.delivery.id) & _WAITING
+            connection.execute(deliveries.update().where(this).values(changes))
+            self._judge(connection, parcel.delivery.webhook, tried)
+            return state
+
+        return self.write(writing)
+
+    def forget_deliveries(self, days: float) -> int:
+        """Delete what has ended so many days ago, as much as goes in a moment; how many rows.
+
+        With it what belongs to no webhook any more, and webhooks whose job was removed and that wait for nothing.
+        """
+
+        def writing(connection: Connection) -> int:
+            old = self.now(connection) - timedelta(days=days)
+            ended = deliveries.c.state.in_((DeliveryState.DELIVERED, DeliveryState.UNDELIVERABLE))
+            orphaned = deliveries.c.webhook_id.not_in(select(webhooks.c.id))
+            query = select(deliveries.c.id).where((ended & (deliveries.c.tried_at < old)) | orphaned)
+            ids = connection.scalars(query.limit(_BATCH)).all()
+            connection.execute(deliveries.delete().where(deliveries.c.id.in_(ids)))
+            return len(ids) + self._forget_webhooks(connection)
+
+        return self.write(writing)
+
+    def _judge(self, connection: Connection, webhook_id: str, tried: DeliveryAttempt) -> None:
+        """Since when has the receiver failed, and for too long?"""
+        this = webhooks.c.id == webhook_id
+        since = connection.scalar(select(webhooks.c.failing_since).where(this))
+        if tried.error is None:
+            if since is not None:
+                connection.execute(webhooks.update().where(this).values(failing_since=None))
+            return
+        now = self.now(connection)
+        if since is None:
+            connection.execute(webhooks.update().where(this).values(failing_since=now))
+        elif since <= now - GIVE_UP_AFTER:
+            old = (deliveries.c.webhook_id == webhook_id) & _WAITING & (deliveries.c.at <= now - GIVE_UP_AFTER)
+            error = f"nothing was taken for a day: {tried.error}"[:255]
+            given_up = {"state": DeliveryState.UNDELIVERABLE, "tried_at": now, "error": error}
+            connection.execute(deliveries.update().where(old).values(given_up))
+
+    def _forget_webhooks(self, connection: Connection) -> int:
+        gone = webhooks.c.job_id.is_not(None) & webhooks.c.job_id.not_in(select(jobs.c.id))
+        told = select(deliveries.c.id).where(deliveries.c.webhook_id == webhooks.c.id).exists()
+        ids = connection.scalars(select(webhooks.c.id).where(gone, ~told).limit(_BATCH)).all()
+        connection.execute(webhooks.delete().where(webhooks.c.id.in_(ids)))
+        return len(ids)

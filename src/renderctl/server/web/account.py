@@ -1,0 +1,52 @@
+"""Somebody's own account: who he is to the farm, his tokens, his password, his log-ins, his way out."""
+
+from fastapi import Response
+
+from renderctl.core.actors import Role, Scope, Via
+from renderctl.core.people import LEAST_PASSWORD, Token
+from renderctl.core.permissions import Subject
+from renderctl.server.web.context import CurrentPage, PageContext, new_router
+
+router = new_router()
+#: What the scopes of a token are good for.
+SCOPES = {Scope.READ: "see and fetch", Scope.WORK: "and upload, submit, steer", Scope.ALL: "all that one may oneself"}
+_DAY_S = 86_400
+#: For how long a token may be good, as people say it, in seconds; null: for ever.
+LASTS = (("a week", 7 * _DAY_S), ("90 days", 90 * _DAY_S), ("a year", 365 * _DAY_S), ("for ever", "null"))
+
+
+@router.get("/account")
+def account(visitor: CurrentPage) -> Response:
+    """Whoever asks, to himself."""
+    actor = visitor.verbs.whoami()
+    own = Subject("user", actor.name, owner=actor.name)
+    by_password = actor.via is Via.SESSION
+    totp = visitor.verbs.totp_status(actor.name) if by_password and visitor.may("totp.enroll", own) else None
+    return visitor.show(
+        "account",
+        actor=actor,
+        by_password=by_password,
+        sessions=visitor.verbs.list_sessions(actor.name) if visitor.may("session.see", own) else None,
+        ends_sessions=visitor.may("session.end", own),
+        tokens=tokens_of(visitor, actor.name),
+        makes_tokens=visitor.may("token.create", own),
+        sets_password=visitor.may("user.password", own) and by_password,
+        totp=totp,
+        needs_totp=totp is not None and needs_totp(visitor),
+        scopes=SCOPES,
+        lasts=LASTS,
+        least_password=LEAST_PASSWORD,
+    )
+
+
+def needs_totp(visitor: PageContext) -> bool:
+    """Whether the visitor is an admin who does less for want of a second factor."""
+    farm, actor = visitor.request.app.state.connection.farm, visitor.who.actor
+    return actor.role is not Role.ADMIN and bool(farm.repository.user(actor.name).role is Role.ADMIN)
+
+
+def tokens_of(visitor: PageContext, name: str) -> list[Token]:
+    """The tokens of a user that are good for something still, the newest first."""
+    now = visitor.request.app.state.connection.farm.clock.now()
+    found: list[Token] = visitor.verbs.list_tokens(name)
+    return [each for each in found if each.revoked_at is None and (each.expires_at is None or each.expires_at > now)]

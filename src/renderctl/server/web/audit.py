@@ -1,0 +1,78 @@
+"""The audit log: who did what to what, and whether the log is whole."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Any
+
+from fastapi import Query, Response
+
+from renderctl.core.errors import InvalidInput
+from renderctl.core.permissions import TABLE
+from renderctl.repository.audit.log import AuditEntry
+from renderctl.server.web.context import CurrentPage, PageContext, new_router
+from renderctl.server.web.pagination import Word, address
+
+router = new_router()
+_A_PAGE = 50
+#: Behind the end of any chain.
+_END = 1 << 53
+Before = Annotated[int, Query(ge=-_END, le=_END)]
+Day = Annotated[str, Query(pattern=r"^(\d{4}-\d{2}-\d{2})?$")]
+#: Where a page tells of what an entry was done to.
+_PLACES = {"job": "/jobs/", "worker": "/workers/", "user": "/users/", "session": "/users/"}
+
+
+@router.get("/audit")
+def audit(
+    visitor: CurrentPage,
+    by: Word = "",
+    action: Word = "",
+    subject: Word = "",
+    outcome: Annotated[str, Query(pattern="^(refused)?$")] = "",
+    since: Day = "",
+    until: Day = "",
+    before: Before = _END,
+) -> Response:
+    """Entries, the newest first: all, or those that are asked for; days are those of UTC, the last one included."""
+    said = {"by": by, "action": action, "subject": subject, "outcome": outcome, "since": since, "until": until}
+    wanted: dict[str, Any] = {name: said[name] or None for name in ("by", "action", "subject")} | {
+        "refused": bool(outcome),
+        "since": _midnight(since),
+        "until": _midnight(until, days=1),
+    }
+    found = _entries(visitor, wanted, before)
+    last = found[-1].seq if len(found) >= _A_PAGE else None
+    return visitor.show(
+        "audit",
+        entries=found,
+        places=_PLACES,
+        said=said,
+        filtered=any(said.values()),
+        newest=address("/audit", said) if before < _END else None,
+        older=address("/audit", said | {"before": str(last)}) if last is not None else None,
+        actions=sorted({each.partition(".")[0] for each in TABLE} | set(TABLE)),
+    )
+
+
+@router.get("/audit/verify")
+def verify(visitor: CurrentPage, seen: Word = "") -> Response:
+    """Whether every entry is what was written, and none is missing; `seen`: an end that was told earlier."""
+    return visitor.show("verified", verdict=visitor.verbs.verify_audit(seen.strip() or None), seen=seen)
+
+
+def _entries(visitor: PageContext, wanted: dict[str, Any], before: int) -> list[AuditEntry]:
+    """In the order of the chain, the newest first; on the first page also those that get their places in a moment."""
+    chained: list[AuditEntry] = visitor.verbs.audit(wanted | {"before": before}, limit=_A_PAGE)[::-1]
+    if before < _END:
+        return chained
+    fresh: list[AuditEntry] = visitor.verbs.audit(wanted, limit=_A_PAGE)[::-1]
+    return [*(each for each in fresh if each.seq is None), *chained]
+
+
+def _midnight(day: str, *, days: int = 0) -> datetime | None:
+    """Raises InvalidInput."""
+    if not day:
+        return None
+    try:
+        return datetime.combine(date.fromisoformat(day) + timedelta(days=days), time(), UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidInput(f"{day!r} is no day.", hint="It looks like 2026-05-01.") from error

@@ -1,0 +1,136 @@
+"""Logging in and out, and becoming a user by an invitation."""
+
+import hmac
+from typing import Annotated
+from urllib.parse import parse_qsl, urlsplit
+
+import anyio.to_thread
+from fastapi import Depends, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from renderctl.core.errors import NotAllowed, RenderctlError, TooLarge
+from renderctl.farm.people.sessions import SESSION_S, Proof, log_in, log_out, sign_up
+from renderctl.server.authentication import (
+    Principal,
+    address_of,
+    admitted_session,
+    clear_cookie,
+    session_of,
+    set_cookie,
+)
+from renderctl.server.device_cookie import device_of, keep_device
+from renderctl.server.errors import for_others, status_of
+from renderctl.server.web.context import PageContext, new_router, shown
+
+router = new_router()
+#: Fields of a form: each camera of a scene has one.
+_MOST_FIELDS = 5000
+Next = Annotated[str, Query(max_length=2000)]
+
+
+async def form(request: Request) -> dict[str, str]:
+    """What a form has sent. Raises NotAllowed for one that stood on another site."""
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        raise NotAllowed("This form was sent from another site.")
+    text = (await request.body()).decode("utf-8", "replace")
+    try:
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+    except ValueError as error:
+        raise TooLarge(f"A form has {_MOST_FIELDS} fields at most.") from error
+
+
+Form = Annotated[dict[str, str], Depends(form)]
+
+
+@router.get("/login")
+def login_page(request: Request, next: Next = "/") -> Response:
+    """Where one says who one is."""
+    return shown(request, "login", next=next, name="")
+
+
+@router.post("/login")
+def login(request: Request, said: Form) -> Response:
+    """Open a session by a password."""
+    farm, place = request.app.state.connection.farm, _local(said.get("next", "/"))
+    try:
+        proof = Proof(code=said.get("otp"), device=device_of(request), keeps_device=True)
+        found = log_in(farm, said.get("name", ""), said.get("password", ""), address=address_of(request), proof=proof)
+    except RenderctlError as error:
+        return shown(
+            request,
+            "login",
+            status=status_of(type(error)),
+            error=for_others(error, request),
+            next=place,
+            name=said.get("name", ""),
+        )
+    response = RedirectResponse(place, 303)
+    set_cookie(request, response, found.secret, SESSION_S)
+    keep_device(request, response, found.device)
+    return response
+
+
+@router.get("/register")
+def register_page(request: Request) -> Response:
+    """Where an invitation leads. Its code stands behind the `#` of the address, which is never sent here."""
+    return shown(request, "register", code="")
+
+
+@router.post("/register")
+def registering(request: Request, said: Form) -> Response:
+    """Become a user by the code of an invitation, and log in."""
+    farm, address = request.app.state.connection.farm, address_of(request)
+    name, password = said.get("name", ""), said.get("password", "")
+    try:
+        found = sign_up(farm, said.get("code", ""), name, password, address=address)
+    except RenderctlError as error:
+        return shown(
+            request,
+            "register",
+            status=status_of(type(error)),
+            error=for_others(error, request),
+            code=said.get("code", ""),
+        )
+    response = RedirectResponse("/", 303)
+    set_cookie(request, response, found.secret, SESSION_S)
+    keep_device(request, response, found.device)
+    return response
+
+
+Sending = Annotated[Principal, Depends(admitted_session)]
+
+
+async def own_form(said: Form, who: Sending) -> dict[str, str]:
+    """A form that brings along what only a page of the same session knows. Raises NotAllowed."""
+    if not hmac.compare_digest(said.get("csrf", "").encode(), (who.csrf or "").encode()):
+        raise NotAllowed("This form is too old, or was not sent from a page of this farm.", hint="Load it again.")
+    return said
+
+
+OwnForm = Annotated[dict[str, str], Depends(own_form)]
+
+
+async def _sender(request: Request, who: Sending, _said: OwnForm) -> PageContext:
+    return PageContext(request, who, request.app.state.connection.acting(who.actor))
+
+
+#: Who has sent such a form: what a route takes beside it.
+Sender = Annotated[PageContext, Depends(_sender)]
+
+
+@router.post("/logout")
+async def logout(request: Request, who: Sending, _said: OwnForm) -> Response:
+    """End the session."""
+    farm, secret = request.app.state.connection.farm, session_of(request) or ""
+    await anyio.to_thread.run_sync(lambda: log_out(farm, secret, actor=who.actor))
+    request.app.state.doors.forget()
+    response = RedirectResponse("/login", 303)
+    clear_cookie(request, response)
+    return response
+
+
+def _local(address: str) -> str:
+    """An address on this farm, and no other site's: browsers leave out control characters, and turn `\\` into `/`."""
+    plain = address.isprintable() and "\\" not in address
+    return address if plain and address.startswith("/") and not address.startswith("//") else "/"

@@ -19,6 +19,7 @@ REFUSED, _REFUSED_OF_AN_ADDRESS = 64, 8
 #: What the scope of a request has its connection as.
 KEY = "renderctl.connection"
 #: And what makes it count for its address no more.
+_STOPPING = "What was asked may have been done. Ask again when the server is back."
 _UNCOUNT = "renderctl.uncount"
 
 
@@ -180,12 +181,16 @@ class ConnectionMiddleware:
         send_s = registry.limits.send_s
         scope[_UNCOUNT] = connection.uncount if counted is None else counted.release
 
+        is_answered = False
+
         async def receiving() -> Message:
             message = await receive()
             connection.consumed()
             return message
 
         async def sending(message: Message) -> None:
+            nonlocal is_answered
+            is_answered = True
             try:
                 async with asyncio.timeout(send_s):
                     await send(message)
@@ -194,6 +199,9 @@ class ConnectionMiddleware:
 
         try:
             await self._app(scope, receiving, sending)
+        except asyncio.CancelledError:  # the server stops, and has waited for this request for long enough
+            if not is_answered:
+                await error_response(Overloaded("The server stops.", hint=_STOPPING))(scope, receive, sending)
         finally:
             if counted is not None:
                 counted.release()

@@ -1,6 +1,8 @@
 """Whoever passes by holds connections open, sends a byte at a time, and never reads: the others do not notice."""
 
+import asyncio
 import hashlib
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from renderctl.core.actors import Role
 from renderctl.core.settings.groups import ServeSettings
@@ -193,9 +195,15 @@ async def _endless(_scope: Scope, _receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+async def _stuck(scope: Scope, _receive: Receive, _send: Send) -> None:
+    """An application that waits for what does not come."""
+    assert scope["type"] == "http"
+    await asyncio.Event().wait()
+
+
 @contextmanager
-def talking(serve: ServeSettings) -> Iterator[tuple[str, Connections]]:
-    config = server_config(ConnectionMiddleware(_endless), serve, "127.0.0.1", 0, leave_s=1)
+def talking(serve: ServeSettings, application: ASGIApp = _endless) -> Iterator[tuple[str, Connections]]:
+    config = server_config(ConnectionMiddleware(application), serve, "127.0.0.1", 0, leave_s=1)
     server = uvicorn.Server(config)
     with config.bind_socket() as socket:
         socket.listen()
@@ -217,3 +225,16 @@ def test_whoever_does_not_read_the_answer_is_left(connect: Connect, farm: Farm) 
         wait_for(farm, lambda: not connections._open)  # nobody reads meanwhile
         assert time.monotonic() < give_up
         assert len(client.all()) < 4096 << 16
+
+
+def test_who_still_waits_when_a_server_leaves_is_answered(
+    connect: Connect, farm: Farm, caplog: pytest.LogCaptureFixture
+) -> None:
+    with talking(farm.settings.serve, _stuck) as (url, connections):
+        client = connect(url)
+        client.send(get("/"))
+        wait_for(farm, lambda: connections._open)
+    answer = client.all()
+    assert status(answer) == 503
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "overloaded"
+    assert not [record for record in caplog.records if record.exc_info]

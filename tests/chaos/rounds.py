@@ -24,7 +24,7 @@ _ROUND_S = 150.0
 #: Seconds that a harm waits for its frame: people may have seen to it that it never comes.
 _PROGRESS_S = 4.0
 #: What a job has that is rendered whatever the others are.
-_PLAIN = {"requires": (), "paused": False, "in_order": False, "after": (), "after_any": ()}
+_PLAIN = {"idempotency_key": None, "requires": (), "paused": False, "in_order": False, "after": (), "after_any": ()}
 #: How probable it is that a job is tried again once the operators have gone, so that there is something to render.
 _RETRIED = 0.6
 #: People who are at work at the same time.
@@ -142,10 +142,10 @@ class Round(ABC):
         """So many frames in some jobs of all kinds, and one of `big` tasks that is never finished."""
         shares = self.chance.choice(((1.0,), (0.3, 0.7), (0.2, 0.2, 0.3, 0.3)))
         if big:
-            self.factory.submit(self._connection, big, requires=(), max_attempts=ATTEMPTS)
+            self.factory.submit(self._connection, big, requires=(), max_attempts=ATTEMPTS, idempotency_key=None)
         self.factory.submit(self._connection, max(1, round(shares[0] * frames)), **_PLAIN)
         for share in shares[1:]:
-            self.factory.submit(self._connection, max(1, round(share * frames)))
+            self.factory.submit(self._connection, max(1, round(share * frames)), idempotency_key=None)
 
     def retention(self) -> dict[str, str]:
         """What ended jobs are kept for, in the settings of nodes: some seconds, and in some rounds for ever."""

@@ -129,10 +129,17 @@ def require_cleared(site: Site) -> None:
     assert site.scratches() == []
 
 
+def _has_no_tickets(site: ServedSite, servers: Servers) -> bool:
+    """A ticket that a worker has refused comes back after its delay: the next worker takes it."""
+    if not any(queue["messages"] for queue in site.queues(servers.broker)):
+        return True
+    site.clear()
+    return False
+
+
 def require_no_litter(farm: Farm, site: ServedSite, servers: Servers) -> None:
     """What the round has left on the services goes away by itself, and holds nobody up."""
-    if any(queue["messages"] for queue in site.queues(servers.broker)):
-        site.clear()  # a ticket that a worker has refused came back after its delay: the next one takes it
+    until(lambda: _has_no_tickets(site, servers), 120, what="queues without tickets")
     sweeper = select(leases).where(leases.c.name == SWEEP)
     assert farm.repository.read(lambda connection: connection.execute(sweeper).all()) == []
     assert {worker.state for worker in farm.repository.workers(all_of_them=True)} == {WorkerState.GONE}

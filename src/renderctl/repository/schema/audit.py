@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Column, Index
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from renderctl.repository.schema.jobs import BigKey, UtcTime, table_of
+from renderctl.repository.schema.jobs import BigKey, Row, UtcTime, table_of
 
 
-class AuditRow(SQLModel, table=True):
+class AuditRow(Row, table=True):
     __tablename__ = "audit"
     __table_args__ = (Index("ix_audit_seq", "seq", unique=True), {"sqlite_autoincrement": True})
 
@@ -31,7 +31,7 @@ class AuditRow(SQLModel, table=True):
     mac: str | None = Field(default=None, max_length=64)  # of its place
 
 
-class AuditHeadRow(SQLModel, table=True):
+class AuditHeadRow(Row, table=True):
     """The end of the chain of audit rows. Whoever adds one holds this row until their commit."""
 
     __tablename__ = "audit_head"

@@ -1,9 +1,9 @@
 """The table of counts: what a job's tasks, attempts and outputs come to, kept where they change."""
 
 from sqlalchemy import BigInteger
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from renderctl.repository.schema.jobs import table_of
+from renderctl.repository.schema.jobs import Row, table_of
 
 
 def _count() -> int:
@@ -11,7 +11,7 @@ def _count() -> int:
     return count
 
 
-class JobCountRow(SQLModel, table=True):
+class JobCountRow(Row, table=True):
     """A shard of the counts of a job, which are the sums of its shards: one alone may be below 0.
 
     No foreign key: that would have whoever counts wait for whoever holds the job.

@@ -48,7 +48,16 @@ LONG_TEXT = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
 BigKey = BigInteger().with_variant(Integer(), "sqlite")
 
 
-class ModelRow(SQLModel, table=True):
+class Row(SQLModel):
+    """The base of the rows: what would check the values of one is built when the first one is made.
+
+    None is: rows describe the tables, and statements are made of those. To build it took a tenth of the imports.
+    """
+
+    model_config = {"defer_build": True}
+
+
+class ModelRow(Row, table=True):
     __tablename__ = "model"
     __table_args__ = (Index("ux_model_version", "project", "name", "version", unique=True),)
 
@@ -68,7 +77,7 @@ class ModelRow(SQLModel, table=True):
     files: int
 
 
-class ModelInputRow(SQLModel, table=True):
+class ModelInputRow(Row, table=True):
     __tablename__ = "model_input"
 
     id: int | None = Field(default=None, sa_column=Column(BigKey, primary_key=True))
@@ -78,7 +87,7 @@ class ModelInputRow(SQLModel, table=True):
     size: int = Field(sa_type=BigInteger)
 
 
-class JobRow(SQLModel, table=True):
+class JobRow(Row, table=True):
     __tablename__ = "job"
     __table_args__ = (
         Index("ux_job_idempotency", "owner", "idempotency_key", unique=True),
@@ -139,7 +148,7 @@ class JobRow(SQLModel, table=True):
     output_bytes: int | None = Field(default=None, sa_type=BigInteger)  # summed up some time after its end
 
 
-class JobInputRow(SQLModel, table=True):
+class JobInputRow(Row, table=True):
     __tablename__ = "job_input"
 
     id: int | None = Field(default=None, sa_column=Column(BigKey, primary_key=True))
@@ -149,7 +158,7 @@ class JobInputRow(SQLModel, table=True):
     size: int = Field(sa_type=BigInteger)
 
 
-class JobExclusionRow(SQLModel, table=True):
+class JobExclusionRow(Row, table=True):
     """A worker that gets no more of a job's tasks while another one could: it failed too many of them in a row."""
 
     __tablename__ = "job_exclusion"
@@ -159,7 +168,7 @@ class JobExclusionRow(SQLModel, table=True):
     at: datetime = Field(sa_type=UtcTime)
 
 
-class JobDependencyRow(SQLModel, table=True):
+class JobDependencyRow(Row, table=True):
     __tablename__ = "job_dependency"
 
     job_id: str = Field(primary_key=True, max_length=20, foreign_key="job.id")
@@ -167,7 +176,7 @@ class JobDependencyRow(SQLModel, table=True):
     any_end: bool = Field(default=False, sa_column_kwargs={"server_default": "0"})  # else it has to succeed
 
 
-class TaskRow(SQLModel, table=True):
+class TaskRow(Row, table=True):
     __tablename__ = "task"
     __table_args__ = (Index("ix_task_claim", "job_id", "state", "number"),)
 
@@ -182,7 +191,7 @@ class TaskRow(SQLModel, table=True):
     error: str | None = Field(default=None, sa_type=LONG_TEXT)
 
 
-class AttemptRow(SQLModel, table=True):
+class AttemptRow(Row, table=True):
     __tablename__ = "attempt"
     __table_args__ = (
         Index("ix_attempt_task", "job_id", "number"),
@@ -212,7 +221,7 @@ class AttemptRow(SQLModel, table=True):
     log: str | None = Field(default=None, max_length=64)
 
 
-class OutputRow(SQLModel, table=True):
+class OutputRow(Row, table=True):
     __tablename__ = "output"
     # ids never come again, so that who follows the outputs misses none that was rendered anew
     __table_args__ = (
@@ -237,7 +246,7 @@ class OutputRow(SQLModel, table=True):
     created_at: datetime = Field(sa_type=UtcTime)
 
 
-class WorkerRow(SQLModel, table=True):
+class WorkerRow(Row, table=True):
     __tablename__ = "worker"
     __table_args__ = (Index("ix_worker_idle", "state", "idle"),)
 
@@ -256,14 +265,14 @@ class WorkerRow(SQLModel, table=True):
     seen_at: datetime = Field(sa_type=UtcTime)
 
 
-class WorkerPoolRow(SQLModel, table=True):
+class WorkerPoolRow(Row, table=True):
     __tablename__ = "worker_pool"
 
     worker_id: str = Field(primary_key=True, max_length=255, foreign_key="worker.id")
     pool: str = Field(primary_key=True, max_length=255, index=True)
 
 
-class LeaseRow(SQLModel, table=True):
+class LeaseRow(Row, table=True):
     __tablename__ = "lease"
 
     name: str = Field(primary_key=True, max_length=64)
@@ -272,7 +281,7 @@ class LeaseRow(SQLModel, table=True):
     until: datetime = Field(sa_type=UtcTime)
 
 
-class BlobLeaseRow(SQLModel, table=True):
+class BlobLeaseRow(Row, table=True):
     """Somebody has asked for a blob or is about to put it: the garbage collection leaves it alone.
 
     Whoever leases writes `until` alone: the rest is the garbage collection's. A blob that it is about to remove has its
@@ -288,7 +297,7 @@ class BlobLeaseRow(SQLModel, table=True):
     marked_until: datetime | None = Field(default=None, sa_type=UtcTime)  # by then its removal has acted, or never will
 
 
-class DamagedBlobRow(SQLModel, table=True):
+class DamagedBlobRow(Row, table=True):
     """A blob of which the store has other bytes: who has the file is asked to send it again."""
 
     __tablename__ = "damaged_blob"
@@ -298,7 +307,7 @@ class DamagedBlobRow(SQLModel, table=True):
     found_by: str = Field(max_length=255)  # the host that read it
 
 
-class UploadRow(SQLModel, table=True):
+class UploadRow(Row, table=True):
     """Somebody sends a file; once they have sent all of it they know what is in the blob, and may read it."""
 
     __tablename__ = "upload"
@@ -310,8 +319,8 @@ class UploadRow(SQLModel, table=True):
     state: str = Field(default="received", max_length=16, sa_column_kwargs={"server_default": "received"})
 
 
-def table_of(row: type[SQLModel]) -> Table:
-    return SQLModel.metadata.tables[str(row.__tablename__)]
+def table_of(row: type[Row]) -> Table:
+    return Row.metadata.tables[str(row.__tablename__)]
 
 
 models, model_inputs = table_of(ModelRow), table_of(ModelInputRow)

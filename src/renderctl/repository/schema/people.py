@@ -3,12 +3,12 @@
 from datetime import datetime
 
 from sqlalchemy import JSON, BigInteger, Index
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from renderctl.repository.schema.jobs import UtcTime, table_of
+from renderctl.repository.schema.jobs import Row, UtcTime, table_of
 
 
-class UserRow(SQLModel, table=True):
+class UserRow(Row, table=True):
     __tablename__ = "user"
 
     name: str = Field(primary_key=True, max_length=64)
@@ -18,7 +18,7 @@ class UserRow(SQLModel, table=True):
     disabled_at: datetime | None = Field(default=None, sa_type=UtcTime)
 
 
-class ProjectRow(SQLModel, table=True):
+class ProjectRow(Row, table=True):
     __tablename__ = "project"
 
     name: str = Field(primary_key=True, max_length=64)
@@ -26,14 +26,14 @@ class ProjectRow(SQLModel, table=True):
     created_at: datetime = Field(sa_type=UtcTime)
 
 
-class MemberRow(SQLModel, table=True):
+class MemberRow(Row, table=True):
     __tablename__ = "member"
 
     project: str = Field(primary_key=True, max_length=64, foreign_key="project.name")
     user: str = Field(primary_key=True, max_length=64, foreign_key="user.name", index=True)
 
 
-class TokenRow(SQLModel, table=True):
+class TokenRow(Row, table=True):
     """A token, known by the SHA-256 of it alone."""
 
     __tablename__ = "token"
@@ -51,7 +51,7 @@ class TokenRow(SQLModel, table=True):
     refused_at: datetime | None = Field(default=None, sa_type=UtcTime)  # when the audit log was last told so
 
 
-class WebSessionRow(SQLModel, table=True):
+class WebSessionRow(Row, table=True):
     __tablename__ = "web_session"
     __table_args__ = (Index("ix_web_session_id", "id", unique=True),)
 
@@ -66,7 +66,7 @@ class WebSessionRow(SQLModel, table=True):
     seen_from: str | None = Field(default=None, max_length=255)
 
 
-class InvitationRow(SQLModel, table=True):
+class InvitationRow(Row, table=True):
     __tablename__ = "invitation"
     __table_args__ = (Index("ix_invitation_digest", "digest", unique=True),)
 
@@ -81,7 +81,7 @@ class InvitationRow(SQLModel, table=True):
     withdrawn_at: datetime | None = Field(default=None, sa_type=UtcTime)
 
 
-class GuessRow(SQLModel, table=True):
+class GuessRow(Row, table=True):
     """Wrong passwords of late: for a user, from an address, or both."""
 
     __tablename__ = "guess"
@@ -91,7 +91,7 @@ class GuessRow(SQLModel, table=True):
     last_at: datetime = Field(sa_type=UtcTime, index=True)
 
 
-class KnownOriginRow(SQLModel, table=True):
+class KnownOriginRow(Row, table=True):
     """From where a user was let in: a browser, by the SHA-256 of what its cookie holds, or a network."""
 
     __tablename__ = "known_origin"
@@ -101,7 +101,7 @@ class KnownOriginRow(SQLModel, table=True):
     seen_at: datetime = Field(sa_type=UtcTime)
 
 
-class TotpRow(SQLModel, table=True):
+class TotpRow(Row, table=True):
     """The second factor of a user; asked for once it is confirmed."""
 
     __tablename__ = "totp"
@@ -113,7 +113,7 @@ class TotpRow(SQLModel, table=True):
     last_step: int = Field(default=0, sa_type=BigInteger)  # of the last code that was used: none is used twice
 
 
-class RecoveryCodeRow(SQLModel, table=True):
+class RecoveryCodeRow(Row, table=True):
     """What lets a user in once who has lost their second factor, known by its SHA-256 alone."""
 
     __tablename__ = "recovery_code"

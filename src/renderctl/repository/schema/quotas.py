@@ -1,11 +1,11 @@
 """The table of quotas: what is used is counted from the tables of what it is; here requests wait for each other."""
 
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from renderctl.repository.schema.jobs import table_of
+from renderctl.repository.schema.jobs import Row, table_of
 
 
-class QuotaLockRow(SQLModel, table=True):
+class QuotaLockRow(Row, table=True):
     """Whoever adds to what a user or a project has holds its row until the commit, so that no two count at once."""
 
     __tablename__ = "quota_lock"

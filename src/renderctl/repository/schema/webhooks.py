@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, Index
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from renderctl.repository.schema.jobs import LONG_TEXT, UtcTime, table_of
+from renderctl.repository.schema.jobs import LONG_TEXT, Row, UtcTime, table_of
 
 
-class WebhookRow(SQLModel, table=True):
+class WebhookRow(Row, table=True):
     __tablename__ = "webhook"
     __table_args__ = (Index("ix_webhook_project", "project", "job_id"),)
 
@@ -24,7 +24,7 @@ class WebhookRow(SQLModel, table=True):
     failing_since: datetime | None = Field(default=None, sa_type=UtcTime)  # without a success between
 
 
-class DeliveryRow(SQLModel, table=True):
+class DeliveryRow(Row, table=True):
     """An event for one receiver. It outlives its job; what has lost its webhook is never sent."""
 
     __tablename__ = "delivery"

@@ -22,7 +22,7 @@ def test_an_output_disk_that_gets_full_is_told_and_has_whole_images_only(
     mount(tmp_path / "small", "size=1500k")
     done = site.run("render", str(scene), "-f", "1-6", *LARGE, "-o", str(tmp_path / "small"))
     assert done.returncode == 9, done.stderr
-    assert "can not be written" in done.stderr
+    assert "cannot be written" in done.stderr
     assert "Traceback" not in done.stderr
     images = list((tmp_path / "small").rglob("*.png"))
     assert images

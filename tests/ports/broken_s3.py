@@ -1,4 +1,4 @@
-"""An S3 that says no: a real HTTP server on a port of its own, with the answers that a healthy one does not give."""
+"""An S3 that fails: a real HTTP server whose responses a healthy S3 does not give."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +17,7 @@ _EMPTY_LIST = (
 
 @dataclass(frozen=True)
 class Asked:
-    """What the client asked for."""
+    """A request of the client."""
 
     method: str
     path: str
@@ -39,14 +39,14 @@ class Answer:
 
 
 def refusal(code: str, message: str = "", status: int = 403, **headers: str) -> Answer:
-    """The answer of an S3 that refuses."""
+    """Return an error response of S3."""
     body = f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>{message}</Message></Error>'.encode()
     named = {name.replace("_", "-"): text for name, text in headers.items()}
     return Answer(status, body, {"Content-Type": "application/xml", **named})
 
 
 def fine(asked: Asked) -> Answer:
-    """An empty bucket that takes everything and keeps nothing."""
+    """Respond like an empty bucket that accepts every write and stores nothing."""
     if asked.method == "GET" and "location" in asked.query:
         return Answer(body=b'<?xml version="1.0"?><LocationConstraint/>', headers={"Content-Type": "application/xml"})
     if asked.method == "GET" and asked.of_bucket:
@@ -59,7 +59,7 @@ def fine(asked: Asked) -> Answer:
 
 
 class BrokenS3:
-    """Answers with the first of `answers` that has one for what was asked, and counts what was asked."""
+    """Responds with the first of `answers` that returns a response, and records the requests."""
 
     def __init__(self, settings: StoreSettings) -> None:
         self.settings = settings

@@ -1,4 +1,4 @@
-"""A RabbitMQ of one's own to come to harm, and a look at its queues from outside."""
+"""A RabbitMQ server with TLS for tests, and access to its queues by plain pika."""
 
 import datetime
 import ipaddress
@@ -21,7 +21,7 @@ CLOCK = SystemClock()
 
 
 class TlsRabbitMq(RabbitMq):
-    """One that speaks TLS, too, with a certificate of its own making."""
+    """A broker with TLS and a self-signed certificate."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class TlsRabbitMq(RabbitMq):
 
 @contextmanager
 def channel_to(url: str) -> Iterator[Any]:
-    """A channel of pika's own."""
+    """Open a plain pika channel."""
     connection = pika.BlockingConnection(pika.URLParameters(url))
     try:
         yield connection.channel()
@@ -53,7 +53,7 @@ def channel_to(url: str) -> Iterator[Any]:
 
 
 def consumers(url: str, queue: str) -> int:
-    """How many wait at a queue."""
+    """Return the number of consumers of a queue."""
     with channel_to(url) as channel:
         return int(channel.queue_declare(queue, passive=True).method.consumer_count)
 

@@ -1,4 +1,4 @@
-"""What a cache on a Redis is asked to do, and what it says when it can not."""
+"""Uses of a cache, and the error text of one that is out of reach."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from renderctl.core.errors import Unreachable
 
 
 def used(cache: Cache, times: int = 1) -> None:
-    """Everything that a cache can do, while it is away."""
+    """Call every method of a cache that is out of reach."""
     for _ in range(times):
         cache.put("job:1", {"at": 1}, version=1, ttl_s=60)
         assert cache.get("job:1") is None
@@ -24,8 +24,8 @@ def works(cache: Cache) -> bool:
     return cache.get("job:1") == {"at": 1} and cache.tail("log:1", 0) == (b"text", 4)
 
 
-def complaint(cache: Cache) -> str:
-    """What is wrong and what to do, as a person reads it."""
+def error_text(cache: Cache) -> str:
+    """Return message and hint of `check`, as the user reads them."""
     with pytest.raises(Unreachable) as caught:
         cache.check()
     assert caught.value.hint

@@ -1,4 +1,4 @@
-"""A wire to MySQL that breaks at the worst moment: the server has committed, and nobody hears of it."""
+"""A TCP proxy to MySQL that cuts the connection after the server has committed and before the client hears of it."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""What every cache does: answers quickly, forgets when asked and when time is up, and never raises."""
+"""The conformance suite of caches: documents expire and can be invalidated, and no method raises."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

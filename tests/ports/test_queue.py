@@ -1,4 +1,4 @@
-"""What every queue does: hands each ticket to one taker, by priority and in the order they were put."""
+"""The conformance suite of queues: each ticket goes to one taker, by priority, then first in, first out."""
 
 import threading
 import time
@@ -30,11 +30,11 @@ def put(queue: Queue, *job_ids: str, pool: str = "default", priority: int = 5, d
 
 
 def taken(queue: Queue, *pools: str) -> list[str]:
-    """The jobs of all tickets that can be had."""
-    found = []
+    """Take every ticket that is visible; return their jobs."""
+    job_ids = []
     while (ticket := queue.get(pools or ("default",), 0)) is not None:
-        found.append(ticket.job_id)
-    return found
+        job_ids.append(ticket.job_id)
+    return job_ids
 
 
 def test_a_ticket_is_taken_as_it_was_put_and_is_gone(queue: Queue) -> None:
@@ -103,12 +103,12 @@ def test_nothing_within_the_time_is_none(queue: Queue) -> None:
 
 
 def test_one_who_waits_gets_what_is_put_meanwhile(queue: Queue) -> None:
-    got: list[Ticket | None] = []
-    slot = threading.Thread(target=lambda: got.append(queue.get(["default"], 20)))
+    received: list[Ticket | None] = []
+    slot = threading.Thread(target=lambda: received.append(queue.get(["default"], 20)))
     slot.start()
     put(queue, "a")
     slot.join(10)
-    assert got == [Ticket("a", 1)]
+    assert received == [Ticket("a", 1)]
 
 
 def test_one_who_waits_can_be_told_to_stop(queue: Queue) -> None:
@@ -125,13 +125,13 @@ def test_one_who_waits_can_be_told_to_stop(queue: Queue) -> None:
 def test_slots_that_share_a_queue_take_each_ticket_once(queue: Queue) -> None:
     jobs = [f"job-{number}" for number in range(300)]
     put(queue, *jobs)
-    got: list[str] = []
-    slots = [threading.Thread(target=lambda: got.extend(taken(queue))) for _ in range(8)]
+    received: list[str] = []
+    slots = [threading.Thread(target=lambda: received.extend(taken(queue))) for _ in range(8)]
     for slot in slots:
         slot.start()
     for slot in slots:
         slot.join(30)
-    assert sorted(got) == sorted(jobs)
+    assert sorted(received) == sorted(jobs)
 
 
 def test_check_says_what_and_where_it_is(queue: Queue) -> None:

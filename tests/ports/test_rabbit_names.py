@@ -1,4 +1,4 @@
-"""What needs no broker: the names of queues, and what a URL says."""
+"""Names of queues and broker URLs; needs no broker."""
 
 import math
 from pathlib import Path
@@ -87,7 +87,7 @@ def test_a_heartbeat_can_be_asked_for() -> None:
         "amqps://ada:hush@farm/?cacertfile=/no/such/file",
     ],
 )
-def test_a_url_that_makes_no_sense_is_said_so_without_its_password(url: str) -> None:
+def test_a_malformed_url_is_refused_without_showing_its_password(url: str) -> None:
     with pytest.raises(QueueUnavailable, match=r"queue\.url") as caught:
         parse_url(url)
     assert caught.value.hint

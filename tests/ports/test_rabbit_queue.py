@@ -1,4 +1,4 @@
-"""What is special about a queue on a broker: it goes away, comes back, is injured, and many processes share it."""
+"""What is special about a queue on a broker: outages, restarts, forks, and many processes that share it."""
 
 import json
 import os
@@ -37,7 +37,7 @@ queue.close()
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[RabbitMq]:
-    """One of our own, which comes to harm."""
+    """A broker of this module, which is stopped, killed and frozen."""
     require(RabbitMq)
     with running(RabbitMq) as broker:
         yield broker
@@ -51,7 +51,7 @@ def queue(broker: RabbitMq) -> Iterator[RabbitQueue]:
 
 
 class Slot:
-    """Takes tickets as slots do: whatever happens, it asks again."""
+    """Takes tickets as a slot does: after any error it asks again."""
 
     def __init__(self, queue: RabbitQueue, *pools: str) -> None:
         self._queue = queue
@@ -94,10 +94,10 @@ def put_when_it_is_back(queue: RabbitQueue, job_id: str, pool: str) -> None:
 
 
 def seconds_until_unavailable(use: Callable[[], object]) -> float:
-    began = CLOCK.monotonic()
+    started = CLOCK.monotonic()
     with pytest.raises(QueueUnavailable):
         use()
-    return CLOCK.monotonic() - began
+    return CLOCK.monotonic() - started
 
 
 def wait_for_a_consumer(broker: RabbitMq, pool: str, count: int = 1) -> None:
@@ -150,9 +150,9 @@ def test_closing_a_queue_does_not_wait_for_a_broker_that_is_frozen(broker: Rabbi
     assert queue.get(["short"], 1)
     broker.freeze()
     try:
-        began = CLOCK.monotonic()
+        started = CLOCK.monotonic()
         queue.close()
-        assert CLOCK.monotonic() - began < 5.0
+        assert CLOCK.monotonic() - started < 5.0
     finally:
         broker.thaw()
 
@@ -187,11 +187,11 @@ def test_a_broker_short_of_memory_takes_no_tickets_but_gives_those_it_has(broker
     put(queue, "a", "full")
     broker.control("set_vm_memory_high_watermark", "0")
     try:
-        with pytest.raises(QueueUnavailable, match="takes no messages") as caught:
+        with pytest.raises(QueueUnavailable, match="accepts no messages") as caught:
             put(queue, "b", "full")
         assert "alarms" in (caught.value.hint or "")
         assert seconds_until_unavailable(lambda: put(queue, "c", "full")) < 0.5
-        with pytest.raises(QueueUnavailable, match="takes no messages"):
+        with pytest.raises(QueueUnavailable, match="accepts no messages"):
             queue.check()
         assert queue.get(["full"], 1) == Ticket("a", 1)
     finally:
@@ -263,7 +263,7 @@ def test_a_fork_has_connections_of_its_own_and_leaves_ours_alone(broker: RabbitM
     with Slot(queue, "waits") as slot:
         wait_for_a_consumer(broker, "waits")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # it is just what we want to see
+            warnings.simplefilter("ignore", DeprecationWarning)  # a fork of a process with threads is the test
             child = os.fork()
         if not child:
             code = 1
@@ -280,25 +280,25 @@ def test_a_fork_has_connections_of_its_own_and_leaves_ours_alone(broker: RabbitM
 
 
 def test_a_closed_queue_fails_those_who_wait_and_may_be_used_again(broker: RabbitMq, queue: RabbitQueue) -> None:
-    said: list[str] = []
+    errors: list[str] = []
 
     def wait() -> None:
         with pytest.raises(QueueUnavailable, match="closed") as caught:
             queue.get(["closing"], 30)
-        said.append(str(caught.value))
+        errors.append(str(caught.value))
 
     slot = threading.Thread(target=wait)
     slot.start()
     wait_for_a_consumer(broker, "closing")
     queue.close()
     slot.join(10)
-    assert len(said) == 1
+    assert len(errors) == 1
     put(queue, "a", "closing")
     assert queue.get(["closing"], 1) == Ticket("a", 1)
 
 
-def taker(url: str, patience_s: float) -> "subprocess.Popen[str]":
-    argv = [sys.executable, "-c", TAKER, url, str(patience_s)]
+def taker(url: str, timeout_s: float) -> "subprocess.Popen[str]":
+    argv = [sys.executable, "-c", TAKER, url, str(timeout_s)]
     return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -307,16 +307,16 @@ def test_four_processes_take_a_thousand_tickets_each_once(rabbitmq_url: str) -> 
     takers = [taker(rabbitmq_url, 2.0) for _ in range(4)]
     for number in range(500):
         put(queue, f"job-{number}", "default", priority=number % 11)
-    for each in takers:
-        assert each.stdin is not None
-        each.stdin.write("go\n")
-        each.stdin.flush()
+    for process in takers:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
     for number in range(500, 1000):
         put(queue, f"job-{number}", "default", priority=number % 11)
-    got = Counter(job_id for each in takers for job_id in each.communicate(timeout=60)[0].split())
+    received = Counter(job_id for process in takers for job_id in process.communicate(timeout=60)[0].split())
     queue.close()
-    assert [each.returncode for each in takers] == [0] * 4
-    assert got == Counter(f"job-{number}" for number in range(1000))
+    assert [process.returncode for process in takers] == [0] * 4
+    assert received == Counter(f"job-{number}" for number in range(1000))
 
 
 def test_a_killed_taker_harms_none_but_itself(rabbitmq_url: str) -> None:
@@ -338,5 +338,5 @@ def test_a_killed_taker_harms_none_but_itself(rabbitmq_url: str) -> None:
     queue.close()
     assert sorted(rest) == sorted(set(rest))
     assert set(jobs) >= set(rest)
-    assert len(set(jobs) - set(taken) - set(rest)) <= 1  # one was taken and not yet told
-    assert len(set(taken) & set(rest)) <= 1  # one was told, and its acknowledgment still on the way
+    assert len(set(jobs) - set(taken) - set(rest)) <= 1  # one was taken and not printed yet
+    assert len(set(taken) & set(rest)) <= 1  # one was printed while its acknowledgment was on the way

@@ -1,4 +1,4 @@
-"""What takes our connection where a broker should be and is none, or has none behind it."""
+"""A server that is no broker, or a proxy with none behind it."""
 
 import socket
 import threading
@@ -18,21 +18,21 @@ _TUNE = frame.Method(0, spec.Connection.Tune(0, 131072, 60)).marshal()
 
 @contextmanager
 def stranger(*answers: bytes) -> Iterator[int]:
-    """The port of somebody who answers each message with the next of `answers`, and ends the connection at another."""
+    """Serve a port that replies to each message with the next of `answers`, then closes the connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
             while True:
                 try:
-                    taken = listener.accept()[0]
+                    connection = listener.accept()[0]
                 except OSError:
                     return
-                with taken:
+                with connection:
                     for answer in answers:
-                        taken.recv(4096)
-                        taken.sendall(answer)
+                        connection.recv(4096)
+                        connection.sendall(answer)
                     if answers:
-                        taken.recv(4096)
+                        connection.recv(4096)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -43,7 +43,7 @@ def stranger(*answers: bytes) -> Iterator[int]:
             thread.join()
 
 
-def trouble(url: str) -> str:
+def error_text(url: str) -> str:
     queue = RabbitQueue(url, SystemClock())
     with pytest.raises(QueueUnavailable) as caught:
         queue.check()
@@ -53,16 +53,16 @@ def trouble(url: str) -> str:
 
 
 @pytest.mark.parametrize("scheme", ["amqp", "amqps"])
-def test_a_proxy_without_a_broker_behind_it_is_told_as_what_it_does(scheme: str) -> None:
+def test_a_proxy_without_a_broker_behind_it_is_suggested(scheme: str) -> None:
     with stranger() as port:
-        said = trouble(f"{scheme}://ada:hush@127.0.0.1:{port}/")
-    assert f"127.0.0.1:{port} took the connection and ended it before a word of AMQP" in said
-    assert "Is it a proxy, and the broker behind it away?" in said
+        message = error_text(f"{scheme}://ada:hush@127.0.0.1:{port}/")
+    assert f"127.0.0.1:{port} closed the connection before it spoke AMQP" in message
+    assert "Is it a proxy whose broker is down?" in message
 
 
 @pytest.mark.parametrize("answers", [(_START,), (_START, _TUNE)], ids=["at the password", "at the virtual host"])
 def test_a_broker_that_is_lost_during_the_login_has_refused_nobody(answers: tuple[bytes, ...]) -> None:
     with stranger(*answers) as port:
-        said = trouble(f"amqp://ada:hush@127.0.0.1:{port}/")
-    assert "ended the connection in the middle of the login" in said
-    assert "password" not in said
+        message = error_text(f"amqp://ada:hush@127.0.0.1:{port}/")
+    assert "closed the connection during the login" in message
+    assert "password" not in message

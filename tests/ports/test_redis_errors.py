@@ -1,4 +1,4 @@
-"""What is wrong with a Redis is said in words that help; never with a password."""
+"""Errors of a Redis server say what is wrong and what to do; never the password."""
 
 import socket
 import threading
@@ -14,7 +14,7 @@ from renderctl.caches.redis import RedisCache
 from renderctl.core.errors import BadSettings
 from tests.certificates import own_certificate
 from tests.fakes import FakeClock
-from tests.ports.redises import complaint, used, works
+from tests.ports.redises import error_text, used, works
 from tests.services import Redis, running
 from tests.services.fixtures import require
 from tests.services.server import free_port
@@ -84,53 +84,53 @@ def test_a_server_that_is_full_loses_writes_and_says_so(cache: RedisCache, clien
     client.config_set("maxmemory", "1mb")
     cache.put("job:1", {"at": 2}, version=2, ttl_s=60)
     assert cache.get("job:1") == {"at": 1}
-    assert "is full" in complaint(cache)
+    assert "is full" in error_text(cache)
     client.config_set("maxmemory", "0")
     assert works(cache) or cache.get("job:1") == {"at": 1}
 
 
-def test_a_replica_is_told_from_a_primary(cache: RedisCache, client: "redis.Redis", server: Redis) -> None:
+def test_a_replica_is_reported_as_a_replica(cache: RedisCache, client: "redis.Redis", server: Redis) -> None:
     with running(Redis) as primary:
         client.replicaof("127.0.0.1", primary.port)
         used(cache)
-        assert "is a replica" in complaint(cache)
-        assert "primary" in complaint(cache)
+        assert "is a read-only replica" in error_text(cache)
+        assert "primary" in error_text(cache)
 
 
 def test_a_password_is_needed_wrong_or_too_much(server: Redis, clock: FakeClock) -> None:
     with running(LockedRedis) as locked:
         plain = f"127.0.0.1:{locked.port}/0"
         assert works(RedisCache(locked.url, clock))
-        assert "wants a password" in complaint(RedisCache(f"redis://{plain}", clock))
+        assert "wants a password" in error_text(RedisCache(f"redis://{plain}", clock))
         for user, url in (("", f":{SECRET[:3]}nono@"), ("ada", "ada:nono@")):
-            said = complaint(RedisCache(f"redis://{url}{plain}", clock))
-            assert "refuses the user or the password" in said, user
-            assert "nono" not in said
-    assert "has no password" in complaint(RedisCache(f"redis://:nono@127.0.0.1:{server.port}/0", clock))
+            message = error_text(RedisCache(f"redis://{url}{plain}", clock))
+            assert "rejects the user or the password" in message, user
+            assert "nono" not in message
+    assert "has no password" in error_text(RedisCache(f"redis://:nono@127.0.0.1:{server.port}/0", clock))
 
 
-def test_a_user_who_may_not_do_all_is_told_what_he_needs(
+def test_a_user_with_too_few_rights_is_told_which_they_need(
     server: Redis, client: "redis.Redis", clock: FakeClock
 ) -> None:
     client.execute_command("ACL", "SETUSER", "farm", "on", ">key", "~renderctl:*", "+get", "+info")
     url = f"redis://farm:key@127.0.0.1:{server.port}/0"
     used(RedisCache(url, clock))
-    said = complaint(RedisCache(url, clock))
-    assert "does not let this user" in said
-    needed = said[said.index("~renderctl") : said.rindex(".")].strip("`").split()
-    client.execute_command("ACL", "SETUSER", "farm", *needed)
+    message = error_text(RedisCache(url, clock))
+    assert "does not grant this user" in message
+    rights = message[message.index("~renderctl") : message.rindex(".")].strip("`").split()
+    client.execute_command("ACL", "SETUSER", "farm", *rights)
     cache = RedisCache(url, clock)
     assert works(cache)
     assert "Redis" in cache.check()
 
 
-def test_a_server_with_too_many_clients_is_told_from_one_that_is_away(cache: RedisCache, client: "redis.Redis") -> None:
+def test_a_server_with_too_many_clients_is_reported_as_such(cache: RedisCache, client: "redis.Redis") -> None:
     client.config_set("maxclients", 1)
     used(cache)
-    assert "too many clients" in complaint(cache)
+    assert "too many clients" in error_text(cache)
 
 
-def test_a_server_that_reads_its_data_is_told_from_one_that_is_away(clock: FakeClock) -> None:
+def test_a_server_that_loads_its_data_is_reported_as_starting(clock: FakeClock) -> None:
     with running(SlowRedis) as server:
         with redis.Redis.from_url(server.url) as client:
             client.mset({f"key {number}": "x" * 1000 for number in range(1000)})
@@ -138,40 +138,40 @@ def test_a_server_that_reads_its_data_is_told_from_one_that_is_away(clock: FakeC
         server.kill()
         server.launch()
         cache = RedisCache(server.url, clock)
-        server.wait_until(lambda: "is starting" in complaint(cache), "that it reads its data")
+        server.wait_until(lambda: "is starting" in error_text(cache), "that it reads its data")
         cache.close()
 
 
-def test_a_node_of_a_cluster_is_told_from_a_single_server(clock: FakeClock) -> None:
+def test_a_node_of_a_cluster_is_reported_as_such(clock: FakeClock) -> None:
     with running(ClusteredRedis) as server:
         cache = RedisCache(server.url, clock)
         used(cache)
-        assert "a cluster is not supported" in complaint(cache)
+        assert "a cluster is not supported" in error_text(cache)
         cache.close()
 
 
-def test_tls_is_spoken_and_what_is_wrong_with_it_is_told(server: Redis, clock: FakeClock) -> None:
+def test_tls_works_and_its_errors_are_explained(server: Redis, clock: FakeClock) -> None:
     with running(TlsRedis) as secure:
         assert works(RedisCache(secure.url, clock))
         place = f"127.0.0.1:{secure.port}/0"
-        assert "certificate that is not trusted" in complaint(RedisCache(f"rediss://{place}", clock))
-        assert "rediss://" in complaint(RedisCache(f"redis://{place}", clock))
-    assert "a plain port" in complaint(RedisCache(f"rediss://127.0.0.1:{server.port}/0", clock))
+        assert "certificate that is not trusted" in error_text(RedisCache(f"rediss://{place}", clock))
+        assert "rediss://" in error_text(RedisCache(f"redis://{place}", clock))
+    assert "a plain port" in error_text(RedisCache(f"rediss://127.0.0.1:{server.port}/0", clock))
 
 
-def test_a_database_that_there_is_not_is_named(server: Redis, clock: FakeClock) -> None:
-    said = complaint(RedisCache(f"redis://127.0.0.1:{server.port}/999", clock))
-    assert "no database of that number" in said
-    assert f"redis://127.0.0.1:{server.port}/999" in said
+def test_a_missing_database_is_named(server: Redis, clock: FakeClock) -> None:
+    message = error_text(RedisCache(f"redis://127.0.0.1:{server.port}/999", clock))
+    assert "no database with that number" in message
+    assert f"redis://127.0.0.1:{server.port}/999" in message
 
 
 def test_a_name_that_does_not_resolve_is_named(clock: FakeClock) -> None:
-    said = complaint(RedisCache("redis://no-such-host.invalid:6379/0", clock))
-    assert "can not be found" in said
-    assert "no-such-host.invalid:6379" in said
+    message = error_text(RedisCache("redis://no-such-host.invalid:6379/0", clock))
+    assert "cannot be found" in message
+    assert "no-such-host.invalid:6379" in message
 
 
-def test_a_server_that_is_not_redis_is_told_from_one(clock: FakeClock) -> None:
+def test_a_server_that_is_not_redis_is_recognized(clock: FakeClock) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def greet() -> None:
@@ -184,12 +184,12 @@ def test_a_server_that_is_not_redis_is_told_from_one(clock: FakeClock) -> None:
 
         threading.Thread(target=greet, daemon=True).start()
         cache = RedisCache(f"redis://127.0.0.1:{listener.getsockname()[1]}/0", clock)
-        assert "does not speak as Redis does" in complaint(cache)
+        assert "does not speak the Redis protocol" in error_text(cache)
         cache.close()
 
 
 @pytest.mark.parametrize("url", ["", "http://host", f"redis://:{SECRET}@host:6379/0", "redis://h/0?nonsense=1"])
-def test_a_url_that_makes_no_sense_is_a_setting_that_is_wrong(url: str, clock: FakeClock) -> None:
+def test_a_malformed_url_is_a_bad_setting(url: str, clock: FakeClock) -> None:
     with pytest.raises(BadSettings, match=r"cache\.url") as caught:
         RedisCache(url, clock)
     assert "wö" not in f"{caught.value.message} {caught.value.hint}"

@@ -12,7 +12,7 @@ import redis
 
 from renderctl.caches.redis import RedisCache
 from tests.fakes import FakeClock
-from tests.ports.redises import complaint, used, works
+from tests.ports.redises import error_text, used, works
 from tests.services import Redis, running
 from tests.services.fixtures import require
 
@@ -65,8 +65,8 @@ def test_a_server_that_is_gone_costs_nothing_and_is_used_again_when_it_is_back(
     started = time.monotonic()
     used(cache, 200)
     assert time.monotonic() - started < 1.0
-    assert "is not there: Connection refused" in complaint(cache)
-    assert f"127.0.0.1:{server.port}" in complaint(cache)
+    assert "is out of reach: Connection refused" in error_text(cache)
+    assert f"127.0.0.1:{server.port}" in error_text(cache)
     server.start()
     clock.advance(seconds=3.1)
     assert works(cache)
@@ -78,7 +78,7 @@ def test_a_restart_between_two_questions_is_not_noticed(server: Redis, cache: Re
     assert works(cache)
 
 
-def test_a_server_that_lost_its_scripts_is_told_them_again(cache: RedisCache, client: "redis.Redis") -> None:
+def test_a_server_that_lost_its_scripts_gets_them_again(cache: RedisCache, client: "redis.Redis") -> None:
     assert works(cache)
     client.script_flush()
     client.flushall()
@@ -97,7 +97,7 @@ def test_a_frozen_server_costs_a_third_of_a_second_and_then_nothing_for_a_while(
     started = time.monotonic()
     used(cache, 200)
     assert time.monotonic() - started < 2.0
-    assert "does not answer" in complaint(cache)
+    assert "does not answer" in error_text(cache)
     server.thaw()
     clock.advance(seconds=3.1)
     assert works(cache)
@@ -130,7 +130,7 @@ def test_a_black_hole_costs_no_more(clock: FakeClock) -> None:
         started = time.monotonic()
         used(cache, 200)
         assert time.monotonic() - started < 2.0
-        assert "does not answer" in complaint(cache)
+        assert "does not answer" in error_text(cache)
         cache.close()
 
 
@@ -145,7 +145,7 @@ def test_a_warning_is_given_once_and_not_at_every_try(
         server.start()
         assert works(cache)
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
-    assert "The farm goes on without it." in caplog.messages[0]
+    assert "The farm works without it." in caplog.messages[0]
     assert caplog.messages[1].endswith("is back")
 
 

@@ -1,4 +1,4 @@
-"""What is special about a cache in a file: other processes, damage, and a disk that does not let it write."""
+"""What is special about a cache in a file: other processes, damage, and a disk that cannot be written to."""
 
 import sqlite3
 import subprocess
@@ -79,7 +79,7 @@ def test_a_place_that_can_not_be_written_is_a_cache_that_is_away(tmp_path: Path,
     cache = SqliteCache(tmp_path / "file/cache.db", clock)
     used(cache)
     assert (cache.get("job:1"), cache.tail("log:1", 7)) == (None, (b"", 7))
-    with pytest.raises(Unreachable, match="can not be used"):
+    with pytest.raises(Unreachable, match="cannot be used"):
         cache.check()
     cache.close()
 

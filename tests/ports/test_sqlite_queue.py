@@ -41,8 +41,8 @@ def queue(path: Path) -> Iterator[SqliteQueue]:
     queue.close()
 
 
-def taker(path: Path, patience_s: float) -> "subprocess.Popen[str]":
-    argv = [sys.executable, "-c", TAKER, str(path), str(patience_s)]
+def taker(path: Path, timeout_s: float) -> "subprocess.Popen[str]":
+    argv = [sys.executable, "-c", TAKER, str(path), str(timeout_s)]
     return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -51,23 +51,23 @@ def test_eight_processes_take_two_thousand_tickets_each_once(path: Path, queue: 
     takers = [taker(path, 1.0) for _ in range(8)]
     for number in range(1000):
         queue.put(Ticket(f"job-{number}", 1), pool="default", priority=number % 11)
-    for each in takers:
-        assert each.stdin is not None
-        each.stdin.write("go\n")
-        each.stdin.flush()
+    for process in takers:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
     for number in range(1000, 2000):
         queue.put(Ticket(f"job-{number}", 1), pool="default", priority=number % 11)
-    got = Counter(job_id for each in takers for job_id in each.communicate(timeout=60)[0].split())
-    assert [each.returncode for each in takers] == [0] * 8
-    assert got == Counter(f"job-{number}" for number in range(2000))
+    received = Counter(job_id for process in takers for job_id in process.communicate(timeout=60)[0].split())
+    assert [process.returncode for process in takers] == [0] * 8
+    assert received == Counter(f"job-{number}" for number in range(2000))
 
 
 @pytest.mark.slow
 def test_processes_that_open_a_new_queue_at_once_do_not_disturb_each_other(path: Path) -> None:
     takers = [taker(path, 0.0) for _ in range(6)]
-    said = [each.communicate("go\n", timeout=60)[0] for each in takers]
-    assert [each.returncode for each in takers] == [0] * 6
-    assert said == [""] * 6
+    outputs = [process.communicate("go\n", timeout=60)[0] for process in takers]
+    assert [process.returncode for process in takers] == [0] * 6
+    assert outputs == [""] * 6
 
 
 @pytest.mark.slow
@@ -87,7 +87,7 @@ def test_a_killed_taker_harms_none_but_itself(path: Path, queue: SqliteQueue) ->
     while (ticket := queue.get(["default"], 0)) is not None:
         rest.append(ticket.job_id)
     assert not set(rest) & set(taken)
-    assert len(jobs) - len(taken) - len(rest) in (0, 1)  # one was taken and not yet told
+    assert len(jobs) - len(taken) - len(rest) in (0, 1)  # one was taken and not printed yet
 
 
 @pytest.mark.slow
@@ -148,7 +148,7 @@ def test_a_place_that_can_not_be_written_is_out_of_reach(tmp_path: Path) -> None
     (tmp_path / "file").touch()
     queue = SqliteQueue(tmp_path / "file/queue.db", SystemClock())
     for use in (lambda: queue.get(["default"], 0), queue.check):
-        with pytest.raises(QueueUnavailable, match="can not be used"):
+        with pytest.raises(QueueUnavailable, match="cannot be used"):
             use()
     queue.close()
 

@@ -1,4 +1,4 @@
-"""What every store does: keeps blobs whole, immutable and by their digest; keeps logs."""
+"""The conformance suite of stores: blobs are atomic, immutable and found by digest; logs are kept."""
 
 import hashlib
 import random

@@ -145,7 +145,7 @@ def test_all_that_is_told_of_the_farm_is_on_the_dashboard(served: Served) -> Non
 @pytest.mark.slow
 def test_a_server_is_not_ready_while_its_store_is_away_though_it_was_there(farm: Farm) -> None:
     with broken_s3() as s3:
-        away = replace(farm, store=MinioStore(s3.settings, patience_s=0.5))
+        away = replace(farm, store=MinioStore(s3.settings, timeout_s=0.5))
         with TestClient(create_app(LocalCommands(farm.settings, ACTOR, away)), base_url="http://farm.test") as client:
             assert client.get("/readyz").status_code == 200
             s3.answers = [lambda _asked: refusal("AccessDenied")]

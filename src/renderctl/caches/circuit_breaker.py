@@ -1,4 +1,4 @@
-"""A breaker: what does not answer is left alone for a while, so that it slows nobody down."""
+"""A circuit breaker: a server that fails is not called for a while, so that it slows nobody down."""
 
 import threading
 from collections.abc import Iterator
@@ -6,40 +6,44 @@ from contextlib import contextmanager
 
 from renderctl.core.clocks import Clock
 
-#: Seconds without another try after a failure: at least, at most, and as a multiple of what the failure took.
-_PAUSE_S, _PAUSE_LIMIT_S, _PAUSE_FACTOR = 3.0, 60.0, 10.0
+#: Seconds without a call after a failure: at least, at most, and as a multiple of how long the failed call took.
+_RESET_TIMEOUT_S, _RESET_TIMEOUT_LIMIT_S, _RESET_TIMEOUT_FACTOR = 3.0, 60.0, 10.0
 
 
 class CircuitBreaker:
-    """Lets tries through until one fails; then none for a while, and after it a single one, which decides anew."""
+    """Closed until a call fails; then open for a while, then half-open: a single call closes or opens it again.
+
+    Safe to use from several threads."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._closed_until = 0.0
-        self.broken = False  #: the last try has failed
+        self._half_open_at = 0.0
+        self.is_open = False  #: the last call has failed
 
-    def lets_through(self) -> bool:
-        """Whether to try now."""
+    def allows(self) -> bool:
+        """Return whether a call may be tried now."""
         with self._lock:
             now = self._clock.monotonic()
-            if self.broken and now < self._closed_until:
+            if self.is_open and now < self._half_open_at:
                 return False
-            if self.broken:  # one thread finds out; the others wait for what it finds
-                self._closed_until = now + _PAUSE_S
+            if self.is_open:  # half-open: this thread tries, the others wait for its result
+                self._half_open_at = now + _RESET_TIMEOUT_S
             return True
 
     @contextmanager
-    def watching(self, *failures: type[BaseException]) -> Iterator[None]:
-        """Note how a try ends; a failure is raised on."""
+    def guard(self, *failures: type[BaseException]) -> Iterator[None]:
+        """Record the outcome of the call in the block; `failures` open the breaker and are raised again."""
         started = self._clock.monotonic()
         try:
             yield
         except failures:
             now = self._clock.monotonic()
-            pause_s = min(max(_PAUSE_S, _PAUSE_FACTOR * (now - started)), _PAUSE_LIMIT_S)
+            reset_timeout_s = min(
+                max(_RESET_TIMEOUT_S, _RESET_TIMEOUT_FACTOR * (now - started)), _RESET_TIMEOUT_LIMIT_S
+            )
             with self._lock:
-                self.broken, self._closed_until = True, now + pause_s
+                self.is_open, self._half_open_at = True, now + reset_timeout_s
             raise
         with self._lock:
-            self.broken = False
+            self.is_open = False

@@ -1,4 +1,4 @@
-"""The shared cache: a Redis server that every node of the farm reads and writes, and does without when it is away."""
+"""The shared cache: a Redis server that all nodes of the farm use, and do without when it is out of reach."""
 
 import json
 import logging
@@ -9,22 +9,22 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from renderctl.caches import Cache, encoded
+from renderctl.caches import Cache, encode_key
 from renderctl.caches.circuit_breaker import CircuitBreaker
-from renderctl.caches.redis_errors import ERRORS, explain, place_of, unusable_url
+from renderctl.caches.redis_errors import ERRORS, explain, redacted_url, unusable_url
 from renderctl.core.clocks import Clock
 from renderctl.core.errors import Unreachable
 
 log = logging.getLogger(__name__)
-Answer = TypeVar("Answer")
+T = TypeVar("T")
 
-#: Seconds for a connection, and for an answer: what a frozen server may cost, now and then.
-_PATIENCE_S = 0.3
-#: Seconds between two warnings of the same.
-_TELL_EVERY_S = 60.0
-_OLDEST = (6, 2)
+#: Seconds for a connection, and for a reply: the cost of a frozen server, now and then.
+_TIMEOUT_S = 0.3
+#: Seconds between two warnings with the same text.
+_WARN_EVERY_S = 60.0
+_MIN_VERSION = (6, 2)
 
-# A document is held as VERSION (20 digits, which compare as text) TTL (milliseconds) JSON.
+# A document is stored as VERSION (20 digits, which compare as text) TTL (milliseconds) JSON.
 _PUT = """
 local held = redis.pcall('GET', KEYS[1])
 local version = type(held) == 'string' and string.match(held, '^(%d+) %d+ {')
@@ -32,7 +32,7 @@ if version and #version == 20 and version > ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2] .. ' ' .. ARGV[3], 'PX', ARGV[2])
 return 1
 """
-# A log is a stream. An entry's id is the offset at which its text ends; it says, too, from which offset on all is kept.
+# A log is a stream. An entry's id is the offset at which its text ends; `kept` is the offset from which all is cached.
 _APPEND = """
 local at, text, limit = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 local last = redis.pcall('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
@@ -72,71 +72,83 @@ class RedisCache(Cache):
     """Documents and tails of logs in a Redis server, below keys that begin with `renderctl:`.
 
     The URL is `redis://[USER:PASSWORD@]HOST:PORT/DATABASE`, `rediss://…` for TLS (options such as `?ssl_ca_certs=FILE`
-    are redis-py's), or `unix://PATH`. A server that is away or frozen costs 0.3 s now and then, and no more.
-    Raises BadSettings for a URL that makes no sense.
+    are redis-py's), or `unix://PATH`. A frozen server costs 0.3 s now and then: see CircuitBreaker.
+    Raises BadSettings for a malformed URL.
     """
 
     def __init__(self, url: str, clock: Clock) -> None:
-        # A connection that the server has closed meanwhile is opened again at once; silence is not asked twice.
+        # A connection that the server has closed meanwhile is opened again at once; a time-out is not retried.
         retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
         try:
             self._client = redis.Redis.from_url(
-                url, socket_timeout=_PATIENCE_S, socket_connect_timeout=_PATIENCE_S, retry=retry, protocol=2
+                url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, retry=retry, protocol=2
             )
             pool = self._client.connection_pool
-            pool.connection_class(**pool.connection_kwargs)  # opens nothing, and says which options there are not
+            pool.connection_class(**pool.connection_kwargs)  # connects to nothing, but refuses unknown options
         except (TypeError, ValueError, redis.RedisError):
-            raise unusable_url() from None  # what they say may hold a piece of the password
-        self.place = place_of(url, pool.connection_kwargs)
+            raise unusable_url() from None  # their text may hold a piece of the password
+        self.place = redacted_url(url, pool.connection_kwargs)
         self._clock = clock
         self._breaker = CircuitBreaker(clock)
-        self._told: dict[str, float] = {}
+        self._warned_at: dict[str, float] = {}
         self._put = self._client.register_script(_PUT)
         self._append = self._client.register_script(_APPEND)
         self._tail = self._client.register_script(_TAIL)
 
     def put(self, key: str, document: Mapping[str, Any], *, version: int, ttl_s: float) -> None:
+        """Run the script that compares versions and sets the document."""
         text = json.dumps(document, separators=(",", ":"))
-        self._attempt(lambda: self._put([_document(key)], [f"{version:020d}", max(1, round(ttl_s * 1000)), text]), None)
+        self._call(
+            lambda: self._put([_document_key(key)], [f"{version:020d}", max(1, round(ttl_s * 1000)), text]), None
+        )
 
     def get(self, key: str, *, younger_than_s: float | None = None) -> dict[str, Any] | None:
+        """GET the document; its age comes from PTTL."""
+
         def read() -> dict[str, Any] | None:
             if younger_than_s is None:
-                return _parsed(self._client.get(_document(key)))
-            # Without a transaction: a copy that is replaced between the two was the latest until then.
+                return _parse(self._client.get(_document_key(key)))
+            # Without a transaction: a document that is replaced between the two was the latest until then.
             with self._client.pipeline(transaction=False) as pipeline:
-                pipeline.get(_document(key))
-                pipeline.pttl(_document(key))
-                held, left_ms = pipeline.execute()
-            return _parsed(held) if _age_s(held, left_ms) < younger_than_s else None
+                pipeline.get(_document_key(key))
+                pipeline.pttl(_document_key(key))
+                value, left_ms = pipeline.execute()
+            return _parse(value) if _age_s(value, left_ms) < younger_than_s else None
 
-        return self._attempt(read, None)
+        return self._call(read, None)
 
     def get_many(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
-        def read() -> dict[str, dict[str, Any]]:
-            held = self._client.mget([_document(key) for key in keys]) if keys else []
-            found = {key: _parsed(each) for key, each in zip(keys, held, strict=True)}
-            return {key: document for key, document in found.items() if document is not None}
+        """MGET the documents."""
 
-        return self._attempt(read, {})
+        def read() -> dict[str, dict[str, Any]]:
+            values = self._client.mget([_document_key(key) for key in keys]) if keys else []
+            documents = {key: _parse(value) for key, value in zip(keys, values, strict=True)}
+            return {key: document for key, document in documents.items() if document is not None}
+
+        return self._call(read, {})
 
     def forget(self, key: str) -> None:
-        self._attempt(lambda: self._client.delete(_document(key)), None)
+        """DEL the document."""
+        self._call(lambda: self._client.delete(_document_key(key)), None)
 
     def append(self, key: str, text: bytes, *, at: int, limit: int = 1 << 20, ttl_s: float = 120.0) -> None:
+        """Run the script that appends to the log's stream and trims it."""
         if text:
-            life_ms = max(1, round(ttl_s * 1000))
-            self._attempt(lambda: self._append([_log(key)], [at, text, limit, life_ms]), None)
+            ttl_ms = max(1, round(ttl_s * 1000))
+            self._call(lambda: self._append([_log_key(key)], [at, text, limit, ttl_ms]), None)
 
     def tail(self, key: str, offset: int) -> tuple[bytes, int]:
-        def read() -> tuple[bytes, int]:
-            found = self._tail([_log(key)], [offset])
-            return (found[0], found[1]) if found else (b"", offset)
+        """Run the script that reads the log's stream."""
 
-        return self._attempt(read, (b"", offset))
+        def read() -> tuple[bytes, int]:
+            reply = self._tail([_log_key(key)], [offset])
+            return (reply[0], reply[1]) if reply else (b"", offset)
+
+        return self._call(read, (b"", offset))
 
     def check(self) -> str:
-        key = _document("check")
+        """Write, read and delete a document; return the server's version and place. Raises Unreachable."""
+        key = _document_key("check")
         try:
             server = self._client.info("server")
             self._put([key], [f"{0:020d}", 1000, "{}"])
@@ -145,59 +157,61 @@ class RedisCache(Cache):
         except ERRORS as error:
             raise explain(error, self.place) from error
         version = str(server["redis_version"])
-        if tuple(map(int, version.split(".")[:2])) < _OLDEST:
-            needed = ".".join(map(str, _OLDEST))
+        if tuple(map(int, version.split(".")[:2])) < _MIN_VERSION:
+            min_version = ".".join(map(str, _MIN_VERSION))
             raise Unreachable(
-                f"The cache at {self.place} is Redis {version}; {needed} is needed.", hint="Upgrade the Redis server."
+                f"The cache at {self.place} is Redis {version}; {min_version} is needed.",
+                hint="Upgrade the Redis server.",
             )
         return f"Redis {version} at {self.place}"
 
     def close(self) -> None:
+        """Close the connections to the server."""
         self._client.close()
 
-    def _attempt(self, action: Callable[[], Answer], otherwise: Answer) -> Answer:
-        """What the action answers, or `otherwise` while the cache is away."""
-        if not self._breaker.lets_through():
-            return otherwise
-        was_away = self._breaker.broken
+    def _call(self, operation: Callable[[], T], default: T) -> T:
+        """Return the operation's result, or `default` while the cache is out of reach."""
+        if not self._breaker.allows():
+            return default
+        was_open = self._breaker.is_open
         try:
-            with self._breaker.watching(redis.ConnectionError, redis.TimeoutError, OSError):
-                answer = action()
+            with self._breaker.guard(redis.ConnectionError, redis.TimeoutError, OSError):
+                result = operation()
         except ERRORS as error:
-            self._tell(explain(error, self.place).message)
-            return otherwise
-        if was_away:
+            self._warn(explain(error, self.place).message)
+            return default
+        if was_open:
             log.info("the cache at %s is back", self.place)
-        return answer
+        return result
 
-    def _tell(self, trouble: str) -> None:
-        """Say what is wrong, the same only now and then."""
+    def _warn(self, message: str) -> None:
+        """Log a warning, the same text at most once a minute."""
         now = self._clock.monotonic()
-        if now - self._told.get(trouble, -_TELL_EVERY_S) >= _TELL_EVERY_S:
-            self._told[trouble] = now
-            log.warning("%s The farm goes on without it.", trouble)
+        if now - self._warned_at.get(message, -_WARN_EVERY_S) >= _WARN_EVERY_S:
+            self._warned_at[message] = now
+            log.warning("%s The farm works without it.", message)
 
 
-def _document(key: str) -> bytes:
-    return b"renderctl:document:" + encoded(key)
+def _document_key(key: str) -> bytes:
+    return b"renderctl:document:" + encode_key(key)
 
 
-def _log(key: str) -> bytes:
-    return b"renderctl:log:" + encoded(key)
+def _log_key(key: str) -> bytes:
+    return b"renderctl:log:" + encode_key(key)
 
 
-def _parsed(held: Any) -> dict[str, Any] | None:
-    """The document in a value; None when somebody else has written there."""
+def _parse(value: Any) -> dict[str, Any] | None:
+    """Return the document of a value; None if another program wrote the value."""
     try:
-        document = json.loads(held.split(b" ", 2)[2]) if held else None
+        document = json.loads(value.split(b" ", 2)[2]) if value else None
     except (IndexError, ValueError):
         return None
     return document if isinstance(document, dict) else None
 
 
-def _age_s(held: Any, left_ms: int) -> float:
-    """Seconds since a value was put, by the server's own clock."""
+def _age_s(value: Any, left_ms: int) -> float:
+    """Return the seconds since a value was put, by the server's own clock."""
     try:
-        return (int(held.split(b" ", 2)[1]) - left_ms) / 1000 if left_ms > 0 else float("inf")
+        return (int(value.split(b" ", 2)[1]) - left_ms) / 1000 if left_ms > 0 else float("inf")
     except (AttributeError, IndexError, ValueError):
         return float("inf")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from renderctl.caches import Cache, encoded
+from renderctl.caches import Cache, encode_key
 from renderctl.core.clocks import Clock
 from renderctl.core.errors import Unreachable
 from renderctl.core.sqlite_file import Layout, SqliteFile, transaction
@@ -36,18 +36,18 @@ _PUT = """
 """
 _GET = "SELECT document, put_at FROM copies WHERE key = ? AND expires_at > ?"
 _LOG = "SELECT kept_from, ends_at FROM logs WHERE key = ? AND expires_at > ?"
-_KEEP = """
+_PUT_LOG = """
     INSERT INTO logs (key, kept_from, ends_at, expires_at) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT (key) DO UPDATE SET
         kept_from = excluded.kept_from, ends_at = excluded.ends_at, expires_at = excluded.expires_at
 """
 _PURGE_EVERY_S = 60.0
 
-Answer = TypeVar("Answer")
+T = TypeVar("T")
 
 
 class SqliteCache(Cache):
-    """Documents and tails of logs in a file; a damaged one is replaced by an empty one."""
+    """Documents and tails of logs in an SQLite file; a damaged file is replaced by an empty one."""
 
     def __init__(self, path: Path, clock: Clock, busy_timeout_s: float = 1.0) -> None:
         self._file = SqliteFile(path, Layout(_SCHEMA, "OFF", busy_timeout_s), clock)
@@ -55,88 +55,99 @@ class SqliteCache(Cache):
         self._purge_at = 0.0
 
     def put(self, key: str, document: Mapping[str, Any], *, version: int, ttl_s: float) -> None:
+        """Upsert the document, unless the row's version is higher."""
         text = json.dumps(document, separators=(",", ":"))
 
         def write(connection: sqlite3.Connection) -> None:
             now = self._now()
-            self._purge_sometimes(connection, now)
-            connection.execute(_PUT, (encoded(key), version, now, ttl_s, text))
+            self._purge_if_due(connection, now)
+            connection.execute(_PUT, (encode_key(key), version, now, ttl_s, text))
 
-        self._attempt(write, None)
+        self._call(write, None)
 
     def get(self, key: str, *, younger_than_s: float | None = None) -> dict[str, Any] | None:
+        """Select the document, unless it has expired."""
+
         def read(connection: sqlite3.Connection) -> dict[str, Any] | None:
             now = self._now()
-            row = connection.execute(_GET, (encoded(key), now)).fetchone()
+            row = connection.execute(_GET, (encode_key(key), now)).fetchone()
             if row is None or (younger_than_s is not None and not 0 <= now - row[1] < younger_than_s):
                 return None
             document: dict[str, Any] = json.loads(row[0])
             return document
 
-        return self._attempt(read, None)
+        return self._call(read, None)
 
     def get_many(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
-        found = {key: self.get(key) for key in keys}
-        return {key: document for key, document in found.items() if document is not None}
+        """Select the documents one by one: a query of a local file is cheap."""
+        documents = {key: self.get(key) for key in keys}
+        return {key: document for key, document in documents.items() if document is not None}
 
     def forget(self, key: str) -> None:
-        self._attempt(lambda connection: connection.execute("DELETE FROM copies WHERE key = ?", (encoded(key),)), None)
+        """Delete the document's row."""
+        self._call(lambda connection: connection.execute("DELETE FROM copies WHERE key = ?", (encode_key(key),)), None)
 
     def append(self, key: str, text: bytes, *, at: int, limit: int = 1 << 20, ttl_s: float = 120.0) -> None:
+        """Insert the new bytes and delete those beyond `limit`."""
+
         def write(connection: sqlite3.Connection) -> None:
             now = self._now()
-            self._purge_sometimes(connection, now)
+            self._purge_if_due(connection, now)
             with transaction(connection):
-                _grow(connection, encoded(key), _Piece(at, text, limit, now, now + ttl_s))
+                _append_chunk(connection, encode_key(key), _Chunk(at, text, limit, now, now + ttl_s))
 
         if text:
-            self._attempt(write, None)
+            self._call(write, None)
 
     def tail(self, key: str, offset: int) -> tuple[bytes, int]:
+        """Join the log's chunks from `offset` on."""
+
         def read(connection: sqlite3.Connection) -> tuple[bytes, int]:
             with transaction(connection, "DEFERRED"):
-                row = connection.execute(_LOG, (encoded(key), self._now())).fetchone()
+                row = connection.execute(_LOG, (encode_key(key), self._now())).fetchone()
                 if row is None or row[1] <= offset:
                     return b"", offset
                 start, ends_at = max(row[0], offset), row[1]
                 query = "SELECT text FROM pieces WHERE key = ? AND ends_at > ? ORDER BY ends_at"
-                text = b"".join(piece for (piece,) in connection.execute(query, (encoded(key), start)))
+                text = b"".join(chunk for (chunk,) in connection.execute(query, (encode_key(key), start)))
             return text[len(text) - (ends_at - start) :], ends_at
 
-        return self._attempt(read, (b"", offset))
+        return self._call(read, (b"", offset))
 
     def check(self) -> str:
+        """Return the path of the file and the number of documents, after a write transaction. Raises Unreachable."""
         try:
             with self._file.connection() as connection, transaction(connection):
                 (documents,) = connection.execute("SELECT count(*) FROM copies").fetchone()
         except (sqlite3.Error, OSError) as error:
-            raise Unreachable(f"The cache {self._file.path} can not be used: {error}.") from error
+            raise Unreachable(f"The cache {self._file.path} cannot be used: {error}.") from error
         return f"SQLite file {self._file.path} ({documents} documents)"
 
     def close(self) -> None:
+        """Close the connections to the file."""
         self._file.close()
 
-    def _attempt(self, action: Callable[[sqlite3.Connection], Answer], otherwise: Answer) -> Answer:
-        """What the action answers, or `otherwise` while the cache is away."""
+    def _call(self, operation: Callable[[sqlite3.Connection], T], default: T) -> T:
+        """Return the operation's result, or `default` while the file cannot be used."""
         try:
             with self._file.connection() as connection:
-                return action(connection)
+                return operation(connection)
         except (sqlite3.Error, OSError) as error:
-            log.debug("The cache %s is away: %s", self._file.path, error)
+            log.debug("the cache %s cannot be used: %s", self._file.path, error)
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-                self._start_anew()
-            return otherwise
+                self._remove_damaged()
+            return default
 
-    def _start_anew(self) -> None:
+    def _remove_damaged(self) -> None:
         try:
             self._file.remove()
         except OSError as error:
-            log.debug("The damaged cache %s can not be removed: %s", self._file.path, error)
+            log.debug("the damaged cache %s cannot be removed: %s", self._file.path, error)
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
 
-    def _purge_sometimes(self, connection: sqlite3.Connection, now: float) -> None:
+    def _purge_if_due(self, connection: sqlite3.Connection, now: float) -> None:
         if self._clock.monotonic() < self._purge_at:
             return
         self._purge_at = self._clock.monotonic() + _PURGE_EVERY_S
@@ -147,8 +158,8 @@ class SqliteCache(Cache):
 
 
 @dataclass(frozen=True)
-class _Piece:
-    """Text of a log that is to be kept."""
+class _Chunk:
+    """Text to append to a log, at byte `at`; `now` and `expires_at` are Unix times in seconds."""
 
     at: int
     text: bytes
@@ -157,17 +168,17 @@ class _Piece:
     expires_at: float
 
 
-def _grow(connection: sqlite3.Connection, key: bytes, piece: _Piece) -> None:
-    row = connection.execute(_LOG, (key, piece.now)).fetchone()
-    if row is None or piece.at > row[1]:  # its life is over, or a piece was lost
+def _append_chunk(connection: sqlite3.Connection, key: bytes, chunk: _Chunk) -> None:
+    row = connection.execute(_LOG, (key, chunk.now)).fetchone()
+    if row is None or chunk.at > row[1]:  # the cached log has expired, or a chunk was lost
         connection.execute("DELETE FROM pieces WHERE key = ?", (key,))
-        row = piece.at, piece.at
+        row = chunk.at, chunk.at
     kept_from, ends_at = row
-    text = piece.text[ends_at - piece.at :]
+    text = chunk.text[ends_at - chunk.at :]
     if not text:
         return
     ends_at += len(text)
-    kept_from = max(kept_from, ends_at - piece.limit)
-    connection.execute(_KEEP, (key, kept_from, ends_at, piece.expires_at))
+    kept_from = max(kept_from, ends_at - chunk.limit)
+    connection.execute(_PUT_LOG, (key, kept_from, ends_at, chunk.expires_at))
     connection.execute("DELETE FROM pieces WHERE key = ? AND ends_at <= ?", (key, kept_from))
-    connection.execute("INSERT INTO pieces VALUES (?, ?, ?)", (key, ends_at, text[-piece.limit :]))
+    connection.execute("INSERT INTO pieces VALUES (?, ?, ?)", (key, ends_at, text[-chunk.limit :]))

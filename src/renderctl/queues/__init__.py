@@ -1,4 +1,8 @@
-"""The queue: whose turn it is. It holds jobs, each once, never tasks, and is never the truth."""
+"""The queue port: which job a free slot works on next.
+
+A queue holds tickets for jobs, never tasks. The database stays the source of truth: a lost ticket is issued again
+by the sweep, a duplicate one is recognized by its serial.
+"""
 
 import threading
 from abc import ABC, abstractmethod
@@ -8,35 +12,39 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Ticket:
-    """A turn: the right of one slot to work on one job for a while."""
+    """A message that lets one slot work on one job for a while."""
 
     job_id: str
-    serial: int  #: valid while it is the job's current one
+    serial: int  #: the ticket is valid while this is the job's current serial
 
 
 class Queue(ABC):
-    """Tickets by pool and priority. One may get lost or come twice: serials make that harmless."""
+    """Tickets by pool and priority, delivered at most once each under normal operation.
+
+    A ticket may get lost or be delivered twice: serials make both harmless. Safe to use from several threads.
+    """
 
     @abstractmethod
     def put(self, ticket: Ticket, *, pool: str, priority: int, delay_s: float = 0.0) -> None:
-        """Put a ticket at the tail of its priority (0 to 10, 10 first), visible after `delay_s` seconds or a bit more.
+        """Append a ticket to its pool, behind others of the same priority (0 to 10, 10 is served first).
 
-        The same ticket put again may come once or twice. Raises QueueUnavailable: then it may have been put, or not.
+        It becomes visible after `delay_s` seconds or slightly later. A ticket put twice may be delivered once or twice.
+        Raises QueueUnavailable; the ticket may have been stored nevertheless.
         """
 
     @abstractmethod
     def get(self, pools: Sequence[str], timeout_s: float, stop: threading.Event | None = None) -> Ticket | None:
-        """Take the ticket whose turn it is among `pools`: no one else gets it, and it is gone from the queue.
+        """Remove and return the next ticket of `pools`; no other caller gets it.
 
-        Highest priority first; of equal ones in one pool the one that was put first, while several pools may take
-        turns. None: nothing came within `timeout_s` seconds, or until soon after `stop` was set. Raises
-        QueueUnavailable, soon, when the queue is away.
+        Highest priority first, then first in, first out within one pool; pools of equal priority may alternate.
+        Blocks for up to `timeout_s` seconds, or until shortly after `stop` is set; returns None if no ticket came.
+        Raises QueueUnavailable, without waiting for the timeout, when the queue is out of reach.
         """
 
     @abstractmethod
     def check(self) -> str:
-        """What and where the queue is, in a few words. Raises QueueUnavailable."""
+        """Return the kind and location of the queue in a few words, after a test of it. Raises QueueUnavailable."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of connections and files."""
+        """Close connections and files."""

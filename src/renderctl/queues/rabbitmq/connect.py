@@ -1,4 +1,4 @@
-"""How a connection begins, and how it ends when nobody answers: where pika has to be helped."""
+"""Opening a connection and aborting a silent one: workarounds for what pika leaves open."""
 
 import asyncio
 import logging
@@ -9,44 +9,44 @@ from pika.adapters.utils.connection_workflow import AMQPConnectionWorkflowAborte
 
 from renderctl.queues.rabbitmq.url import BrokerUrl
 
-# What goes wrong is raised in our words; pika would tell it a second time.
+# Errors are raised as QueueUnavailable; pika would log each of them a second time.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
 
-#: Seconds that connecting may take, the search for the host's name included.
-_CONNECT_S = 6.0
-#: Seconds between two looks at an attempt that is given up.
-_GLANCE_S = 0.05
+#: Seconds that connecting may take, name resolution included.
+_CONNECT_TIMEOUT_S = 6.0
+#: Seconds between two checks of an attempt that is being aborted.
+_ABORT_POLL_S = 0.05
 
 
-async def open_connection(address: BrokerUrl) -> Any:
-    """A new connection, or why there is none."""
-    opening: list[Any] = []
+async def open_connection(url: BrokerUrl) -> Any:
+    """Return a new connection, or the exception that prevented it."""
+    connections: list[Any] = []
 
-    class Opening(AsyncioConnection):  # type: ignore[misc]
-        """pika's way to give up an attempt fails during a handshake: then we close the connection ourselves."""
+    class Connection(AsyncioConnection):  # type: ignore[misc]
+        """Records each attempt: pika cannot abort one during its handshake, so those are closed here."""
 
-        def __init__(self, *arguments: Any, **named: Any) -> None:
-            super().__init__(*arguments, **named)
-            opening.append(self)
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            connections.append(self)
 
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[Any] = loop.create_future()
-    workflow = Opening.create_connection([address.parameters], outcome.set_result, loop)
+    workflow = Connection.create_connection([url.parameters], outcome.set_result, loop)
     try:
-        await asyncio.wait([outcome], timeout=_CONNECT_S)
+        await asyncio.wait([outcome], timeout=_CONNECT_TIMEOUT_S)
     finally:
         while not outcome.done():
-            unfinished = [each for each in opening if not each.is_closed]
-            for connection in unfinished:
+            unclosed = [connection for connection in connections if not connection.is_closed]
+            for connection in unclosed:
                 if not connection.is_closing:
                     connection.close()
-            if not unfinished:
+            if not unclosed:
                 workflow.abort()
-            await asyncio.wait([outcome], timeout=_GLANCE_S)
+            await asyncio.wait([outcome], timeout=_ABORT_POLL_S)
     return TimeoutError() if isinstance(outcome.result(), AMQPConnectionWorkflowAborted) else outcome.result()
 
 
 def abort(connection: Any, reason: Exception) -> None:
-    """End a connection of which the other side is silent: what pika itself does when heartbeats stay away."""
+    """Drop a connection whose peer is silent, as pika itself does when heartbeats are missed."""
     if not connection.is_closed:
         connection._terminate_stream(reason)

@@ -1,4 +1,4 @@
-"""A connection that is kept: opened when it is first needed, and again, with patience, whenever it is lost."""
+"""A connection that is opened on first use, and again, with exponential backoff, whenever it is lost."""
 
 import asyncio
 import logging
@@ -16,129 +16,129 @@ from renderctl.queues.rabbitmq.url import BrokerUrl
 
 logger = logging.getLogger(__name__)
 
-#: Seconds before a lost connection is tried again: doubled each time up to the limit, and spread by a half either way.
-_PAUSE_S, _PAUSE_LIMIT_S = 0.1, 5.0
-#: Seconds that a broker has to say goodbye.
-_GOODBYE_S = 1.0
+#: Seconds before a reconnect: doubled after each failure up to the limit, with a jitter of half either way.
+_BACKOFF_S, _BACKOFF_LIMIT_S = 0.1, 5.0
+#: Seconds that the broker has to confirm a close.
+_CLOSE_TIMEOUT_S = 1.0
 
 
 class ReconnectingConnection:
-    """One connection and its channels. It lives in the loop of one thread.
+    """One connection and its channel pool, for use in one event loop.
 
-    Who comes first waits until it is open. While it is away, everyone hears at once why.
+    The first caller waits until it is open. While the broker is out of reach, every caller gets the error at once.
     """
 
-    def __init__(self, address: BrokerUrl, *, publishing: bool) -> None:
-        self._address = address
+    def __init__(self, url: BrokerUrl, *, publishing: bool) -> None:
+        self._url = url
         self._publishing = publishing
-        self._keeper: asyncio.Task[None] | None = None
+        self._reconnect_task: asyncio.Task[None] | None = None
         self._connection: Any = None  # pika's, while it is open
-        self._settled = asyncio.Event()  # whether the broker can be reached is known
-        self._reason: BaseException | None = None  # why it can not
-        self._lent: set[Channel] = set()
-        self._free: list[Channel] = []
+        self._first_attempt_done = asyncio.Event()  # then `_connection` or `_last_error` is set
+        self._last_error: BaseException | None = None  # why there is no connection
+        self._in_use: set[Channel] = set()
+        self._idle: list[Channel] = []
         self._blocked: Blocked | None = None
-        self.known: set[str] = set()  #: queues that are there, as far as this connection has seen
+        self.declared_queues: set[str] = set()  #: names of queues that this connection has declared
 
     async def server(self) -> str:
-        """What answers: product and version. Raises QueueUnavailable."""
-        properties = (await self._open()).server_properties
+        """Return the broker's product and version. Raises QueueUnavailable."""
+        properties = (await self._get_connection()).server_properties
         return f"{properties.get('product', 'broker')} {properties.get('version', '')}".strip()
 
     @asynccontextmanager
     async def channel(self) -> AsyncIterator[Channel]:
-        """A channel for one errand. Whatever the errand fails of becomes QueueUnavailable, but QueueGone stays."""
-        connection = await self._open()
+        """Lend a channel for one operation. Raises QueueGone if a queue was deleted, else QueueUnavailable."""
+        connection = await self._get_connection()
         if self._blocked is not None:
-            raise unavailable(self._blocked, self._address)
+            raise unavailable(self._blocked, self._url)
         try:
-            channel = self._take_free() or await Channel.open(connection, confirming=self._publishing)
-            self._lent.add(channel)
+            channel = self._take_idle() or await Channel.open(connection, confirming=self._publishing)
+            self._in_use.add(channel)
             try:
                 yield channel
             except BaseException:
                 channel.close()
                 raise
             finally:
-                self._lent.discard(channel)
-            self._free.append(channel)
+                self._in_use.discard(channel)
+            self._idle.append(channel)
         except TimeoutError as error:
             abort(connection, error)
-            raise unavailable(error, self._address) from error
+            raise unavailable(error, self._url) from error
         except AMQPError as error:
             if is_gone(error):
-                self.known.clear()
+                self.declared_queues.clear()
                 raise QueueGone(str(error)) from error
-            raise unavailable(error, self._address) from error
+            raise unavailable(error, self._url) from error
 
     async def close(self) -> None:
-        """Say goodbye, but do not wait long for an answer."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait([self._keeper])
+        """Close the connection, waiting at most a second for the broker."""
+        if self._reconnect_task is not None:
+            self._reconnect_task.cancel()
+            await asyncio.wait([self._reconnect_task])
 
-    def _take_free(self) -> Channel | None:
-        while self._free:
-            channel = self._free.pop()
-            if channel.usable:
+    def _take_idle(self) -> Channel | None:
+        while self._idle:
+            channel = self._idle.pop()
+            if channel.is_open:
                 return channel
         return None
 
-    async def _open(self) -> Any:
-        """The open connection. Raises QueueUnavailable."""
-        if self._keeper is None:
-            self._keeper = asyncio.create_task(self._keep())
-        await self._settled.wait()
-        if self._reason is not None:
-            raise unavailable(self._reason, self._address) from self._reason
+    async def _get_connection(self) -> Any:
+        """Return the open connection. Raises QueueUnavailable."""
+        if self._reconnect_task is None:
+            self._reconnect_task = asyncio.create_task(self._reconnect_forever())
+        await self._first_attempt_done.wait()
+        if self._last_error is not None:
+            raise unavailable(self._last_error, self._url) from self._last_error
         return self._connection
 
-    async def _keep(self) -> None:
-        pause_s = _PAUSE_S
+    async def _reconnect_forever(self) -> None:
+        backoff_s = _BACKOFF_S
         while True:
-            outcome = await open_connection(self._address)
+            outcome = await open_connection(self._url)
             if isinstance(outcome, BaseException):
-                self._down(outcome)
+                self._on_close(outcome)
             else:
-                pause_s = _PAUSE_S
-                self._down(await self._serve(outcome))
-            await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))
-            pause_s = min(2 * pause_s, _PAUSE_LIMIT_S)
+                backoff_s = _BACKOFF_S
+                self._on_close(await self._run_until_closed(outcome))
+            await asyncio.sleep(backoff_s * random.uniform(0.5, 1.5))
+            backoff_s = min(2 * backoff_s, _BACKOFF_LIMIT_S)
 
-    async def _serve(self, connection: Any) -> BaseException:
-        """Lend channels of the connection until it ends; what has ended it."""
-        ended: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
-        connection.add_on_close_callback(lambda _connection, reason: ended.set_result(reason))
-        connection.add_on_connection_blocked_callback(self._block)
-        connection.add_on_connection_unblocked_callback(self._unblock)
-        self._up(connection)
+    async def _run_until_closed(self, connection: Any) -> BaseException:
+        """Serve channels of the connection until it closes; returns the error that closed it."""
+        closed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+        connection.add_on_close_callback(lambda _connection, error: closed.set_result(error))
+        connection.add_on_connection_blocked_callback(self._on_blocked)
+        connection.add_on_connection_unblocked_callback(self._on_unblocked)
+        self._on_open(connection)
         try:
-            return await asyncio.shield(ended)
+            return await asyncio.shield(closed)
         finally:
-            if not ended.done():
+            if not closed.done():
                 if connection.is_open:
                     connection.close()
-                await asyncio.wait([ended], timeout=_GOODBYE_S)
+                await asyncio.wait([closed], timeout=_CLOSE_TIMEOUT_S)
                 abort(connection, TimeoutError())
-                await ended
+                await closed
 
-    def _up(self, connection: object) -> None:
-        if self._reason is not None:
-            logger.info("RabbitMQ at %s is back", self._address)
-        self._connection, self._reason = connection, None
-        self._settled.set()
+    def _on_open(self, connection: object) -> None:
+        if self._last_error is not None:
+            logger.info("RabbitMQ at %s is back", self._url)
+        self._connection, self._last_error = connection, None
+        self._first_attempt_done.set()
 
-    def _down(self, reason: BaseException) -> None:
-        self._connection, self._reason, self._blocked = None, reason, None
-        self._free.clear()
-        self.known.clear()
-        self._settled.set()
+    def _on_close(self, error: BaseException) -> None:
+        self._connection, self._last_error, self._blocked = None, error, None
+        self._idle.clear()
+        self.declared_queues.clear()
+        self._first_attempt_done.set()
 
-    def _block(self, _connection: object, frame: Any) -> None:
-        """Nothing that we send is read any more: those who wait for a confirmation wait in vain."""
+    def _on_blocked(self, _connection: object, frame: Any) -> None:
+        """The broker has stopped reading (connection.blocked): fail whoever waits for a confirmation."""
         self._blocked = Blocked(frame.method.reason)
-        for channel in list(self._lent):
+        for channel in list(self._in_use):
             channel.fail(self._blocked)
 
-    def _unblock(self, _connection: object, _frame: object) -> None:
+    def _on_unblocked(self, _connection: object, _frame: object) -> None:
         self._blocked = None

@@ -1,4 +1,4 @@
-"""What can go wrong with a broker, in sentences that say where and what to do."""
+"""Translates errors of pika and of the network into messages that say where and what to do."""
 
 import socket
 import ssl
@@ -20,114 +20,116 @@ from renderctl.core.errors import QueueUnavailable
 from renderctl.queues.rabbitmq.url import BrokerUrl
 
 _NOT_FOUND = 404
-#: All that is known of a proxy without a broker behind it, of another port, and of one that wants TLS, or does not.
-_BROKEN_OFF = "took the connection and ended it before a word of AMQP"
-_PROXY = "Is it a proxy, and the broker behind it away?"
-_STRANGER = f"{_PROXY} Is it the port for AMQP (usually 5672; with TLS 5671, and amqps:// in queue.url)?"
+#: All that can be seen of a proxy without a broker behind it, a wrong port, and one that expects TLS or does not.
+_CLOSED_EARLY = "closed the connection before it spoke AMQP"
+_PROXY = "Is it a proxy whose broker is down?"
+_NOT_AMQP = f"{_PROXY} Is it the AMQP port (usually 5672; with TLS 5671, and amqps:// in queue.url)?"
 
 
 class Blocked(AMQPError):  # type: ignore[misc]  # pika has no types
-    """The broker takes no messages for now."""
+    """The broker accepts no messages for now (connection.blocked)."""
 
 
 class QueueGone(AMQPError):  # type: ignore[misc]
-    """A queue that we use was deleted, or can not be reached on its node."""
+    """A declared queue was deleted, or its node is out of reach."""
 
 
 def is_gone(error: BaseException) -> bool:
-    """Whether a queue was not there: made again, it may well be."""
+    """Return whether the error means that a queue is missing, so that declaring it again may help."""
     return isinstance(error, QueueGone) or (isinstance(error, ChannelClosedByBroker) and error.reply_code == _NOT_FOUND)
 
 
-def unavailable(error: BaseException, address: BrokerUrl) -> QueueUnavailable:
-    """The error as the user should see it: with the address, and never with the password."""
-    said, hint = next(
-        (found for each in _causes(error) if (found := _explained(each, address))),
-        ("can not be used", "`renderctl doctor` looks at every part of the farm."),
+def unavailable(error: BaseException, url: BrokerUrl) -> QueueUnavailable:
+    """Return the error to show to the user: with the broker's address, never with the password."""
+    problem, hint = next(
+        (explanation for cause in _causes(error) if (explanation := _explain(cause, url))),
+        ("cannot be used", "`renderctl doctor` checks every part of the farm."),
     )
-    return QueueUnavailable(f"RabbitMQ at {address} {said}.", hint=hint)
+    return QueueUnavailable(f"RabbitMQ at {url} {problem}.", hint=hint)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that it wraps, the innermost first: pika nests them in several ways."""
-    # Of a host's several addresses, one where somebody answers tells more.
-    tried = sorted(getattr(error, "exceptions", ()), key=lambda each: isinstance(each, AMQPConnectorSocketConnectError))
-    for inner in (*error.args, *tried, getattr(error, "exception", None), error.__cause__):
+    """Yield the error and all that it wraps, innermost first: pika nests errors in several ways."""
+    # Of a host with several addresses, the error of one that accepted the connection says most.
+    attempts = sorted(
+        getattr(error, "exceptions", ()), key=lambda error: isinstance(error, AMQPConnectorSocketConnectError)
+    )
+    for inner in (*error.args, *attempts, getattr(error, "exception", None), error.__cause__):
         if isinstance(inner, BaseException):
             yield from _causes(inner)
     yield error
 
 
-def _explained(error: BaseException, address: BrokerUrl) -> tuple[str, str] | None:
-    return _network_error(error, address) or _auth_error(error, address) or _broker_error(error, address)
+def _explain(error: BaseException, url: BrokerUrl) -> tuple[str, str] | None:
+    return _network_error(error, url) or _auth_error(error, url) or _broker_error(error, url)
 
 
-def _network_error(error: BaseException, address: BrokerUrl) -> tuple[str, str] | None:
+def _network_error(error: BaseException, url: BrokerUrl) -> tuple[str, str] | None:
     where = "Check the host and port in queue.url"
     match error:
         case socket.gaierror():
-            return f"is not found: the name {address.host} does not resolve", f"{where}, and the name servers."
+            return f"is not found: the name {url.host} does not resolve", f"{where}, and the name servers."
         case ssl.SSLCertVerificationError():
-            hint = "?cacertfile=FILE in queue.url names the authority that signed it."
+            hint = "Name the certificate authority with ?cacertfile=FILE in queue.url."
             return f"has a certificate that is not trusted: {error.verify_message}", hint
         case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
-            return _BROKEN_OFF, _STRANGER
+            return _CLOSED_EARLY, _NOT_AMQP
         case ssl.SSLError():
-            hint = "Without TLS it is amqp:// in queue.url; with it, the port is usually 5671."
-            return f"does not speak TLS as we do: {error.reason or error}", hint
+            hint = "Use amqp:// in queue.url for a port without TLS; the port with TLS is usually 5671."
+            return f"failed the TLS handshake: {error.reason or error}", hint
         case ConnectionRefusedError():
             return "refuses the connection", f"Is it running? {where}."
         case TimeoutError() | AMQPHeartbeatTimeout() | AMQPConnectorStackTimeout():
             return "does not answer", f"Is it running, and not frozen? {where}."
         case ConnectionResetError() | BrokenPipeError():
-            return _BROKEN_OFF, _STRANGER
+            return _CLOSED_EARLY, _NOT_AMQP
         case OSError():
             return f"is out of reach: {error.strerror or error}", f"{where}."
     return None
 
 
-def _auth_error(error: BaseException, address: BrokerUrl) -> tuple[str, str] | None:
+def _auth_error(error: BaseException, url: BrokerUrl) -> tuple[str, str] | None:
     match error:
         case ProbableAuthenticationError() | ProbableAccessDeniedError() if StreamLostError.__name__ in str(error):
-            # A broker that refuses somebody says so; pika guesses when it has heard nothing.
-            return "ended the connection in the middle of the login", f"{_PROXY} Its log says more."
+            # A broker that refuses a login says so; pika guesses this error when the connection was lost.
+            return "closed the connection during the login", f"{_PROXY} See its log."
         case ProbableAuthenticationError() | ConnectionClosedByBroker(reply_code=403):
-            hint = "Check user and password in queue.url; the user guest may only come from the broker's own machine."
-            return f"does not accept user {address.user!r} and the password", hint
-        case ProbableAccessDeniedError() if "not found" in str(error):  # pika has made text of what the broker said
-            hint = f"`rabbitmqctl add_vhost {address.vhost}` makes it, or name another one in queue.url."
-            return f"has no virtual host {address.vhost!r}", hint
+            hint = "Check user and password in queue.url; the user guest may only connect from localhost."
+            return f"rejects user {url.user!r} or the password", hint
+        case ProbableAccessDeniedError() if "not found" in str(error):  # pika passes the reply on as text only
+            hint = f"Create it with `rabbitmqctl add_vhost {url.vhost}`, or name another one in queue.url."
+            return f"has no virtual host {url.vhost!r}", hint
         case ProbableAccessDeniedError():
-            return f"lets user {address.user!r} not use the virtual host {address.vhost!r}", _permissions(address)
+            return f"does not let user {url.user!r} use the virtual host {url.vhost!r}", _permissions(url)
         case IncompatibleProtocolError():
-            return _BROKEN_OFF, _STRANGER
+            return _CLOSED_EARLY, _NOT_AMQP
     return None
 
 
-def _broker_error(error: BaseException, address: BrokerUrl) -> tuple[str, str] | None:
+def _broker_error(error: BaseException, url: BrokerUrl) -> tuple[str, str] | None:
     match error:
         case Blocked():
-            hint = "It is short of memory or disk: `rabbitmq-diagnostics alarms` on its machine says which."
-            return f"takes no messages for now: {error}", hint
+            hint = "It is short of memory or disk: see `rabbitmq-diagnostics alarms` on its machine."
+            return f"accepts no messages for now: {error}", hint
         case ChannelClosedByBroker(reply_code=403):
-            return f"refuses user {address.user!r}: {_plain(error.reply_text)}", _permissions(address)
+            return f"refuses user {url.user!r}: {_plain(error.reply_text)}", _permissions(url)
         case ChannelClosedByBroker(reply_code=406):
-            hint = "Delete that queue (`rabbitmqctl delete_queue NAME`): tickets are issued again by themselves."
+            hint = "Delete that queue (`rabbitmqctl delete_queue NAME`): tickets are issued again automatically."
             return f"has the queue with other properties: {_plain(error.reply_text)}", hint
         case QueueGone():
             return f"could not keep the ticket: {error}", "Is the node that holds the queue up?"
         case ConnectionClosedByBroker() | ChannelClosedByBroker():
-            return f"closed the connection: {_plain(error.reply_text)}", "Its log says more."
+            return f"closed the connection: {_plain(error.reply_text)}", "See its log."
         case AMQPError():
-            return "was lost", "It is tried again by itself."
+            return "lost the connection", "It is opened again automatically."
     return None
 
 
-def _permissions(address: BrokerUrl) -> str:
+def _permissions(url: BrokerUrl) -> str:
     rights = "'^renderctl' '^(renderctl|amq.default)' '^renderctl'"
-    return f"`rabbitmqctl set_permissions -p {address.vhost} {address.user} {rights}` allows it what it needs."
+    return f"`rabbitmqctl set_permissions -p {url.vhost} {url.user} {rights}` grants what it needs."
 
 
 def _plain(reply: str) -> str:
-    """`ACCESS_REFUSED - configure access …` without the code's name."""
+    """Strip the code's name: `ACCESS_REFUSED - configure access …` -> `configure access …`."""
     return reply.partition(" - ")[2] or reply

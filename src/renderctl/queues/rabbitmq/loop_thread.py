@@ -1,4 +1,4 @@
-"""The thread that owns the connections: slots send it, and may render for hours while it answers heartbeats."""
+"""The event loop thread that owns the connections and answers heartbeats while slots render for hours."""
 
 import asyncio
 import threading
@@ -14,67 +14,67 @@ _T = TypeVar("_T")
 
 
 class LoopThread:
-    """Runs errands for any thread. Its own thread begins with the first one."""
+    """Runs operations of a TicketClient for any thread. The thread starts with the first operation."""
 
-    def __init__(self, address: BrokerUrl) -> None:
-        self._address = address
+    def __init__(self, url: BrokerUrl) -> None:
+        self._url = url
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
         self._closed = False
-        self._under_way: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._loop: asyncio.AbstractEventLoop
-        self._errands: TicketClient
+        self._client: TicketClient
         self._stop: asyncio.Event
 
-    def send(self, errand: Callable[[TicketClient], Coroutine[Any, Any, _T]]) -> "Future[_T]":
-        """What becomes of the errand: a result, or QueueUnavailable."""
+    def submit(self, operation: Callable[[TicketClient], Coroutine[Any, Any, _T]]) -> "Future[_T]":
+        """Run the operation in the loop; the future holds its result or QueueUnavailable."""
         with self._lock:
             if self._closed:
-                raise self._is_closed()
+                raise self._closed_error()
             self._start()
-            return asyncio.run_coroutine_threadsafe(self._run(errand), self._loop)
+            return asyncio.run_coroutine_threadsafe(self._run(operation), self._loop)
 
-    def call(self, word: Callable[[], object]) -> None:
-        """Say something to one who is on an errand."""
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        """Run the callback in the loop, for example to cancel a pending get."""
         with self._lock:
             if not self._closed:
-                self._loop.call_soon_threadsafe(word)
+                self._loop.call_soon_threadsafe(callback)
 
     def close(self) -> None:
-        """End every errand, say goodbye to the broker, and end the thread."""
+        """Cancel every operation, close the connections and join the thread."""
         with self._lock:
-            begun, self._closed = self._thread is not None and not self._closed, True
-            if begun:
+            is_running, self._closed = self._thread is not None and not self._closed, True
+            if is_running:
                 self._loop.call_soon_threadsafe(self._stop.set)
         if self._thread is not None:
             self._thread.join()
 
     def _start(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=lambda: asyncio.run(self._work()), name="rabbitmq", daemon=True)
+            self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="rabbitmq", daemon=True)
             self._thread.start()
             self._ready.wait()
 
-    async def _work(self) -> None:
-        self._loop, self._stop, self._errands = asyncio.get_running_loop(), asyncio.Event(), TicketClient(self._address)
+    async def _main(self) -> None:
+        self._loop, self._stop, self._client = asyncio.get_running_loop(), asyncio.Event(), TicketClient(self._url)
         self._ready.set()
         await self._stop.wait()
-        for task in self._under_way:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._under_way, return_exceptions=True)
-        await self._errands.close()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._client.close()
 
-    async def _run(self, errand: Callable[[TicketClient], Coroutine[Any, Any, _T]]) -> _T:
+    async def _run(self, operation: Callable[[TicketClient], Coroutine[Any, Any, _T]]) -> _T:
         task = asyncio.current_task()
         assert task is not None  # a coroutine of this loop
-        self._under_way.add(task)
+        self._tasks.add(task)
         try:
-            return await errand(self._errands)
+            return await operation(self._client)
         except asyncio.CancelledError:
-            raise self._is_closed() from None
+            raise self._closed_error() from None
         finally:
-            self._under_way.discard(task)
+            self._tasks.discard(task)
 
-    def _is_closed(self) -> QueueUnavailable:
-        return QueueUnavailable(f"The queue at {self._address} was closed.")
+    def _closed_error(self) -> QueueUnavailable:
+        return QueueUnavailable(f"The queue at {self._url} was closed.")

@@ -1,4 +1,4 @@
-"""The URL of a broker: where it is, who we are there, and how TLS checks that it is the right one."""
+"""The URL of a broker: host, virtual host, credentials, TLS options."""
 
 import os
 import platform
@@ -10,18 +10,18 @@ import pika
 
 from renderctl.core.errors import QueueUnavailable
 
-#: Seconds of silence after which either side takes the other for dead; `heartbeat=…` in the URL changes it.
+#: Seconds of silence after which either side takes the other for dead (`heartbeat=…` in the URL).
 _HEARTBEAT_S = 30
-#: Seconds that connecting may take, to each address of the host.
-_CONNECT_S = 5.0
-#: What may follow `?` in the URL: the names that RabbitMQ's own clients use.
+#: Seconds that connecting may take, for each address of the host.
+_CONNECT_TIMEOUT_S = 5.0
+#: Options that may follow `?` in the URL, with the names that RabbitMQ's own clients use.
 _OPTIONS = ("cacertfile", "certfile", "keyfile", "verify", "server_name_indication", "heartbeat")
 _HINT = "queue.url is amqp://USER:PASSWORD@HOST:5672/VHOST, or amqps://… for TLS."
 
 
 @dataclass(frozen=True)
 class BrokerUrl:
-    """A broker, as it may be shown, and how to get there."""
+    """A parsed broker URL. Its text form holds no credentials."""
 
     host: str
     port: int
@@ -35,7 +35,7 @@ class BrokerUrl:
 
 
 def parse_url(url: str) -> BrokerUrl:
-    """What the URL says. Raises QueueUnavailable, never with the password."""
+    """Parse `queue.url`. Raises QueueUnavailable, whose text never holds the password."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -43,7 +43,7 @@ def parse_url(url: str) -> BrokerUrl:
         raise QueueUnavailable("queue.url is not a URL.", hint=_HINT) from None
     if parts.scheme not in ("amqp", "amqps") or not parts.hostname:
         raise QueueUnavailable("queue.url does not name a RabbitMQ broker.", hint=_HINT)
-    options = _options(parts)
+    options = _query_options(parts)
     tls = parts.scheme == "amqps"
     host, port = parts.hostname, port or (5671 if tls else 5672)
     user = unquote(parts.username or "guest")
@@ -54,15 +54,15 @@ def parse_url(url: str) -> BrokerUrl:
         vhost,
         pika.PlainCredentials(user, unquote(parts.password or "guest")),
         heartbeat=_heartbeat(options),
-        socket_timeout=_CONNECT_S,
-        stack_timeout=_CONNECT_S,
-        ssl_options=_tls(options, host) if tls else None,
+        socket_timeout=_CONNECT_TIMEOUT_S,
+        stack_timeout=_CONNECT_TIMEOUT_S,
+        ssl_options=_ssl_options(options, host) if tls else None,
         client_properties={"connection_name": f"renderctl {platform.node()} {os.getpid()}"},
     )
     return BrokerUrl(host, port, vhost, user, tls, parameters)
 
 
-def _options(parts: SplitResult) -> dict[str, str]:
+def _query_options(parts: SplitResult) -> dict[str, str]:
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     for name in options:
         if name not in _OPTIONS:
@@ -75,14 +75,14 @@ def _options(parts: SplitResult) -> dict[str, str]:
 def _heartbeat(options: dict[str, str]) -> int:
     text = options.get("heartbeat", str(_HEARTBEAT_S))
     if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise QueueUnavailable("The heartbeat in queue.url is a number of seconds, 1 or more.", hint=_HINT)
+        raise QueueUnavailable("The heartbeat in queue.url must be a number of seconds, 1 or more.", hint=_HINT)
     return int(text)
 
 
-def _tls(options: dict[str, str], host: str) -> pika.SSLOptions:
+def _ssl_options(options: dict[str, str], host: str) -> pika.SSLOptions:
     verify = options.get("verify", "verify_peer")
     if verify not in ("verify_peer", "verify_none"):
-        raise QueueUnavailable("verify in queue.url is verify_peer or verify_none.", hint=_HINT)
+        raise QueueUnavailable("verify in queue.url must be verify_peer or verify_none.", hint=_HINT)
     try:
         context = ssl.create_default_context(cafile=options.get("cacertfile"))
         if verify == "verify_none":
@@ -93,8 +93,8 @@ def _tls(options: dict[str, str], host: str) -> pika.SSLOptions:
         files = ", ".join(
             f"{name}={options[name]}" for name in ("cacertfile", "certfile", "keyfile") if name in options
         )
-        hint = "Each is a PEM file that this process may read."
+        hint = "Each must be a PEM file that this process may read."
         raise QueueUnavailable(
-            f"The certificates in queue.url ({files}) can not be used: {error}.", hint=hint
+            f"The certificates in queue.url ({files}) cannot be used: {error}.", hint=hint
         ) from error
     return pika.SSLOptions(context, options.get("server_name_indication", host))

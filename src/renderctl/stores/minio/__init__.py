@@ -2,8 +2,8 @@
 
 blobs/ab/cdef…     a blob, by its SHA-256; an object appears whole or not at all, and always with the same bytes
 logs/_ab/….log     the log of an attempt
-incoming/…         what somebody has put by a presigned address, until it was looked at
-probes/…           what `check` and the garbage collection write and remove
+incoming/…         files that were put by a presigned URL, until they are promoted
+probes/…           objects that `check` and the garbage collection write and remove
 """
 
 import hashlib
@@ -25,235 +25,253 @@ from renderctl.core.settings import StoreSettings
 from renderctl.stores import Store, StoredBlob, StoredLog
 from renderctl.stores.minio.bucket import Bucket
 from renderctl.stores.minio.client import connect
-from renderctl.stores.minio.errors import translated
-from renderctl.stores.minio.multipart import PART, PARTS_AT_A_TIME, iter_parts, part, send
-from renderctl.stores.minio.staging import forget_staged, promote, staging_key
-from renderctl.stores.minio.verifying_reader import IterableReader, promised, up_to
+from renderctl.stores.minio.errors import translate_errors
+from renderctl.stores.minio.multipart import PARALLEL_PARTS, PART_BYTES, get_part, iter_parts, put_multipart
+from renderctl.stores.minio.staging import promote, remove_abandoned, staging_key
+from renderctl.stores.minio.verifying_reader import IterableReader, take_bytes, verifying_reader
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-#: Bytes up to which a file is small: many are on their way at a time, each whole in memory.
-_SMALL = 1 << 20
-#: Larger ones that are sent at a time, and those that go in parts, each with `PARTS_AT_A_TIME + 1` of them in memory.
-_WHOLE_AT_A_TIME, _LARGE_AT_A_TIME = 16, 3
-#: Bytes of a log that are asked for at a time.
-_LOG_PIECE = 1 << 20
-#: Seconds until an answer begins, at most, where somebody asks what is broken: half of what that costs.
-_CHECK_PATIENCE_S = 4.5
-#: After this time, whoever began to send the parts of a file must be dead.
-_DEAD_AFTER = timedelta(days=1)
+#: Bytes up to which a file is small: many are sent at a time, each as a whole from memory.
+_SMALL_BYTES = 1 << 20
+#: How many larger files are sent at a time as a whole, and in parts (each with `PARALLEL_PARTS + 1` in memory).
+_PARALLEL_WHOLE, _PARALLEL_LARGE = 16, 3
+#: Bytes of a log that are requested at a time.
+_LOG_CHUNK_BYTES = 1 << 20
+#: Seconds to wait for a response in `check`; a silent endpoint costs two of them.
+_CHECK_TIMEOUT_S = 4.5
+#: A multipart or staged upload that is older than this has been abandoned.
+_ABANDONED_AFTER = timedelta(days=1)
 
 
 class MinioStore(Store):
-    """Blobs and logs in one bucket, which is made if it is not there; any number of processes may share it."""
+    """Blobs and logs in one bucket, which is created if it is missing; any number of processes may share it.
+
+    `timeout_s`: seconds to wait for a response to begin or to continue."""
 
     parallel = 64
 
-    def __init__(self, settings: StoreSettings, *, patience_s: float = 30.0) -> None:
+    def __init__(self, settings: StoreSettings, *, timeout_s: float = 30.0) -> None:
         self._settings = settings
-        self._patience_s = patience_s
+        self._timeout_s = timeout_s
         self._name = f"The S3 store {settings.endpoint}"
-        connections = self.parallel + _LARGE_AT_A_TIME * PARTS_AT_A_TIME
-        client = connect(settings, connections=connections, patience_s=patience_s)
+        connections = self.parallel + _PARALLEL_LARGE * PARALLEL_PARTS
+        client = connect(settings, connections=connections, timeout_s=timeout_s)
         self._bucket = Bucket(client, settings.bucket)
-        self._opening = threading.Lock()
-        self._opened = False
-        self._whole = threading.BoundedSemaphore(_WHOLE_AT_A_TIME)
-        self._large = threading.BoundedSemaphore(_LARGE_AT_A_TIME)
+        self._open_lock = threading.Lock()
+        self._is_open = False
+        self._whole_slots = threading.BoundedSemaphore(_PARALLEL_WHOLE)
+        self._large_slots = threading.BoundedSemaphore(_PARALLEL_LARGE)
 
     def put(self, path: Path, digest: str, *, replace: bool = False) -> bool:
+        """Send the file in one request, or in parts if it is large; verified before its last bytes are sent."""
         key = _blob_key(digest)
-        with self._ready() as bucket:
-            if not replace and self._touched(bucket, path, digest):
+        with self._open_bucket() as bucket:
+            if not replace and self._reuse_large(bucket, path, digest):
                 return False
-            with promised(path, digest) as file:
-                if file.size <= PART:
-                    with nullcontext() if file.size <= _SMALL else self._whole:
-                        bucket.put(key, file.all())
+            with verifying_reader(path, digest) as file:
+                if file.size <= PART_BYTES:
+                    with nullcontext() if file.size <= _SMALL_BYTES else self._whole_slots:
+                        bucket.put(key, file.read_all())
                     return True
-                with self._large:
-                    send(bucket, key, file)
+                with self._large_slots:
+                    put_multipart(bucket, key, file)
                     return True
 
     def get(self, digest: str, path: Path) -> None:
+        """Download the blob in parallel parts to a temporary file beside `path`, verify it, and rename it."""
         key = _blob_key(digest)
-        part = path.with_name(f".{os.urandom(8).hex()}.part")
-        with self._ready() as bucket:
-            coming = iter_parts(bucket, key)
-            first = next(coming, None)
+        temporary = path.with_name(f".{os.urandom(8).hex()}.part")
+        with self._open_bucket() as bucket:
+            chunks = iter_parts(bucket, key)
+            first = next(chunks, None)
             if first is None:
                 raise NotStored(f"{self._name} has no blob {digest}.")
             try:
-                if _write(part, chain([first], coming)) != digest:
+                if _write_file(temporary, chain([first], chunks)) != digest:
                     raise BlobDamaged(f"{self._name} has a damaged blob {digest}.")
-                part.replace(path)
+                temporary.replace(path)
             except OSError as error:
-                raise OutputNotWritable(f"{path} can not be written: {error.strerror or error}.") from error
+                raise OutputNotWritable(f"{path} cannot be written: {error.strerror or error}.") from error
             finally:
-                coming.close()
+                chunks.close()
                 with suppress(OSError):
-                    part.unlink()
+                    temporary.unlink()
 
     def read(self, digest: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Stream a range of the blob with range requests."""
         key, at = _blob_key(digest), start
-        with self._ready() as bucket:
+        with self._open_bucket() as bucket:
             while end is None or at < end:
-                found = part(bucket, key, at, PART if end is None else min(PART, end - at))
-                if found is None:
+                response = get_part(bucket, key, at, PART_BYTES if end is None else min(PART_BYTES, end - at))
+                if response is None:
                     raise NotStored(f"{self._name} has no blob {digest}.")
-                content, total = found
+                content, total = response
                 end = total if end is None else min(end, total)
                 if content:
                     yield content
                 at += len(content)
 
     def url(self, digest: str, name: str, expires_s: float) -> str:
+        """Return a presigned GET URL."""
         key = _blob_key(digest)
-        with self._ready() as bucket:
+        with self._open_bucket() as bucket:
             return bucket.url(key, name, timedelta(seconds=expires_s))
 
     def staging_url(self, name: str, size: int, expires_s: float) -> str | None:
-        with self._ready() as bucket:
+        """Return a presigned PUT URL below `incoming/`, with the size signed."""
+        with self._open_bucket() as bucket:
             return bucket.put_url(staging_key(name), size, timedelta(seconds=expires_s))
 
     def promote(self, name: str, digest: str, size: int) -> None:
-        with self._ready() as bucket:
+        """Have the server copy the staged object aside, verify the copy, and have it copied to the blob's key."""
+        with self._open_bucket() as bucket:
             promote(bucket, staging_key(name), (_blob_key(digest), digest, size))
 
     def missing(self, digests: set[str]) -> set[str]:
+        """HEAD the objects in parallel."""
         keys = {digest: _blob_key(digest) for digest in digests}
-        with self._ready() as bucket, ThreadPoolExecutor(self.parallel) as pool:
-            found = zip(keys, pool.map(bucket.stat, keys.values()), strict=True)
-            missing = {digest for digest, each in found if each is None}
+        with self._open_bucket() as bucket, ThreadPoolExecutor(self.parallel) as pool:
+            stats = zip(keys, pool.map(bucket.stat, keys.values()), strict=True)
+            missing = {digest for digest, stat in stats if stat is None}
             if missing:
-                bucket.look()  # an answer without a body does not tell a missing blob from a missing bucket
+                bucket.require()  # a HEAD response does not tell a missing blob from a missing bucket
             return missing
 
     def free_bytes(self) -> int | None:
+        """Return None: S3 does not tell."""
         return None
 
     def blobs(self) -> Iterator[StoredBlob]:
-        for key, size, age_s in self._listed("blobs/"):
+        """List the objects below `blobs/`, a thousand per request."""
+        for key, size, age_s in self._list("blobs/"):
             digest = key.removeprefix("blobs/").replace("/", "", 1)
             if _DIGEST.fullmatch(digest):
                 yield StoredBlob(digest, size, age_s)
 
     def remove(self, digests: Iterable[str]) -> None:
+        """Delete the blobs' objects, a thousand per request."""
         self._remove(_blob_key(digest) for digest in digests)
 
-    def put_log(self, attempt_id: str, pieces: Iterable[bytes]) -> None:
-        coming = iter(pieces)
-        first = b"".join(up_to(coming, PART))
-        with self._ready() as bucket:
-            if len(first) < PART:
+    def put_log(self, attempt_id: str, chunks: Iterable[bytes]) -> None:
+        """Put the log in one request, or in parts if it is large."""
+        chunks = iter(chunks)
+        first = b"".join(take_bytes(chunks, PART_BYTES))
+        with self._open_bucket() as bucket:
+            if len(first) < PART_BYTES:
                 bucket.put(_log_key(attempt_id), first)
                 return
-            with self._large:
-                bucket.put_stream(_log_key(attempt_id), IterableReader(chain([first], coming)), PART)
+            with self._large_slots:
+                bucket.put_stream(_log_key(attempt_id), IterableReader(chain([first], chunks)), PART_BYTES)
 
     def read_log(self, attempt_id: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Stream a range of the log with range requests."""
         key, at = _log_key(attempt_id), start
-        with self._ready() as bucket:
+        with self._open_bucket() as bucket:
             stat = bucket.stat(key)
             end = min(end if end is not None else 1 << 62, (stat.size or 0) if stat else 0)
             while at < end:
-                found = part(bucket, key, at, min(_LOG_PIECE, end - at))
-                if found is None or not found[0]:
+                response = get_part(bucket, key, at, min(_LOG_CHUNK_BYTES, end - at))
+                if response is None or not response[0]:
                     return  # removed meanwhile
-                yield found[0]
-                at += len(found[0])
+                yield response[0]
+                at += len(response[0])
 
     def log_size(self, attempt_id: str) -> int | None:
-        with self._ready() as bucket:
+        """HEAD the log's object."""
+        with self._open_bucket() as bucket:
             stat = bucket.stat(_log_key(attempt_id))
             return None if stat is None else stat.size or 0
 
     def logs(self) -> Iterator[StoredLog]:
-        for key, size, age_s in self._listed("logs/"):
+        """List the objects below `logs/`, a thousand per request."""
+        for key, size, age_s in self._list("logs/"):
             attempt_id = unquote(key.rpartition("/")[2].removesuffix(".log"))
             yield StoredLog(attempt_id, size, age_s)
 
     def remove_logs(self, attempt_ids: Iterable[str]) -> None:
+        """Delete the logs' objects, a thousand per request."""
         self._remove(_log_key(attempt_id) for attempt_id in attempt_ids)
 
     def check(self) -> str:
-        if self._patience_s > _CHECK_PATIENCE_S:
-            return MinioStore(self._settings, patience_s=_CHECK_PATIENCE_S).check()
-        with self._ready() as bucket, self._probe(bucket) as (probe, now):
+        """Put, get and delete a probe with a short time-out; return endpoint and bucket. Aborts abandoned uploads."""
+        if self._timeout_s > _CHECK_TIMEOUT_S:
+            return MinioStore(self._settings, timeout_s=_CHECK_TIMEOUT_S).check()
+        with self._open_bucket() as bucket, self._probe(bucket) as (probe, now):
             if b"".join(iter_parts(bucket, probe)) != b"renderctl":
-                raise StoreUnavailable(f"{self._name} does not keep what is written to it.")
-            bucket.abort_uploads(before=now - _DEAD_AFTER)
+                raise StoreUnavailable(f"{self._name} does not return what was written to it.")
+            bucket.abort_uploads(before=now - _ABANDONED_AFTER)
         return f"S3 store {self._settings.endpoint}, bucket {bucket.name}"
 
-    def _touched(self, bucket: Bucket, path: Path, digest: str) -> bool:
-        """Whether the file is large and a blob already; it is read to its end all the same."""
+    def _reuse_large(self, bucket: Bucket, path: Path, digest: str) -> bool:
+        """Return whether the file is large and stored already: it is only verified then, and its age reset."""
         key = _blob_key(digest)
-        with promised(path, digest) as file:
-            if file.size <= PART or not bucket.has(key, file.size):
+        with verifying_reader(path, digest) as file:
+            if file.size <= PART_BYTES or not bucket.has(key, file.size):
                 return False
-            with self._large:
+            with self._large_slots:
                 file.verify()
                 return bucket.touch(key, file.size)
 
     @contextmanager
-    def _ready(self) -> Iterator[Bucket]:
-        """The bucket, which is there; what is refused is StoreUnavailable."""
-        with translated(self._settings):
-            with self._opening:
-                if not self._opened:
-                    self._open()
-                    self._opened = True
+    def _open_bucket(self) -> Iterator[Bucket]:
+        """Yield the bucket, which exists; errors of the client become StoreUnavailable."""
+        with translate_errors(self._settings):
+            with self._open_lock:
+                if not self._is_open:
+                    self._ensure_bucket()
+                    self._is_open = True
             yield self._bucket
 
-    def _open(self) -> None:
+    def _ensure_bucket(self) -> None:
         try:
-            self._bucket.look()
+            self._bucket.require()
         except S3Error as error:
             if error.code != "NoSuchBucket":
                 raise
-            self._make_bucket()
+            self._create_bucket()
 
-    def _make_bucket(self) -> None:
+    def _create_bucket(self) -> None:
         try:
-            self._bucket.make(self._settings.region)
+            self._bucket.create(self._settings.region)
         except S3Error as error:
             if error.code not in ("AccessDenied", "TooManyBuckets"):
                 raise
             raise StoreUnavailable(
-                f"{self._name} has no bucket {self._bucket.name}, and does not let these keys make one ({error.code}).",
-                hint="Make the bucket, or allow s3:CreateBucket.",
+                f"{self._name} has no bucket {self._bucket.name} and these keys may not create one ({error.code}).",
+                hint="Create the bucket, or allow s3:CreateBucket.",
             ) from error
 
     @contextmanager
     def _probe(self, bucket: Bucket) -> Iterator[tuple[str, datetime]]:
-        """An object that says `renderctl`, and what o'clock it is for the store."""
+        """Put an object that holds `renderctl`; yield its key and the store's time. It is removed afterwards."""
         key = f"probes/{os.urandom(8).hex()}"
         bucket.put(key, b"renderctl")
         try:
-            found = bucket.stat(key)
-            if found is None or found.last_modified is None:
-                raise StoreUnavailable(f"{self._name} does not keep what is written to it.")
-            yield key, found.last_modified
+            probe = bucket.stat(key)
+            if probe is None or probe.last_modified is None:
+                raise StoreUnavailable(f"{self._name} does not return what was written to it.")
+            yield key, probe.last_modified
         finally:
             bucket.remove([key])
 
-    def _listed(self, prefix: str) -> Iterator[tuple[str, int, float]]:
-        """Key, bytes and seconds since the last put of every object; forgets what dead writers left."""
-        with self._ready() as bucket:
+    def _list(self, prefix: str) -> Iterator[tuple[str, int, float]]:
+        """Yield key, size in bytes and age in seconds of every object; removes abandoned uploads first."""
+        with self._open_bucket() as bucket:
             with self._probe(bucket) as (_, now):
-                bucket.abort_uploads(before=now - _DEAD_AFTER)
-                forget_staged(bucket, before=now - _DEAD_AFTER)
-            for each in bucket.list(prefix):
-                age_s = (now - (each.last_modified or now)).total_seconds()
-                yield each.object_name or "", each.size or 0, max(0.0, age_s)
+                bucket.abort_uploads(before=now - _ABANDONED_AFTER)
+                remove_abandoned(bucket, before=now - _ABANDONED_AFTER)
+            for stored in bucket.list(prefix):
+                age_s = (now - (stored.last_modified or now)).total_seconds()
+                yield stored.object_name or "", stored.size or 0, max(0.0, age_s)
 
     def _remove(self, keys: Iterable[str]) -> None:
-        with self._ready() as bucket:
+        with self._open_bucket() as bucket:
             bucket.remove(keys)
 
 
 def _blob_key(digest: str) -> str:
     if not _DIGEST.fullmatch(digest):
-        raise InvalidInput(f"{digest!r} is not a SHA-256 in hex.")
+        raise InvalidInput(f"{digest!r} is not a hexadecimal SHA-256.")
     return f"blobs/{digest[:2]}/{digest[2:]}"
 
 
@@ -262,13 +280,13 @@ def _log_key(attempt_id: str) -> str:
     return f"logs/_{name[-2:]}/{name}.log"
 
 
-def _write(path: Path, content: Iterable[bytes]) -> str:
-    """Write a new file; the SHA-256 of what was written."""
-    found = hashlib.sha256()
+def _write_file(path: Path, content: Iterable[bytes]) -> str:
+    """Write a new file; return the SHA-256 of its bytes."""
+    digest = hashlib.sha256()
     with path.open("xb", buffering=0) as file:
-        for piece in content:
-            rest = memoryview(piece)
-            found.update(rest)
+        for chunk in content:
+            rest = memoryview(chunk)
+            digest.update(rest)
             while rest:
                 rest = rest[file.write(rest) :]
-    return found.hexdigest()
+    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""The client of an S3: connections that are kept open, time-outs that mean no progress, retries with back-off."""
+"""The S3 client: pooled connections, time-outs that mean no progress, retries with back-off."""
 
 import io
 import logging
@@ -16,21 +16,21 @@ from minio.time import to_amz_date
 from renderctl.core.errors import BadSettings
 from renderctl.core.settings import StoreSettings
 
-#: Seconds until a connection stands, or a block of a body is taken.
-_CONNECT_S = 5.0
-#: A body is sent in blocks of this many bytes. Sent in one piece it would have to be through within the time-out,
-#: which a slow line can not do.
-_BLOCK = 1 << 17
-#: A clock that is wrong by less than this is right enough for an S3, which allows 15 minutes.
-_CLOSE = timedelta(minutes=1)
+#: Seconds to establish a connection, or to send one block of a body.
+_CONNECT_TIMEOUT_S = 5.0
+#: A body is sent in blocks of this many bytes. As one block it would have to be sent within the time-out, which a
+#: slow line cannot do.
+_BLOCK_BYTES = 1 << 17
+#: A smaller clock error is ignored: S3 allows 15 minutes.
+_CLOCK_TOLERANCE = timedelta(minutes=1)
 
 _logger = logging.getLogger(__name__)
 
 
-def connect(settings: StoreSettings, *, connections: int, patience_s: float) -> "Client":
-    """A client for the endpoint of the settings, who waits `patience_s` for an answer to begin or to go on.
+def connect(settings: StoreSettings, *, connections: int, timeout_s: float) -> "Client":
+    """Return a client that waits `timeout_s` seconds for a response to begin or to continue.
 
-    With less patience it also connects, and tries again, sooner. Nothing is sent yet. Raises BadSettings.
+    Connecting and the back-off between retries are limited in proportion. Sends nothing yet. Raises BadSettings.
     """
     try:
         check_bucket_name(settings.bucket, strict=True)
@@ -40,83 +40,83 @@ def connect(settings: StoreSettings, *, connections: int, patience_s: float) -> 
             secret_key=settings.secret_key,
             secure=settings.secure,
             region=settings.region,
-            http_client=_Connections(settings.secure, connections, patience_s),
+            http_client=_ConnectionPool(settings.secure, connections, timeout_s),
         )
     except ValueError as error:
         raise BadSettings(
-            f"The settings of the store can not be used: {error}.",
-            hint="store.endpoint is HOST or HOST:PORT and nothing else; store.secure says whether it is TLS.",
+            f"The settings of the store cannot be used: {error}.",
+            hint="store.endpoint must be HOST or HOST:PORT, without a scheme; store.secure turns TLS on.",
         ) from error
 
 
 class Client(minio.Minio):
-    """Signs its requests with the server's time: one that bears a time of 15 minutes ago or ahead is refused.
+    """Signs requests with the server's time: S3 refuses those that are 15 minutes off (RequestTimeTooSkewed).
 
-    The server's time is learned from such a refusal. Time is no parameter of the client: this overrides its own parts.
+    The server's time is taken from such a refusal. minio.Minio has no parameter for a clock: this overrides methods.
     """
 
-    _ahead = timedelta()  # of our clock, the server's
+    _clock_offset = timedelta()  # the server's clock minus this machine's
 
-    def time(self) -> datetime:
-        """The server's, as far as it is known."""
-        return datetime.now(UTC) + self._ahead
+    def server_time(self) -> datetime:
+        """Return the server's time in UTC, as far as it is known."""
+        return datetime.now(UTC) + self._clock_offset
 
-    def _build_headers(self, *args: Any, **kw: Any) -> tuple[dict[str, Any], datetime]:
-        headers, date = super()._build_headers(*args, **kw)
-        date += self._ahead
+    def _build_headers(self, *args: Any, **kwargs: Any) -> tuple[dict[str, Any], datetime]:
+        headers, date = super()._build_headers(*args, **kwargs)
+        date += self._clock_offset
         return headers | {"x-amz-date": to_amz_date(date)}, date
 
-    def _url_open(self, *args: Any, **kw: Any) -> Any:
+    def _url_open(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            return super()._url_open(*args, **kw)
+            return super()._url_open(*args, **kwargs)
         except minio.S3Error as error:
-            if not self._has_learned(error):
+            if not self._adjust_clock(error):
                 raise
-            return super()._url_open(*args, **kw)
+            return super()._url_open(*args, **kwargs)
 
-    def _has_learned(self, error: minio.S3Error) -> bool:
-        """Whether the server has refused a request because of a time that we know better now."""
-        said = error.response.headers.get("date") if error.response is not None else None
-        if said is None or error.response.status != 403:
+    def _adjust_clock(self, error: minio.S3Error) -> bool:
+        """Return whether the error was a skewed clock, which is corrected now, so that a retry makes sense."""
+        date = error.response.headers.get("date") if error.response is not None else None
+        if date is None or error.response.status != 403:
             return False
-        ahead = parsedate_to_datetime(said) - datetime.now(UTC)
-        if abs(ahead - self._ahead) < _CLOSE:
+        clock_offset = parsedate_to_datetime(date) - datetime.now(UTC)
+        if abs(clock_offset - self._clock_offset) < _CLOCK_TOLERANCE:
             return False
-        self._ahead = ahead
-        _logger.warning("this machine's clock is wrong by %.0f s, as the S3 store has it", ahead.total_seconds())
+        self._clock_offset = clock_offset
+        _logger.warning("this machine's clock is %.0f s off the S3 store's clock", clock_offset.total_seconds())
         return True
 
 
-class _Connections(urllib3.PoolManager):
-    """What the client sends its requests over."""
+class _ConnectionPool(urllib3.PoolManager):
+    """The connection pool with the client's time-outs and retries."""
 
-    def __init__(self, secure: bool, connections: int, patience_s: float) -> None:
-        _quieten()
+    def __init__(self, secure: bool, connections: int, timeout_s: float) -> None:
+        _silence_retry_warnings()
         super().__init__(
-            timeout=urllib3.Timeout(connect=min(_CONNECT_S, patience_s / 2), read=patience_s),
-            retries=_retries(min(0.2, patience_s / 10)),
+            timeout=urllib3.Timeout(connect=min(_CONNECT_TIMEOUT_S, timeout_s / 2), read=timeout_s),
+            retries=_retries(min(0.2, timeout_s / 10)),
             maxsize=connections,
-            blocksize=_BLOCK,
-            ssl_context=_trust() if secure else None,
+            blocksize=_BLOCK_BYTES,
+            ssl_context=_ssl_context() if secure else None,
         )
 
-    def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]
-        body = kw.get("body")
-        if isinstance(body, bytes) and len(body) > _BLOCK:
-            kw["body"] = io.BytesIO(body)
-        return super().urlopen(method, url, redirect, **kw)
+    def urlopen(self, method: str, url: str, redirect: bool = True, **kwargs: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]
+        body = kwargs.get("body")
+        if isinstance(body, bytes) and len(body) > _BLOCK_BYTES:
+            kwargs["body"] = io.BytesIO(body)
+        return super().urlopen(method, url, redirect, **kwargs)
 
 
-def _retries(pause_s: float) -> urllib3.Retry:
-    """For every method: a part or a whole object that is sent twice is the same, and so is a list."""
+def _retries(backoff_s: float) -> urllib3.Retry:
+    """Retry every method: all requests of the store are idempotent."""
     return urllib3.Retry(
         total=4,
         connect=3,
         read=1,  # an endpoint that accepts and does not answer costs two time-outs, not five
         redirect=0,
-        other=0,  # a certificate does not get better
-        backoff_factor=pause_s,
-        backoff_jitter=pause_s,
+        other=0,  # a certificate error is permanent
+        backoff_factor=backoff_s,
+        backoff_jitter=backoff_s,
         allowed_methods=None,
         status_forcelist=(500, 502, 503, 504),
         raise_on_status=False,
@@ -125,15 +125,15 @@ def _retries(pause_s: float) -> urllib3.Retry:
     )
 
 
-def _trust() -> ssl.SSLContext:
-    """The authorities that the system trusts (or SSL_CERT_FILE names), and those of every browser."""
+def _ssl_context() -> ssl.SSLContext:
+    """Trust the system's certificate authorities (or those of SSL_CERT_FILE) and certifi's."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context
 
 
-def _quieten() -> None:
-    """Each retry is a warning of the library, in its own words; what comes of it is said in ours."""
+def _silence_retry_warnings() -> None:
+    """Keep urllib3 from logging each retry: the outcome is raised as StoreUnavailable."""
     logger = logging.getLogger("urllib3.connectionpool")
     if logger.getEffectiveLevel() > logging.DEBUG:
         logger.setLevel(logging.ERROR)

@@ -1,6 +1,6 @@
-"""Addresses at which a file of one size may be put: the size is signed, so that nothing larger is taken there.
+"""Presigned PUT URLs for a file of one size: the size is signed, so that S3 refuses a larger file.
 
-The client signs the host alone. This is AWS Signature Version 4 with query parameters, for the headers `content-length`
+minio.Minio signs the host only. This is AWS Signature Version 4 with query parameters, for the headers `content-length`
 and `host` (docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html).
 """
 
@@ -16,7 +16,7 @@ _SIGNED = "content-length;host"
 
 @dataclass(frozen=True)
 class Signer:
-    """Who signs, and for which region."""
+    """The credentials and the region of a signature."""
 
     access_key: str
     secret_key: str
@@ -25,13 +25,13 @@ class Signer:
 
 
 def presigned_put(url: SplitResult, signer: Signer, *, size: int, at: datetime, expires_s: int) -> str:
-    """The address `url`, good for a PUT of just `size` bytes, for so many seconds from `at` on."""
-    day, moment = at.strftime("%Y%m%d"), at.strftime("%Y%m%dT%H%M%SZ")
+    """Return `url`, signed for a PUT of exactly `size` bytes, valid for `expires_s` seconds from `at` on."""
+    day, timestamp = at.strftime("%Y%m%d"), at.strftime("%Y%m%dT%H%M%SZ")
     scope = f"{day}/{signer.region}/s3/aws4_request"
     parameters = {
         "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
         "X-Amz-Credential": f"{signer.access_key}/{scope}",
-        "X-Amz-Date": moment,
+        "X-Amz-Date": timestamp,
         "X-Amz-Expires": str(expires_s),
         "X-Amz-SignedHeaders": _SIGNED,
     }
@@ -40,7 +40,7 @@ def presigned_put(url: SplitResult, signer: Signer, *, size: int, at: datetime, 
     query = _query(parameters)
     headers = f"content-length:{size}\nhost:{url.netloc}\n"
     request = "\n".join(["PUT", url.path, query, headers, _SIGNED, "UNSIGNED-PAYLOAD"])
-    text = "\n".join(["AWS4-HMAC-SHA256", moment, scope, hashlib.sha256(request.encode()).hexdigest()])
+    text = "\n".join(["AWS4-HMAC-SHA256", timestamp, scope, hashlib.sha256(request.encode()).hexdigest()])
     key = f"AWS4{signer.secret_key}".encode()
     for part in (day, signer.region, "s3", "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
@@ -49,5 +49,5 @@ def presigned_put(url: SplitResult, signer: Signer, *, size: int, at: datetime, 
 
 
 def _query(parameters: Mapping[str, str]) -> str:
-    """Sorted and escaped, as it is signed."""
+    """Return the canonical query string: sorted and percent-encoded."""
     return "&".join(f"{quote(name, safe='~')}={quote(value, safe='~')}" for name, value in sorted(parameters.items()))

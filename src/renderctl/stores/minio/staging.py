@@ -1,4 +1,4 @@
-"""Files that somebody has put by a presigned address: looked at, and only then made blobs."""
+"""Staged uploads: files that were put by a presigned URL, verified before they become blobs."""
 
 import hashlib
 import os
@@ -9,42 +9,42 @@ from renderctl.core.errors import DigestMismatch, NotStored
 from renderctl.stores.minio.bucket import Bucket
 from renderctl.stores.minio.multipart import iter_parts
 
-_FOLDER = "incoming/"
+_PREFIX = "incoming/"
 
 
 def staging_key(name: str) -> str:
-    """Where it is put."""
-    return f"{_FOLDER}{quote(name, safe='')}"
+    """Return the key of the staged object `name`."""
+    return f"{_PREFIX}{quote(name, safe='')}"
 
 
-def promote(bucket: Bucket, key: str, promised: tuple[str, str, int]) -> None:
-    """Copy the object to the key of its blob, if its digest and size are those promised; it is gone from its place.
+def promote(bucket: Bucket, key: str, expected: tuple[str, str, int]) -> None:
+    """Move the staged object to its blob's key if it has the `expected` digest and size (blob key, digest, bytes).
 
-    What is copied is what was read: it is put aside before, where nobody else can write. Not every S3 heeds a copy's
-    condition that the object still be the one of some tag (Ceph's does not).
+    The object is first copied to a key that no one else can write to, and that copy is verified: not every S3 honors
+    the If-Match condition of a copy (Ceph's does not). Raises NotStored, DigestMismatch.
     """
-    blob, digest, size = promised
-    aside = f"{_FOLDER}{os.urandom(16).hex()}"
+    blob_key, digest, size = expected
+    copy_key = f"{_PREFIX}{os.urandom(16).hex()}"
     try:
-        found = bucket.stat(key)
-        if found is None or (found.size == size and not bucket.copy(aside, key)):
-            raise NotStored("Nothing was put at the address that was given for it.")
-        if found.size != size or _digest(bucket, aside) != digest:
-            raise DigestMismatch("What was put is not what was promised.")
-        if not bucket.touch(blob, size):
-            bucket.copy(blob, aside)
+        stored = bucket.stat(key)
+        if stored is None or (stored.size == size and not bucket.copy(copy_key, key)):
+            raise NotStored("Nothing was uploaded to the URL that was issued for it.")
+        if stored.size != size or _digest(bucket, copy_key) != digest:
+            raise DigestMismatch("The uploaded file does not match its digest and size.")
+        if not bucket.touch(blob_key, size):
+            bucket.copy(blob_key, copy_key)
     finally:
-        bucket.remove([key, aside])
+        bucket.remove([key, copy_key])
 
 
 def _digest(bucket: Bucket, key: str) -> str:
-    seen = hashlib.sha256()
-    for piece in iter_parts(bucket, key):
-        seen.update(piece)
-    return seen.hexdigest()
+    digest = hashlib.sha256()
+    for chunk in iter_parts(bucket, key):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
-def forget_staged(bucket: Bucket, *, before: datetime) -> None:
-    """Remove what somebody has put and never spoken of again."""
-    old = (each for each in bucket.list(_FOLDER) if each.last_modified and each.last_modified < before)
-    bucket.remove([each.object_name for each in old if each.object_name])
+def remove_abandoned(bucket: Bucket, *, before: datetime) -> None:
+    """Remove objects that were staged before `before` and never promoted."""
+    abandoned = (stored for stored in bucket.list(_PREFIX) if stored.last_modified and stored.last_modified < before)
+    bucket.remove([stored.object_name for stored in abandoned if stored.object_name])

@@ -43,7 +43,7 @@ def _farm(site: Site, processes: int) -> float:
         farm = stack.enter_context(site.farm())
         model = given_model(farm)
         started = time.perf_counter()
-        job = submit(farm, model, SubmitRequest(frames=f"1-{_TASKS}"), actor=ACTOR).job
+        job = submit(farm, ACTOR, model, SubmitRequest(frames=f"1-{_TASKS}")).job
         while farm.repository.job(job.id).state not in ENDED_JOB:
             time.sleep(_LOOK_EVERY_S)
         return _TASKS / (time.perf_counter() - started)

@@ -22,7 +22,7 @@ def main() -> None:
         farm = stack.enter_context(site.farm())
         model = given_model(farm)
         for number in range(_JOBS):
-            job = submit(farm, model, SubmitRequest(frames=str(number)), actor=ACTOR).job
+            job = submit(farm, ACTOR, model, SubmitRequest(frames=str(number))).job
             while farm.repository.job(job.id).state not in ENDED_JOB:
                 farm.clock.wait(None, 0.01)
         waits = sorted(_waits(farm))

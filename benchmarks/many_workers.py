@@ -124,7 +124,7 @@ class Measurement:
 
     def _submit(self, frames: int) -> str:
         began = time.perf_counter()
-        job = submit(self._farm, self._model, SubmitRequest(frames=f"1-{frames}"), actor=ACTOR).job
+        job = submit(self._farm, ACTOR, self._model, SubmitRequest(frames=f"1-{frames}")).job
         if frames > _SMALL:
             print(f"a job of {frames:,} tasks: submitted in {time.perf_counter() - began:.1f} s", flush=True)
         return job.id

@@ -16,7 +16,7 @@ from tests.fake_blender import FakeExecutor
 def main(name: str) -> None:
     logging.basicConfig(level=logging.WARNING)
     farm = replace(open_farm(read_settings()), executor=FakeExecutor(writes=False))
-    worker = worker_for(farm, WorkOptions(name=name), actor=local_actor("bench"))
+    worker = worker_for(farm, local_actor("bench"), WorkOptions(name=name))
     worker.start()
     worker.work()
     print("ready", flush=True)

@@ -75,7 +75,7 @@ class Costs:
 
     def print_lives_of_tasks(self, workers: Sequence[Claimant], tasks: int) -> None:
         repository, claimants = self.farm.repository, cycle(workers)
-        job = submit(self.farm, given_model(self.farm), SubmitRequest(frames=f"1-{tasks}"), actor=ACTOR).job
+        job = submit(self.farm, ACTOR, given_model(self.farm), SubmitRequest(frames=f"1-{tasks}")).job
         held: list[Attempt] = []
         serial = job.serial
 

@@ -44,9 +44,9 @@ def _answers(farm: Any, jobs: dict[str, str]) -> None:
     """In one process, with connections that are open."""
     uncached = replace(farm, cache=ForgetfulCache())
     for name, job_id in jobs.items():
-        status(farm, job_id, actor=ACTOR)
-        redis_s = _median(lambda job_id=job_id: status(farm, job_id, actor=ACTOR))
-        mysql_s = _median(lambda job_id=job_id: status(uncached, job_id, actor=ACTOR))
+        status(farm, ACTOR, job_id)
+        redis_s = _median(lambda job_id=job_id: status(farm, ACTOR, job_id))
+        mysql_s = _median(lambda job_id=job_id: status(uncached, ACTOR, job_id))
         ratio = f"{mysql_s / redis_s:.0f} times as long"
         print(f"  {name:14} from Redis {redis_s * 1e3:.2f} ms, from MySQL {mysql_s * 1e3:.2f} ms: {ratio}")
 

@@ -25,7 +25,7 @@ def main() -> None:
         farm.queue.get(["default"], 0.0)
 
         def submitting() -> Any:
-            return submit(farm, model, SubmitRequest(frames=f"1-{_FRAMES}"), actor=ACTOR).job
+            return submit(farm, ACTOR, model, SubmitRequest(frames=f"1-{_FRAMES}")).job
 
         took, waited, job = timed_beside_a_writer(given_farm(folder), small.id, submitting)
         memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

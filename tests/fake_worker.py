@@ -70,7 +70,7 @@ def main() -> int:
     tags = tuple(words.tag) if words.tag else None
     options = WorkOptions(words.name, words.slots, tags=tags, idle_exit_s=words.exit_when_idle)
     try:
-        worker = worker_for(farm, options, actor=local_actor("chaos"))
+        worker = worker_for(farm, local_actor("chaos"), options)
         with on_first_and_second_signal(worker.drain, worker.halt), pausable(worker.rest, worker.resume):
             worker.run()
     except RenderctlError as error:

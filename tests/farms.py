@@ -172,7 +172,7 @@ def given_job(farm: Farm, frames: str = "1-3", **request: Any) -> Job:
     """A job that waits for a worker."""
     model = request.pop("model", None) or given_model(farm)
     bound_to = request.pop("bound_to", None)
-    return submit(farm, model, SubmitRequest(frames=frames, **request), actor=ACTOR, bound_to=bound_to).job
+    return submit(farm, ACTOR, model, SubmitRequest(frames=frames, **request), bound_to=bound_to).job
 
 
 def given_worker(
@@ -201,7 +201,7 @@ def wait_for(farm: Farm, fact: Callable[[], object], within_s: float = 20.0) -> 
 @contextmanager
 def at_work(farm: Farm, name: str = "w1", **options: Any) -> Iterator[Worker]:
     """A worker that works for as long as the context, unless it is told to leave before, and is halted then."""
-    worker = worker_for(farm, WorkOptions(name=name, **options), actor=ACTOR)
+    worker = worker_for(farm, ACTOR, WorkOptions(name=name, **options))
     errors: list[BaseException] = []
 
     def run() -> None:
@@ -224,7 +224,7 @@ def at_work(farm: Farm, name: str = "w1", **options: Any) -> Iterator[Worker]:
 
 def work_until(farm: Farm, *jobs: Job, name: str = "w1") -> None:
     """Have a worker work until the jobs have ended."""
-    worker = worker_for(farm, WorkOptions(name=name), actor=ACTOR)
+    worker = worker_for(farm, ACTOR, WorkOptions(name=name))
     worker.start()
     worker.work()
     for _ in range(3000):
@@ -239,4 +239,4 @@ def work_until(farm: Farm, *jobs: Job, name: str = "w1") -> None:
 
 def work_off(farm: Farm, *, name: str = "w1", idle_exit_s: float = 0.2, **options: Any) -> None:
     """Have a worker do all that there is to do."""
-    worker_for(farm, WorkOptions(name=name, idle_exit_s=idle_exit_s, **options), actor=ACTOR).run()
+    worker_for(farm, ACTOR, WorkOptions(name=name, idle_exit_s=idle_exit_s, **options)).run()

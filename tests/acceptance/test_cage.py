@@ -95,7 +95,7 @@ def _uploaded(farm: Farm, maker: str) -> Model:
     root = Path(__file__).parents[2]
     command = [sys.executable, str(root / "tests" / maker), str(scene)]
     subprocess.run(command, check=True, capture_output=True, env={"PYTHONPATH": str(root), "PATH": "/usr/bin:/bin"})
-    return upload(farm, UploadRequest(scene), actor=ACTOR).model
+    return upload(farm, ACTOR, UploadRequest(scene)).model
 
 
 def deed(farm: Farm, model: Model, *words: str, trusted: bool = True) -> Job:

@@ -47,7 +47,7 @@ def farm(folder: Path, executor: DockerExecutor) -> Iterator[Farm]:
 def test_a_job_is_rendered_by_an_engine_with_another_disk(farm: Farm, folder: Path, scene: Path) -> None:
     (folder / "scenes").mkdir()
     shutil.copy(scene, folder / "scenes")
-    model = upload(farm, UploadRequest(folder / "scenes" / scene.name), actor=ACTOR).model
+    model = upload(farm, ACTOR, UploadRequest(folder / "scenes" / scene.name)).model
     job = given_job(farm, "1-3", model=model)
     work_until(farm, job)
     assert farm.repository.job(job.id).state is JobState.SUCCEEDED

@@ -65,9 +65,9 @@ def require_all_collected(farm: Farm) -> Mapping[str, int]:
     """
     while farm.repository.erase_some():
         pass
-    collected = collect(farm, grace_hours=0, actor=_ACTOR)
+    collected = collect(farm, _ACTOR, grace_hours=0)
     assert collected.missing == [], collected
-    scrubbed = scrub(farm, days=1, actor=_ACTOR)
+    scrubbed = scrub(farm, _ACTOR, days=1)
     assert (scrubbed.damaged, scrubbed.needed_by) == ([], []), scrubbed
     blobs = whole_blobs(farm)
     for table in (outputs, job_inputs, model_inputs):
@@ -81,9 +81,9 @@ def require_all_collected(farm: Farm) -> Mapping[str, int]:
 
 def require_silent_sweep(farm: Farm) -> None:
     """One sweep may have something to repair; after it there is nothing left to do."""
-    sweep_here(farm, wait=True, actor=_ACTOR)
+    sweep_here(farm, _ACTOR, wait=True)
     before = {table.name: _rows(farm, table) for table in (*_SWEPT, workers)}
-    swept = sweep_here(farm, wait=True, actor=_ACTOR)
+    swept = sweep_here(farm, _ACTOR, wait=True)
     assert swept.held, swept
     changes = (swept.lost_workers, swept.requeued, swept.ended, swept.tickets, swept.canceled)
     assert changes == ((), 0, (), 0, 0), swept

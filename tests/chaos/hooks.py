@@ -29,7 +29,7 @@ _ENDS = {
 
 def given_webhook(farm: Farm, receiver: Receiver) -> NewWebhook:
     """One that is told of everything in the project of the jobs."""
-    return add_webhook(farm, receiver.url, project="default", actor=_ACTOR)
+    return add_webhook(farm, _ACTOR, receiver.url, project="default")
 
 
 def require_told(farm: Farm, webhook: NewWebhook, receiver: Receiver, histories: Iterable[JobHistory]) -> int:

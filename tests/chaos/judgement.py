@@ -46,7 +46,7 @@ def require_sound(played: Round) -> Judgement:
 def _require_delivered(played: Round, history: JobHistory) -> None:
     """Who asks for the images gets all of them, whole."""
     folder = played.site.data / "images" / history.id
-    fetched = download(played.farm, history.id, folder, actor=local_actor("verdict"))
+    fetched = download(played.farm, local_actor("verdict"), history.id, folder)
     assert fetched.files == len(history.tasks)
     for task in history.tasks:
         verify(fetched.folder / f"{task.frame:04d}.png", width=played.side, height=played.side)

@@ -29,7 +29,7 @@ def farm(served: ServedSite) -> Iterator[Farm]:
 
 
 def given_frames(farm: Farm, frames: str) -> str:
-    return submit(farm, given_model(farm), SubmitRequest(frames=frames), actor=local_actor("chaos")).job.id
+    return submit(farm, local_actor("chaos"), given_model(farm), SubmitRequest(frames=frames)).job.id
 
 
 def tried(farm: Farm, job_id: str) -> dict[str, str]:

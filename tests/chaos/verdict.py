@@ -49,7 +49,7 @@ def require_whole(farm: Farm, job_id: str, folder: Path, side: int = SIDE) -> Co
     _require_counted(rows(farm, tasks, job_id), tried)
     _require_published_once(farm, job_id, frames, tried, side)
     require_right_counts(farm)
-    fetched = download(farm, job_id, folder, actor=local_actor("chaos"))
+    fetched = download(farm, local_actor("chaos"), job_id, folder)
     assert fetched.files == len(frames)
     for number in frames.values():
         verify(fetched.folder / f"{number:04d}.png", width=side, height=side)

@@ -115,7 +115,7 @@ def test_frames_that_a_job_does_not_have_are_not_rendered_again(ctl, given):
 def test_a_job_that_waits_for_a_canceled_one_says_so(ctl, given):
     first = given_job(given, "1", name="first")
     second = given_job(given, "1", name="second", after=("first",))
-    cancel(given, first.id, actor=ACTOR)
+    cancel(given, ACTOR, first.id)
     assert f"waits for job {first.id} (first), which is canceled" in ctl("status", second.id).out
 
 

@@ -54,7 +54,7 @@ def test_after_a_login_every_command_goes_through_the_server(ctl, given, data_di
 
 def test_a_password_makes_a_token_that_is_kept_and_given_back(ctl, given, tmp_path, monkeypatch):
     job = given_job(given, "1-3")
-    add_user(given, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    add_user(given, ACTOR, "ada", Role.ADMIN, password=PASSWORD)
     monkeypatch.setenv("RENDERCTL_DATA_DIR", str(tmp_path / "laptop"))
     with listening(given) as url:
         said = typed_in(ctl, monkeypatch, "guessed wrongly\n", "login", url, "--user", "ada", "--json")
@@ -76,7 +76,7 @@ def test_a_password_makes_a_token_that_is_kept_and_given_back(ctl, given, tmp_pa
 
 
 def test_a_second_factor_is_set_up_asked_for_at_a_login_and_taken_away(ctl, given, tmp_path, monkeypatch):
-    add_user(given, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    add_user(given, ACTOR, "ada", Role.ADMIN, password=PASSWORD)
     login = ("login", "--user", "ada", "--json")
     with listening(given) as url:
         assert typed_in(ctl, monkeypatch, f"{PASSWORD}\n", *login, url).code == 0
@@ -97,7 +97,7 @@ def test_a_second_factor_is_set_up_asked_for_at_a_login_and_taken_away(ctl, give
 
 
 def test_a_password_is_asked_for_on_a_terminal_and_not_shown(given, tmp_path):
-    add_user(given, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    add_user(given, ACTOR, "ada", Role.ADMIN, password=PASSWORD)
     with listening(given) as url:
         environment = {**os.environ, "HOME": str(tmp_path), "RENDERCTL_DATA_DIR": str(tmp_path / "laptop")}
         ours, theirs = pty.openpty()

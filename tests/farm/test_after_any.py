@@ -30,7 +30,7 @@ def fail(farm: Farm, job: Job) -> None:
 
 
 def stop(farm: Farm, job: Job) -> None:
-    cancel(farm, job.id, actor=ACTOR)
+    cancel(farm, ACTOR, job.id)
     sweep(farm, "w1")
 
 
@@ -61,7 +61,7 @@ def test_a_job_that_was_to_follow_a_success_waits_says_why_and_goes_on_after_a_r
     reason = job_document(farm, second.id)["waiting_reason"]
     assert "which is failed" in reason
     assert f"`renderctl retry {first.id}`" in reason
-    retry(farm, first.id, actor=ACTOR)
+    retry(farm, ACTOR, first.id)
     render_all(farm, first)
     assert farm.repository.counts(second.id) == TaskCounts(queued=3)
 
@@ -75,8 +75,8 @@ def test_who_waits_for_both_waits_for_the_success(farm: Farm, model: Model) -> N
 
 def test_what_has_ended_already_is_not_waited_for(farm: Farm, model: Model) -> None:
     first = given_job(farm, "1", model=model)
-    cancel(farm, first.id, actor=ACTOR)
+    cancel(farm, ACTOR, first.id)
     second = given_job(farm, "1-3", model=model, after_any=(first.id,))
     assert farm.repository.counts(second.id) == TaskCounts(queued=3)
-    remove_jobs(farm, [first.id], actor=ACTOR)
+    remove_jobs(farm, ACTOR, [first.id])
     assert farm.repository.job(second.id).notes == ()

@@ -47,16 +47,16 @@ def test_whatever_becomes_of_the_cache_every_frame_is_rendered_once_and_the_answ
     job = given_job(farm, "1-40")
     with at_work(farm, slots=1):
         wait_for(farm, lambda: farm.repository.counts(job.id).succeeded >= 4)
-        assert status(farm, job.id, actor=ACTOR)["state"] == "running"
+        assert status(farm, ACTOR, job.id)["state"] == "running"
         injure(server)
         # Within the heartbeat limit of a second the worker would be given up if the cache had held its heart.
         give_up = farm.clock.monotonic() + 2.5
         wait_for(farm, lambda: farm.clock.monotonic() > give_up)
-        assert status(farm, job.id, actor=ACTOR)["tasks"]["succeeded"] == 4
-        assert "frame 5" in next(logs(farm, job.id, actor=ACTOR)).text
+        assert status(farm, ACTOR, job.id)["tasks"]["succeeded"] == 4
+        assert "frame 5" in next(logs(farm, ACTOR, job.id)).text
         executor.gate.set()
         wait_for(farm, lambda: farm.repository.job(job.id).state is JobState.SUCCEEDED)
-    assert status(farm, job.id, cached=False, actor=ACTOR)["outputs"] == 40
+    assert status(farm, ACTOR, job.id, cached=False)["outputs"] == 40
     assert {attempt.state for attempt in farm.repository.attempts(job.id)} <= {
         AttemptState.SUCCEEDED,
         AttemptState.RELEASED,

@@ -60,7 +60,7 @@ def copy_of(farm: Farm, job: Job) -> dict[str, Any] | None:
 
 def put(farm: Farm, job: Job, **changes: Any) -> None:
     """What somebody else puts, in the farthest future."""
-    document = status(farm, job.id, cached=False, actor=ACTOR) | changes
+    document = status(farm, ACTOR, job.id, cached=False) | changes
     farm.cache.put(f"job:{job.id}", document, version=10**17, ttl_s=86_400.0)
 
 
@@ -76,16 +76,16 @@ def given_ended(farm: Farm) -> Job:
 def test_a_job_that_the_cache_lacks_comes_from_the_database_and_is_put_there(farm: Farm) -> None:
     job = given_job(farm)
     assert copy_of(farm, job) is None
-    document = status(farm, job.id, actor=ACTOR)
+    document = status(farm, ACTOR, job.id)
     assert document["state"] == "queued"
     assert copy_of(farm, job) == document
 
 
 def test_a_young_copy_is_the_answer_and_the_database_is_not_asked(farm: Farm, asked: list[str]) -> None:
     job = given_job(farm)
-    first = status(farm, job.id, actor=ACTOR)
+    first = status(farm, ACTOR, job.id)
     asked.clear()
-    assert status(farm, job.id, actor=ACTOR) == first
+    assert status(farm, ACTOR, job.id) == first
     assert not asked
 
 
@@ -93,12 +93,12 @@ def test_the_copy_of_an_ended_job_costs_one_look_at_its_row_and_is_young_again(
     farm: Farm, asked: list[str], age: Age
 ) -> None:
     job = given_ended(farm)
-    first = status(farm, job.id, actor=ACTOR)
+    first = status(farm, ACTOR, job.id)
     age(HOUR_S)
     asked.clear()
-    assert status(farm, job.id, actor=ACTOR) == first
+    assert status(farm, ACTOR, job.id) == first
     assert len(asked) == 1
-    assert status(farm, job.id, actor=ACTOR) == first
+    assert status(farm, ACTOR, job.id) == first
     assert len(asked) == 1
 
 
@@ -109,7 +109,7 @@ def test_a_copy_that_is_wrong_about_an_open_job_is_noticed_and_replaced(
     job = given_job(farm)
     put(farm, job, **wrong)
     age(2.1)
-    document = status(farm, job.id, actor=ACTOR)
+    document = status(farm, ACTOR, job.id)
     assert (document["id"], document["state"], document["priority"]) == (job.id, "queued", 5)
     assert copy_of(farm, job) == document
 
@@ -118,46 +118,46 @@ def test_a_copy_that_is_wrong_about_an_ended_job_is_noticed_and_replaced(farm: F
     job = given_ended(farm)
     put(farm, job, state="running", finished_at=None)
     age(2.1)
-    document = status(farm, job.id, actor=ACTOR)
+    document = status(farm, ACTOR, job.id)
     assert document["state"] == "succeeded"
     assert copy_of(farm, job) == document
 
 
 def test_a_job_that_was_tried_again_where_the_cache_was_out_of_reach_is_noticed(farm: Farm, age: Age) -> None:
     job = given_ended(farm)
-    assert status(farm, job.id, actor=ACTOR)["state"] == "succeeded"
+    assert status(farm, ACTOR, job.id)["state"] == "succeeded"
     farm.repository.retry(job.id, actor=ACTOR, frames=[1])
     age(2.1)
-    assert status(farm, job.id, actor=ACTOR)["tasks"]["queued"] == 1
-    assert copy_of(farm, job) == status(farm, job.id, actor=ACTOR)
+    assert status(farm, ACTOR, job.id)["tasks"]["queued"] == 1
+    assert copy_of(farm, job) == status(farm, ACTOR, job.id)
 
 
 def test_who_read_before_a_deed_and_puts_after_it_comes_too_late(farm: Farm, clock: FakeClock) -> None:
     job = given_job(farm)
     before = farm.repository.summary(job.id)
-    slow = status(farm, job.id, actor=ACTOR)
+    slow = status(farm, ACTOR, job.id)
     clock.advance(seconds=0.001)
-    cancel(farm, job.id, actor=ACTOR)
+    cancel(farm, ACTOR, job.id)
     farm.cache.put(f"job:{job.id}", slow, version=int(before.at.timestamp() * 1e6), ttl_s=2.0)
-    assert status(farm, job.id, actor=ACTOR)["state"] == "canceled"
+    assert status(farm, ACTOR, job.id)["state"] == "canceled"
 
 
 def test_what_people_do_is_seen_at_once(farm: Farm, clock: FakeClock) -> None:
     job = given_job(farm)
     for deed, state in ((pause, "paused"), (cancel, "canceled"), (retry, "running")):
-        status(farm, job.id, actor=ACTOR)
+        status(farm, ACTOR, job.id)
         clock.advance(seconds=0.001)
-        deed(farm, job.id, actor=ACTOR)
-        assert status(farm, job.id, actor=ACTOR)["state"] == state
+        deed(farm, ACTOR, job.id)
+        assert status(farm, ACTOR, job.id)["state"] == state
 
 
 def test_the_progress_of_a_running_frame_is_as_fresh_as_the_cache_has_it(farm: Farm) -> None:
     job = given_job(farm, "1-2")
     attempt = farm.repository.claim(job.id, given_worker(farm)).attempts[0]
     farm.repository.start(attempt)
-    assert status(farm, job.id, cached=False, actor=ACTOR)["progress"] == 0.0
+    assert status(farm, ACTOR, job.id, cached=False)["progress"] == 0.0
     farm.cache.put(f"attempt:{attempt.id}", {"progress": 0.5}, version=500_000, ttl_s=60.0)
-    assert status(farm, job.id, cached=False, actor=ACTOR)["progress"] == 0.25
+    assert status(farm, ACTOR, job.id, cached=False)["progress"] == 0.25
 
 
 def test_node_clocks_that_are_hours_apart_keep_no_old_copy_alive(
@@ -173,19 +173,19 @@ def test_node_clocks_that_are_hours_apart_keep_no_old_copy_alive(
     job = given_job(farms[0])
     for deed, state in ((pause, "paused"), (cancel, "canceled"), (retry, "running")):
         for farm in farms:
-            status(farm, job.id, actor=ACTOR)
-        deed(farms[1], job.id, actor=ACTOR)
-        assert [status(farm, job.id, actor=ACTOR)["state"] for farm in farms] == [state, state]
+            status(farm, ACTOR, job.id)
+        deed(farms[1], ACTOR, job.id)
+        assert [status(farm, ACTOR, job.id)["state"] for farm in farms] == [state, state]
     for farm in farms:
         close(farm)
 
 
 def test_a_cache_that_forgets_everything_changes_no_answer(farm: Farm, asked: list[str]) -> None:
     job = given_ended(farm)
-    first = status(farm, job.id, actor=ACTOR)
+    first = status(farm, ACTOR, job.id)
     farm.cache.forget(f"job:{job.id}")
     asked.clear()
-    assert status(farm, job.id, actor=ACTOR) == first
+    assert status(farm, ACTOR, job.id) == first
     assert asked
     away = replace(farm, cache=RedisCache("redis://127.0.0.1:1/0", farm.clock))
-    assert status(away, job.id, actor=ACTOR) == first
+    assert status(away, ACTOR, job.id) == first

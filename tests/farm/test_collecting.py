@@ -64,7 +64,7 @@ def expire_leases(farm: Farm) -> None:
 
 
 def collected(farm: Farm, grace_hours: float = 0.0, *, dry_run: bool = False) -> Collected:
-    return collect(farm, grace_hours=grace_hours, dry_run=dry_run, actor=ACTOR)
+    return collect(farm, ACTOR, grace_hours=grace_hours, dry_run=dry_run)
 
 
 def stored(farm: Farm) -> set[str]:
@@ -76,7 +76,7 @@ def test_what_nothing_points_to_goes_and_everything_else_stays(farm: Farm, tmp_p
     hero.write_bytes(b"glTF hero")
     model = given_model(farm)
     request = SubmitRequest(frames="1-2", replacements={"Placeholder": hero})
-    job = submit(farm, model, request, actor=ACTOR).job
+    job = submit(farm, ACTOR, model, request).job
     work_until(farm, job)
     pointed_at = stored(farm)
     given_blob(farm, b"nobody's")
@@ -163,8 +163,8 @@ def test_a_farm_whose_last_model_was_removed_is_still_its_own(farm: Farm) -> Non
 def test_the_audit_log_tells_what_was_collected_and_by_whom(farm: Farm) -> None:
     given_model(farm)
     given_blob(farm, b"nobody's")
-    collect(farm, grace_hours=0.0, actor=local_actor("eve"))
-    collect(farm, grace_hours=0.0, actor=local_actor("eve"))
+    collect(farm, local_actor("eve"), grace_hours=0.0)
+    collect(farm, local_actor("eve"), grace_hours=0.0)
     (entry,) = [each for each in farm.repository.audit_log() if each.action == "store.collect"]
     assert (entry.actor, entry.details) == ("eve", {"blobs": 1, "bytes": 8, "logs": 0})
 

@@ -103,7 +103,7 @@ def _collect(_part: Part, farm: Farm, _chance: random.Random, over: Any) -> int:
         farm.repository.write(
             lambda connection: connection.execute(blob_leases.update().values(until=farm.repository.now(connection)))
         )
-        found = collect(farm, grace_hours=0.0, actor=ACTOR)
+        found = collect(farm, ACTOR, grace_hours=0.0)
         removed += found.removed
     return removed
 

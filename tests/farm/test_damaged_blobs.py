@@ -68,7 +68,7 @@ def test_the_same_file_sent_again_heals_the_store_and_the_job_is_retried(farm: F
         wait_for(farm, lambda: farm.repository.job(job.id).state is JobState.FAILED)
     assert [file.digest for file in send_again(farm)] == [digest_of(farm, model)]
     assert send_again(farm) == []
-    retry(farm, job.id, actor=ACTOR)
+    retry(farm, ACTOR, job.id)
     work_until(farm, job)
     assert farm.repository.job(job.id).state is JobState.SUCCEEDED
 
@@ -76,18 +76,18 @@ def test_the_same_file_sent_again_heals_the_store_and_the_job_is_retried(farm: F
 def test_a_scrub_names_what_is_damaged_and_who_needs_it_until_it_is_healed(farm: Farm) -> None:
     model = damaged_model(farm)
     digest = digest_of(farm, model)
-    found = scrub(farm, days=1, actor=ACTOR)
+    found = scrub(farm, ACTOR, days=1)
     assert (found.damaged, found.read) == ([digest], 1)
     assert [pointer.what for pointer in found.needed_by] == [f"model {model.ref}, shot.blend"]
     send_again(farm)
-    healed = scrub(farm, days=1, actor=ACTOR)
+    healed = scrub(farm, ACTOR, days=1)
     assert (healed.damaged, healed.repaired) == ([], 0)
 
 
 def test_days_of_scrubbing_read_every_blob_once(farm: Farm) -> None:
     for number in range(20):
         given_model(farm, f"shot-{number}")
-    shares = [scrub(farm, days=7, day=day, actor=ACTOR) for day in range(7)]
+    shares = [scrub(farm, ACTOR, days=7, day=day) for day in range(7)]
     assert sum(share.read for share in shares) == 20
     assert max(share.read for share in shares) < 20
 

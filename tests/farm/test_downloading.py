@@ -61,23 +61,23 @@ def names(folder: Path) -> list[str]:
 
 def test_the_folder_is_called_as_the_job_and_the_files_as_the_frames(farm: Farm, tmp_path: Path) -> None:
     job = given_rendered(farm, "1,-2,12000", name="my shot")
-    done = download(farm, job.id, tmp_path / "out", actor=ACTOR)
+    done = download(farm, ACTOR, job.id, tmp_path / "out")
     assert (done.folder, done.files, done.written) == (tmp_path / "out" / "my shot", 3, 3)
     assert names(done.folder) == ["-002.png", "0001.png", "12000.png"]
 
 
 def test_every_camera_has_its_folder_when_there_are_several(farm: Farm, tmp_path: Path) -> None:
-    done = download(farm, given_rendered(farm, "1", cameras=("Camera", "Side")).id, tmp_path, actor=ACTOR)
+    done = download(farm, ACTOR, given_rendered(farm, "1", cameras=("Camera", "Side")).id, tmp_path)
     assert names(done.folder) == ["Camera/0001.png", "Side/0001.png"]
 
 
 def test_what_is_there_is_kept_and_what_is_cut_off_is_fetched_again(farm: Farm, tmp_path: Path) -> None:
     job = given_rendered(farm, "1-3")
-    first = download(farm, job.id, tmp_path, actor=ACTOR)
+    first = download(farm, ACTOR, job.id, tmp_path)
     (first.folder / "0001.png").write_bytes(b"cut")
     (first.folder / "0002.png").unlink()
     kept = (first.folder / "0003.png").stat()
-    again = download(farm, job.id, tmp_path, actor=ACTOR)
+    again = download(farm, ACTOR, job.id, tmp_path)
     assert (again.folder, again.files, again.written) == (first.folder, 3, 2)
     assert (first.folder / "0003.png").stat().st_mtime_ns == kept.st_mtime_ns
     assert (first.folder / "0001.png").read_bytes() == f"{job.id} 1 None".encode()
@@ -85,37 +85,37 @@ def test_what_is_there_is_kept_and_what_is_cut_off_is_fetched_again(farm: Farm, 
 
 def test_a_changed_file_of_the_same_size_is_noticed(farm: Farm, tmp_path: Path) -> None:
     job = given_rendered(farm, "1")
-    frame = download(farm, job.id, tmp_path, actor=ACTOR).folder / "0001.png"
+    frame = download(farm, ACTOR, job.id, tmp_path).folder / "0001.png"
     frame.write_bytes(b"x" * frame.stat().st_size)
-    assert download(farm, job.id, tmp_path, actor=ACTOR).written == 1
+    assert download(farm, ACTOR, job.id, tmp_path).written == 1
 
 
 def test_a_blob_that_is_damaged_is_refused_and_leaves_nothing(farm: Farm, tmp_path: Path) -> None:
     job = given_rendered(farm, "1")
     damage_blobs(farm)
     with pytest.raises(DigestMismatch):
-        download(farm, job.id, tmp_path / "out", actor=ACTOR)
+        download(farm, ACTOR, job.id, tmp_path / "out")
     assert names(tmp_path / "out") == []
 
 
 def test_the_folder_of_another_job_is_left_alone(farm: Farm, tmp_path: Path) -> None:
     model = given_model(farm)
     one, two = (given_rendered(farm, "1", name="same", model=model) for _ in range(2))
-    first, second = download(farm, one.id, tmp_path, actor=ACTOR), download(farm, two.id, tmp_path, actor=ACTOR)
+    first, second = download(farm, ACTOR, one.id, tmp_path), download(farm, ACTOR, two.id, tmp_path)
     assert (first.folder.name, second.folder.name) == ("same", f"same-{two.id}")
-    assert download(farm, two.id, tmp_path, actor=ACTOR).written == 0
+    assert download(farm, ACTOR, two.id, tmp_path).written == 0
 
 
 def test_a_folder_with_somebodys_files_is_left_alone(farm: Farm, tmp_path: Path) -> None:
     (tmp_path / "shot").mkdir()
     (tmp_path / "shot" / "holiday.jpg").write_bytes(b"dear")
     job = given_rendered(farm, "1")
-    assert download(farm, job.id, tmp_path, actor=ACTOR).folder.name == f"shot-{job.id}"
+    assert download(farm, ACTOR, job.id, tmp_path).folder.name == f"shot-{job.id}"
 
 
 @pytest.mark.slow
 def test_a_name_that_would_lead_out_of_the_folder_does_not(farm: Farm, tmp_path: Path) -> None:
-    done = download(farm, given_rendered(farm, "1", name="../../etc").id, tmp_path / "out", actor=ACTOR)
+    done = download(farm, ACTOR, given_rendered(farm, "1", name="../../etc").id, tmp_path / "out")
     assert done.folder.parent == tmp_path / "out"
     assert names(tmp_path / "out") == [f"{done.folder.name}/0001.png"]
 
@@ -130,7 +130,7 @@ def test_a_folder_that_can_not_be_made_is_an_error_before_the_work(tmp_path: Pat
 
 def test_every_output_has_an_address_that_leads_to_it(farm):
     job = given_rendered(farm, "1-2", cameras=("Camera", "Side"))
-    found = links(farm, job.id, 60.0, actor=ACTOR)
+    found = links(farm, ACTOR, job.id, 60.0)
     assert sorted((each.frame, each.camera) for each in found) == [
         (frame, camera) for frame in (1, 2) for camera in ("Camera", "Side")
     ]

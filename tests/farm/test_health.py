@@ -28,7 +28,7 @@ def farm(farm: Farm) -> Farm:
 
 
 def the_worker(farm: Farm, name: str = "w1") -> Worker | None:
-    return next((each for each in list_workers(farm, actor=ACTOR) if each.id == name), None)
+    return next((each for each in list_workers(farm, ACTOR) if each.id == name), None)
 
 
 def is_in(farm: Farm, state: WorkerState, name: str = "w1") -> bool:
@@ -130,7 +130,7 @@ def test_a_drained_worker_finishes_its_frame_stays_and_goes_on_when_it_is_resume
     job = given_job(farm, "1-3")
     with at_work(farm):
         wait_for(farm, lambda: farm.repository.running_attempts(job.id))
-        assert drain_worker(farm, "w1", actor=ACTOR).state is WorkerState.DRAINING
+        assert drain_worker(farm, ACTOR, "w1").state is WorkerState.DRAINING
         executor.gate.set()
         wait_for(farm, lambda: farm.repository.counts(job.id) == TaskCounts(succeeded=1, queued=2))
         farm.clock.wait(None, 0.5)  # some heartbeats, and longer than a slot rests
@@ -138,7 +138,7 @@ def test_a_drained_worker_finishes_its_frame_stays_and_goes_on_when_it_is_resume
         worker = the_worker(farm)
         assert worker is not None
         assert (worker.state, worker.reason) == (WorkerState.DRAINING, "asked for by ada")
-        resume_worker(farm, "w1", actor=ACTOR)
+        resume_worker(farm, ACTOR, "w1")
         wait_for(farm, lambda: farm.repository.job(job.id).state is JobState.SUCCEEDED)
         assert is_in(farm, WorkerState.ACTIVE)
     assert {task.attempts for task in farm.repository.tasks(job.id)} == {0}
@@ -159,7 +159,7 @@ def test_a_worker_is_drained_and_resumed_on_its_own_node_and_the_farm_knows(farm
 @pytest.mark.parametrize("end", ["leave", "lose"])
 def test_a_drained_worker_is_still_drained_after_it_was_away(farm: Farm, end: str) -> None:
     given_worker(farm)
-    drain_worker(farm, "w1", actor=ACTOR)
+    drain_worker(farm, ACTOR, "w1")
     if end == "leave":
         farm.repository.leave("w1", "1", actor=ACTOR)
         given_worker(farm, start="2")
@@ -173,9 +173,9 @@ def test_a_drained_worker_is_still_drained_after_it_was_away(farm: Farm, end: st
 
 def test_a_drained_worker_that_is_unwell_is_unhealthy_once_it_is_resumed(farm: Farm) -> None:
     given_worker(farm)
-    drain_worker(farm, "w1", actor=ACTOR)
+    drain_worker(farm, ACTOR, "w1")
     assert farm.repository.beat(Heartbeat("w1", "1", complaint="no room")).state is WorkerState.DRAINING
-    resume_worker(farm, "w1", actor=ACTOR)
+    resume_worker(farm, ACTOR, "w1")
     assert farm.repository.beat(Heartbeat("w1", "1", complaint="no room")).state is WorkerState.UNHEALTHY
     assert farm.repository.beat(Heartbeat("w1", "1")).state is WorkerState.ACTIVE
 
@@ -185,7 +185,7 @@ def test_a_worker_that_takes_no_work_gets_none_even_if_it_asks(farm: Farm, compl
     slot = given_worker(farm)
     job = given_job(farm)
     if complaint is None:
-        drain_worker(farm, "w1", actor=ACTOR)
+        drain_worker(farm, ACTOR, "w1")
     else:
         farm.repository.beat(Heartbeat("w1", "1", complaint=complaint))
     claim = farm.repository.claim(job.id, slot, serial=job.serial)
@@ -207,7 +207,7 @@ def test_a_worker_that_is_told_to_leave_gives_up_frames_that_take_too_long(farm:
 
 def test_the_lost_are_swept_whatever_they_were_held_in(farm: Farm) -> None:
     given_worker(farm)
-    drain_worker(farm, "w1", actor=ACTOR)
+    drain_worker(farm, ACTOR, "w1")
     farm.clock.wait(None, farm.settings.worker.heartbeat_limit + 0.1)
     sweep(farm, "test")
     farm.repository.expire()

@@ -16,7 +16,7 @@ from tests.farms import ACTOR, close, given_worker, make_farm, wait_for
 
 
 def name_of_a_start(farm: Farm) -> str:
-    worker = worker_for(farm, WorkOptions(), actor=ACTOR)
+    worker = worker_for(farm, ACTOR, WorkOptions())
     worker.leave()
     return worker.id
 
@@ -28,7 +28,7 @@ def test_a_worker_has_the_same_id_at_each_start(farm: Farm) -> None:
 
 
 def test_two_workers_of_one_node_have_two_ids(farm: Farm) -> None:
-    first, second = (worker_for(farm, WorkOptions(), actor=ACTOR) for _ in range(2))
+    first, second = (worker_for(farm, ACTOR, WorkOptions()) for _ in range(2))
     assert first.id != second.id
     first.leave()
     second.leave()
@@ -74,7 +74,7 @@ def test_a_copy_of_a_machine_supersedes_the_original_once_and_they_part(farm: Fa
     copy = threading.Thread(target=start_a_copy)
     copy.start()
     with pytest.raises(WorkerNameTaken, match="one of the two may be a copy"):
-        worker_for(farm, WorkOptions(name="w1"), actor=ACTOR).run()
+        worker_for(farm, ACTOR, WorkOptions(name="w1")).run()
     copy.join()
     (survivor,) = farm.repository.workers()
     assert (survivor.incarnation, survivor.state) == ("on the copy", WorkerState.ACTIVE)

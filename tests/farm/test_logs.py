@@ -55,7 +55,7 @@ class Steps(FakeClock):
 
 def followed(farm: Farm, attempt: Attempt, *steps: Callable[[], None]) -> list[str]:
     """What a follower reads, look by look, while the steps happen."""
-    parts = follow(replace(farm, clock=Steps(steps)), attempt.job_id, stop=threading.Event(), actor=ACTOR)
+    parts = follow(replace(farm, clock=Steps(steps)), ACTOR, attempt.job_id, stop=threading.Event())
     return [part.text for part in parts]
 
 
@@ -129,10 +129,10 @@ def test_the_end_of_a_log_is_read_though_the_store_was_away_when_its_attempt_end
 def test_a_log_is_read_whole_from_store_and_cache(farm: Farm, attempt: Attempt) -> None:
     farm.store.put_log(attempt.id, [TEXT[:500]])
     farm.cache.append(f"log:{attempt.id}", TEXT[300:], at=300)
-    (part,) = logs(farm, attempt.job_id, actor=ACTOR)
+    (part,) = logs(farm, ACTOR, attempt.job_id)
     assert part.text == TEXT.decode()
     farm.store.put_log(attempt.id, [TEXT])
-    (part,) = logs(farm, attempt.job_id, actor=ACTOR)
+    (part,) = logs(farm, ACTOR, attempt.job_id)
     assert part.text == TEXT.decode()
 
 
@@ -149,4 +149,4 @@ def test_who_follows_a_frame_reads_its_log_while_it_is_rendered(
 
 
 def logs_of(farm: Farm, job: Job) -> list[LogPart]:
-    return logs(farm, job.id, actor=ACTOR) if farm.repository.attempts(job.id) else []
+    return logs(farm, ACTOR, job.id) if farm.repository.attempts(job.id) else []

@@ -280,7 +280,7 @@ def test_a_job_that_is_canceled_while_the_store_is_away_gives_the_slot_free(farm
         store.away = True
         executor.gate.set()
         wait_for(farm, lambda: store.refused > 1)
-        cancel(farm, stuck.id, actor=ACTOR)
+        cancel(farm, ACTOR, stuck.id)
         wait_for(farm, lambda: tries(farm, stuck) == [AttemptState.CANCELED])
         store.away = False
         other = given_job(away, "2")

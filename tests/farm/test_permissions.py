@@ -53,7 +53,7 @@ class Things:
         new = NewModel("shot", "shot.blend", "d" * 64, FACTS, file, self.project)
         self.model: Model = farm.repository.add_model(new, actor=owner)[0]
         request = SubmitRequest(frames="1-3", project=self.project)
-        self.job: Job = submit(farm, self.model, request, actor=owner).job
+        self.job: Job = submit(farm, owner, self.model, request).job
         told = {"project": self.project, "job_id": self.job.id, "actor": owner}
         self.webhook = farm.repository.add_webhook("http://127.0.0.1:9/", "secret", tuple(Event), **told)
         farm.repository.write(lambda connection: farm.repository.tell(connection, Event.TASK_FAILED, self.job.id))

@@ -216,6 +216,6 @@ def test_a_job_that_is_retried_gives_every_worker_another_chance(farm: Farm, clo
     (job,) = given_jobs(farm, 1)
     floor = Floor(farm, clock, "good", "bad", bad=("bad",))
     floor.finish(job)
-    retry(farm, job.id, f"1-{FRAMES}", actor=ACTOR)
+    retry(farm, ACTOR, job.id, f"1-{FRAMES}")
     floor.bad = ()
     assert floor.work(floor.slots["bad"], job)

@@ -21,7 +21,7 @@ def farm(quiet: Farm) -> Farm:
 
 
 def reason(farm: Farm, job: Job) -> str | None:
-    said: str | None = status(farm, job.id, cached=False, actor=ACTOR)["waiting_reason"]
+    said: str | None = status(farm, ACTOR, job.id, cached=False)["waiting_reason"]
     return said
 
 
@@ -90,7 +90,7 @@ def test_a_job_whose_own_limit_is_reached_says_so_while_it_runs(farm: Farm) -> N
 
 def test_a_job_waits_for_workers_that_drain(farm: Farm) -> None:
     given_worker(farm)
-    drain_worker(farm, "w1", actor=ACTOR)
+    drain_worker(farm, ACTOR, "w1")
     assert reason(farm, given_job(farm)) == "every worker of pool default is draining: asked for by ada"
 
 
@@ -108,7 +108,7 @@ def test_a_job_waits_for_workers_that_are_held_for_different_reasons(farm: Farm)
     given_worker(farm, "w2", offered=replace(NODE, tags=("ssd",)))
     given_worker(farm, "w3")
     farm.repository.beat(Heartbeat("w1", "1", complaint="no room"))
-    drain_worker(farm, "w2", actor=ACTOR)
+    drain_worker(farm, ACTOR, "w2")
     said = "every worker of pool default that could render it is held: 1 draining, 1 unhealthy"
     assert reason(farm, given_job(farm, requires=("ssd",))) == said
 
@@ -120,7 +120,7 @@ def test_a_job_waits_for_its_turn(farm: Farm) -> None:
 
 def test_a_job_that_is_paused_says_so(farm: Farm) -> None:
     job = given_job(farm)
-    pause(farm, job.id, actor=ACTOR)
+    pause(farm, ACTOR, job.id)
     assert reason(farm, job) == "paused"
 
 
@@ -142,5 +142,5 @@ def test_a_job_that_runs_or_has_ended_waits_for_nothing(farm: Farm, ended: bool)
     job = given_job(farm)
     farm.repository.claim(job.id, given_worker(farm))
     if ended:
-        cancel(farm, job.id, actor=ACTOR)
+        cancel(farm, ACTOR, job.id)
     assert reason(farm, job) is None

@@ -75,7 +75,7 @@ def sweep_until(farm: Farm, fact: Callable[[], bool]) -> None:
 def test_a_removed_job_leaves_nothing_but_a_line_in_the_audit_log(farm: Farm) -> None:
     job, other = given_job(farm, "1-3"), given_job(farm, "1")
     work_until(farm, job, other)
-    (removed,) = remove_jobs(farm, [job.id], actor=ACTOR)
+    (removed,) = remove_jobs(farm, ACTOR, [job.id])
     assert (removed.tasks, removed.outputs) == (3, 3)
     assert rows(farm, jobs, tasks, attempts, outputs, job_inputs) == [1, 1, 1, 1, 0]
     with pytest.raises(NotFound):
@@ -87,34 +87,34 @@ def test_a_removed_job_leaves_nothing_but_a_line_in_the_audit_log(farm: Farm) ->
 def test_a_dry_run_removes_nothing(farm: Farm) -> None:
     job = given_job(farm, "1")
     work_off(farm)
-    (told,) = remove_jobs(farm, [job.id], dry_run=True, actor=ACTOR)
-    assert remove_jobs(farm, [job.id], actor=ACTOR) == [told]
+    (told,) = remove_jobs(farm, ACTOR, [job.id], dry_run=True)
+    assert remove_jobs(farm, ACTOR, [job.id]) == [told]
 
 
 def test_an_open_job_is_removed_by_force_alone(farm: Farm) -> None:
     job = given_job(farm, "1-3")
     with pytest.raises(IllegalTransition, match="queued"):
-        remove_jobs(farm, [job.id], actor=ACTOR)
-    remove_jobs(farm, [job.id], force=True, actor=ACTOR)
+        remove_jobs(farm, ACTOR, [job.id])
+    remove_jobs(farm, ACTOR, [job.id], force=True)
     assert rows(farm, jobs, tasks) == [0, 0]
 
 
 def test_a_job_is_not_removed_while_a_frame_of_it_is_rendered(farm: Farm) -> None:
     job, slot = given_job(farm, "1-3"), given_worker(farm)
     attempt = farm.repository.claim(job.id, slot).attempts[0]
-    cancel(farm, job.id, actor=ACTOR)
+    cancel(farm, ACTOR, job.id)
     with pytest.raises(IllegalTransition, match="w1"):
-        remove_jobs(farm, [job.id], actor=ACTOR)
+        remove_jobs(farm, ACTOR, [job.id])
     farm.repository.cancel_attempt(attempt)
-    assert remove_jobs(farm, [job.id], actor=ACTOR)
+    assert remove_jobs(farm, ACTOR, [job.id])
 
 
 def test_what_a_zombie_says_of_a_removed_job_is_not_heard(farm: Farm) -> None:
     job, slot = given_job(farm, "1"), given_worker(farm)
     attempt = farm.repository.claim(job.id, slot).attempts[0]
-    cancel(farm, job.id, actor=ACTOR)
+    cancel(farm, ACTOR, job.id)
     farm.repository.cancel_attempt(attempt)
-    remove_jobs(farm, [job.id], actor=ACTOR)
+    remove_jobs(farm, ACTOR, [job.id])
     assert farm.repository.start(attempt) is False
     assert farm.repository.fail(attempt, Failure(Fault.MACHINE, "late"), Cost()) is None
     farm.repository.cancel_attempt(attempt)
@@ -127,12 +127,12 @@ def test_what_a_zombie_says_of_a_removed_job_is_not_heard(farm: Farm) -> None:
 def test_a_job_that_another_one_waits_for_in_vain_is_kept_until_that_is_canceled(farm: Farm) -> None:
     first = given_job(farm, "1")
     second = given_job(farm, "1", after=(first.id,))
-    cancel(farm, first.id, actor=ACTOR)
+    cancel(farm, ACTOR, first.id)
     with pytest.raises(Conflict, match=second.id):
-        remove_jobs(farm, [first.id], actor=ACTOR)
-    cancel(farm, second.id, actor=ACTOR)
-    remove_jobs(farm, [first.id], actor=ACTOR)
-    again, count = retry(farm, second.id, actor=ACTOR)
+        remove_jobs(farm, ACTOR, [first.id])
+    cancel(farm, ACTOR, second.id)
+    remove_jobs(farm, ACTOR, [first.id])
+    again, count = retry(farm, ACTOR, second.id)
     assert (count, farm.repository.counts(second.id)) == (1, TaskCounts(queued=1))
     assert first.id in again.notes[0]
 
@@ -140,7 +140,7 @@ def test_a_job_that_another_one_waits_for_in_vain_is_kept_until_that_is_canceled
 def test_both_of_two_that_wait_for_each_other_may_be_removed_at_once(farm: Farm) -> None:
     first = given_job(farm, "1")
     second = given_job(farm, "1", after=(first.id,))
-    assert len(remove_jobs(farm, [first.id, second.id], force=True, actor=ACTOR)) == 2
+    assert len(remove_jobs(farm, ACTOR, [first.id, second.id], force=True)) == 2
     assert rows(farm, jobs) == [0]
 
 
@@ -149,17 +149,17 @@ def test_a_job_that_waited_for_one_that_succeeded_goes_on(farm: Farm) -> None:
     first = given_job(farm, "1")
     work_until(farm, first)
     second = given_job(farm, "1", after=(first.id,))
-    remove_jobs(farm, [first.id], actor=ACTOR)
+    remove_jobs(farm, ACTOR, [first.id])
     work_until(farm, second)
     assert farm.repository.job(second.id).state is JobState.SUCCEEDED
 
 
 def test_a_removed_job_can_not_be_tried_again_while_its_rows_are_deleted(farm: Farm) -> None:
     job = given_job(farm, "1-3", idempotency_key="once")
-    cancel(farm, job.id, actor=ACTOR)
+    cancel(farm, ACTOR, job.id)
     farm.repository.remove_job(job.id, actor=ACTOR)
     with pytest.raises(NotFound):
-        retry(farm, job.id, actor=ACTOR)
+        retry(farm, ACTOR, job.id)
     with pytest.raises(NotFound):
         farm.repository.retry(job.id, actor=ACTOR)
     fresh = given_job(farm, "1-3", model=given_model(farm, "shot"), idempotency_key="once")
@@ -169,21 +169,21 @@ def test_a_removed_job_can_not_be_tried_again_while_its_rows_are_deleted(farm: F
 
 def test_a_sweep_finishes_what_a_killed_removal_has_begun(farm: Farm) -> None:
     job = given_job(farm, "1-3")
-    cancel(farm, job.id, actor=ACTOR)
+    cancel(farm, ACTOR, job.id)
     farm.repository.remove_job(job.id, actor=ACTOR)
     sweep_until(farm, lambda: rows(farm, jobs, tasks) == [0, 0])
 
 
 def test_jobs_are_selected_by_their_age_and_state(farm: Farm) -> None:
     done, canceled = given_job(farm, "1"), given_job(farm, "2")
-    cancel(farm, canceled.id, actor=ACTOR)
+    cancel(farm, ACTOR, canceled.id)
     work_until(farm, done)
     month = timedelta(days=30)
-    assert select_jobs(farm, older_than=month, actor=ACTOR) == []
+    assert select_jobs(farm, ACTOR, older_than=month) == []
     age(farm, 31)
     given_job(farm, "3")
-    assert select_jobs(farm, older_than=month, actor=ACTOR) == [done.id, canceled.id]
-    assert select_jobs(farm, older_than=month, states=["canceled"], actor=ACTOR) == [canceled.id]
+    assert select_jobs(farm, ACTOR, older_than=month) == [done.id, canceled.id]
+    assert select_jobs(farm, ACTOR, older_than=month, states=["canceled"]) == [canceled.id]
 
 
 @pytest.mark.slow
@@ -191,7 +191,7 @@ def test_the_sweep_removes_what_the_settings_keep_no_longer_once_an_hour(farm: F
     kept = replace(farm.settings, retention=RetentionSettings(succeeded_days=7, audit_days=365))
     short = replace(farm, settings=kept)
     done, canceled = given_job(farm, "1"), given_job(farm, "2")
-    cancel(farm, canceled.id, actor=ACTOR)
+    cancel(farm, ACTOR, canceled.id)
     work_until(farm, done)
     age(farm, 8)
     sweep(farm, "sweeper")

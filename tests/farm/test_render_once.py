@@ -46,7 +46,7 @@ def rendered(farm: Farm, scene: Path, frames: str) -> Any:
         submit=SubmitRequest(frames=frames),
         standby=prewarm(farm, str(scene)),
     )
-    return render(farm, request, actor=ACTOR, stop=threading.Event())
+    return render(farm, ACTOR, request, stop=threading.Event())
 
 
 def test_one_blender_looks_at_the_scene_and_renders_it(farm: Farm, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_a_cancelled_job_gives_back_what_was_ordered(farm: Farm, executor: FakeE
     job = given_job(farm, "1-5")
     with at_work(farm):
         wait_for(farm, lambda: 3 in executor.ordered)
-        cancel(farm, job.id, actor=ACTOR)
+        cancel(farm, ACTOR, job.id)
         wait_for(farm, lambda: not farm.repository.counts(job.id).running)
     assert farm.repository.job(job.id).state is JobState.CANCELED
     states = {attempt.state for attempt in farm.repository.attempts(job.id)}

@@ -36,7 +36,7 @@ def complete(farm: Farm, attempt: Attempt, seconds: float) -> None:
 
 def test_the_document_has_the_fields_that_programs_rely_on(farm: Farm) -> None:
     job = given_job(farm, "1-3", name="shot 12", project="film")
-    document = status(farm, job.id, actor=ACTOR)
+    document = status(farm, ACTOR, job.id)
     assert set(document) >= FIXED
     assert set(document["tasks"]) == {"total", "blocked", "queued", "running", "succeeded", "failed", "canceled"}
     assert (document["name"], document["project"], document["owner"]) == ("shot 12", "film", "ada")
@@ -49,7 +49,7 @@ def test_progress_and_time_left_come_from_what_the_frames_took(farm: Farm) -> No
     job = given_job(farm, "1-4")
     complete(farm, given_running(farm, job), seconds=10.0)
     given_running(farm, job)
-    document = status(farm, job.id, cached=False, actor=ACTOR)
+    document = status(farm, ACTOR, job.id, cached=False)
     assert (document["progress"], document["eta_seconds"], document["outputs"]) == (0.25, 30.0, 1)
 
 
@@ -58,37 +58,37 @@ def test_two_frames_at_a_time_halve_the_time_that_is_left(farm: Farm) -> None:
     complete(farm, given_running(farm, job), seconds=10.0)
     given_running(farm, job, "w1")
     given_running(farm, job, "w2")
-    assert status(farm, job.id, cached=False, actor=ACTOR)["eta_seconds"] == 20.0
+    assert status(farm, ACTOR, job.id, cached=False)["eta_seconds"] == 20.0
 
 
 def test_a_quick_answer_comes_from_the_cache_and_what_people_do_is_seen_at_once(farm: Farm) -> None:
     job = given_job(farm)
-    assert status(farm, job.id, actor=ACTOR)["state"] == "queued"
+    assert status(farm, ACTOR, job.id)["state"] == "queued"
     farm.repository.pause(job.id, actor=ACTOR)  # behind the back of the cache
-    assert status(farm, job.id, actor=ACTOR)["state"] == "queued"
+    assert status(farm, ACTOR, job.id)["state"] == "queued"
     invalidate(farm, job.id)
-    assert status(farm, job.id, actor=ACTOR)["state"] == "paused"
-    cancel(farm, job.id, actor=ACTOR)
-    assert status(farm, job.id, actor=ACTOR)["state"] == "canceled"
-    retry(farm, job.id, actor=ACTOR)
-    assert status(farm, job.id, actor=ACTOR)["state"] == "running"
+    assert status(farm, ACTOR, job.id)["state"] == "paused"
+    cancel(farm, ACTOR, job.id)
+    assert status(farm, ACTOR, job.id)["state"] == "canceled"
+    retry(farm, ACTOR, job.id)
+    assert status(farm, ACTOR, job.id)["state"] == "running"
 
 
 def test_a_cached_answer_is_no_older_than_two_seconds(farm: Farm, clock: FakeClock) -> None:
     job = given_job(farm)
-    status(farm, job.id, actor=ACTOR)
+    status(farm, ACTOR, job.id)
     farm.repository.pause(job.id, actor=ACTOR)
     clock.advance(seconds=2.1)
     if farm.settings.cache.kind == "redis":
         let_redis_age(farm.settings.cache.url or "", 2.1)
-    assert status(farm, job.id, actor=ACTOR)["state"] == "paused"
+    assert status(farm, ACTOR, job.id)["state"] == "paused"
 
 
 def test_jobs_are_listed_newest_first_and_by_state(farm: Farm) -> None:
     model = given_model(farm)
     first, second = (given_job(farm, model=model, name=name) for name in ("first", "second"))
-    pause(farm, first.id, actor=ACTOR)
-    assert [each["id"] for each in jobs(farm, actor=ACTOR)] == [second.id, first.id]
-    assert [each["id"] for each in jobs(farm, ["paused"], actor=ACTOR)] == [first.id]
+    pause(farm, ACTOR, first.id)
+    assert [each["id"] for each in jobs(farm, ACTOR)] == [second.id, first.id]
+    assert [each["id"] for each in jobs(farm, ACTOR, ["paused"])] == [first.id]
     with pytest.raises(InvalidInput, match="never 'paussed'"):
-        jobs(farm, ["paussed"], actor=ACTOR)
+        jobs(farm, ACTOR, ["paussed"])

@@ -83,7 +83,7 @@ def test_a_job_that_becomes_more_urgent_gets_a_turn_at_once(farm: Farm) -> None:
     ticket = farm.queue.get(("default",), 0.0)
     assert ticket is not None
     assert ticket.job_id == first.id
-    priority(farm, last.id, 9, actor=ACTOR)
+    priority(farm, ACTOR, last.id, 9)
     urgent = farm.queue.get(("default",), 0.0)
     assert urgent is not None
     assert urgent.job_id == last.id

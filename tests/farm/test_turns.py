@@ -125,7 +125,7 @@ def test_a_job_that_is_canceled_while_its_scene_opens_gives_the_slot_free(farm: 
     with at_work(farm):
         wait_for(farm, lambda: executor.started and executor.started[0].opened)
         executor.opens = True
-        cancel(farm, stuck.id, actor=ACTOR)
+        cancel(farm, ACTOR, stuck.id)
         other = given_job(farm, "1")
         wait_for(farm, lambda: farm.repository.job(other.id).state is JobState.SUCCEEDED)
     assert farm.repository.counts(stuck.id) == TaskCounts(canceled=1)
@@ -143,7 +143,7 @@ def test_a_scratch_folder_that_can_not_be_written_costs_an_attempt_and_not_the_w
 
     logs = farm.settings.data_dir / "scratch" / "w1" / "slot-0" / "logs"
     job = given_job(farm, "1", max_attempts=2)
-    worker = worker_for(farm, WorkOptions(name="w1", listeners=Listeners(on_failed=restored)), actor=ACTOR)
+    worker = worker_for(farm, ACTOR, WorkOptions(name="w1", listeners=Listeners(on_failed=restored)))
     logs.parent.mkdir(parents=True)
     logs.write_text("a file where a folder should be")
     worker.start()
@@ -170,7 +170,7 @@ def test_a_second_slot_waits_for_the_last_frames_of_the_first_without_asking_all
     farm = replace(farm, repository=counted)
     executor.behaviours[1] = held
     job = given_job(farm, "1")
-    worker = worker_for(farm, WorkOptions(slots=2, only_job=job.id), actor=ACTOR)
+    worker = worker_for(farm, ACTOR, WorkOptions(slots=2, only_job=job.id))
     worker.start()
     worker.work(job.id)
     wait_for(farm, lambda: running(farm, job))
@@ -188,16 +188,16 @@ def test_a_worker_of_one_job_waits_while_that_is_paused_says_so_and_leaves_when_
 ) -> None:
     executor.behaviours[1] = held
     job = given_job(farm, "1-4")
-    worker = worker_for(farm, WorkOptions(only_job=job.id), actor=ACTOR)
+    worker = worker_for(farm, ACTOR, WorkOptions(only_job=job.id))
     worker.start()
     with caplog.at_level("WARNING"):
         worker.work(job.id)
         wait_for(farm, lambda: [attempt.frame for attempt in running(farm, job)] == [1])
-        pause(farm, job.id, actor=ACTOR)
+        pause(farm, ACTOR, job.id)
         executor.gate.set()
         wait_for(farm, lambda: f"`renderctl resume {job.id}`" in caplog.text)
     assert not worker.wait(0.0)
-    resume(farm, job.id, actor=ACTOR)
+    resume(farm, ACTOR, job.id)
     wait_for(farm, lambda: worker.wait(0.05))
     worker.leave()
     assert farm.repository.counts(job.id) == TaskCounts(succeeded=4)
@@ -209,12 +209,12 @@ def test_a_worker_of_one_job_waits_for_the_job_that_it_comes_after(
     model = given_model(farm)
     first = given_job(farm, "1", model=model, paused=True)
     job = given_job(farm, "1-2", model=model, after=(first.id,))
-    worker = worker_for(farm, WorkOptions(only_job=job.id), actor=ACTOR)
+    worker = worker_for(farm, ACTOR, WorkOptions(only_job=job.id))
     worker.start()
     with caplog.at_level("WARNING"):
         worker.work(job.id)
         wait_for(farm, lambda: f"waits for job {first.id}" in caplog.text)
-    resume(farm, first.id, actor=ACTOR)
+    resume(farm, ACTOR, first.id)
     work_until(farm, first, name="w2")
     wait_for(farm, lambda: worker.wait(0.05))
     worker.leave()
@@ -223,10 +223,10 @@ def test_a_worker_of_one_job_waits_for_the_job_that_it_comes_after(
 
 def test_a_worker_of_one_job_leaves_when_that_is_removed(farm: Farm, executor: FakeExecutor) -> None:
     job = given_job(farm, "1-4", paused=True)
-    worker = worker_for(farm, WorkOptions(only_job=job.id), actor=ACTOR)
+    worker = worker_for(farm, ACTOR, WorkOptions(only_job=job.id))
     worker.start()
     worker.work(job.id)
-    remove_jobs(farm, [job.id], force=True, actor=ACTOR)
+    remove_jobs(farm, ACTOR, [job.id], force=True)
     wait_for(farm, lambda: worker.wait(0.05))
     worker.leave()
     assert executor.rendered == []
@@ -235,7 +235,7 @@ def test_a_worker_of_one_job_leaves_when_that_is_removed(farm: Farm, executor: F
 @pytest.mark.parametrize("gave_back", [True, False])
 def test_a_slot_that_leaves_a_job_which_was_removed_meanwhile_goes_on(farm: Farm, gave_back: bool) -> None:
     job, claimant = given_job(farm, "1-4", max_slots=1), given_worker(farm)
-    remove_jobs(farm, [job.id], force=True, actor=ACTOR)
+    remove_jobs(farm, ACTOR, [job.id], force=True)
     turns = QueueSource(farm, claimant, idle_exit_s=0.05)
     turns.leave(job, gave_back=gave_back)
     assert turns.next(threading.Event()) == Claim()
@@ -243,7 +243,7 @@ def test_a_slot_that_leaves_a_job_which_was_removed_meanwhile_goes_on(farm: Farm
 
 def test_two_workers_of_one_name_do_not_run_on_one_machine(farm: Farm) -> None:
     with at_work(farm), pytest.raises(WorkerNameTaken, match="running here already"):
-        worker_for(farm, WorkOptions(name="w1"), actor=ACTOR)
+        worker_for(farm, ACTOR, WorkOptions(name="w1"))
 
 
 def test_a_worker_sweeps_up_what_the_dead_left_and_leaves_nothing_itself(farm: Farm) -> None:

@@ -34,7 +34,7 @@ def test_who_is_inside_the_farms_own_network_is_not_told(farm: Farm, host: str) 
     closed = replace(farm, settings=replace(farm.settings, webhooks=WebhookSettings()))
     url = f"http://{host}:9/hook"
     with pytest.raises(NotAllowed):
-        add_webhook(closed, url, project="default", actor=ACTOR)
+        add_webhook(closed, ACTOR, url, project="default")
     tried = post(url, b"{}", {}, WebhookSettings())
     assert (tried.error, tried.final) == ("The receiver is inside the farm's own network.", True)
 
@@ -87,5 +87,5 @@ def test_an_admin_allows_what_he_names_and_no_more(host: str, settings: WebhookS
 )
 def test_what_is_no_address_is_refused_and_not_repeated(farm: Farm, url: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        add_webhook(farm, url, project="default", actor=ACTOR)
+        add_webhook(farm, ACTOR, url, project="default")
     assert "hush" not in f"{caught.value} {caught.value.hint}"

@@ -67,16 +67,16 @@ def telling(farm: Farm) -> Iterator[None]:
 
 def added(farm: Farm, receiver: Receiver, *events: str, job: str | None = None) -> NewWebhook:
     project = None if job else "default"
-    return add_webhook(farm, receiver.url, job=job, project=project, events=events, actor=ACTOR)
+    return add_webhook(farm, ACTOR, receiver.url, job=job, project=project, events=events)
 
 
 def canceled(farm: Farm) -> str:
     """A job that was canceled: one event."""
-    return cancel(farm, given_job(farm, "1").id, actor=ACTOR).id
+    return cancel(farm, ACTOR, given_job(farm, "1").id).id
 
 
 def listed(farm: Farm, state: DeliveryState | None = None) -> list[Delivery]:
-    return [each for each in list_deliveries(farm, actor=ACTOR) if state in (None, each.state)]
+    return [each for each in list_deliveries(farm, ACTOR) if state in (None, each.state)]
 
 
 def documented() -> Any:
@@ -142,7 +142,7 @@ def test_what_fails_is_sent_again_as_it_was_under_the_same_id(farm: Farm, receiv
     assert (waiting.state, waiting.status, waiting.error) == ("waiting", 500, "answered 500")
     assert waiting.due_at is not None
     receiver.status = 204
-    resend(farm, waiting.id[:-2], actor=ACTOR)
+    resend(farm, ACTOR, waiting.id[:-2])
     wait_for(farm, lambda: listed(farm, DeliveryState.DELIVERED))
     assert len({each.id for each in receiver.heard}) == 1
     assert len({each.body for each in receiver.heard}) == 1
@@ -249,19 +249,19 @@ def test_a_certificate_has_to_be_the_hosts_own(
 def test_a_webhook_is_about_one_thing(farm: Farm, receiver: Receiver) -> None:
     for about in ({}, {"job": "a", "project": "default"}):
         with pytest.raises(UsageError):
-            add_webhook(farm, receiver.url, **about, actor=ACTOR)
+            add_webhook(farm, ACTOR, receiver.url, **about)
     with pytest.raises(InvalidInput):
         added(farm, receiver, "job.done")
 
 
 def test_a_ping_is_sent_at_once_and_what_came_of_it_is_kept(farm: Farm, receiver: Receiver) -> None:
     new = added(farm, receiver)
-    taken = ping(farm, new.webhook.id, actor=ACTOR)
+    taken = ping(farm, ACTOR, new.webhook.id)
     assert (taken.state, taken.status, taken.answer) == ("delivered", 200, "thank you")
     assert (receiver.heard[0].said["event"], receiver.heard[0].said["job"]) == ("ping", None)
     receiver.status = 503
-    assert ping(farm, new.webhook.id, actor=ACTOR).state == "undeliverable"
-    resend(farm, listed(farm)[0].id, actor=ACTOR)
+    assert ping(farm, ACTOR, new.webhook.id).state == "undeliverable"
+    resend(farm, ACTOR, listed(farm)[0].id)
     receiver.status = 200
     with told(farm):
         wait_for(farm, lambda: not listed(farm, DeliveryState.UNDELIVERABLE))
@@ -295,7 +295,7 @@ def test_what_nobody_has_foreseen_holds_up_its_own_receiver_alone_and_loses_noth
 ) -> None:
     job = given_job(farm, "1")
     added(farm, receiver, "job.canceled", job=job.id)
-    cancel(farm, job.id, actor=ACTOR)
+    cancel(farm, ACTOR, job.id)
     nonsense = deliveries.update().values(told=["nonsense"])
     farm.repository.write(lambda connection: connection.execute(nonsense).rowcount)
     with told(farm):

@@ -111,7 +111,7 @@ def test_a_retry_renders_what_failed_and_no_more(farm, executor):
     executor.behaviours[2] = once(failing("scene", "no"))
     job = given_job(farm, "1-3")
     work_off(farm)
-    _, count = retry(farm, job.id, actor=ACTOR)
+    _, count = retry(farm, ACTOR, job.id)
     work_off(farm)
     assert count == 1
     assert farm.repository.job(job.id).state is JobState.SUCCEEDED
@@ -121,7 +121,7 @@ def test_a_retry_renders_what_failed_and_no_more(farm, executor):
 def test_frames_that_are_rendered_anew_replace_their_outputs(farm, executor):
     job = given_job(farm, "1-3")
     work_off(farm)
-    retry(farm, job.id, "2", actor=ACTOR)
+    retry(farm, ACTOR, job.id, "2")
     work_off(farm)
     assert executor.rendered.count(2) == 2
     assert farm.repository.count_outputs(job.id) == 3
@@ -136,7 +136,7 @@ def test_a_canceled_job_stops_its_running_frame(farm, executor):
     job = given_job(farm, "1-3")
     with at_work(farm):
         wait_for(farm, lambda: running(farm, job))
-        cancel(farm, job.id, actor=ACTOR)
+        cancel(farm, ACTOR, job.id)
         wait_for(farm, lambda: counts(farm, job.id) == TaskCounts(canceled=3))
     executor.gate.set()
     assert executor.started[0].stopped.is_set()
@@ -147,10 +147,10 @@ def test_a_paused_job_finishes_what_runs_and_starts_no_more_until_resumed(farm, 
     job = given_job(farm, "1-3")
     with at_work(farm):
         wait_for(farm, lambda: running(farm, job))
-        pause(farm, job.id, actor=ACTOR)
+        pause(farm, ACTOR, job.id)
         executor.gate.set()
         wait_for(farm, lambda: counts(farm, job.id) == TaskCounts(succeeded=1, queued=2))
-    resume(farm, job.id, actor=ACTOR)
+    resume(farm, ACTOR, job.id)
     work_off(farm)
     assert farm.repository.job(job.id).state is JobState.SUCCEEDED
 

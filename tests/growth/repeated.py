@@ -73,7 +73,7 @@ def _of_watches(farm: Farm) -> Iterator[Action]:
         yield "server events of one job", lambda: changes.look([_HUGE])
         yield "logs -f", follower.news
         yield "logs -f of a task", task_follower.news
-    yield "logs", lambda: list(logs(farm, _HUGE, actor=ACTOR))
+    yield "logs", lambda: list(logs(farm, ACTOR, _HUGE))
     yield "metrics", farm.repository.measures
     mark = farm.repository.lately(None).mark
     yield "metrics since", lambda: farm.repository.lately(mark)
@@ -82,19 +82,19 @@ def _of_watches(farm: Farm) -> Iterator[Action]:
 
 def _of_pages(farm: Farm) -> Iterator[Action]:
     repository = farm.repository
-    yield "jobs", lambda: jobs(farm, actor=ACTOR)
-    yield "jobs by state", lambda: jobs(farm, [JobState.RUNNING], search="big", actor=ACTOR)
+    yield "jobs", lambda: jobs(farm, ACTOR)
+    yield "jobs by state", lambda: jobs(farm, ACTOR, [JobState.RUNNING], search="big")
     for job_id in (_HUGE, _RUNNING, _QUEUED, _BLOCKED, SUCCEEDED.job_id(1), FAILED.job_id(1)):
-        yield "status", lambda job_id=job_id: status(farm, job_id, cached=False, actor=ACTOR)
-    yield "tasks", lambda: tasks(farm, _HUGE, actor=ACTOR)
-    yield "tasks by state", lambda: tasks(farm, _HUGE, [TaskState.RUNNING], actor=ACTOR)
-    yield "task", lambda: task_status(farm, f"{_HUGE}-7", actor=ACTOR)
+        yield "status", lambda job_id=job_id: status(farm, ACTOR, job_id, cached=False)
+    yield "tasks", lambda: tasks(farm, ACTOR, _HUGE)
+    yield "tasks by state", lambda: tasks(farm, ACTOR, _HUGE, [TaskState.RUNNING])
+    yield "task", lambda: task_status(farm, ACTOR, f"{_HUGE}-7")
     first_attempts = repository.attempts(_HUGE, limit=500)
     for after in ("", first_attempts[-1].id):
-        yield "attempts", lambda after=after: attempts(farm, _HUGE, after=after, actor=ACTOR)
-    yield "attempts at some tasks", lambda: attempts(farm, _HUGE, tasks_between=(501, 1000), actor=ACTOR)
+        yield "attempts", lambda after=after: attempts(farm, ACTOR, _HUGE, after=after)
+    yield "attempts at some tasks", lambda: attempts(farm, ACTOR, _HUGE, tasks_between=(501, 1000))
     for place in (0, repository.newest_output() - 100_000):
-        yield "outputs", lambda place=place: outputs(farm, _HUGE, after=place, actor=ACTOR)
+        yield "outputs", lambda place=place: outputs(farm, ACTOR, _HUGE, after=place)
     yield "latest outputs", lambda: repository.latest_outputs(_HUGE, 12)
     yield "seconds to a retry", lambda: repository.seconds_to_retry(_HUGE)
     yield "workers", repository.workers

@@ -106,7 +106,7 @@ def test_tasks_that_an_older_version_left_waiting_for_a_removed_job_are_freed_an
     hide = jobs.update().where(jobs.c.id == first.id).values(removed_at=both.clock.now())
     both.repository.write(lambda connection: connection.execute(hide))
     both.repository.cancel(second.id, actor=ACTOR)
-    remove_jobs(both, [second.id], actor=ACTOR)  # the one that can not be erased yet holds up no other
+    remove_jobs(both, ACTOR, [second.id])  # the one that can not be erased yet holds up no other
     assert sweep(both, "w1").held
     assert both.repository.counts(waiting.id) == TaskCounts(queued=3)
     sweep(both, "w1")

@@ -54,7 +54,7 @@ class Matrix:
         name, actor = f"m{next(_numbers)}", Actor(owner, role=Role.ADMIN, projects=frozenset([project]))
         model = self._model(name, _HERE if about == "project" else project, actor).id
         request = SubmitRequest(frames="1", project=project, pool=name)
-        job = submit(self.served.farm, self._model(f"{name}-job", project, actor), request, actor=actor).job
+        job = submit(self.served.farm, actor, self._model(f"{name}-job", project, actor), request).job
         token = ""
         if about in ("token", "list"):
             token = self.served.tokens[self.served.token(owner)["Authorization"].removeprefix("Bearer ")]

@@ -85,7 +85,7 @@ def test_each_frame_and_each_job_is_counted_once(farm: Farm) -> None:
         assert found["renderctl_frame_seconds_count"] == frames
         assert found["renderctl_job_waiting_seconds_count"] == 1
         assert found["renderctl_frame_seconds_sum"] >= 0
-    retry(farm, job.id, "2", actor=ACTOR)
+    retry(farm, ACTOR, job.id, "2")
     work_off(farm)
     clock.advance(seconds=6)
     found = told(farm, figures)

@@ -23,7 +23,7 @@ def logged_in(served: Served, name: str = "ada") -> dict[str, str]:
 
 
 def test_a_browser_logs_in_reads_writes_with_its_header_and_logs_out(served: Served) -> None:
-    add_user(served.farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    add_user(served.farm, ACTOR, "ada", Role.ADMIN, password=PASSWORD)
     job = given_job(served.farm, "1").id
     csrf = logged_in(served)
     assert served.client.get(f"{API}/session").json() == {
@@ -43,7 +43,7 @@ def test_a_browser_logs_in_reads_writes_with_its_header_and_logs_out(served: Ser
 
 
 def test_a_session_is_out_of_reach_of_scripts_and_of_other_sites(served: Served) -> None:
-    add_user(served.farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    add_user(served.farm, ACTOR, "ada", Role.ADMIN, password=PASSWORD)
     body = {"name": "ada", "password": PASSWORD}
     said = served.client.post(f"{API}/session", json=body).headers["set-cookie"]
     assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(said.split("; "))
@@ -53,7 +53,7 @@ def test_a_session_is_out_of_reach_of_scripts_and_of_other_sites(served: Served)
 
 
 def test_a_browser_is_known_again_by_a_cookie_that_lets_nobody_in(served: Served) -> None:
-    add_user(served.farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    add_user(served.farm, ACTOR, "ada", Role.ADMIN, password=PASSWORD)
     body = {"name": "ada", "password": PASSWORD}
     devices = []
     for _ in range(2):
@@ -79,7 +79,7 @@ def until_refused(guess: Callable[[int], Response]) -> list[Response]:
 
 
 def test_guessing_is_slowed_down(served: Served) -> None:
-    add_user(served.farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    add_user(served.farm, ACTOR, "ada", Role.ADMIN, password=PASSWORD)
     answers = until_refused(
         lambda n: served.client.post(f"{API}/session", json={"name": "ada", "password": f"guess number {n}"})
     )
@@ -89,7 +89,7 @@ def test_guessing_is_slowed_down(served: Served) -> None:
 
 
 def test_guessing_at_the_old_password_is_slowed_down_and_told(served: Served) -> None:
-    add_user(served.farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    add_user(served.farm, ACTOR, "ada", Role.ADMIN, password=PASSWORD)
     csrf = logged_in(served)
     body = {"password": "another password"}
     found = until_refused(
@@ -102,7 +102,7 @@ def test_guessing_at_the_old_password_is_slowed_down_and_told(served: Served) ->
 
 
 def test_a_browser_ends_the_log_ins_of_others_and_stays_itself(served: Served) -> None:
-    add_user(served.farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    add_user(served.farm, ACTOR, "ada", Role.ADMIN, password=PASSWORD)
     others = []
     for _ in range(3):
         logged_in(served)
@@ -147,7 +147,7 @@ def test_an_invitation_that_was_withdrawn_lets_nobody_in(served: Served) -> None
 
 
 def test_a_password_makes_a_token_that_revokes_itself(served: Served) -> None:
-    add_user(served.farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    add_user(served.farm, ACTOR, "ada", Role.ADMIN, password=PASSWORD)
     body = {"user": "ada", "password": PASSWORD, "name": "laptop"}
     made = served.client.post(f"{API}/tokens/by-password", json=body)
     shown = {"Authorization": f"Bearer {made.json()['secret']}"}

@@ -1,4 +1,4 @@
-"""The use-cases: `verb(farm, …, actor) -> result`. A farm is its ports, a clock and settings; it has no methods."""
+"""The use-cases: `verb(farm, actor, …) -> result`. A farm is its ports, a clock and settings; it has no methods."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -27,14 +27,14 @@ def require(farm: Farm, actor: Actor, action: str, subject: Subject = FARM) -> N
         raise
 
 
-def authorized_job(farm: Farm, ref: str, action: str, *, actor: Actor) -> Job:
+def authorized_job(farm: Farm, actor: Actor, ref: str, action: str) -> Job:
     """The job of that reference, if the actor may do this with it. Raises NotFound, NotAllowed."""
     job = _seen(farm, partial(farm.repository.find_job, ref), action, subject_of_job, actor)
     require(farm, actor, action, subject_of_job(job))
     return job
 
 
-def authorized_job_at(farm: Farm, ref: str, action: str, *, actor: Actor) -> tuple[Job, datetime]:
+def authorized_job_at(farm: Farm, actor: Actor, ref: str, action: str) -> tuple[Job, datetime]:
     """As `the_job`, and when that was, by the database's clock."""
     job, at = _seen(
         farm, partial(farm.repository.find_job_at, ref), action, lambda found: subject_of_job(found[0]), actor
@@ -43,21 +43,21 @@ def authorized_job_at(farm: Farm, ref: str, action: str, *, actor: Actor) -> tup
     return job, at
 
 
-def authorized_model(farm: Farm, ref: str, action: str, *, actor: Actor, project: str | None = None) -> Model:
+def authorized_model(farm: Farm, actor: Actor, ref: str, action: str, *, project: str | None = None) -> Model:
     """The model of that reference; of several of a name that of the `project`. Raises NotFound, NotAllowed."""
     model = _seen(farm, partial(farm.repository.find_model, ref, project=project), action, subject_of_model, actor)
     require(farm, actor, action, subject_of_model(model))
     return model
 
 
-def authorized_webhook(farm: Farm, ref: str, action: str, *, actor: Actor) -> Webhook:
+def authorized_webhook(farm: Farm, actor: Actor, ref: str, action: str) -> Webhook:
     """The webhook of that reference, if the actor may do this with it. Raises NotFound, NotAllowed."""
     webhook = _seen(farm, partial(farm.repository.webhook, ref), action, subject_of_webhook, actor)
     require(farm, actor, action, subject_of_webhook(webhook))
     return webhook
 
 
-def authorized_delivery(farm: Farm, ref: str, action: str, *, actor: Actor) -> Delivery:
+def authorized_delivery(farm: Farm, actor: Actor, ref: str, action: str) -> Delivery:
     """The delivery of that reference, if the actor may do this with its webhook. Raises NotFound, NotAllowed."""
     find = partial(farm.repository.delivery, ref)
     delivery, webhook = _seen(farm, find, action, lambda found: subject_of_webhook(found[1]), actor)

@@ -75,9 +75,9 @@ class RenderListener:
 
 def render(
     farm: Farm,
+    actor: Actor,
     wanted: Mapping[str, Any] | RenderRequest,
     *,
-    actor: Actor,
     stop: threading.Event,
     listener: RenderListener | None = None,
 ) -> RenderedJob:
@@ -136,7 +136,7 @@ class _RenderRun:
         options = WorkOptions(
             slots=self._request.slots, allow_scripts=True, only_job=self._request.job or "new", listeners=heard
         )
-        return worker_for(self._farm, options, actor=self._actor)
+        return worker_for(self._farm, self._actor, options)
 
     def _submitted(self, worker: Worker) -> Job:
         request = self._request.submit
@@ -144,14 +144,14 @@ class _RenderRun:
             request = replace(request, on_outside=include_outside)
         model, notes = model_of(
             self._farm,
+            self._actor,
             self._request.scene or "",
             UploadOptions(request.options.allow_missing, request.project, request.on_outside),
-            actor=self._actor,
             session=worker.sessions[0].started,
             on_advance=self._listener.on_advance,
         )
         self._note(*notes)
-        submitted = submit(self._farm, model, request, actor=self._actor, bound_to=worker.id)
+        submitted = submit(self._farm, self._actor, model, request, bound_to=worker.id)
         self._note(*submitted.notes)
         self._open(submitted.job, worker)
         return submitted.job
@@ -169,7 +169,7 @@ class _RenderRun:
             raise kind(failure.reason) from error
 
     def _taken_over(self, worker: Worker) -> Job:
-        job = authorized_job(self._farm, self._request.job or "", "job.resume", actor=self._actor)
+        job = authorized_job(self._farm, self._actor, self._request.job or "", "job.resume")
         if job.state in ENDED_JOB:
             raise IllegalTransition(
                 f"Job {job.id} has ended: it is {job.state}.", hint="`renderctl retry` queues failed frames again."

@@ -36,7 +36,7 @@ class LocalCommands:
         place, action = VERBS[verb]
         module, _, function = place.partition(":")
         bound = getattr(importlib.import_module(f"renderctl.farm.{module}"), function)
-        return partial(bound, self.farm, actor=self.actor) if action else partial(bound, self.farm)
+        return partial(bound, self.farm, self.actor) if action else partial(bound, self.farm)
 
     @property
     def farm(self) -> Any:

@@ -29,7 +29,7 @@ def given_file(size: int) -> tuple[bytes, Input]:
 
 
 def send(farm: Farm, actor: Actor, file: Input, content: bytes) -> None:
-    part = partial_upload(farm, file.digest, len(content), actor=actor)
+    part = partial_upload(farm, actor, file.digest, len(content))
     with part.begun(0) as writing:
         writing.write(content)
         part.complete(len(content))
@@ -37,7 +37,7 @@ def send(farm: Farm, actor: Actor, file: Input, content: bytes) -> None:
 
 def steal(farm: Farm, file: Input) -> None:
     """Make a model of the file."""
-    add_model(farm, UploadedModel("theft", file.path, FACTS, (file,)), actor=EVE)
+    add_model(farm, EVE, UploadedModel("theft", file.path, FACTS, (file,)))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -46,7 +46,7 @@ def test_zeros_under_the_digest_of_somebody_elses_file_make_nobody_its_reader(fa
     send(farm, ADA, file, content)
     with pytest.raises(DigestMismatch):
         send(farm, EVE, file, bytes(size))
-    assert [each.digest for each in wanted_files(farm, [file], actor=EVE)] == [file.digest]
+    assert [each.digest for each in wanted_files(farm, EVE, [file])] == [file.digest]
     with pytest.raises(MissingFiles):
         steal(farm, file)
 
@@ -56,7 +56,7 @@ def test_asking_what_to_send_tells_nobody_which_files_the_farm_has(farm: Farm) -
     unknown = Input("unknown.png", "0" * 64, 9)
     send(farm, ADA, file, content)
     for verify in (False, True):
-        answer = wanted_files(farm, [file, unknown], verify=verify, actor=EVE)
+        answer = wanted_files(farm, EVE, [file, unknown], verify=verify)
         assert {each.digest for each in answer} == {file.digest, unknown.digest}
         assert {each.url for each in answer} == {None}
 
@@ -78,11 +78,11 @@ def test_zeros_put_straight_into_the_store_make_nobody_a_reader(
     farm = make_farm(tmp_path, settings=replace(on_services, serve=ServeSettings(direct=True)))
     content, file = given_file(size)
     send(farm, ADA, file, content)
-    (wanted,) = wanted_files(farm, [file], actor=EVE)
+    (wanted,) = wanted_files(farm, EVE, [file])
     assert wanted.url is not None
     urllib.request.urlopen(urllib.request.Request(wanted.url, bytes(size), method="PUT")).close()
     with pytest.raises(DigestMismatch):
-        promote(farm, file.digest, size, actor=EVE)
+        promote(farm, EVE, file.digest, size)
     with pytest.raises(MissingFiles):
         steal(farm, file)
     close(farm)

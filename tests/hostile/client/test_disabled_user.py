@@ -26,25 +26,25 @@ EVE = Actor("eve", role=Role.ARTIST, projects=frozenset(["default"]), via=Via.TO
 def farm(database_url: str, tmp_path: Path, clock: FakeClock) -> Iterator[Farm]:
     made = farm_on(database_url, tmp_path, clock)
     for name in ("eve", "bob"):
-        add_user(made, name, Role.ARTIST, actor=ACTOR)
+        add_user(made, ACTOR, name, Role.ARTIST)
     yield made
     close(made)
 
 
 def given_job_of(farm: Farm, actor: Actor, frames: str = "1-3") -> str:
-    return submit(farm, given_model(farm), SubmitRequest(frames=frames), actor=actor).job.id
+    return submit(farm, actor, given_model(farm), SubmitRequest(frames=frames)).job.id
 
 
 def test_their_jobs_pause_and_say_why_and_those_of_others_go_on(farm: Farm) -> None:
     queued, others = given_job_of(farm, EVE), given_job_of(farm, replace(EVE, name="bob"))
     paused = given_job_of(farm, EVE)
-    pause(farm, paused, actor=EVE)
-    assert status(farm, queued, actor=ACTOR)["state"] == "queued"
-    disable_user(farm, "eve", actor=ACTOR)
-    document = status(farm, queued, actor=ACTOR)
+    pause(farm, EVE, paused)
+    assert status(farm, ACTOR, queued)["state"] == "queued"
+    disable_user(farm, ACTOR, "eve")
+    document = status(farm, ACTOR, queued)
     assert (document["state"], document["waiting_reason"]) == ("paused", "paused: its owner, eve, was disabled")
-    assert status(farm, others, actor=ACTOR)["state"] == "queued"
-    assert status(farm, paused, actor=ACTOR)["waiting_reason"] == "paused"
+    assert status(farm, ACTOR, others)["state"] == "queued"
+    assert status(farm, ACTOR, paused)["waiting_reason"] == "paused"
     (entry,) = farm.repository.audit_log(wanted=AuditFilter(action="user.disable"))
     assert entry.details["paused_jobs"] == 1
 
@@ -52,35 +52,35 @@ def test_their_jobs_pause_and_say_why_and_those_of_others_go_on(farm: Farm) -> N
 def test_a_frame_that_runs_may_finish_and_no_other_starts(farm: Farm) -> None:
     job_id, claimant = given_job_of(farm, EVE), given_worker(farm)
     assert len(farm.repository.claim(job_id, claimant).attempts) == 1
-    disable_user(farm, "eve", actor=ACTOR)
+    disable_user(farm, ACTOR, "eve")
     assert farm.repository.claim(job_id, replace(claimant, slot=1)).attempts == ()
     assert [attempt.ended_at for attempt in farm.repository.attempts(job_id)] == [None]
 
 
 def test_enabled_again_they_resume_what_is_theirs_themselves(farm: Farm) -> None:
     job_id = given_job_of(farm, EVE)
-    disable_user(farm, "eve", actor=ACTOR)
-    enable_user(farm, "eve", actor=ACTOR)
+    disable_user(farm, ACTOR, "eve")
+    enable_user(farm, ACTOR, "eve")
     assert farm.repository.job(job_id).state is JobState.PAUSED
-    assert resume(farm, job_id, actor=EVE).state is JobState.QUEUED
-    pause(farm, job_id, actor=EVE)
-    assert status(farm, job_id, actor=EVE)["waiting_reason"] == "paused", "which they did themselves"
+    assert resume(farm, EVE, job_id).state is JobState.QUEUED
+    pause(farm, EVE, job_id)
+    assert status(farm, EVE, job_id)["waiting_reason"] == "paused", "which they did themselves"
 
 
 def test_an_operator_may_go_on_with_a_job_of_a_disabled_user(farm: Farm) -> None:
     job_id = given_job_of(farm, EVE)
-    disable_user(farm, "eve", actor=ACTOR)
-    assert resume(farm, job_id, actor=replace(EVE, name="oli", role=Role.OPERATOR)).state is JobState.QUEUED
+    disable_user(farm, ACTOR, "eve")
+    assert resume(farm, replace(EVE, name="oli", role=Role.OPERATOR), job_id).state is JobState.QUEUED
 
 
 def test_a_request_that_was_let_in_just_before_begins_nothing_after(farm: Farm) -> None:
     job_id, canceled = given_job_of(farm, EVE), given_job_of(farm, EVE)
     farm.repository.cancel(canceled, actor=EVE)
-    disable_user(farm, "eve", actor=ACTOR)
+    disable_user(farm, ACTOR, "eve")
     for begin in (
         lambda: given_job_of(farm, EVE),
-        lambda: resume(farm, job_id, actor=EVE),
-        lambda: retry(farm, canceled, actor=EVE),
+        lambda: resume(farm, EVE, job_id),
+        lambda: retry(farm, EVE, canceled),
     ):
         with pytest.raises(TokenRefused):
             begin()

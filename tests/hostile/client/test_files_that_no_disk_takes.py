@@ -24,10 +24,10 @@ def files(*paths: str) -> list[Input]:
 )
 def test_files_that_can_not_be_laid_out_are_no_model(farm: Farm, paths: tuple[str, ...]) -> None:
     with pytest.raises(InvalidInput) as refused:
-        require_uploaded(farm, files(*paths), actor=ACTOR)
+        require_uploaded(farm, ACTOR, files(*paths))
     assert refused.type is InvalidInput  # not that they were not sent
 
 
 def test_files_side_by_side_only_have_to_be_sent(farm: Farm) -> None:
     with pytest.raises(MissingFiles):
-        require_uploaded(farm, files("a", "a.b", "a b/c", "b/a", "ä" * 120), actor=ACTOR)
+        require_uploaded(farm, ACTOR, files("a", "a.b", "a b/c", "b/a", "ä" * 120))

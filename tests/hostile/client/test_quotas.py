@@ -40,7 +40,7 @@ def limited(farm: Farm, **limits: int | None) -> Farm:
 
 def ask(farm: Farm, actor: Actor = EVE, frames: str = "1", model: Model | None = None) -> Job:
     model = model or given_model(farm, name="shot")
-    return submit(farm, model, SubmitRequest(frames=frames, project="default"), actor=actor).job
+    return submit(farm, actor, model, SubmitRequest(frames=frames, project="default")).job
 
 
 def file(number: int, size: int) -> tuple[bytes, Input]:
@@ -50,7 +50,7 @@ def file(number: int, size: int) -> tuple[bytes, Input]:
 
 def send(farm: Farm, number: int, size: int, actor: Actor = EVE) -> Input:
     content, described = file(number, size)
-    part = partial_upload(farm, described.digest, size, actor=actor)
+    part = partial_upload(farm, actor, described.digest, size)
     with part.begun(0) as writing:
         writing.write(content)
         part.complete(size)
@@ -58,7 +58,7 @@ def send(farm: Farm, number: int, size: int, actor: Actor = EVE) -> Input:
 
 
 def make_model(farm: Farm, *files: Input, name: str = "big") -> Model:
-    return add_model(farm, UploadedModel(name, files[0].path, FACTS, files), actor=EVE)[0]
+    return add_model(farm, EVE, UploadedModel(name, files[0].path, FACTS, files))[0]
 
 
 def test_two_million_tasks_in_one_request_are_refused_before_anything_is_written(served: Served) -> None:
@@ -79,10 +79,10 @@ def test_open_jobs_are_limited_until_some_have_ended(farm: Farm) -> None:
         ask(farm)
     assert "quota.user_jobs" in (refused.value.hint or "")
     ask(farm, BOB)
-    cancel(farm, first.id, actor=EVE)
+    cancel(farm, EVE, first.id)
     ask(farm)
     with pytest.raises(QuotaExceeded):
-        retry(farm, first.id, actor=EVE)
+        retry(farm, EVE, first.id)
 
 
 def test_open_tasks_are_limited(farm: Farm) -> None:
@@ -125,14 +125,14 @@ def test_two_requests_at_once_do_not_pass_together(farm: Farm) -> None:
 def test_files_on_their_way_are_limited_whether_they_were_announced_or_not(farm: Farm) -> None:
     farm = limited(farm, user_incoming_mb=10)
     announced = [file(number, 2 * MB)[1] for number in range(4)]
-    assert len(wanted_files(farm, announced, actor=EVE)) == 4
-    assert len(wanted_files(farm, announced, actor=EVE)) == 4  # to ask again takes no more
+    assert len(wanted_files(farm, EVE, announced)) == 4
+    assert len(wanted_files(farm, EVE, announced)) == 4  # to ask again takes no more
     with pytest.raises(QuotaExceeded, match=r"11\.0 MiB of files on their way"):
-        wanted_files(farm, [file(9, 3 * MB)[1]], actor=EVE)
+        wanted_files(farm, EVE, [file(9, 3 * MB)[1]])
     with pytest.raises(QuotaExceeded):
-        partial_upload(farm, file(9, 3 * MB)[1].digest, 3 * MB, actor=EVE)
+        partial_upload(farm, EVE, file(9, 3 * MB)[1].digest, 3 * MB)
     send(farm, 8, 2 * MB)
-    wanted_files(farm, [file(9, 3 * MB)[1]], actor=BOB)
+    wanted_files(farm, BOB, [file(9, 3 * MB)[1]])
 
 
 def test_files_at_once_do_not_pass_together(farm: Farm) -> None:
@@ -140,7 +140,7 @@ def test_files_at_once_do_not_pass_together(farm: Farm) -> None:
 
     def attempt(number: int) -> bool:
         try:
-            partial_upload(farm, file(number, MB)[1].digest, MB, actor=EVE)
+            partial_upload(farm, EVE, file(number, MB)[1].digest, MB)
         except QuotaExceeded:
             return False
         return True
@@ -156,15 +156,15 @@ def test_files_that_were_made_a_model_are_on_their_way_no_longer(farm: Farm) -> 
         send(farm, 3, MB)
     make_model(farm, *files)
     send(farm, 3, MB)
-    (report,) = quota(farm, user="eve", actor=EVE)
+    (report,) = quota(farm, EVE, user="eve")
     assert report.incoming_bytes == Amount(MB, 3 * MB)
 
 
 def test_an_announced_file_makes_nobody_its_reader(farm: Farm) -> None:
     described = send(farm, 1, MB, actor=BOB)
-    assert len(wanted_files(farm, [described], actor=replace(EVE, projects=frozenset(["other"])))) == 1
+    assert len(wanted_files(farm, replace(EVE, projects=frozenset(["other"])), [described])) == 1
     assert farm.repository.announced(described.digest, MB, "eve")
-    assert len(wanted_files(farm, [described], actor=replace(EVE, projects=frozenset(["other"])))) == 1
+    assert len(wanted_files(farm, replace(EVE, projects=frozenset(["other"])), [described])) == 1
 
 
 def test_what_is_stored_is_limited_and_files_that_models_share_count_once(farm: Farm) -> None:
@@ -173,7 +173,7 @@ def test_what_is_stored_is_limited_and_files_that_models_share_count_once(farm: 
     make_model(farm, *files)
     more = send(farm, 2, MB)
     make_model(farm, *files, more)
-    (report,) = quota(farm, user="eve", actor=EVE)
+    (report,) = quota(farm, EVE, user="eve")
     assert report.stored_bytes == Amount(3 * MB, 3 * MB)
     one_more = send(farm, 3, MB)
     with pytest.raises(QuotaExceeded, match=r"4\.0 MiB of models and images"):
@@ -184,11 +184,11 @@ def test_what_jobs_have_rendered_counts_until_they_are_removed(farm: Farm) -> No
     model = given_model(farm)
     job = ask(farm, frames="1-2", model=model)
     work_off(farm)
-    (report,) = quota(farm, user="eve", actor=EVE)
+    (report,) = quota(farm, EVE, user="eve")
     rendered = sum(each.size for each in farm.repository.outputs(job.id)[0])
     assert report.stored_bytes.used == rendered > 0
     farm.repository.remove_job(job.id, actor=ACTOR)
-    assert quota(farm, user="eve", actor=EVE)[0].stored_bytes.used == 0
+    assert quota(farm, EVE, user="eve")[0].stored_bytes.used == 0
 
 
 def test_files_that_jobs_bring_count_as_well(farm: Farm) -> None:
@@ -197,9 +197,9 @@ def test_files_that_jobs_bring_count_as_well(farm: Farm) -> None:
     files = tuple(replace(send(farm, number, MB), path=f"_inputs/{number}/a.blend") for number in range(3))
     for number in range(2):
         request = SubmitRequest(frames="1", project="default", inputs=(files[number],))
-        submit(farm, model, request, actor=EVE)
+        submit(farm, EVE, model, request)
     with pytest.raises(QuotaExceeded, match=r"3\.0 MiB of models and images"):
-        submit(farm, model, SubmitRequest(frames="1", project="default", inputs=files[2:]), actor=EVE)
+        submit(farm, EVE, model, SubmitRequest(frames="1", project="default", inputs=files[2:]))
 
 
 def test_what_was_sent_for_a_model_that_is_gone_is_on_its_way_again(farm: Farm) -> None:
@@ -213,9 +213,9 @@ def test_what_was_sent_for_a_model_that_is_gone_is_on_its_way_again(farm: Farm) 
 
 def test_numbers_of_files_are_limited_however_small_they_are(farm: Farm) -> None:
     farm = limited(farm, user_incoming_files=10)
-    wanted_files(farm, [Input(f"{number}", f"{number:064x}", 0) for number in range(10)], actor=EVE)
+    wanted_files(farm, EVE, [Input(f"{number}", f"{number:064x}", 0) for number in range(10)])
     with pytest.raises(QuotaExceeded, match="11 files"):
-        wanted_files(farm, [Input("10", f"{10:064x}", 0)], actor=EVE)
+        wanted_files(farm, EVE, [Input("10", f"{10:064x}", 0)])
 
 
 def test_digests_that_were_made_up_leave_nothing_in_the_database(farm: Farm) -> None:
@@ -224,7 +224,7 @@ def test_digests_that_were_made_up_leave_nothing_in_the_database(farm: Farm) -> 
         make_model(farm, *made_up)
     farm = limited(farm, user_incoming_files=10)
     with pytest.raises(QuotaExceeded):
-        wanted_files(farm, made_up, actor=EVE)
+        wanted_files(farm, EVE, made_up)
     leased = farm.repository.read(lambda connection: connection.execute(select(blob_leases)).all())
     assert leased == []
 
@@ -232,9 +232,9 @@ def test_digests_that_were_made_up_leave_nothing_in_the_database(farm: Farm) -> 
 def test_webhooks_of_a_user_are_limited(farm: Farm) -> None:
     farm = limited(farm, user_webhooks=2)
     for _ in range(2):
-        add_webhook(farm, "https://93.184.215.14/", job=ask(farm).id, actor=EVE)
+        add_webhook(farm, EVE, "https://93.184.215.14/", job=ask(farm).id)
     with pytest.raises(QuotaExceeded, match="3 webhooks"):
-        add_webhook(farm, "https://93.184.215.14/", job=ask(farm).id, actor=EVE)
+        add_webhook(farm, EVE, "https://93.184.215.14/", job=ask(farm).id)
 
 
 def test_a_reserve_of_the_disk_stays_free_for_what_is_rendered(tmp_path: Path, served: Served) -> None:
@@ -277,15 +277,15 @@ def test_files_are_not_made_smaller_by_announcing_them_again(farm: Farm) -> None
     farm = limited(farm, user_incoming_mb=3)
     received = send(farm, 1, MB)
     _, begun = file(2, MB)
-    with partial_upload(farm, begun.digest, begun.size, actor=EVE).begun(0) as writing:
+    with partial_upload(farm, EVE, begun.digest, begun.size).begun(0) as writing:
         writing.write(bytes(MB - 1))
     made = send(farm, 3, 4)
     make_model(farm, made)
-    wanted_files(farm, [replace(begun, size=0)], actor=EVE)
+    wanted_files(farm, EVE, [replace(begun, size=0)])
     for each in (received, begun):
         with suppress(RenderctlError):
-            partial_upload(farm, each.digest, 0, actor=EVE)
-    assert quota(farm, actor=EVE)[0].incoming_bytes == Amount(2 * MB, 3 * MB)
+            partial_upload(farm, EVE, each.digest, 0)
+    assert quota(farm, EVE)[0].incoming_bytes == Amount(2 * MB, 3 * MB)
     with pytest.raises(QuotaExceeded):
         send(farm, 4, 2 * MB)
 

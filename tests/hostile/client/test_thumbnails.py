@@ -53,7 +53,7 @@ def wanted(farm: Farm) -> OpenOutput:
     """The image of a job that is done."""
     job = given_job(farm, "1")
     work_off(replace(farm, store=LocalStore(farm.settings.data_dir / "store")))
-    return open_output(farm, job.id, 1, "0001.png", actor=ACTOR)
+    return open_output(farm, ACTOR, job.id, 1, "0001.png")
 
 
 @pytest.mark.slow

@@ -38,12 +38,12 @@ def used(data: Path) -> None:
     farm = make_farm(data, settings=quick_settings(data), executor=FakeExecutor())
     job = given_job(farm, "1")
     work_off(farm)
-    with partial_upload(farm, "0" * 64, actor=ACTOR).begun(0):
+    with partial_upload(farm, ACTOR, "0" * 64).begun(0):
         pass
     node_number(farm)
     hash_files(farm, [data / "given.blend"])
     thumbnails = Thumbnails(farm)
-    making = thumbnails.request(open_output(farm, job.id, 1, "0001.png", actor=ACTOR), 160, "ada")
+    making = thumbnails.request(open_output(farm, ACTOR, job.id, 1, "0001.png"), 160, "ada")
     assert isinstance(making, Future)
     making.result(60)
     thumbnails.close()

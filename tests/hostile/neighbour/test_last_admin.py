@@ -48,13 +48,13 @@ def at_once(*steps: Callable[[], object]) -> list[str]:
 
 def test_two_admins_who_demote_or_disable_each_other_at_once_leave_one(farm: Farm) -> None:
     for name in ("grace", "heidi"):
-        add_user(farm, name, Role.ADMIN, actor=ACTOR)
+        add_user(farm, ACTOR, name, Role.ADMIN)
     for turn in range(_ROUNDS):
-        demote = [partial(set_role, farm, name, Role.ARTIST, actor=ACTOR) for name in ("grace", "heidi")]
-        disable = partial(disable_user, farm, "heidi", actor=ACTOR)
+        demote = [partial(set_role, farm, ACTOR, name, Role.ARTIST) for name in ("grace", "heidi")]
+        disable = partial(disable_user, farm, ACTOR, "heidi")
         outcomes = at_once(demote[0], disable if turn % 2 else demote[1])
         admins = [user for user in farm.repository.users() if user.role is Role.ADMIN and user.disabled_at is None]
         assert (len(admins), outcomes) == (1, ["done", "refused"]), f"in round {turn}"
         for name in ("grace", "heidi"):
             farm.repository.enable_user(name, actor=ACTOR)
-            set_role(farm, name, Role.ADMIN, actor=ACTOR)
+            set_role(farm, ACTOR, name, Role.ADMIN)

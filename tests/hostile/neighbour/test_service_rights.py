@@ -168,7 +168,7 @@ def test_the_farm_works_with_the_rights_that_it_has(farm: Farm) -> None:
         wait_for(farm, lambda: farm.repository.job(job.id).state is JobState.SUCCEEDED, within_s=60.0)
     sweep(farm, "w1", afresh=True)
     assert farm.repository.count_outputs(job.id) == 5
-    broken = [finding for finding in doctor(farm, actor=ACTOR) if not finding.ok]
+    broken = [finding for finding in doctor(farm, ACTOR) if not finding.ok]
     assert broken == []
 
 

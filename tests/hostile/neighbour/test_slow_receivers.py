@@ -73,7 +73,7 @@ def test_pings_that_hang_take_no_thread_that_others_requests_wait_for(farm: Farm
     with TestClient(app, base_url="http://farm.test") as client, silent() as receiver, ThreadPoolExecutor(50) as pool:
         served = Served(quiet, client)
         eve, bob = (served.person(name, Role.OPERATOR, "default") for name in ("eve", "bob"))
-        webhook = add_webhook(quiet, receiver.url, job=given_job(quiet, "1").id, actor=EVE).webhook.id
+        webhook = add_webhook(quiet, EVE, receiver.url, job=given_job(quiet, "1").id).webhook.id
 
         def ping(_number: int) -> Any:
             return client.post(f"/api/v1/webhooks/{webhook}/ping", headers=eve)
@@ -95,22 +95,22 @@ def test_deliveries_of_one_user_that_hang_leave_threads_for_those_of_others(farm
     with silent() as receiver, receiving() as prompt:
         for _ in range(60):
             job = given_job(farm, "1").id
-            add_webhook(farm, receiver.url, job=job, events=["job.canceled"], actor=EVE)
-            cancel(farm, job, actor=EVE)
+            add_webhook(farm, EVE, receiver.url, job=job, events=["job.canceled"])
+            cancel(farm, EVE, job)
         teller.start()
         wait_for(farm, lambda: receiver.waiting > 0)
         job = given_job(farm, "1").id
-        add_webhook(farm, prompt.url, job=job, events=["job.canceled"], actor=BOB)
-        cancel(farm, job, actor=BOB)
+        add_webhook(farm, BOB, prompt.url, job=job, events=["job.canceled"])
+        cancel(farm, BOB, job)
         began = time.monotonic()
         wait_for(farm, lambda: len(prompt.heard) == 1)
         assert time.monotonic() - began < farm.settings.webhooks.timeout / 2
         assert 1 <= receiver.most <= 4
         receiver.go.set()
-        wait_for(farm, lambda: len(list_deliveries(farm, limit=100, actor=ACTOR)) == 61 and not waiting(farm))
+        wait_for(farm, lambda: len(list_deliveries(farm, ACTOR, limit=100)) == 61 and not waiting(farm))
         teller.stop()
 
 
 def waiting(farm: Farm) -> list[str]:
-    found = list_deliveries(farm, limit=100, actor=ACTOR)
+    found = list_deliveries(farm, ACTOR, limit=100)
     return [each.id for each in found if each.state is DeliveryState.WAITING]

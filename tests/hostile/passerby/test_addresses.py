@@ -45,7 +45,7 @@ def test_the_code_of_an_invitation_is_no_part_of_what_is_sent(served: Served) ->
     ],
 )
 def test_a_log_in_leads_to_no_other_site(served: Served, place: str) -> None:
-    add_user(served.farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    add_user(served.farm, ACTOR, "ada", Role.ADMIN, password=PASSWORD)
     form = {"name": "ada", "password": PASSWORD, "next": place}
     answer = served.client.post("/login", data=form, follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (303, "/")

@@ -24,7 +24,7 @@ BROWSER, NOTHING = Proof(keeps_device=True), Proof()
 @pytest.fixture
 def farm(database_url: str, tmp_path: Path, clock: FakeClock) -> Iterator[Farm]:
     made = farm_on(database_url, tmp_path, clock)
-    add_user(made, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    add_user(made, ACTOR, "ada", Role.ADMIN, password=PASSWORD)
     yield made
     close(made)
 
@@ -83,7 +83,7 @@ def test_a_cookie_that_nobody_was_given_spares_nobody_and_is_not_taken_over(farm
 
 
 def test_a_cookie_of_one_user_spares_no_other_until_they_logged_in_there(farm: Farm) -> None:
-    add_user(farm, "bob", Role.ARTIST, password=PASSWORD, actor=ACTOR)
+    add_user(farm, ACTOR, "bob", Role.ARTIST, password=PASSWORD)
     device = log_in(farm, "bob", PASSWORD, address=HOME, proof=BROWSER).device
     codes = [guess(farm, f"203.0.113.{number // 4}", proof=Proof(device=device)) for number in range(24)]
     assert codes[-1] == "too_many_guesses"
@@ -99,7 +99,7 @@ def test_who_was_let_in_long_ago_is_a_stranger(farm: Farm, clock: FakeClock) -> 
 
 def test_an_admin_who_sets_a_password_has_every_browser_forgotten(farm: Farm) -> None:
     log_in(farm, "ada", PASSWORD, address=HOME)
-    set_password(farm, "ada", PASSWORD, actor=replace(ACTOR, name="root"))
+    set_password(farm, replace(ACTOR, name="root"), "ada", PASSWORD)
     besiege(farm)
     with pytest.raises(TooManyGuesses):
         log_in(farm, "ada", PASSWORD, address=HOME)

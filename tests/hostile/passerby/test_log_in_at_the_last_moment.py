@@ -35,7 +35,7 @@ class _Meanwhile:
 def test_a_log_in_that_is_under_way_ends_with_all_others(farm: Farm, owner: str) -> None:
     def act() -> None:
         if owner == "changes the password":
-            set_password(farm, "ada", "another horse battery", old=PASSWORD, actor=ADA)
+            set_password(farm, ADA, "ada", "another horse battery", old=PASSWORD)
         else:
             enrolled(farm)
 
@@ -46,6 +46,6 @@ def test_a_log_in_that_is_under_way_ends_with_all_others(farm: Farm, owner: str)
 
 
 def test_others_change_theirs_without_harm(farm: Farm) -> None:
-    add_user(farm, "bob", Role.ARTIST, password=PASSWORD, actor=ROOT)
-    others = _Meanwhile(farm.repository, lambda: set_password(farm, "bob", "another horse battery", actor=ROOT))
+    add_user(farm, ROOT, "bob", Role.ARTIST, password=PASSWORD)
+    others = _Meanwhile(farm.repository, lambda: set_password(farm, ROOT, "bob", "another horse battery"))
     assert log_in(replace(farm, repository=others), "ada", PASSWORD, address=HOME).actor.name == "ada"  # type: ignore[arg-type]

@@ -73,7 +73,7 @@ def test_whoever_guesses_at_invitations_waits_and_is_told_of(tmp_path: Path, clo
     for _ in range(20):
         with pytest.raises(InvitationRefused):
             register(farm, "nope", "eve", PASSWORD, address=THERE)
-    code = invite(farm, Role.ARTIST, actor=ACTOR).code
+    code = invite(farm, ACTOR, Role.ARTIST).code
     with pytest.raises(TooManyGuesses):
         register(farm, code, "eve", PASSWORD, address=THERE)
     assert register(farm, code, "mona", PASSWORD, address=ELSEWHERE).name == "mona"
@@ -86,7 +86,7 @@ def test_whoever_guesses_at_invitations_waits_and_is_told_of(tmp_path: Path, clo
 @pytest.mark.usefixtures("full_argon2")
 def test_a_hash_takes_the_effort_that_rfc_9106_asks_for_and_one_that_took_less_is_made_anew(farm: Farm) -> None:
     usual = argon2.profiles.RFC_9106_LOW_MEMORY
-    add_user(farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    add_user(farm, ACTOR, "ada", Role.ADMIN, password=PASSWORD)
     assert argon2.extract_parameters(farm.repository.password_of("ada") or "") == usual
     farm.repository.add_user("bob", Role.ARTIST, (), password=QUICK.hash(PASSWORD), actor=ACTOR)
     log_in(farm, "bob", PASSWORD, address=THERE)
@@ -95,7 +95,7 @@ def test_a_hash_takes_the_effort_that_rfc_9106_asks_for_and_one_that_took_less_i
 
 @pytest.mark.slow
 def test_a_user_that_is_not_there_takes_one_hash_as_any_other(served: Served, hasher: Argon2) -> None:
-    add_user(served.farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    add_user(served.farm, ACTOR, "ada", Role.ADMIN, password=PASSWORD)
     Hashing().is_right("x", None)  # the hash of nobody's password is made once
     taken = []
     for name in ("ada", "nobody"):
@@ -141,9 +141,9 @@ def test_who_waits_too_long_is_told_to_come_again() -> None:
 
 @pytest.mark.slow
 def test_a_flood_of_strangers_holds_up_strangers_alone(farm: Farm) -> None:
-    add_user(farm, "ada", Role.ADMIN, password=PASSWORD, actor=ACTOR)
+    add_user(farm, ACTOR, "ada", Role.ADMIN, password=PASSWORD)
     log_in(farm, "ada", PASSWORD, address=THERE)
-    code = invite(farm, Role.ARTIST, actor=ACTOR).code
+    code = invite(farm, ACTOR, Role.ARTIST).code
     with ExitStack() as flood:
         for number in range(STRANGER_GATE.at_once):
             flood.enter_context(STRANGER_GATE.passed(f"203.0.113.{number}"))
@@ -160,8 +160,8 @@ def test_a_flood_of_passwords_by_every_route_hashes_few_at_once_and_leaves_the_s
 ) -> None:
     ada, bob = served.person("ada", Role.ADMIN), served.person("bob", Role.ARTIST)
     for name in ("ada", "bob"):
-        set_password(served.farm, name, PASSWORD, actor=ACTOR)
-    codes = iter([invite(served.farm, Role.VIEWER, actor=ACTOR).code for _ in range(20)])
+        set_password(served.farm, ACTOR, name, PASSWORD)
+    codes = iter([invite(served.farm, ACTOR, Role.VIEWER).code for _ in range(20)])
     post, put = served.client.post, served.client.put
     form = {"name": "bob", "password": "wrong-password"}
 

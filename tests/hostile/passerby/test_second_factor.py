@@ -39,16 +39,16 @@ ADA = Actor("ada", role=Role.ADMIN, via=Via.SESSION, address=HOME)
 @pytest.fixture
 def farm(database_url: str, tmp_path: Path, clock: FakeClock) -> Iterator[Farm]:
     made = farm_on(database_url, tmp_path, clock)
-    add_user(made, "ada", Role.ADMIN, password=PASSWORD, actor=ROOT)
+    add_user(made, ROOT, "ada", Role.ADMIN, password=PASSWORD)
     yield made
     close(made)
 
 
 def enrolled(farm: Farm, actor: Actor = ADA) -> tuple[pyotp.TOTP, RecoveryCodes]:
     """What ada's app makes codes of; one was shown, and half a minute has passed."""
-    enrollment = enroll_totp(farm, "ada", password=PASSWORD, actor=actor)
+    enrollment = enroll_totp(farm, actor, "ada", password=PASSWORD)
     app = pyotp.TOTP(enrollment.secret)
-    codes = confirm_totp(farm, "ada", app.at(farm.clock.now()), actor=actor)
+    codes = confirm_totp(farm, actor, "ada", app.at(farm.clock.now()))
     assert isinstance(farm.clock, FakeClock)
     farm.clock.advance(seconds=30)
     return app, codes
@@ -85,9 +85,9 @@ def test_every_way_in_asks_for_the_code(served: Served) -> None:
 
 
 def test_the_code_that_was_shown_to_set_it_up_lets_nobody_in(farm: Farm) -> None:
-    enrollment = enroll_totp(farm, "ada", password=PASSWORD, actor=ADA)
+    enrollment = enroll_totp(farm, ADA, "ada", password=PASSWORD)
     code = pyotp.TOTP(enrollment.secret).at(farm.clock.now())
-    confirm_totp(farm, "ada", code, actor=ADA)
+    confirm_totp(farm, ADA, "ada", code)
     with pytest.raises(LoginRefused):
         log_in_with(farm, code)
 
@@ -146,15 +146,15 @@ def test_a_recovery_code_lets_in_once_however_it_is_written(farm: Farm) -> None:
     assert log_in_with(farm, codes.codes[0].upper().replace("-", " "))
     with pytest.raises(LoginRefused):
         log_in_with(farm, codes.codes[0])
-    assert totp_status(farm, "ada", actor=ADA).recovery_codes == 9
+    assert totp_status(farm, ADA, "ada").recovery_codes == 9
     (entry,) = farm.repository.audit_log(wanted=AuditFilter(action="totp.recover"))
     assert entry.details == {"left": 9}
 
 
 def test_neither_secrets_nor_codes_are_told_or_shown_again(farm: Farm) -> None:
-    enrollment = enroll_totp(farm, "ada", password=PASSWORD, actor=ADA)
+    enrollment = enroll_totp(farm, ADA, "ada", password=PASSWORD)
     code = pyotp.TOTP(enrollment.secret).at(farm.clock.now())
-    codes = confirm_totp(farm, "ada", code, actor=ADA)
+    codes = confirm_totp(farm, ADA, "ada", code)
     with farm.repository.engine.connect() as connection:
         kept = str(connection.execute(recovery_codes.select()).all())
     told = str(farm.repository.audit_log()) + repr(enrollment) + repr(codes) + repr(farm.repository.totp("ada"))
@@ -166,41 +166,41 @@ def test_neither_secrets_nor_codes_are_told_or_shown_again(farm: Farm) -> None:
 def test_a_session_that_somebody_took_over_sets_up_and_takes_away_nothing(farm: Farm) -> None:
     for password in (None, "wrong"):
         with pytest.raises(LoginRefused):
-            enroll_totp(farm, "ada", password=password, actor=ADA)
+            enroll_totp(farm, ADA, "ada", password=password)
     enrolled(farm)
     with pytest.raises(LoginRefused):
-        disable_totp(farm, "ada", password="wrong", actor=ADA)
+        disable_totp(farm, ADA, "ada", password="wrong")
     with pytest.raises(Conflict, match="already"):
-        enroll_totp(farm, "ada", password=PASSWORD, actor=ADA)
-    assert disable_totp(farm, "ada", password=PASSWORD, actor=ADA).confirmed_at is None
+        enroll_totp(farm, ADA, "ada", password=PASSWORD)
+    assert disable_totp(farm, ADA, "ada", password=PASSWORD).confirmed_at is None
     assert log_in_with(farm, None)
 
 
 def test_a_secret_that_nobody_confirms_counts_for_nothing_and_is_not_guessed(farm: Farm, clock: FakeClock) -> None:
-    enrollment = enroll_totp(farm, "ada", password=PASSWORD, actor=ADA)
+    enrollment = enroll_totp(farm, ADA, "ada", password=PASSWORD)
     assert log_in_with(farm, None)
     for _ in range(5):
         with pytest.raises(LoginRefused):
-            confirm_totp(farm, "ada", "000000", actor=ADA)
+            confirm_totp(farm, ADA, "ada", "000000")
     with pytest.raises(TooManyGuesses):
-        confirm_totp(farm, "ada", pyotp.TOTP(enrollment.secret).at(clock.now()), actor=ADA)
+        confirm_totp(farm, ADA, "ada", pyotp.TOTP(enrollment.secret).at(clock.now()))
     clock.advance(seconds=16 * 60)
     with pytest.raises(Conflict):
-        confirm_totp(farm, "ada", pyotp.TOTP(enrollment.secret).at(clock.now()), actor=ADA)
+        confirm_totp(farm, ADA, "ada", pyotp.TOTP(enrollment.secret).at(clock.now()))
 
 
 def test_an_admin_takes_anothers_away_and_sets_up_none_for_them(farm: Farm) -> None:
     enrolled(farm)
     grace, mona = replace(ADA, name="grace"), replace(ADA, name="mona", role=Role.OPERATOR)
     for step in (
-        lambda: enroll_totp(farm, "ada", password=PASSWORD, actor=grace),
-        lambda: confirm_totp(farm, "ada", "000000", actor=grace),
-        lambda: disable_totp(farm, "ada", actor=mona),
-        lambda: totp_status(farm, "ada", actor=mona),
+        lambda: enroll_totp(farm, grace, "ada", password=PASSWORD),
+        lambda: confirm_totp(farm, grace, "ada", "000000"),
+        lambda: disable_totp(farm, mona, "ada"),
+        lambda: totp_status(farm, mona, "ada"),
     ):
         with pytest.raises(NotAllowed):
             step()
-    assert disable_totp(farm, "ada", actor=grace).confirmed_at is None
+    assert disable_totp(farm, grace, "ada").confirmed_at is None
     (entry,) = farm.repository.audit_log(wanted=AuditFilter(action="totp.disable", refused=False), limit=1)
     assert (entry.actor, entry.subject) == ("grace", "ada")
     enrolled(farm, actor=ROOT)  # whoever holds the parts of the farm may
@@ -211,7 +211,7 @@ def test_an_admin_without_one_is_an_operator_where_admins_need_one(farm: Farm) -
         farm, settings=replace(farm.settings, serve=replace(farm.settings.serve, require_totp_for_admins=True))
     )
     session = log_in(strict, "ada", PASSWORD, address=HOME)
-    token = create_token(farm, "ci", user="ada", actor=ROOT).secret
+    token = create_token(farm, ROOT, "ci", user="ada").secret
     assert session.actor.role is Role.OPERATOR
     assert token_actor(strict, token, address=HOME).role is Role.OPERATOR
     enrolled(strict, actor=session.actor)
@@ -226,7 +226,7 @@ def test_a_browser_that_nobody_uses_is_logged_out(farm: Farm, clock: FakeClock) 
         assert actor_of_session(farm, used, HOME)[0].name == "ada"
     with pytest.raises(TokenRefused):
         actor_of_session(farm, left, HOME)
-    assert len(list_sessions(farm, actor=ROOT)) == 1
+    assert len(list_sessions(farm, ROOT)) == 1
     clock.advance(seconds=13 * 3600)
     with pytest.raises(TokenRefused):
         actor_of_session(farm, used, HOME)

@@ -52,6 +52,6 @@ def uploaded(rendering_farm: Farm, scenes: Path) -> Callable[[str], Model]:
 
     def upload_scene(name: str) -> Model:
         request = UploadRequest(scenes / name / "scene.blend", name=name)
-        return upload(rendering_farm, replace(request, allow_missing=True), actor=ACTOR).model
+        return upload(rendering_farm, ACTOR, replace(request, allow_missing=True)).model
 
     return upload_scene

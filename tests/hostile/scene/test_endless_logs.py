@@ -151,7 +151,7 @@ def test_a_session_that_prints_beside_its_frames_is_cut_as_well(farm: Farm, tmp_
 def test_a_follower_reads_exactly_what_is_kept(farm: Farm) -> None:
     job = given_job(farm, "1")
     with at_work(farm):
-        parts = list(follow(farm, job.id, stop=threading.Event(), actor=ACTOR))
+        parts = list(follow(farm, ACTOR, job.id, stop=threading.Event()))
     (attempt,) = farm.repository.attempts(job.id)
     assert "".join(part.text for part in parts) == b"".join(kept_log(farm, attempt)).decode()
 
@@ -181,8 +181,8 @@ def test_a_long_log_is_printed_whole(ctl: Any, attempt: Attempt) -> None:
 
 
 def test_nobody_who_reads_a_log_has_it_in_memory_as_a_whole(given: Farm, attempt: Attempt) -> None:
-    parts = [part.text for part in logs(given, attempt.job_id, actor=ACTOR)]
-    follower = log_follower(given, attempt.job_id, actor=ACTOR)
+    parts = [part.text for part in logs(given, ACTOR, attempt.job_id)]
+    follower = log_follower(given, ACTOR, attempt.job_id)
     followed: list[str] = []
     while not follower.over:
         followed += [part.text for part in follower.news()]
@@ -193,12 +193,12 @@ def test_nobody_who_reads_a_log_has_it_in_memory_as_a_whole(given: Farm, attempt
 
 def test_a_range_of_a_log_is_read_from_its_beginning_or_its_end(given: Farm, attempt: Attempt) -> None:
     size = len(TEXT.encode())
-    first = attempt_log(given, attempt.id, limit=5, actor=ACTOR)
+    first = attempt_log(given, ACTOR, attempt.id, limit=5)
     assert (first.text, first.start, first.end, first.size) == ("$ää", 0, 5, size)
-    last = attempt_log(given, attempt.id, start=-4, actor=ACTOR)
+    last = attempt_log(given, ACTOR, attempt.id, start=-4)
     assert (last.text, last.start, last.end) == ("ää", size - 4, size)
-    assert attempt_log(given, attempt.id, start=size + 7, actor=ACTOR).text == ""
-    assert attempt_log(given, attempt.id, start=-(10 * size), limit=1, actor=ACTOR).text == "$"
+    assert attempt_log(given, ACTOR, attempt.id, start=size + 7).text == ""
+    assert attempt_log(given, ACTOR, attempt.id, start=-(10 * size), limit=1).text == "$"
 
 
 def test_what_was_left_by_a_dead_worker_is_cut_too(farm: Farm) -> None:

@@ -48,7 +48,7 @@ class Disk:
 
     def upload(self, **more: Any) -> list[str]:
         """The paths of what was taken along."""
-        model = upload(self.farm, UploadRequest(self.scene, **more), actor=ACTOR).model
+        model = upload(self.farm, ACTOR, UploadRequest(self.scene, **more)).model
         return sorted(each.stored or "" for each in model.facts.dependencies)
 
     def stored(self) -> int:
@@ -83,7 +83,7 @@ def test_what_lies_outside_the_folder_is_named_and_not_sent(disk: Disk) -> None:
 def test_neither_is_it_when_the_scene_is_submitted(disk: Disk) -> None:
     disk.names(("//../../mine/id_rsa", disk.key))
     with pytest.raises(OutsideFiles):
-        model_of(disk.farm, str(disk.scene), UploadOptions(), actor=ACTOR)
+        model_of(disk.farm, ACTOR, str(disk.scene), UploadOptions())
     assert disk.stored() == 0
 
 

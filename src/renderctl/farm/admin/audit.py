@@ -17,13 +17,13 @@ from renderctl.repository.audit_chain import ChainHead
 _LOOK_EVERY_S = 0.5
 
 
-def audit(farm: Farm, wanted: Mapping[str, Any], *, limit: int = 50, actor: Actor) -> list[AuditEntry]:
+def audit(farm: Farm, actor: Actor, wanted: Mapping[str, Any], *, limit: int = 50) -> list[AuditEntry]:
     """The latest entries that are wanted (the fields of AuditFilter), in the order in which they were written."""
     require(farm, actor, "audit.see")
     return farm.repository.audit_log(wanted=AuditFilter(**wanted), limit=limit)[::-1]
 
 
-def follow_audit(farm: Farm, wanted: Mapping[str, Any], *, stop: threading.Event, actor: Actor) -> Iterator[AuditEntry]:
+def follow_audit(farm: Farm, actor: Actor, wanted: Mapping[str, Any], *, stop: threading.Event) -> Iterator[AuditEntry]:
     """The entries that are wanted as they are written, from now on, until `stop` is set."""
     require(farm, actor, "audit.see")
     head = farm.repository.audit_head()
@@ -37,7 +37,7 @@ def follow_audit(farm: Farm, wanted: Mapping[str, Any], *, stop: threading.Event
             return
 
 
-def verify_audit(farm: Farm, seen: str | None = None, *, actor: Actor) -> AuditVerdict:
+def verify_audit(farm: Farm, actor: Actor, seen: str | None = None) -> AuditVerdict:
     """Look at every entry; `seen`: SEQ:MAC, an end of the log that an earlier verification has told.
 
     Raises InvalidInput for a `seen` that is none.
@@ -46,7 +46,7 @@ def verify_audit(farm: Farm, seen: str | None = None, *, actor: Actor) -> AuditV
     return farm.repository.verify_audit(_head(seen) if seen is not None else None)
 
 
-def adopt_audit(farm: Farm, *, actor: Actor) -> int:
+def adopt_audit(farm: Farm, actor: Actor) -> int:
     """Sign the entries from before the log was chained, and give them places in it; how many there were.
 
     Whoever does so vouches for them: look at them first. Raises NotAllowed.
@@ -55,7 +55,7 @@ def adopt_audit(farm: Farm, *, actor: Actor) -> int:
     return farm.repository.adopt_audit(actor=actor)
 
 
-def rotate_audit_key(farm: Farm, *, actor: Actor) -> RotatedKey:
+def rotate_audit_key(farm: Farm, actor: Actor) -> RotatedKey:
     """Sign the log with a new key from now on; the former one is kept, to verify what it has signed.
 
     Raises NotAllowed, and Conflict where the key stands in the config.

@@ -33,10 +33,10 @@ class Collected:
 
 def collect(
     farm: Farm,
+    actor: Actor,
     *,
     grace_hours: float | None = None,
     dry_run: bool = False,
-    actor: Actor,
     on_advance: OnProgress = ignore_progress,
 ) -> Collected:
     """Remove from the store what nothing points to, nobody leases, and was put longer ago than the grace.

@@ -10,18 +10,18 @@ if TYPE_CHECKING:
     from renderctl.repository.metrics import Cursor, Measures, Since
 
 
-def may_read_metrics(farm: Farm, *, actor: Actor) -> None:
+def may_read_metrics(farm: Farm, actor: Actor) -> None:
     """Whether the actor may know. Raises NotAllowed."""
     require(farm, actor, "farm.measure")
 
 
-def metrics(farm: Farm, *, actor: Actor) -> "Measures":
+def metrics(farm: Farm, actor: Actor) -> "Measures":
     """How the farm is at this moment. Raises NotAllowed."""
     require(farm, actor, "farm.measure")
     return farm.repository.measures()
 
 
-def metrics_since(farm: Farm, since: "Cursor | None" = None, *, actor: Actor) -> "Since":
+def metrics_since(farm: Farm, actor: Actor, since: "Cursor | None" = None) -> "Since":
     """What has come since a mark: counted from one to the next, everything is counted once. Raises NotAllowed."""
     require(farm, actor, "farm.measure")
     return farm.repository.lately(since)

@@ -28,10 +28,10 @@ class Scrubbed:
 
 def scrub(
     farm: Farm,
+    actor: Actor,
     *,
     days: int | None = None,
     day: int | None = None,
-    actor: Actor,
     on_advance: OnProgress = ignore_progress,
 ) -> Scrubbed:
     """Read the share of a day, so that in so many days every blob is read once; 1: all of them.

@@ -101,7 +101,7 @@ def _present(farm: Farm, job_ids: set[str]) -> dict[str, Job]:
     return present
 
 
-def sweep_here(farm: Farm, *, wait: bool, actor: Actor) -> SweepReport:
+def sweep_here(farm: Farm, actor: Actor, *, wait: bool) -> SweepReport:
     """A sweep by a person; with `wait`, not before silent workers have had their time to report.
 
     A sweeper that died keeps its lease for a heartbeat limit: with `wait` it is outwaited, too.

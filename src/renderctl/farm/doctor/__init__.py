@@ -14,7 +14,7 @@ from renderctl.farm.doctor.workers import crew
 __all__ = ["Finding", "crew", "doctor", "parts"]
 
 
-def doctor(farm: Farm, *, actor: Actor) -> list[Finding]:
+def doctor(farm: Farm, actor: Actor) -> list[Finding]:
     """Check the config, the database, the ports, every Blender, which is started, and who is at work."""
     require(farm, actor, "farm.check")
     findings = [*parts(farm), *blenders(farm)]

@@ -15,42 +15,42 @@ from renderctl.farm.jobs.submit import enqueue_ticket
 from renderctl.farm.people.quotas import quotas_for
 
 
-def cancel(farm: Farm, job_ref: str, *, actor: Actor) -> Job:
+def cancel(farm: Farm, actor: Actor, job_ref: str) -> Job:
     """Stop a job: queued tasks never start, running ones are told to stop, finished frames are kept."""
-    return _done(farm, authorized_job(farm, job_ref, "job.cancel", actor=actor), farm.repository.cancel, actor)
+    return _done(farm, authorized_job(farm, actor, job_ref, "job.cancel"), farm.repository.cancel, actor)
 
 
-def pause(farm: Farm, job_ref: str, *, actor: Actor) -> Job:
+def pause(farm: Farm, actor: Actor, job_ref: str) -> Job:
     """Let running frames finish and start no more."""
-    return _done(farm, authorized_job(farm, job_ref, "job.pause", actor=actor), farm.repository.pause, actor)
+    return _done(farm, authorized_job(farm, actor, job_ref, "job.pause"), farm.repository.pause, actor)
 
 
-def resume(farm: Farm, job_ref: str, *, actor: Actor) -> Job:
+def resume(farm: Farm, actor: Actor, job_ref: str) -> Job:
     """Go on with a paused job, on any worker of its pool."""
-    job = _done(farm, authorized_job(farm, job_ref, "job.resume", actor=actor), farm.repository.resume, actor)
+    job = _done(farm, authorized_job(farm, actor, job_ref, "job.resume"), farm.repository.resume, actor)
     enqueue_ticket(farm, job)
     return job
 
 
-def priority(farm: Farm, job_ref: str, value: int, *, actor: Actor) -> Job:
+def priority(farm: Farm, actor: Actor, job_ref: str, value: int) -> Job:
     """Change the priority (0 to 10, 10 first), from the job's next turn on. Raises InvalidInput."""
     if not 0 <= value <= 10:
         raise InvalidInput(f"A priority of {value} makes no sense.", hint="It goes from 0 to 10; 10 is first.")
-    before = authorized_job(farm, job_ref, "job.priority", actor=actor)
+    before = authorized_job(farm, actor, job_ref, "job.priority")
     job = _done(farm, before, partial(farm.repository.set_priority, priority=value), actor)
     if value > before.priority and job.state in CLAIMABLE_JOB and job.bound_to is None:
         enqueue_ticket(farm, job)  # the one that waits already keeps the place of its old priority
     return job
 
 
-def retry(farm: Farm, job_ref: str, frames: str | None = None, *, actor: Actor) -> tuple[Job, int]:
+def retry(farm: Farm, actor: Actor, job_ref: str, frames: str | None = None) -> tuple[Job, int]:
     """Render again: the given frames whatever became of them, else all that failed or were canceled.
 
     Returns the job and how many tasks were queued. Raises BadFrames, InvalidInput when it has none of the frames,
     QuotaExceeded.
     """
     wanted = FrameSet.parse_request(frames) if frames is not None else None
-    job = authorized_job(farm, job_ref, "job.retry", actor=actor)
+    job = authorized_job(farm, actor, job_ref, "job.retry")
     job, count = farm.repository.retry(job.id, actor=actor, frames=wanted, quotas=quotas_for(farm, actor))
     invalidate(farm, job.id)
     if wanted is not None and not count:

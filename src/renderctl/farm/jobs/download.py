@@ -30,10 +30,10 @@ class Downloaded:
 
 
 def download(
-    farm: Farm, job_ref: str, directory: Path, *, actor: Actor, on_advance: OnProgress = ignore_progress
+    farm: Farm, actor: Actor, job_ref: str, directory: Path, *, on_advance: OnProgress = ignore_progress
 ) -> Downloaded:
     """Every output of the job into `DIRECTORY/<job name>/`. Raises NotFound, OutputNotWritable, StoreUnavailable."""
-    job = authorized_job(farm, job_ref, "job.download", actor=actor)
+    job = authorized_job(farm, actor, job_ref, "job.download")
     total = farm.repository.count_outputs(job.id)
     folder = OutputFolder(job, directory, blob_fetcher(farm))
     return folder.fill(((output, total) for output in _outputs(farm, job.id)), on_advance)
@@ -51,13 +51,13 @@ class Link:
 
 
 def links(
-    farm: Farm, job_ref: str, expires_s: float, *, address: Callable[[Output], str] | None = None, actor: Actor
+    farm: Farm, actor: Actor, job_ref: str, expires_s: float, *, address: Callable[[Output], str] | None = None
 ) -> list[Link]:
     """The addresses of the job's outputs, good for `expires_s` seconds, or those that `address` makes of them.
 
     Raises NotFound, StoreUnavailable.
     """
-    job = authorized_job(farm, job_ref, "job.download", actor=actor)
+    job = authorized_job(farm, actor, job_ref, "job.download")
     several, found = len(job.cameras) > 1, []
     for each in _outputs(farm, job.id):
         url = address(each) if address else farm.store.url(each.digest, file_name(each, several), expires_s)

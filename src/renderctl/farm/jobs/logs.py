@@ -18,12 +18,12 @@ from renderctl.farm.jobs.log_follower import LogFollower
 LOOK_EVERY_S = 0.5
 
 
-def logs(farm: Farm, job_ref: str, task: str | None = None, *, actor: Actor) -> Iterator[LogPart]:
+def logs(farm: Farm, actor: Actor, job_ref: str, task: str | None = None) -> Iterator[LogPart]:
     """The log that tells most: of the given task its every attempt, else of what runs, else of what failed last.
 
     Piece by piece: a long log is several parts. Raises NotFound, StoreUnavailable.
     """
-    job = authorized_job(farm, job_ref, "job.logs", actor=actor)
+    job = authorized_job(farm, actor, job_ref, "job.logs")
     attempts = _chosen(farm, job, task)
     if not attempts:
         raise NotFound(f"Job {job.id} has no log yet.", hint="Nothing of it has started.")
@@ -43,13 +43,13 @@ def _parts(farm: Farm, attempts: Sequence[Attempt]) -> Iterator[LogPart]:
 
 
 def follow(
-    farm: Farm, job_ref: str, task: str | None = None, *, stop: threading.Event, actor: Actor
+    farm: Farm, actor: Actor, job_ref: str, task: str | None = None, *, stop: threading.Event
 ) -> Iterator[LogPart]:
     """The logs of a job's attempts as they grow, until the job has ended or `stop` is set.
 
     What goes away meanwhile, the database or the store, is waited for.
     """
-    follower, patience = log_follower(farm, job_ref, task, actor=actor), OutageGrace(farm.clock)
+    follower, patience = log_follower(farm, actor, job_ref, task), OutageGrace(farm.clock)
     while True:
         with patience.bearing():
             yield from follower.news()
@@ -57,9 +57,9 @@ def follow(
             return
 
 
-def log_follower(farm: Farm, job_ref: str, task: str | None = None, *, actor: Actor) -> LogFollower:
+def log_follower(farm: Farm, actor: Actor, job_ref: str, task: str | None = None) -> LogFollower:
     """As `follow`, for whoever waits between two looks. Raises NotFound."""
-    job = authorized_job(farm, job_ref, "job.logs", actor=actor)
+    job = authorized_job(farm, actor, job_ref, "job.logs")
     return LogFollower(farm, job.id, task_number(farm, job, task) if task else None)
 
 

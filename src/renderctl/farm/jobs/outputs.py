@@ -37,18 +37,18 @@ class OpenOutput:
 
 
 def outputs(
-    farm: Farm, job_ref: str, *, after: int = 0, limit: int = 1000, latest: bool = False, actor: Actor
+    farm: Farm, actor: Actor, job_ref: str, *, after: int = 0, limit: int = 1000, latest: bool = False
 ) -> OutputPage:
     """Outputs of a job, from where an earlier page says; or the `latest`, the newest first. Raises NotFound."""
-    job = authorized_job(farm, job_ref, "job.see", actor=actor)
+    job = authorized_job(farm, actor, job_ref, "job.see")
     if latest:
         return OutputPage(farm.repository.latest_outputs(job.id, limit), 0, farm.repository.count_outputs(job.id))
     page, where = farm.repository.outputs(job.id, after=after, limit=limit)
     return OutputPage(page, where, farm.repository.count_outputs(job.id))
 
 
-def open_output(farm: Farm, job_ref: str, number: int, name: str, *, actor: Actor) -> OpenOutput:
+def open_output(farm: Farm, actor: Actor, job_ref: str, number: int, name: str) -> OpenOutput:
     """The output of that name of a job's task. Raises NotFound."""
-    job = authorized_job(farm, job_ref, "job.download", actor=actor)
+    job = authorized_job(farm, actor, job_ref, "job.download")
     output = farm.repository.output(job.id, number, name)
     return OpenOutput(output, file_name(output, len(job.cameras) > 1), farm)

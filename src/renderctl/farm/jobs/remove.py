@@ -25,13 +25,13 @@ _ERASE_FOR_CLIENT_S = 10.0
 
 
 def remove_jobs(
-    farm: Farm, refs: Sequence[str], *, force: bool = False, dry_run: bool = False, actor: Actor
+    farm: Farm, actor: Actor, refs: Sequence[str], *, force: bool = False, dry_run: bool = False
 ) -> list[Removed]:
     """Remove ended jobs with all that they rendered; the files go with the next `gc`. With `force` open ones, too.
 
     A job that waits for another of them is removed before it. Raises NotFound, IllegalTransition, Conflict.
     """
-    found = {job.id: job for job in (authorized_job(farm, ref, "job.remove", actor=actor) for ref in refs)}
+    found = {job.id: job for job in (authorized_job(farm, actor, ref, "job.remove") for ref in refs)}
     removed = []
     for job_id in sorted(found, reverse=True):  # who waits is younger than what it waits for
         if force and not dry_run and found[job_id].state in OPEN_JOB:
@@ -45,7 +45,7 @@ def remove_jobs(
     return removed
 
 
-def select_jobs(farm: Farm, *, older_than: timedelta, states: Sequence[str] = (), actor: Actor) -> list[str]:
+def select_jobs(farm: Farm, actor: Actor, *, older_than: timedelta, states: Sequence[str] = ()) -> list[str]:
     """Jobs that the actor may remove and that ended in one of the states (none: in any) longer ago than that.
 
     Raises InvalidInput.

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 _FRESH_S, _ENDED_S = 2.0, 86_400.0
 
 
-def status(farm: Farm, ref: str, *, cached: bool = True, actor: Actor) -> dict[str, Any]:
+def status(farm: Farm, actor: Actor, ref: str, *, cached: bool = True) -> dict[str, Any]:
     """The job document (docs/reference): from the cache when it is there and fresh, else from the database.
 
     Of a job that has ended and whose row has not changed the cached document is used on; any other is replaced.
     """
     if cached and (document := farm.cache.get(_key(ref), younger_than_s=_FRESH_S)) and _may_see(actor, document):
         return document
-    job, at = authorized_job_at(farm, ref, "job.see", actor=actor)
+    job, at = authorized_job_at(farm, actor, ref, "job.see")
     copy = farm.cache.get(_key(job.id))
     if cached and copy and job.state in ENDED_JOB and copy.items() >= _of_the_row(job).items():
         farm.cache.put(_key(job.id), copy, version=_version(at), ttl_s=_ENDED_S)
@@ -71,6 +71,7 @@ def invalidate(farm: Farm, job_id: str) -> None:
 
 def jobs(
     farm: Farm,
+    actor: Actor,
     states: Sequence[str] = (),
     *,
     owner: str | None = None,
@@ -79,7 +80,6 @@ def jobs(
     search: str | None = None,
     model_id: str | None = None,
     limit: int = 50,
-    actor: Actor,
 ) -> list[dict[str, Any]]:
     """The documents of many jobs, the newest first; of those that are older than job `before`.
 

@@ -88,14 +88,14 @@ class Submitted:
     notes: tuple[str, ...] = ()
 
 
-def submit(farm: Farm, model: Model, request: SubmitRequest, *, actor: Actor, bound_to: str | None = None) -> Submitted:
+def submit(farm: Farm, actor: Actor, model: Model, request: SubmitRequest, *, bound_to: str | None = None) -> Submitted:
     """Queue the job; with `bound_to` only that worker gets it while its heart beats.
 
     Raises BadFrames, UnknownName, MissingFiles, InvalidInput, NotFound (for `after`), Conflict, QuotaExceeded.
     """
     project = request.project or actor.home
     _admit(farm, actor, model, project, request.pool)
-    require_uploaded(farm, request.inputs, request.options.replacements, actor=actor)
+    require_uploaded(farm, actor, request.inputs, request.options.replacements)
     after, after_any = (_jobs_named(farm, refs, actor) for refs in (request.after, request.after_any))
     since = farm.repository.time()
     quotas = quotas_for(farm, actor)
@@ -110,7 +110,7 @@ def submit(farm: Farm, model: Model, request: SubmitRequest, *, actor: Actor, bo
 
 
 def _jobs_named(farm: Farm, refs: Sequence[str], actor: Actor) -> tuple[str, ...]:
-    return tuple(authorized_job(farm, ref, "job.see", actor=actor).id for ref in refs)
+    return tuple(authorized_job(farm, actor, ref, "job.see").id for ref in refs)
 
 
 def _admit(farm: Farm, actor: Actor, model: Model, project: str, pool: str) -> None:

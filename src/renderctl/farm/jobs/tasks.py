@@ -24,22 +24,22 @@ class TaskStatus:
 
 
 def tasks(
-    farm: Farm, job_ref: str, states: Sequence[str] = (), *, after: int = 0, limit: int = 1000, actor: Actor
+    farm: Farm, actor: Actor, job_ref: str, states: Sequence[str] = (), *, after: int = 0, limit: int = 1000
 ) -> list[Task]:
     """Tasks of a job in their order, from the one that follows number `after`. Raises NotFound, InvalidInput."""
     for state in states:
         if state not in set(TaskState):
             raise InvalidInput(f"Tasks are never {state!r}.", hint=did_you_mean(state, list(TaskState)))
-    job = authorized_job(farm, job_ref, "job.see", actor=actor)
+    job = authorized_job(farm, actor, job_ref, "job.see")
     return farm.repository.tasks(job.id, states=tuple(map(TaskState, states)), after=after, limit=limit)
 
 
-def task_status(farm: Farm, task_id: str, *, actor: Actor) -> TaskStatus:
+def task_status(farm: Farm, actor: Actor, task_id: str) -> TaskStatus:
     """Where a task stands, by its id (`JOB-7`). Raises NotFound."""
     job_ref, dash, _ = task_id.rpartition("-")
     if not dash:
         raise NotFound(f"There is no task {task_id!r}.", hint="A task's id is its job's, a dash and its number.")
-    job = authorized_job(farm, job_ref, "job.see", actor=actor)
+    job = authorized_job(farm, actor, job_ref, "job.see")
     number = task_number(farm, job, task_id.removeprefix(f"{job_ref}-"))
     (task,) = farm.repository.tasks(job.id, after=number - 1, limit=1)
     tried = tuple(farm.repository.attempts(job.id, number))
@@ -50,19 +50,19 @@ def task_status(farm: Farm, task_id: str, *, actor: Actor) -> TaskStatus:
 
 def attempts(
     farm: Farm,
+    actor: Actor,
     job_ref: str,
     task: str | None = None,
     *,
     tasks_between: tuple[int, int] | None = None,
     after: str = "",
     limit: int = 1000,
-    actor: Actor,
 ) -> list[Attempt]:
     """The attempts at a job's tasks, from the one that follows `after`: at all of them, at one, or at some.
 
     `tasks_between`: the numbers of the first and the last of these. Raises NotFound.
     """
-    job = authorized_job(farm, job_ref, "job.see", actor=actor)
+    job = authorized_job(farm, actor, job_ref, "job.see")
     number = task_number(farm, job, task) if task else None
     return farm.repository.attempts(job.id, number, tasks_between=tasks_between, after=after, limit=limit)
 
@@ -78,14 +78,14 @@ class LogRange:
     size: int  #: bytes of the whole log, at this moment
 
 
-def attempt_log(farm: Farm, attempt_id: str, *, start: int = 0, limit: int = 1 << 20, actor: Actor) -> LogRange:
+def attempt_log(farm: Farm, actor: Actor, attempt_id: str, *, start: int = 0, limit: int = 1 << 20) -> LogRange:
     """What Blender has printed in one attempt: `limit` bytes from `start` on; a `start` below 0 counts from the end.
 
     Raises NotFound, StoreUnavailable.
     """
     attempt = farm.repository.attempt(attempt_id)
     try:
-        authorized_job(farm, attempt.job_id, "job.logs", actor=actor)
+        authorized_job(farm, actor, attempt.job_id, "job.logs")
     except NotFound as error:  # its id would tell of a job that is hidden
         raise NotFound(f"There is no attempt {attempt_id!r}.") from error
     size = log_size(farm, attempt)

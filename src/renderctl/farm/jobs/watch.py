@@ -16,13 +16,13 @@ _LOOK_EVERY_S = 0.5
 
 
 def watch(
-    farm: Farm, job_ref: str, *, stop: threading.Event, timeout_s: float | None = None, actor: Actor
+    farm: Farm, actor: Actor, job_ref: str, *, stop: threading.Event, timeout_s: float | None = None
 ) -> Iterator[dict[str, Any]]:
     """The job's document whenever it has changed, until the job has ended and nothing of it runs any more.
 
     A database that goes away meanwhile is waited for. Raises GaveUpWaiting after `timeout_s` seconds.
     """
-    job_id = authorized_job(farm, job_ref, "job.see", actor=actor).id
+    job_id = authorized_job(farm, actor, job_ref, "job.see").id
     started, patience, last = farm.clock.monotonic(), OutageGrace(farm.clock), None
     document = job_document(farm, job_id)
     while True:

@@ -48,7 +48,7 @@ class WantedFile:
 
 
 def wanted_files(
-    farm: Farm, files: Sequence[Input], *, project: str | None = None, verify: bool = False, actor: Actor
+    farm: Farm, actor: Actor, files: Sequence[Input], *, project: str | None = None, verify: bool = False
 ) -> list[WantedFile]:
     """Those of the files that the actor has to send: they count from now on.
 
@@ -132,7 +132,7 @@ class UploadWriter:
                 rest = rest[os.write(self._file, rest) :]
 
 
-def partial_upload(farm: Farm, digest: str, size: int | None = None, *, actor: Actor) -> PartialUpload:
+def partial_upload(farm: Farm, actor: Actor, digest: str, size: int | None = None) -> PartialUpload:
     """What is here of a file that the actor sends; with its size: it is going on.
 
     Raises NotAllowed, InvalidInput, TooLarge, QuotaExceeded, StoreFull.
@@ -148,7 +148,7 @@ def partial_upload(farm: Farm, digest: str, size: int | None = None, *, actor: A
     return part
 
 
-def promote(farm: Farm, digest: str, size: int, *, actor: Actor) -> None:
+def promote(farm: Farm, actor: Actor, digest: str, size: int) -> None:
     """A file was put at its address: take it over.
 
     Raises NotStored, DigestMismatch, StoreUnavailable, QuotaExceeded.
@@ -162,7 +162,7 @@ def promote(farm: Farm, digest: str, size: int, *, actor: Actor) -> None:
 
 
 def require_uploaded(
-    farm: Farm, inputs: Sequence[Input], replacements: Sequence[Replacement] = (), *, actor: Actor
+    farm: Farm, actor: Actor, inputs: Sequence[Input], replacements: Sequence[Replacement] = ()
 ) -> None:
     """Let nobody make something of files that he may not read, or that lie elsewhere than below its root.
 

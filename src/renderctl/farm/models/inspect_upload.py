@@ -53,7 +53,7 @@ class Inspected:
         return self.facts.missing
 
 
-def require_inspector(farm: Farm, *, project: str | None = None, actor: Actor) -> None:
+def require_inspector(farm: Farm, actor: Actor, *, project: str | None = None) -> None:
     """Whether there is a Blender here that can look at scenes. Raises BlenderMissing, saying what an admin can do."""
     require(farm, actor, "model.upload", subject_of_project(project or actor.home))
     with _for_admins():
@@ -64,14 +64,14 @@ def require_inspector(farm: Farm, *, project: str | None = None, actor: Actor) -
 
 
 def inspect_files(
-    farm: Farm, main: str, files: Sequence[Input], *, project: str | None = None, actor: Actor
+    farm: Farm, actor: Actor, main: str, files: Sequence[Input], *, project: str | None = None
 ) -> Inspected:
     """Look at the scene `main` among files that were sent.
 
     Raises MissingFiles, InvalidInput, SceneUnreadable, BlenderMissing, Busy, NotAllowed, StoreUnavailable.
     """
     require(farm, actor, "model.upload", subject_of_project(project or actor.home))
-    require_uploaded(farm, files, actor=actor)
+    require_uploaded(farm, actor, files)
     if main not in {each.path for each in files}:
         raise InvalidInput(f"The main file {main!r} is none of those that were sent.")
     with _alone(), scratch_of(farm, "inspect") as scratch:

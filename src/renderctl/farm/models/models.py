@@ -10,13 +10,13 @@ from renderctl.farm.authorization import authorized_model
 
 def list_models(
     farm: Farm,
+    actor: Actor,
     name: str | None = None,
     *,
     project: str | None = None,
     search: str | None = None,
     before: str | None = None,
     limit: int = 100,
-    actor: Actor,
 ) -> list[Model]:
     """Models, the newest first; with a name: the versions of that one. Those that are older than model `before`.
 
@@ -26,17 +26,17 @@ def list_models(
     return farm.repository.models(**asked, limit=limit, sight=visibility_of(actor, "model.see"))
 
 
-def model_files(farm: Farm, ref: str, *, skip: int = 0, limit: int, actor: Actor) -> list[Input]:
+def model_files(farm: Farm, actor: Actor, ref: str, *, skip: int = 0, limit: int) -> list[Input]:
     """Some of the files of a model, by their paths. Raises NotFound."""
-    model = authorized_model(farm, ref, "model.see", actor=actor)
+    model = authorized_model(farm, actor, ref, "model.see")
     return farm.repository.model_inputs(model.id, skip=skip, limit=limit)
 
 
-def show_model(farm: Farm, ref: str, *, project: str | None = None, actor: Actor) -> Model:
+def show_model(farm: Farm, actor: Actor, ref: str, *, project: str | None = None) -> Model:
     """One model by `name`, `name@version` or id; of several of a name that of the `project`. Raises NotFound."""
-    return authorized_model(farm, ref, "model.see", actor=actor, project=project)
+    return authorized_model(farm, actor, ref, "model.see", project=project)
 
 
-def remove_model(farm: Farm, ref: str, *, actor: Actor) -> Model:
+def remove_model(farm: Farm, actor: Actor, ref: str) -> Model:
     """Remove a model that no job uses. Raises NotFound, Conflict."""
-    return farm.repository.remove_model(authorized_model(farm, ref, "model.remove", actor=actor).id, actor=actor)
+    return farm.repository.remove_model(authorized_model(farm, actor, ref, "model.remove").id, actor=actor)

@@ -25,7 +25,7 @@ class UploadedModel:
     inputs: tuple[Input, ...]
 
 
-def add_model(farm: Farm, offered: UploadedModel, *, project: str | None = None, actor: Actor) -> tuple[Model, bool]:
+def add_model(farm: Farm, actor: Actor, offered: UploadedModel, *, project: str | None = None) -> tuple[Model, bool]:
     """Keep it; False: the latest version is just the same.
 
     Raises MissingFiles, InvalidInput, NotAllowed, QuotaExceeded.
@@ -34,7 +34,7 @@ def add_model(farm: Farm, offered: UploadedModel, *, project: str | None = None,
 
     require(farm, actor, "model.upload", subject_of_project(project or actor.home))
     _check(offered)
-    require_uploaded(farm, offered.inputs, actor=actor)  # leases them
+    require_uploaded(farm, actor, offered.inputs)  # leases them
     since = farm.repository.time()
     inputs = tuple(sorted(offered.inputs, key=lambda each: each.path))
     digest = manifest_digest(offered.main, inputs)

@@ -61,9 +61,9 @@ class UploadOptions:
 
 def upload(
     farm: Farm,
+    actor: Actor,
     request: UploadRequest,
     *,
-    actor: Actor,
     session: Callable[[BlenderChoice, tuple[Path, ...]], Session] | None = None,
     on_advance: OnProgress = ignore_progress,
 ) -> Uploaded:
@@ -126,19 +126,19 @@ def prepare(
 
 def model_of(
     farm: Farm,
+    actor: Actor,
     scene: str,
     options: UploadOptions,
     *,
-    actor: Actor,
     session: Callable[[BlenderChoice, tuple[Path, ...]], Session] | None = None,
     on_advance: OnProgress = ignore_progress,
 ) -> tuple[Model, tuple[str, ...]]:
     """The model that `scene` means, and notes: a file is uploaded, anything else is the name of a model."""
     if not names_a_file(scene):
-        return authorized_model(farm, scene, "model.see", actor=actor, project=options.project or actor.home), ()
+        return authorized_model(farm, actor, scene, "model.see", project=options.project or actor.home), ()
     request = UploadRequest(Path(scene), **vars(options))
     try:
-        uploaded = upload(farm, request, actor=actor, session=session, on_advance=on_advance)
+        uploaded = upload(farm, actor, request, session=session, on_advance=on_advance)
     except SessionFailed as error:
         raise as_error(error) from error
     return uploaded.model, uploaded.notes

@@ -13,7 +13,7 @@ def quotas_for(farm: Farm, actor: Actor) -> Quotas:
     return UNLIMITED if actor.via is Via.LOCAL else _quotas(farm.settings.quota)
 
 
-def quota(farm: Farm, *, user: str | None = None, project: str | None = None, actor: Actor) -> tuple[QuotaReport, ...]:
+def quota(farm: Farm, actor: Actor, *, user: str | None = None, project: str | None = None) -> tuple[QuotaReport, ...]:
     """What a user, or a project, uses and may use; of neither: the actor and their projects.
 
     Raises NotFound, NotAllowed.

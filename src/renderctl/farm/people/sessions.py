@@ -82,9 +82,9 @@ def _opened(farm: Farm, name: str, address: str | None, device: str | None, show
 def token_for_login(farm: Farm, logged_in: LoggedIn, label: str) -> NewToken:
     """A token in place of the session, so that a program need not know the password."""
     try:
-        return create_token(farm, label, scope=Scope.ALL, actor=logged_in.actor)
+        return create_token(farm, logged_in.actor, label, scope=Scope.ALL)
     finally:
-        log_out(farm, logged_in.secret, actor=logged_in.actor)
+        log_out(farm, logged_in.actor, logged_in.secret)
 
 
 def session_actor(farm: Farm, secret: str, *, address: str | None) -> tuple[Actor, str]:
@@ -98,7 +98,7 @@ def actor_of_session(farm: Farm, secret_digest: str, address: str | None) -> tup
     return limited_without_totp(farm, actor), csrf
 
 
-def list_sessions(farm: Farm, user: str | None = None, *, actor: Actor) -> list[WebSession]:
+def list_sessions(farm: Farm, actor: Actor, user: str | None = None) -> list[WebSession]:
     """The log-ins from browsers of one user, or of all that the actor may see, the newest first."""
     found = [
         replace(each, present=each.id == actor.session)
@@ -107,7 +107,7 @@ def list_sessions(farm: Farm, user: str | None = None, *, actor: Actor) -> list[
     return [each for each in found if verdict(actor, "session.see", _of(each)) is Verdict.ALLOWED]
 
 
-def end_session(farm: Farm, session_id: str, *, actor: Actor) -> WebSession:
+def end_session(farm: Farm, actor: Actor, session_id: str) -> WebSession:
     """Let nobody in by this log-in any more. Raises NotFound, NotAllowed."""
     session = farm.repository.session(session_id)
     require(farm, actor, "session.end", _of(session))
@@ -115,14 +115,14 @@ def end_session(farm: Farm, session_id: str, *, actor: Actor) -> WebSession:
     return replace(session, present=session.id == actor.session)
 
 
-def end_sessions(farm: Farm, user: str | None = None, *, actor: Actor) -> list[WebSession]:
+def end_sessions(farm: Farm, actor: Actor, user: str | None = None) -> list[WebSession]:
     """End all log-ins of the actor, or of another user, but for the one that asks. Raises NotFound, NotAllowed."""
     whose = user or actor.name
     require(farm, actor, "session.end", Subject("user", whose, owner=whose))
     return farm.repository.end_sessions(whose, actor=actor)
 
 
-def log_out(farm: Farm, secret: str, *, actor: Actor) -> None:
+def log_out(farm: Farm, actor: Actor, secret: str) -> None:
     """End a session."""
     farm.repository.end_session(token_digest(secret), actor=actor)
 

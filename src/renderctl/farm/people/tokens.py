@@ -22,12 +22,12 @@ class NewToken:
 
 def create_token(
     farm: Farm,
+    actor: Actor,
     name: str,
     *,
     user: str | None = None,
     scope: Scope = Scope.WORK,
     lasts_s: float | None = 90 * 86_400.0,
-    actor: Actor,
 ) -> NewToken:
     """A token for the actor or for another user, good for so many seconds (None: for ever).
 
@@ -40,13 +40,13 @@ def create_token(
     return NewToken(farm.repository.add_token(token, token_digest(secret), lasts_s=lasts_s, actor=actor), secret)
 
 
-def list_tokens(farm: Farm, user: str | None = None, *, actor: Actor) -> list[Token]:
+def list_tokens(farm: Farm, actor: Actor, user: str | None = None) -> list[Token]:
     """The tokens of one user, or of all that the actor may see, the newest first."""
     found = farm.repository.tokens(user=user)
     return [each for each in found if verdict(actor, "token.see", _of(each)) is Verdict.ALLOWED]
 
 
-def revoke_token(farm: Farm, token_id: str, *, actor: Actor) -> Token:
+def revoke_token(farm: Farm, actor: Actor, token_id: str) -> Token:
     """Make a token good for nothing, from now on. Raises NotFound, NotAllowed."""
     token = farm.repository.token(token_id)
     require(farm, actor, "token.revoke", _of(token))

@@ -47,26 +47,26 @@ class RecoveryCodes:
     codes: tuple[str, ...] = field(repr=False)
 
 
-def totp_status(farm: Farm, name: str, *, actor: Actor) -> TotpStatus:
+def totp_status(farm: Farm, actor: Actor, name: str) -> TotpStatus:
     """Whether a user has a second factor. Raises NotFound, NotAllowed."""
     require(farm, actor, "totp.see", _of(name))
     return farm.repository.totp_status(name)
 
 
-def enroll_totp(farm: Farm, name: str, *, password: str | None = None, actor: Actor) -> TotpEnrollment:
+def enroll_totp(farm: Farm, actor: Actor, name: str, *, password: str | None = None) -> TotpEnrollment:
     """A new secret for one's own second factor, to be confirmed within 15 minutes; one shows one's password.
 
     Nobody sets one up for others, but locally. Raises NotFound, NotAllowed, LoginRefused, TooManyGuesses, Conflict.
     """
     _admit_owner(farm, "totp.enroll", name, actor)
     if actor.via is not Via.LOCAL:
-        require_own_password(farm, password or "", "totp.enroll", actor=actor)
+        require_own_password(farm, actor, password or "", "totp.enroll")
     secret = pyotp.random_base32()
     farm.repository.begin_totp(name, secret, actor=actor)
     return TotpEnrollment(name, secret, pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=_ISSUER))
 
 
-def confirm_totp(farm: Farm, name: str, code: str, *, actor: Actor) -> RecoveryCodes:
+def confirm_totp(farm: Farm, actor: Actor, name: str, code: str) -> RecoveryCodes:
     """Show a code of the new secret: from now on each log-in takes one. Raises NotAllowed, LoginRefused, Conflict."""
     _admit_owner(farm, "totp.enroll", name, actor)
     pending = farm.repository.totp(name)
@@ -86,14 +86,14 @@ def confirm_totp(farm: Farm, name: str, code: str, *, actor: Actor) -> RecoveryC
     return RecoveryCodes(name, codes)
 
 
-def disable_totp(farm: Farm, name: str, *, password: str | None = None, actor: Actor) -> TotpStatus:
+def disable_totp(farm: Farm, actor: Actor, name: str, *, password: str | None = None) -> TotpStatus:
     """Have the password alone let a user in: one's own, which takes the password, or another's as an admin.
 
     Raises NotFound, NotAllowed, LoginRefused, TooManyGuesses.
     """
     require(farm, actor, "totp.disable", _of(name))
     if actor.name == name and actor.via is not Via.LOCAL:
-        require_own_password(farm, password or "", "totp.disable", actor=actor)
+        require_own_password(farm, actor, password or "", "totp.disable")
     return farm.repository.disable_totp(name, actor=actor)
 
 

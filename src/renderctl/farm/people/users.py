@@ -28,19 +28,19 @@ class Invited:
     code: str = field(repr=False)
 
 
-def list_users(farm: Farm, *, actor: Actor) -> list[User]:
+def list_users(farm: Farm, actor: Actor) -> list[User]:
     """The users that the actor may see, by their names."""
     return [each for each in farm.repository.users() if verdict(actor, "user.see", _of(each)) is Verdict.ALLOWED]
 
 
 def add_user(
     farm: Farm,
+    actor: Actor,
     name: str,
     role: Role,
     *,
     projects: Sequence[str] = (),
     password: str | None = None,
-    actor: Actor,
 ) -> User:
     """Add a user; without a project he is in `default`. Raises InvalidInput, Conflict, NotFound, NotAllowed."""
     require(farm, actor, "user.add", Subject("user", name))
@@ -49,7 +49,7 @@ def add_user(
     return farm.repository.add_user(validated_name(name), role, among, password=kept, actor=actor)
 
 
-def add_first_admin(farm: Farm, name: str, password: str, *, actor: Actor) -> User:
+def add_first_admin(farm: Farm, actor: Actor, name: str, password: str) -> User:
     """Add the first admin of a farm. Raises Conflict when it has one."""
     require(farm, actor, "user.add", Subject("user", name))
     kept = _hash_of(validated_password(password), actor.address)
@@ -57,13 +57,13 @@ def add_first_admin(farm: Farm, name: str, password: str, *, actor: Actor) -> Us
     return farm.repository.add_user(validated_name(name), Role.ADMIN, among, password=kept, actor=actor, first=True)
 
 
-def set_role(farm: Farm, name: str, role: Role, *, actor: Actor) -> User:
+def set_role(farm: Farm, actor: Actor, name: str, role: Role) -> User:
     """Make a user something else, from his next step on. Raises NotFound, Conflict, NotAllowed."""
     require(farm, actor, "user.role", Subject("user", name))
     return farm.repository.set_role(name, role, actor=actor)
 
 
-def disable_user(farm: Farm, name: str, *, actor: Actor) -> User:
+def disable_user(farm: Farm, actor: Actor, name: str) -> User:
     """Let a user in no more, by password or token; what is theirs stays.
 
     Their open jobs pause: frames that run finish, no more start until somebody resumes the job. Raises NotFound,
@@ -76,7 +76,7 @@ def disable_user(farm: Farm, name: str, *, actor: Actor) -> User:
     return user
 
 
-def enable_user(farm: Farm, name: str, *, actor: Actor) -> User:
+def enable_user(farm: Farm, actor: Actor, name: str) -> User:
     """Let a disabled user in again; their jobs stay paused until they, or an operator, resume them.
 
     Raises NotFound, NotAllowed.
@@ -85,7 +85,7 @@ def enable_user(farm: Farm, name: str, *, actor: Actor) -> User:
     return farm.repository.enable_user(name, actor=actor)
 
 
-def set_password(farm: Farm, name: str, password: str, *, old: str | None = None, actor: Actor) -> User:
+def set_password(farm: Farm, actor: Actor, name: str, password: str, *, old: str | None = None) -> User:
     """Give a user a new password; whoever is logged in with the old one is so no longer.
 
     His own one nobody changes who can not tell the `old` one, unless he came locally; guesses at it count as those at
@@ -94,11 +94,11 @@ def set_password(farm: Farm, name: str, password: str, *, old: str | None = None
     require(farm, actor, "user.password", Subject("user", name, owner=name))
     validated_password(password)
     if actor.name == name and actor.via is not Via.LOCAL:
-        require_own_password(farm, old or "", "user.password", actor=actor)
+        require_own_password(farm, actor, old or "", "user.password")
     return farm.repository.set_password(name, _hash_of(password, actor.address), actor=actor)
 
 
-def require_own_password(farm: Farm, password: str, action: str, *, actor: Actor) -> None:
+def require_own_password(farm: Farm, actor: Actor, password: str, action: str) -> None:
     """Have whoever is logged in show that they know their password. Raises LoginRefused, TooManyGuesses, Busy."""
     attempt = attempt_password(farm, actor.name, password, Origin(actor.address))
     if not attempt.is_right:
@@ -108,7 +108,7 @@ def require_own_password(farm: Farm, password: str, action: str, *, actor: Actor
 
 
 def invite(
-    farm: Farm, role: Role, *, projects: Sequence[str] = (), lasts_s: float = 7 * 86_400.0, actor: Actor
+    farm: Farm, actor: Actor, role: Role, *, projects: Sequence[str] = (), lasts_s: float = 7 * 86_400.0
 ) -> Invited:
     """A code with which somebody registers himself, once, within so many seconds. Raises NotAllowed, NotFound."""
     require(farm, actor, "user.add")
@@ -120,13 +120,13 @@ def invite(
     return Invited(invitation, code)
 
 
-def list_invitations(farm: Farm, *, actor: Actor) -> list[Invitation]:
+def list_invitations(farm: Farm, actor: Actor) -> list[Invitation]:
     """The invitations that somebody may still use, the newest first; their codes nobody knows. Raises NotAllowed."""
     require(farm, actor, "invitation.see")
     return farm.repository.invitations()
 
 
-def withdraw_invitation(farm: Farm, invitation_id: str, *, actor: Actor) -> Invitation:
+def withdraw_invitation(farm: Farm, actor: Actor, invitation_id: str) -> Invitation:
     """Have nobody register by an invitation any more. Raises NotFound, Conflict for a used one, NotAllowed."""
     require(farm, actor, "invitation.withdraw", Subject("invitation", invitation_id))
     return farm.repository.withdraw_invitation(invitation_id, actor=actor)
@@ -152,7 +152,7 @@ def register(farm: Farm, code: str, name: str, password: str, *, address: str | 
     return actor
 
 
-def whoami(farm: Farm, *, actor: Actor) -> Actor:
+def whoami(farm: Farm, actor: Actor) -> Actor:
     """Who one is to the farm."""
     require(farm, actor, "self.see")
     return actor

@@ -35,12 +35,12 @@ class NewWebhook:
 
 def add_webhook(
     farm: Farm,
+    actor: Actor,
     url: str,
     *,
     job: str | None = None,
     project: str | None = None,
     events: Sequence[str] = (),
-    actor: Actor,
 ) -> NewWebhook:
     """Tell a receiver of a job, or of every job of a project, from now on; of some events alone, or of all.
 
@@ -59,43 +59,43 @@ def add_webhook(
     return NewWebhook(added, secret)
 
 
-def list_webhooks(farm: Farm, *, actor: Actor) -> list[Webhook]:
+def list_webhooks(farm: Farm, actor: Actor) -> list[Webhook]:
     """The webhooks that the actor may see, the oldest first."""
     return farm.repository.webhooks(visibility_of(actor, "webhook.see"))
 
 
-def remove_webhook(farm: Farm, ref: str, *, actor: Actor) -> Webhook:
+def remove_webhook(farm: Farm, actor: Actor, ref: str) -> Webhook:
     """Tell a receiver nothing any more; what waits for it is forgotten. Raises NotFound, NotAllowed."""
-    webhook = authorized_webhook(farm, ref, "webhook.remove", actor=actor)
+    webhook = authorized_webhook(farm, actor, ref, "webhook.remove")
     farm.repository.remove_webhook(webhook.id, actor=actor)
     return webhook
 
 
 def list_deliveries(
     farm: Farm,
+    actor: Actor,
     webhook: str | None = None,
     *,
     undeliverable: bool = False,
     before: str | None = None,
     limit: int = 50,
-    actor: Actor,
 ) -> list[Delivery]:
     """What a webhook was told, or all that the actor may see, the newest first. Raises NotFound, NotAllowed."""
-    one = [authorized_webhook(farm, webhook, "webhook.see", actor=actor)] if webhook is not None else None
-    seen = list_webhooks(farm, actor=actor) if one is None else one
+    one = [authorized_webhook(farm, actor, webhook, "webhook.see")] if webhook is not None else None
+    seen = list_webhooks(farm, actor) if one is None else one
     states = (DeliveryState.UNDELIVERABLE,) if undeliverable else ()
     return farm.repository.deliveries([each.id for each in seen], states, before=before, limit=limit)
 
 
-def resend(farm: Farm, ref: str, *, actor: Actor) -> Delivery:
+def resend(farm: Farm, actor: Actor, ref: str) -> Delivery:
     """Have a delivery sent again, under its own id, by whoever sends for the farm. Raises NotFound, NotAllowed."""
-    delivery = authorized_delivery(farm, ref, "webhook.send", actor=actor)
+    delivery = authorized_delivery(farm, actor, ref, "webhook.send")
     return farm.repository.resend(delivery.id, actor=actor)
 
 
-def ping(farm: Farm, ref: str, *, actor: Actor) -> Delivery:
+def ping(farm: Farm, actor: Actor, ref: str) -> Delivery:
     """Send a `ping` from here, now and once; what came of it. Raises NotFound, NotAllowed."""
-    webhook = authorized_webhook(farm, ref, "webhook.send", actor=actor)
+    webhook = authorized_webhook(farm, actor, ref, "webhook.send")
     at = farm.repository.time()
     delivery = Delivery(new_token(), webhook.id, PING, None, at, DeliveryState.WAITING, 1, None, at)
     parcel = PreparedDelivery(delivery, webhook.url, farm.repository.webhook_secret(webhook.id), {}, None, at)
@@ -123,7 +123,7 @@ class _About:
 
 
 def _the_job(farm: Farm, ref: str, actor: Actor) -> _About:
-    job = authorized_job(farm, ref, "job.tell", actor=actor)
+    job = authorized_job(farm, actor, ref, "job.tell")
     return _About("job.tell", subject_of_job(job), job.project, job.id)
 
 

@@ -64,7 +64,7 @@ class WorkOptions:
 class Worker:
     """One process that renders."""
 
-    def __init__(self, farm: Farm, options: WorkOptions, scratch: Scratch, *, actor: Actor) -> None:
+    def __init__(self, farm: Farm, actor: Actor, options: WorkOptions, scratch: Scratch) -> None:
         self._farm = farm
         self._options = options
         self._scratch = scratch
@@ -254,7 +254,7 @@ class Worker:
             self.halt()
 
 
-def worker_for(farm: Farm, options: WorkOptions, *, actor: Actor) -> Worker:
+def worker_for(farm: Farm, actor: Actor, options: WorkOptions) -> Worker:
     """A worker with a scratch directory of its own, after clearing up behind those that died on this machine.
 
     Raises WorkerNameTaken, NotAllowed, SandboxMissing.
@@ -270,7 +270,7 @@ def worker_for(farm: Farm, options: WorkOptions, *, actor: Actor) -> Worker:
         _end_sessions(farm, dead.path)
         _keep_logs(farm, dead.path)
         dead.remove()
-    return Worker(farm, options, scratch, actor=actor)
+    return Worker(farm, actor, options, scratch)
 
 
 def _end_sessions(farm: Farm, scratch: Path) -> None:

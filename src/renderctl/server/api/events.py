@@ -42,7 +42,7 @@ async def events(
     def may_read(now: Principal) -> None:
         follower.actor = now.actor
         if follower.job is not None:
-            authorized_job(farm, follower.job, "job.see", actor=now.actor)
+            authorized_job(farm, now.actor, follower.job, "job.see")
 
     return EventStream(request, _told(request, verbs, follower), who, may_read)
 

@@ -80,7 +80,7 @@ def end_session(
     doors: Authenticator = request.app.state.doors
     secret = session_of(request)
     if secret is not None:
-        log_out(request.app.state.connection.farm, secret, actor=who.actor)
+        log_out(request.app.state.connection.farm, who.actor, secret)
     doors.forget()
     done = Response(status_code=204)
     clear_cookie(request, done)

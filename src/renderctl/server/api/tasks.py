@@ -99,12 +99,12 @@ async def follow(
 ) -> Response:
     """Events `log`: what Blender prints, until the job has ended; then `end`."""
     farm = request.app.state.connection.farm
-    followed = await anyio.to_thread.run_sync(lambda: authorized_job(farm, job, "job.logs", actor=who.actor))
+    followed = await anyio.to_thread.run_sync(lambda: authorized_job(farm, who.actor, job, "job.logs"))
     follower = await anyio.to_thread.run_sync(lambda: verbs.log_follower(followed.id, task))
     first = await anyio.to_thread.run_sync(follower.news)
 
     def may_read(now: Principal) -> None:
-        authorized_job(farm, followed.id, "job.logs", actor=now.actor)
+        authorized_job(farm, now.actor, followed.id, "job.logs")
 
     return EventStream(request, _lines(request, follower, first), who, may_read)
 

@@ -123,7 +123,7 @@ Sender = Annotated[PageContext, Depends(_sender)]
 async def logout(request: Request, who: Sending, _said: OwnForm) -> Response:
     """End the session."""
     farm, secret = request.app.state.connection.farm, session_of(request) or ""
-    await anyio.to_thread.run_sync(lambda: log_out(farm, secret, actor=who.actor))
+    await anyio.to_thread.run_sync(lambda: log_out(farm, who.actor, secret))
     request.app.state.doors.forget()
     response = RedirectResponse("/login", 303)
     clear_cookie(request, response)

@@ -82,7 +82,8 @@ def _rows(farm: Farm) -> Iterator[_Row]:
     yield _Row("seconds until a retry", "0.3-0.8 s", 0.02, lambda: repository.seconds_to_retry(_HUGE))
     yield _Row("jobs for idle slots of a worker", "46 ms", 0.002, lambda: repository.waiting_jobs(slot))
     yield _Row("stopped jobs, a sweep", "with history", 0.005, repository.finish_cancellations)
-    yield _Row("signs of changed jobs", "with history", 0.02, repository.signs)
+    newest = repository.newest_output()
+    yield _Row("  of it: what tells what has changed", "with history", 0.01, lambda: repository.watch_snapshot(newest))
 
 
 def _steered(farm: Farm) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from renderctl.core.errors import DatabaseUnavailable
 from renderctl.core.jobs import Failure, Fault, Job
+from renderctl.core.permissions import Subject
 from renderctl.core.states import AttemptState, JobState
 from renderctl.farm import Farm
 from renderctl.farm.change_feed import ChangeFeed
@@ -110,6 +111,52 @@ def test_where_many_jobs_change_at_once_all_are_told_a_few_looks_later(farm: Far
     told = [job_id for look in looks for job_id in look]
     assert len(told) == len(new)
     assert set(told) == new
+    assert changes.look() == []
+
+
+def test_a_look_asks_as_little_of_many_jobs_as_of_few(farm: Farm) -> None:
+    model, worker = given_model(farm), given_worker(farm)
+    changes, asked = ChangeFeed(farm), list[str]()
+    first = given_job(farm, "1-2", model=model)
+    farm.repository.start(farm.repository.claim(first.id, worker).attempts[0])
+    event.listen(
+        farm.repository.engine, "before_cursor_execute", lambda _connection, _cursor, text, *_: asked.append(text)
+    )
+    for count in (0, 40):  # whose signs make a text that MySQL would cut off, were it not told otherwise
+        new = [given_job(farm, "1-2", model=model) for _ in range(count)]
+        looks = [changes.look() for _ in range(4)]
+        asked.clear()
+        assert [change for change in changes.look() if change.kind != "job"] == []
+        assert 3 <= sum(not text.startswith("SELECT UTC") and "PRAGMA" not in text for text in asked) <= 8 + 3
+        told = {change.told["id"] for look in looks for change in look}
+        assert told >= {job.id for job in new}
+
+
+def test_whoever_a_job_belongs_to_its_changes_are_told(farm: Farm) -> None:
+    changes = ChangeFeed(farm)
+    changes.look()
+    job = given_job(farm, "1-2")
+    names = {"owner": 'a|b,c"d', "project": "one,two|three"}
+    farm.repository.write(lambda connection: connection.execute(jobs.update().where(jobs.c.id == job.id).values(names)))
+    [change] = changes.look()
+    assert change.subject == Subject("job", job.id, names["owner"], frozenset([names["project"]]))
+    farm.repository.cancel(job.id, actor=ACTOR)
+    assert [change.told["state"] for change in changes.look()] == [JobState.CANCELED]
+    farm.repository.remove_job(job.id, actor=ACTOR)
+    assert [change.kind for change in changes.look()] == ["removed"]
+    assert changes.look() == []
+
+
+def test_a_job_that_is_removed_while_somebody_looks_is_not_told(farm: Farm) -> None:
+    changes, job = ChangeFeed(farm), given_job(farm, "1-2")
+    rows = farm.repository.watch_snapshot(0).jobs
+    assert list(rows) == [job.id]
+    assert farm.repository.job_subjects([job.id, "nosuchjob"]).keys() == {job.id}
+    farm.repository.cancel(job.id, actor=ACTOR)
+    assert farm.repository.watch_snapshot(0).jobs != rows
+    farm.repository.remove_job(job.id, actor=ACTOR)
+    farm.repository.erase_some()
+    assert farm.repository.watch_snapshot(0, [job.id]).jobs == {}
     assert changes.look() == []
 
 

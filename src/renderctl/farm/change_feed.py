@@ -6,8 +6,10 @@ from typing import Any
 
 from renderctl.core.permissions import Subject
 from renderctl.core.serialization import to_json_value
+from renderctl.core.states import JobState
 from renderctl.farm import Farm
 from renderctl.farm.jobs.status import job_documents
+from renderctl.repository import job_state
 
 #: Outputs are asked for again from so many before the newest: a commit may overtake another.
 _OVERLAP = 200
@@ -33,12 +35,12 @@ class ChangeFeed:
 
     def __init__(self, farm: Farm) -> None:
         self._farm = farm
-        self._signs: dict[str, str] = {}
+        self._rows: dict[str, str] = {}
         self._subjects: dict[str, Subject] = {}
         self._documents: dict[str, dict[str, Any]] = {}
         self._changed: dict[str, None] = {}  # jobs whose documents are due, the first one first
         self._moving: dict[str, None] = {}  # jobs that move without a sign, the one that was asked longest ago first
-        self._progress: dict[str, float] = {}  # of running attempts
+        self._progress: dict[str, str] = {}  # of running attempts
         self._newest: int | None = None
         self._began = False
         self._seen: set[int] = set()
@@ -46,28 +48,29 @@ class ChangeFeed:
 
     def look(self, only: Collection[str] | None = None) -> list[Change]:
         """What has changed since the last look; of those jobs alone."""
-        self._untold += self._read_signs(only)
-        self._untold += self._attempts(only)
-        self._untold += self._outputs()
+        repository = self._farm.repository
+        if self._newest is None:
+            self._newest = repository.newest_output()
+            self._seen = set(range(max(0, self._newest - _OVERLAP), self._newest + 1))
+        snapshot = repository.watch_snapshot(max(0, self._newest - _OVERLAP), only)
+        self._untold += self._note_jobs(snapshot.jobs, only)
+        self._untold += self._attempts(snapshot.progress)
+        self._untold += self._outputs(snapshot.outputs, self._newest)
         changes, self._untold = [*self._jobs(), *self._untold], []
         return changes
 
-    def _read_signs(self, only: Collection[str] | None) -> list[Change]:
+    def _note_jobs(self, rows: dict[str, str], only: Collection[str] | None) -> list[Change]:
         """Note which jobs have changed; what is to be told of those that are not looked at any more."""
-        signs = self._farm.repository.signs(only)
-        for sign in signs:
-            self._subjects[sign.id] = Subject("job", sign.id, sign.owner, frozenset([sign.project]))
-            before = self._signs.get(sign.id)
-            self._signs[sign.id] = sign.row
-            is_news = before is not None or self._began or only is not None
-            if is_news and before != sign.row:
-                self._changed[sign.id] = None
-            if sign.running or _is_busy(self._documents.get(sign.id)):
-                self._moving.setdefault(sign.id)
-            else:
-                self._moving.pop(sign.id, None)
+        self._subjects |= self._farm.repository.job_subjects(rows.keys() - self._rows.keys())
+        for job_id, row in sorted(rows.items() - self._rows.items(), reverse=True):
+            if job_id not in self._subjects:
+                continue  # it was removed meanwhile
+            if job_id in self._rows or self._began or only is not None:
+                self._changed[job_id] = None
+            self._rows[job_id] = row
+            self._note_moving(job_id)
         self._began = True
-        gone = sorted(self._signs.keys() - {sign.id for sign in signs})
+        gone = sorted(self._rows.keys() - rows.keys())
         return self._left(gone[:_CHANGED])
 
     def _jobs(self) -> list[Change]:
@@ -83,6 +86,7 @@ class ChangeFeed:
             told = documents.get(job_id)
             if told is not None and told != self._documents.get(job_id):
                 self._documents[job_id] = told
+                self._note_moving(job_id)
                 changes.append(Change("job", self._subjects[job_id], told))
         return changes
 
@@ -91,7 +95,7 @@ class ChangeFeed:
         documents, changes = job_documents(self._farm, job_ids), []
         for job_id in job_ids:
             known, subject = self._documents.pop(job_id, None), self._subjects.pop(job_id)
-            del self._signs[job_id]
+            del self._rows[job_id]
             for jobs in (self._changed, self._moving):
                 jobs.pop(job_id, None)
             told = documents.get(job_id)
@@ -101,10 +105,9 @@ class ChangeFeed:
                 changes.append(Change("job", subject, told))
         return changes
 
-    def _attempts(self, only: Collection[str] | None) -> list[Change]:
-        progress = self._farm.repository.running_progress(only)
+    def _attempts(self, progress: dict[str, str]) -> list[Change]:
         ended = self._progress.keys() - progress.keys()
-        moved = {each for each, reached in progress.items() if self._progress.get(each) != reached}
+        moved = {each for each, _ in progress.items() - self._progress.items()}
         attempts = self._farm.repository.these_attempts(sorted(ended | moved))
         self._progress = progress
         for attempt in attempts:
@@ -113,14 +116,10 @@ class ChangeFeed:
             self._about("task", each.job_id, to_json_value(each)) for each in attempts if each.job_id in self._subjects
         ]
 
-    def _outputs(self) -> list[Change]:
-        if self._newest is None:
-            self._newest = self._farm.repository.newest_output()
-            self._seen = set(range(max(0, self._newest - _OVERLAP), self._newest + 1))
-        numbers = self._farm.repository.output_numbers_since(max(0, self._newest - _OVERLAP))
+    def _outputs(self, numbers: list[int], newest: int) -> list[Change]:
         published = self._farm.repository.these_outputs([number for number in numbers if number not in self._seen])
         self._seen = set(numbers)
-        self._newest = max([self._newest, *numbers])
+        self._newest = max([newest, *numbers])
         changes = []
         for job_id, output in published:
             self._note_changed(job_id)
@@ -128,14 +127,17 @@ class ChangeFeed:
                 changes.append(self._about("output", job_id, {"job_id": job_id} | to_json_value(output)))
         return changes
 
+    def _note_moving(self, job_id: str) -> None:
+        """Note whether the job changes without a sign: whatever its state, something of it may be running."""
+        document = self._documents.get(job_id)
+        if job_state(self._rows[job_id]) is JobState.RUNNING or (document and document["tasks"]["running"]):
+            self._moving.setdefault(job_id)
+        else:
+            self._moving.pop(job_id, None)
+
     def _note_changed(self, job_id: str) -> None:
-        if job_id in self._signs:
+        if job_id in self._rows:
             self._changed.setdefault(job_id)
 
     def _about(self, kind: str, job_id: str, told: dict[str, Any]) -> Change:
         return Change(kind, self._subjects[job_id], told)
-
-
-def _is_busy(document: dict[str, Any] | None) -> bool:
-    """Whether something of the job is still running, whatever its state."""
-    return document is not None and bool(document["tasks"]["running"])

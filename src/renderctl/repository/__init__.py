@@ -12,7 +12,7 @@ from renderctl.repository.blobs.damage import DamageReports
 from renderctl.repository.blobs.gc import Collecting
 from renderctl.repository.diagnostics import Examining, Sweeper
 from renderctl.repository.engine import open_engine
-from renderctl.repository.jobs.change_feed import Watching
+from renderctl.repository.jobs.change_feed import Watching, WatchSnapshot, job_state
 from renderctl.repository.jobs.count_checks import CountChecks
 from renderctl.repository.jobs.deletion import Removing
 from renderctl.repository.jobs.submission import JobSubmission
@@ -25,7 +25,18 @@ from renderctl.repository.people.quotas import QuotaReports
 from renderctl.repository.recovery import Sweeping
 from renderctl.repository.webhooks.delivery import Delivering
 
-__all__ = ["BlobReader", "Claim", "Claimant", "NewModel", "Repository", "Summary", "Sweeper", "open_repository"]
+__all__ = [
+    "BlobReader",
+    "Claim",
+    "Claimant",
+    "NewModel",
+    "Repository",
+    "Summary",
+    "Sweeper",
+    "WatchSnapshot",
+    "job_state",
+    "open_repository",
+]
 
 
 class Repository(

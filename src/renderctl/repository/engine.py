@@ -21,6 +21,8 @@ _IDLE_TRANSACTION_S, _SILENT_CONNECTION_S = 20, 90
 #: Seconds after which a connection is replaced by a new one; how many are kept (more are made while they are needed,
 #: unless `?connections=8` in the URL says how many there are at most).
 _RECYCLE_S, _POOL = 60, 64
+#: Bytes of a text that the server makes of many rows: MySQL cuts it off after 1024 of them, and says nothing.
+_LONGEST_TEXT = 16 * 1024**2
 #: Whether a job has work is looked up in the index, job for job. Left to itself the server collects the waiting tasks
 #: of all jobs first, and reads the whole table for it.
 _OPTIMIZER = "semijoin=off,materialization=off"
@@ -94,7 +96,11 @@ def _mysql(url: URL, *, patient: bool) -> Engine:
     def _configure(connection: Any, _record: Any) -> None:
         mariadb = "MariaDB" in connection.get_server_info()
         switches = _OPTIMIZER + (",exists_to_in=off" if mariadb else "")
-        limits: dict[str, Any] = {"innodb_lock_wait_timeout": _LOCK_WAIT_S, "optimizer_switch": f"'{switches}'"}
+        limits: dict[str, Any] = {
+            "innodb_lock_wait_timeout": _LOCK_WAIT_S,
+            "group_concat_max_len": _LONGEST_TEXT,
+            "optimizer_switch": f"'{switches}'",
+        }
         if not patient:
             limits |= {"idle_transaction_timeout": _IDLE_TRANSACTION_S} if mariadb else {}
             limits |= {} if mariadb else {"wait_timeout": _SILENT_CONNECTION_S}

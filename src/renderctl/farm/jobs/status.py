@@ -160,8 +160,11 @@ def _pace(farm: Farm, summary: "Summary") -> _Pace:
 
 def _progress(farm: Farm, summary: "Summary") -> list[float]:
     """How far the running frames are: the database knows it from the last heartbeat, the cache as of now."""
-    live = farm.cache.get_many([f"attempt:{each.id}" for each in summary.running]) if summary.running else {}
-    return [max(each.progress, live.get(f"attempt:{each.id}", {}).get("progress", 0.0)) for each in summary.running]
+    live = farm.cache.get_many([f"attempt:{attempt_id}" for attempt_id in summary.running]) if summary.running else {}
+    return [
+        max(progress, live.get(f"attempt:{attempt_id}", {}).get("progress", 0.0))
+        for attempt_id, progress in summary.running.items()
+    ]
 
 
 def _time(moment: datetime | None) -> str | None:

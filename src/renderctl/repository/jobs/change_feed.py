@@ -6,9 +6,23 @@ from datetime import timedelta
 from functools import reduce
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, String, cast, func, literal, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    Text,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    type_coerce,
+)
 
 from renderctl.core.jobs import Attempt, Output
+from renderctl.core.permissions import Subject
 from renderctl.core.states import ENDED_JOB, OPEN_JOB, AttemptState, JobState
 from renderctl.repository.database import Database
 from renderctl.repository.schema.jobs import attempts, jobs, outputs
@@ -20,7 +34,7 @@ _LATELY = timedelta(seconds=30)
 _RENDERED = (AttemptState.SUCCEEDED, AttemptState.FAILED, AttemptState.CANCELED, AttemptState.LOST)
 #: Rows of one look.
 _MOST = 2000
-#: What a change of a job changes in its row, as one text: rows are read twice a second, and texts are read fastest.
+#: What a change of a job changes in its row, after the id: an error comes with its end.
 _CHANGING = (
     jobs.c.state,
     jobs.c.serial,
@@ -29,62 +43,97 @@ _CHANGING = (
     jobs.c.started_at,
     jobs.c.finished_at,
     jobs.c.nudges,
-    jobs.c.error,
 )
 
 
-def _joined(*columns: ColumnElement[Any]) -> ColumnElement[str]:
-    """Texts with bars between them."""
-    texts = [func.coalesce(cast(column, String(255)), "") for column in columns]
-    return reduce(lambda joined, text: joined.concat("|").concat(text), texts[1:], literal("").concat(texts[0]))
+def _text(column: ColumnElement[Any]) -> ColumnElement[str]:
+    text = type_coerce(column, String)  # what is joined to a text becomes one
+    return text if getattr(column, "nullable", True) is False else func.coalesce(text, "")
 
 
-_SIGNS = select(jobs.c.id, jobs.c.owner, jobs.c.project, jobs.c.state, _joined(*_CHANGING).label("row"))
-_SIGNS = _SIGNS.where(jobs.c.removed_at.is_(None)).order_by(jobs.c.id.desc()).limit(_MOST)
-_SIGNS_BY_STATE = _SIGNS.with_hint(jobs, "FORCE INDEX (ix_job_ended)", "mysql")
+def _as_one_text(rows: Select[Any], *columns: ColumnElement[Any]) -> Select[Any]:
+    """All the rows as one text, with bars between the columns, which hold none, and commas between the rows.
+
+    They are asked for twice a second: to receive thousands of rows takes longer than to find them.
+    """
+    row = reduce(lambda joined, column: joined.concat("|").concat(column), map(_text, columns))
+    of_rows = rows.with_only_columns(row.label("row")).subquery()
+    return select(func.group_concat(of_rows.c.row, type_=Text))
+
+
+def _read_rows(connection: Connection, query: Select[Any], **parameters: Any) -> list[str]:
+    """The texts of the rows."""
+    text: str | None = connection.scalar(query, parameters)
+    return text.split(",") if text else []
+
+
+_PRESENT = select(jobs).where(jobs.c.removed_at.is_(None)).order_by(jobs.c.id.desc()).limit(_MOST)
+_LIVELY = or_(
+    jobs.c.state.in_(sorted(OPEN_JOB)),
+    and_(jobs.c.state.in_(sorted(ENDED_JOB)), jobs.c.finished_at >= bindparam("lately")),
+)
+_ONLY: BindParameter[Any] = bindparam("only", expanding=True)
+_SIGNS = _PRESENT.where(_LIVELY).with_hint(jobs, "FORCE INDEX (ix_job_ended)", "mysql")
+_SIGNS = _as_one_text(_SIGNS, jobs.c.id, *_CHANGING)
+_SIGNS_OF = _as_one_text(_PRESENT.where(jobs.c.id.in_(_ONLY)), jobs.c.id, *_CHANGING)
+_RUNNING = select(attempts).where(attempts.c.state == AttemptState.RUNNING).limit(_MOST)
+_PROGRESS = _as_one_text(_RUNNING, attempts.c.id, attempts.c.progress)
+_PROGRESS_OF = _as_one_text(_RUNNING.where(attempts.c.job_id.in_(_ONLY)), attempts.c.id, attempts.c.progress)
+_NEW_OUTPUTS = select(outputs).where(outputs.c.id > bindparam("after")).order_by(outputs.c.id).limit(_MOST)
+_NEW_OUTPUTS = _as_one_text(_NEW_OUTPUTS, outputs.c.id)
+_SUBJECTS = select(jobs.c.id, jobs.c.owner, jobs.c.project).where(jobs.c.id.in_(_ONLY))
 
 
 @dataclass(frozen=True)
-class JobVersion:
-    """What tells that a job has changed, without its tasks being counted."""
+class WatchSnapshot:
+    """What tells what has changed since the last one, without tasks being counted. The texts are for comparison."""
 
-    id: str
-    owner: str
-    project: str
-    running: bool
-    row: str
+    jobs: dict[str, str]  #: what a change changes in a job's row, by the job's id
+    progress: dict[str, str]  #: how far each frame is that is being rendered, by the ids of the attempts
+    outputs: list[int]  #: the numbers of new outputs, of all jobs, in their order
+
+
+def job_state(row: str) -> JobState:
+    """The state that stands in a text of WatchSnapshot.jobs."""
+    return JobState(row.split("|", 2)[1])
 
 
 class Watching(Database):
     """Questions that are asked again and again."""
 
-    def signs(self, only: Collection[str] | None = None) -> list[JobVersion]:
-        """Of the open jobs and those that ended a moment ago, the newest; or of those jobs alone."""
+    def watch_snapshot(self, outputs_after: int, only: Collection[str] | None = None) -> WatchSnapshot:
+        """Of the open jobs and those that ended a moment ago, the newest; or of those jobs alone.
 
-        def reading(connection: Connection) -> list[JobVersion]:
-            lately = self.now(connection) - _LATELY
-            queries = [_SIGNS.where(jobs.c.id.in_(sorted(only or ())))]
+        With the outputs that were published after that number.
+        """
+
+        def reading(connection: Connection) -> WatchSnapshot:
             if only is None:
-                opened = _SIGNS_BY_STATE.where(jobs.c.state.in_(OPEN_JOB))
-                queries = [opened, _SIGNS_BY_STATE.where(jobs.c.state.in_(ENDED_JOB), jobs.c.finished_at >= lately)]
-            rows = [row for query in queries for row in connection.execute(query)]
-            signs = {
-                row.id: JobVersion(row.id, row.owner, row.project, row.state == JobState.RUNNING, row.row)
-                for row in rows
-            }
-            return sorted(signs.values(), key=lambda sign: sign.id, reverse=True)[:_MOST]
+                signs = _read_rows(connection, _SIGNS, lately=self.now(connection) - _LATELY)
+                progress = _read_rows(connection, _PROGRESS)
+            else:
+                signs = _read_rows(connection, _SIGNS_OF, only=sorted(only))
+                progress = _read_rows(connection, _PROGRESS_OF, only=sorted(only))
+            numbers = _read_rows(connection, _NEW_OUTPUTS, after=outputs_after)
+            return WatchSnapshot(
+                {row.partition("|")[0]: row for row in signs},
+                dict(row.split("|") for row in progress),
+                sorted(map(int, numbers)),
+            )
 
         return self.read(reading)
+
+    def job_subjects(self, job_ids: Collection[str]) -> dict[str, Subject]:
+        """Those that there are, for who asks whether somebody may see them."""
+        if not job_ids:
+            return {}
+        rows = self.read(lambda connection: connection.execute(_SUBJECTS, {"only": sorted(job_ids)}).all())
+        return {row.id: Subject("job", row.id, row.owner, frozenset([row.project])) for row in rows}
 
     def newest_output(self) -> int:
         """The number of the output that was published last."""
         query = select(outputs.c.id).order_by(outputs.c.id.desc()).limit(1)
         return self.read(lambda connection: connection.scalar(query)) or 0
-
-    def output_numbers_since(self, after: int) -> list[int]:
-        """The numbers of the outputs of all jobs that were published after that one, in their order."""
-        query = select(outputs.c.id).where(outputs.c.id > after).order_by(outputs.c.id).limit(_MOST)
-        return self.read(lambda connection: list(connection.scalars(query)))
 
     def these_outputs(self, numbers: Sequence[int]) -> list[tuple[str, Output]]:
         """The outputs of those numbers, in their order, and the jobs that they are of."""
@@ -93,13 +142,6 @@ class Watching(Database):
         query = select(outputs).where(outputs.c.id.in_(numbers)).order_by(outputs.c.id)
         rows = self.read(lambda connection: connection.execute(query).all())
         return [(row.job_id, to_output(row)) for row in rows]
-
-    def running_progress(self, only: Collection[str] | None = None) -> dict[str, float]:
-        """How far each frame is that is being rendered, anywhere or of those jobs, by the ids of the attempts."""
-        query = select(attempts.c.id, attempts.c.progress).where(attempts.c.state == AttemptState.RUNNING).limit(_MOST)
-        if only is not None:
-            query = query.where(attempts.c.job_id.in_(sorted(only)))
-        return self.read(lambda connection: {row.id: row.progress for row in connection.execute(query)})
 
     def newest_attempt(self, job_id: str, states: Sequence[AttemptState] = ()) -> Attempt | None:
         """The one that was claimed last, of those in one of the states (none named: in any)."""

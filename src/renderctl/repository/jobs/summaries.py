@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, or_, select, text
+from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, or_, select, text
 
 from renderctl.core.errors import NotFound
-from renderctl.core.jobs import Attempt, Job, TaskCounts
+from renderctl.core.jobs import Job, TaskCounts
 from renderctl.core.permissions import ALL, Visibility
 from renderctl.core.states import AttemptState, JobState
 from renderctl.repository.blobs.references import batches
 from renderctl.repository.jobs.counts import read_counts
 from renderctl.repository.jobs.store import Submitting, find_row
 from renderctl.repository.schema.jobs import attempts, jobs, outputs
-from renderctl.repository.schema.mapping import ANY_ATTEMPT, to_attempt, to_job
+from renderctl.repository.schema.mapping import to_job
 from renderctl.repository.visibility import visible
 
 #: Frames whose cost says what the next ones will take.
@@ -27,6 +28,16 @@ _PACE, _PACES = (
 )
 
 
+_IDS: BindParameter[Any] = bindparam("jobs", expanding=True)
+# What a watch asks twice a second is built once.
+_JOBS = select(jobs).where(jobs.c.id.in_(_IDS), jobs.c.removed_at.is_(None))
+_RUNNING = select(attempts.c.job_id, attempts.c.id, attempts.c.progress).where(
+    attempts.c.job_id.in_(_IDS), attempts.c.state == AttemptState.RUNNING
+)
+_LAST_IMAGE = select(outputs.c.image).where(outputs.c.job_id == jobs.c.id).order_by(outputs.c.number.desc()).limit(1)
+_IMAGES = select(jobs.c.id, _LAST_IMAGE.scalar_subquery()).where(jobs.c.id.in_(_IDS))
+
+
 @dataclass(frozen=True)
 class Summary:
     """A job, and what has become of it so far."""
@@ -34,7 +45,7 @@ class Summary:
     job: Job
     counts: TaskCounts
     outputs: int
-    running: tuple[Attempt, ...]
+    running: dict[str, float]  #: how far each frame is that is being rendered, by the ids of the attempts
     frame_seconds: float | None  #: what the last frames took on average; None: none is finished, or none is running
     at: datetime  #: by the database's clock: all that was committed before it is in here
     image: str | None = None  #: digest of the container image that rendered the last of its frames
@@ -73,7 +84,7 @@ class Summarizing(Submitting):
 
         def reading(connection: Connection) -> list[Summary]:
             now = self.now(connection)
-            rows = connection.execute(select(jobs).where(jobs.c.id.in_(ids), jobs.c.removed_at.is_(None)))
+            rows = connection.execute(_JOBS, {"jobs": ids})
             return _summaries(connection, [to_job(row) for row in rows], now)
 
         return self.read(reading) if ids else []
@@ -131,7 +142,7 @@ def _summaries(connection: Connection, found: Sequence[Job], now: datetime) -> l
             job,
             counted[job.id].tasks,
             counted[job.id].outputs,
-            tuple(running.get(job.id, ())),
+            running.get(job.id, {}),
             paces.get(job.id),
             now,
             images.get(job.id),
@@ -142,18 +153,14 @@ def _summaries(connection: Connection, found: Sequence[Job], now: datetime) -> l
 
 def _images(connection: Connection, ids: Sequence[str]) -> dict[str, str | None]:
     """Of each job the image that rendered the last of its frames."""
-    last = select(outputs.c.image).where(outputs.c.job_id == jobs.c.id).order_by(outputs.c.number.desc()).limit(1)
-    query = select(jobs.c.id, last.scalar_subquery()).where(jobs.c.id.in_(ids))
-    return {row[0]: row[1] for row in connection.execute(query)} if ids else {}
+    return {row[0]: row[1] for row in connection.execute(_IMAGES, {"jobs": ids})} if ids else {}
 
 
-def _running(connection: Connection, ids: Sequence[str]) -> dict[str, list[Attempt]]:
-    found: dict[str, list[Attempt]] = {}
-    if ids:
-        query = ANY_ATTEMPT.where(attempts.c.job_id.in_(ids), attempts.c.state == AttemptState.RUNNING)
-        for row in connection.execute(query):
-            found.setdefault(row.job_id, []).append(to_attempt(row))
-    return found
+def _running(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, float]]:
+    running: dict[str, dict[str, float]] = {}
+    for job_id, attempt_id, progress in connection.execute(_RUNNING, {"jobs": ids}) if ids else ():
+        running.setdefault(job_id, {})[attempt_id] = progress
+    return running
 
 
 def _frame_seconds(connection: Connection, ids: Sequence[str]) -> dict[str, float | None]:

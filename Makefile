@@ -5,8 +5,10 @@ DEMO := demo
 ROUNDS := 200
 # What pytest makes of the tests is kept, or every process of a run compiles them again.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo test check static fast fix chaos bench lock docs clean setup-demo setup-dev setup-services
+.PHONY: help demo test check static pages fast fix chaos bench lock docs clean setup-demo setup-dev setup-services
 .DEFAULT_GOAL := help
+# A site that was not built to its end is no site.
+.DELETE_ON_ERROR:
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile | expand -t 10
@@ -24,14 +26,20 @@ test: setup-dev check setup-services  ## everything that has to be true (about h
 		$(PY) -m pytest -q -n 2 --dist worksteal -m "(services or containers or slow) and not blender and not chaos"; \
 		$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "blender or chaos"'
 
-check: setup-dev  ## the quick part of it (a minute): format, lint, types, import contracts, fast tests
-	@$(MAKE) --no-print-directory -j 2 static fast
+check: setup-dev  ## the quick part of it (a minute): format, lint, types, import contracts, docs, fast tests
+	@$(MAKE) --no-print-directory -j 2 static pages fast
 
 static:
 	.venv/bin/ruff format --check --quiet
 	.venv/bin/ruff check --quiet
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+# The site is built, strictly, when something that it is made of has changed since.
+pages: site/index.html
+
+site/index.html: mkdocs.yml CHANGELOG.md $(shell find docs -type f) $(wildcard src/renderctl/*/__init__.py)
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
 
 fast:
 	$(PY) -m pytest -q -n 2 --dist worksteal --fast
@@ -53,19 +61,22 @@ lock: setup-dev  ## pin what is installed; LOCK=--upgrade renews every pin
 	$(PY) tools/lock.py $(LOCK)
 	$(PY) tools/sbom.py
 
-docs: setup-dev  ## write the generated pages of docs/reference
+docs: setup-dev  ## write the generated pages, and build the site into site/
 	$(PY) -m tests.cli.reference
 	$(PY) -m tests.server.reference
 	$(PY) -m tests.core.permissions_page
+	$(PY) -m tests.core.settings_page
+	$(PY) tools/decisions.py
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
 
 clean:  ## remove what the others made here
-	rm -rf $(DEMO) .venv .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(DEMO) site .venv .mypy_cache .ruff_cache .pytest_cache
 
 setup-demo:
 	@tools/setup.sh blender
 
 setup-dev:
-	@tools/setup.sh blender,dev
+	@tools/setup.sh blender,dev,docs
 
 setup-services:
 	@tools/setup.sh services

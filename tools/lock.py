@@ -1,8 +1,8 @@
 """`python tools/lock.py`: pin every package that is installed, with the digests of its files, into locks/.
 
 One file for each list of requirements in pyproject.toml, and none with what another one pins already: base.txt is what
-renderctl needs, blender.txt, dev.txt and bench.txt are its extras, build.txt is what builds it. They hold for Linux and
-macOS and for every Python that pyproject.toml allows. No index is named in them. A pin that still fits stays;
+renderctl needs, blender.txt, dev.txt, docs.txt and bench.txt are its extras, build.txt is what builds it. They hold for
+Linux and macOS and for every Python that pyproject.toml allows. No index is named in them. A pin that still fits stays;
 `--upgrade` renews them all, `--upgrade-package NAME` one.
 """
 
@@ -28,6 +28,7 @@ def requirements() -> Mapping[str, Sequence[str]]:
         "base": project["project"]["dependencies"],
         "blender": extras["blender"],
         "dev": extras["dev"],
+        "docs": extras["docs"],
         "bench": extras["bench"],
         "build": project["build-system"]["requires"] + editable,
     }

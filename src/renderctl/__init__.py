@@ -1,3 +1,3 @@
 """renderctl: a render farm controller for Blender."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

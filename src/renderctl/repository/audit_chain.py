@@ -2,7 +2,7 @@
 
 Whoever did something extends the chain by all that waits, unless somebody else does at this moment: so nobody ever
 waits for the end of the chain, and one transaction gives the entries of many deeds their places. SQLite knows one
-writer at a time: there it is done within the deed's own transaction. See docs/decisions/0030-audit-chain.md.
+writer at a time: there it is done within the deed's own transaction. See docs/decisions/0010-audit-log-chain.md.
 """
 
 import fcntl

@@ -1,6 +1,6 @@
 """Attempts to get in, counted: whoever guesses is slowed down, and whoever has been let in before is not.
 
-See docs/decisions/0090-who-guesses-waits-and-nobody-else.md.
+See docs/decisions/0023-login-throttling.md.
 """
 
 import math

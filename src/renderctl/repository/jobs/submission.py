@@ -2,7 +2,7 @@
 
 Until then its row is that of a removed job, whose rows `erase_some` deletes: who submits keeps it from that by
 `submitting_until`, which every batch of tasks puts off. A submission that was killed is nobody's after that, and goes
-the way of all removed jobs. See docs/decisions/0135-large-jobs-are-added-in-batches.md.
+the way of all removed jobs. See docs/decisions/0033-batched-submission.md.
 """
 
 import hashlib

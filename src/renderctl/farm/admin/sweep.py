@@ -16,7 +16,7 @@ from renderctl.farm import Farm
 from renderctl.farm.authorization import require
 from renderctl.farm.jobs.remove import apply_retention
 from renderctl.farm.jobs.status import invalidate
-from renderctl.farm.jobs.submit import enqueue_ticket
+from renderctl.farm.jobs.tickets import enqueue_ticket
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")

@@ -11,7 +11,7 @@ from renderctl.core.states import CLAIMABLE_JOB
 from renderctl.farm import Farm
 from renderctl.farm.authorization import authorized_job
 from renderctl.farm.jobs.status import invalidate
-from renderctl.farm.jobs.submit import enqueue_ticket
+from renderctl.farm.jobs.tickets import enqueue_ticket
 from renderctl.farm.people.quotas import quotas_for
 
 

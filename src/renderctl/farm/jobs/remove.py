@@ -12,7 +12,7 @@ from renderctl.core.states import ENDED_JOB, OPEN_JOB, JobState
 from renderctl.farm import Farm
 from renderctl.farm.authorization import authorized_job
 from renderctl.farm.jobs.status import invalidate
-from renderctl.farm.jobs.submit import enqueue_ticket
+from renderctl.farm.jobs.tickets import enqueue_ticket
 from renderctl.repository.jobs.deletion import Removed
 
 logger = logging.getLogger(__name__)

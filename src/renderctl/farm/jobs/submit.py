@@ -1,13 +1,12 @@
 """`submit`: a model, frames and options become a job."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from renderctl.core import limits
 from renderctl.core.actors import Actor
-from renderctl.core.errors import BadFrames, InvalidInput, QueueUnavailable, UnknownName, did_you_mean
+from renderctl.core.errors import BadFrames, InvalidInput, UnknownName, did_you_mean
 from renderctl.core.frames import FIRST_FRAME, LAST_FRAME, FrameSet
 from renderctl.core.jobs import Input, Job, NewJob, RenderOptions, Replacement, require_valid_options
 from renderctl.core.limits import require_few, require_text
@@ -18,15 +17,14 @@ from renderctl.core.requirements import Requirements
 from renderctl.farm import Farm
 from renderctl.farm.authorization import authorized_job, require, subject_of_model, subject_of_project
 from renderctl.farm.blenders import needed_blender
+from renderctl.farm.jobs.tickets import enqueue_ticket
 from renderctl.farm.models.blob_upload import upload_missing
 from renderctl.farm.models.incoming_uploads import require_uploaded
 from renderctl.farm.models.outside_files import OnOutside, refuse_outside
 from renderctl.farm.models.replacements import hashed_inputs, replacing_files
 from renderctl.farm.models.upload import missing_files
 from renderctl.farm.people.quotas import quotas_for
-from renderctl.queues import Ticket
 
-_logger = logging.getLogger(__name__)
 _RANGE = "Say which frames: `-f 1-100`."
 
 
@@ -121,15 +119,6 @@ def _admit(farm: Farm, actor: Actor, model: Model, project: str, pool: str) -> N
         known = farm.repository.project(project)
         usable = known is None or known.may_use(pool)
         require(farm, actor, "pool.use", Subject("pool", pool, None, actor.projects if usable else frozenset()))
-
-
-def enqueue_ticket(farm: Farm, job: Job, delay_s: float = 0.0) -> None:
-    """Give the job a turn. A queue that is away is no error: idle slots ask the database."""
-    try:
-        farm.queue.put(Ticket(job.id, job.serial), pool=job.pool, priority=job.priority, delay_s=delay_s)
-    except QueueUnavailable as error:
-        text = "no ticket for job %s, which idle workers find without one: %s"
-        _logger.warning(text, job.id, error, extra={"job": job.id})
 
 
 def _new_job(farm: Farm, model: Model, request: SubmitRequest, quotas: Quotas) -> tuple[NewJob, tuple[str, ...]]:

@@ -2,12 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from renderctl.blender.events import Opened, Rendered, Written
 from renderctl.blender.failures import SessionStopped
@@ -25,23 +24,21 @@ from renderctl.core.jobs import FORMATS, Attempt, Failure, Output
 from renderctl.farm import Farm
 from renderctl.farm.admin.sweep import finish_job_if_done
 from renderctl.farm.jobs.status import invalidate
-from renderctl.farm.jobs.submit import enqueue_ticket
+from renderctl.farm.jobs.tickets import enqueue_ticket
 from renderctl.farm.models.file_hashes import hash_file
 from renderctl.farm.redaction import redacted
 from renderctl.farm.worker.attempt_dir import AttemptDir, taken_within
 from renderctl.farm.worker.failures import failure_of, unexpected_failure
 from renderctl.farm.worker.health import Health
 from renderctl.farm.worker.log_bundle import keep_log, keep_together
+from renderctl.farm.worker.retries import STORE_LIMIT_S, Retries
 from renderctl.repository.attempts.completion import Completion
 from renderctl.repository.attempts.lifecycle import Cost
 
 logger = logging.getLogger(__name__)
-Result = TypeVar("Result")
 
-#: Seconds that a store may be away before the attempt fails.
-_STORE_PATIENCE_S = 300.0
 #: Seconds that a store may be away before a log is given up.
-_LOG_PATIENCE_S = 60.0
+_LOG_LIMIT_S = 60.0
 _NOTHING = Cost()
 #: Frames that are checked and stored at a time.
 _PARALLEL = 4
@@ -105,6 +102,7 @@ class Publisher:
         self._farm = farm
         self._health = health
         self._halt = halt
+        self.retries = Retries(farm.clock, halt)
         self._storing = ThreadPoolExecutor(_PARALLEL, "storing")  # its threads start when they are needed
 
     def publish(self, batch: Sequence[Finished]) -> list[Published | Failure | None]:
@@ -119,7 +117,7 @@ class Publisher:
         superseded = self._complete(outcomes, places, batch[-1].following)
         results = [self._told(each, outcomes[each.attempt.id], superseded) for each in batch]
         if batch[-1].following is None:  # else a task of the job is open, and it can not have ended
-            self.insist(lambda: finish_job_if_done(self._farm, batch[0].attempt.job_id))
+            self.retries.until_database_is_back(lambda: finish_job_if_done(self._farm, batch[0].attempt.job_id))
         return results
 
     def release(self, own: Path) -> None:
@@ -134,7 +132,7 @@ class Publisher:
                 self.keep_log(finished.attempt, finished.log, finished.stop)
         logs = {each.attempt.id: each.log for each in together}
         try:
-            return self.await_store(lambda: keep_together(self._farm, logs), self._halt, _LOG_PATIENCE_S)
+            return self.retries.until_store_is_back(lambda: keep_together(self._farm, logs), self._halt, _LOG_LIMIT_S)
         except (StoreUnavailable, OSError, SessionStopped) as error:
             logger.warning("the logs of %d tasks were not kept: %s", len(together), error)
             return {}
@@ -165,7 +163,7 @@ class Publisher:
             )
             return None
         if isinstance(outcome, SessionStopped):
-            self.insist(lambda: self._farm.repository.cancel_attempt(attempt))
+            self.retries.until_database_is_back(lambda: self._farm.repository.cancel_attempt(attempt))
             return None
         return self.fail(attempt, failure_of(outcome), finished.cost).failure
 
@@ -180,12 +178,14 @@ class Publisher:
                 for each in stored
             ]
             try:
-                return self.insist(partial(repository.complete_all, done, starting=following, since=since))
+                return self.retries.until_database_is_back(
+                    partial(repository.complete_all, done, starting=following, since=since)
+                )
             except BlobCollected:
                 logger.warning("a result of job %s was collected: it is stored again", done[0].attempt.job_id)
             digests = {output.digest for each in stored for output in each.outputs}
-            self.insist(partial(repository.unknown_blobs, digests))
-            since = self.insist(repository.time)
+            self.retries.until_database_is_back(partial(repository.unknown_blobs, digests))
+            since = self.retries.until_database_is_back(repository.time)
             outcomes |= {each.attempt.id: self._outcome(each.finished) for each in stored}
         self._begin(following)
         return frozenset()
@@ -200,56 +200,27 @@ class Publisher:
             failure.reason,
             extra={"job": attempt.job_id, "task": attempt.task_id},
         )
-        delay_s = self.insist(lambda: self._farm.repository.fail(attempt, failure, cost))
+        delay_s = self.retries.until_database_is_back(lambda: self._farm.repository.fail(attempt, failure, cost))
         if delay_s is None:
-            self.insist(lambda: finish_job_if_done(self._farm, attempt.job_id))
+            self.retries.until_database_is_back(lambda: finish_job_if_done(self._farm, attempt.job_id))
         else:
-            self.insist(lambda: enqueue_ticket(self._farm, self._farm.repository.job(attempt.job_id), delay_s))
+            self.retries.until_database_is_back(
+                lambda: enqueue_ticket(self._farm, self._farm.repository.job(attempt.job_id), delay_s)
+            )
         invalidate(self._farm, attempt.job_id)
         return ReportedFailure(failure, delay_s)
 
     def keep_log(self, attempt: Attempt, log: Path, stop: threading.Event) -> None:
         """The log of an attempt, to the store. One that is away for long costs the log, not the frame."""
         try:
-            self.await_store(lambda: keep_log(self._farm, attempt.id, log), stop, _LOG_PATIENCE_S)
+            self.retries.until_store_is_back(lambda: keep_log(self._farm, attempt.id, log), stop, _LOG_LIMIT_S)
         except (StoreUnavailable, OSError, SessionStopped) as error:
             logger.warning("the log of task %s was not kept: %s", attempt.task_id, error)
-
-    def await_store(
-        self, deed: Callable[[], Result], stop: threading.Event, patience_s: float = _STORE_PATIENCE_S
-    ) -> Result:
-        """Do it; while the store is away try again, less and less often, for `patience_s` seconds.
-
-        Raises StoreUnavailable after that, SessionStopped soon after `stop` was set.
-        """
-        started, delay_s = self._farm.clock.monotonic(), 0.5
-        while True:
-            try:
-                return deed()
-            except StoreUnavailable as error:
-                if self._farm.clock.monotonic() - started > patience_s:
-                    raise
-                logger.warning("%s; trying again in %.1f s", str(error).rstrip("."), delay_s)
-                if self._farm.clock.wait(stop, delay_s):
-                    raise SessionStopped from error
-                delay_s = min(delay_s * 2, 30.0)
-
-    def insist(self, deed: Callable[[], Result]) -> Result:
-        """Do it; while the database is away, keep what we hold and do it when it is back."""
-        delay_s = 0.2
-        while True:
-            try:
-                return deed()
-            except DatabaseUnavailable as error:
-                logger.warning("%s; trying again in %.1f s", str(error).rstrip("."), delay_s)
-                if self._farm.clock.wait(self._halt, delay_s):
-                    raise
-                delay_s = min(delay_s * 2, 10.0)
 
     def _begin(self, following: Attempt | None) -> None:
         """Say that Blender works on it, where that could not be said in passing."""
         if following is not None:
-            self.insist(lambda: self._farm.repository.start(following))
+            self.retries.until_database_is_back(lambda: self._farm.repository.start(following))
 
     def _stored(self, finished: Finished, written: Written, *, main: bool) -> Output:
         attempt, opened = finished.attempt, finished.opened
@@ -274,5 +245,5 @@ class Publisher:
         )
 
     def _put(self, finished: Finished, path: Path, digest: str) -> None:
-        patience_s = max(_STORE_PATIENCE_S, finished.rendered.seconds)  # to render it again would take as long
-        self.await_store(lambda: self._farm.store.put(path, digest), finished.stop, patience_s)
+        limit_s = max(STORE_LIMIT_S, finished.rendered.seconds)  # to render it again would take as long
+        self.retries.until_store_is_back(lambda: self._farm.store.put(path, digest), finished.stop, limit_s)

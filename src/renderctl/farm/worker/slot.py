@@ -52,6 +52,7 @@ class Slot:
         self._signals = signals
         self._listeners = listeners
         self._publisher = Publisher(farm, tools.health, signals.halt)
+        self._retries = self._publisher.retries
         self._frame_s: float | None = None  # what the last frames of this job took
         self._job_id: str | None = None
         self._job_over = False  # every further task of it would fail alike
@@ -130,7 +131,7 @@ class Slot:
                     pipeline.put(finished(started), _TOGETHER if self._frames_are_short() else 1)
 
     def _begin(self, attempt: Attempt) -> bool:
-        return self._publisher.insist(lambda: self._farm.repository.start(attempt))
+        return self._retries.until_database_is_back(lambda: self._farm.repository.start(attempt))
 
     def _going_on(self) -> bool:
         """Whether the slot stays with its job: one whose Blender may not start finds that out first.
@@ -243,9 +244,9 @@ class Slot:
         """The session for the job, whatever is away in the meantime."""
 
         def opening() -> OpenSession:
-            return self._publisher.insist(lambda: self._sessions.for_job(job, stop))
+            return self._retries.until_database_is_back(lambda: self._sessions.for_job(job, stop))
 
-        return self._publisher.await_store(opening, stop)
+        return self._retries.until_store_is_back(opening, stop)
 
     def _failure_of(self, error: RenderctlError | OSError) -> Failure:
         if isinstance(error, OSError):
@@ -275,7 +276,7 @@ class Slot:
         if self._introduced != (job.id, id(ready)):
             self._introduced = (job.id, id(ready))
             if ready.notes:
-                self._publisher.insist(lambda: self._farm.repository.note(job.id, ready.notes))
+                self._retries.until_database_is_back(lambda: self._farm.repository.note(job.id, ready.notes))
             self._listeners.on_ready(job, ready)
 
     def _progressed(self, hold: InFlightAttempt, progress: Progress) -> None:
@@ -307,7 +308,7 @@ class Slot:
 
     def _stopped(self, attempt: Attempt, tray: AttemptDir) -> None:
         self._publisher.keep_log(attempt, tray.log, self._held.of(attempt).stop)
-        self._publisher.insist(lambda: self._farm.repository.cancel_attempt(attempt))
+        self._retries.until_database_is_back(lambda: self._farm.repository.cancel_attempt(attempt))
         self._cleared(attempt, tray)
 
     def _cleared(self, attempt: Attempt, tray: AttemptDir) -> None:
@@ -317,7 +318,7 @@ class Slot:
     def _give_back(self, job: Job, rest: list[Attempt]) -> None:
         """What was claimed and not started is free again; a job with a slot limit hears that a slot left it."""
         if rest:
-            self._publisher.insist(lambda: self._farm.repository.release(rest))
+            self._retries.until_database_is_back(lambda: self._farm.repository.release(rest))
             for attempt in rest:
                 self._held.drop(attempt)
-        self._publisher.insist(lambda: self._turns.leave(job, gave_back=bool(rest)))
+        self._retries.until_database_is_back(lambda: self._turns.leave(job, gave_back=bool(rest)))

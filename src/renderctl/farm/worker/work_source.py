@@ -11,7 +11,7 @@ from renderctl.core.jobs import Attempt, Job
 from renderctl.core.states import ENDED_JOB, JobState
 from renderctl.core.workers import Capabilities
 from renderctl.farm import Farm
-from renderctl.farm.jobs.submit import enqueue_ticket
+from renderctl.farm.jobs.tickets import enqueue_ticket
 from renderctl.farm.jobs.waiting_reasons import waiting_reason
 from renderctl.farm.worker.job_poll import JobPoll
 from renderctl.queues import Ticket

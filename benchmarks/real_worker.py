@@ -21,7 +21,7 @@ def main(name: str) -> None:
     worker.work()
     print("ready", flush=True)
     sys.stdin.read()
-    worker.halt()
+    worker.abort()
     worker.leave()
 
 

@@ -71,7 +71,7 @@ def main() -> int:
     options = WorkOptions(words.name, words.slots, tags=tags, idle_exit_s=words.exit_when_idle)
     try:
         worker = worker_for(farm, local_actor("chaos"), options)
-        with on_first_and_second_signal(worker.drain, worker.halt), pausable(worker.rest, worker.resume):
+        with on_first_and_second_signal(worker.drain, worker.abort), pausable(worker.hold, worker.resume):
             worker.run()
     except RenderctlError as error:
         print(f"Error: {error}", file=sys.stderr)

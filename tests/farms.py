@@ -215,7 +215,7 @@ def at_work(farm: Farm, name: str = "w1", **options: Any) -> Iterator[Worker]:
     try:
         yield worker
     finally:
-        worker.halt()
+        worker.abort()
         thread.join(30)
     assert not thread.is_alive()
     if errors:

@@ -249,7 +249,7 @@ class SimulatedWorker:
             await self._calls.insist(self._farm.repository.release, rest)
             for attempt in rest:
                 del self.frames[attempt.id]
-        await greenlet_spawn(partial(self._turns.leave, job, gave_back=bool(rest)))
+        await greenlet_spawn(partial(self._turns.leave, job, released=bool(rest)))
 
 
 def result_of(attempt: Attempt) -> Output:

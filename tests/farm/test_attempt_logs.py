@@ -18,34 +18,34 @@ def session(tmp_path: Path, mount: Callable[[Path, str], None]) -> Path:
 
 
 def given_tray(tmp_path: Path, session: Path) -> AttemptDir:
-    tray = AttemptDir(tmp_path, "a1")
-    tray.lay_out(session, "$ blender\n")
-    return tray
+    attempt_dir = AttemptDir(tmp_path, "a1")
+    attempt_dir.create(session, "$ blender\n")
+    return attempt_dir
 
 
 def test_a_log_that_can_not_be_linked_is_collected(tmp_path: Path, session: Path) -> None:
-    tray = given_tray(tmp_path, session)
-    assert tray.printed_to.parent == session
-    tray.printed_to.write_text("Saved: 0001.png\n")
-    tray.collect_log()
-    assert tray.log.read_text() == "$ blender\nSaved: 0001.png\n"
+    attempt_dir = given_tray(tmp_path, session)
+    assert attempt_dir.printed_to.parent == session
+    attempt_dir.printed_to.write_text("Saved: 0001.png\n")
+    attempt_dir.collect_log()
+    assert attempt_dir.log.read_text() == "$ blender\nSaved: 0001.png\n"
 
 
 def test_a_link_or_a_pipe_in_its_place_brings_nothing(tmp_path: Path, session: Path) -> None:
-    tray = given_tray(tmp_path, session)
+    attempt_dir = given_tray(tmp_path, session)
     (tmp_path / "secret").write_text("hush")
-    tray.printed_to.symlink_to(tmp_path / "secret")
-    tray.collect_log()
-    tray.printed_to.unlink()
-    os.mkfifo(tray.printed_to)
-    tray.collect_log()
-    assert tray.log.read_text() == "$ blender\n"
+    attempt_dir.printed_to.symlink_to(tmp_path / "secret")
+    attempt_dir.collect_log()
+    attempt_dir.printed_to.unlink()
+    os.mkfifo(attempt_dir.printed_to)
+    attempt_dir.collect_log()
+    assert attempt_dir.log.read_text() == "$ blender\n"
 
 
 def test_a_log_that_is_linked_has_it_once(tmp_path: Path) -> None:
     (tmp_path / "session").mkdir()
-    tray = given_tray(tmp_path, tmp_path / "session")
-    with tray.printed_to.open("a") as printed:
+    attempt_dir = given_tray(tmp_path, tmp_path / "session")
+    with attempt_dir.printed_to.open("a") as printed:
         printed.write("Saved: 0001.png\n")
-    tray.collect_log()
-    assert tray.log.read_text() == "$ blender\nSaved: 0001.png\n"
+    attempt_dir.collect_log()
+    assert attempt_dir.log.read_text() == "$ blender\nSaved: 0001.png\n"

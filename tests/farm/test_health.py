@@ -16,7 +16,7 @@ from renderctl.farm import Farm
 from renderctl.farm.admin.sweep import sweep
 from renderctl.farm.admin.workers import drain_worker, list_workers, resume_worker
 from renderctl.farm.worker.health import Health
-from renderctl.farm.worker.stop_flags import Signals
+from renderctl.farm.worker.stop_flags import StopFlags
 from tests.fake_blender import FakeExecutor, crashed, held, once, truncated
 from tests.farms import ACTOR, at_work, given_job, given_worker, wait_for
 
@@ -112,11 +112,11 @@ def test_a_full_disk_is_named_as_the_reason_of_a_failure(farm: Farm, executor: F
     executor.behaviours[1] = once(truncated)
     job = given_job(farm, "1", max_attempts=1)
     plenty = 1 << 40
-    reasons = Health(wanting(farm, plenty), [farm.settings.data_dir], Signals(), ())
-    told = reasons.explained(Failure(Fault.MACHINE, "The image is cut off."))
+    reasons = Health(wanting(farm, plenty), [farm.settings.data_dir], StopFlags(), ())
+    told = reasons.explain(Failure(Fault.MACHINE, "The image is cut off."))
     assert told.reason.startswith("The image is cut off. The disk is nearly full: ")
     scene = Failure(Fault.SCENE, "There is no camera.")
-    assert reasons.explained(scene) == scene
+    assert reasons.explain(scene) == scene
     with at_work(farm):
         wait_for(farm, lambda: farm.repository.job(job.id).state is JobState.FAILED)
     assert "nearly full" not in (farm.repository.job(job.id).error or "")
@@ -147,7 +147,7 @@ def test_a_drained_worker_finishes_its_frame_stays_and_goes_on_when_it_is_resume
 def test_a_worker_is_drained_and_resumed_on_its_own_node_and_the_farm_knows(farm: Farm) -> None:
     with at_work(farm) as worker:
         wait_for(farm, lambda: is_in(farm, WorkerState.ACTIVE))
-        worker.rest()
+        worker.hold()
         wait_for(farm, lambda: is_in(farm, WorkerState.DRAINING))
         job = given_job(farm, "1")
         farm.clock.wait(None, 0.3)

@@ -106,7 +106,7 @@ def test_a_worker_that_leaves_when_it_is_idle_has_asked_before(quiet: Farm) -> N
     assert quiet.queue.get(["default"], 0.0) is not None  # its ticket is lost
     turns = QueueSource(quiet, given_worker(quiet), idle_exit_s=0.2)
     claims = []
-    while not turns.over():
+    while not turns.exhausted():
         claims += turns.next(threading.Event()).attempts
     assert [attempt.job_id for attempt in claims] == [job.id]
 

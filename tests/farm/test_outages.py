@@ -19,7 +19,7 @@ from renderctl.core.states import AttemptState, JobState
 from renderctl.farm import Farm
 from renderctl.farm.jobs.attempt_logs import kept_log
 from renderctl.farm.jobs.control import cancel
-from renderctl.farm.worker.publisher import failure_of
+from renderctl.farm.worker.publisher import failure_from
 from renderctl.queues import Ticket
 from renderctl.stores.local import LocalStore
 from tests.databases import Outage
@@ -264,7 +264,7 @@ def test_a_worker_that_is_halted_while_the_store_is_away_charges_nothing(farm: F
         store.away = True
         executor.gate.set()
         wait_for(farm, lambda: store.refused > 1)  # the log, and the image
-        worker.halt()
+        worker.abort()
     assert tries(farm, job) == [AttemptState.CANCELED]
     assert [task.attempts for task in farm.repository.tasks(job.id)] == [0]
 
@@ -288,9 +288,9 @@ def test_a_job_that_is_canceled_while_the_store_is_away_gives_the_slot_free(farm
 
 
 def test_what_a_farm_that_fails_costs_is_not_the_workers_fault() -> None:
-    assert failure_of(StoreUnavailable()).fault is Fault.FARM
-    assert failure_of(NotStored()).fault is Fault.FARM
-    assert failure_of(OutputNotWritable()).fault is Fault.MACHINE
+    assert failure_from(StoreUnavailable()).fault is Fault.FARM
+    assert failure_from(NotStored()).fault is Fault.FARM
+    assert failure_from(OutputNotWritable()).fault is Fault.MACHINE
 
 
 @pytest.mark.slow
@@ -304,7 +304,7 @@ def test_a_worker_that_is_halted_while_the_database_is_away_ends_without_a_word_
         outage.away = True
         executor.gate.set()
         wait_for(farm, lambda: outage.refused > 3)
-        worker.halt()
+        worker.abort()
     outage.away = False
     assert "Traceback" not in caplog.text
     work_until(farm, job)

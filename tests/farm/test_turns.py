@@ -149,7 +149,7 @@ def test_a_scratch_folder_that_can_not_be_written_costs_an_attempt_and_not_the_w
     worker.start()
     worker.work()
     wait_for(farm, lambda: farm.repository.job(job.id).state is JobState.SUCCEEDED)
-    worker.halt()
+    worker.abort()
     wait_for(farm, lambda: worker.wait(0.05))
     worker.leave()
     assert len(failures) == 1
@@ -237,7 +237,7 @@ def test_a_slot_that_leaves_a_job_which_was_removed_meanwhile_goes_on(farm: Farm
     job, claimant = given_job(farm, "1-4", max_slots=1), given_worker(farm)
     remove_jobs(farm, ACTOR, [job.id], force=True)
     turns = QueueSource(farm, claimant, idle_exit_s=0.05)
-    turns.leave(job, gave_back=gave_back)
+    turns.leave(job, released=gave_back)
     assert turns.next(threading.Event()) == Claim()
 
 

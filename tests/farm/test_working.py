@@ -171,7 +171,7 @@ def test_a_halted_worker_gives_its_frame_back_free_of_charge(farm, executor):
     job = given_job(farm, "1-3")
     with at_work(farm) as worker:
         wait_for(farm, lambda: running(farm, job))
-        worker.halt()
+        worker.abort()
     executor.gate.set()
     assert counts(farm, job.id) == TaskCounts(queued=3)
     assert [task.attempts for task in farm.repository.tasks(job.id)] == [0, 0, 0]

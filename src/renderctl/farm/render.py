@@ -23,7 +23,7 @@ from renderctl.farm.models.outside_files import include_outside, leaves_this_mac
 from renderctl.farm.models.upload import UploadOptions, model_of
 from renderctl.farm.prewarm import PrewarmedBlender
 from renderctl.farm.worker import Worker, WorkOptions, worker_for
-from renderctl.farm.worker.publisher import Published
+from renderctl.farm.worker.publisher import PublishedFrame
 from renderctl.farm.worker.slot_parts import Listeners
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ class _RenderRun:
         self._actor = actor
         self._stop = stop
         self._listener = listener
-        self._published: queue.SimpleQueue[Published] = queue.SimpleQueue()
+        self._published: queue.SimpleQueue[PublishedFrame] = queue.SimpleQueue()
         self._failures: queue.SimpleQueue[tuple[Attempt, Failure]] = queue.SimpleQueue()
         self._said: set[str] = set()
         self._fetched: set[tuple[int, str | None, str, str]] = set()  # outputs that we have put in place
@@ -123,7 +123,7 @@ class _RenderRun:
         except KeyboardInterrupt as error:
             raise self._interrupted(worker) from error
         finally:
-            worker.halt()
+            worker.abort()
             worker.leave()
 
     def _worker(self) -> Worker:
@@ -131,7 +131,7 @@ class _RenderRun:
             on_published=self._published.put,
             on_failed=lambda attempt, failure: self._failures.put((attempt, failure)),
             on_progress=self._listener.on_progress,
-            on_ready=lambda _job, ready: self._listener.on_ready(ready.described),
+            on_session=lambda _job, ready: self._listener.on_ready(ready.described),
         )
         options = WorkOptions(
             slots=self._request.slots, allow_scripts=True, only_job=self._request.job or "new", listeners=heard

@@ -21,7 +21,7 @@ from renderctl.core.settings import DecoderSettings
 from renderctl.core.states import AttemptState
 from renderctl.decoder import Decoder
 from renderctl.executors.sandbox import landlock_version
-from renderctl.farm.worker.failures import failure_of
+from renderctl.farm.worker.failures import failure_from
 from tests.fake_blender import FakeBlender, FakeExecutor, png, rendered
 from tests.farms import close, given_job, make_farm, wait_for, work_until
 from tests.lacking import lacking
@@ -223,7 +223,7 @@ def test_a_frame_that_is_not_what_was_asked_for_is_the_scenes_fault(tmp_path: Pa
     (attempt, *_) = farm.repository.attempts(job.id)
     assert attempt.state is AttemptState.FAILED
     assert "has 64x64 pixels in place of 4x4" in str(attempt.error)
-    assert failure_of(ImageRefused()).fault is Fault.SCENE  # else the worker would come to be suspected
+    assert failure_from(ImageRefused()).fault is Fault.SCENE  # else the worker would come to be suspected
     close(farm)
 
 

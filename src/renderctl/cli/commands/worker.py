@@ -80,7 +80,7 @@ def worker(
 def _listeners() -> Listeners:
     """What a node's log tells of each frame; failures are in it already."""
     return Listeners(
-        on_ready=lambda job, ready: logger.info("job %s (%s): %s", job.id, job.name, ready.described),
+        on_session=lambda job, ready: logger.info("job %s (%s): %s", job.id, job.name, ready.described),
         on_published=lambda done: logger.info(
             "job %s frame %d: %.2f s", done.attempt.job_id, done.attempt.frame, done.seconds
         ),

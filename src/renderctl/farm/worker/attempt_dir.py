@@ -14,7 +14,7 @@ from renderctl.blender.events import Written
 from renderctl.blender.failures import SessionFailed
 from renderctl.core.jobs import Failure, Fault
 from renderctl.farm.scratch import clear_away
-from renderctl.farm.worker.blob_cache import linked
+from renderctl.farm.worker.blob_cache import try_link
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -27,28 +27,30 @@ _MOST_LOG = 64 << 20
 class AttemptDir:
     """The places of one attempt: its folder in the session's scratch, and its log and what was taken outside of it."""
 
-    def __init__(self, own: Path, name: str) -> None:
-        """`own` is a folder that sessions have no part in."""
-        self._session = own  # until we know it
+    def __init__(self, slot_dir: Path, name: str) -> None:
+        """`slot_dir` is a folder that sessions have no part in."""
+        self._session = slot_dir  # until we know it
         self._name = name
         self._is_linked = False
-        self.log = self.printed_to = own / "logs" / f"{name}.log"  #: ours, and by the name that the session sees
-        self.taken = taken_within(own)  #: the folder of what was taken out, of this attempt and of those beside it
-        self._taken = self.taken / name
+        self.log = self.printed_to = slot_dir / "logs" / f"{name}.log"  #: ours, and by the name that the session sees
+        self.collected = collected_within(
+            slot_dir
+        )  #: the folder of what was taken out, of this attempt and of those beside it
+        self._collected = self.collected / name
 
     @property
     def folder(self) -> Path:
         """Where the session puts what it renders."""
         return self._session / self._name
 
-    def lay_out(self, session: Path, header: str) -> None:
+    def create(self, session: Path, header: str) -> None:
         """Make the folder in the scratch of a session, and the log with its first lines. Raises OSError."""
         self._session = session
         self.folder.mkdir()
         self.log.parent.mkdir(exist_ok=True)
         self.log.write_text(header, encoding="utf-8")
         self.printed_to = session / self.log.name
-        self._is_linked = linked(self.log, self.printed_to)
+        self._is_linked = try_link(self.log, self.printed_to)
 
     def collect_log(self) -> None:
         """On a disk without hard links, have in the log what was printed; elsewhere it is there already."""
@@ -60,38 +62,38 @@ class AttemptDir:
                 if S_ISREG(os.fstat(printed).st_mode):
                     log.write(source.read(_MOST_LOG))
 
-    def take(self, written: tuple[Written, ...]) -> tuple[Written, ...]:
+    def collect_outputs(self, written: tuple[Written, ...]) -> tuple[Written, ...]:
         """The same files where they are ours alone. Raises SessionFailed for what no frame leaves, OSError."""
         if len(written) > _MOST_FILES:
-            raise _odd(f"{len(written)} files")
-        self._taken.mkdir(parents=True)
-        return tuple(self._take(each, number) for number, each in enumerate(written))
+            raise _unexpected_file(f"{len(written)} files")
+        self._collected.mkdir(parents=True)
+        return tuple(self._collect(each, number) for number, each in enumerate(written))
 
     def clear(self) -> None:
         """Remove all of it."""
-        for each in (self.log, self.printed_to, self.folder, self._taken):
+        for each in (self.log, self.printed_to, self.folder, self._collected):
             clear_away(each)
 
-    def _take(self, written: Written, number: int) -> Written:
+    def _collect(self, written: Written, number: int) -> Written:
         parts = PurePosixPath(written.name).parts
         if not parts or parts[0] == "/" or ".." in parts:
-            raise _odd(f"a file called {written.name!r}")
-        target = self._taken / f"{number}{PurePosixPath(written.name).suffix}"
+            raise _unexpected_file(f"a file called {written.name!r}")
+        target = self._collected / f"{number}{PurePosixPath(written.name).suffix}"
         try:
             with _opened(self._session, (self._name, *parts[:-1])) as folder:
                 if not S_ISREG(os.stat(parts[-1], dir_fd=folder, follow_symlinks=False).st_mode):
-                    raise _odd(f"{written.name!r}, which is no file")
+                    raise _unexpected_file(f"{written.name!r}, which is no file")
                 os.rename(parts[-1], target, src_dir_fd=folder)
         except NotADirectoryError as error:  # what O_NOFOLLOW says of a link, too
-            raise _odd(f"{written.name!r} in a folder that is none") from error
+            raise _unexpected_file(f"{written.name!r} in a folder that is none") from error
         if not target.is_file() or target.is_symlink():  # it was another one a moment ago
-            raise _odd(f"{written.name!r}, which is no file")
+            raise _unexpected_file(f"{written.name!r}, which is no file")
         return Written(target, written.name)
 
 
-def taken_within(own: Path) -> Path:
+def collected_within(slot_dir: Path) -> Path:
     """Where a slot's frames lie, once they are out of their sessions' reach, until they are published."""
-    return own / "taken"
+    return slot_dir / "taken"
 
 
 @contextmanager
@@ -106,5 +108,5 @@ def _opened(root: Path, parts: tuple[str, ...]) -> Iterator[int]:
         yield folder
 
 
-def _odd(what: str) -> SessionFailed:
+def _unexpected_file(what: str) -> SessionFailed:
     return SessionFailed(Failure(Fault.SCENE, f"Blender left {what}: scripts of the scene have done that."))

@@ -74,7 +74,7 @@ class BlobCache:
         blob = self._blob(each.digest)
         while True:
             try:
-                if own or not linked(blob, target):
+                if own or not try_link(blob, target):
                     shutil.copyfile(blob, target)
                 os.utime(blob, ns=(self._now_ns(), _SEALED_NS))
                 return
@@ -152,7 +152,7 @@ class BlobCache:
         return int(self._farm.clock.now().timestamp() * 1e9)
 
 
-def linked(blob: Path, target: Path) -> bool:
+def try_link(blob: Path, target: Path) -> bool:
     """Link `target` to a blob; whether that can be done."""
     try:
         os.link(blob, target)

@@ -4,7 +4,7 @@ from renderctl.core.errors import BlobDamaged, ImageRefused, NotStored, Renderct
 from renderctl.core.jobs import Failure, Fault
 
 
-def failure_of(error: RenderctlError) -> Failure:
+def failure_from(error: RenderctlError) -> Failure:
     """When a port has failed: the node is not to blame for the farm's parts."""
     if isinstance(error, NotStored | BlobDamaged):  # every other frame needs the same blobs
         return Failure(Fault.FARM, f"{error.message} {error.hint or ''}".strip(), whole_job=True)

@@ -22,74 +22,74 @@ from renderctl.farm.periodic import PeriodicThread
 from renderctl.farm.worker.blob_cache import BlobCache
 from renderctl.farm.worker.failures import unexpected_failure
 from renderctl.farm.worker.session_slot import SessionSlot
-from renderctl.farm.worker.stop_flags import Signals
+from renderctl.farm.worker.stop_flags import StopFlags
 
 logger = logging.getLogger(__name__)
 
 #: A Blender that did not start is tried again after so many heartbeats.
-_TRY_AGAIN_BEATS = 6
+_PROBE_EVERY = 6
 
 
 class Health:
     """What is wrong with this node, if anything, looked at with every heartbeat."""
 
-    def __init__(self, farm: Farm, folders: Iterable[Path], signals: Signals, tags: tuple[str, ...]) -> None:
+    def __init__(self, farm: Farm, folders: Iterable[Path], flags: StopFlags, tags: tuple[str, ...]) -> None:
         """`folders` are those that are written to while frames are rendered."""
         self._farm = farm
         self._folders = tuple(folders)
         self._blobs = BlobCache(farm)
-        self._signals = signals
-        self._doubted = threading.Event()  # a session ended badly: does Blender start at all?
-        self._trying = threading.Lock()
+        self._flags = flags
+        self._suspected = threading.Event()  # a session ended badly: does Blender start at all?
+        self._probing = threading.Lock()
         self._no_blender: str | None = None
         self._no_room: str | None = None
-        self._beats_until_trial = _TRY_AGAIN_BEATS
+        self._beats_until_probe = _PROBE_EVERY
         self.capabilities = Capabilities(os.cpu_count() or 1, _memory_mb(), tags=tags)
-        self._told: Capabilities | None = None
-        self._watching = False
-        self._looking = PeriodicThread(farm.clock, "health", farm.settings.worker.heartbeat, self._look_again)
+        self._reported: Capabilities | None = None
+        self._started = False
+        self._thread = PeriodicThread(farm.clock, "health", farm.settings.worker.heartbeat, self._check)
 
     @property
-    def complaint(self) -> str | None:
+    def problem(self) -> str | None:
         """What is wrong, in words."""
         return self._no_room or self._no_blender
 
     @property
     def error(self) -> BaseException | None:
-        return self._looking.error
+        return self._thread.error
 
     def start(self) -> None:
         """Go on looking until `stop`; what was found so far is told already."""
-        self._told = self.capabilities
-        self._watching = True
-        self._looking.start()
+        self._reported = self.capabilities
+        self._started = True
+        self._thread.start()
 
     def stop(self) -> None:
-        self._looking.stop()
+        self._thread.stop()
 
-    def doubt(self) -> None:
+    def suspect(self) -> None:
         """A session ended badly: before more work is taken, Blender is tried."""
-        if self._watching:
-            self._doubted.set()
+        if self._started:
+            self._suspected.set()
 
     @property
-    def doubtful(self) -> bool:
+    def is_suspect(self) -> bool:
         """Whether Blender has to be tried first."""
-        return self._doubted.is_set()
+        return self._suspected.is_set()
 
-    def reassure(self, sessions: SessionSlot) -> bool:
+    def ensure_healthy(self, sessions: SessionSlot) -> bool:
         """Whether a slot may take work; where there is doubt its Blender is started to find out, and stays warm."""
-        if self._doubted.is_set():
-            with self._trying:
-                if self._doubted.is_set():
-                    self.examine(sessions)
-        return self.complaint is None
+        if self._suspected.is_set():
+            with self._probing:
+                if self._suspected.is_set():
+                    self.probe_blender(sessions)
+        return self.problem is None
 
-    def examine(self, sessions: SessionSlot) -> None:
+    def probe_blender(self, sessions: SessionSlot) -> None:
         """Try whether Blender starts and what it renders on, and look at the disks."""
         try:
-            self.take_stock()
-            devices = sessions.devices(self._signals.halt)
+            self.detect_blenders()
+            devices = sessions.devices(self._flags.abort)
             gpus = tuple(each for each in devices if each != "CPU")
             self.capabilities = replace(self.capabilities, gpus=gpus)
             self._no_blender = None
@@ -105,60 +105,60 @@ class Health:
             logger.exception("unexpected while Blender was tried")
             sessions.close()
             self._no_blender = f"Blender does not start: {unexpected_failure(error).reason.rstrip('.')}"
-        self._doubted.clear()
-        self.look()
+        self._suspected.clear()
+        self.check_disks()
 
-    def take_stock(self) -> None:
+    def detect_blenders(self) -> None:
         """See which Blenders are installed, without starting one. Raises BlenderMissing."""
         found = known_blenders(self._farm)
         versions = tuple(dict.fromkeys(format_version(each.version) for each in found))
         self.capabilities = replace(self.capabilities, blenders=versions)
 
-    def look(self) -> None:
+    def check_disks(self) -> None:
         """Look at the disks; where there is no room, models that nobody uses are given up first."""
         before, self._no_room = self._no_room, self._room()
         if self._no_room is not None:
             self._blobs.make_room(self._farm.settings.worker.min_free_mb << 20)
             self._no_room = self._room()
-        if self.complaint is not None:
-            self._signals.rest.set()
+        if self.problem is not None:
+            self._flags.hold.set()
             if self._no_room != before or self._no_blender is not None:
-                logger.warning("no work is taken: %s", self.complaint)
+                logger.warning("no work is taken: %s", self.problem)
 
-    def explained(self, failure: Failure) -> Failure:
+    def explain(self, failure: Failure) -> Failure:
         """A machine's failure, with the full disk that is behind it."""
         full = self._room() if failure.fault is Fault.MACHINE else None
         return replace(failure, reason=f"{failure.reason} The disk is nearly full: {full}.") if full else failure
 
-    def capabilities_news(self) -> Capabilities | None:
+    def unreported_capabilities(self) -> Capabilities | None:
         """The capabilities, when the farm has not heard of them yet."""
-        return self.capabilities if self.capabilities != self._told else None
+        return self.capabilities if self.capabilities != self._reported else None
 
-    def heard(self, news: Capabilities | None) -> None:
+    def acknowledge(self, capabilities: Capabilities | None) -> None:
         """The farm knows them now."""
-        self._told = news or self._told
+        self._reported = capabilities or self._reported
 
-    def _look_again(self) -> None:
-        self.look()
+    def _check(self) -> None:
+        self.check_disks()
         if self._no_blender is None:
-            self._beats_until_trial = _TRY_AGAIN_BEATS
+            self._beats_until_probe = _PROBE_EVERY
             return
-        self._beats_until_trial -= 1
-        if self._beats_until_trial == 0:
-            self._beats_until_trial = _TRY_AGAIN_BEATS
-            sessions = SessionSlot(self._farm, self._folders[0] / "trial", allow_scripts=False)
+        self._beats_until_probe -= 1
+        if self._beats_until_probe == 0:
+            self._beats_until_probe = _PROBE_EVERY
+            sessions = SessionSlot(self._farm, self._folders[0] / "probe", allow_scripts=False)
             try:
-                self.examine(sessions)
+                self.probe_blender(sessions)
             finally:
                 sessions.close()
 
     def _room(self) -> str | None:
-        wanted_mb = self._farm.settings.worker.min_free_mb
+        required_mb = self._farm.settings.worker.min_free_mb
         for folder in self._folders:
             there = next(each for each in (folder, *folder.parents) if each.exists())
             free_mb = shutil.disk_usage(there).free >> 20
-            if free_mb < wanted_mb:
-                return f"{free_mb} MB free on {_mount(there)}, {wanted_mb} needed"
+            if free_mb < required_mb:
+                return f"{free_mb} MB free on {_mount(there)}, {required_mb} needed"
         return None
 
 

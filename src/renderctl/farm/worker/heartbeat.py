@@ -12,7 +12,7 @@ from renderctl.farm.admin.sweep import sweep
 from renderctl.farm.periodic import PeriodicThread, stop_all
 from renderctl.farm.worker.health import Health
 from renderctl.farm.worker.in_flight import InFlight
-from renderctl.farm.worker.stop_flags import Signals
+from renderctl.farm.worker.stop_flags import StopFlags
 
 logger = logging.getLogger(__name__)
 
@@ -33,21 +33,21 @@ class Identity:
 class HeartbeatThread:
     """Beats until it is stopped. After each beat a thread beside it sweeps, so that no sweep delays a beat."""
 
-    def __init__(self, farm: Farm, identity: Identity, held: InFlight, signals: Signals, health: Health) -> None:
+    def __init__(self, farm: Farm, identity: Identity, in_flight: InFlight, flags: StopFlags, health: Health) -> None:
         self._farm = farm
         self._identity = identity
-        self._held = held
-        self._signals = signals
+        self._in_flight = in_flight
+        self._flags = flags
         self._health = health
         self._drain: bool | None = None  # what somebody on this node asked for, until the database knows
         self._state = WorkerState.ACTIVE
-        self._beaten = threading.Event()  # since the last sweep
-        self._was_deaf = False  # the database has failed since the last sweep
-        self._unheard = False  # it has failed since the last beat that was heard
+        self._beat_done = threading.Event()  # since the last sweep
+        self._db_failed_since_sweep = False  # the database has failed since the last sweep
+        self._last_beat_failed = False  # it has failed since the last beat that was heard
         every_s = farm.settings.worker.heartbeat
         # who has just registered is known to live: what a short render does has the processor first
-        self._beating = PeriodicThread(farm.clock, "heart", every_s, self._beat, first_s=min(_FIRST_S, every_s))
-        self._sweeping = PeriodicThread(farm.clock, "sweeper", every_s / 5, self._sweep)
+        self._beat_thread = PeriodicThread(farm.clock, "heartbeat", every_s, self._beat, first_s=min(_FIRST_S, every_s))
+        self._sweep_thread = PeriodicThread(farm.clock, "sweeper", every_s / 5, self._sweep)
         self._idle_beats = 0
         self.idle_workers = 0  #: of the whole farm, when it was last asked
         self.superseded = threading.Event()  #: a newer incarnation has its name
@@ -55,79 +55,79 @@ class HeartbeatThread:
     @property
     def error(self) -> BaseException | None:
         """What it has died of: without a heart a worker must not go on."""
-        return self._beating.error or self._sweeping.error
+        return self._beat_thread.error or self._sweep_thread.error
 
     def start(self) -> None:
-        self._beating.start()
-        self._sweeping.start()
+        self._beat_thread.start()
+        self._sweep_thread.start()
 
     def stop(self) -> None:
-        stop_all(self._sweeping, self._beating)
+        stop_all(self._sweep_thread, self._beat_thread)
 
-    def ask(self, *, drain: bool) -> None:
+    def request_drain(self, *, drain: bool) -> None:
         """Somebody on this node wants the worker to take no more, or to go on: the farm hears it with the next beat."""
         self._drain = drain
         if drain:
-            self._signals.rest.set()
+            self._flags.hold.set()
 
     def _beat(self) -> None:
-        wish = self._drain
-        news = self._health.capabilities_news()
-        idle = self._held.any_idle
+        drain = self._drain
+        capabilities = self._health.unreported_capabilities()
+        idle = self._in_flight.any_idle
         beat = Heartbeat(
             self._identity.worker_id,
             self._identity.incarnation,
-            self._held.progress(),
-            complaint=self._health.complaint,
-            drain=wish,
-            capabilities=news,
+            self._in_flight.progress(),
+            complaint=self._health.problem,
+            drain=drain,
+            capabilities=capabilities,
             idle=idle,
             count_idle=idle and self._idle_beats % COUNT_EVERY == 0,
         )
         try:
-            orders = self._farm.repository.beat(beat)
+            reply = self._farm.repository.beat(beat)
         except DatabaseUnavailable as error:
-            if not self._unheard:
+            if not self._last_beat_failed:
                 logger.warning("the heartbeat was not heard: %s", error)
-            self._was_deaf = self._unheard = True
+            self._db_failed_since_sweep = self._last_beat_failed = True
             return
-        if self._unheard:
+        if self._last_beat_failed:
             logger.info("the heartbeat is heard again")
-            self._unheard = False
-        if self._drain is wish:
+            self._last_beat_failed = False
+        if self._drain is drain:
             self._drain = None
-        self._health.heard(news)
+        self._health.acknowledge(capabilities)
         self._idle_beats += int(idle)
-        if orders.idle_workers is not None:
-            self.idle_workers = orders.idle_workers
-        self._follow(orders)
-        self._beaten.set()
+        if reply.idle_workers is not None:
+            self.idle_workers = reply.idle_workers
+        self._obey(reply)
+        self._beat_done.set()
 
-    def _follow(self, orders: HeartbeatReply) -> None:
-        self._held.stop(orders.stop)
-        if orders.superseded:
+    def _obey(self, reply: HeartbeatReply) -> None:
+        self._in_flight.stop(reply.stop)
+        if reply.superseded:
             if not self.superseded.is_set():
                 logger.error("another worker was started under the name %s: this one ends", self._identity.worker_id)
             self.superseded.set()
             return
-        if orders.state is not self._state:
-            self._state = orders.state
-            logger.info("worker %s is %s", self._identity.worker_id, orders.state)
-        if orders.state is not WorkerState.ACTIVE:
-            self._signals.rest.set()
-        elif self._health.complaint is None and not self._drain:
-            self._signals.rest.clear()
+        if reply.state is not self._state:
+            self._state = reply.state
+            logger.info("worker %s is %s", self._identity.worker_id, reply.state)
+        if reply.state is not WorkerState.ACTIVE:
+            self._flags.hold.set()
+        elif self._health.problem is None and not self._drain:
+            self._flags.hold.clear()
 
     def _sweep(self) -> None:
-        if not self._beaten.is_set():
+        if not self._beat_done.is_set():
             return
-        self._beaten.clear()
-        afresh, self._was_deaf = self._was_deaf, False
+        self._beat_done.clear()
+        afresh, self._db_failed_since_sweep = self._db_failed_since_sweep, False
         try:
             sweep(self._farm, self._identity.worker_id, afresh=afresh)
         except DatabaseUnavailable as error:
-            self._was_deaf = True
+            self._db_failed_since_sweep = True
             logger.warning("the sweep was not finished: %s", error)
         except RenderctlError as error:  # such as a job that is discarded while it is swept
-            self._was_deaf = self._was_deaf or afresh
+            self._db_failed_since_sweep = self._db_failed_since_sweep or afresh
             logger.warning("the sweep was not finished: %s", error)

@@ -16,38 +16,38 @@ class InFlightAttempt:
     stop: threading.Event = field(default_factory=threading.Event)
     progress: float = 0.0
     log: Path | None = None  #: while it is being rendered
-    logged: int = 0  #: bytes of the log that followers have
-    kept: int = 0  #: bytes of it that the store has, at least
-    told: float = 0.0  #: the progress that followers know of
+    streamed_bytes: int = 0  #: bytes of the log that followers have
+    stored_bytes: int = 0  #: bytes of it that the store has, at least
+    reported_progress: float = 0.0  #: the progress that followers know of
 
 
 class InFlight:
     """All of them, for the slots that fill it and the heart that reports it."""
 
     def __init__(self) -> None:
-        self._holds: dict[str, InFlightAttempt] = {}
+        self._attempts: dict[str, InFlightAttempt] = {}
         self._idle: set[object] = set()
         self._lock = threading.Lock()
 
     def add(self, attempts: Iterable[Attempt]) -> None:
         with self._lock:
             for attempt in attempts:
-                self._holds[attempt.id] = InFlightAttempt(attempt)
+                self._attempts[attempt.id] = InFlightAttempt(attempt)
 
-    def of(self, attempt: Attempt) -> InFlightAttempt:
+    def get(self, attempt: Attempt) -> InFlightAttempt:
         with self._lock:
-            return self._holds[attempt.id]
+            return self._attempts[attempt.id]
 
-    def drop(self, attempt: Attempt) -> None:
+    def remove(self, attempt: Attempt) -> None:
         with self._lock:
-            self._holds.pop(attempt.id, None)
+            self._attempts.pop(attempt.id, None)
 
     def all(self) -> list[InFlightAttempt]:
         with self._lock:
-            return list(self._holds.values())
+            return list(self._attempts.values())
 
     def progress(self) -> dict[str, float]:
-        return {hold.attempt.id: hold.progress for hold in self.all()}
+        return {entry.attempt.id: entry.progress for entry in self.all()}
 
     def set_idle(self, slot: object, *, idle: bool) -> None:
         """Whether a slot looks for work."""
@@ -61,11 +61,11 @@ class InFlight:
             return bool(self._idle)
 
     def stop(self, attempt_ids: Iterable[str]) -> None:
-        wanted = set(attempt_ids)
-        for hold in self.all():
-            if hold.attempt.id in wanted:
-                hold.stop.set()
+        ids = set(attempt_ids)
+        for entry in self.all():
+            if entry.attempt.id in ids:
+                entry.stop.set()
 
     def stop_all(self) -> None:
-        for hold in self.all():
-            hold.stop.set()
+        for entry in self.all():
+            entry.stop.set()

@@ -9,7 +9,7 @@ from renderctl.farm import Farm
 from renderctl.farm.worker.log_files import LogExcerpt
 
 
-def keep_together(farm: Farm, logs: Mapping[str, Path]) -> dict[str, str]:
+def store_together(farm: Farm, logs: Mapping[str, Path]) -> dict[str, str]:
     """Put the logs of attempts in the store as one, named after the first; where each is: see Attempt.log.
 
     Raises StoreUnavailable, OSError.
@@ -26,7 +26,7 @@ def keep_together(farm: Farm, logs: Mapping[str, Path]) -> dict[str, str]:
     return places
 
 
-def keep_log(farm: Farm, attempt_id: str, log: Path) -> None:
+def store_log(farm: Farm, attempt_id: str, log: Path) -> None:
     """Put the log of an attempt in the store. Raises StoreUnavailable, OSError."""
     farm.store.put_log(attempt_id, LogExcerpt(log, log_limit(farm)).pieces())
 

@@ -27,10 +27,10 @@ from renderctl.farm.jobs.status import invalidate
 from renderctl.farm.jobs.tickets import enqueue_ticket
 from renderctl.farm.models.file_hashes import hash_file
 from renderctl.farm.redaction import redacted
-from renderctl.farm.worker.attempt_dir import AttemptDir, taken_within
-from renderctl.farm.worker.failures import failure_of, unexpected_failure
+from renderctl.farm.worker.attempt_dir import AttemptDir, collected_within
+from renderctl.farm.worker.failures import failure_from, unexpected_failure
 from renderctl.farm.worker.health import Health
-from renderctl.farm.worker.log_bundle import keep_log, keep_together
+from renderctl.farm.worker.log_bundle import store_log, store_together
 from renderctl.farm.worker.retries import STORE_LIMIT_S, Retries
 from renderctl.repository.attempts.completion import Completion
 from renderctl.repository.attempts.lifecycle import Cost
@@ -45,19 +45,19 @@ _PARALLEL = 4
 
 
 @dataclass(frozen=True)
-class Finished:
+class RenderedFrame:
     """A frame that Blender says is done."""
 
     attempt: Attempt
     rendered: Rendered
     opened: Opened
-    tray: AttemptDir
-    following: Attempt | None  #: the attempt that Blender works on already
+    attempt_dir: AttemptDir
+    next_attempt: Attempt | None  #: the attempt that Blender works on already
     stop: threading.Event  #: whether the attempt has to stop
 
     @property
     def log(self) -> Path:
-        return self.tray.log
+        return self.attempt_dir.log
 
     @property
     def cost(self) -> Cost:
@@ -65,10 +65,10 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredFrame:
     """A finished frame whose outputs are in the store."""
 
-    finished: Finished
+    finished: RenderedFrame
     outputs: tuple[Output, ...]
 
     @property
@@ -77,7 +77,7 @@ class Stored:
 
 
 #: What became of a finished frame: it is stored, or why it is not.
-Outcome = Stored | RenderctlError
+Outcome = StoredFrame | RenderctlError
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class ReportedFailure:
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedFrame:
     attempt: Attempt
     outputs: tuple[Output, ...]
     seconds: float
@@ -103,45 +103,51 @@ class Publisher:
         self._health = health
         self._halt = halt
         self.retries = Retries(farm.clock, halt)
-        self._storing = ThreadPoolExecutor(_PARALLEL, "storing")  # its threads start when they are needed
+        self._store_pool = ThreadPoolExecutor(_PARALLEL, "storing")  # its threads start when they are needed
 
-    def publish(self, batch: Sequence[Finished]) -> list[Published | Failure | None]:
+    def publish(self, batch: Sequence[RenderedFrame]) -> list[PublishedFrame | Failure | None]:
         """Publish frames of one job. For each: that it is, or the failure that its attempt ended with.
 
         None: it was stopped, or its task belongs to another attempt by now.
         """
-        found = list(self._storing.map(self._outcome, batch)) if len(batch) > 1 else [self._outcome(batch[0])]
+        outcomes_in_order = (
+            list(self._store_pool.map(self._store_frame, batch)) if len(batch) > 1 else [self._store_frame(batch[0])]
+        )
         # after the outputs: when they have outwaited a store that was away, the logs seldom have to
-        places = self._keep_logs(batch, found)
-        outcomes = dict(zip((each.attempt.id for each in batch), found, strict=True))
-        superseded = self._complete(outcomes, places, batch[-1].following)
-        results = [self._told(each, outcomes[each.attempt.id], superseded) for each in batch]
-        if batch[-1].following is None:  # else a task of the job is open, and it can not have ended
+        log_keys = self._store_logs(batch, outcomes_in_order)
+        outcomes = dict(zip((each.attempt.id for each in batch), outcomes_in_order, strict=True))
+        superseded = self._complete(outcomes, log_keys, batch[-1].next_attempt)
+        results = [self._report(each, outcomes[each.attempt.id], superseded) for each in batch]
+        if batch[-1].next_attempt is None:  # else a task of the job is open, and it can not have ended
             self.retries.until_database_is_back(lambda: finish_job_if_done(self._farm, batch[0].attempt.job_id))
         return results
 
-    def release(self, own: Path) -> None:
+    def release_decoders(self, own: Path) -> None:
         """Have the frames of another job decoded by processes that have seen none of this one's."""
-        self._farm.decoder.release(taken_within(own))
+        self._farm.decoder.release(collected_within(own))
 
-    def _keep_logs(self, batch: Sequence[Finished], found: Sequence[Outcome]) -> Mapping[str, str]:
-        """Those of several stored frames together, any other by itself; the places of those: see Attempt.log."""
-        together = [each.finished for each in found if isinstance(each, Stored)] if len(batch) > 1 else []
+    def _store_logs(self, batch: Sequence[RenderedFrame], outcomes_in_order: Sequence[Outcome]) -> Mapping[str, str]:
+        """Those of several stored frames together, any other by itself; the log_keys of those: see Attempt.log."""
+        together = (
+            [each.finished for each in outcomes_in_order if isinstance(each, StoredFrame)] if len(batch) > 1 else []
+        )
         for finished in batch:
             if finished not in together:
-                self.keep_log(finished.attempt, finished.log, finished.stop)
+                self.store_log(finished.attempt, finished.log, finished.stop)
         logs = {each.attempt.id: each.log for each in together}
         try:
-            return self.retries.until_store_is_back(lambda: keep_together(self._farm, logs), self._halt, _LOG_LIMIT_S)
+            return self.retries.until_store_is_back(lambda: store_together(self._farm, logs), self._halt, _LOG_LIMIT_S)
         except (StoreUnavailable, OSError, SessionStopped) as error:
             logger.warning("the logs of %d tasks were not kept: %s", len(together), error)
             return {}
 
-    def _outcome(self, finished: Finished) -> Outcome:
+    def _store_frame(self, finished: RenderedFrame) -> Outcome:
         """The frame's outputs in the store, or why they are not."""
         try:
             files = enumerate(finished.rendered.files)
-            return Stored(finished, tuple(self._stored(finished, each, main=not index) for index, each in files))
+            return StoredFrame(
+                finished, tuple(self._store_output(finished, each, main=not index) for index, each in files)
+            )
         except (BadImage, DecoderUnavailable, DigestMismatch, InvalidInput, StoreUnavailable, SessionStopped) as error:
             return error
         except DatabaseUnavailable:
@@ -150,12 +156,14 @@ class Publisher:
             logger.exception("unexpected while task %s was published", finished.attempt.task_id)
             return RenderctlError(unexpected_failure(error).reason)
 
-    def _told(self, finished: Finished, outcome: Outcome, superseded: frozenset[str]) -> Published | Failure | None:
+    def _report(
+        self, finished: RenderedFrame, outcome: Outcome, superseded: frozenset[str]
+    ) -> PublishedFrame | Failure | None:
         """Tell the farm of what was not published."""
         attempt = finished.attempt
-        if isinstance(outcome, Stored):
+        if isinstance(outcome, StoredFrame):
             if attempt.id not in superseded:
-                return Published(attempt, outcome.outputs, finished.rendered.seconds)
+                return PublishedFrame(attempt, outcome.outputs, finished.rendered.seconds)
             logger.warning(
                 "Task %s belongs to another attempt by now. Its result is thrown away.",
                 attempt.task_id,
@@ -165,34 +173,34 @@ class Publisher:
         if isinstance(outcome, SessionStopped):
             self.retries.until_database_is_back(lambda: self._farm.repository.cancel_attempt(attempt))
             return None
-        return self.fail(attempt, failure_of(outcome), finished.cost).failure
+        return self.fail(attempt, failure_from(outcome), finished.cost).failure
 
     def _complete(
-        self, outcomes: dict[str, Outcome], places: Mapping[str, str], following: Attempt | None
+        self, outcomes: dict[str, Outcome], log_keys: Mapping[str, str], next_attempt: Attempt | None
     ) -> frozenset[str]:
         """Complete what is stored; what was collected before anything pointed to it is stored again."""
         repository, since = self._farm.repository, None
-        while stored := [each for each in outcomes.values() if isinstance(each, Stored)]:
+        while stored := [each for each in outcomes.values() if isinstance(each, StoredFrame)]:
             done = [
-                Completion(each.attempt, each.outputs, each.finished.cost, places.get(each.attempt.id))
+                Completion(each.attempt, each.outputs, each.finished.cost, log_keys.get(each.attempt.id))
                 for each in stored
             ]
             try:
                 return self.retries.until_database_is_back(
-                    partial(repository.complete_all, done, starting=following, since=since)
+                    partial(repository.complete_all, done, starting=next_attempt, since=since)
                 )
             except BlobCollected:
                 logger.warning("a result of job %s was collected: it is stored again", done[0].attempt.job_id)
             digests = {output.digest for each in stored for output in each.outputs}
             self.retries.until_database_is_back(partial(repository.unknown_blobs, digests))
             since = self.retries.until_database_is_back(repository.time)
-            outcomes |= {each.attempt.id: self._outcome(each.finished) for each in stored}
-        self._begin(following)
+            outcomes |= {each.attempt.id: self._store_frame(each.finished) for each in stored}
+        self._start(next_attempt)
         return frozenset()
 
     def fail(self, attempt: Attempt, failure: Failure, cost: Cost = _NOTHING) -> "ReportedFailure":
         """Report a failure, with what the node's health adds to it."""
-        failure = self._health.explained(failure)
+        failure = self._health.explain(failure)
         failure = replace(failure, reason=redacted(failure.reason, self._farm.settings))
         logger.warning(
             "task %s failed: %s",
@@ -210,27 +218,27 @@ class Publisher:
         invalidate(self._farm, attempt.job_id)
         return ReportedFailure(failure, delay_s)
 
-    def keep_log(self, attempt: Attempt, log: Path, stop: threading.Event) -> None:
+    def store_log(self, attempt: Attempt, log: Path, stop: threading.Event) -> None:
         """The log of an attempt, to the store. One that is away for long costs the log, not the frame."""
         try:
-            self.retries.until_store_is_back(lambda: keep_log(self._farm, attempt.id, log), stop, _LOG_LIMIT_S)
+            self.retries.until_store_is_back(lambda: store_log(self._farm, attempt.id, log), stop, _LOG_LIMIT_S)
         except (StoreUnavailable, OSError, SessionStopped) as error:
             logger.warning("the log of task %s was not kept: %s", attempt.task_id, error)
 
-    def _begin(self, following: Attempt | None) -> None:
+    def _start(self, next_attempt: Attempt | None) -> None:
         """Say that Blender works on it, where that could not be said in passing."""
-        if following is not None:
-            self.retries.until_database_is_back(lambda: self._farm.repository.start(following))
+        if next_attempt is not None:
+            self.retries.until_database_is_back(lambda: self._farm.repository.start(next_attempt))
 
-    def _stored(self, finished: Finished, written: Written, *, main: bool) -> Output:
+    def _store_output(self, finished: RenderedFrame, written: Written, *, main: bool) -> Output:
         attempt, opened = finished.attempt, finished.opened
         width = height = None
         if written.path.suffix.lstrip(".").lower() in (*FORMATS.values(), "jpeg", "tiff"):
             expected = {"width": opened.width, "height": opened.height} if main else {}
-            facts = self._farm.decoder.verify(written.path, within=finished.tray.taken, **expected)
+            facts = self._farm.decoder.verify(written.path, within=finished.attempt_dir.collected, **expected)
             width, height = facts.width, facts.height
         hashed = hash_file(written.path)
-        self._put(finished, written.path, hashed.digest)
+        self._store_file(finished, written.path, hashed.digest)
         return Output(
             name=written.name,
             digest=hashed.digest,
@@ -244,6 +252,6 @@ class Publisher:
             image=opened.image,
         )
 
-    def _put(self, finished: Finished, path: Path, digest: str) -> None:
+    def _store_file(self, finished: RenderedFrame, path: Path, digest: str) -> None:
         limit_s = max(STORE_LIMIT_S, finished.rendered.seconds)  # to render it again would take as long
         self.retries.until_store_is_back(lambda: self._farm.store.put(path, digest), finished.stop, limit_s)

@@ -1,7 +1,7 @@
 """What becomes known of frames while they are rendered: progress and log for followers, the log for good.
 
 Followers are served through the cache, logs are kept in the store; each from a thread of its own, so that one that
-is slow or frozen holds up neither the other nor a heartbeat.
+is slow or frozen blocks neither the other nor a heartbeat.
 """
 
 import logging
@@ -28,11 +28,11 @@ _LOG_CHUNK = 1 << 18
 class Reporter:
     """Reports on what a worker holds until it is stopped."""
 
-    def __init__(self, farm: Farm, held: InFlight, session_logs: Callable[[], Iterable[Path]]) -> None:
+    def __init__(self, farm: Farm, in_flight: InFlight, session_logs: Callable[[], Iterable[Path]]) -> None:
         self._farm = farm
         self._limit = log_limit(farm)
         self._session_logs = session_logs
-        self._held = held
+        self._in_flight = in_flight
         beat_s = farm.settings.worker.heartbeat
         self._threads = (
             PeriodicThread(farm.clock, "followers", min(_PULSE_S, beat_s / 2), self._feed_followers),
@@ -43,57 +43,57 @@ class Reporter:
     @property
     def error(self) -> BaseException | None:
         """What one of its threads has died of."""
-        return next((each.error for each in self._threads if each.error is not None), None)
+        return next((thread.error for thread in self._threads if thread.error is not None), None)
 
     def start(self) -> None:
-        for each in self._threads:
-            each.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         stop_all(*self._threads)
 
     def _feed_followers(self) -> None:
         """Whoever follows learns of what is new, and only of that: most frames are silent most of the time."""
-        for hold in self._held.all():
-            attempt, begin = hold.attempt, hold.logged
-            if hold.progress > hold.told:
-                hold.told = hold.progress
-                document = {"progress": hold.progress}
-                self._farm.cache.put(f"attempt:{attempt.id}", document, version=int(hold.progress * 1e6), ttl_s=60.0)
-            if fresh := self._fresh(hold):
+        for entry in self._in_flight.all():
+            attempt, begin = entry.attempt, entry.streamed_bytes
+            if entry.progress > entry.reported_progress:
+                entry.reported_progress = entry.progress
+                document = {"progress": entry.progress}
+                self._farm.cache.put(f"attempt:{attempt.id}", document, version=int(entry.progress * 1e6), ttl_s=60.0)
+            if fresh := self._fresh(entry):
                 self._farm.cache.append(f"log:{attempt.id}", fresh, at=begin)
 
     def _keep_logs(self) -> None:
         """So that a node that dies does not take its logs along."""
-        for hold in self._held.all():
-            log, logged = hold.log, hold.logged
-            if log is None or logged == hold.kept:
+        for entry in self._in_flight.all():
+            log, streamed = entry.log, entry.streamed_bytes
+            if log is None or streamed == entry.stored_bytes:
                 continue
             try:
-                self._farm.store.put_log(hold.attempt.id, first_half(log, self._limit))
-                hold.kept = logged
+                self._farm.store.put_log(entry.attempt.id, first_half(log, self._limit))
+                entry.stored_bytes = streamed
             except FileNotFoundError:
                 continue  # its frame is finished, and its log kept
             except (OSError, StoreUnavailable) as error:
-                logger.warning("the log of task %s was not kept: %s", hold.attempt.task_id, error)
+                logger.warning("the log of task %s was not kept: %s", entry.attempt.task_id, error)
 
-    def _fresh(self, hold: InFlightAttempt) -> bytes:
+    def _fresh(self, entry: InFlightAttempt) -> bytes:
         """What followers do not have yet; of a log above its limit the rest comes when its end is known."""
-        most = min(_LOG_CHUNK, self._limit // 2 - hold.logged)
-        if hold.log is None or most <= 0:
+        most = min(_LOG_CHUNK, self._limit // 2 - entry.streamed_bytes)
+        if entry.log is None or most <= 0:
             return b""
         try:
-            with hold.log.open("rb") as log:
-                log.seek(hold.logged)
+            with entry.log.open("rb") as log:
+                log.seek(entry.streamed_bytes)
                 fresh = log.read(most)
         except OSError:
             return b""
-        hold.logged += len(fresh)
+        entry.streamed_bytes += len(fresh)
         return fresh
 
     def _trim_logs(self) -> None:
         """So that nobody fills our disk by printing."""
-        for log in (*(hold.log for hold in self._held.all()), *self._session_logs()):
+        for log in (*(entry.log for entry in self._in_flight.all()), *self._session_logs()):
             try:
                 if log is not None and log.stat().st_size > self._limit:
                     release_middle(log, self._limit)

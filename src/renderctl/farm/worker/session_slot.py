@@ -65,7 +65,7 @@ class SessionSlot:
         self._scene = scratch  # where the files of its scene will lie
         self._beside: tuple[Path, ...] = ()  # what else it reads: where one's own scene lies
         self._blobs = BlobCache(farm)
-        self._held = ExitStack()  # the folders that the session uses
+        self._folders = ExitStack()  # the folders that the session uses
 
     @property
     def alive(self) -> bool:
@@ -82,11 +82,11 @@ class SessionSlot:
         self.close()
         self._session, self._blender = standby.session, standby.chosen.blender
         self._folder, self._scene, self._beside = standby.folder, standby.scene, standby.beside
-        self._held.callback(standby.scratch.remove)
+        self._folders.callback(standby.scratch.remove)
 
     def started(self, chosen: BlenderChoice, beside: tuple[Path, ...] = ()) -> Session:
         """A Blender of that version which has nothing open, and reads what is `beside`; a warm one if there is one."""
-        self._bury()
+        self._drop_dead()
         fits = self._blender == chosen.blender and set(beside) <= set(self._beside)
         if self._session is not None and fits and self._ready is None:
             return self._session
@@ -103,7 +103,7 @@ class SessionSlot:
         Raises SessionFailed, SessionStopped, BlenderMissing, Unreachable.
         """
         chosen = self._latest or BlenderChoice(known_blenders(self._farm)[0], None)
-        self._give_up_scene()
+        self._close_scene()
         session = self.started(chosen)
         try:
             return session.devices(limits(self._farm), stop)
@@ -117,12 +117,12 @@ class SessionSlot:
         Raises SessionFailed, SessionStopped and what the ports raise.
         """
         key = _key(job)
-        self._bury()
+        self._drop_dead()
         if self._ready is not None and self._key == key:
             return self._ready
         model = self._farm.repository.model(job.model_id)
         chosen = choose_blender(self._farm, saved_by(model.facts), job.options.blender)
-        self._give_up_scene()
+        self._close_scene()
         session = self.started(chosen)
         trusted = job.options.trust_scripts and self._allow_scripts
         root, own = self._laid_out(job, model, stop or threading.Event(), trusted=trusted)
@@ -143,7 +143,7 @@ class SessionSlot:
         except RenderctlError:
             self.close()
             raise
-        notes = (*((chosen.note,) if chosen.note else ()), *self._refused(job), *opened.notes)
+        notes = (*((chosen.note,) if chosen.note else ()), *self._script_notes(job), *opened.notes)
         blender = chosen.blender
         command = " ".join(blender.argv()) + (f"  # in {blender.image_name}@{blender.image}" * bool(blender.image))
         self._ready = OpenSession(session, self._folder, opened, command, notes)
@@ -167,27 +167,27 @@ class SessionSlot:
         """End Blender, if one is running. Whatever comes of that, this slot has none afterwards."""
         session = self._session
         self._session = self._ready = self._key = self._blender = None
-        with self._held:
+        with self._folders:
             if session is not None:
                 session.close()
 
     def _new_folder(self, purpose: str) -> Path:
         """A path that is cleared away with the session."""
         folder = self._scratch / f"{purpose}-{new_id()}"
-        self._held.callback(clear_away, folder)
-        self._held.callback(clear_away, session_log(folder))
+        self._folders.callback(clear_away, folder)
+        self._folders.callback(clear_away, session_log(folder))
         return folder
 
-    def _bury(self) -> None:
+    def _drop_dead(self) -> None:
         """Forget a Blender that has crashed or was stopped."""
         if self._session is not None and not self._session.alive:
             self.close()
 
-    def _give_up_scene(self) -> None:
+    def _close_scene(self) -> None:
         if self._ready is not None:
             self.close()
 
-    def _refused(self, job: Job) -> tuple[str, ...]:
+    def _script_notes(self, job: Job) -> tuple[str, ...]:
         if job.options.trust_scripts and not self._allow_scripts:
             return ("--trust-scripts was not followed: this worker's allow_scripts is off.",)
         return ()

@@ -5,18 +5,18 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Signals:
+class StopFlags:
     """Three things that a slot obeys; each may be set from any thread."""
 
-    rest: threading.Event = field(default_factory=threading.Event)  #: finish the frame, then wait until it is cleared
+    hold: threading.Event = field(default_factory=threading.Event)  #: finish the frame, then wait until it is cleared
     drain: threading.Event = field(default_factory=threading.Event)  #: finish the frame and leave
-    halt: threading.Event = field(default_factory=threading.Event)  #: leave at once
+    abort: threading.Event = field(default_factory=threading.Event)  #: leave at once
 
     @property
     def leaving(self) -> bool:
-        return self.drain.is_set() or self.halt.is_set()
+        return self.drain.is_set() or self.abort.is_set()
 
     @property
-    def taking(self) -> bool:
+    def accepting(self) -> bool:
         """Whether more work may be taken."""
-        return not (self.rest.is_set() or self.leaving)
+        return not (self.hold.is_set() or self.leaving)

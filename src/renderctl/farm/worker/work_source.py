@@ -32,7 +32,7 @@ class WorkSource(ABC):
         self._farm = farm
         self._claimant = claimant
 
-    def offer(self, capabilities: Capabilities) -> None:
+    def set_capabilities(self, capabilities: Capabilities) -> None:
         """Ask from now on as a worker that can do this."""
         if capabilities != self._claimant.capabilities:
             self._claimant = replace(self._claimant, capabilities=capabilities)
@@ -41,15 +41,15 @@ class WorkSource(ABC):
     def next(self, stop: threading.Event) -> Claim:
         """The next turn; one without attempts when there was nothing for a while. Raises DatabaseUnavailable."""
 
-    def more(self, job: Job, limit: int) -> tuple[Attempt, ...]:
+    def claim_more(self, job: Job, limit: int) -> tuple[Attempt, ...]:
         """Further tasks of the job that the slot works on. Raises DatabaseUnavailable."""
         return self._farm.repository.claim(job.id, self._claimant, limit=limit).attempts
 
     @abstractmethod
-    def leave(self, job: Job, *, gave_back: bool) -> None:
+    def leave(self, job: Job, *, released: bool) -> None:
         """The slot leaves the job."""
 
-    def over(self) -> bool:
+    def exhausted(self) -> bool:
         """Whether there is nothing more to come."""
         return False
 
@@ -77,13 +77,13 @@ class QueueSource(WorkSource):
             self._put_back(job_id, claim)
         return claim
 
-    def over(self) -> bool:
+    def exhausted(self) -> bool:
         return self._idle_exit_s is not None and self._farm.clock.monotonic() - self._busy_at > self._idle_exit_s
 
-    def leave(self, job: Job, *, gave_back: bool) -> None:
+    def leave(self, job: Job, *, released: bool) -> None:
         self._busy_at = self._farm.clock.monotonic()
         self._poll.slot_is_free()
-        if gave_back or job.max_slots is not None or job.in_order:
+        if released or job.max_slots is not None or job.in_order:
             with suppress(NotFound):  # it was removed: nobody needs a turn at it
                 enqueue_ticket(self._farm, self._farm.repository.leave_job(job.id))
 
@@ -127,35 +127,35 @@ class ReservedJobSource(WorkSource):
     def __init__(self, farm: Farm, claimant: Claimant, job_id: str) -> None:
         super().__init__(farm, claimant)
         self._job_id = job_id
-        self._over = False
+        self._exhausted = False
         self._reason: str | None = None  # why there is nothing to render, as it was last said
 
     def next(self, stop: threading.Event) -> Claim:
         claim = self._farm.repository.claim(self._job_id, self._claimant)
         if claim.attempts:
             self._reason = None
-        elif not self._ended(resting=claim.serial is None):
+        elif not self._ended(unclaimable=claim.serial is None):
             self._farm.clock.wait(stop, min(claim.delay_s or _GLANCE_S, _OWN_JOB_S))
         return claim
 
-    def _ended(self, *, resting: bool) -> bool:
-        """Whether the job is over; `resting`: nothing of it may be claimed until somebody does something."""
+    def _ended(self, *, unclaimable: bool) -> bool:
+        """Whether the job is over; `unclaimable`: nothing of it may be claimed until somebody does something."""
         try:
             job = self._farm.repository.job(self._job_id)
             counts = self._farm.repository.counts(self._job_id)
         except NotFound:  # it was removed
-            self._over = True
+            self._exhausted = True
             return True
-        self._over = job.state in ENDED_JOB
-        reason = waiting_reason(self._farm, job, counts, {}) if resting and not counts.running else None
+        self._exhausted = job.state in ENDED_JOB
+        reason = waiting_reason(self._farm, job, counts, {}) if unclaimable and not counts.running else None
         if reason is not None and reason != self._reason:
             hint = f" `renderctl resume {job.id}` goes on with it." if job.state is JobState.PAUSED else ""
             logger.warning("Job %s renders nothing at the moment: %s.%s", job.id, reason, hint)
         self._reason = reason
-        return self._over
+        return self._exhausted
 
-    def leave(self, job: Job, *, gave_back: bool) -> None:
+    def leave(self, job: Job, *, released: bool) -> None:
         """Nobody else has a ticket for it."""
 
-    def over(self) -> bool:
-        return self._over
+    def exhausted(self) -> bool:
+        return self._exhausted

@@ -29,12 +29,12 @@ from renderctl.farm.worker.heartbeat import HeartbeatThread, Identity
 from renderctl.farm.worker.identity import claim_scratch
 from renderctl.farm.worker.in_flight import InFlight
 from renderctl.farm.worker.job_poll import JobPoll
-from renderctl.farm.worker.log_bundle import keep_log
+from renderctl.farm.worker.log_bundle import store_log
 from renderctl.farm.worker.reporting import Reporter
 from renderctl.farm.worker.session_slot import SessionSlot
 from renderctl.farm.worker.slot import Slot
 from renderctl.farm.worker.slot_parts import Listeners, SlotParts
-from renderctl.farm.worker.stop_flags import Signals
+from renderctl.farm.worker.stop_flags import StopFlags
 from renderctl.farm.worker.work_source import QueueSource, ReservedJobSource
 from renderctl.repository import Claimant
 
@@ -73,21 +73,21 @@ class Worker:
         self.slots = options.slots or farm.settings.worker.slots
         self.pools = options.pools or farm.settings.worker.pools
         self._identity = Identity(self.id, new_token())
-        self._signals = Signals()
-        self._held = InFlight()
+        self._flags = StopFlags()
+        self._in_flight = InFlight()
         tags = farm.settings.worker.tags if options.tags is None else options.tags
-        self._health = Health(farm, (scratch.path, farm.settings.data_dir), self._signals, tags)
-        self._heart = HeartbeatThread(farm, self._identity, self._held, self._signals, self._health)
-        self._teller = WebhookDispatcher(farm, self.id)
+        self._health = Health(farm, (scratch.path, farm.settings.data_dir), self._flags, tags)
+        self._heartbeat = HeartbeatThread(farm, self._identity, self._in_flight, self._flags, self._health)
+        self._dispatcher = WebhookDispatcher(farm, self.id)
         allow_scripts = options.allow_scripts
         allowed = farm.settings.worker.allow_scripts if allow_scripts is None else allow_scripts
         allowed = farm.executor.caged if allowed is None else allowed
         self.sessions = [
             SessionSlot(farm, scratch.path / f"slot-{number}", allow_scripts=allowed) for number in range(self.slots)
         ]
-        self._reporter = Reporter(farm, self._held, lambda: (sessions.log for sessions in self.sessions))
+        self._reporter = Reporter(farm, self._in_flight, lambda: (sessions.log for sessions in self.sessions))
         self._threads: list[threading.Thread] = []
-        self._worked: list[threading.Event] = []  # of each slot, that it takes no more turns
+        self._finished: list[threading.Event] = []  # of each slot, that it takes no more turns
         self._errors: list[BaseException] = []
         self._leave_by: float | None = None  # when what still runs is given up
 
@@ -97,9 +97,9 @@ class Worker:
         Before that Blender is tried, but for a job of its own. Raises DatabaseUnavailable, WorkerNameTaken.
         """
         if self._options.only_job:
-            self._health.take_stock()
+            self._health.detect_blenders()
         else:
-            self._health.examine(self.sessions[0])
+            self._health.probe_blender(self.sessions[0])
         now = self._farm.clock.now()
         record = WorkerRecord(
             id=self.id,
@@ -111,7 +111,7 @@ class Worker:
             capabilities=self._health.capabilities,
             started_at=now,
             seen_at=now,
-            reason=self._health.complaint,
+            reason=self._health.problem,
             node=node_number(self._farm),
         )
         fenced = self._farm.repository.register(record, actor=self._actor)
@@ -119,10 +119,10 @@ class Worker:
             logger.warning("%d tasks of an earlier start of %s are queued again", len(fenced), self.id)
         if not self._options.only_job:
             self._health.start()
-        self._heart.start()
+        self._heartbeat.start()
         self._reporter.start()
         self._prepare_decoder()
-        self._teller.start()
+        self._dispatcher.start()
         logger.info("worker %s: %d slots, pools %s", self.id, self.slots, ", ".join(self.pools))
 
     def work(self, job_id: str | None = None) -> None:
@@ -130,16 +130,16 @@ class Worker:
         poll = JobPoll(self._farm, lambda: self.idle_workers, idle_exit_s=self._options.idle_exit_s)
         for number, sessions in enumerate(self.sessions):
             claimant = Claimant(self.id, self._identity.incarnation, number, self.pools, self._health.capabilities)
-            turns = ReservedJobSource(self._farm, claimant, job_id) if job_id else self._farm_turns(claimant, poll)
-            tools = SlotParts(turns, sessions, self._held, self._health)
-            slot = Slot(self._farm, tools, self._signals, self._options.listeners)
+            source = ReservedJobSource(self._farm, claimant, job_id) if job_id else self._queue_source(claimant, poll)
+            parts = SlotParts(source, sessions, self._in_flight, self._health)
+            slot = Slot(self._farm, parts, self._flags, self._options.listeners)
             scratch = self._scratch.path / f"slot-{number}"
-            worked = threading.Event()
+            finished = threading.Event()
             thread = threading.Thread(
-                target=self._run, args=(slot, scratch, worked), name=f"slot-{number}", daemon=True
+                target=self._run, args=(slot, scratch, finished), name=f"slot-{number}", daemon=True
             )
             self._threads.append(thread)
-            self._worked.append(worked)
+            self._finished.append(finished)
             thread.start()
 
     def run(self) -> None:
@@ -153,9 +153,9 @@ class Worker:
             while not self.wait(_LOOK_EVERY_S):
                 pass
         finally:
-            self.halt()
+            self.abort()
             self.leave()
-        if self._heart.superseded.is_set():
+        if self._heartbeat.superseded.is_set():
             give_up_number(self._farm)
             raise WorkerNameTaken(
                 f"Another machine works under the name {self.id}: one of the two may be a copy of the other.",
@@ -165,46 +165,46 @@ class Worker:
     @property
     def idle_workers(self) -> int:
         """How many workers of the farm have an idle slot, as far as this one knows."""
-        return self._heart.idle_workers
+        return self._heartbeat.idle_workers
 
-    def rest(self) -> None:
+    def hold(self) -> None:
         """Let the running frames finish and take no more until the worker is resumed."""
-        self._heart.ask(drain=True)
+        self._heartbeat.request_drain(drain=True)
 
     def resume(self) -> None:
         """Take work again, whatever the worker was held in."""
-        self._heart.ask(drain=False)
+        self._heartbeat.request_drain(drain=False)
 
     def drain(self) -> None:
         """Let the running frames finish, take no more, and leave."""
         if self._options.drain_timeout_s is not None:
             self._leave_by = self._farm.clock.monotonic() + self._options.drain_timeout_s
-        self._signals.drain.set()
+        self._flags.drain.set()
 
-    def halt(self) -> None:
+    def abort(self) -> None:
         """Stop at once: what is being rendered is queued again, free of charge."""
-        self._signals.halt.set()
-        self._signals.drain.set()
-        self._held.stop_all()
+        self._flags.abort.set()
+        self._flags.drain.set()
+        self._in_flight.stop_all()
 
     def wait(self, seconds: float) -> bool:
         """Wait for up to `seconds` until every slot has ended; whether they have. Passes on orders of the farm."""
-        if self._heart.superseded.is_set() or self._too_late():
-            self.halt()
+        if self._heartbeat.superseded.is_set() or self._is_too_late():
+            self.abort()
         deadline = self._farm.clock.monotonic() + seconds
-        for worked in self._worked:
-            worked.wait(max(0.0, deadline - self._farm.clock.monotonic()))
-        for error in self._troubles():
+        for finished in self._finished:
+            finished.wait(max(0.0, deadline - self._farm.clock.monotonic()))
+        for error in self._part_errors():
             if error is not None:
                 raise error
-        return all(worked.is_set() for worked in self._worked)
+        return all(finished.is_set() for finished in self._finished)
 
     def leave(self) -> None:
         """End in good order: the slots that were halted end first."""
         for thread in self._threads:
             thread.join(_LEAVE_S)
-        stop_all(self._reporter, self._teller, self._health)
-        self._heart.stop()
+        stop_all(self._reporter, self._dispatcher, self._health)
+        self._heartbeat.stop()
         for sessions in self.sessions:
             sessions.close()
         try:
@@ -221,37 +221,37 @@ class Worker:
         except DecoderUnavailable as error:  # the first frame tries again, and fails of it
             logger.warning("%s", error)
 
-    def _troubles(self) -> list[BaseException | None]:
-        parts = (self._heart, self._reporter, self._health, self._teller)
+    def _part_errors(self) -> list[BaseException | None]:
+        parts = (self._heartbeat, self._reporter, self._health, self._dispatcher)
         return [*(each.error for each in parts), *self._errors]
 
-    def _too_late(self) -> bool:
+    def _is_too_late(self) -> bool:
         late = self._leave_by is not None and self._farm.clock.monotonic() >= self._leave_by
-        if late and not self._signals.halt.is_set():
+        if late and not self._flags.abort.is_set():
             logger.warning("the frames did not finish in time: they are queued again")
         return late
 
-    def _farm_turns(self, claimant: Claimant, poll: JobPoll) -> QueueSource:
+    def _queue_source(self, claimant: Claimant, poll: JobPoll) -> QueueSource:
         return QueueSource(self._farm, claimant, self._options.idle_exit_s, poll=poll)
 
-    def _run(self, slot: Slot, scratch: Path, worked: threading.Event) -> None:
-        self._catching(lambda: slot.run(scratch))
-        worked.set()  # Blender ends beside what is done with its results
-        self._catching(slot.close)
+    def _run(self, slot: Slot, scratch: Path, finished: threading.Event) -> None:
+        self._guard(lambda: slot.run(scratch))
+        finished.set()  # Blender ends beside what is done with its results
+        self._guard(slot.close)
 
-    def _catching(self, deed: Callable[[], None]) -> None:
+    def _guard(self, action: Callable[[], None]) -> None:
         try:
-            deed()
+            action()
         except DatabaseUnavailable as error:
-            if not self._signals.halt.is_set():
+            if not self._flags.abort.is_set():
                 self._errors.append(error)
-                self.halt()
+                self.abort()
             else:
                 logger.warning("what a slot held is given up, and queued again by the farm: %s", error)
         except BaseException as error:  # raised again by `wait`, in the thread that started the worker
             logger.exception("a slot of worker %s ended", self.id)
             self._errors.append(error)
-            self.halt()
+            self.abort()
 
 
 def worker_for(farm: Farm, actor: Actor, options: WorkOptions) -> Worker:
@@ -283,6 +283,6 @@ def _keep_logs(farm: Farm, scratch: Path) -> None:
     """The logs of attempts that a killed worker left behind."""
     for log in scratch.glob("slot-*/logs/*.log"):
         try:
-            keep_log(farm, log.stem, log)
+            store_log(farm, log.stem, log)
         except (OSError, StoreUnavailable) as error:
             logger.warning("the log %s was not kept: %s", log, error)

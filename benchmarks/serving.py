@@ -103,23 +103,23 @@ print(json.dumps(taken))
 
 _SERVE = """
 from fastapi import Response
-from renderctl.server import running
-from renderctl.server.authentication import Verbs
-from renderctl.wiring import connect
+from renderctl.server import runner
+from renderctl.server.authentication import Commands
+from renderctl.wiring import connect_locally
 
-made = running.create_app
+made = runner.create_app
 
 def create_app(connection):
     app = made(connection)
 
     @app.get("/constant")
-    def constant(verbs: Verbs) -> Response:
+    def constant(verbs: Commands) -> Response:
         return Response(b'{"state":"queued"}', media_type="application/json")
 
     return app
 
-running.create_app = create_app
-running.serve(connect(direct=True), "127.0.0.1", 0, lambda address: print(address, flush=True))
+runner.create_app = create_app
+runner.serve(connect_locally(), "127.0.0.1", 0, lambda address: print(address, flush=True))
 """
 
 

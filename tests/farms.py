@@ -29,7 +29,7 @@ from renderctl.decoder import Decoder
 from renderctl.executors.docker.client import Engine
 from renderctl.executors.docker.images import DockerImages
 from renderctl.farm import Farm
-from renderctl.farm.jobs.submit import SubmitRequest, submit
+from renderctl.farm.jobs.submit import SubmitRequest, submit, submit_reserved
 from renderctl.farm.worker import Worker, WorkOptions, worker_for
 from renderctl.queues import Queue
 from renderctl.queues.rabbitmq import RabbitQueue
@@ -171,8 +171,9 @@ def given_model(farm: Farm, name: str = "shot", facts: ModelFacts = FACTS) -> Mo
 def given_job(farm: Farm, frames: str = "1-3", **request: Any) -> Job:
     """A job that waits for a worker."""
     model = request.pop("model", None) or given_model(farm)
-    bound_to = request.pop("bound_to", None)
-    return submit(farm, ACTOR, model, SubmitRequest(frames=frames, **request), bound_to=bound_to).job
+    worker = request.pop("bound_to", None)
+    wanted = SubmitRequest(frames=frames, **request)
+    return (submit_reserved(farm, ACTOR, model, wanted, worker) if worker else submit(farm, ACTOR, model, wanted)).job
 
 
 def given_worker(

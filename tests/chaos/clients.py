@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from renderctl.client.commands import RemoteCommands
+from renderctl.client.connection import ServerConnection
 from renderctl.client.http import HttpClient
 from renderctl.client.uploads import upload_files
 from renderctl.core.actors import Role, Scope, local_actor
@@ -30,7 +30,7 @@ from renderctl.core.settings import ServerSettings, Settings
 from renderctl.farm import Farm
 from renderctl.farm.models.file_hashes import hash_file
 from renderctl.farm.people.secrets import token_digest
-from renderctl.wiring import LocalCommands
+from renderctl.wiring import LocalCommands, RemoteCommands
 from tests.chaos.rounds import Harm
 from tests.nodes import CLOCK, Node, Site, until
 from tests.services.server import free_port
@@ -92,7 +92,7 @@ class Clients:
         """The verbs, over the server."""
         settings = Settings(self._laptop.data, server=self._login)
         here = LocalCommands(settings, _ACTOR)
-        return RemoteCommands(settings, here.farm, HttpClient(self._login.url or "", self._login.token), here)
+        return RemoteCommands(ServerConnection(HttpClient(self._login.url or "", self._login.token), here.farm), here)
 
     def begin(self, jobs: Sequence[str]) -> None:
         """Follow the jobs, and send files, two people the same one at the same time."""
@@ -164,7 +164,7 @@ class Clients:
         """What a user would be puzzled by."""
         key = hash_file(path).digest
         try:
-            upload_files(connection, {path: Input(path.name, key, path.stat().st_size)})
+            upload_files(connection.server, {path: Input(path.name, key, path.stat().st_size)})
         except RenderctlError as error:
             self.counts[f"files not sent: {type(error).__name__}"] += 1
             return None

@@ -5,12 +5,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from renderctl.client.commands import RemoteCommands
 from renderctl.core.models import Model
 from renderctl.farm import Farm
 from renderctl.farm.jobs.submit import SubmitRequest
 from renderctl.repository import NewModel
-from renderctl.wiring import LocalCommands
+from renderctl.wiring import Commands, LocalCommands
 
 #: So many that chance can not use them up: every kill costs the frame that it hits one attempt.
 ATTEMPTS = 60
@@ -31,7 +30,7 @@ class JobFactory:
     jobs: list[str] = field(default_factory=list)  #: ids of all that were submitted
     kinds: Counter[str] = field(default_factory=Counter)
 
-    def submit(self, connection: LocalCommands | RemoteCommands, frames: int, **given: object) -> str:
+    def submit(self, connection: Commands, frames: int, **given: object) -> str:
         """A job of so many frames; `given` decides what chance does not. Its id. Raises RenderctlError."""
         chosen = self._chosen() | given
         model = self.ordered if chosen.pop("in_order", False) else self.plain

@@ -8,11 +8,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 
-from renderctl.client.commands import RemoteCommands
 from renderctl.core.actors import local_actor
 from renderctl.core.errors import RenderctlError, Unreachable
 from renderctl.repository.schema.jobs import leases
-from renderctl.wiring import LocalCommands
+from renderctl.wiring import Commands, LocalCommands
 from tests.chaos.job_factory import JobFactory
 
 #: Who submits: one owner, so that idempotency keys meet.
@@ -41,10 +40,6 @@ _WEIGHTS = {
 }
 
 
-#: What has the verbs.
-Desk = LocalCommands | RemoteCommands
-
-
 @dataclass(frozen=True)
 class Action:
     """What one person asked of one job, and what they know of it."""
@@ -64,7 +59,7 @@ class ActionLog:
     errors: list[BaseException] = field(default_factory=list)  #: that no user should ever see
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self, connection: Desk, action: Action, ask: Callable[[Desk], object]) -> bool:
+    def run(self, connection: Commands, action: Action, ask: Callable[[Commands], object]) -> bool:
         """Ask for it under a name of its own; whether it was done. What nobody may refuse with is kept in `errors`."""
         with self._lock:
             name = f"operator-{len(self.actions)}"
@@ -90,7 +85,7 @@ class ActionLog:
 class Operator:
     """One person, at the farm's parts or at a server of it: over that, all actions stand under the one user's name."""
 
-    connection: Desk  #: of their own
+    connection: Commands  #: of their own
     factory: JobFactory
     log: ActionLog
     workers: Callable[[], Sequence[str]]  #: names of those that there are now
@@ -117,7 +112,7 @@ class Operator:
     def _submit(self) -> None:
         frames = self.chance.randint(1, self.small)
 
-        def submit(_connection: Desk) -> None:
+        def submit(_connection: Commands) -> None:
             self.factory.submit(self.connection, frames)
 
         self.log.run(self.connection, Action("submit", None), submit)
@@ -125,7 +120,7 @@ class Operator:
     def _steer_worker(self, what: str) -> None:
         name = self.chance.choice(self.workers())
 
-        def steer(connection: Desk) -> None:
+        def steer(connection: Commands) -> None:
             (connection.drain_worker if what == "drain a worker" else connection.resume_worker)(name)
 
         self.log.run(self.connection, Action(what, None), steer)
@@ -137,7 +132,7 @@ class Operator:
             return
         first = self.chance.randint(1, 10)
         frames, priority = f"{first}-{first + self.chance.randrange(10)}", self.chance.randint(0, 10)
-        asks: dict[str, Callable[[Desk], object]] = {
+        asks: dict[str, Callable[[Commands], object]] = {
             "cancel": lambda connection: connection.cancel(job_id),
             "change priority": lambda connection: connection.priority(job_id, priority),
             "force removal": lambda connection: connection.remove_jobs([job_id], force=True),
@@ -151,14 +146,14 @@ class Operator:
         self.log.run(self.connection, Action(what, job_id, whole=what != "retry --frames"), asks[what])
 
 
-def _make_retention_due(_grace_s: float, connection: Desk) -> None:
+def _make_retention_due(_grace_s: float, connection: Commands) -> None:
     """As if an hour had passed since the last look at what is kept too long."""
     assert isinstance(connection, LocalCommands)
     turn = leases.delete().where(leases.c.name == "retention")
     connection.farm.repository.write(lambda transaction: transaction.execute(turn))
 
 
-_OF_THE_FARM: dict[str, Callable[[float, Desk], object]] = {
+_OF_THE_FARM: dict[str, Callable[[float, Commands], object]] = {
     "gc": lambda grace_s, connection: connection.collect(grace_hours=grace_s / 3600),
     "gc --scrub": lambda _grace_s, connection: connection.scrub(days=1),
     "retention is due": _make_retention_due,

@@ -1,4 +1,3 @@
-import importlib
 import inspect
 import re
 from pathlib import Path
@@ -7,9 +6,10 @@ import pytest
 
 from renderctl.cli.catalog import COMMANDS
 from renderctl.core.permissions import TABLE
-from renderctl.wiring import VERBS
+from renderctl.wiring.verbs import Verb
 from tests.cli.reference import PAGE, page
 from tests.farms import given_job, given_model, work_off
+from tests.verbs import VERBS
 
 #: Every command is called directly, and through a server.
 EITHER_WAY = True
@@ -22,11 +22,22 @@ def test_the_reference_of_the_commands_is_current():
 
 
 def test_every_verb_is_there_takes_an_actor_and_has_a_row_in_the_permission_table():
-    for place, action in VERBS.values():
-        module, _, name = place.partition(":")
-        function = getattr(importlib.import_module(f"renderctl.farm.{module}"), name)
-        assert (action in TABLE) == ("actor" in inspect.signature(function).parameters), place
-        assert action is None or action in TABLE
+    assert len(VERBS) > 80
+    for name, verb in VERBS.items():
+        parameters = list(inspect.signature(verb.use_case()).parameters)
+        assert parameters[0] == "farm", name
+        assert (verb.action in TABLE) == ("actor" in parameters[1:2]), name
+        assert verb.action is None or verb.action in TABLE
+
+
+def test_what_is_had_through_a_server_has_the_very_parameters_that_it_has_on_the_farm():
+    shared = {name: verb for name, verb in VERBS.items() if isinstance(verb, Verb)}
+    assert len(shared) > 50
+    for name, verb in shared.items():
+        here, there = (list(inspect.signature(load()).parameters.values()) for load in (verb.use_case, verb.request))
+        assert [(it.name, it.kind, it.default) for it in here[2:]] == [
+            (it.name, it.kind, it.default) for it in there[1:]
+        ], name
 
 
 def test_help_names_every_command(ctl):

@@ -22,9 +22,10 @@ from renderctl.farm.models.upload import UploadOptions, UploadRequest
 from renderctl.farm.worker import WorkOptions
 from renderctl.repository import NewModel
 from renderctl.repository.audit.log import AuditFilter
-from renderctl.wiring import VERBS, LocalCommands
+from renderctl.wiring import LocalCommands
 from tests.databases import farm_on
 from tests.farms import ACTOR, FACTS, close, given_model, given_worker
+from tests.verbs import VERBS
 
 ROLES, RELATIONS = list(Role), list(Relation)
 
@@ -114,9 +115,7 @@ def _set() -> threading.Event:
 
 
 def connection(farm: Farm, actor: Actor) -> LocalCommands:
-    made = LocalCommands(farm.settings, actor)
-    made.__dict__["farm"] = farm
-    return made
+    return LocalCommands(farm.settings, actor, farm)
 
 
 def outcome(call: Call, farm: Farm, actor: Actor, it: Things) -> Verdict:
@@ -139,7 +138,7 @@ def test_every_verb_does_for_every_role_what_the_table_says(farm: Farm, role: Ro
     expected, found, anything = {}, {}, Things(farm, relation)
     for verb, call in {**CALLS, **COMMON}.items():
         it, actor = Things(farm, relation) if verb in CALLS else anything, mona(role)
-        action = str(VERBS[verb][1])
+        action = str(VERBS[verb].action)
         expected[verb] = TABLE[action].verdict(role, relation if verb in CALLS else Relation.OTHER)
         before = len(farm.repository.audit_log(wanted=AuditFilter(refused=True), limit=1000))
         found[verb] = outcome(call, farm, actor, it)

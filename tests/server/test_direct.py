@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from renderctl import wiring
-from renderctl.client.commands import RemoteCommands
 from renderctl.client.uploads import upload_files
 from renderctl.core.actors import Role
 from renderctl.core.errors import DigestMismatch, FileChanged, NotStored
@@ -23,6 +22,7 @@ from renderctl.core.settings import ServeSettings, StoreSettings
 from renderctl.farm import Farm
 from renderctl.farm.jobs.submit import SubmitRequest
 from renderctl.farm.models.upload import UploadOptions
+from renderctl.wiring import RemoteCommands
 from tests.fake_blender import FakeExecutor, png, rendered
 from tests.farms import FACTS, close, make_farm, quick_settings, work_off
 from tests.server.conftest import Served
@@ -122,7 +122,7 @@ def given_file(folder: Path, content: bytes, name: str = "shot.blend") -> tuple[
 
 def wanted(ada: RemoteCommands, file: Input) -> str:
     """The address at which a file may be put."""
-    (told,) = ada.api.post("/uploads/wanted", {"files": [asdict(file)]})
+    (told,) = ada.server.api.post("/uploads/wanted", {"files": [asdict(file)]})
     assert told["digest"] == file.digest
     return str(told["url"])
 
@@ -137,14 +137,14 @@ def status_of(method: str, url: str, content: bytes | None = None) -> int:
 
 def offered(ada: RemoteCommands, file: Input) -> Any:
     body = {"name": "shot", "main": file.path, "facts": FACTS.as_document(), "inputs": [asdict(file)]}
-    ada.api.post("/models", body)
+    ada.server.api.post("/models", body)
     return ada.model_of("shot", UploadOptions())[0]
 
 
 def rendered_job(ada: RemoteCommands, farm: Farm, folder: Path, frames: str) -> Any:
     """A job that was sent and is done; its images are still to be fetched."""
     path, file = given_file(folder, b"BLENDER-v500")
-    upload_files(ada, {path: file})
+    upload_files(ada.server, {path: file})
     job = ada.submit(offered(ada, file), SubmitRequest(frames=frames)).job
     work_off(farm)
     return job
@@ -154,8 +154,8 @@ def test_a_file_goes_to_the_store_and_the_images_come_from_it_and_neither_passes
     ada: RemoteCommands, farm: Farm, server: Tap, store: Tap, tmp_path: Path
 ) -> None:
     path, file = given_file(tmp_path, os.urandom(20 * MEGABYTE))
-    assert upload_files(ada, {path: file}) == [file]
-    assert upload_files(ada, {path: file}) == []
+    assert upload_files(ada.server, {path: file}) == [file]
+    assert upload_files(ada.server, {path: file}) == []
     job = ada.submit(offered(ada, file), SubmitRequest(frames="1-2")).job
     work_off(farm)
     assert ada.download(job.id, tmp_path / "out").written == 2
@@ -182,7 +182,7 @@ def test_a_client_that_can_not_reach_the_store_sends_and_fetches_by_way_of_the_s
 ) -> None:
     store.refuses = True
     files = dict(given_file(tmp_path, os.urandom(MEGABYTE), f"{number}.blend") for number in range(20))
-    assert len(upload_files(ada, files)) == 20
+    assert len(upload_files(ada.server, files)) == 20
     assert server.carried > 20 * MEGABYTE
     assert farm.store.missing({each.digest for each in files.values()}) == set()
     tried = len(store.asked)
@@ -207,9 +207,9 @@ def test_wrong_bytes_are_refused_and_gone(ada: RemoteCommands, farm: Farm, tmp_p
     for wrong, status in ((b"BLENDER-v500 anything", 200), (b"short", 403), (b"", 403)):
         assert status_of("PUT", wanted(ada, file), wrong) == status
         with pytest.raises(DigestMismatch if status == 200 else NotStored):
-            ada.api.post(f"/uploads/{file.digest}/promote", {"size": file.size})
+            ada.server.api.post(f"/uploads/{file.digest}/promote", {"size": file.size})
         with pytest.raises(NotStored):
-            ada.api.post(f"/uploads/{file.digest}/promote", {"size": file.size})
+            ada.server.api.post(f"/uploads/{file.digest}/promote", {"size": file.size})
     assert farm.store.missing({file.digest}) == {file.digest}
 
 
@@ -221,7 +221,7 @@ def test_bytes_that_change_once_they_were_looked_at_are_not_what_is_kept(
     assert status_of("PUT", url, b"BLENDER-v500 promised") == 200
     kept = f"PUT /{s3.bucket}/blobs/".encode()
     store.before = kept, lambda: status_of("PUT", url, b"BLENDER-v500 anything") and None
-    ada.api.post(f"/uploads/{file.digest}/promote", {"size": file.size})
+    ada.server.api.post(f"/uploads/{file.digest}/promote", {"size": file.size})
     assert store.before is None
     farm.store.get(file.digest, tmp_path / "kept")
     assert (tmp_path / "kept").read_bytes() == b"BLENDER-v500 promised"
@@ -231,7 +231,7 @@ def test_a_file_that_changed_since_it_was_hashed_is_named(ada: RemoteCommands, f
     path, file = given_file(tmp_path, b"BLENDER-v500")
     path.write_bytes(b"painted over")
     with pytest.raises(FileChanged, match=r"shot\.blend changed"):
-        upload_files(ada, {path: file})
+        upload_files(ada.server, {path: file})
     assert farm.store.missing({file.digest}) == {file.digest}
 
 
@@ -258,7 +258,7 @@ def test_another_upload_of_the_same_file_may_take_it_over_first(
 ) -> None:
     path, file = given_file(tmp_path, b"BLENDER-v500")
     promise = f"/uploads/{file.digest}/promote"
-    server.before = promise.encode(), lambda: ada.api.post(promise, {"size": file.size})
-    assert upload_files(ada, {path: file}) == [file]
+    server.before = promise.encode(), lambda: ada.server.api.post(promise, {"size": file.size})
+    assert upload_files(ada.server, {path: file}) == [file]
     assert server.before is None
     assert farm.store.missing({file.digest}) == set()

@@ -4,13 +4,13 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from renderctl import wiring
 from renderctl.core.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
-    from renderctl.wiring import LocalCommands
+    from renderctl.wiring import Commands, LocalCommands
 
 
 @dataclass
@@ -71,7 +71,7 @@ def _value(words: Iterator[str]) -> str:
     return value
 
 
-def connect() -> Any:
+def connect() -> "Commands":
     """The verbs of the farm that the config names: directly, or through a server."""
     connection = wiring.connect(current.config, local=prewarmed.connection if prewarmed else None)
     _opened.append(connection)
@@ -92,9 +92,9 @@ def in_the_clear(url: str) -> str:
 
 def connect_directly() -> "LocalCommands":
     """The verbs of the farm whose parts the config names."""
-    connection = wiring.connect(current.config, direct=True)
+    connection = wiring.connect_locally(current.config)
     _opened.append(connection)
-    return cast("LocalCommands", connection)
+    return connection
 
 
 def close() -> None:

@@ -33,7 +33,7 @@ def prewarm(words: Sequence[str]) -> None:
     if scene is None:
         return
     with suppress(RenderctlError):
-        connection = wiring.connect(context.current.config, direct=True)
+        connection = wiring.connect_locally(context.current.config)
         standby = connection.prewarm(scene)
         if standby is not None:
             context.prewarmed = Prewarmed(scene, standby, connection)

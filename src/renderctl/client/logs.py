@@ -3,16 +3,16 @@
 import threading
 from collections.abc import Iterator
 
-from renderctl.client.commands import RemoteCommands
+from renderctl.client.connection import ServerConnection
 from renderctl.client.http import quoted
 from renderctl.client.responses import lines_of, typed
 from renderctl.client.sse import events
 from renderctl.farm.jobs.attempt_logs import LogPart
 
 
-def logs(server: RemoteCommands, ref: str, task: str | None = None) -> Iterator[LogPart]:
+def logs(server: ServerConnection, job_ref: str, task: str | None = None) -> Iterator[LogPart]:
     """The log that tells most, part by part as it comes: the server sends one a line."""
-    with server.api.opened(f"/jobs/{quoted(ref)}/logs", {"task": task}) as answer:
+    with server.api.opened(f"/jobs/{quoted(job_ref)}/logs", {"task": task}) as answer:
         for line in lines_of(answer, server.api.most_bytes):
             if (text := line.strip().removesuffix(b",")) not in (b"", b"[", b"]"):
                 document = server.api.document(text)
@@ -20,10 +20,12 @@ def logs(server: RemoteCommands, ref: str, task: str | None = None) -> Iterator[
                     yield typed(LogPart, part)
 
 
-def follow(server: RemoteCommands, ref: str, task: str | None = None, *, stop: threading.Event) -> Iterator[LogPart]:
+def follow(
+    server: ServerConnection, job_ref: str, task: str | None = None, *, stop: threading.Event
+) -> Iterator[LogPart]:
     """The logs of a job's attempts as they grow, until the job has ended."""
-    path = f"/jobs/{quoted(ref)}/logs/live"
-    for kind, document in events(server.api, path, {"task": task}, server.bench.clock, None):
+    path = f"/jobs/{quoted(job_ref)}/logs/live"
+    for kind, document in events(server.api, path, {"task": task}, server.local_farm.clock, None):
         if kind == "end" or stop.is_set():
             return
         if kind == "log":

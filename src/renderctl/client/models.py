@@ -6,7 +6,7 @@ from typing import Any
 
 from renderctl.blender.failures import SessionFailed
 from renderctl.blender.header import names_a_file
-from renderctl.client.commands import RemoteCommands
+from renderctl.client.connection import ServerConnection
 from renderctl.client.http import quoted
 from renderctl.client.responses import typed
 from renderctl.client.uploads import upload_files
@@ -15,9 +15,9 @@ from renderctl.farm import OnProgress, ignore_progress
 from renderctl.farm.models.upload import Uploaded, UploadOptions, UploadRequest, as_error, prepare
 
 
-def upload(server: RemoteCommands, request: UploadRequest, *, on_advance: OnProgress = ignore_progress) -> Uploaded:
+def upload(server: ServerConnection, request: UploadRequest, *, on_advance: OnProgress = ignore_progress) -> Uploaded:
     """Look at the scene, send what the server wants, and have it keep a new version."""
-    prepared = prepare(server.bench, request, on_advance=on_advance)
+    prepared = prepare(server.local_farm, request, on_advance=on_advance)
     sent = upload_files(server, prepared.files, on_advance, project=request.project, verify=request.verify)
     new = prepared.new
     body: dict[str, Any] = {"name": new.name, "main": new.main, "project": request.project}
@@ -28,7 +28,7 @@ def upload(server: RemoteCommands, request: UploadRequest, *, on_advance: OnProg
 
 
 def model_of(
-    server: RemoteCommands,
+    server: ServerConnection,
     scene: str,
     options: UploadOptions,
     *,
@@ -45,16 +45,25 @@ def model_of(
     return uploaded.model, uploaded.notes
 
 
-def list_models(server: RemoteCommands, name: str | None = None) -> list[Model]:
+def list_models(
+    server: ServerConnection,
+    name: str | None = None,
+    *,
+    project: str | None = None,
+    search: str | None = None,
+    before: str | None = None,
+    limit: int = 100,
+) -> list[Model]:
     """Models, the newest first."""
-    return typed(list[Model], server.api.get("/models", name=name))
+    query = {"name": name, "project": project, "search": search, "before": before}
+    return typed(list[Model], server.api.get("/models", **query, limit=limit))
 
 
-def show_model(server: RemoteCommands, ref: str) -> Model:
+def show_model(server: ServerConnection, ref: str, *, project: str | None = None) -> Model:
     """One model."""
-    return typed(Model, server.api.get(f"/models/{quoted(ref)}"))
+    return typed(Model, server.api.get(f"/models/{quoted(ref)}", project=project))
 
 
-def remove_model(server: RemoteCommands, ref: str) -> Model:
+def remove_model(server: ServerConnection, ref: str) -> Model:
     """Remove a model that no job uses."""
     return typed(Model, server.api.delete(f"/models/{quoted(ref)}"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from renderctl.client.commands import RemoteCommands
+from renderctl.client.connection import ServerConnection
 from renderctl.client.http import quoted
 from renderctl.client.responses import checked_output, is_text, job_id, typed
 from renderctl.core.errors import BadAnswer, DigestMismatch, ServerUnavailable, StoreUnavailable
@@ -30,10 +30,10 @@ class _Job:
 
 
 def download(
-    server: RemoteCommands, ref: str, directory: Path, *, on_advance: OnProgress = ignore_progress
+    server: ServerConnection, job_ref: str, directory: Path, *, on_advance: OnProgress = ignore_progress
 ) -> Downloaded:
     """Every output of the job into `DIRECTORY/<job name>/`."""
-    document = server.api.get(f"/jobs/{quoted(ref)}", cached=False)
+    document = server.api.get(f"/jobs/{quoted(job_ref)}", cached=False)
     about = {"id": job_id(document), "name": document.get("name"), "cameras": document.get("cameras")}
     job = typed(_Job, about)
     if not is_text(job.name):
@@ -42,12 +42,12 @@ def download(
     return folder.fill(_outputs(server, job.id), on_advance)
 
 
-def links(server: RemoteCommands, ref: str, expires_s: float) -> list[Link]:
+def links(server: ServerConnection, job_ref: str, expires_s: float) -> list[Link]:
     """The addresses of the job's outputs."""
-    return typed(list[Link], server.api.get(f"/jobs/{quoted(ref)}/links", expires_s=expires_s))
+    return typed(list[Link], server.api.get(f"/jobs/{quoted(job_ref)}/links", expires_s=expires_s))
 
 
-def _outputs(server: RemoteCommands, job_id: str) -> Iterator[tuple[Output, int]]:
+def _outputs(server: ServerConnection, job_id: str) -> Iterator[tuple[Output, int]]:
     after = 0
     while True:
         page = typed(OutputPage, server.api.get(f"/jobs/{job_id}/outputs", after=after))
@@ -59,7 +59,7 @@ def _outputs(server: RemoteCommands, job_id: str) -> Iterator[tuple[Output, int]
         after = page.next
 
 
-def _fetch(server: RemoteCommands, job_id: str, output: Output, target: Path) -> None:
+def _fetch(server: ServerConnection, job_id: str, output: Output, target: Path) -> None:
     part = target.with_name(f".{os.urandom(8).hex()}.part")
     path = f"/jobs/{job_id}/outputs/{output.number}/{'/'.join(map(quoted, output.name.split('/')))}"
     try:
@@ -73,7 +73,7 @@ def _fetch(server: RemoteCommands, job_id: str, output: Output, target: Path) ->
             part.unlink()
 
 
-def _fill(server: RemoteCommands, path: str, output: Output, file: Any) -> None:
+def _fill(server: ServerConnection, path: str, output: Output, file: Any) -> None:
     seen = hashlib.sha256()
     for left in reversed(range(_TRIES)):
         try:

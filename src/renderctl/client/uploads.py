@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from renderctl.client.commands import RemoteCommands
+from renderctl.client.connection import ServerConnection
 from renderctl.client.responses import received, typed
 from renderctl.core.errors import (
     BadAnswer,
@@ -27,7 +27,7 @@ _PACE = 8 << 20
 
 
 def upload_files(
-    server: RemoteCommands,
+    server: ServerConnection,
     files: Mapping[Path, Input],
     on_advance: OnProgress = ignore_progress,
     *,
@@ -49,7 +49,7 @@ def upload_files(
     return sent
 
 
-def _send(server: RemoteCommands, source: Path, each: Input, url: str | None) -> Input:
+def _send(server: ServerConnection, source: Path, each: Input, url: str | None) -> Input:
     try:
         if url is None or not _put_directly(server, source, each, url):
             _send_pieces(server, source, each)
@@ -61,7 +61,7 @@ def _send(server: RemoteCommands, source: Path, each: Input, url: str | None) ->
     return each
 
 
-def _put_directly(server: RemoteCommands, source: Path, each: Input, url: str) -> bool:
+def _put_directly(server: ServerConnection, source: Path, each: Input, url: str) -> bool:
     with source.open("rb") as file:
         if not server.api.put_elsewhere(url, file, each.size):
             return False
@@ -72,7 +72,7 @@ def _put_directly(server: RemoteCommands, source: Path, each: Input, url: str) -
     return True
 
 
-def _send_pieces(server: RemoteCommands, source: Path, each: Input) -> None:
+def _send_pieces(server: ServerConnection, source: Path, each: Input) -> None:
     """In little memory; after a break from where the server says that it has got to."""
     path, offset, failed = f"/uploads/{each.digest}", 0, 0
     if each.size > _PIECE:
@@ -89,7 +89,7 @@ def _send_pieces(server: RemoteCommands, source: Path, each: Input) -> None:
                 failed += 1
                 if failed >= _TRIES:
                     raise
-                server.bench.clock.wait(None, 0.5 * 2**failed)
+                server.local_farm.clock.wait(None, 0.5 * 2**failed)
                 offset = _there(server, path, each)
                 continue
             if done.get("complete"):
@@ -105,7 +105,7 @@ def _patience_s(each: Input) -> float:
     return 60.0 + each.size / _PACE
 
 
-def _there(server: RemoteCommands, path: str, each: Input) -> int:
+def _there(server: ServerConnection, path: str, each: Input) -> int:
     """Where to go on; a file of which the last piece may be there is begun anew with it: only then it is verified."""
     there = received(server.api.get(path), each.size)
     return there if there < each.size else max(0, each.size - _PIECE)

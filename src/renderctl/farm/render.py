@@ -18,7 +18,7 @@ from renderctl.farm import Farm, OnProgress, ignore_progress
 from renderctl.farm.authorization import authorized_job
 from renderctl.farm.jobs.download import OutputFolder, blob_fetcher, check_writable
 from renderctl.farm.jobs.status import invalidate, job_document
-from renderctl.farm.jobs.submit import SubmitRequest, submit
+from renderctl.farm.jobs.submit import SubmitRequest, submit_reserved
 from renderctl.farm.models.outside_files import include_outside, leaves_this_machine
 from renderctl.farm.models.upload import UploadOptions, model_of
 from renderctl.farm.prewarm import PrewarmedBlender
@@ -146,12 +146,13 @@ class _RenderRun:
             self._farm,
             self._actor,
             self._request.scene or "",
-            UploadOptions(request.options.allow_missing, request.project, request.on_outside),
-            session=worker.sessions[0].started,
+            UploadOptions(
+                request.options.allow_missing, request.project, request.on_outside, worker.sessions[0].started
+            ),
             on_advance=self._listener.on_advance,
         )
         self._note(*notes)
-        submitted = submit(self._farm, self._actor, model, request, bound_to=worker.id)
+        submitted = submit_reserved(self._farm, self._actor, model, request, worker.id)
         self._note(*submitted.notes)
         self._open(submitted.job, worker)
         return submitted.job

@@ -6,21 +6,19 @@ Everything is imported when it is first used, so that `--help` and a cached stat
 import getpass
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from renderctl.wiring.commands import LocalCommands
+from renderctl.wiring.commands import Commands, LocalCommands
 from renderctl.wiring.config_files import read_settings, trusted_configs, write_compose, write_config
 from renderctl.wiring.ports import open_farm
+from renderctl.wiring.remote_commands import RemoteCommands
 from renderctl.wiring.server_choice import is_in_the_clear, kept_server, log_in, log_out
-from renderctl.wiring.verbs import VERBS
-
-if TYPE_CHECKING:
-    from renderctl.client.commands import RemoteCommands
 
 __all__ = [
-    "VERBS",
+    "Commands",
     "LocalCommands",
+    "RemoteCommands",
     "connect",
+    "connect_locally",
     "is_in_the_clear",
     "log_in",
     "log_out",
@@ -32,24 +30,23 @@ __all__ = [
 ]
 
 
-def connect(
-    config: Path | None = None, *, direct: bool = False, local: LocalCommands | None = None
-) -> "LocalCommands | RemoteCommands":
-    """The verbs for this machine's config and user: through a server if there is one, unless `direct`.
+def connect(config: Path | None = None, *, local: LocalCommands | None = None) -> Commands:
+    """The verbs for this machine's config and user: through a server if there is one.
 
-    `local`: what an earlier `direct` call has returned for the same config. Raises BadSettings.
+    `local`: what `connect_locally` has returned for the same config. Raises BadSettings.
     """
-    here = local or _connect_locally(config)
-    login = None if direct else kept_server(here.settings)
+    local = local or connect_locally(config)
+    login = kept_server(local.settings)
     if login is None:
-        return here
-    from renderctl.client.commands import RemoteCommands
+        return local
+    from renderctl.client.connection import ServerConnection
     from renderctl.client.http import HttpClient
 
-    return RemoteCommands(here.settings, here.farm, HttpClient(*login), here)
+    return RemoteCommands(ServerConnection(HttpClient(*login), local.farm), local)
 
 
-def _connect_locally(config: Path | None) -> LocalCommands:
+def connect_locally(config: Path | None = None) -> LocalCommands:
+    """The verbs for this machine's config and user, with the farm's own parts. Raises BadSettings."""
     from renderctl.core.actors import local_actor
 
     return LocalCommands(read_settings(config), local_actor(_user(), os.uname().nodename))

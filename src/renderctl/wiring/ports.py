@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from renderctl.core.private_files import make_private_folder, tighten
 
@@ -13,13 +13,20 @@ if TYPE_CHECKING:
 
     from renderctl.core.clocks import Clock
     from renderctl.core.settings import Settings
+    from renderctl.farm import Farm
 
 
 #: What the farm keeps in data_dir, in folders of its own.
 _FOLDERS = ("cache", "incoming", "nodes", "scratch", "store", "thumbnails")
 
 
-def open_farm(settings: "Settings", opened: list[Any] | None = None) -> Any:
+class Closable(Protocol):
+    """What has to be closed in the end."""
+
+    def close(self) -> object: ...
+
+
+def open_farm(settings: "Settings", opened: "list[Closable] | None" = None) -> "Farm":
     """A farm of the implementations that the settings name; what needs closing is added to `opened`."""
     from renderctl.core.clocks import SystemClock
     from renderctl.farm import Farm
@@ -29,7 +36,7 @@ def open_farm(settings: "Settings", opened: list[Any] | None = None) -> Any:
     for name in _FOLDERS:
         tighten(settings.data_dir / name)
     clock = SystemClock()
-    closing = opened if opened is not None else []
+    closing: list[Closable] = opened if opened is not None else []
     return Farm(
         settings=settings,
         repository=cast(Any, LazyPort(partial(_repository, settings, clock), closing)),
@@ -46,7 +53,7 @@ def open_farm(settings: "Settings", opened: list[Any] | None = None) -> Any:
 class LazyPort:
     """A port that opens when it is first used."""
 
-    def __init__(self, open_port: Callable[[], Any], opened: list[Any]) -> None:
+    def __init__(self, open_port: Callable[[], Any], opened: list[Closable]) -> None:
         self._open_port = open_port
         self._opened = opened
         self._port: Any = None

@@ -1,98 +1,176 @@
-"""The verbs: where each lives, and what one has to be allowed to use it."""
+"""The kinds of verbs: a use-case of the farm, bound to whoever uses it, here or through a server.
 
-from collections.abc import Mapping
+Each is a descriptor of `renderctl.wiring.commands.Commands` with the parameters and the result of its use-case, so that
+mypy checks every call of one. What a verb is made of is imported when it is first used.
+"""
 
-#: Where each verb lives, `module:function` below `renderctl.farm`, and what one has to be allowed to use it: a row of
-#: `renderctl.core.permissions`. Those without one touch this machine alone, and take no actor.
-VERBS: Mapping[str, tuple[str, str | None]] = {
-    "add_model": ("models.register_model:add_model", "model.upload"),
-    "attempt_log": ("jobs.tasks:attempt_log", "job.logs"),
-    "attempts": ("jobs.tasks:attempts", "job.see"),
-    "build_image": ("admin.images:build_image", None),
-    "cancel": ("jobs.control:cancel", "job.cancel"),
-    "collect": ("admin.gc:collect", "farm.collect"),
-    "doctor": ("doctor:doctor", "farm.check"),
-    "download": ("jobs.download:download", "job.download"),
-    "drain_worker": ("admin.workers:drain_worker", "worker.steer"),
-    "follow": ("jobs.logs:follow", "job.logs"),
-    "inspect_files": ("models.inspect_upload:inspect_files", "model.upload"),
-    "jobs": ("jobs.status:jobs", "job.see"),
-    "links": ("jobs.download:links", "job.download"),
-    "list_images": ("admin.images:list_images", None),
-    "list_models": ("models.models:list_models", "model.see"),
-    "list_workers": ("admin.workers:list_workers", "worker.see"),
-    "log_follower": ("jobs.logs:log_follower", "job.logs"),
-    "logs": ("jobs.logs:logs", "job.logs"),
-    "may_read_metrics": ("admin.metrics:may_read_metrics", "farm.measure"),
-    "metrics": ("admin.metrics:metrics", "farm.measure"),
-    "metrics_since": ("admin.metrics:metrics_since", "farm.measure"),
-    "model_files": ("models.models:model_files", "model.see"),
-    "model_of": ("models.upload:model_of", "model.see"),
-    "open_output": ("jobs.outputs:open_output", "job.download"),
-    "outputs": ("jobs.outputs:outputs", "job.see"),
-    "partial_upload": ("models.incoming_uploads:partial_upload", "model.upload"),
-    "pause": ("jobs.control:pause", "job.pause"),
-    "priority": ("jobs.control:priority", "job.priority"),
-    "pull_image": ("admin.images:pull_image", None),
-    "quota": ("people.quotas:quota", "quota.see"),
-    "remove_image": ("admin.images:remove_image", None),
-    "promote": ("models.incoming_uploads:promote", "model.upload"),
-    "remove_jobs": ("jobs.remove:remove_jobs", "job.remove"),
-    "remove_model": ("models.models:remove_model", "model.remove"),
-    "render": ("render:render", "job.submit"),
-    "require_inspector": ("models.inspect_upload:require_inspector", "model.upload"),
-    "resume": ("jobs.control:resume", "job.resume"),
-    "resume_worker": ("admin.workers:resume_worker", "worker.steer"),
-    "retry": ("jobs.control:retry", "job.retry"),
-    "select_jobs": ("jobs.remove:select_jobs", "job.remove"),
-    "show_model": ("models.models:show_model", "model.see"),
-    "prewarm": ("prewarm:prewarm", None),
-    "status": ("jobs.status:status", "job.see"),
-    "scrub": ("admin.scrub:scrub", "farm.collect"),
-    "submit": ("jobs.submit:submit", "job.submit"),
-    "sweep_here": ("admin.sweep:sweep_here", "farm.sweep"),
-    "task_status": ("jobs.tasks:task_status", "job.see"),
-    "tasks": ("jobs.tasks:tasks", "job.see"),
-    "upload": ("models.upload:upload", "model.upload"),
-    "wanted_files": ("models.incoming_uploads:wanted_files", "model.upload"),
-    "watch": ("jobs.watch:watch", "job.see"),
-    "work_at_hand": ("admin.workers:work_at_hand", "worker.see"),
-    "worker_for": ("worker:worker_for", "worker.run"),
-    "add_first_admin": ("people.users:add_first_admin", "user.add"),
-    "add_project": ("people.projects:add_project", "project.change"),
-    "add_user": ("people.users:add_user", "user.add"),
-    "add_webhook": ("webhooks.registrations:add_webhook", "job.tell"),
-    "adopt_audit": ("admin.audit:adopt_audit", "audit.adopt"),
-    "audit": ("admin.audit:audit", "audit.see"),
-    "confirm_totp": ("people.totp:confirm_totp", "totp.enroll"),
-    "create_token": ("people.tokens:create_token", "token.create"),
-    "disable_totp": ("people.totp:disable_totp", "totp.disable"),
-    "disable_user": ("people.users:disable_user", "user.disable"),
-    "enroll_totp": ("people.totp:enroll_totp", "totp.enroll"),
-    "enable_user": ("people.users:enable_user", "user.disable"),
-    "end_session": ("people.sessions:end_session", "session.end"),
-    "end_sessions": ("people.sessions:end_sessions", "session.end"),
-    "follow_audit": ("admin.audit:follow_audit", "audit.see"),
-    "invite": ("people.users:invite", "user.add"),
-    "join_project": ("people.projects:join_project", "project.change"),
-    "leave_project": ("people.projects:leave_project", "project.change"),
-    "list_deliveries": ("webhooks.registrations:list_deliveries", "webhook.see"),
-    "list_invitations": ("people.users:list_invitations", "invitation.see"),
-    "list_projects": ("people.projects:list_projects", "project.see"),
-    "list_sessions": ("people.sessions:list_sessions", "session.see"),
-    "list_tokens": ("people.tokens:list_tokens", "token.see"),
-    "list_users": ("people.users:list_users", "user.see"),
-    "list_webhooks": ("webhooks.registrations:list_webhooks", "webhook.see"),
-    "ping": ("webhooks.registrations:ping", "webhook.send"),
-    "remove_webhook": ("webhooks.registrations:remove_webhook", "webhook.remove"),
-    "resend": ("webhooks.registrations:resend", "webhook.send"),
-    "revoke_token": ("people.tokens:revoke_token", "token.revoke"),
-    "set_password": ("people.users:set_password", "user.password"),
-    "set_pools": ("people.projects:set_pools", "project.change"),
-    "rotate_audit_key": ("admin.audit:rotate_audit_key", "audit.rotate"),
-    "set_role": ("people.users:set_role", "user.role"),
-    "totp_status": ("people.totp:totp_status", "totp.see"),
-    "verify_audit": ("admin.audit:verify_audit", "audit.see"),
-    "withdraw_invitation": ("people.users:withdraw_invitation", "invitation.withdraw"),
-    "whoami": ("people.users:whoami", "self.see"),
-}
+import importlib
+from collections.abc import Callable
+from functools import partial
+from types import ModuleType
+from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from renderctl.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from renderctl.client.connection import ServerConnection
+    from renderctl.core.actors import Actor
+    from renderctl.farm import Farm
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+Answer = TypeVar("Answer")  #: what the server's answer becomes
+
+UseCase = Callable[Concatenate["Farm", "Actor", P], Result]
+Request = Callable[Concatenate["ServerConnection", P], Answer]
+
+
+class LazyPackage:
+    """A package whose modules are imported when they are first named."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> "LazyPackage | ModuleType":
+        full_name = f"{self._name}.{name}"
+        try:
+            module = importlib.import_module(full_name)
+        except ModuleNotFoundError as error:
+            if error.name != full_name:
+                raise
+            return getattr(importlib.import_module(self._name), name)  # type: ignore[no-any-return]
+        return LazyPackage(full_name) if hasattr(module, "__path__") else module
+
+
+class FarmBinding:
+    """Verbs are bound to a farm and to who uses it."""
+
+    @property
+    def actor(self) -> "Actor":
+        """Who uses the farm."""
+        raise NotImplementedError
+
+    @property
+    def farm(self) -> "Farm":
+        """The farm of the settings."""
+        raise NotImplementedError
+
+
+class ServerBinding:
+    """Verbs are bound to a server, and to a farm of this machine for what is done here."""
+
+    server: "ServerConnection"
+
+    @property
+    def local(self) -> FarmBinding:
+        """The verbs of this machine's own farm."""
+        raise NotImplementedError
+
+
+class FarmVerb(Generic[P, Result]):
+    """A use-case with the permission that its actor needs, a row of `renderctl.core.permissions`."""
+
+    def __init__(self, action: str, use_case: Callable[[], UseCase[P, Result]]) -> None:
+        self.action = action
+        self.use_case = use_case
+
+    def through_server(self, request: Callable[[], Request[P, Answer]]) -> "Verb[P, Result, Answer]":
+        """The verb that also works through a server: `request` has the parameters of the use-case."""
+        return Verb(self.action, self.use_case, request)
+
+    def on_nodes(self, command: str) -> "NodeVerb[P, Result]":
+        """The verb of a command that needs the parts of the farm; through a server it is refused."""
+        return NodeVerb(self.action, self.use_case, command)
+
+    def on_this_machine(self) -> "OwnFarmVerb[P, Result]":
+        """The verb that uses this machine's own farm, whatever the server."""
+        return OwnFarmVerb(self.action, self.use_case)
+
+    def bind(self, binding: FarmBinding) -> Callable[P, Result]:
+        """The use-case for the farm and the actor of the binding."""
+        return partial(self.use_case(), binding.farm, binding.actor)
+
+    @overload
+    def __get__(self, commands: None, owner: type[object]) -> "FarmVerb[P, Result]": ...
+    @overload
+    def __get__(self, commands: FarmBinding, owner: type[object]) -> Callable[P, Result]: ...
+    def __get__(self, commands: FarmBinding | None, owner: type[object]) -> object:
+        return self if commands is None else self.bind(commands)
+
+
+class Verb(Generic[P, Result, Answer]):
+    """A use-case that is also had through a server, with the same parameters."""
+
+    def __init__(
+        self, action: str, use_case: Callable[[], UseCase[P, Result]], request: Callable[[], Request[P, Answer]]
+    ) -> None:
+        self.action = action
+        self.use_case = use_case
+        self.request = request
+
+    @overload
+    def __get__(self, commands: None, owner: type[object]) -> "Verb[P, Result, Answer]": ...
+    @overload
+    def __get__(self, commands: FarmBinding, owner: type[object]) -> Callable[P, Result]: ...
+    @overload
+    def __get__(self, commands: ServerBinding, owner: type[object]) -> Callable[P, Answer]: ...
+    @overload
+    def __get__(self, commands: object, owner: type[object]) -> Callable[P, Result | Answer]: ...
+    def __get__(self, commands: object, owner: type[object]) -> object:
+        if isinstance(commands, FarmBinding):
+            return partial(self.use_case(), commands.farm, commands.actor)
+        if isinstance(commands, ServerBinding):
+            return partial(self.request(), commands.server)
+        return self
+
+
+class NodeVerb(FarmVerb[P, Result]):
+    """A use-case for nodes of the farm alone. Through a server: raises UsageError when it is looked up."""
+
+    def __init__(self, action: str, use_case: Callable[[], UseCase[P, Result]], command: str) -> None:
+        super().__init__(action, use_case)
+        self.command = command
+
+    @overload
+    def __get__(self, commands: None, owner: type[object]) -> "NodeVerb[P, Result]": ...
+    @overload
+    def __get__(self, commands: object, owner: type[object]) -> Callable[P, Result]: ...
+    def __get__(self, commands: object, owner: type[object]) -> object:
+        if isinstance(commands, ServerBinding):
+            raise refused_through_server(self.command)
+        return self if not isinstance(commands, FarmBinding) else self.bind(commands)
+
+
+class OwnFarmVerb(FarmVerb[P, Result]):
+    """A use-case of this machine's own farm, whatever the server."""
+
+    @overload
+    def __get__(self, commands: None, owner: type[object]) -> "OwnFarmVerb[P, Result]": ...
+    @overload
+    def __get__(self, commands: object, owner: type[object]) -> Callable[P, Result]: ...
+    def __get__(self, commands: object, owner: type[object]) -> object:
+        binding = commands.local if isinstance(commands, ServerBinding) else commands
+        return self.bind(binding) if isinstance(binding, FarmBinding) else self
+
+
+class MachineVerb(Generic[P, Result]):
+    """A use-case that touches this machine alone: it takes no actor, and needs no permission."""
+
+    action = None
+
+    def __init__(self, use_case: Callable[[], Callable[Concatenate["Farm", P], Result]]) -> None:
+        self.use_case = use_case
+
+    @overload
+    def __get__(self, commands: None, owner: type[object]) -> "MachineVerb[P, Result]": ...
+    @overload
+    def __get__(self, commands: object, owner: type[object]) -> Callable[P, Result]: ...
+    def __get__(self, commands: object, owner: type[object]) -> object:
+        binding = commands.local if isinstance(commands, ServerBinding) else commands
+        return partial(self.use_case(), binding.farm) if isinstance(binding, FarmBinding) else self
+
+
+def refused_through_server(command: str) -> UsageError:
+    """The error for a command that needs the parts of the farm."""
+    hint = "Run it there; `--config FILE` names a config of the farm's own parts."
+    return UsageError(f"{command} is for nodes of the farm, not over a server.", hint=hint)

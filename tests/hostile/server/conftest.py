@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.client.commands import RemoteCommands
+from renderctl.client.connection import ServerConnection
 from renderctl.client.http import HttpClient
 from renderctl.core.actors import local_actor
-from renderctl.wiring import LocalCommands
+from renderctl.wiring import LocalCommands, RemoteCommands
 from tests.farms import close, make_farm, quick_settings
 from tests.hostile.server.evil import EvilServer, evil_server
 
@@ -27,6 +27,6 @@ def victim(tmp_path: Path, evil: EvilServer) -> Iterator[RemoteCommands]:
     farm = make_farm(tmp_path / "data", settings=quick_settings(tmp_path / "data"))
     api = HttpClient(evil.url, TOKEN, most_bytes=100_000)
     here = LocalCommands(farm.settings, local_actor("ada"), farm)
-    yield RemoteCommands(farm.settings, farm, api, here)
+    yield RemoteCommands(ServerConnection(api, farm), here)
     api.close()
     close(farm)

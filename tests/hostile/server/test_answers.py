@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from renderctl.client.addresses import is_in_the_clear, store_address
-from renderctl.client.commands import RemoteCommands
 from renderctl.client.login import Credentials, log_in
 from renderctl.client.sse import events
 from renderctl.client.uploads import upload_files as send_files
 from renderctl.core.errors import BadAnswer, RenderctlError, ServerUnavailable
 from renderctl.core.jobs import Input
+from renderctl.wiring import RemoteCommands
 from tests.hostile.server.evil import EvilServer, endless, evil_server
 
 
@@ -46,12 +46,12 @@ def test_what_unfolds_is_not_unfolded(victim: RemoteCommands, evil: EvilServer) 
 def test_an_event_without_an_end_fills_no_memory(victim: RemoteCommands, evil: EvilServer) -> None:
     evil.answers["GET /api/v1/events"] = endless(b"data: " + b"x" * 65530)
     with pytest.raises(BadAnswer, match="a line of more than"):
-        next(events(victim.api, "/events", {}, victim.bench.clock, None))
+        next(events(victim.server.api, "/events", {}, victim.server.local_farm.clock, None))
 
 
 def test_events_are_still_read_line_by_line(victim: RemoteCommands, evil: EvilServer) -> None:
     evil.sends("GET /api/v1/events", b'event: job\ndata: {"a": 1}\n\nevent: \xff\ndata: ' + b"[" * 90_000 + b"\n\n")
-    told = events(victim.api, "/events", {}, victim.bench.clock, None)
+    told = events(victim.server.api, "/events", {}, victim.server.local_farm.clock, None)
     assert next(told) == ("job", {"a": 1})
     with pytest.raises(BadAnswer, match="too deep"):
         next(told)
@@ -99,7 +99,7 @@ def file(tmp_path: Path) -> dict[Path, Input]:
 def test_files_that_were_not_offered_are_not_sent(victim: RemoteCommands, evil: EvilServer, file: Any) -> None:
     evil.says("POST /api/v1/uploads/wanted", [{"digest": "0" * 64, "url": None}])
     with pytest.raises(BadAnswer):
-        send_files(victim, file)
+        send_files(victim.server, file)
 
 
 @pytest.mark.parametrize("received", [-1, 71, "7", None, 1.5, True, 0])
@@ -110,7 +110,7 @@ def test_a_server_that_says_nonsense_of_a_file_is_not_sent_it_again_and_again(
     evil.says("POST /api/v1/uploads/wanted", [{"digest": each.digest, "url": None}])
     evil.says(f"PUT /api/v1/uploads/{each.digest}", {"received": received, "complete": False})
     with pytest.raises(BadAnswer):
-        send_files(victim, file)
+        send_files(victim.server, file)
     assert len(evil.asked(f"PUT /api/v1/uploads/{each.digest}")) == 1
 
 
@@ -120,7 +120,7 @@ def test_a_file_goes_to_the_store_without_a_token(victim: RemoteCommands, evil: 
         other.sends("PUT /incoming/1", b"")
         evil.says("POST /api/v1/uploads/wanted", [{"digest": each.digest, "url": f"{other.url}/incoming/1"}])
         evil.says(f"POST /api/v1/uploads/{each.digest}/promote", {})
-        send_files(victim, file)
+        send_files(victim.server, file)
         assert "Authorization" not in other.requests[0].headers
 
 
@@ -183,7 +183,7 @@ def test_where_an_address_can_be_none_the_file_goes_by_way_of_the_server(
     (each,) = file.values()
     evil.says("POST /api/v1/uploads/wanted", [{"digest": each.digest, "url": "file:///tmp/evil"}])
     evil.says(f"PUT /api/v1/uploads/{each.digest}", {"received": 70, "complete": True})
-    send_files(victim, file)
+    send_files(victim.server, file)
     assert evil.asked(f"PUT /api/v1/uploads/{each.digest}")[0].body == b"BLENDER" * 10
 
 

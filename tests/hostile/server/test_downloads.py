@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from renderctl.client.commands import RemoteCommands
 from renderctl.core.errors import BadAnswer, DigestMismatch, RenderctlError
+from renderctl.wiring import RemoteCommands
 from tests.hostile.server.conftest import TOKEN
 from tests.hostile.server.evil import EvilServer, endless, evil_server, send
 

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from renderctl.cli.ui import console, job_tables
 from renderctl.cli.ui.progress import watch_view
 from renderctl.cli.ui.waiting import exit_like, follow_job
 from renderctl.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from renderctl.wiring import Commands
 
 app = typer.Typer(add_completion=False)
 all_jobs = typer.Typer(add_completion=False, name="jobs", help="List and remove jobs.", invoke_without_command=True)
@@ -60,14 +63,16 @@ def remove(
     if bool(refs) == (older_than is not None) or (state and older_than is None):
         raise UsageError("Name the jobs to remove, or say --older-than (and --state, if you like).")
     connection = connect()
-    found = refs or connection.select_jobs(older_than=older_than, states=tuple(state or ()))
-    if older_than is not None and found and not (yes or dry_run):
-        _confirm(connection, found)
+    found: Sequence[str] = refs or ()
+    if older_than is not None:
+        found = connection.select_jobs(older_than=older_than, states=tuple(state or ()))
+        if found and not (yes or dry_run):
+            _confirm(connection, found)
     removed = connection.remove_jobs(found, force=force, dry_run=dry_run)
     console.show({"dry_run": dry_run, "jobs": removed}, job_tables.removed)
 
 
-def _confirm(connection: Any, found: Sequence[str]) -> None:
+def _confirm(connection: "Commands", found: Sequence[str]) -> None:
     if not sys.stdin.isatty():
         raise UsageError(f"{job_tables.counted(len(found), 'job')} would be removed.", hint="Say so with --yes.")
     sizes = connection.remove_jobs(found, dry_run=True)

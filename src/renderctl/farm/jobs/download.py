@@ -11,7 +11,7 @@ from typing import Protocol
 from renderctl.core.actors import Actor
 from renderctl.core.errors import OutputNotWritable
 from renderctl.core.ids import new_id
-from renderctl.core.jobs import Output
+from renderctl.core.jobs import Job, Output
 from renderctl.farm import Farm, OnProgress, Progress, ignore_progress
 from renderctl.farm.authorization import authorized_job
 from renderctl.farm.safe_names import safe_name
@@ -50,19 +50,24 @@ class Link:
     url: str
 
 
-def links(
-    farm: Farm, actor: Actor, job_ref: str, expires_s: float, *, address: Callable[[Output], str] | None = None
-) -> list[Link]:
-    """The addresses of the job's outputs, good for `expires_s` seconds, or those that `address` makes of them.
+def links(farm: Farm, actor: Actor, job_ref: str, expires_s: float) -> list[Link]:
+    """The addresses of the job's outputs in the store, good for `expires_s` seconds.
 
     Raises NotFound, StoreUnavailable.
     """
     job = authorized_job(farm, actor, job_ref, "job.download")
-    several, found = len(job.cameras) > 1, []
-    for each in _outputs(farm, job.id):
-        url = address(each) if address else farm.store.url(each.digest, file_name(each, several), expires_s)
-        found.append(Link(each.frame, each.camera, each.name, each.size, url))
-    return found
+    several = len(job.cameras) > 1
+    return _links(farm, job, lambda output: farm.store.url(output.digest, file_name(output, several), expires_s))
+
+
+def links_to(farm: Farm, actor: Actor, job_ref: str, address: Callable[[Output], str]) -> list[Link]:
+    """The job's outputs at the addresses that `address` gives them. Raises NotFound."""
+    return _links(farm, authorized_job(farm, actor, job_ref, "job.download"), address)
+
+
+def _links(farm: Farm, job: Job, address: Callable[[Output], str]) -> list[Link]:
+    outputs = _outputs(farm, job.id)
+    return [Link(output.frame, output.camera, output.name, output.size, address(output)) for output in outputs]
 
 
 def file_name(output: Output, several: bool) -> str:

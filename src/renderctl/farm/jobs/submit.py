@@ -86,11 +86,20 @@ class Submitted:
     notes: tuple[str, ...] = ()
 
 
-def submit(farm: Farm, actor: Actor, model: Model, request: SubmitRequest, *, bound_to: str | None = None) -> Submitted:
-    """Queue the job; with `bound_to` only that worker gets it while its heart beats.
+def submit(farm: Farm, actor: Actor, model: Model, request: SubmitRequest) -> Submitted:
+    """Queue a job of the model.
 
     Raises BadFrames, UnknownName, MissingFiles, InvalidInput, NotFound (for `after`), Conflict, QuotaExceeded.
     """
+    return _submit(farm, actor, model, request, reserved_for=None)
+
+
+def submit_reserved(farm: Farm, actor: Actor, model: Model, request: SubmitRequest, worker_id: str) -> Submitted:
+    """Queue a job that only one worker gets while it is alive. Raises what `submit` raises."""
+    return _submit(farm, actor, model, request, reserved_for=worker_id)
+
+
+def _submit(farm: Farm, actor: Actor, model: Model, request: SubmitRequest, *, reserved_for: str | None) -> Submitted:
     project = request.project or actor.home
     _admit(farm, actor, model, project, request.pool)
     require_uploaded(farm, actor, request.inputs, request.options.replacements)
@@ -98,11 +107,11 @@ def submit(farm: Farm, actor: Actor, model: Model, request: SubmitRequest, *, bo
     since = farm.repository.time()
     quotas = quotas_for(farm, actor)
     new, notes = _new_job(farm, model, request, quotas)
-    new = replace(new, project=project, after=after, after_any=after_any, bound_to=bound_to)
+    new = replace(new, project=project, after=after, after_any=after_any, bound_to=reserved_for)
     job, fresh = farm.repository.add_job(new, actor=actor, since=since, quotas=quotas)
     if fresh and notes:
         farm.repository.note(job.id, notes)
-    if fresh and bound_to is None and not request.paused:
+    if fresh and reserved_for is None and not request.paused:
         enqueue_ticket(farm, job)
     return Submitted(job, fresh, notes)
 

@@ -40,6 +40,10 @@ class Uploaded:
     notes: tuple[str, ...] = ()
 
 
+#: Starts a Blender of a choice that may read some paths; whoever gives it keeps the Blender.
+StartSession = Callable[[BlenderChoice, tuple[Path, ...]], Session]
+
+
 @dataclass(frozen=True)
 class UploadRequest:
     scene: Path
@@ -48,6 +52,7 @@ class UploadRequest:
     verify: bool = False  #: ask the store for every file, also for those that the database says are there
     project: str | None = None  #: None: the actor's own
     on_outside: OnOutside = refuse_outside  #: what becomes of files that lie elsewhere
+    session: StartSession | None = None  #: None: a Blender is started for the upload, and ended with it
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class UploadOptions:
     allow_missing: bool = False
     project: str | None = None
     on_outside: OnOutside = refuse_outside
+    session: StartSession | None = None
 
 
 def upload(
@@ -64,17 +70,15 @@ def upload(
     actor: Actor,
     request: UploadRequest,
     *,
-    session: Callable[[BlenderChoice, tuple[Path, ...]], Session] | None = None,
     on_advance: OnProgress = ignore_progress,
 ) -> Uploaded:
     """Look at the scene with a Blender, list what is missing, send what the store lacks, and keep a new version.
 
-    With `session` a Blender is used that the caller keeps; else one is started and ended here.
     Raises SceneNotFound, SceneUnreadable, MissingFiles, OutsideFiles, BlenderMissing, StoreUnavailable.
     """
     project = request.project or actor.home
     require(farm, actor, "model.upload", subject_of_project(project))
-    prepared = prepare(farm, request, session=session, on_advance=on_advance)
+    prepared = prepare(farm, request, on_advance=on_advance)
     new = replace(prepared.new, project=project)
     for last in (False, False, True):
         since = farm.repository.time()
@@ -101,7 +105,6 @@ def prepare(
     farm: Farm,
     request: UploadRequest,
     *,
-    session: Callable[[BlenderChoice, tuple[Path, ...]], Session] | None = None,
     on_advance: OnProgress = ignore_progress,
 ) -> Prepared:
     """Look at the scene, find its files and hash them: all of an upload that is done on this machine.
@@ -111,7 +114,7 @@ def prepare(
     """
     scene = Path(os.path.normpath(request.scene.expanduser().absolute()))
     chosen = choose_blender(farm, read_header(scene))
-    known = _looked_at(farm, scene, chosen, session)
+    known = _looked_at(farm, scene, chosen, request.session)
     sources = owners(known.files)
     sources.pop(scene, None)
     check_outside(farm.settings, scene.parent, sources, request.on_outside)
@@ -130,7 +133,6 @@ def model_of(
     scene: str,
     options: UploadOptions,
     *,
-    session: Callable[[BlenderChoice, tuple[Path, ...]], Session] | None = None,
     on_advance: OnProgress = ignore_progress,
 ) -> tuple[Model, tuple[str, ...]]:
     """The model that `scene` means, and notes: a file is uploaded, anything else is the name of a model."""
@@ -138,7 +140,7 @@ def model_of(
         return authorized_model(farm, actor, scene, "model.see", project=options.project or actor.home), ()
     request = UploadRequest(Path(scene), **vars(options))
     try:
-        uploaded = upload(farm, actor, request, session=session, on_advance=on_advance)
+        uploaded = upload(farm, actor, request, on_advance=on_advance)
     except SessionFailed as error:
         raise as_error(error) from error
     return uploaded.model, uploaded.notes
@@ -160,9 +162,7 @@ def missing_files(facts: ModelFacts) -> MissingFiles:
     )
 
 
-def _looked_at(
-    farm: Farm, scene: Path, chosen: BlenderChoice, session: Callable[[BlenderChoice, tuple[Path, ...]], Session] | None
-) -> Facts:
+def _looked_at(farm: Farm, scene: Path, chosen: BlenderChoice, session: StartSession | None) -> Facts:
     if session is not None and not farm.executor.caged:
         reads = beside(farm, scene)
         facts = session(chosen, reads).inspect(scene, limits(farm))

@@ -11,6 +11,9 @@ from renderctl.farm import Farm
 from renderctl.farm.authorization import require
 from renderctl.farm.people.secrets import TOKEN_PREFIX, new_secret, token_digest
 
+#: Seconds for which a token is good unless something else is asked for.
+TOKEN_S = 90 * 86_400.0
+
 
 @dataclass(frozen=True)
 class NewToken:
@@ -27,7 +30,7 @@ def create_token(
     *,
     user: str | None = None,
     scope: Scope = Scope.WORK,
-    lasts_s: float | None = 90 * 86_400.0,
+    lasts_s: float | None = TOKEN_S,
 ) -> NewToken:
     """A token for the actor or for another user, good for so many seconds (None: for ever).
 

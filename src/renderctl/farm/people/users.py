@@ -14,6 +14,8 @@ from renderctl.farm.people.login_throttle import Origin, attempt_password, count
 from renderctl.farm.people.passwords import KNOWN_GATE
 from renderctl.farm.people.secrets import INVITATION_PREFIX, new_secret, token_digest
 
+#: Seconds for which an invitation is good unless something else is asked for.
+INVITATION_S = 7 * 86_400.0
 #: Wrong invitation codes from one network, within an hour, that cost no waiting.
 _FREE_CODES = 20
 #: Jobs of a disabled user that are shown as paused at once; that of others is seen two seconds later.
@@ -108,7 +110,7 @@ def require_own_password(farm: Farm, actor: Actor, password: str, action: str) -
 
 
 def invite(
-    farm: Farm, actor: Actor, role: Role, *, projects: Sequence[str] = (), lasts_s: float = 7 * 86_400.0
+    farm: Farm, actor: Actor, role: Role, *, projects: Sequence[str] = (), lasts_s: float = INVITATION_S
 ) -> Invited:
     """A code with which somebody registers himself, once, within so many seconds. Raises NotAllowed, NotFound."""
     require(farm, actor, "user.add")

@@ -64,9 +64,9 @@ def list_webhooks(farm: Farm, actor: Actor) -> list[Webhook]:
     return farm.repository.webhooks(visibility_of(actor, "webhook.see"))
 
 
-def remove_webhook(farm: Farm, actor: Actor, ref: str) -> Webhook:
+def remove_webhook(farm: Farm, actor: Actor, webhook_ref: str) -> Webhook:
     """Tell a receiver nothing any more; what waits for it is forgotten. Raises NotFound, NotAllowed."""
-    webhook = authorized_webhook(farm, actor, ref, "webhook.remove")
+    webhook = authorized_webhook(farm, actor, webhook_ref, "webhook.remove")
     farm.repository.remove_webhook(webhook.id, actor=actor)
     return webhook
 
@@ -87,15 +87,15 @@ def list_deliveries(
     return farm.repository.deliveries([each.id for each in seen], states, before=before, limit=limit)
 
 
-def resend(farm: Farm, actor: Actor, ref: str) -> Delivery:
+def resend(farm: Farm, actor: Actor, delivery_ref: str) -> Delivery:
     """Have a delivery sent again, under its own id, by whoever sends for the farm. Raises NotFound, NotAllowed."""
-    delivery = authorized_delivery(farm, actor, ref, "webhook.send")
+    delivery = authorized_delivery(farm, actor, delivery_ref, "webhook.send")
     return farm.repository.resend(delivery.id, actor=actor)
 
 
-def ping(farm: Farm, actor: Actor, ref: str) -> Delivery:
+def ping(farm: Farm, actor: Actor, webhook_ref: str) -> Delivery:
     """Send a `ping` from here, now and once; what came of it. Raises NotFound, NotAllowed."""
-    webhook = authorized_webhook(farm, actor, ref, "webhook.send")
+    webhook = authorized_webhook(farm, actor, webhook_ref, "webhook.send")
     at = farm.repository.time()
     delivery = Delivery(new_token(), webhook.id, PING, None, at, DeliveryState.WAITING, 1, None, at)
     parcel = PreparedDelivery(delivery, webhook.url, farm.repository.webhook_secret(webhook.id), {}, None, at)

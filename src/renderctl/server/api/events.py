@@ -62,10 +62,11 @@ async def _told(request: Request, verbs: Commands, follower: Subscriber) -> Asyn
 
 async def _standing(verbs: Commands, follower: Subscriber) -> bytes:
     """How the followed job stands: what happened before the watch first looked at it was told to nobody."""
-    if follower.job is None:
+    job = follower.job
+    if job is None:
         return KEEPALIVE_COMMENT
     try:
-        document = await anyio.to_thread.run_sync(lambda: verbs.status(follower.job, cached=False))
+        document = await anyio.to_thread.run_sync(lambda: verbs.status(job, cached=False))
     except RenderctlError:  # removed, or the database is away: whoever asks anew is told which
         return LOST
     return format_sse_event(data_str=json.dumps(document), event="job")

@@ -77,10 +77,17 @@ def list_jobs(
     owner: Annotated[str | None, Query(max_length=255)] = None,
     project: Annotated[str | None, Query(max_length=255)] = None,
     before: Annotated[str | None, Query(description="Only jobs that are older than this one.", max_length=20)] = None,
+    search: Annotated[
+        str | None,
+        Query(description="A part of the job's or its model's name, or the beginning of its id.", max_length=255),
+    ] = None,
+    model: Annotated[str | None, Query(description="The id of the model that they are made of.", max_length=20)] = None,
     limit: Annotated[int, Query(ge=1, le=_MOST_JOBS)] = 50,
 ) -> Response:
     """List jobs, the newest first."""
-    found = verbs.jobs(tuple(state or ()), owner=owner, project=project, before=before, limit=limit)
+    found = verbs.jobs(
+        tuple(state or ()), owner=owner, project=project, before=before, search=search, model_id=model, limit=limit
+    )
     return json_response({"jobs": found, "next": found[-1]["id"] if len(found) == limit else None})
 
 

@@ -39,7 +39,7 @@ def links(
     if verbs.settings.store.kind != "local":
         return json_response(verbs.links(job, expires_s))
     here = f"{request.base_url}{PREFIX.strip('/')}/jobs/{quote(job, safe='')}/outputs"
-    return json_response(verbs.links(job, expires_s, address=lambda each: f"{here}/{each.number}/{quote(each.name)}"))
+    return json_response(verbs.links_to(job, lambda output: f"{here}/{output.number}/{quote(output.name)}"))
 
 
 @router.get(

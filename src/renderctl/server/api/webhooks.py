@@ -42,8 +42,8 @@ def list_webhooks(verbs: Commands) -> Response:
 @router.post("/webhooks", response_model=NewWebhook, status_code=201)
 async def add_webhook(request: Request, verbs: Commands, body: WebhookBody) -> Response:
     """Have a receiver told of a job or a project; the secret that it verifies with is told this once."""
-    about = {"job": body.job, "project": body.project, "events": tuple(body.events)}
-    return json_response(await _outgoing(request, verbs, partial(verbs.add_webhook, body.url, **about)), 201)
+    call = partial(verbs.add_webhook, body.url, job=body.job, project=body.project, events=tuple(body.events))
+    return json_response(await _outgoing(request, verbs, call), 201)
 
 
 @router.get("/webhooks/deliveries", response_model=list[Delivery])

@@ -71,7 +71,7 @@ def worker(visitor: CurrentPage, worker: Annotated[str, Path(max_length=255)]) -
 def _the_worker(visitor: PageContext, worker_id: str) -> Worker:
     for each in visitor.verbs.list_workers(all_of_them=True):
         if each.id == worker_id:
-            return each  # type: ignore[no-any-return]
+            return each
     raise NotFound(f"There is no worker {worker_id!r}.")
 
 

@@ -73,7 +73,7 @@ def worker(
         listeners=_listeners(),
     )
     working = connect().worker_for(options)
-    with on_first_and_second_signal(working.drain, working.halt), pausable(working.rest, working.resume):
+    with on_first_and_second_signal(working.drain, working.abort), pausable(working.hold, working.resume):
         working.run()
 
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,6 +65,20 @@ def farm_on(url: str, folder: Path, clock: Clock | None = None) -> Farm:
     """A farm in the folder, on the database; where the clock is turned by hand, the database's is."""
     database = DatabaseSettings(None if url.startswith("sqlite") else url)
     return make_farm(folder, clock=clock, settings=replace(quick_settings(folder), database=database))
+
+
+@contextmanager
+def writes(farm: Farm) -> Iterator[list[Connection]]:
+    """The transactions that may write, of those that begin within the context."""
+    begun: list[Connection] = []
+
+    def note(connection: Connection) -> None:
+        if not connection.get_execution_options().get("reads"):
+            begun.append(connection)
+
+    event.listen(farm.repository.engine, "begin", note)
+    yield begun
+    event.remove(farm.repository.engine, "begin", note)
 
 
 class Outage:

@@ -17,6 +17,7 @@ from renderctl.core.errors import (
     TooManyGuesses,
 )
 from renderctl.farm import Farm
+from renderctl.farm.people.authentication import Authentication
 from renderctl.farm.people.secrets import token_digest
 from renderctl.farm.people.sessions import (
     end_session,
@@ -24,9 +25,8 @@ from renderctl.farm.people.sessions import (
     list_sessions,
     log_in,
     log_out,
-    session_actor,
 )
-from renderctl.farm.people.tokens import create_token, list_tokens, revoke_token, token_actor
+from renderctl.farm.people.tokens import create_token, list_tokens, revoke_token
 from renderctl.farm.people.users import (
     add_first_admin,
     add_user,
@@ -65,15 +65,15 @@ def test_a_token_is_its_user_within_its_scope_until_it_ends(farm: Farm, clock: F
     add_user(farm, ACTOR, "bob", Role.ARTIST)
     made = create_token(farm, ACTOR, "ci", user="bob", scope=Scope.READ, lasts_s=3600)
     assert made.secret.startswith("rctl_")
-    bob = token_actor(farm, made.secret, address=HOME)
+    bob = Authentication(farm).actor_of_token(made.secret, address=HOME)
     assert (bob.name, bob.role, bob.projects) == ("bob", Role.ARTIST, {"default"})
     assert (bob.via, bob.scope, bob.address) == (Via.TOKEN, Scope.READ, HOME)
     set_role(farm, ACTOR, "bob", Role.VIEWER)
-    assert token_actor(farm, made.secret, address=HOME).role is Role.VIEWER
+    assert Authentication(farm).actor_of_token(made.secret, address=HOME).role is Role.VIEWER
     clock.advance(seconds=3601)
     for _ in range(3):
         with pytest.raises(TokenRefused):
-            token_actor(farm, made.secret, address=HOME)
+            Authentication(farm).actor_of_token(made.secret, address=HOME)
     assert refused(farm, "token.use") == ["bob: expired"]
 
 
@@ -83,7 +83,7 @@ def test_a_token_that_was_revoked_or_never_was_lets_nobody_in(farm: Farm) -> Non
     revoke_token(farm, ACTOR, made.token.id)
     for secret in (made.secret, "rctl_guessed", ""):
         with pytest.raises(TokenRefused):
-            token_actor(farm, secret, address=HOME)
+            Authentication(farm).actor_of_token(secret, address=HOME)
     assert refused(farm, "token.use") == ["bob: revoked"]
 
 
@@ -121,32 +121,32 @@ def test_whoever_is_disabled_is_out_at_once_and_in_again_later(farm: Farm) -> No
     session = log_in(farm, "bob", PASSWORD, address=HOME)
     disable_user(farm, ACTOR, "bob")
     with pytest.raises(TokenRefused):
-        token_actor(farm, secret, address=HOME)
+        Authentication(farm).actor_of_token(secret, address=HOME)
     with pytest.raises(TokenRefused):
-        session_actor(farm, session.secret, address=HOME)
+        Authentication(farm).actor_of_session(session.secret, address=HOME)
     with pytest.raises(LoginRefused):
         log_in(farm, "bob", PASSWORD, address=HOME)
     enable_user(farm, ACTOR, "bob")
-    assert token_actor(farm, secret, address=HOME).name == "bob"
+    assert Authentication(farm).actor_of_token(secret, address=HOME).name == "bob"
 
 
 def test_a_session_lasts_until_it_is_ended_or_the_password_is_changed(farm: Farm, clock: FakeClock) -> None:
     add_user(farm, ACTOR, "bob", Role.ARTIST, password=PASSWORD)
     first, second, third = (log_in(farm, "bob", PASSWORD, address=HOME) for _ in range(3))
-    actor, csrf = session_actor(farm, first.secret, address=HOME)
+    actor, csrf = Authentication(farm).actor_of_session(first.secret, address=HOME)
     assert (actor.name, actor.via, csrf) == ("bob", Via.SESSION, first.csrf)
     log_out(farm, actor, first.secret)
     with pytest.raises(LoginRefused):
         set_password(farm, actor, "bob", "another password", old="wrong")
-    assert session_actor(farm, second.secret, address=HOME)
+    assert Authentication(farm).actor_of_session(second.secret, address=HOME)
     set_password(farm, actor, "bob", "another password", old=PASSWORD)
     for ended in (first, second, third):
         with pytest.raises(TokenRefused):
-            session_actor(farm, ended.secret, address=HOME)
+            Authentication(farm).actor_of_session(ended.secret, address=HOME)
     late = log_in(farm, "bob", "another password", address=HOME)
     clock.advance(seconds=8 * 86_400)
     with pytest.raises(TokenRefused):
-        session_actor(farm, late.secret, address=HOME)
+        Authentication(farm).actor_of_session(late.secret, address=HOME)
 
 
 def test_somebody_sees_from_where_he_is_logged_in_and_which_log_in_asks(farm: Farm, clock: FakeClock) -> None:
@@ -163,14 +163,14 @@ def test_somebody_sees_from_where_he_is_logged_in_and_which_log_in_asks(farm: Fa
         True,
     )
     assert (oldest.user, oldest.created_at, oldest.address, oldest.present) == ("bob", begun, HOME, False)
-    for seconds, place in ((0, "192.0.2.8"), (30, "192.0.2.9"), (31, "192.0.2.10")):
-        clock.advance(seconds=seconds)
-        actor, _ = session_actor(farm, first.secret, address=place)
-        (_, seen) = list_sessions(farm, actor)
-        assert (seen.id, seen.present, seen.address) == (actor.session, True, HOME)
-        noted = {"192.0.2.9": "192.0.2.8"}.get(place, place)  # it is noted once a minute
-        assert seen.seen_from == noted
-    assert seen.seen_at == clock.now()
+    authentication = Authentication(farm)
+    for place in ("192.0.2.8", "192.0.2.9"):
+        clock.advance(seconds=30)
+        actor, _ = authentication.actor_of_session(first.secret, address=place)
+    authentication.last_used.write()
+    (_, seen) = list_sessions(farm, actor)
+    assert (seen.id, seen.present, seen.address) == (actor.session, True, HOME)
+    assert (seen.seen_at, seen.seen_from) == (clock.now(), "192.0.2.9")
     told = str(list_sessions(farm, actor))
     kept = [token_digest(each.secret) for each in (first, second)]
     assert not any(each in told for each in (first.secret, second.secret, first.csrf, second.csrf, *kept))
@@ -190,8 +190,8 @@ def test_somebody_ends_one_of_his_log_ins_and_then_all_but_the_one_that_asks(far
     assert end_sessions(farm, mine) == []
     for ended in logged_in[1:]:
         with pytest.raises(TokenRefused):
-            session_actor(farm, ended.secret, address=HOME)
-    assert session_actor(farm, logged_in[0].secret, address=HOME)[0] == mine
+            Authentication(farm).actor_of_session(ended.secret, address=HOME)
+    assert Authentication(farm).actor_of_session(logged_in[0].secret, address=HOME)[0] == mine
     others, one = farm.repository.audit_log(wanted=AuditFilter(action="session.end"))
     assert [(each.actor, each.subject, each.outcome) for each in (others, one)] == [("bob", "bob", "done")] * 2
     assert (one.details["sessions"], set(others.details["sessions"])) == ([sessions[3]], set(sessions[1:3]))
@@ -212,7 +212,7 @@ def test_log_ins_of_others_are_not_there_but_for_an_admin_who_ends_them(farm: Fa
     for name in ("bob", "nobody"):
         with pytest.raises(NotFound, match=f"no user '{name}'"):
             end_sessions(farm, hers.actor, name)
-    assert session_actor(farm, his.secret, address=HOME)
+    assert Authentication(farm).actor_of_session(his.secret, address=HOME)
     assert {each.user for each in list_sessions(farm, ACTOR)} == {"bob", "mona"}
     assert [each.user for each in end_sessions(farm, ACTOR, "bob")] == ["bob"]
     assert end_session(farm, ACTOR, str(hers.actor.session)).user == "mona"

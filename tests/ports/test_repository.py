@@ -300,7 +300,7 @@ def test_who_is_logged_in_stays_so_when_log_ins_get_names(new_database_url, cloc
             (command.downgrade if there_and_back == "0006" else command.upgrade)(config, there_and_back)
     engine.dispose()
     repository = open_repository(new_database_url, now=clock.now, heartbeat_limit_s=1.0)
-    (actor, _), (other, _) = (repository.session_actor(digest, "192.0.2.7") for digest in ("d1", "d2"))
+    actor, other = (repository.check_session(digest, "192.0.2.7").actor for digest in ("d1", "d2"))
     assert {each.id for each in repository.sessions(user="bob")} == {actor.session, other.session}
     assert len({actor.session, other.session, None}) == 3
     repository.close()

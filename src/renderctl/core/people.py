@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from renderctl.core.actors import Role, Scope
+from renderctl.core.actors import Actor, Role, Scope
 from renderctl.core.errors import InvalidInput
 
 #: Where things go whose owner names no project.
@@ -63,6 +63,24 @@ class WebSession:
     seen_at: datetime | None = None  #: to the minute
     seen_from: str | None = None
     present: bool = False  #: whether it is the one that asks
+
+
+@dataclass(frozen=True)
+class TokenUse:
+    """A valid token was shown: by whom, and when, by the database's clock."""
+
+    actor: Actor
+    token_id: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class SessionUse:
+    """A browser showed a valid session: whose, and when, by the database's clock."""
+
+    actor: Actor
+    csrf: str
+    at: datetime
 
 
 @dataclass(frozen=True)

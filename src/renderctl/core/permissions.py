@@ -108,6 +108,11 @@ class Subject:
     owner: str | None = None
     projects: frozenset[str] = frozenset()
 
+    @classmethod
+    def in_project(cls, kind: str, id: str, project: str, owner: str | None = None) -> "Subject":
+        """A subject that belongs to one project; a project belongs to itself."""
+        return cls(kind, id, owner, frozenset([project]))
+
     def relation(self, actor: Actor) -> Relation:
         if self.owner is not None and self.owner == actor.name:
             return Relation.OWN

@@ -80,16 +80,16 @@ def _seen(
 
 
 def subject_of_job(job: Job) -> Subject:
-    return Subject("job", job.id, job.owner, frozenset([job.project]))
+    return Subject.in_project("job", job.id, job.project, job.owner)
 
 
 def subject_of_model(model: Model) -> Subject:
-    return Subject("model", model.ref, model.owner, frozenset([model.project]))
+    return Subject.in_project("model", model.ref, model.project, model.owner)
 
 
 def subject_of_project(name: str) -> Subject:
-    return Subject("project", name, None, frozenset([name]))
+    return Subject.in_project("project", name, name)
 
 
 def subject_of_webhook(webhook: Webhook) -> Subject:
-    return Subject("webhook", webhook.id, webhook.owner, frozenset([webhook.project]))
+    return Subject.in_project("webhook", webhook.id, webhook.project, webhook.owner)

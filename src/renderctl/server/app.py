@@ -10,9 +10,6 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from renderctl import __version__
-from renderctl.core.ids import new_id
-from renderctl.farm.jobs.thumbnails import Thumbnails
-from renderctl.farm.webhooks.dispatcher import WebhookDispatcher
 from renderctl.server import metrics, web
 from renderctl.server.api import (
     PREFIX,
@@ -41,6 +38,7 @@ from renderctl.server.request_body import RequestBodyMiddleware
 from renderctl.server.streams import Streams
 from renderctl.server.web.context import nowhere
 from renderctl.wiring import LocalCommands
+from renderctl.wiring.server_parts import ServerParts
 
 _NOUNS = (jobs, tasks, outputs, uploads, models, events, workers, people, totp, sessions, webhooks, quotas, audit)
 #: FastAPI works much out of a route, once, when it is imported. Including the routers in an application would have it
@@ -70,16 +68,17 @@ def create_app(connection: LocalCommands) -> FastAPI:
         redirect_slashes=False,
         routes=_ROUTES,
     )
+    parts = ServerParts(connection)
     app.state.connection = connection
-    app.state.doors = Authenticator(connection.farm)
-    app.state.readiness = health.ReadinessProbe(connection.farm)
-    app.state.figures = metrics.Exporter(connection.farm.clock)
+    app.state.parts = parts
+    app.state.doors = Authenticator(parts)
+    app.state.readiness = health.ReadinessProbe(parts)
+    app.state.figures = metrics.Exporter(parts.clock)
     app.state.outgoing = OutgoingCalls(connection.settings.quota.user_pings)
     app.state.leaving = threading.Event()
-    app.state.thumbnails = Thumbnails(connection.farm)
     serve = connection.settings.serve
     app.state.streams = Streams(serve.connections // 2, serve.streams_per_user)
-    app.state.watch = Broadcaster(connection.farm, app.state.leaving)
+    app.state.watch = Broadcaster(parts, app.state.leaving)
     add_error_handlers(app)
     app.add_exception_handler(404, nowhere)
     app.add_middleware(RequestBodyMiddleware, patience_s=serve.body_timeout)
@@ -91,13 +90,12 @@ def create_app(connection: LocalCommands) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    teller = WebhookDispatcher(app.state.connection.farm, f"server-{new_id()}")
-    teller.start()
+    parts: ServerParts = app.state.parts
+    parts.start()
     async with app.state.watch.running():
         yield
     app.state.leaving.set()
-    await anyio.to_thread.run_sync(teller.stop)
-    await anyio.to_thread.run_sync(app.state.thumbnails.close)
+    await anyio.to_thread.run_sync(parts.stop)
 
 
 class MetricsMiddleware:

@@ -4,6 +4,7 @@ import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from threading import Lock
 from typing import Annotated, Any
 
@@ -14,10 +15,8 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 from renderctl.core.actors import Actor, Role, Scope, Via
 from renderctl.core.errors import LoginNeeded, NotAllowed
 from renderctl.core.settings.groups import is_loopback
-from renderctl.farm.people.secrets import token_digest
-from renderctl.farm.people.sessions import actor_of_session
-from renderctl.farm.people.tokens import actor_of_token
 from renderctl.wiring import LocalCommands
+from renderctl.wiring.server_parts import ServerParts
 
 COOKIE = "renderctl_session"
 CSRF_HEADER = "X-CSRF-Token"
@@ -43,19 +42,20 @@ class Principal:
 class Authenticator:
     """Lets people in; remembers for a moment whom it has let in."""
 
-    def __init__(self, farm: Any) -> None:
-        self._farm = farm
+    def __init__(self, parts: ServerParts) -> None:
+        self._authentication = parts.authentication
+        self._clock = parts.clock
         self._known: dict[tuple[Via, str, str | None], tuple[Principal, float]] = {}
         self._lock = Lock()
 
     async def admit(self, kind: Via, secret: str, address: str | None, *, fresh: bool = False) -> Principal:
         """Who shows this token or session; `fresh`: not as it was a moment ago. Raises TokenRefused."""
-        key = kind, token_digest(secret), address
-        now = self._farm.clock.monotonic()
+        key = kind, sha256(secret.encode("utf-8", "surrogatepass")).hexdigest(), address  # no secret is kept
+        now = self._clock.monotonic()
         found = self._known.get(key)
         if found is not None and now < found[1] and not fresh:
             return found[0]
-        ask: Callable[[], Principal] = partial(self._asked, *key)
+        ask: Callable[[], Principal] = partial(self._asked, kind, secret, address)
         admitted = await anyio.to_thread.run_sync(ask)
         with self._lock:
             if len(self._known) >= _MOST_KNOWN:
@@ -68,10 +68,10 @@ class Authenticator:
         with self._lock:
             self._known.clear()
 
-    def _asked(self, kind: Via, secret_digest: str, address: str | None) -> Principal:
+    def _asked(self, kind: Via, secret: str, address: str | None) -> Principal:
         if kind is Via.TOKEN:
-            return Principal(actor_of_token(self._farm, secret_digest, address))
-        return Principal(*actor_of_session(self._farm, secret_digest, address))
+            return Principal(self._authentication.actor_of_token(secret, address=address))
+        return Principal(*self._authentication.actor_of_session(secret, address=address))
 
 
 def address_of(request: Request) -> str | None:

@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 
 from renderctl.core import errors
 from renderctl.core.errors import RenderctlError
+from renderctl.core.redaction import redacted
 from renderctl.core.serialization import error_document
-from renderctl.farm.redaction import redacted
 
 logger = logging.getLogger(__name__)
 

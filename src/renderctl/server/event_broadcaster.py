@@ -6,7 +6,6 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -16,7 +15,8 @@ from fastapi.sse import format_sse_event
 from renderctl.core.actors import Actor
 from renderctl.core.errors import RenderctlError
 from renderctl.core.permissions import Verdict, verdict
-from renderctl.farm.change_feed import Change, ChangeFeed
+from renderctl.farm.change_feed import Change
+from renderctl.wiring.server_parts import ServerParts
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +57,8 @@ class Subscriber:
 class Broadcaster:
     """Looks while anybody follows."""
 
-    def __init__(self, farm: Any, leaving: threading.Event) -> None:
-        self._farm = farm
+    def __init__(self, parts: ServerParts, leaving: threading.Event) -> None:
+        self._parts = parts
         self._leaving = leaving
         self._followers: set[Subscriber] = set()
         self._group: TaskGroup | None = None
@@ -87,7 +87,7 @@ class Broadcaster:
             self._followers.discard(follower)
 
     async def _look_on(self) -> None:
-        changes = ChangeFeed(self._farm)
+        changes = self._parts.change_feed()
         try:
             while self._followers:
                 only = {each.job for each in self._followers}

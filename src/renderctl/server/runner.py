@@ -23,8 +23,8 @@ _OTHER_FILES = 1024
 
 def serve(connection: LocalCommands, host: str, port: int, on_ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or Ctrl-C; `on_ready` gets the address. Raises Unreachable, DatabaseOutdated."""
-    connection.farm.repository.time()  # what is wrong with the database is said before anybody asks
     app = create_app(connection)
+    app.state.parts.require_database()  # what is wrong with it is said before anybody asks
     config = server_config(app, connection.settings.serve, host, port)
     _allow_files(connection.settings.serve.connections)
     shown = f"[{host}]" if ":" in host else host

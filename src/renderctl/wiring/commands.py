@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import renderctl.farm.admin.sweep
     import renderctl.farm.admin.workers
     import renderctl.farm.doctor
+    import renderctl.farm.jobs.access
     import renderctl.farm.jobs.control
     import renderctl.farm.jobs.download
     import renderctl.farm.jobs.logs
@@ -259,6 +260,7 @@ class LocalCommands(Commands, FarmBinding):
     attempt_log = FarmVerb("job.logs", lambda: farm.jobs.tasks.attempt_log)
     attempts = FarmVerb("job.see", lambda: farm.jobs.tasks.attempts)
     inspect_files = FarmVerb("model.upload", lambda: farm.models.inspect_upload.inspect_files)
+    is_limited = FarmVerb("self.see", lambda: farm.people.tokens.is_limited)
     links_to = FarmVerb("job.download", lambda: farm.jobs.download.links_to)
     log_follower = FarmVerb("job.logs", lambda: farm.jobs.logs.log_follower)
     may_read_metrics = FarmVerb("farm.measure", lambda: farm.admin.metrics.may_read_metrics)
@@ -270,6 +272,8 @@ class LocalCommands(Commands, FarmBinding):
     partial_upload = FarmVerb("model.upload", lambda: farm.models.incoming_uploads.partial_upload)
     promote = FarmVerb("model.upload", lambda: farm.models.incoming_uploads.promote)
     require_inspector = FarmVerb("model.upload", lambda: farm.models.inspect_upload.require_inspector)
+    require_job_access = FarmVerb("job.see", lambda: farm.jobs.access.require_job_access)
+    require_log_access = FarmVerb("job.logs", lambda: farm.jobs.access.require_log_access)
     task_status = FarmVerb("job.see", lambda: farm.jobs.tasks.task_status)
     tasks = FarmVerb("job.see", lambda: farm.jobs.tasks.tasks)
     wanted_files = FarmVerb("model.upload", lambda: farm.models.incoming_uploads.wanted_files)

@@ -12,10 +12,10 @@ from renderctl.blender.facts import Facts, SceneFile
 from renderctl.core.actors import Role
 from renderctl.core.jobs import Input
 from renderctl.core.models import Dependency, ModelFacts
+from renderctl.core.redaction import redacted
 from renderctl.core.settings import Settings
 from renderctl.farm.models.path_mapping import map_paths
 from renderctl.farm.models.upload import facts_of
-from renderctl.farm.redaction import redacted
 from tests.fake_blender import FakeExecutor, failing
 from tests.farms import FACTS, given_job, given_model, quick_settings, work_off
 from tests.hostile.client.test_facts_that_no_scene_has import FILE, offer

@@ -11,9 +11,9 @@ import pytest
 from renderctl.core.actors import Actor, Role, Via
 from renderctl.core.errors import CodeNeeded, Conflict, LoginRefused, NotAllowed, TokenRefused, TooManyGuesses
 from renderctl.farm import Farm
-from renderctl.farm.people.secrets import token_digest
-from renderctl.farm.people.sessions import LoggedIn, Proof, actor_of_session, list_sessions, log_in
-from renderctl.farm.people.tokens import create_token, token_actor
+from renderctl.farm.people.authentication import Authentication
+from renderctl.farm.people.sessions import LoggedIn, Proof, list_sessions, log_in
+from renderctl.farm.people.tokens import create_token
 from renderctl.farm.people.totp import (
     RecoveryCodes,
     confirm_totp,
@@ -95,9 +95,9 @@ def test_the_code_that_was_shown_to_set_it_up_lets_nobody_in(farm: Farm) -> None
 def test_whoever_came_in_without_a_code_is_out_when_one_is_needed(farm: Farm) -> None:
     thief, own = (log_in_with(farm, None) for _ in range(2))
     enrolled(farm, actor=own.actor)
-    assert actor_of_session(farm, token_digest(own.secret), HOME)[0].name == "ada"
+    assert Authentication(farm).actor_of_session(own.secret, address=HOME)[0].name == "ada"
     with pytest.raises(TokenRefused):
-        actor_of_session(farm, token_digest(thief.secret), HOME)
+        Authentication(farm).actor_of_session(thief.secret, address=HOME)
 
 
 def test_a_clock_that_is_half_a_minute_off_is_borne_with_and_no_more(farm: Farm) -> None:
@@ -213,20 +213,22 @@ def test_an_admin_without_one_is_an_operator_where_admins_need_one(farm: Farm) -
     session = log_in(strict, "ada", PASSWORD, address=HOME)
     token = create_token(farm, ROOT, "ci", user="ada").secret
     assert session.actor.role is Role.OPERATOR
-    assert token_actor(strict, token, address=HOME).role is Role.OPERATOR
+    assert Authentication(strict).actor_of_token(token, address=HOME).role is Role.OPERATOR
     enrolled(strict, actor=session.actor)
-    assert token_actor(strict, token, address=HOME).role is Role.ADMIN
-    assert token_actor(farm, token, address=HOME).role is Role.ADMIN
+    assert Authentication(strict).actor_of_token(token, address=HOME).role is Role.ADMIN
+    assert Authentication(farm).actor_of_token(token, address=HOME).role is Role.ADMIN
 
 
 def test_a_browser_that_nobody_uses_is_logged_out(farm: Farm, clock: FakeClock) -> None:
-    used, left = (token_digest(log_in_with(farm, None).secret) for _ in range(2))
+    authentication = Authentication(farm)
+    used, left = (log_in_with(farm, None).secret for _ in range(2))
     for _ in range(3):
         clock.advance(seconds=11 * 3600)
-        assert actor_of_session(farm, used, HOME)[0].name == "ada"
+        assert authentication.actor_of_session(used, address=HOME)[0].name == "ada"
+        authentication.last_used.write()
     with pytest.raises(TokenRefused):
-        actor_of_session(farm, left, HOME)
+        authentication.actor_of_session(left, address=HOME)
     assert len(list_sessions(farm, ROOT)) == 1
     clock.advance(seconds=13 * 3600)
     with pytest.raises(TokenRefused):
-        actor_of_session(farm, used, HOME)
+        authentication.actor_of_session(used, address=HOME)

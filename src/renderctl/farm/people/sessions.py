@@ -30,6 +30,7 @@ class LoggedIn:
     secret: str = field(repr=False)
     csrf: str = field(repr=False)  #: what a form has to bring along, besides the cookie
     device: str | None = field(default=None, repr=False)  #: what tells the browser at the next log-in
+    lasts_s: float = SESSION_S  #: seconds until they have to log in again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,22 +88,11 @@ def token_for_login(farm: Farm, logged_in: LoggedIn, label: str) -> NewToken:
         log_out(farm, logged_in.actor, logged_in.secret)
 
 
-def session_actor(farm: Farm, secret: str, *, address: str | None) -> tuple[Actor, str]:
-    """Whose session this is, and what their forms have to bring along. Raises TokenRefused."""
-    return actor_of_session(farm, token_digest(secret), address)
-
-
-def actor_of_session(farm: Farm, secret_digest: str, address: str | None) -> tuple[Actor, str]:
-    """As `session_actor`, by the digest of what the browser holds."""
-    actor, csrf = farm.repository.session_actor(secret_digest, address, idle_s=_idle_s(farm))
-    return limited_without_totp(farm, actor), csrf
-
-
 def list_sessions(farm: Farm, actor: Actor, user: str | None = None) -> list[WebSession]:
     """The log-ins from browsers of one user, or of all that the actor may see, the newest first."""
     found = [
         replace(each, present=each.id == actor.session)
-        for each in farm.repository.sessions(user=user, idle_s=_idle_s(farm))
+        for each in farm.repository.sessions(user=user, idle_s=idle_limit_s(farm))
     ]
     return [each for each in found if verdict(actor, "session.see", _of(each)) is Verdict.ALLOWED]
 
@@ -127,7 +117,8 @@ def log_out(farm: Farm, actor: Actor, secret: str) -> None:
     farm.repository.end_session(token_digest(secret), actor=actor)
 
 
-def _idle_s(farm: Farm) -> float:
+def idle_limit_s(farm: Farm) -> float:
+    """Seconds without use after which a session ends."""
     return farm.settings.serve.session_idle_hours * 3600
 
 

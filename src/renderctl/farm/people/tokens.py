@@ -56,22 +56,17 @@ def revoke_token(farm: Farm, actor: Actor, token_id: str) -> Token:
     return farm.repository.revoke_token(token_id, actor=actor)
 
 
-def token_actor(farm: Farm, secret: str, *, address: str | None) -> Actor:
-    """Who shows this token. Raises TokenRefused."""
-    return actor_of_token(farm, token_digest(secret), address)
-
-
-def actor_of_token(farm: Farm, secret_digest: str, address: str | None) -> Actor:
-    """As `token_actor`, by the digest of the token."""
-    return limited_without_totp(farm, farm.repository.token_actor(secret_digest, address))
-
-
 def limited_without_totp(farm: Farm, actor: Actor) -> Actor:
     """The actor; an admin who has no second factor, where admins need one, is an operator until they do."""
     if actor.role is not Role.ADMIN or not farm.settings.serve.require_totp_for_admins:
         return actor
     factor = farm.repository.totp(actor.name)
     return actor if factor is not None and factor.is_confirmed else replace(actor, role=Role.OPERATOR)
+
+
+def is_limited(farm: Farm, actor: Actor) -> bool:
+    """Whether the actor is an admin who may do less because they have no second factor."""
+    return actor.role is not Role.ADMIN and farm.repository.user(actor.name).role is Role.ADMIN
 
 
 def _of(token: Token) -> Subject:

@@ -21,12 +21,12 @@ from renderctl.core.errors import (
     StoreUnavailable,
 )
 from renderctl.core.jobs import FORMATS, Attempt, Failure, Output
+from renderctl.core.redaction import redacted
 from renderctl.farm import Farm
 from renderctl.farm.admin.sweep import finish_job_if_done
 from renderctl.farm.jobs.status import invalidate
 from renderctl.farm.jobs.tickets import enqueue_ticket
 from renderctl.farm.models.file_hashes import hash_file
-from renderctl.farm.redaction import redacted
 from renderctl.farm.worker.attempt_dir import AttemptDir, collected_within
 from renderctl.farm.worker.failures import failure_from, unexpected_failure
 from renderctl.farm.worker.health import Health

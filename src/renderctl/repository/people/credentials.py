@@ -1,22 +1,24 @@
 """What lets people in: tokens and log-ins. The database knows SHA-256s of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+from sqlalchemy import BindParameter, ColumnElement, Connection, Row, Select, bindparam, func, or_, select
 
 from renderctl.core.actors import Actor, Role, Scope, Via
 from renderctl.core.errors import LoginRefused, NotFound, TokenRefused
 from renderctl.core.ids import new_id
-from renderctl.core.people import Token, WebSession
+from renderctl.core.people import SessionUse, Token, TokenUse, WebSession
 from renderctl.repository.people.invitations import Inviting
 from renderctl.repository.people.login_attempts import LoginGuesses
 from renderctl.repository.people.second_factors import SecondFactors
 from renderctl.repository.people.users import find_user, to_user
+from renderctl.repository.schema.jobs import UtcTime
 from renderctl.repository.schema.people import tokens, totps, web_sessions
 
-#: Between two notes of one token or session: in it when it was used, in the audit log that a token was refused.
+#: Between two entries of the audit log that say that a token was refused.
 _NOTE_EVERY = timedelta(seconds=60)
 
 
@@ -78,30 +80,67 @@ class Admitting(Inviting, LoginGuesses, SecondFactors):
 
         return self.deed(writing)
 
-    def token_actor(self, digest: str, address: str | None) -> Actor:
-        """Who holds the token. Raises TokenRefused, and tells the audit log of one that once was good."""
+    def check_token(self, digest: str, address: str | None) -> TokenUse:
+        """Who holds the token. It writes nothing: `note_uses` keeps when tokens and sessions were used.
 
-        def writing(connection: Connection) -> Actor | None:
+        Raises TokenRefused. The audit log gets an entry for a token that was valid once, at most one a minute.
+        """
+
+        def reading(connection: Connection) -> tuple[TokenUse, str | None, bool] | None:
             row = connection.execute(select(tokens).where(tokens.c.digest == digest)).first()
             if row is None:
                 return None
-            now, who = self.now(connection), find_user(connection, row.user)
-            actor = self._actor(connection, who, Via.TOKEN, address, Scope(row.scope))
-            ended = row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now)
-            refused = ended or who.disabled_at is not None
-            seen = "refused_at" if refused else "used_at"
-            if (noted := getattr(row, seen)) is None or now - noted >= _NOTE_EVERY:
-                connection.execute(tokens.update().where(tokens.c.id == row.id).values({seen: now}))
-                if refused:
-                    why = "revoked" if row.revoked_at else "expired" if ended else "its user is disabled"
-                    details = {"name": row.name, "why": why}
-                    self.note_outcome(connection, actor, "token.use", row.id, outcome="refused", details=details)
-            return None if refused else actor
+            now, user = self.now(connection), find_user(connection, row.user)
+            actor = self._actor(connection, user, Via.TOKEN, address, Scope(row.scope))
+            is_due = row.refused_at is None or now - row.refused_at >= _NOTE_EVERY
+            return TokenUse(actor, row.id, now), _why_refused(row, user, now), is_due
 
-        actor = self.write(writing)
-        if actor is None:
+        checked = self.read(reading)
+        if checked is None:
             raise TokenRefused
-        return actor
+        use, why, is_due = checked
+        if why is None:
+            return use
+        if is_due:
+            self._note_refused_token(use, why)
+        raise TokenRefused
+
+    def _note_refused_token(self, use: TokenUse, why: str) -> None:
+        def writing(connection: Connection) -> None:
+            now = self.now(connection)
+            due = or_(tokens.c.refused_at.is_(None), tokens.c.refused_at <= now - _NOTE_EVERY)
+            noted = tokens.update().where(tokens.c.id == use.token_id, due).values(refused_at=now)
+            if connection.execute(noted).rowcount:
+                details = {"name": _token(connection, use.token_id).name, "why": why}
+                self.note_outcome(connection, use.actor, "token.use", use.token_id, outcome="refused", details=details)
+
+        self.write(writing)
+
+    def note_uses(
+        self, tokens_used: Mapping[str, datetime], sessions_used: Mapping[str, tuple[datetime, str | None]]
+    ) -> None:
+        """Keep when tokens (by id) and sessions (by digest) were last used, and from which address a session was.
+
+        One transaction for all of them. A later time that another server has written stays.
+        """
+        token_rows = [{"key": key, "at": at} for key, at in sorted(tokens_used.items())]
+        session_rows = [
+            {"key": key, "at": at, "seen_from": place} for key, (at, place) in sorted(sessions_used.items())
+        ]
+        key: BindParameter[str] = bindparam("key")
+        at: BindParameter[datetime] = bindparam("at", type_=UtcTime)
+
+        def writing(connection: Connection) -> None:
+            if token_rows:
+                is_later = or_(tokens.c.used_at.is_(None), tokens.c.used_at < at)
+                connection.execute(tokens.update().where(tokens.c.id == key, is_later).values(used_at=at), token_rows)
+            if session_rows:
+                is_later = or_(web_sessions.c.seen_at.is_(None), web_sessions.c.seen_at < at)
+                seen = {"seen_at": at, "seen_from": bindparam("seen_from")}
+                update = web_sessions.update().where(web_sessions.c.digest == key, is_later).values(seen)
+                connection.execute(update, session_rows)
+
+        self.write(writing)
 
     def open_session(
         self, name: str, digest: str, csrf: str, *, lasts_s: float, address: str | None, shown: Shown | None = None
@@ -132,31 +171,27 @@ class Admitting(Inviting, LoginGuesses, SecondFactors):
 
         return self.deed(writing, done=lambda connection, _: opened(connection, find_user(connection, name)))
 
-    def session_actor(self, digest: str, address: str | None, *, idle_s: float | None = None) -> tuple[Actor, str]:
-        """Whose session it is, and what their forms have to bring along against forgery. Raises TokenRefused.
+    def check_session(
+        self, digest: str, address: str | None, *, idle_s: float | None = None, seen_at: datetime | None = None
+    ) -> SessionUse:
+        """Whose session it is, and the CSRF token of their forms. It writes nothing. Raises TokenRefused.
 
-        `idle_s`: seconds after which one has ended that nobody has used; it is known to the minute.
+        `idle_s`: seconds without use after which a session has ended; `seen_at`: a use that `note_uses` has yet to get.
         """
 
-        def reading(connection: Connection) -> tuple[Actor, str, bool]:
+        def reading(connection: Connection) -> SessionUse:
             now = self.now(connection)
-            query = select(web_sessions).where(web_sessions.c.digest == digest, *_lasting(now, idle_s))
-            if (row := connection.execute(query).first()) is None:
+            query = select(web_sessions).where(web_sessions.c.digest == digest, *_lasting(now))
+            row = connection.execute(query).first()
+            if row is None or _is_idle(row, now, idle_s, seen_at):
                 raise TokenRefused
-            who = find_user(connection, row.user)
-            if who.disabled_at is not None:
+            user = find_user(connection, row.user)
+            if user.disabled_at is not None:
                 raise TokenRefused
-            actor = replace(self._actor(connection, who, Via.SESSION, address), session=row.id)
-            return actor, row.csrf, row.seen_at is None or now - row.seen_at >= _NOTE_EVERY
+            actor = replace(self._actor(connection, user, Via.SESSION, address), session=row.id)
+            return SessionUse(actor, row.csrf, now)
 
-        def noting(connection: Connection) -> None:
-            seen = {"seen_at": self.now(connection), "seen_from": address}
-            connection.execute(web_sessions.update().where(web_sessions.c.digest == digest).values(seen))
-
-        actor, csrf, is_due = self.read(reading)
-        if is_due:
-            self.write(noting)
-        return actor, csrf
+        return self.read(reading)
 
     def sessions(self, *, user: str | None = None, idle_s: float | None = None) -> list[WebSession]:
         """The sessions that somebody holds, the newest first; none that was not used for `idle_s` seconds."""
@@ -206,6 +241,22 @@ class Admitting(Inviting, LoginGuesses, SecondFactors):
     ) -> Actor:
         joined = frozenset(to_user(connection, who).projects)
         return Actor(who.name, "user", Role(who.role), joined, via, address, scope)
+
+
+def _why_refused(token: Row[Any], user: Row[Any], now: datetime) -> str | None:
+    """Why a token is not valid; None: it is."""
+    if token.revoked_at is not None:
+        return "revoked"
+    if token.expires_at is not None and token.expires_at <= now:
+        return "expired"
+    return "its user is disabled" if user.disabled_at is not None else None
+
+
+def _is_idle(session: Row[Any], now: datetime, idle_s: float | None, seen_at: datetime | None) -> bool:
+    if idle_s is None:
+        return False
+    last = max(filter(None, (session.seen_at, session.created_at, seen_at)))
+    return bool(last <= now - timedelta(seconds=idle_s))
 
 
 def _lasting(now: datetime, idle_s: float | None = None) -> tuple[ColumnElement[bool], ...]:

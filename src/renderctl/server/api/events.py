@@ -10,12 +10,12 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from renderctl.core.errors import RenderctlError
-from renderctl.farm.authorization import authorized_job
 from renderctl.server.api import new_router
 from renderctl.server.api.tasks import STREAM
 from renderctl.server.authentication import Commands, Principal, admitted
 from renderctl.server.event_broadcaster import LOOK_EVERY_S, LOST, Broadcaster, Subscriber
 from renderctl.server.streams import EventStream
+from renderctl.wiring import LocalCommands
 
 router = new_router("events")
 #: Seconds without an event after which a sign of life is sent.
@@ -37,12 +37,12 @@ async def events(
     """
     document = await anyio.to_thread.run_sync(lambda: verbs.status(job, cached=False)) if job is not None else None
     follower = Subscriber(who.actor, document["id"] if document else None)
-    farm = request.app.state.connection.farm
+    connection: LocalCommands = request.app.state.connection
 
     def may_read(now: Principal) -> None:
         follower.actor = now.actor
         if follower.job is not None:
-            authorized_job(farm, now.actor, follower.job, "job.see")
+            connection.acting(now.actor).require_job_access(follower.job)
 
     return EventStream(request, _told(request, verbs, follower), who, may_read)
 

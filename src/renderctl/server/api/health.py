@@ -1,22 +1,19 @@
 """Whether the server lives, whether it can serve, and what it measures."""
 
 from math import inf
-from typing import Any
 
 import anyio
 import anyio.to_thread
 from fastapi import Request, Response
 
-from renderctl.core.errors import RenderctlError
 from renderctl.server.api import new_router
 from renderctl.server.authentication import MetricsCommands
 from renderctl.server.metrics import Exporter
 from renderctl.server.response_models import Health, Readiness
 from renderctl.server.responses import json_response
+from renderctl.wiring.server_parts import ServerParts
 
 router = new_router("health", prefix="")
-#: A blob that no store has: one has to look to know that it is missing.
-_NO_BLOB = "0" * 64
 #: Seconds for which it is as it was.
 FRESH_S = 1.0
 
@@ -47,8 +44,8 @@ def metrics(request: Request, verbs: MetricsCommands) -> Response:
 class ReadinessProbe:
     """Looks at the parts once in a moment, however many ask: anybody may."""
 
-    def __init__(self, farm: Any) -> None:
-        self._farm = farm
+    def __init__(self, parts: ServerParts) -> None:
+        self._server = parts
         self._lock = anyio.Lock()
         self._parts: dict[str, bool] = {}
         self._good_until = -inf
@@ -56,19 +53,7 @@ class ReadinessProbe:
     async def parts(self) -> dict[str, bool]:
         """Which of them can be used. Whoever waits takes no thread."""
         async with self._lock:
-            if self._farm.clock.monotonic() >= self._good_until:
-                self._parts = await anyio.to_thread.run_sync(self._looked)
-                self._good_until = self._farm.clock.monotonic() + FRESH_S
+            if self._server.clock.monotonic() >= self._good_until:
+                self._parts = await anyio.to_thread.run_sync(self._server.readiness)
+                self._good_until = self._server.clock.monotonic() + FRESH_S
             return self._parts
-
-    def _looked(self) -> dict[str, bool]:
-        farm = self._farm
-        return {"database": _works(farm.repository.time), "store": _works(lambda: farm.store.missing({_NO_BLOB}))}
-
-
-def _works(ask: Any) -> bool:
-    try:
-        ask()
-    except RenderctlError:
-        return False
-    return True

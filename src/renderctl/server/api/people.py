@@ -9,14 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from renderctl.core.actors import Role, Scope
 from renderctl.core.errors import NotFound
 from renderctl.core.people import Invitation, Project, Token, User
-from renderctl.farm.people.secrets import token_digest
-from renderctl.farm.people.sessions import Proof, log_in, token_for_login
+from renderctl.farm.people.sessions import Proof
 from renderctl.farm.people.tokens import NewToken
 from renderctl.farm.people.users import Invited
 from renderctl.server.api import new_router
 from renderctl.server.authentication import Authenticator, Commands, address_of, bearer_token
 from renderctl.server.request_models import Name
 from renderctl.server.responses import json_response
+from renderctl.wiring.server_parts import ServerParts
 
 router = new_router("people")
 UserName = Annotated[str, Path(description="A user's name.", max_length=64)]
@@ -180,9 +180,10 @@ def create_token(verbs: Commands, body: TokenBody) -> Response:
 @router.post("/tokens/by-password", response_model=NewToken, status_code=201)
 def by_password(request: Request, body: PasswordTokenBody) -> Response:
     """Make a token for whoever knows the password of a user."""
-    farm = request.app.state.connection.farm
-    logged_in = log_in(farm, body.user, body.password, address=address_of(request), proof=Proof(code=body.otp))
-    return json_response(token_for_login(farm, logged_in, body.name), 201)
+    parts: ServerParts = request.app.state.parts
+    address, proof = address_of(request), Proof(code=body.otp)
+    done = parts.authentication.create_token(body.user, body.password, body.name, address=address, proof=proof)
+    return json_response(done, 201)
 
 
 @router.delete("/tokens/mine", response_model=Token)
@@ -194,8 +195,8 @@ def revoke_mine(
     """Make the token that is shown good for nothing."""
     if bearer is None:
         raise NotFound("No token is shown.")
-    token = request.app.state.connection.farm.repository.token_of(token_digest(bearer.credentials))
-    return changed(request, verbs.revoke_token(token.id))
+    parts: ServerParts = request.app.state.parts
+    return changed(request, verbs.revoke_token(parts.authentication.token(bearer.credentials).id))
 
 
 @router.delete("/tokens/{token}", response_model=Token)

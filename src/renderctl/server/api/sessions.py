@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from renderctl.core.actors import Actor
 from renderctl.core.people import WebSession
-from renderctl.farm.people.sessions import SESSION_S, LoggedIn, Proof, log_in, log_out, sign_up
+from renderctl.farm.people.sessions import LoggedIn, Proof
 from renderctl.server.api import new_router
 from renderctl.server.api.people import Otp, Password, changed
 from renderctl.server.authentication import (
@@ -24,6 +24,7 @@ from renderctl.server.device_cookie import device_of, keep_device
 from renderctl.server.request_models import Name
 from renderctl.server.response_models import SessionDocument
 from renderctl.server.responses import json_response
+from renderctl.wiring.server_parts import ServerParts
 
 router = new_router("sessions")
 UserQuery = Annotated[str | None, Query(description="Whose.", max_length=64)]
@@ -59,16 +60,18 @@ def session(who: Annotated[Principal, Depends(admitted)]) -> Response:
 @router.post("/session", response_model=SessionDocument, status_code=201)
 def open_session(request: Request, body: LoginBody) -> Response:
     """Log in: the browser keeps a session."""
-    farm = request.app.state.connection.farm
+    parts: ServerParts = request.app.state.parts
     proof = Proof(code=body.otp, device=device_of(request), keeps_device=True)
-    return _opened(request, log_in(farm, body.name, body.password, address=address_of(request), proof=proof))
+    address = address_of(request)
+    return _opened(request, parts.authentication.log_in(body.name, body.password, address=address, proof=proof))
 
 
 @router.post("/register", response_model=SessionDocument, status_code=201)
 def registered(request: Request, body: RegisterBody) -> Response:
     """Become a user by an invitation, and log in."""
-    farm, address = request.app.state.connection.farm, address_of(request)
-    return _opened(request, sign_up(farm, body.code, body.name, body.password, address=address))
+    parts: ServerParts = request.app.state.parts
+    address = address_of(request)
+    return _opened(request, parts.authentication.sign_up(body.code, body.name, body.password, address=address))
 
 
 @router.delete("/session", status_code=204)
@@ -78,9 +81,10 @@ def end_session(
 ) -> Response:
     """Log out."""
     doors: Authenticator = request.app.state.doors
+    parts: ServerParts = request.app.state.parts
     secret = session_of(request)
     if secret is not None:
-        log_out(request.app.state.connection.farm, who.actor, secret)
+        parts.authentication.log_out(who.actor, secret)
     doors.forget()
     done = Response(status_code=204)
     clear_cookie(request, done)
@@ -107,7 +111,7 @@ def end_one(request: Request, verbs: Commands, session: Annotated[str, Path(max_
 
 def _opened(request: Request, logged_in: LoggedIn) -> Response:
     done = json_response(_told(logged_in.actor, logged_in.csrf), 201)
-    set_cookie(request, done, logged_in.secret, SESSION_S)
+    set_cookie(request, done, logged_in.secret, logged_in.lasts_s)
     keep_device(request, done, logged_in.device)
     return done
 

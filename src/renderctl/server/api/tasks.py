@@ -12,10 +12,8 @@ from fastapi.sse import format_sse_event
 
 from renderctl.core.errors import RenderctlError
 from renderctl.core.serialization import error_document, to_json_value
-from renderctl.farm.authorization import authorized_job
 from renderctl.farm.jobs.attempt_logs import LogPart
 from renderctl.farm.jobs.log_follower import LogFollower
-from renderctl.farm.jobs.logs import LOOK_EVERY_S
 from renderctl.server.api import new_router
 from renderctl.server.api.jobs import JobRef
 from renderctl.server.authentication import Commands, Principal, admitted
@@ -30,12 +28,15 @@ from renderctl.server.response_models import (
 )
 from renderctl.server.responses import json_response, list_response
 from renderctl.server.streams import EventStream
+from renderctl.wiring import LocalCommands
 
 router = new_router("tasks")
 unversioned = new_router("tasks", prefix="/api")  #: the one address that never changes
 TaskRef = Annotated[str, Path(description="A task's id: JOB-NUMBER.", max_length=255)]
 Task = Annotated[str | None, Query(description="A task's id, or its number in the job.", max_length=255)]
 Limit = Annotated[int, Query(ge=1, le=10_000)]
+#: Seconds between two looks at logs that grow.
+_LOOK_EVERY_S = 0.5
 _EVENT = {"type": "object", "properties": {"event": {"type": "string"}, "data": {"type": "string"}}}
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/event-stream": {"schema": _EVENT}}, "description": "Events, each with a document as data."}
@@ -98,13 +99,12 @@ async def follow(
     request: Request, verbs: Commands, who: Annotated[Principal, Depends(admitted)], job: JobRef, task: Task = None
 ) -> Response:
     """Events `log`: what Blender prints, until the job has ended; then `end`."""
-    farm = request.app.state.connection.farm
-    followed = await anyio.to_thread.run_sync(lambda: authorized_job(farm, who.actor, job, "job.logs"))
-    follower = await anyio.to_thread.run_sync(lambda: verbs.log_follower(followed.id, task))
+    connection: LocalCommands = request.app.state.connection
+    follower: LogFollower = await anyio.to_thread.run_sync(lambda: verbs.log_follower(job, task))
     first = await anyio.to_thread.run_sync(follower.news)
 
     def may_read(now: Principal) -> None:
-        authorized_job(farm, now.actor, followed.id, "job.logs")
+        connection.acting(now.actor).require_log_access(follower.job_id)
 
     return EventStream(request, _lines(request, follower, first), who, may_read)
 
@@ -118,7 +118,7 @@ async def _lines(request: Request, follower: LogFollower, parts: list[LogPart]) 
                 yield format_sse_event(data_str="{}", event="end" if follower.over else "leave")
                 return
             if not follower.has_more:
-                await anyio.sleep(LOOK_EVERY_S)
+                await anyio.sleep(_LOOK_EVERY_S)
             parts = await anyio.to_thread.run_sync(follower.news)
     except RenderctlError as error:
         yield format_sse_event(data_str=json.dumps(error_document(for_others(error, request))), event="error")

@@ -2,7 +2,7 @@
 
 from fastapi import Response
 
-from renderctl.core.actors import Role, Scope, Via
+from renderctl.core.actors import Scope, Via
 from renderctl.core.people import LEAST_PASSWORD, Token
 from renderctl.core.permissions import Subject
 from renderctl.server.web.context import CurrentPage, PageContext, new_router
@@ -41,12 +41,11 @@ def account(visitor: CurrentPage) -> Response:
 
 def needs_totp(visitor: PageContext) -> bool:
     """Whether the visitor is an admin who does less for want of a second factor."""
-    farm, actor = visitor.request.app.state.connection.farm, visitor.who.actor
-    return actor.role is not Role.ADMIN and bool(farm.repository.user(actor.name).role is Role.ADMIN)
+    return visitor.verbs.is_limited()
 
 
 def tokens_of(visitor: PageContext, name: str) -> list[Token]:
     """The tokens of a user that are good for something still, the newest first."""
-    now = visitor.request.app.state.connection.farm.clock.now()
+    now = visitor.request.app.state.parts.clock.now()
     found: list[Token] = visitor.verbs.list_tokens(name)
     return [each for each in found if each.revoked_at is None and (each.expires_at is None or each.expires_at > now)]

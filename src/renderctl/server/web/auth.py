@@ -9,7 +9,7 @@ from fastapi import Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from renderctl.core.errors import NotAllowed, RenderctlError, TooLarge
-from renderctl.farm.people.sessions import SESSION_S, Proof, log_in, log_out, sign_up
+from renderctl.farm.people.sessions import Proof
 from renderctl.server.authentication import (
     Principal,
     address_of,
@@ -21,6 +21,7 @@ from renderctl.server.authentication import (
 from renderctl.server.device_cookie import device_of, keep_device
 from renderctl.server.errors import for_others, status_of
 from renderctl.server.web.context import PageContext, new_router, shown
+from renderctl.wiring.server_parts import ServerParts
 
 router = new_router()
 #: Fields of a form: each camera of a scene has one.
@@ -52,10 +53,12 @@ def login_page(request: Request, next: Next = "/") -> Response:
 @router.post("/login")
 def login(request: Request, said: Form) -> Response:
     """Open a session by a password."""
-    farm, place = request.app.state.connection.farm, _local(said.get("next", "/"))
+    parts: ServerParts = request.app.state.parts
+    place, address = _local(said.get("next", "/")), address_of(request)
     try:
         proof = Proof(code=said.get("otp"), device=device_of(request), keeps_device=True)
-        found = log_in(farm, said.get("name", ""), said.get("password", ""), address=address_of(request), proof=proof)
+        name, password = said.get("name", ""), said.get("password", "")
+        found = parts.authentication.log_in(name, password, address=address, proof=proof)
     except RenderctlError as error:
         return shown(
             request,
@@ -66,7 +69,7 @@ def login(request: Request, said: Form) -> Response:
             name=said.get("name", ""),
         )
     response = RedirectResponse(place, 303)
-    set_cookie(request, response, found.secret, SESSION_S)
+    set_cookie(request, response, found.secret, found.lasts_s)
     keep_device(request, response, found.device)
     return response
 
@@ -80,10 +83,11 @@ def register_page(request: Request) -> Response:
 @router.post("/register")
 def registering(request: Request, said: Form) -> Response:
     """Become a user by the code of an invitation, and log in."""
-    farm, address = request.app.state.connection.farm, address_of(request)
+    parts: ServerParts = request.app.state.parts
+    address = address_of(request)
     name, password = said.get("name", ""), said.get("password", "")
     try:
-        found = sign_up(farm, said.get("code", ""), name, password, address=address)
+        found = parts.authentication.sign_up(said.get("code", ""), name, password, address=address)
     except RenderctlError as error:
         return shown(
             request,
@@ -93,7 +97,7 @@ def registering(request: Request, said: Form) -> Response:
             code=said.get("code", ""),
         )
     response = RedirectResponse("/", 303)
-    set_cookie(request, response, found.secret, SESSION_S)
+    set_cookie(request, response, found.secret, found.lasts_s)
     keep_device(request, response, found.device)
     return response
 
@@ -122,8 +126,9 @@ Sender = Annotated[PageContext, Depends(_sender)]
 @router.post("/logout")
 async def logout(request: Request, who: Sending, _said: OwnForm) -> Response:
     """End the session."""
-    farm, secret = request.app.state.connection.farm, session_of(request) or ""
-    await anyio.to_thread.run_sync(lambda: log_out(farm, who.actor, secret))
+    parts: ServerParts = request.app.state.parts
+    secret = session_of(request) or ""
+    await anyio.to_thread.run_sync(lambda: parts.authentication.log_out(who.actor, secret))
     request.app.state.doors.forget()
     response = RedirectResponse("/login", 303)
     clear_cookie(request, response)

@@ -13,7 +13,6 @@ from starlette.exceptions import HTTPException
 from renderctl import __version__
 from renderctl.core.errors import InvalidInput, LoginNeeded, NotFound, RenderctlError, TokenRefused
 from renderctl.core.permissions import FARM, Subject, Verdict, verdict
-from renderctl.farm.authorization import subject_of_project
 from renderctl.server.authentication import Principal, admitted, authenticate_session, is_in_the_clear
 from renderctl.server.errors import error_response, for_others, status_of
 from renderctl.server.routing import AuthenticatedRoute
@@ -48,14 +47,18 @@ class PageContext:
 
     def may_job(self, action: str, document: dict[str, Any]) -> bool:
         """Whether he may do it with the job of a document."""
-        job = Subject("job", document["id"], document["owner"], frozenset([document["project"]]))
+        job = Subject.in_project("job", document["id"], document["project"], document["owner"])
         return self.may(action, job)
 
     @property
     def may_submit(self) -> bool:
         """Whether there is a project of his that he may submit to."""
         names = {*self.who.actor.projects, self.who.actor.home}
-        return any(self.may("job.submit", subject_of_project(each)) for each in names)
+        return any(self.may_submit_to(each) for each in names)
+
+    def may_submit_to(self, project: str) -> bool:
+        """Whether he may submit jobs to the project."""
+        return self.may("job.submit", Subject.in_project("project", project, project))
 
 
 async def _visit(request: Request, who: Annotated[Principal, Depends(admitted)]) -> PageContext:
@@ -68,7 +71,7 @@ CurrentPage = Annotated[PageContext, Depends(_visit)]
 
 def shown(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """A page, for somebody or (`visit` None) for anybody."""
-    now = request.app.state.connection.farm.clock.now()
+    now = request.app.state.parts.clock.now()
     given = {"visit": None, "error": None, "version": __version__, "path": request.url.path, "now": now}
     given["in_the_clear"] = is_in_the_clear(request)
     return HTMLResponse(rendered(template, **given | values), status)

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 
 from renderctl.core.people import Project
 from renderctl.core.permissions import Subject
-from renderctl.farm.authorization import subject_of_project
 from renderctl.server.web.context import PageContext
 
 
 def own_projects(visit: PageContext) -> tuple[str, ...]:
     """The projects that he may submit to, his own first."""
     names = dict.fromkeys((visit.who.actor.home, *sorted(visit.who.actor.projects), *_known(visit)))
-    return tuple(each for each in names if visit.may("job.submit", subject_of_project(each)))
+    return tuple(each for each in names if visit.may_submit_to(each))
 
 
 def usable_pools(visit: PageContext) -> tuple[str, ...]:

@@ -13,9 +13,9 @@ from fastapi.responses import FileResponse
 from renderctl.core.errors import Busy
 from renderctl.core.jobs import Attempt, Task
 from renderctl.core.states import AttemptState, TaskState
-from renderctl.farm.jobs.thumbnails import Thumbnails
 from renderctl.server.errors import error_response
 from renderctl.server.web.context import CurrentPage, PageContext, new_router
+from renderctl.wiring.server_parts import ServerParts
 
 router = new_router()
 #: Frames at a glance, frames of a list, and images of a strip.
@@ -113,10 +113,10 @@ async def image(
     side: Annotated[int, Query(ge=1, le=10_000)] = 480,
 ) -> Response:
     """A small copy of an output, whatever its format."""
-    thumbnails: Thumbnails = visitor.request.app.state.thumbnails
+    parts: ServerParts = visitor.request.app.state.parts
     try:
         place = await anyio.to_thread.run_sync(
-            lambda: thumbnails.request(visitor.verbs.open_output(job, number, name), side, visitor.who.actor.name)
+            lambda: parts.thumbnails.request(visitor.verbs.open_output(job, number, name), side, visitor.who.actor.name)
         )
         if isinstance(place, Future):
             place = await _finished(place)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import Path, Query, Response
 
 from renderctl.core.models import Model
-from renderctl.farm.authorization import subject_of_model
+from renderctl.core.permissions import Subject
 from renderctl.server.web.context import CurrentPage, PageContext, new_router
 from renderctl.server.web.pagination import Word, address
 
@@ -50,7 +50,7 @@ def model(
         files=_files(visitor, found, skip),
         versions=[each for each in versions if each.id != found.id],
         jobs=visitor.verbs.jobs(model_id=found.id, limit=_JOBS),
-        may_remove=visitor.may("model.remove", subject_of_model(found)),
+        may_remove=visitor.may("model.remove", Subject.in_project("model", found.ref, found.project, found.owner)),
     )
 
 

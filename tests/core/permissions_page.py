@@ -7,15 +7,16 @@ from renderctl.core.permissions import TABLE, Relation, Verdict
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "permissions.md"
 _HEAD = """\
-# Who may do what
+# Permissions
 
-Made from the permission table (`src/renderctl/core/permissions.py`) by `make docs`. Every command and the API ask it.
+Made from the permission table (`src/renderctl/core/permissions.py`) by `make docs`. Every command and the API check it.
 
-Of each role: what it may do with what is its **own**, with what others have in a **project** that it shares, and with
-all the **rest**. `yes` allowed, `no` refused (exit code 7), `-` hidden: as if it did not exist (exit code 6).
-The last column is the least scope that a token must have.
+For each role: what it may do with its **own** things, with those of others in a **project** that it shares, and with
+the **rest**. `yes` is allowed, `no` is refused (exit code 7), `-` is hidden, as if it did not exist (exit code 6). The
+last column is the scope that a token needs at least.
 
-Whoever uses the farm's parts directly, with the database's password, is an admin: see `docs/howto/people.md`.
+Direct mode, with the database's password, has the rights of an admin: see [users, roles and
+tokens](../howto/people.md).
 
 """
 _WORDS = {Verdict.ALLOWED: "yes", Verdict.REFUSED: "no", Verdict.HIDDEN: "-"}

@@ -10,22 +10,28 @@ from renderctl.wiring import LocalCommands
 from tests.farms import ACTOR, close, make_farm
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "api.md"
-_HEAD = """# The API
+_HEAD = """# The HTTP API
 
-Made from the server's own description, which says all of it: `/api/v1/openapi.json`. What answers and what is sent are
-JSON documents; errors are those that `--json` prints: `{"error": {"code": …, "message": …, "hint": …}}`.
+Made from the server's own description by `make docs`; `/api/v1/openapi.json` has all of it. Requests and responses are
+JSON documents. Errors are those that `--json` prints: `{"error": {"code": …, "message": …, "hint": …}}`.
 
-Show a token: `Authorization: Bearer TOKEN`. A browser logs in with `POST /api/v1/session` and keeps a cookie that
-scripts can not read; what writes needs the header `X-CSRF-Token` as well, whose value `GET /api/v1/session` tells.
+**Authentication.** Send a token: `Authorization: Bearer TOKEN`. A browser logs in with `POST /api/v1/session` and gets
+a cookie that scripts cannot read; requests that write also need the header `X-CSRF-Token`, whose value `GET
+/api/v1/session` returns.
 
-Lists of jobs, tasks, attempts and outputs come in pages: `limit`, and `before` or `after` with what the last page said.
-`POST /api/v1/jobs` with an `Idempotency-Key` makes one job however often it is sent. Files answer to `Range`,
-`If-Range` and `If-None-Match`. `/api/v1/events` and `/api/v1/jobs/{job}/logs/live` are server-sent events.
+**Pages.** Lists of jobs, tasks, attempts and outputs have pages: `limit`, and `before` or `after` with the value that
+the last page returned.
 
-A file is sent so: `POST /api/v1/uploads/wanted` says which digests are wanted; `PUT /api/v1/uploads/{digest}?size=N`
-sends one, in pieces with `&offset=M` if you like, and `GET` says how much is there; where a `url` was told, the file
-may be PUT there instead and `…/promote` tells of it. `POST /api/v1/models` makes a model of what was sent. What you may
-read already need not be sent; what others have sent you have to send as well.
+**Idempotency.** `POST /api/v1/jobs` with an `Idempotency-Key` creates one job, however often it is sent.
+
+**Files and streams.** Files support `Range`, `If-Range` and `If-None-Match`. `/api/v1/events` and
+`/api/v1/jobs/{job}/logs/live` are server-sent events.
+
+**Uploads.** `POST /api/v1/uploads/wanted` returns the digests that the server lacks. `PUT
+/api/v1/uploads/{digest}?size=N` sends one file, in pieces with `&offset=M` if you like; `GET` returns how much has
+arrived. If the response contained a `url`, you may PUT the file there instead, and then call `…/promote`. `POST
+/api/v1/models` creates a model from uploaded files. You need not send files that you may read already; files that
+others have sent you have to send as well.
 """
 
 
@@ -52,7 +58,7 @@ def _row(method: str, path: str, said: dict[str, Any]) -> str:
 
 def _statuses() -> str:
     rows = [f"| {status} | {', '.join(kinds)} |" for status, kinds in _kinds().items()]
-    return "## Errors\n\n| status | code, and what is below it |\n|---|---|\n" + "\n".join(rows)
+    return "## Errors\n\n| status | code, and more specific ones |\n|---|---|\n" + "\n".join(rows)
 
 
 def _kinds() -> dict[int, list[str]]:

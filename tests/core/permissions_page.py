@@ -31,7 +31,7 @@ def page() -> str:
         for role in Role:
             words = [_WORDS[rule.verdict(role, relation)] for relation in Relation]
             cells.append(words[0] if len(set(words)) == 1 else " / ".join(words))
-        rows.append(f"| {rule.about} | `{action}` | {' | '.join(cells)} | {rule.scope} |")
+        rows.append(f"| {rule.summary} | `{action}` | {' | '.join(cells)} | {rule.scope} |")
     return _HEAD + "\n".join(rows) + "\n"
 
 

@@ -182,7 +182,7 @@ def test_whoever_knocks_at_a_door_of_the_farm_is_told_to_the_audit_log(farm: Far
     with pytest.raises(NotAllowed):
         connection(farm, mona(Role.ARTIST)).add_webhook("http://127.0.0.1:6379/", job=it.job.id)
     (entry,) = farm.repository.audit_log(wanted=AuditFilter(refused=True))
-    assert (entry.actor, entry.action, entry.subject) == ("mona", "job.tell", it.job.id)
+    assert (entry.actor, entry.action, entry.subject) == ("mona", "webhook.create", it.job.id)
 
 
 def test_what_is_hidden_is_told_of_in_the_words_for_what_is_not_there(farm: Farm) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from renderctl.core.actors import Actor, Role, Via
 from renderctl.core.errors import Conflict
-from renderctl.core.permissions import Subject
+from renderctl.core.permissions import FARM, Subject
 from renderctl.farm import Farm
 from renderctl.repository import Repository
 from renderctl.repository.audit.key_file import KeyFile
@@ -252,6 +252,14 @@ def test_the_log_is_filtered(sealed: Farm) -> None:
     assert actions(subject=job_id[:10], action="job.p") == ["job.pause", "job.priority"]
     assert actions(by="nobody") == actions(refused=True) == actions(since=sealed.clock.now().replace(year=2900)) == []
     assert [each.seq for each in sealed.repository.audit_after(AuditFilter(after=3))] == [4, 5]
+
+
+@pytest.mark.parametrize("action", ["worker.control", "worker"])
+def test_entries_are_found_by_the_new_name_of_their_action(sealed: Farm, action: str) -> None:
+    for name in ("worker.steer", "worker.control", "job.tell"):
+        sealed.repository.note_refusal(ACTOR, name, FARM, "refused")
+    entries = sealed.repository.audit_log(wanted=AuditFilter(action=action))
+    assert [entry.action for entry in entries] == ["worker.control", "worker.steer"]
 
 
 def test_the_key_of_an_embedded_farm_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:

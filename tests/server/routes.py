@@ -55,7 +55,7 @@ _FILE = {"path": "shot.blend", "digest": DIGEST, "size": 1}
 _MODEL = {"name": "new", "main": "shot.blend", "facts": FACTS.as_document(), "inputs": [_FILE]}
 
 ROUTES: Mapping[tuple[str, str], Route] = {
-    ("GET", "/metrics"): Route("farm.measure", "farm"),
+    ("GET", "/metrics"): Route("metrics.read", "farm"),
     ("GET", "/api/tasks/{task_id}/status"): Route("job.see", "job"),
     ("GET", f"{API}/tasks/{{task_id}}/status"): Route("job.see", "job"),
     ("GET", f"{API}/jobs"): Route("job.see", "list"),
@@ -95,8 +95,8 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("GET", f"{API}/models/{{model}}"): Route("model.see", "model"),
     ("DELETE", f"{API}/models/{{model}}"): Route("model.remove", "model"),
     ("GET", f"{API}/workers"): Route("worker.see", "farm"),
-    ("POST", f"{API}/workers/{{worker}}/drain"): Route("worker.steer", "farm"),
-    ("POST", f"{API}/workers/{{worker}}/resume"): Route("worker.steer", "farm"),
+    ("POST", f"{API}/workers/{{worker}}/drain"): Route("worker.control", "farm"),
+    ("POST", f"{API}/workers/{{worker}}/resume"): Route("worker.control", "farm"),
     ("GET", f"{API}/users"): Route("user.see", "list"),
     ("POST", f"{API}/users"): Route("user.add", "farm", lambda given: {"name": f"u{given['job']}"}),
     ("POST", f"{API}/users/invite"): Route("user.add", "farm", _body()),
@@ -123,7 +123,7 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("DELETE", f"{API}/sessions/{{session}}"): Route("session.end", "session"),
     ("GET", f"{API}/webhooks"): Route("webhook.see", "list"),
     ("POST", f"{API}/webhooks"): Route(
-        "job.tell", "job", lambda given: {"url": "https://93.184.215.14/", "job": given["job"]}
+        "webhook.create", "job", lambda given: {"url": "https://93.184.215.14/", "job": given["job"]}
     ),
     ("GET", f"{API}/webhooks/deliveries"): Route("webhook.see", "list"),
     ("POST", f"{API}/webhooks/deliveries/{{delivery}}/resend"): Route("webhook.send", "webhook"),

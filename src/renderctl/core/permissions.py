@@ -1,7 +1,7 @@
-"""Who may do what: one table, which every use-case asks, and so the command line as well as the API.
+"""Who may do what: one table of permissions, which every use-case asks, for the command line and the API alike.
 
-A row says of each role what it may do with what is its own (o), with what belongs to one of its projects (p), and with
-all the rest (r), in this order: `+` allowed, `-` refused, `?` hidden: refused as if it did not exist.
+A row says for each role what a user may do with their own things, with things of their projects, and with all others,
+in this order: `+` allowed, `-` refused, `?` hidden: refused as if the thing did not exist.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from renderctl.core.errors import NotAllowed, NotFound
 
 
 class Relation(StrEnum):
-    """What somebody has to do with something."""
+    """How an actor is related to a subject."""
 
     OWN = "own"
     PROJECT = "same project"
@@ -28,10 +28,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Rule:
-    """A row of the table."""
+    """One row of the table."""
 
-    about: str  #: what one may do, for people
-    scope: Scope  #: what a token must at least be good for
+    summary: str  #: what it allows, as shown to users
+    scope: Scope  #: the least scope of a token
     viewer: str
     artist: str
     operator: str = "+++"
@@ -45,63 +45,73 @@ _SIGNS = {"+": Verdict.ALLOWED, "-": Verdict.REFUSED, "?": Verdict.HIDDEN}
 _READ, _WORK, _ALL = Scope.READ, Scope.WORK, Scope.ALL
 
 TABLE: Mapping[str, Rule] = {
-    #            about, scope, viewer, artist, operator, admin
-    "job.see": Rule("See a job, how it stands and why it waits", _READ, "++?", "++?"),
+    #            summary, scope, viewer, artist, operator, admin
+    "job.see": Rule("See a job, its status and why it waits", _READ, "++?", "++?"),
     "job.logs": Rule("Read what Blender printed", _READ, "++?", "++?"),
-    "job.download": Rule("Fetch a job's images, or addresses of them", _READ, "++?", "++?"),
+    "job.download": Rule("Download a job's images, or get links to them", _READ, "++?", "++?"),
     "job.submit": Rule("Submit a job to a project", _WORK, "--?", "++?"),
     "job.cancel": Rule("Cancel a job", _WORK, "--?", "+-?"),
     "job.pause": Rule("Pause a job", _WORK, "--?", "+-?"),
-    "job.resume": Rule("Go on with a paused job", _WORK, "--?", "+-?"),
-    "job.retry": Rule("Render frames again", _WORK, "--?", "+-?"),
+    "job.resume": Rule("Resume a paused job", _WORK, "--?", "+-?"),
+    "job.retry": Rule("Retry frames", _WORK, "--?", "+-?"),
     "job.priority": Rule("Change a job's priority", _WORK, "--?", "+-?"),
-    "job.tell": Rule("Have a job told to a receiver (a webhook)", _WORK, "--?", "+-?"),
-    "job.remove": Rule("Remove an ended job and its images", _WORK, "--?", "+-?"),
+    "webhook.create": Rule("Create a webhook for a job", _WORK, "--?", "+-?"),
+    "job.remove": Rule("Remove a finished job and its images", _WORK, "--?", "+-?"),
     "pool.use": Rule("Submit to a pool (same project: one that the project may use)", _WORK, "---", "++-"),
-    "model.see": Rule("See a model, and render it", _READ, "++?", "++?"),
+    "model.see": Rule("See and render a model", _READ, "++?", "++?"),
     "model.upload": Rule("Upload a model to a project", _WORK, "--?", "++?"),
     "model.remove": Rule("Remove a model that no job uses", _WORK, "--?", "+-?"),
     "worker.see": Rule("See the workers", _READ, "+++", "+++"),
-    "worker.steer": Rule("Drain and resume workers", _ALL, "---", "---"),
-    "worker.run": Rule("Work for the farm", _ALL, "---", "---"),
-    "farm.check": Rule("Have every part checked", _ALL, "---", "---"),
-    "farm.measure": Rule("Read the figures of the whole farm", _READ, "---", "---"),
-    "farm.sweep": Rule("Repair now what crashed", _ALL, "---", "---"),
-    "farm.collect": Rule("Free the store of what nothing points to", _ALL, "---", "---"),
-    "user.see": Rule("See a user, his role and projects", _READ, "++?", "++?"),
+    "worker.control": Rule("Drain and resume workers", _ALL, "---", "---"),
+    "worker.run": Rule("Run a worker", _ALL, "---", "---"),
+    "farm.diagnose": Rule("Run diagnostics (`doctor`)", _ALL, "---", "---"),
+    "metrics.read": Rule("Read the metrics of the farm", _READ, "---", "---"),
+    "farm.sweep": Rule("Recover the work of lost workers now", _ALL, "---", "---"),
+    "farm.collect": Rule("Collect garbage in the store", _ALL, "---", "---"),
+    "user.see": Rule("See a user, their role and projects", _READ, "++?", "++?"),
     "user.add": Rule("Add and invite users", _ALL, "---", "---", "---"),
     "invitation.see": Rule("See the open invitations", _READ, "---", "---", "---"),
     "invitation.withdraw": Rule("Withdraw an invitation", _ALL, "---", "---", "---"),
-    "user.role": Rule("Change what role a user has", _ALL, "---", "---", "---"),
-    "user.disable": Rule("Disable a user, and enable him again", _ALL, "---", "---", "---"),
+    "user.role": Rule("Change a user's role", _ALL, "---", "---", "---"),
+    "user.disable": Rule("Disable and enable a user", _ALL, "---", "---", "---"),
     "user.password": Rule("Change a password", _ALL, "+--", "+--", "+--"),
     "totp.see": Rule("See whether a user has a second factor", _READ, "+--", "+--", "+--"),
-    # nobody sets one up for others: its secret is theirs
+    # nobody else does: the secret is the user's own
     "totp.enroll": Rule("Set up a second factor", _ALL, "+--", "+--", "+--", "+--"),
-    "totp.disable": Rule("Take a second factor away", _ALL, "+--", "+--", "+--"),
+    "totp.disable": Rule("Disable a second factor", _ALL, "+--", "+--", "+--"),
     "project.see": Rule("See a project, its members and pools", _READ, "++?", "++?"),
     "project.change": Rule("Add projects, change their members and pools", _ALL, "---", "---", "---"),
-    "quota.see": Rule("See what a user or a project uses of the farm, and may use", _READ, "++?", "++?"),
-    # not for members: it tells of everybody's jobs, and outlives the membership of whoever has set it up
-    "project.tell": Rule("Have all jobs of a project told to a receiver", _WORK, "--?", "--?"),
-    "token.see": Rule("See what tokens a user has", _READ, "+??", "+??", "+??"),
-    "token.create": Rule("Make a token for a user", _ALL, "+??", "+??", "+??"),
+    "quota.see": Rule("See the usage and quota of a user or a project", _READ, "++?", "++?"),
+    # not for members: it reports the jobs of others, and stays when its owner leaves the project
+    "webhook.create_for_project": Rule("Create a webhook for all jobs of a project", _WORK, "--?", "--?"),
+    "token.see": Rule("See a user's tokens", _READ, "+??", "+??", "+??"),
+    "token.create": Rule("Create a token for a user", _ALL, "+??", "+??", "+??"),
     "token.revoke": Rule("Revoke a token", _WORK, "+??", "+??", "+??"),
-    "session.see": Rule("See from which browsers a user is logged in", _READ, "+??", "+??", "+??"),
-    "session.end": Rule("End a user's log-in from a browser", _WORK, "+??", "+??", "+??"),
-    "webhook.see": Rule("See a webhook, and what became of its deliveries", _READ, "+??", "+??"),
+    "session.see": Rule("See a user's sessions", _READ, "+??", "+??", "+??"),
+    "session.end": Rule("End a user's session", _WORK, "+??", "+??", "+??"),
+    "webhook.see": Rule("See a webhook and its deliveries", _READ, "+??", "+??"),
     "webhook.remove": Rule("Remove a webhook", _WORK, "-??", "+??"),
-    "webhook.send": Rule("Test a webhook, and send a delivery again", _WORK, "-??", "+??"),
-    "self.see": Rule("See who one is to the farm", _READ, "+++", "+++"),
-    "audit.adopt": Rule("Vouch for entries from before the audit log was chained", _ALL, "---", "---", "---"),
+    "webhook.send": Rule("Ping a webhook, and resend a delivery", _WORK, "-??", "+??"),
+    "self.see": Rule("See one's own user, role and projects", _READ, "+++", "+++"),
+    "audit.adopt": Rule("Adopt entries from before the audit log was chained", _ALL, "---", "---", "---"),
     "audit.rotate": Rule("Replace the key of the audit log", _ALL, "---", "---", "---"),
     "audit.see": Rule("Read the audit log, and verify it", _READ, "---", "---", "---"),
 }
 
 
+#: Former names of actions, and what they are called now. Entries of the audit log keep them: its chain would break.
+FORMER_NAMES: Mapping[str, str] = {
+    "job.tell": "webhook.create",
+    "project.tell": "webhook.create_for_project",
+    "worker.steer": "worker.control",
+    "farm.measure": "metrics.read",
+    "farm.check": "farm.diagnose",
+}
+
+
 @dataclass(frozen=True)
 class Subject:
-    """What something is done to."""
+    """What an action is done to."""
 
     kind: str  #: job, model, user, …, or farm
     id: str
@@ -119,13 +129,13 @@ class Subject:
         return Relation.PROJECT if self.projects & actor.projects else Relation.OTHER
 
 
-#: What concerns all.
+#: The farm as a whole.
 FARM = Subject("farm", "farm")
 
 
 @dataclass(frozen=True)
 class Visibility:
-    """Which things somebody may do something with: those of an owner, those of projects, or every one."""
+    """Which things an actor may use: those of one owner, those of some projects, or all."""
 
     owner: str | None = None
     projects: frozenset[str] = frozenset()
@@ -136,20 +146,20 @@ ALL = Visibility(everything=True)
 
 
 def verdict(actor: Actor, action: str, subject: Subject) -> Verdict:
-    """What the table says. An action without a row is a mistake in the program: KeyError."""
+    """What the table says of the actor and the subject. Raises KeyError for an action without a row."""
     rule = TABLE[action]
-    found = rule.verdict(actor.role, subject.relation(actor))
-    covered = list(Scope).index(actor.scope) >= list(Scope).index(rule.scope)
-    return Verdict.REFUSED if found is Verdict.ALLOWED and not covered else found
+    of_role = rule.verdict(actor.role, subject.relation(actor))
+    in_scope = list(Scope).index(actor.scope) >= list(Scope).index(rule.scope)
+    return Verdict.REFUSED if of_role is Verdict.ALLOWED and not in_scope else of_role
 
 
 def authorize(actor: Actor, action: str, subject: Subject = FARM) -> None:
-    """Let the actor do it. Raises NotAllowed, and NotFound where he may not even know that it exists."""
-    found = verdict(actor, action, subject)
-    if found is Verdict.HIDDEN:
+    """Raises NotAllowed unless the actor may do it, and NotFound where they may not know that the subject exists."""
+    answer = verdict(actor, action, subject)
+    if answer is Verdict.HIDDEN:
         raise NotFound(f"There is no {subject.kind} {subject.id!r}.")
-    if found is Verdict.REFUSED:
-        what = TABLE[action].about
+    if answer is Verdict.REFUSED:
+        what = TABLE[action].summary
         if TABLE[action].verdict(actor.role, subject.relation(actor)) is Verdict.ALLOWED:
             raise NotAllowed(f"This token may not: {what}.", hint=f"Its scope is {actor.scope}; it takes another one.")
         on = "" if subject is FARM else f" ({subject.kind} {subject.id})"
@@ -157,9 +167,9 @@ def authorize(actor: Actor, action: str, subject: Subject = FARM) -> None:
 
 
 def visibility_of(actor: Actor, action: str) -> Visibility:
-    """The things that the table lets the actor do it with, for questions that answer with many."""
+    """The things with which the actor may do it: for queries that return many."""
     rule = TABLE[action]
-    allowed = {each for each in Relation if rule.verdict(actor.role, each) is Verdict.ALLOWED}
+    allowed = {relation for relation in Relation if rule.verdict(actor.role, relation) is Verdict.ALLOWED}
     if Relation.OTHER in allowed:
         return ALL
     projects = actor.projects if Relation.PROJECT in allowed else frozenset()

@@ -177,7 +177,7 @@ class Commands(ABC):
     )
 
     # Webhooks
-    add_webhook = FarmVerb("job.tell", lambda: farm.webhooks.registrations.add_webhook).through_server(
+    add_webhook = FarmVerb("webhook.create", lambda: farm.webhooks.registrations.add_webhook).through_server(
         lambda: client.webhooks.add_webhook
     )
     list_deliveries = FarmVerb("webhook.see", lambda: farm.webhooks.registrations.list_deliveries).through_server(
@@ -201,8 +201,8 @@ class Commands(ABC):
     audit = FarmVerb("audit.see", lambda: farm.admin.audit.audit).through_server(lambda: client.audit.audit)
     build_image = MachineVerb(lambda: farm.admin.images.build_image)
     collect = FarmVerb("farm.collect", lambda: farm.admin.gc.collect).on_nodes("`gc`")
-    doctor = FarmVerb("farm.check", lambda: farm.doctor.doctor).through_server(lambda: client.doctor.doctor)
-    drain_worker = FarmVerb("worker.steer", lambda: farm.admin.workers.drain_worker).through_server(
+    doctor = FarmVerb("farm.diagnose", lambda: farm.doctor.doctor).through_server(lambda: client.doctor.doctor)
+    drain_worker = FarmVerb("worker.control", lambda: farm.admin.workers.drain_worker).through_server(
         lambda: client.workers.drain_worker
     )
     follow_audit = FarmVerb("audit.see", lambda: farm.admin.audit.follow_audit).through_server(
@@ -216,7 +216,7 @@ class Commands(ABC):
     pull_image = MachineVerb(lambda: farm.admin.images.pull_image)
     remove_image = MachineVerb(lambda: farm.admin.images.remove_image)
     render = FarmVerb("job.submit", lambda: farm.render.render).on_this_machine()
-    resume_worker = FarmVerb("worker.steer", lambda: farm.admin.workers.resume_worker).through_server(
+    resume_worker = FarmVerb("worker.control", lambda: farm.admin.workers.resume_worker).through_server(
         lambda: client.workers.resume_worker
     )
     rotate_audit_key = FarmVerb("audit.rotate", lambda: farm.admin.audit.rotate_audit_key).on_nodes(
@@ -263,9 +263,9 @@ class LocalCommands(Commands, FarmBinding):
     is_limited = FarmVerb("self.see", lambda: farm.people.tokens.is_limited)
     links_to = FarmVerb("job.download", lambda: farm.jobs.download.links_to)
     log_follower = FarmVerb("job.logs", lambda: farm.jobs.logs.log_follower)
-    may_read_metrics = FarmVerb("farm.measure", lambda: farm.admin.metrics.may_read_metrics)
-    metrics = FarmVerb("farm.measure", lambda: farm.admin.metrics.metrics)
-    metrics_since = FarmVerb("farm.measure", lambda: farm.admin.metrics.metrics_since)
+    may_read_metrics = FarmVerb("metrics.read", lambda: farm.admin.metrics.may_read_metrics)
+    metrics = FarmVerb("metrics.read", lambda: farm.admin.metrics.metrics)
+    metrics_since = FarmVerb("metrics.read", lambda: farm.admin.metrics.metrics_since)
     model_files = FarmVerb("model.see", lambda: farm.models.models.model_files)
     open_output = FarmVerb("job.download", lambda: farm.jobs.outputs.open_output)
     outputs = FarmVerb("job.see", lambda: farm.jobs.outputs.outputs)

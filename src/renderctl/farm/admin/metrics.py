@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 def may_read_metrics(farm: Farm, actor: Actor) -> None:
     """Whether the actor may know. Raises NotAllowed."""
-    require(farm, actor, "farm.measure")
+    require(farm, actor, "metrics.read")
 
 
 def metrics(farm: Farm, actor: Actor) -> "Measures":
     """How the farm is at this moment. Raises NotAllowed."""
-    require(farm, actor, "farm.measure")
+    require(farm, actor, "metrics.read")
     return farm.repository.measures()
 
 
 def metrics_since(farm: Farm, actor: Actor, since: "Cursor | None" = None) -> "Since":
     """What has come since a mark: counted from one to the next, everything is counted once. Raises NotAllowed."""
-    require(farm, actor, "farm.measure")
+    require(farm, actor, "metrics.read")
     return farm.repository.lately(since)

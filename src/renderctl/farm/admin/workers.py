@@ -27,13 +27,13 @@ def work_at_hand(farm: Farm, actor: Actor) -> list[CurrentWork]:
 
 def drain_worker(farm: Farm, actor: Actor, worker_ref: str) -> Worker:
     """Let a worker finish its frames and take no more until it is resumed. Raises NotFound."""
-    require(farm, actor, "worker.steer", Subject("worker", worker_ref))
+    require(farm, actor, "worker.control", Subject("worker", worker_ref))
     return farm.repository.drain(worker_ref, actor=actor)
 
 
 def resume_worker(farm: Farm, actor: Actor, worker_ref: str) -> Worker:
     """Let a drained or quarantined worker take work again, with a clean record. Raises NotFound."""
-    require(farm, actor, "worker.steer", Subject("worker", worker_ref))
+    require(farm, actor, "worker.control", Subject("worker", worker_ref))
     return farm.repository.drain(worker_ref, actor=actor, resume=True)
 
 

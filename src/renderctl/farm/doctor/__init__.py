@@ -16,7 +16,7 @@ __all__ = ["Finding", "crew", "doctor", "parts"]
 
 def doctor(farm: Farm, actor: Actor) -> list[Finding]:
     """Check the config, the database, the ports, every Blender, which is started, and who is at work."""
-    require(farm, actor, "farm.check")
+    require(farm, actor, "farm.diagnose")
     findings = [*parts(farm), *blenders(farm)]
     if all(each.ok for each in findings if each.part == "database"):
         findings += crew(farm)

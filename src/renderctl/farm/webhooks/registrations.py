@@ -123,14 +123,15 @@ class _About:
 
 
 def _the_job(farm: Farm, ref: str, actor: Actor) -> _About:
-    job = authorized_job(farm, actor, ref, "job.tell")
-    return _About("job.tell", subject_of_job(job), job.project, job.id)
+    job = authorized_job(farm, actor, ref, "job.see")
+    require(farm, actor, "webhook.create", subject_of_job(job))
+    return _About("webhook.create", subject_of_job(job), job.project, job.id)
 
 
 def _the_project(farm: Farm, name: str, actor: Actor) -> _About:
-    require(farm, actor, "project.tell", subject_of_project(name))
+    require(farm, actor, "webhook.create_for_project", subject_of_project(name))
     farm.repository.require_project(name)
-    return _About("project.tell", subject_of_project(name), name)
+    return _About("webhook.create_for_project", subject_of_project(name), name)
 
 
 def _require_outside(farm: Farm, url: str, about: _About, actor: Actor) -> None:

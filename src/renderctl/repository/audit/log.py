@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
 from renderctl.core.actors import Actor
 from renderctl.core.errors import Conflict
 from renderctl.core.ids import new_token
-from renderctl.core.permissions import Subject
+from renderctl.core.permissions import FORMER_NAMES, Subject
 from renderctl.repository.audit_chain import SIGNED, key_id, signed
 from renderctl.repository.database import Database
 from renderctl.repository.schema.audit import audits
@@ -60,7 +60,7 @@ class AuditFilter:
     def conditions(self) -> list[ColumnElement[Any]]:
         chosen = [
             None if self.by is None else audits.c.actor == self.by,
-            None if self.action is None else audits.c.action.startswith(self.action, autoescape=True),
+            None if self.action is None else _is_action(self.action),
             None if self.subject is None else audits.c.subject.startswith(self.subject, autoescape=True),
             None if self.since is None else audits.c.at >= self.since,
             None if self.until is None else audits.c.at < self.until,
@@ -69,6 +69,13 @@ class AuditFilter:
             None if self.before is None else audits.c.seq < self.before,
         ]
         return [each for each in chosen if each is not None]
+
+
+def _is_action(prefix: str) -> ColumnElement[bool]:
+    """Entries of actions that begin with the prefix, now or by a former name."""
+    matches = audits.c.action.startswith(prefix, autoescape=True)
+    former = [name for name, current in FORMER_NAMES.items() if current.startswith(prefix)]
+    return or_(matches, audits.c.action.in_(former)) if former else matches
 
 
 class Auditing(Database):

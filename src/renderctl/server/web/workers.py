@@ -50,7 +50,7 @@ def workers(
         taken=sum(len(each) for each in busy.values()),
         states=tuple(WorkerState),
         pools=sorted({name for each in every for name in each.pools}),
-        steers=visitor.may("worker.steer"),
+        steers=visitor.may("worker.control"),
     )
 
 
@@ -63,7 +63,7 @@ def worker(visitor: CurrentPage, worker: Annotated[str, Path(max_length=255)]) -
         worker=found,
         work=_by_worker(visitor.verbs.work_at_hand()).get(found.id, []),
         meaning=_MEANING[found.state],
-        steers=visitor.may("worker.steer"),
+        steers=visitor.may("worker.control"),
         audits=visitor.may("audit.see"),
     )
 

@@ -120,7 +120,7 @@ def _finish(farm: Farm, url: str, job: Job, count: int) -> None:
 
 def _complete(farm: Farm, attempt: Attempt, following: Attempt) -> None:
     output = Output(f"{attempt.frame:04d}.png", "b" * 64, 10, 4, 4, attempt.frame, None, attempt.number)
-    farm.repository.complete(attempt, [output], Cost(1.0), starting=following)
+    farm.repository.complete(attempt, [output], Cost(1.0), starting=[following])
 
 
 def _beat(slot: Claimant, held: list[Attempt]) -> Heartbeat:

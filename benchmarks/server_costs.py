@@ -98,7 +98,7 @@ class Costs:
         def complete() -> None:
             attempt = next(running)
             done = Completion(attempt, (result_of(attempt),), Cost(30.0, 1000.0, "CPU"))
-            repository.complete_all([done], starting=next(following))
+            repository.complete_all([done], starting=[next(following)])
 
         self._print("a completion, the next one started", complete)
 

@@ -239,7 +239,8 @@ class SimulatedWorker:
     async def _publish(self, attempt: Attempt, following: Attempt | None) -> None:
         cost = Cost(self.frames[attempt.id].seconds, 1000.0, "CPU")
         done = [Completion(attempt, (result_of(attempt),), cost)]
-        await self._calls.insist(self._farm.repository.complete_all, done, starting=following, since=None)
+        starting = [following] if following else ()
+        await self._calls.insist(self._farm.repository.complete_all, done, starting=starting, since=None)
         if following is None:
             await self._calls.insist(finish_job_if_done, self._farm, attempt.job_id)
         del self.frames[attempt.id]

@@ -51,6 +51,19 @@ def test_a_frame_that_fails_has_begun_after_those_before_it(farm: Farm, executor
     assert begun == sorted(begun)
 
 
+@pytest.mark.slow
+def test_a_frame_whose_image_is_refused_has_begun_before_those_after_it(farm: Farm, executor: FakeExecutor) -> None:
+    for frame in range(2, 30, 3):
+        executor.behaviours[frame] = once(truncated)
+    job = given_job(farm, "1-30")
+    work_until(farm, job)
+    attempts = farm.repository.attempts(job.id)
+    assert all(attempt.started_at is not None for attempt in attempts)
+    first = {attempt.number: attempt.started_at for attempt in reversed(attempts)}
+    begun = [first[number] for number in range(1, 31)]
+    assert begun == sorted(begun)
+
+
 def test_a_job_that_is_over_leaves_nothing_running(farm: Farm, executor: FakeExecutor) -> None:
     executor.behaviours[2] = failing("scene", "There is no camera.", whole_job=True)
     job = given_job(farm, "1-5")

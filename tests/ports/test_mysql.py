@@ -89,7 +89,7 @@ def test_starting_failing_and_completing_say_the_same_when_their_commit_was_not_
     wire.severs.set()
     assert farm.repository.start(first)
     wire.severs.set()
-    farm.repository.complete(first, [Output("1.png", "a" * 64, 1)], Cost(1.0), starting=second)
+    farm.repository.complete(first, [Output("1.png", "a" * 64, 1)], Cost(1.0), starting=[second])
     wire.severs.set()
     delay_s = farm.repository.fail(second, Failure(Fault.MACHINE, "Blender crashed."), Cost())
     assert not wire.severs.is_set()

@@ -205,8 +205,9 @@ class Crowd:
 
     def complete(self) -> None:
         if attempt := self.any_held():
+            starting = filter(None, [self.any_held()])
             try:
-                self.farm.repository.complete(attempt, [image(attempt)], Cost(1.0), starting=self.any_held())
+                self.farm.repository.complete(attempt, [image(attempt)], Cost(1.0), starting=list(starting))
             except AttemptSuperseded:
                 self.held.remove(attempt)
 

@@ -116,7 +116,7 @@ class Publisher:
         # after the outputs: when they have outwaited a store that was away, the logs seldom have to
         log_keys = self._store_logs(batch, outcomes_in_order)
         outcomes = dict(zip((each.attempt.id for each in batch), outcomes_in_order, strict=True))
-        superseded = self._complete(outcomes, log_keys, batch[-1].next_attempt)
+        superseded = self._complete(outcomes, log_keys, batch)
         results = [self._report(each, outcomes[each.attempt.id], superseded) for each in batch]
         if batch[-1].next_attempt is None:  # else a task of the job is open, and it can not have ended
             self.retries.until_database_is_back(lambda: finish_job_if_done(self._farm, batch[0].attempt.job_id))
@@ -176,9 +176,12 @@ class Publisher:
         return self.fail(attempt, failure_from(outcome), finished.cost).failure
 
     def _complete(
-        self, outcomes: dict[str, Outcome], log_keys: Mapping[str, str], next_attempt: Attempt | None
+        self, outcomes: dict[str, Outcome], log_keys: Mapping[str, str], batch: Sequence[RenderedFrame]
     ) -> frozenset[str]:
-        """Complete what is stored; what was collected before anything pointed to it is stored again."""
+        """Complete what is stored; what was collected before anything pointed to it is stored again.
+
+        Blender has begun with the others, too, and with the attempt after them: that is said in the same transaction.
+        """
         repository, since = self._farm.repository, None
         while stored := [each for each in outcomes.values() if isinstance(each, StoredFrame)]:
             done = [
@@ -187,7 +190,7 @@ class Publisher:
             ]
             try:
                 return self.retries.until_database_is_back(
-                    partial(repository.complete_all, done, starting=next_attempt, since=since)
+                    partial(repository.complete_all, done, starting=_begun(outcomes, batch), since=since)
                 )
             except BlobCollected:
                 logger.warning("a result of job %s was collected: it is stored again", done[0].attempt.job_id)
@@ -195,7 +198,8 @@ class Publisher:
             self.retries.until_database_is_back(partial(repository.unknown_blobs, digests))
             since = self.retries.until_database_is_back(repository.time)
             outcomes |= {each.attempt.id: self._store_frame(each.finished) for each in stored}
-        self._start(next_attempt)
+        for attempt in _begun(outcomes, batch):
+            self.retries.until_database_is_back(partial(repository.start, attempt))
         return frozenset()
 
     def fail(self, attempt: Attempt, failure: Failure, cost: Cost = _NOTHING) -> "ReportedFailure":
@@ -225,11 +229,6 @@ class Publisher:
         except (StoreUnavailable, OSError, SessionStopped) as error:
             logger.warning("the log of task %s was not kept: %s", attempt.task_id, error)
 
-    def _start(self, next_attempt: Attempt | None) -> None:
-        """Say that Blender works on it, where that could not be said in passing."""
-        if next_attempt is not None:
-            self.retries.until_database_is_back(lambda: self._farm.repository.start(next_attempt))
-
     def _store_output(self, finished: RenderedFrame, written: Written, *, main: bool) -> Output:
         attempt, opened = finished.attempt, finished.opened
         width = height = None
@@ -255,3 +254,9 @@ class Publisher:
     def _store_file(self, finished: RenderedFrame, path: Path, digest: str) -> None:
         limit_s = max(STORE_LIMIT_S, finished.rendered.seconds)  # to render it again would take as long
         self.retries.until_store_is_back(lambda: self._farm.store.put(path, digest), finished.stop, limit_s)
+
+
+def _begun(outcomes: Mapping[str, Outcome], batch: Sequence[RenderedFrame]) -> list[Attempt]:
+    """The attempts of a batch that have begun and are not completed, in their order."""
+    begun = [frame.attempt for frame in batch if not isinstance(outcomes[frame.attempt.id], StoredFrame)]
+    return [*begun, *filter(None, [batch[-1].next_attempt])]

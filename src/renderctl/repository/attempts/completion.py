@@ -51,7 +51,7 @@ class Completing(Attempting):
         results: Sequence[Output],
         cost: Cost,
         *,
-        starting: Attempt | None = None,
+        starting: Sequence[Attempt] = (),
         since: datetime | None = None,
     ) -> None:
         """`complete_all` for one attempt. Raises AttemptSuperseded, BlobCollected."""
@@ -59,9 +59,9 @@ class Completing(Attempting):
             raise AttemptSuperseded(f"Task {attempt.task_id} belongs to another attempt by now.")
 
     def complete_all(
-        self, done: Sequence[Completion], *, starting: Attempt | None = None, since: datetime | None = None
+        self, done: Sequence[Completion], *, starting: Sequence[Attempt] = (), since: datetime | None = None
     ) -> frozenset[str]:
-        """Publish the outputs and end the tasks, all of one job; say too that the next attempt is `starting`.
+        """Publish the outputs and end the tasks, all of one job; the attempts that are `starting` have begun then.
 
         Returns the ids of attempts that do not own their task any more, of which nothing was published. Publishes
         nothing at all when a blob was collected `since` it was leased (None: since the tasks were claimed), but raises
@@ -78,8 +78,8 @@ class Completing(Attempting):
                 require_not_collected(connection, digests, since or claimed)
                 self._end_well(connection, fresh)
                 self.tell(connection, Event.OUTPUT_PUBLISHED, fresh[0].attempt.job_id, _told(fresh))
-            if starting is not None:
-                self._start(connection, starting)  # after its predecessors: heartbeats lock them in this order, too
+            for attempt in starting:  # after their predecessors: heartbeats lock them in this order, too
+                self._start(connection, attempt)
             return superseded
 
         return self.write(writing)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from renderctl.core.clocks import SystemClock
 from renderctl.core.errors import AttemptSuperseded, IllegalTransition
@@ -21,7 +21,9 @@ from renderctl.farm import Farm
 from renderctl.farm.admin.sweep import sweep
 from renderctl.repository import Claimant, NewModel, open_repository
 from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository.engine import open_engine
 from renderctl.repository.jobs.batches import FIRST_ROWS as BATCH
+from renderctl.repository.migrations import HEAD, current_revision, require_current
 from renderctl.repository.schema.jobs import attempts, outputs, tasks
 from tests.databases import farm_on
 from tests.fakes import FakeClock
@@ -136,6 +138,24 @@ def test_processes_that_open_an_empty_database_at_once_set_it_up_once(new_databa
     for process in processes:
         process.join(20)
     assert [process.exitcode for process in processes] == [0] * 4
+
+
+@pytest.mark.slow
+def test_who_upgrades_next_finds_the_revision_of_the_one_before(new_database_url: str) -> None:
+    engine, revisions = open_engine(new_database_url), list[str | None]()
+
+    def before(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        if "RELEASE_LOCK" in statement:
+            revisions.append(current_revision(other))
+
+    other = open_engine(new_database_url)
+    event.listen(engine, "before_cursor_execute", before)
+    require_current(engine)
+    assert current_revision(other) == HEAD
+    assert set(revisions) <= {HEAD}
+    assert bool(revisions) is (engine.dialect.name != "sqlite")
+    for each in (engine, other):
+        each.dispose()
 
 
 def test_who_has_seen_the_database_fail_expires_nobody_for_a_heartbeat_limit(farm: Farm, clock: FakeClock) -> None:

@@ -37,7 +37,7 @@ def require_current(engine: Engine) -> None:
         _create_database(engine)
         revision = None
     if revision not in (None, HEAD):
-        with engine.begin() as connection, _alone(connection):  # somebody may be about to bring it there
+        with engine.connect() as connection, _alone(connection):  # somebody may be about to bring it there
             revision = _read_revision(connection)
     if revision is None:
         upgrade(engine)
@@ -79,7 +79,8 @@ def upgrade(engine: Engine) -> str:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     try:
-        with engine.begin() as connection, _alone(connection):
+        # committed before the lock is released: the next one reads the revision then
+        with engine.connect() as connection, _alone(connection), connection.begin():
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except DBAPIError as error:
@@ -130,6 +131,7 @@ def _alone(connection: Connection) -> Iterator[None]:
         logger.warning("another renderctl is setting up or upgrading the database; waiting for it")
     else:
         raise DatabaseUnavailable("Another renderctl is setting up or upgrading the database.", hint="Try again later.")
+    connection.rollback()  # the lock outlives the transaction in which it was taken
     try:
         yield
     finally:

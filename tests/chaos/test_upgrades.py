@@ -63,7 +63,8 @@ def old_site(request: pytest.FixtureRequest, tmp_path: Path, old_release: Path) 
         url: str = request.getfixturevalue("mysql_url")
         services = {"RENDERCTL_DATABASE__URL": url}
     site = OldSite(tmp_path / "data", tmp_path / "logs", services=services)
-    site.old = {"PYTHONPATH": os.pathsep.join((str(old_release / "src"), str(old_release)))}
+    path = os.pathsep.join((str(old_release / "src"), str(old_release)))
+    site.old = {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}  # and not the working directory, which is ours
     site.data.mkdir()
     yield site
     site.end_all()

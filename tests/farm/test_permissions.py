@@ -95,7 +95,7 @@ COMMON: dict[str, Call] = {
     "sweep_here": lambda c, it: c.sweep_here(wait=False),
     "collect": lambda c, it: c.collect(dry_run=True),
     "worker_for": lambda c, it: c.worker_for(WorkOptions(name="own"))._scratch.remove(),
-    "audit": lambda c, it: c.audit({}),
+    "audit": lambda c, it: c.audit(AuditFilter()),
     "verify_audit": lambda c, it: c.verify_audit(),
     "adopt_audit": lambda c, it: c.adopt_audit(),
     "rotate_audit_key": lambda c, it: c.rotate_audit_key(),

@@ -4,13 +4,16 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from renderctl import wiring
 from renderctl.core.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
+    from renderctl.cli.prewarm import Prewarmed
+    from renderctl.farm.prewarm import PrewarmedBlender
     from renderctl.wiring import Commands, LocalCommands
+    from renderctl.wiring.ports import Closable
 
 
 @dataclass
@@ -25,9 +28,9 @@ class CliContext:
 
 #: The one of this process; `taken_from` fills it.
 current = CliContext()
-_opened: list[Any] = []
+_opened: "list[Closable]" = []
 #: A Blender that was started before anything else was imported; `renderctl.cli.prewarm` makes it.
-prewarmed: Any = None
+prewarmed: "Prewarmed | None" = None
 
 
 def parse_global_options(arguments: Sequence[str]) -> list[str]:
@@ -100,13 +103,14 @@ def connect_directly() -> "LocalCommands":
 def close() -> None:
     """Let go of what the command has opened."""
     global prewarmed
-    opened, prewarmed = [*_opened, *([prewarmed] if prewarmed else [])], None
+    opened: list[Closable] = [*_opened, *([prewarmed] if prewarmed else [])]
+    prewarmed = None
     _opened.clear()
     while opened:
         opened.pop().close()
 
 
-def start_ahead(connection: Any, scene: str) -> Any:
+def start_ahead(connection: "Commands", scene: str) -> "PrewarmedBlender | None":
     """The Blender for the scene, starting: the one that was started before all else, if it is for that scene."""
     if prewarmed is not None and prewarmed.scene == scene:
         return prewarmed.standby

@@ -4,11 +4,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from renderctl import wiring
 from renderctl.cli import context
 from renderctl.core.errors import RenderctlError
+
+if TYPE_CHECKING:
+    from renderctl.farm.prewarm import PrewarmedBlender
+    from renderctl.wiring import LocalCommands
 
 
 @dataclass(frozen=True)
@@ -16,8 +20,8 @@ class Prewarmed:
     """A Blender that starts, and for which scene."""
 
     scene: str
-    standby: Any
-    connection: Any
+    standby: "PrewarmedBlender"
+    connection: "LocalCommands"
 
     def close(self) -> None:
         self.standby.close()

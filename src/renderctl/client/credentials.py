@@ -3,10 +3,13 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from renderctl.core.errors import BadSettings
 from renderctl.core.private_files import write_private
+
+if TYPE_CHECKING:
+    from keyring.backend import KeyringBackend
 
 _SERVICE = "renderctl"
 
@@ -52,11 +55,12 @@ def forget_login(file: Path) -> None:
     file.unlink(missing_ok=True)
 
 
-def _usable() -> Any:
+def _usable() -> "KeyringBackend | None":
     """The keyring of this system; None: it has none that one may write to without being asked anything."""
     import keyring
 
-    return keyring if keyring.get_keyring().priority > 0 else None
+    ring = keyring.get_keyring()
+    return ring if ring.priority > 0 else None
 
 
 def _into_keyring(url: str, token: str) -> bool:
@@ -66,7 +70,7 @@ def _into_keyring(url: str, token: str) -> bool:
         if (ring := _usable()) is None:
             return False
         ring.set_password(_SERVICE, url, token)
-        return bool(ring.get_password(_SERVICE, url) == token)
+        return ring.get_password(_SERVICE, url) == token
     except (KeyringError, RuntimeError):
         return False
 

@@ -2,6 +2,7 @@
 
 from renderctl.client.connection import ServerConnection
 from renderctl.client.people import whoami
+from renderctl.client.responses import field_of, fields
 from renderctl.farm.doctor.blenders import blenders
 from renderctl.farm.doctor.findings import Finding, check_part
 
@@ -16,7 +17,8 @@ def doctor(server: ServerConnection) -> list[Finding]:
 
 
 def _version(server: ServerConnection) -> str:
-    return str(server.api.get("/openapi.json")["info"]["version"])
+    about = fields(server.api.get("/openapi.json")).get("info")
+    return field_of(fields(about), "version", str)
 
 
 def _login(server: ServerConnection) -> str:

@@ -4,7 +4,7 @@ import json
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import IO
 from urllib.parse import quote, urlencode
 
 import urllib3
@@ -46,50 +46,55 @@ class HttpClient:
             ssl_context=ssl.create_default_context(),
         )
 
-    def get(self, path: str, **query: Any) -> Any:
+    def get(self, path: str, **query: object) -> object:
         """A document. Raises what the server says, and ServerUnavailable."""
         return self.ask("GET", path, query)
 
-    def post(self, path: str, body: Any = None, *, patience_s: float = _READ_S, **query: Any) -> Any:
+    def post(self, path: str, body: object = None, *, patience_s: float = _READ_S, **query: object) -> object:
         """What comes of it."""
         return self.ask("POST", path, query, body, patience_s=patience_s)
 
-    def put(self, path: str, body: Any, *, patience_s: float = _READ_S, **query: Any) -> Any:
+    def put(self, path: str, body: object, *, patience_s: float = _READ_S, **query: object) -> object:
         """What comes of it."""
         return self.ask("PUT", path, query, body, patience_s=patience_s)
 
-    def delete(self, path: str, **query: Any) -> Any:
+    def delete(self, path: str, **query: object) -> object:
         """What comes of it."""
         return self.ask("DELETE", path, query)
 
-    def ask(self, method: str, path: str, query: Mapping[str, Any], body: Any = None, **more: Any) -> Any:
+    def ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, object],
+        body: object = None,
+        *,
+        headers: Mapping[str, str] = {},
+        patience_s: float = _READ_S,
+    ) -> object:
         """Ask, and read the answer. Bytes are sent as they are, anything else as a document.
 
-        `more` may have `headers`; `patience_s`: so many seconds until an answer begins; `most_bytes`: of the answer.
+        `patience_s`: so many seconds until an answer begins.
         """
-        timeout = urllib3.Timeout(connect=_CONNECT_S, read=more.get("patience_s", _READ_S))
-        sent: dict[str, Any] = {"headers": {**self.headers, **more.get("headers", {})}, "timeout": timeout}
-        if isinstance(body, bytes):
-            sent["body"] = body
-        elif body is not None:
-            sent["body"] = json.dumps(body).encode()
-            sent["headers"]["Content-Type"] = "application/json"
+        sent, content = {**self.headers, **headers}, body if isinstance(body, bytes) else None
+        if body is not None and content is None:
+            content = json.dumps(body).encode()
+            sent["Content-Type"] = "application/json"
         with self._reached():
             address = self._address(path, query)
-            answer = self._pool.request(method, address, redirect=False, preload_content=False, **sent)
-            content = content_of(answer, more.get("most_bytes", self.most_bytes))
+            answer = self._send(method, address, content, sent, urllib3.Timeout(connect=_CONNECT_S, read=patience_s))
+            content = content_of(answer, self.most_bytes)
         self._require_success(answer.status, content)
         return self._read(content)
 
     @contextmanager
     def opened(
-        self, path: str, query: Mapping[str, Any], *, headers: Mapping[str, str] = {}, patience_s: float = _READ_S
+        self, path: str, query: Mapping[str, object], *, headers: Mapping[str, str] = {}, patience_s: float = _READ_S
     ) -> Iterator[urllib3.BaseHTTPResponse]:
         """An answer that is read as it comes."""
-        more: dict[str, Any] = {"timeout": urllib3.Timeout(connect=_CONNECT_S, read=patience_s)}
+        timeout = urllib3.Timeout(connect=_CONNECT_S, read=patience_s)
         with self._reached():
-            address = self._address(path, query)
-            answer = self._open(address, {**self.headers, **headers}, more)
+            answer = self._send("GET", self._address(path, query), None, {**self.headers, **headers}, timeout)
             with _released(answer):
                 if answer.status >= 300 and answer.status != 307:
                     self._require_success(answer.status, content_of(answer, self.most_bytes))
@@ -112,27 +117,24 @@ class HttpClient:
                 except urllib3.exceptions.HTTPError as error:
                     raise StoreUnavailable(f"The store broke off: {_sentence(error)}.") from error
 
-    def put_elsewhere(self, url: str, body: Any, size: int) -> bool:
+    def put_elsewhere(self, url: str, body: IO[bytes], size: int) -> bool:
         """Put a file at an address in the store that the server has told; whether that could be done.
 
         An address that a store of the farm can not have is not asked.
         """
         if not self.reaches_store:
             return False
-        sent: dict[str, Any] = {"body": body, "headers": {"Content-Length": str(size)}, "redirect": False}
         try:
-            sent |= {"retries": _STORE_RETRIES, "timeout": _store_patience(), "preload_content": False}
-            answer = self._pool.request("PUT", store_address(url, self.url), **sent)
+            answer = self._send_to_store("PUT", url, body, {"Content-Length": str(size)})
             content_of(answer, self.most_bytes)
         except (urllib3.exceptions.HTTPError, BadAnswer):
             self.reaches_store = False
             return False
-        return bool(answer.status == 200)
+        return answer.status == 200
 
     def _stored(self, url: str | None, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        more: dict[str, Any] = {"timeout": _store_patience(), "retries": _STORE_RETRIES}
         try:
-            answer = self._open(store_address(url, self.url), headers, more)
+            answer = self._send_to_store("GET", url, None, headers)
         except (urllib3.exceptions.HTTPError, BadAnswer) as error:
             self.reaches_store = False
             raise StoreUnavailable(f"The store is out of reach: {_sentence(error)}.") from error
@@ -142,14 +144,32 @@ class HttpClient:
             raise StoreUnavailable(f"The store has failed: status {answer.status}.")
         return answer
 
-    def _open(self, address: str, headers: Mapping[str, str], more: Mapping[str, Any]) -> urllib3.BaseHTTPResponse:
-        return self._pool.request("GET", address, headers=dict(headers), preload_content=False, redirect=False, **more)
+    def _send(
+        self, method: str, address: str, body: bytes | None, headers: Mapping[str, str], timeout: urllib3.Timeout
+    ) -> urllib3.BaseHTTPResponse:
+        return self._pool.request(
+            method, address, body=body, headers=headers, timeout=timeout, preload_content=False, redirect=False
+        )
+
+    def _send_to_store(
+        self, method: str, url: str | None, body: IO[bytes] | None, headers: Mapping[str, str]
+    ) -> urllib3.BaseHTTPResponse:
+        return self._pool.request(
+            method,
+            store_address(url, self.url),
+            body=body,
+            headers=headers,
+            timeout=urllib3.Timeout(connect=_STORE_CONNECT_S, read=_READ_S),
+            retries=_STORE_RETRIES,
+            preload_content=False,
+            redirect=False,
+        )
 
     def close(self) -> None:
         """Let go of the connections."""
         self._pool.clear()
 
-    def _address(self, path: str, query: Mapping[str, Any]) -> str:
+    def _address(self, path: str, query: Mapping[str, object]) -> str:
         said = [(key, value) for key, value in query.items() if value is not None]
         words = [(key, str(value).lower() if isinstance(value, bool) else value) for key, value in said]
         return f"{self.url}{_PREFIX}{path}" + (f"?{urlencode(words, doseq=True)}" if words else "")
@@ -159,7 +179,7 @@ class HttpClient:
         try:
             yield
         except urllib3.exceptions.HTTPError as error:
-            reason = getattr(error, "reason", None) or error
+            reason: object = getattr(error, "reason", None) or error
             raise ServerUnavailable(
                 f"The server {self.url} is out of reach: {_sentence(reason)}.",
                 hint="Is the address right, and is `renderctl serve` running there?",
@@ -175,11 +195,11 @@ class HttpClient:
         kind = _KINDS.get(str(said.get("code")), RenderctlError)
         raise kind(_sentence_in(said, "message"), hint=_sentence_in(said, "hint"))
 
-    def document(self, content: bytes) -> Any:
+    def document(self, content: bytes) -> object:
         """What a line of an answer says. Raises ServerUnavailable."""
         return self._read(content)
 
-    def _read(self, content: bytes) -> Any:
+    def _read(self, content: bytes) -> object:
         try:
             return parsed(content) if content else None
         except ValueError as error:
@@ -197,16 +217,12 @@ def _released(answer: urllib3.BaseHTTPResponse) -> Iterator[urllib3.BaseHTTPResp
         answer.release_conn()
 
 
-def _store_patience() -> urllib3.Timeout:
-    return urllib3.Timeout(connect=_STORE_CONNECT_S, read=_READ_S)
-
-
 def quoted(part: str) -> str:
     """A part of a path."""
     return quote(part, safe="")
 
 
-def _sentence_in(document: Mapping[str, Any], key: str) -> str | None:
+def _sentence_in(document: Mapping[str, object], key: str) -> str | None:
     """What a server says of an error, as far as it is a sentence."""
     text = document.get(key)
     return text[:_LONGEST_SENTENCE] if isinstance(text, str) else None
@@ -223,7 +239,7 @@ _KINDS = {kind().code: kind for kind in _below(RenderctlError) if kind.__module_
 del _KINDS["builder_missing"]
 
 
-def _sentence(error: Any) -> str:
+def _sentence(error: object) -> str:
     """What the system said, without addresses in memory."""
     seen: BaseException | None = error if isinstance(error, BaseException) else None
     while seen is not None:

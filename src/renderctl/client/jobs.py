@@ -2,13 +2,13 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from renderctl.client.connection import ServerConnection
 from renderctl.client.http import quoted
-from renderctl.client.responses import job_id, typed
+from renderctl.client.responses import field_of, fields, job_id, job_status, typed
 from renderctl.client.sse import events
 from renderctl.client.uploads import upload_files
 from renderctl.core.errors import GaveUpWaiting
@@ -20,9 +20,16 @@ from renderctl.core.states import ENDED_JOB
 _BULK_S = 600.0
 
 if TYPE_CHECKING:
+    from typing import TypedDict
+
+    from renderctl.core.job_status import JobStatus
     from renderctl.core.models import Model
     from renderctl.farm.jobs.submit import SubmitRequest
     from renderctl.repository.jobs.deletion import Removed
+
+    class _JobPage(TypedDict):
+        jobs: list[JobStatus]
+        next: str | None
 
 
 @dataclass(frozen=True)
@@ -39,11 +46,9 @@ class SubmittedRef:
     notes: tuple[str, ...]
 
 
-def status(server: ServerConnection, ref: str, *, cached: bool = True) -> dict[str, Any]:
+def status(server: ServerConnection, ref: str, *, cached: bool = True) -> "JobStatus":
     """The job document."""
-    document: dict[str, Any] = server.api.get(f"/jobs/{quoted(ref)}", cached=cached)
-    job_id(document)
-    return document
+    return job_status(server.api.get(f"/jobs/{quoted(ref)}", cached=cached))
 
 
 def jobs(
@@ -56,12 +61,13 @@ def jobs(
     search: str | None = None,
     model_id: str | None = None,
     limit: int = 50,
-) -> list[dict[str, Any]]:
+) -> "list[JobStatus]":
     """The documents of many jobs, the newest first, asked for page by page; of those that are older than `before`."""
-    found: list[dict[str, Any]] = []
+    found: list[JobStatus] = []
     asked = {"state": list(states) or None, "owner": owner, "project": project, "search": search, "model": model_id}
     while len(found) < limit:
-        page = server.api.get("/jobs", **asked, before=before, limit=min(1000, limit - len(found)))
+        answer = server.api.get("/jobs", **asked, before=before, limit=min(1000, limit - len(found)))
+        page = cast("_JobPage", answer)
         found += page["jobs"]
         before = page["next"]
         if before is None or not page["jobs"]:
@@ -73,21 +79,36 @@ def submit(server: ServerConnection, model: "Model", request: "SubmitRequest") -
     """Queue a job of a model; files that replace objects are sent first."""
     from renderctl.farm.models.replacements import hashed_inputs, replacing_files
 
-    options = request.options.as_document()
-    inputs: list[dict[str, Any]] = []
+    options, inputs = request.options, list[object]()
     if request.replacements:
         sources, replacements = replacing_files(server.local_farm, request.replacements, request.on_outside)
         files = hashed_inputs(server.local_farm, sources)
         upload_files(server, files, project=request.project)
-        inputs = [asdict(each) for each in files.values()]
-        options["replacements"] = [asdict(each) for each in replacements]
-    kept = ("frames", "animation", "name", "project", "pool", "priority", "max_slots", "max_attempts")
-    more = ("frame_timeout_s", "paused", "cameras", "after", "after_any", "requires")
-    body = {name: getattr(request, name) for name in (*kept, *more)}
-    body |= {"model": model.id, "options": options, "inputs": inputs}
+        inputs = [asdict(file) for file in files.values()]
+        options = replace(options, replacements=replacements)
+    body = {
+        "model": model.id,
+        "options": options.as_document(),
+        "inputs": inputs,
+        "frames": request.frames,
+        "animation": request.animation,
+        "cameras": request.cameras,
+        "name": request.name,
+        "project": request.project,
+        "pool": request.pool,
+        "priority": request.priority,
+        "max_slots": request.max_slots,
+        "max_attempts": request.max_attempts,
+        "frame_timeout_s": request.frame_timeout_s,
+        "after": request.after,
+        "after_any": request.after_any,
+        "requires": request.requires,
+        "paused": request.paused,
+    }
     key = {"Idempotency-Key": request.idempotency_key} if request.idempotency_key is not None else {}
-    done = server.api.ask("POST", "/jobs", {}, body, headers=key, patience_s=_BULK_S)
-    return SubmittedRef(JobRef(job_id(done.get("job"))), done["new"], tuple(done["notes"]))
+    done = fields(server.api.ask("POST", "/jobs", {}, body, headers=key, patience_s=_BULK_S))
+    job = JobRef(job_id(done.get("job")))
+    return SubmittedRef(job, field_of(done, "new", bool), tuple(map(str, field_of(done, "notes", list))))
 
 
 def cancel(server: ServerConnection, job_ref: str) -> JobRef:
@@ -112,15 +133,14 @@ def priority(server: ServerConnection, job_ref: str, value: int) -> JobRef:
 
 def retry(server: ServerConnection, job_ref: str, frames: str | None = None) -> tuple[JobRef, int]:
     """Render again."""
-    done = server.api.post(f"/jobs/{quoted(job_ref)}/retry", {"frames": frames}, patience_s=_BULK_S)
-    return JobRef(job_id(done.get("job"))), done["tasks"]
+    done = fields(server.api.post(f"/jobs/{quoted(job_ref)}/retry", {"frames": frames}, patience_s=_BULK_S))
+    return JobRef(job_id(done.get("job"))), field_of(done, "tasks", int)
 
 
 def select_jobs(server: ServerConnection, *, older_than: timedelta, states: Sequence[str] = ()) -> list[str]:
     """Jobs that may be removed."""
     seconds = older_than.total_seconds()
-    found: list[str] = server.api.get("/jobs/removable", older_than_s=seconds, state=list(states) or None)
-    return found
+    return typed(list[str], server.api.get("/jobs/removable", older_than_s=seconds, state=list(states) or None))
 
 
 def remove_jobs(
@@ -135,7 +155,7 @@ def remove_jobs(
 
 def watch(
     server: ServerConnection, job_ref: str, *, stop: threading.Event, timeout_s: float | None = None
-) -> Iterator[dict[str, Any]]:
+) -> "Iterator[JobStatus]":
     """The job's document whenever it has changed, until it has ended. Raises GaveUpWaiting."""
     clock, patience = server.local_farm.clock, OutageGrace(server.local_farm.clock)
     until = None if timeout_s is None else clock.monotonic() + timeout_s
@@ -147,18 +167,20 @@ def watch(
         if event is None:
             raise GaveUpWaiting(f"Job {last['id']} was still {last['state']} after {timeout_s:g} s; it goes on.")
         kind, document = event
-        if kind == "lost":
-            document = last
+        current = last
+        if kind == "job":
+            current = job_status(document)
+        elif kind == "lost":
             with patience.bearing():
-                document = status(server, last["id"], cached=False)
-        if kind in ("job", "lost") and document != last:
-            last = document
+                current = status(server, last["id"], cached=False)
+        if current != last:
+            last = current
             yield last
         if _is_over(last):
             return
 
 
-def _is_over(document: dict[str, Any]) -> bool:
+def _is_over(document: "JobStatus") -> bool:
     return document["state"] in ENDED_JOB and not document["tasks"]["running"]
 
 

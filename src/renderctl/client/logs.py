@@ -25,7 +25,8 @@ def follow(
 ) -> Iterator[LogPart]:
     """The logs of a job's attempts as they grow, until the job has ended."""
     path = f"/jobs/{quoted(job_ref)}/logs/live"
-    for kind, document in events(server.api, path, {"task": task}, server.local_farm.clock, None):
+    for event in events(server.api, path, {"task": task}, server.local_farm.clock, None):
+        kind, document = event or ("", None)
         if kind == "end" or stop.is_set():
             return
         if kind == "log":

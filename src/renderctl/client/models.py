@@ -2,13 +2,12 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from renderctl.blender.failures import SessionFailed
 from renderctl.blender.header import names_a_file
 from renderctl.client.connection import ServerConnection
 from renderctl.client.http import quoted
-from renderctl.client.responses import typed
+from renderctl.client.responses import field_of, fields, typed
 from renderctl.client.uploads import upload_files
 from renderctl.core.models import Model
 from renderctl.farm import OnProgress, ignore_progress
@@ -20,11 +19,11 @@ def upload(server: ServerConnection, request: UploadRequest, *, on_advance: OnPr
     prepared = prepare(server.local_farm, request, on_advance=on_advance)
     sent = upload_files(server, prepared.files, on_advance, project=request.project, verify=request.verify)
     new = prepared.new
-    body: dict[str, Any] = {"name": new.name, "main": new.main, "project": request.project}
+    body: dict[str, object] = {"name": new.name, "main": new.main, "project": request.project}
     body |= {"facts": new.facts.as_document(), "inputs": [asdict(each) for each in new.inputs]}
-    kept = server.api.post("/models", body)
+    kept = fields(server.api.post("/models", body))
     size = sum(each.size for each in sent)
-    return Uploaded(typed(Model, kept["model"]), kept["new"], len(sent), size, prepared.notes)
+    return Uploaded(typed(Model, kept.get("model")), field_of(kept, "new", bool), len(sent), size, prepared.notes)
 
 
 def model_of(

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 from renderctl.client.connection import ServerConnection
 from renderctl.client.http import quoted
-from renderctl.client.responses import checked_output, is_text, job_id, typed
+from renderctl.client.responses import checked_output, fields, is_text, job_id, typed
 from renderctl.core.errors import BadAnswer, DigestMismatch, ServerUnavailable, StoreUnavailable
 from renderctl.core.jobs import Output
 from renderctl.farm import OnProgress, ignore_progress
@@ -33,7 +33,7 @@ def download(
     server: ServerConnection, job_ref: str, directory: Path, *, on_advance: OnProgress = ignore_progress
 ) -> Downloaded:
     """Every output of the job into `DIRECTORY/<job name>/`."""
-    document = server.api.get(f"/jobs/{quoted(job_ref)}", cached=False)
+    document = fields(server.api.get(f"/jobs/{quoted(job_ref)}", cached=False))
     about = {"id": job_id(document), "name": document.get("name"), "cameras": document.get("cameras")}
     job = typed(_Job, about)
     if not is_text(job.name):
@@ -73,7 +73,7 @@ def _fetch(server: ServerConnection, job_id: str, output: Output, target: Path) 
             part.unlink()
 
 
-def _fill(server: ServerConnection, path: str, output: Output, file: Any) -> None:
+def _fill(server: ServerConnection, path: str, output: Output, file: IO[bytes]) -> None:
     seen = hashlib.sha256()
     for left in reversed(range(_TRIES)):
         try:

@@ -1,7 +1,6 @@
 """Users, invitations, projects, tokens and log-ins from browsers, over HTTP."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from renderctl.client.connection import ServerConnection
 from renderctl.client.http import quoted
@@ -128,7 +127,7 @@ def create_token(
     lasts_s: float | None = TOKEN_S,
 ) -> NewToken:
     """A token, told this once."""
-    body: dict[str, Any] = {"name": name, "user": user, "scope": scope, "lasts_s": lasts_s}
+    body = {"name": name, "user": user, "scope": scope, "lasts_s": lasts_s}
     return typed(NewToken, server.api.post("/tokens", body))
 
 

@@ -2,13 +2,16 @@
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import urllib3
 
 from renderctl.core.errors import BadAnswer
 from renderctl.core.jobs import Output
+
+if TYPE_CHECKING:
+    from renderctl.core.job_status import JobStatus
 
 Kind = TypeVar("Kind")
 
@@ -19,7 +22,7 @@ _LONGEST_NAME = 1000
 _PIECE = 1 << 16
 
 
-def typed(kind: type[Kind], document: Any) -> Kind:
+def typed(kind: type[Kind], document: object) -> Kind:
     """A document as one of the core's own classes. Raises BadAnswer."""
     from pydantic import TypeAdapter, ValidationError
 
@@ -29,12 +32,33 @@ def typed(kind: type[Kind], document: Any) -> Kind:
         raise BadAnswer(f"The server's answer is no {getattr(kind, '__name__', kind)}.") from error
 
 
-def job_id(document: Any) -> str:
+def fields(document: object) -> Mapping[str, object]:
+    """A document that has fields. Raises BadAnswer."""
+    if not isinstance(document, dict):
+        raise BadAnswer("The server's answer is no document.")
+    return document
+
+
+def field_of(document: Mapping[str, object], name: str, kind: type[Kind]) -> Kind:
+    """A field of a document, if it is of that kind. Raises BadAnswer."""
+    value = document.get(name)
+    if not isinstance(value, kind):
+        raise BadAnswer(f"The server's answer has no {name!r}, or a wrong one.")
+    return value
+
+
+def job_status(document: object) -> "JobStatus":
+    """The document of a job: of it the id is checked. Raises BadAnswer."""
+    job_id(document)
+    return cast("JobStatus", document)
+
+
+def job_id(document: object) -> str:
     """The id of a job's document: it becomes a part of addresses and of folders' names. Raises BadAnswer."""
     return _matching(_ID, document.get("id") if isinstance(document, dict) else None, "id of a job")
 
 
-def token(document: Any) -> str:
+def token(document: object) -> str:
     """The secret of a new token: it becomes a header. Raises BadAnswer."""
     return _matching(_TOKEN, document.get("secret") if isinstance(document, dict) else None, "token")
 
@@ -57,7 +81,7 @@ def is_text(text: str) -> bool:
     return True
 
 
-def received(document: Any, size: int) -> int:
+def received(document: object, size: int) -> int:
     """How many bytes of a file of that size the server has. Raises BadAnswer."""
     number = document.get("received") if isinstance(document, dict) else None
     if type(number) is not int or not 0 <= number <= size:
@@ -92,10 +116,11 @@ def lines_of(answer: urllib3.BaseHTTPResponse, most_bytes: int) -> Iterator[byte
             raise BadAnswer(f"The server sends a line of more than {most_bytes >> 20} MiB.")
 
 
-def parsed(content: bytes) -> Any:
+def parsed(content: bytes) -> object:
     """A document. Raises ValueError for what is none, and BadAnswer for one that is built to be no end."""
     try:
-        return json.loads(content)
+        document: object = json.loads(content)
+        return document
     except RecursionError as error:
         raise BadAnswer("The server's answer is folded too deep.") from error
 

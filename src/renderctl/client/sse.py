@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
 
 import urllib3
 
@@ -14,9 +13,13 @@ from renderctl.core.outages import OutageGrace
 
 #: Seconds without a sign of life after which a connection counts as broken, and between two tries to make it again.
 _SILENT_S, _AGAIN_S = 30.0, 1.0
+#: The kind of an event, and its document.
+Event = tuple[str, object]
 
 
-def events(api: HttpClient, path: str, query: Mapping[str, Any], clock: Clock, until: float | None) -> Iterator[Any]:
+def events(
+    api: HttpClient, path: str, query: Mapping[str, object], clock: Clock, until: float | None
+) -> Iterator[Event | None]:
     """(kind, document) of every event; None when time is up, which is at `until` of the clock's monotonic time.
 
     What was told before a break may be told again, and what happened meanwhile may not: an event is a hint.
@@ -47,7 +50,7 @@ def _silence_is_no_failure() -> Iterator[None]:
             raise
 
 
-def _read(answer: urllib3.BaseHTTPResponse, most_bytes: int) -> Iterator[tuple[str, Any]]:
+def _read(answer: urllib3.BaseHTTPResponse, most_bytes: int) -> Iterator[Event]:
     kind = ""
     for line in lines_of(answer, most_bytes):
         name, _, value = line.partition(b": ")

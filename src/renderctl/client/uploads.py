@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from renderctl.client.connection import ServerConnection
-from renderctl.client.responses import received, typed
+from renderctl.client.responses import fields, received, typed
 from renderctl.core.errors import (
     BadAnswer,
     Conflict,
@@ -92,7 +92,7 @@ def _send_pieces(server: ServerConnection, source: Path, each: Input) -> None:
                 server.local_farm.clock.wait(None, 0.5 * 2**failed)
                 offset = _there(server, path, each)
                 continue
-            if done.get("complete"):
+            if fields(done).get("complete"):
                 return
             before, offset = offset, received(done, each.size)
             if offset <= before:

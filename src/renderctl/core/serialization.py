@@ -15,7 +15,7 @@ _NAMES = ("ref", "id", "task_id")
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
-def to_json_value(result: Any) -> Any:
+def to_json_value(result: object) -> Any:
     """A result as JSON knows it: dataclasses by their fields, times in UTC with a Z."""
     if type(result) in _PLAIN:
         return result

@@ -1,9 +1,9 @@
 """What changes on the farm, found out once for everybody who wants to be told."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from renderctl.core.job_status import JobStatus
 from renderctl.core.permissions import Subject
 from renderctl.core.serialization import to_json_value
 from renderctl.core.states import JobState
@@ -23,7 +23,7 @@ class Change:
 
     kind: str  #: job, task, output, removed
     subject: Subject  #: the job, for whoever may see it
-    told: dict[str, Any]
+    told: Mapping[str, object]
 
 
 class ChangeFeed:
@@ -37,7 +37,7 @@ class ChangeFeed:
         self._farm = farm
         self._rows: dict[str, str] = {}
         self._subjects: dict[str, Subject] = {}
-        self._documents: dict[str, dict[str, Any]] = {}
+        self._documents: dict[str, JobStatus] = {}
         self._changed: dict[str, None] = {}  # jobs whose documents are due, the first one first
         self._moving: dict[str, None] = {}  # jobs that move without a sign, the one that was asked longest ago first
         self._progress: dict[str, str] = {}  # of running attempts
@@ -139,5 +139,5 @@ class ChangeFeed:
         if job_id in self._rows:
             self._changed.setdefault(job_id)
 
-    def _about(self, kind: str, job_id: str, told: dict[str, Any]) -> Change:
+    def _about(self, kind: str, job_id: str, told: Mapping[str, object]) -> Change:
         return Change(kind, self._subjects[job_id], told)

@@ -3,15 +3,15 @@
 import logging
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from renderctl.blender.events import Progress
 from renderctl.blender.failures import SessionFailed
 from renderctl.core.actors import Actor
 from renderctl.core.errors import IllegalTransition, Interrupted, InvalidInput, Unreachable
+from renderctl.core.job_status import JobStatus
 from renderctl.core.jobs import Attempt, Failure, Fault, Job, Output, TaskCounts
 from renderctl.core.states import ENDED_JOB
 from renderctl.farm import Farm, OnProgress, ignore_progress
@@ -55,7 +55,7 @@ class FrameDone:
 class RenderedJob:
     """What a render came to."""
 
-    document: dict[str, Any]  #: the job document
+    document: JobStatus  #: the job document
     folder: Path
     files: int
 
@@ -76,7 +76,7 @@ class RenderListener:
 def render(
     farm: Farm,
     actor: Actor,
-    wanted: Mapping[str, Any] | RenderRequest,
+    request: RenderRequest,
     *,
     stop: threading.Event,
     listener: RenderListener | None = None,
@@ -87,7 +87,6 @@ def render(
     finished stays, and Interrupted is raised. Raises what `upload`, `submit` and `download` raise; a scene that can
     not be opened as it was asked for is InvalidInput, and leaves no job behind.
     """
-    request = wanted if isinstance(wanted, RenderRequest) else RenderRequest(**wanted)
     try:
         check_writable(request.output)
         return _RenderRun(farm, request, actor, stop, listener or RenderListener()).run()

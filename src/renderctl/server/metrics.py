@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterable
 from math import inf
-from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -13,6 +12,7 @@ from renderctl.core.clocks import Clock
 from renderctl.core.states import AttemptState, JobState, TaskState, WorkerState
 from renderctl.core.webhooks import UNDELIVERED_STATES
 from renderctl.repository.metrics import Cursor, Measures, Since
+from renderctl.wiring import LocalCommands
 
 REQUESTS = CollectorRegistry()
 requests = Counter("renderctl_http_requests_total", "Answers of the server.", ["method", "status"], registry=REQUESTS)
@@ -48,7 +48,7 @@ class Exporter:
         self._mark: Cursor | None = None
         self._text, self._good_until = b"", -inf
 
-    def told(self, verbs: Any) -> tuple[bytes, str]:
+    def told(self, verbs: LocalCommands) -> tuple[bytes, str]:
         """The text, and its type. Raises NotAllowed."""
         verbs.may_read_metrics()
         with self._lock:
@@ -57,7 +57,7 @@ class Exporter:
                 self._good_until = self._clock.monotonic() + _FRESH_S
             return generate_latest(REQUESTS) + self._text, CONTENT_TYPE_LATEST
 
-    def _asked(self, verbs: Any) -> bytes:
+    def _asked(self, verbs: LocalCommands) -> bytes:
         lately: Since = verbs.metrics_since(self._mark)
         self._mark = lately.mark
         for seconds_each, histogram in ((lately.frames_s, self._frames), (lately.waits_s, self._waits)):

@@ -5,7 +5,6 @@ import mimetypes
 import re
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
 from urllib.parse import quote
 
 from fastapi import Request, Response
@@ -19,12 +18,12 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _SHOWN = ("image/png", "image/jpeg", "image/webp")
 
 
-def json_response(result: Any, status: int = 200) -> Response:
+def json_response(result: object, status: int = 200) -> Response:
     """A result as `--json` prints it."""
     return Response(json.dumps(to_json_value(result), separators=(",", ":")), status, media_type="application/json")
 
 
-def list_response(results: Iterator[Any]) -> Response:
+def list_response(results: Iterator[object]) -> Response:
     """Results as a list, one a line, sent while they are made. The first is made before anything is said."""
     lines = (json.dumps(to_json_value(result), separators=(",", ":")) for result in results)
     first = next(lines, None)

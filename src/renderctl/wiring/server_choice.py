@@ -1,9 +1,10 @@
 """The server that this machine goes through, and the token for it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from renderctl.core.actors import Actor
     from renderctl.core.settings import Settings
 
 
@@ -21,7 +22,7 @@ def log_in(
     user: str | None = None,
     password: str | None = None,
     code: str | None = None,
-) -> Any:
+) -> "tuple[Actor, str]":
     """Keep a token of a server for all commands to come: see `renderctl.client.login`."""
     from renderctl.client.login import Credentials, log_in
 

@@ -36,8 +36,10 @@ def audit(
     """Show who did what to what, when, from where and to what end, the refused included. With -f --json: one a line."""
     if context.invoked_subcommand is not None:
         return
+    from renderctl.repository.audit.log import AuditFilter
+
     connection = connect()
-    wanted = {"by": by, "action": action, "subject": job, "since": since, "until": until, "refused": refused}
+    wanted = AuditFilter(by=by, action=action, subject=job, since=since, until=until, refused=refused)
     if not follow:
         console.show(connection.audit(wanted, limit=limit), people_tables.audit_lines)
         return
@@ -75,7 +77,8 @@ def verify(
 @app.command()
 def adopt() -> None:
     """Sign the entries from before the log was chained, so that `verify` covers them. You vouch for them."""
-    console.show({"entries": connect().adopt_audit()}, people_tables.adopted_entries)
+    adopted: people_tables.AdoptedEntries = {"entries": connect().adopt_audit()}
+    console.show(adopted, people_tables.adopted_entries)
 
 
 @app.command("rotate-key")

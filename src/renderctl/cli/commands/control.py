@@ -1,6 +1,6 @@
 """`renderctl cancel`, `pause`, `resume`, `retry` and `priority`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,37 +8,50 @@ from renderctl.cli.context import connect
 from renderctl.cli.ui import console, job_tables
 from renderctl.core.errors import UsageError
 
+if TYPE_CHECKING:
+    from renderctl.client.jobs import JobRef
+    from renderctl.core.jobs import Job
+    from renderctl.wiring import Commands
+
 app = typer.Typer(add_completion=False)
-Job = Annotated[str, typer.Argument(help="An id, a unique beginning of one, or a unique name.", show_default=False)]
+JobArgument = Annotated[
+    str, typer.Argument(help="An id, a unique beginning of one, or a unique name.", show_default=False)
+]
 
 
 @app.command()
-def cancel(job: Job) -> None:
+def cancel(job: JobArgument) -> None:
     """Stop a job: what is queued never starts, what runs is stopped, what is finished is kept."""
-    _show(connect(), "cancel", job)
+    connection = connect()
+    _show(connection, connection.cancel(job))
 
 
 @app.command()
-def pause(job: Job) -> None:
+def pause(job: JobArgument) -> None:
     """Let running frames finish and start no more."""
-    _show(connect(), "pause", job)
+    connection = connect()
+    _show(connection, connection.pause(job))
 
 
 @app.command()
-def resume(job: Job) -> None:
+def resume(job: JobArgument) -> None:
     """Go on with a paused job, on any worker of its pool."""
-    _show(connect(), "resume", job)
+    connection = connect()
+    _show(connection, connection.resume(job))
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
-def priority(job: Job, value: Annotated[int, typer.Argument(help="0 to 10; 10 is first.", show_default=False)]) -> None:
+def priority(
+    job: JobArgument, value: Annotated[int, typer.Argument(help="0 to 10; 10 is first.", show_default=False)]
+) -> None:
     """Change a job's priority, from its next turn on."""
-    _show(connect(), "priority", job, value)
+    connection = connect()
+    _show(connection, connection.priority(job, value))
 
 
 @app.command()
 def retry(
-    job: Job,
+    job: JobArgument,
     frames: Annotated[
         str | None, typer.Option("--frames", "-f", metavar="FRAMES", help="These, even if they succeeded.")
     ] = None,
@@ -53,6 +66,6 @@ def retry(
     console.show(connection.status(again.id, cached=False), job_tables.job_line)
 
 
-def _show(connection: object, verb: str, *arguments: object) -> None:
-    job = getattr(connection, verb)(*arguments)
-    console.show(connection.status(job.id, cached=False), job_tables.job_line)  # type: ignore[attr-defined]
+def _show(connection: "Commands", job: "Job | JobRef") -> None:
+    """How the job stands now."""
+    console.show(connection.status(job.id, cached=False), job_tables.job_line)

@@ -1,7 +1,7 @@
 """`renderctl init`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from renderctl.cli.context import connect
 from renderctl.cli.prompts import new_password
 from renderctl.cli.ui import console, people_tables
 from renderctl.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from renderctl.farm.admin.compose_init import Composed
 
 app = typer.Typer(add_completion=False)
 
@@ -49,14 +52,14 @@ def init(
     console.show({"config": wiring.write_config(path, force=force)}, lambda written: f"Wrote {written['config']}.")
 
 
-def _tell(folder: Path, composed: Any) -> None:
+def _tell(folder: Path, composed: "Composed") -> None:
     if composed.differing:
         hint = "Make them the same; --force writes the config anew, from .env."
         console.note(f"{folder / 'renderctl.yaml'} differs from .env in {', '.join(composed.differing)}. {hint}")
     console.show(composed, _done)
 
 
-def _done(composed: Any) -> str:
+def _done(composed: "Composed") -> str:
     lines = [f"Wrote {path}." for path in composed.files]
     lines += [f"New in .env: {', '.join(composed.added)}."] if composed.added else []
     return "\n".join(lines) or "Nothing is missing: the files are left as they are."

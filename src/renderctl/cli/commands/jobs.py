@@ -69,7 +69,8 @@ def remove(
         if found and not (yes or dry_run):
             _confirm(connection, found)
     removed = connection.remove_jobs(found, force=force, dry_run=dry_run)
-    console.show({"dry_run": dry_run, "jobs": removed}, job_tables.removed)
+    done: job_tables.RemovedJobs = {"dry_run": dry_run, "jobs": removed}
+    console.show(done, job_tables.removed)
 
 
 def _confirm(connection: "Commands", found: Sequence[str]) -> None:
@@ -94,8 +95,9 @@ def watch(
     ] = None,
 ) -> None:
     """Follow a job until it ends; the exit code says how it did. With --json: a document a line, at every change."""
-    connection, document = connect(), {}
-    job_id = connection.status(job, cached=False)["id"]
+    connection = connect()
+    document = connection.status(job, cached=False)
+    job_id = document["id"]
     with watch_view() as show:
         for document in follow_job(connection, job_id, timeout_s=timeout):
             show(document)

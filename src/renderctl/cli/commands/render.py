@@ -5,7 +5,7 @@ import logging
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,13 +19,16 @@ from renderctl.cli.ui.progress import render_listener
 from renderctl.cli.ui.waiting import exit_like
 from renderctl.core.errors import UsageError
 
+if TYPE_CHECKING:
+    from renderctl.farm.jobs.submit import SubmitRequest
+
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 @with_render_options
 def render(
-    request: Any,
+    request: "SubmitRequest",
     scene: Annotated[str | None, typer.Argument(help="A .blend file, or the name of a model.")] = None,
     directory: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Where the images go, in a folder of the job's name.")
@@ -48,16 +51,18 @@ def render(
             started.callback(ahead.close)
             ahead.prepare()
         render_job = connection.render  # imports what is heavy while Blender starts
+        from renderctl.farm.render import RenderRequest
+
         gc.freeze()
         gc.enable()
         with render_listener() as listener:
-            wanted = {"output": directory, "scene": scene, "job": job, "submit": request, "slots": slots}
-            done = render_job(wanted | {"standby": ahead}, stop=stop, listener=listener)
-    console.show({**done.document, "folder": done.folder, "files": done.files}, job_tables.rendered)
+            done = render_job(RenderRequest(directory, scene, job, request, slots, ahead), stop=stop, listener=listener)
+    document: job_tables.FetchedStatus = {**done.document, "folder": done.folder, "files": done.files}
+    console.show(document, job_tables.rendered)
     exit_like(done.document)
 
 
-def _require_one(scene: str | None, job: str | None, request: Any) -> None:
+def _require_one(scene: str | None, job: str | None, request: "SubmitRequest") -> None:
     if (scene is None) == (job is None):
         raise UsageError("`render` takes either a scene, or --job JOB to go on with.")
     if job is not None and not is_default(request):

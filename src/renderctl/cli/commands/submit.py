@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,12 @@ from renderctl.cli.ui import console, job_tables
 from renderctl.cli.ui.progress import advancing
 from renderctl.cli.ui.waiting import exit_like, wait_for
 from renderctl.core.errors import UsageError
+from renderctl.farm.jobs.submit import SubmitRequest
 from renderctl.farm.models.upload import UploadOptions
+
+if TYPE_CHECKING:
+    from renderctl.core.job_status import JobStatus
+    from renderctl.wiring import Commands
 
 app = typer.Typer(add_completion=False)
 
@@ -22,7 +27,7 @@ app = typer.Typer(add_completion=False)
 @app.command()
 @with_render_options
 def submit(
-    request: Any,
+    request: SubmitRequest,
     scene: Annotated[
         str, typer.Argument(help="A .blend file, or MODEL[@VERSION].", parser=non_empty, show_default=False)
     ],
@@ -63,13 +68,14 @@ def submit(
     if wait:
         document = wait_for(connection, document, timeout_s=timeout, cancel_on_interrupt=cancel_on_interrupt)
     if download is not None:
-        document = document | _fetched(connection, document["id"], download)
-    console.show(document, job_tables.submitted)
+        console.show(_fetched(connection, document, download), job_tables.fetched)
+    else:
+        console.show(document, job_tables.submitted)
     if wait:
         exit_like(document)
 
 
-def _submitted(connection: Any, scene: str, request: Any) -> str:
+def _submitted(connection: "Commands", scene: str, request: SubmitRequest) -> str:
     """The id of the job."""
     with advancing() as on_advance:
         options = UploadOptions(request.options.allow_missing, request.project, request.on_outside)
@@ -77,11 +83,11 @@ def _submitted(connection: Any, scene: str, request: Any) -> str:
     submitted = connection.submit(model, request)
     for each in (*notes, *submitted.notes):
         console.note(each)
-    return str(submitted.job.id)
+    return submitted.job.id
 
 
-def _fetched(connection: Any, job: str, directory: Path) -> dict[str, Any]:
-    """What the job's document gains when its images are here."""
+def _fetched(connection: "Commands", document: "JobStatus", directory: Path) -> "job_tables.FetchedStatus":
+    """The job's document, with where its images are now."""
     with advancing() as on_advance:
-        fetched = connection.download(job, directory, on_advance=on_advance)
-    return {"folder": fetched.folder, "files": fetched.files}
+        fetched = connection.download(document["id"], directory, on_advance=on_advance)
+    return {**document, "folder": fetched.folder, "files": fetched.files}

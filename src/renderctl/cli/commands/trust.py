@@ -1,13 +1,16 @@
 """`renderctl trust`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from renderctl import wiring
 from renderctl.cli.ui import console
 from renderctl.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from renderctl.farm.admin.trusted_configs import ApprovedConfig, TrustedConfig
 
 app = typer.Typer(add_completion=False)
 
@@ -36,10 +39,10 @@ def trust(
         console.show(trusted.approve(file), _approved)
 
 
-def _approved(done: Any) -> str:
+def _approved(done: "ApprovedConfig") -> str:
     return f"Approved {done.config}. It sets {', '.join(done.sets) or 'nothing'}."
 
 
-def _table(configs: Any) -> str:
+def _table(configs: "list[TrustedConfig]") -> str:
     words = {"approved": "", "changed": "  (has changed since)", "unknown": "  (is gone)"}
     return "\n".join(f"{each.config}{words[each.state]}" for each in configs) or "You have approved no config."

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
-from typing import Any
+from typing import TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -21,11 +21,12 @@ from renderctl.cli.ui import escaping
 from renderctl.core.errors import OutputNotWritable, RenderctlError
 from renderctl.core.serialization import to_json_value
 
+Result = TypeVar("Result")
 #: Columns of what goes into a file or a pipe.
 _WIDTH = 200
 
 
-def show(result: Any, view: Callable[[Any], RenderableType]) -> None:
+def show(result: Result, view: Callable[[Result], RenderableType]) -> None:
     """The result of a command: the document of it with `--json`, else what the view makes of it."""
     if context.current.json:
         show_line(result)
@@ -33,12 +34,12 @@ def show(result: Any, view: Callable[[Any], RenderableType]) -> None:
         _print(view(result))
 
 
-def show_line(result: Any) -> None:
+def show_line(result: object) -> None:
     """One JSON document on a line of its own."""
     _write(json.dumps(to_json_value(result)) + "\n")
 
 
-def show_list(results: Iterable[Any]) -> None:
+def show_list(results: Iterable[object]) -> None:
     """One JSON list, written while its items come: a log may be long."""
     separator = "["
     for result in results:

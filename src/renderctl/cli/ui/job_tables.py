@@ -1,14 +1,44 @@
 """Results as a person reads them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from renderctl.cli.ui.escaping import escape_line, escape_lines
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from renderctl.core.job_status import JobStatus
+    from renderctl.core.jobs import Attempt
+    from renderctl.core.models import Dependency, Model, SceneFacts
+    from renderctl.core.workers import Capabilities, Worker
+    from renderctl.executors.images import RenderImage
+    from renderctl.farm.admin.gc import Collected
+    from renderctl.farm.admin.scrub import Scrubbed
+    from renderctl.farm.admin.sweep import SweepReport
+    from renderctl.farm.doctor import Finding
+    from renderctl.farm.jobs.download import Downloaded, Link
+    from renderctl.farm.models.upload import Uploaded
+    from renderctl.repository.jobs.deletion import Removed
+
+    class FetchedStatus(JobStatus):
+        """A job whose images are in a folder."""
+
+        folder: Path
+        files: int
+
+
+class RemovedJobs(TypedDict):
+    """What a removal came to, or would come to."""
+
+    dry_run: bool
+    jobs: "Sequence[Removed]"
+
 
 _COLOURS = {
     "queued": "yellow",
@@ -26,7 +56,7 @@ _COLOURS = {
 }
 
 
-def jobs(documents: Sequence[Mapping[str, Any]]) -> RenderableType:
+def jobs(documents: "Sequence[JobStatus]") -> RenderableType:
     """One line a job."""
     if not documents:
         return "There are no jobs."
@@ -39,7 +69,7 @@ def jobs(documents: Sequence[Mapping[str, Any]]) -> RenderableType:
     return table
 
 
-def job(each: Mapping[str, Any]) -> RenderableType:
+def job(each: "JobStatus") -> RenderableType:
     """Everything that is known of a job's state."""
     tasks = each["tasks"]
     by_state = ", ".join(f"{count} {name}" for name, count in tasks.items() if count and name != "total")
@@ -62,7 +92,7 @@ def job(each: Mapping[str, Any]) -> RenderableType:
     return _grid(rows)
 
 
-def job_line(each: Mapping[str, Any]) -> str:
+def job_line(each: "JobStatus") -> str:
     """A job on one line, for those who follow it."""
     tasks = each["tasks"]
     parts = [f"{each['id']}  {each['state']}  {tasks['succeeded']}/{tasks['total']}  {each['progress']:.0%}"]
@@ -72,7 +102,7 @@ def job_line(each: Mapping[str, Any]) -> str:
     return escape_line("  ".join(parts))
 
 
-def models(found: Iterable[Any]) -> RenderableType:
+def models(found: "Iterable[Model]") -> RenderableType:
     """One line a model."""
     rows = list(found)
     if not rows:
@@ -87,7 +117,7 @@ def models(found: Iterable[Any]) -> RenderableType:
     return table
 
 
-def model(each: Any) -> RenderableType:
+def model(each: "Model") -> RenderableType:
     """All that is known of a model."""
     facts = each.facts
     head: list[tuple[str, RenderableType | None]] = [
@@ -103,14 +133,14 @@ def model(each: Any) -> RenderableType:
     return Group(_grid(head), *scenes, *([_dependencies(facts.dependencies)] if facts.dependencies else []))
 
 
-def log_heading(attempt: Any) -> str:
+def log_heading(attempt: "Attempt") -> str:
     """What parts the logs of several attempts."""
     camera = f", camera {attempt.camera}" if attempt.camera else ""
     place = f"task {attempt.task_id}, frame {attempt.frame}{camera}, on {attempt.worker_id}"
     return f"{escape_line(f'==> {place}: {attempt.state} <==')}\n"
 
 
-def workers(found: Sequence[Any]) -> RenderableType:
+def workers(found: "Sequence[Worker]") -> RenderableType:
     """One line a worker."""
     if not found:
         return "No worker is at work. `renderctl worker` starts one."
@@ -126,7 +156,7 @@ def workers(found: Sequence[Any]) -> RenderableType:
     return table
 
 
-def _offers(capabilities: Any) -> str:
+def _offers(capabilities: "Capabilities") -> str:
     """What a node has, as short as it can be said."""
     memory = f"{capabilities.memory_mb / 1024:.0f} GB"
     blenders = f"Blender {', '.join(capabilities.blenders)}" if capabilities.blenders else ""
@@ -134,33 +164,38 @@ def _offers(capabilities: Any) -> str:
     return "; ".join(filter(None, parts))
 
 
-def submitted(each: Mapping[str, Any]) -> RenderableType:
-    """The id alone, for scripts that read it; and the folder, when the images were fetched."""
-    return f"{each['id']}  {each['folder']}" if "folder" in each else str(each["id"])
+def submitted(each: "JobStatus") -> RenderableType:
+    """The id alone, for scripts that read it."""
+    return each["id"]
 
 
-def uploaded(each: Any) -> RenderableType:
+def fetched(each: "FetchedStatus") -> RenderableType:
+    """The id, and the folder of the images."""
+    return f"{each['id']}  {each['folder']}"
+
+
+def uploaded(each: "Uploaded") -> RenderableType:
     """The model, and what it took."""
     if not each.new:
         return f"{each.model.ref}  (nothing has changed)"
     return f"{each.model.ref}  ({counted(each.model.files, 'file')}, {size(each.model.size)}; {each.sent} of them sent)"
 
 
-def rendered(each: Mapping[str, Any]) -> RenderableType:
+def rendered(each: "FetchedStatus") -> RenderableType:
     """Where the images are."""
     return f"{each['folder']}  ({counted(each['files'], 'file')})"
 
 
-def downloaded(each: Any) -> RenderableType:
+def downloaded(each: "Downloaded") -> RenderableType:
     return f"{each.folder}  ({counted(each.files, 'file')}, {each.written} of them new)"
 
 
-def links(found: Iterable[Any]) -> RenderableType:
+def links(found: "Iterable[Link]") -> RenderableType:
     """One address a line: for `wget -i`."""
     return Text("\n".join(each.url for each in found), no_wrap=True, overflow="ignore")
 
 
-def swept(each: Any) -> RenderableType:
+def swept(each: "SweepReport") -> RenderableType:
     """What a sweep repaired."""
     if not each.held:
         return "A worker is sweeping already."
@@ -169,7 +204,7 @@ def swept(each: Any) -> RenderableType:
     return f"{lost}, {counted(len(each.ended), 'job')} ended, {put}."
 
 
-def removed(document: Mapping[str, Any]) -> str:
+def removed(document: RemovedJobs) -> str:
     """Jobs that were removed, and what that frees."""
     done = "Would remove" if document["dry_run"] else "Removed"
     said = [
@@ -180,7 +215,7 @@ def removed(document: Mapping[str, Any]) -> str:
     return "\n".join(said or ["No job is that old."])
 
 
-def images(found: Iterable[Any]) -> RenderableType:
+def images(found: "Iterable[RenderImage]") -> RenderableType:
     """One line a render image."""
     rows = list(found)
     if not rows:
@@ -193,7 +228,7 @@ def images(found: Iterable[Any]) -> RenderableType:
     return table
 
 
-def image(each: Any) -> str:
+def image(each: "RenderImage") -> str:
     """A render image in a few words."""
     return escape_line(f"{each.reference} ({_short(each.digest)}): Blender {each.blender}, {size(each.size)}")
 
@@ -202,7 +237,7 @@ def _short(digest: str) -> str:
     return digest.removeprefix("sha256:")[:12]
 
 
-def collected(each: Any) -> RenderableType:
+def collected(each: "Collected") -> RenderableType:
     """What the garbage collection came to, and which rows point to nothing."""
     done = "Would remove" if each.dry_run else "Removed"
     logs = f" and {counted(each.logs, 'log')} ({size(each.logs_bytes)})" if each.logs else ""
@@ -215,7 +250,7 @@ def collected(each: Any) -> RenderableType:
     return "\n".join(said)
 
 
-def scrubbed(each: Any) -> RenderableType:
+def scrubbed(each: "Scrubbed") -> RenderableType:
     """Which blobs are damaged, and who needs them."""
     lines = [f"Read {counted(each.read, 'blob')} ({size(each.read_bytes)}), share {each.share}."]
     if each.repaired:
@@ -225,7 +260,7 @@ def scrubbed(each: Any) -> RenderableType:
     return "\n".join(lines)
 
 
-def findings(found: Iterable[Any]) -> RenderableType:
+def findings(found: "Iterable[Finding]") -> RenderableType:
     """What the doctor says."""
     table = new_table("", "part", "finding")
     for each in found:
@@ -236,7 +271,7 @@ def findings(found: Iterable[Any]) -> RenderableType:
     return table
 
 
-def _mark(finding: Any) -> Text:
+def _mark(finding: "Finding") -> Text:
     """Broken, or good; or good with something that could be better."""
     if not finding.ok:
         return Text("✗", style="red")
@@ -279,13 +314,13 @@ def moment(text: str | None) -> str:
     return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _waits(each: Mapping[str, Any]) -> str:
+def _waits(each: "JobStatus") -> str:
     """Why a job waits, unless its state says so."""
     reason = each["waiting_reason"] or ""
     return "" if reason == each["state"] else str(reason)
 
 
-def _scene(scene: Any, *, active: bool) -> RenderableType:
+def _scene(scene: "SceneFacts", *, active: bool) -> RenderableType:
     width, height = scene.resolution
     return _grid(
         [
@@ -303,7 +338,7 @@ def _scene(scene: Any, *, active: bool) -> RenderableType:
     )
 
 
-def _dependencies(found: Sequence[Any]) -> RenderableType:
+def _dependencies(found: "Sequence[Dependency]") -> RenderableType:
     table = new_table("file", "kind", "size", "sha-256")
     for each in found:
         held = size(each.size) if each.size is not None else Text("missing", style="red")

@@ -1,17 +1,44 @@
 """People, and what they did, as a person reads it."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 from rich.console import RenderableType
 
 from renderctl.cli.ui.escaping import escape_line
 from renderctl.cli.ui.job_tables import counted, moment, new_table, size
 
+if TYPE_CHECKING:
+    from renderctl.core.actors import Actor
+    from renderctl.core.people import Invitation, Project, Token, TotpStatus, User, WebSession
+    from renderctl.core.quotas import Amount, QuotaReport
+    from renderctl.farm.people.tokens import NewToken
+    from renderctl.farm.people.totp import RecoveryCodes, TotpEnrollment
+    from renderctl.farm.people.users import Invited
+    from renderctl.repository.audit.log import AuditEntry, RotatedKey
+    from renderctl.repository.audit.verification import AuditVerdict
 
-def users(found: Sequence[Any]) -> RenderableType:
+
+class Identity(TypedDict):
+    """Who one is to the farm."""
+
+    name: str
+    role: str
+    projects: list[str]
+    via: str
+    scope: str
+    address: str | None
+
+
+class AdoptedEntries(TypedDict):
+    """How many entries of the audit log were signed."""
+
+    entries: int
+
+
+def users(found: "Sequence[User]") -> RenderableType:
     """One line a user."""
     if not found:
         return "There are no users. `renderctl users add NAME` adds one."
@@ -23,12 +50,12 @@ def users(found: Sequence[Any]) -> RenderableType:
     return table
 
 
-def user(each: Any) -> str:
+def user(each: "User") -> str:
     state = ", disabled" if each.disabled_at else ""
     return f"{each.name}: {each.role}{state}; projects: {', '.join(each.projects) or 'none'}"
 
 
-def totp_status(each: Any) -> str:
+def totp_status(each: "TotpStatus") -> str:
     """Whether a log-in takes a code."""
     if each.confirmed_at is None:
         return f"{each.user} has no second factor."
@@ -36,24 +63,24 @@ def totp_status(each: Any) -> str:
     return f"{each.user} has a second factor since {_time(each.confirmed_at)}; {left} left."
 
 
-def totp_enrollment(each: Any) -> str:
+def totp_enrollment(each: "TotpEnrollment") -> str:
     """What goes into an app, and what comes next."""
     then = f"Then `renderctl users totp confirm {each.user}` within 15 minutes, with a code that the app shows."
     return f"Type this into an app, or open the address on the phone:\n{each.secret}\n{each.uri}\n{then}"
 
 
-def recovery_codes(each: Any) -> str:
+def recovery_codes(each: "RecoveryCodes") -> str:
     """Codes for whoever has lost the app."""
     said = f"From now on a log-in of {each.user} takes a code. Each of these is good once without the app; keep them:"
     return "\n".join([said, *each.codes])
 
 
-def invited(each: Any) -> str:
+def invited(each: "Invited") -> str:
     """The code alone, for whoever hands it on."""
     return str(each.code)
 
 
-def invitations(found: Sequence[Any]) -> RenderableType:
+def invitations(found: "Sequence[Invitation]") -> RenderableType:
     """One line an invitation."""
     if not found:
         return "No invitation is open. `renderctl users invite` makes one."
@@ -63,7 +90,7 @@ def invitations(found: Sequence[Any]) -> RenderableType:
     return table
 
 
-def projects(found: Sequence[Any]) -> RenderableType:
+def projects(found: "Sequence[Project]") -> RenderableType:
     """One line a project."""
     if not found:
         return "There are no projects. `renderctl projects add NAME` adds one."
@@ -73,11 +100,11 @@ def projects(found: Sequence[Any]) -> RenderableType:
     return table
 
 
-def project(each: Any) -> str:
+def project(each: "Project") -> str:
     return f"{each.name}: members {', '.join(each.members) or 'none'}; pools {', '.join(each.pools) or 'all'}"
 
 
-def quotas(found: Sequence[Any]) -> RenderableType:
+def quotas(found: "Sequence[QuotaReport]") -> RenderableType:
     """One line a user or project: what is used, of what is allowed."""
     table = new_table("", "open jobs", "their tasks", "stored", "on its way", "webhooks")
     for each in found:
@@ -91,12 +118,12 @@ def _number(count: int) -> str:
     return f"{count:,}"
 
 
-def _amount(amount: Any, shown: Callable[[int], str]) -> str:
+def _amount(amount: "Amount", shown: Callable[[int], str]) -> str:
     allowed = "no limit" if amount.allowed is None else shown(amount.allowed)
     return f"{shown(amount.used)} of {allowed}"
 
 
-def tokens(found: Sequence[Any]) -> RenderableType:
+def tokens(found: "Sequence[Token]") -> RenderableType:
     """One line a token."""
     if not found:
         return "There are no tokens. `renderctl tokens create NAME` makes one."
@@ -107,12 +134,12 @@ def tokens(found: Sequence[Any]) -> RenderableType:
     return table
 
 
-def new_token(each: Any) -> str:
+def new_token(each: "NewToken") -> str:
     """The token alone, for scripts that read it."""
     return str(each.secret)
 
 
-def sessions(found: Sequence[Any]) -> RenderableType:
+def sessions(found: "Sequence[WebSession]") -> RenderableType:
     """One line a log-in from a browser."""
     if not found:
         return "Nobody is logged in from a browser."
@@ -124,23 +151,23 @@ def sessions(found: Sequence[Any]) -> RenderableType:
     return table
 
 
-def ended_sessions(found: Sequence[Any]) -> str:
+def ended_sessions(found: "Sequence[WebSession]") -> str:
     """What is let in no more."""
     return "\n".join(f"Session {each.id} of {each.user} is ended." for each in found) or "There was none to end."
 
 
-def me(document: Mapping[str, Any]) -> str:
+def me(document: Identity) -> str:
     came = {"local": "here, with the keys to the farm", "token": "by a token", "session": "by a password"}
     within = f"; projects: {', '.join(document['projects'])}" if document["projects"] else ""
     return f"{document['name']}: {document['role']}{within}; came {came[document['via']]}"
 
 
-def audit_lines(found: Sequence[Any]) -> str:
+def audit_lines(found: "Sequence[AuditEntry]") -> str:
     """One line an entry."""
     return "\n".join(map(audit_line, found)) or "Nothing of that kind was done."
 
 
-def audit_line(each: Any) -> str:
+def audit_line(each: "AuditEntry") -> str:
     """When, who, from where, what, to what, to what end, and how."""
     whence = " ".join(filter(None, [each.via, each.address]))
     end = "" if each.outcome in (None, "done") else f" {each.outcome.upper()}"
@@ -151,7 +178,7 @@ def audit_line(each: Any) -> str:
     )
 
 
-def audit_verdict(each: Any) -> str:
+def audit_verdict(each: "AuditVerdict") -> str:
     """What the verification has found."""
     said = [f"Entry {problem.seq}: {problem.what}." if problem.seq else f"{problem.what}." for problem in each.problems]
     said.append(f"Looked at {counted(each.entries + each.before, 'line')} of the audit log.")
@@ -160,23 +187,29 @@ def audit_verdict(each: Any) -> str:
     return "\n".join(said)
 
 
-def adopted_entries(document: Mapping[str, Any]) -> str:
+def adopted_entries(document: AdoptedEntries) -> str:
     """How many are verified from now on."""
     return f"Signed {counted(document['entries'], 'line')} from before the chain; `renderctl audit verify` covers them."
 
 
-def rotated_key(each: Any) -> str:
+def rotated_key(each: "RotatedKey") -> str:
     """The names of the keys, as entries have them."""
     return f"The audit log is signed with the key {each.key} from now on; {each.former} is kept to verify with."
 
 
-def whoami_document(actor: Any) -> Mapping[str, Any]:
+def whoami_document(actor: "Actor") -> Identity:
     """Who one is, for programs."""
-    names = ("name", "role", "projects", "via", "scope", "address")
-    return {name: getattr(actor, name) for name in names} | {"projects": sorted(actor.projects)}
+    return {
+        "name": actor.name,
+        "role": actor.role,
+        "projects": sorted(actor.projects),
+        "via": actor.via,
+        "scope": actor.scope,
+        "address": actor.address,
+    }
 
 
-def _good_until(token: Any) -> str:
+def _good_until(token: "Token") -> str:
     if token.revoked_at is not None:
         return "revoked"
     if token.expires_at is None:

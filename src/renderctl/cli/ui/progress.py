@@ -2,17 +2,33 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 from renderctl.cli import context
 from renderctl.cli.ui import console, job_tables
 from renderctl.cli.ui.progress_display import ProgressDisplay, ProgressStep, progress_display
 
+if TYPE_CHECKING:
+    from renderctl.blender.events import Progress as FrameProgress
+    from renderctl.core.job_status import JobStatus
+    from renderctl.core.jobs import Attempt, Failure, Job, TaskCounts
+    from renderctl.farm import Progress
+    from renderctl.farm.render import FrameDone, RenderListener
+
+
+class OfFrame(Protocol):
+    """What is about one frame."""
+
+    @property
+    def frame(self) -> int: ...
+    @property
+    def camera(self) -> str | None: ...
+
 
 @contextmanager
-def render_listener() -> Iterator[Any]:
+def render_listener() -> "Iterator[RenderListener]":
     """A RenderListener that shows a render: its frames, its notes once each, its failures as they come."""
     from renderctl.farm.render import RenderListener
 
@@ -30,7 +46,7 @@ def render_listener() -> Iterator[Any]:
 
 
 @contextmanager
-def advancing() -> Iterator[Callable[[Any], None]]:
+def advancing() -> "Iterator[Callable[[Progress], None]]":
     """An OnAdvance that shows uploads and downloads."""
     with progress_display() as shown:
         yield lambda advance: shown.show(ProgressStep(advance.what, advance.done, advance.total, advance.unit))
@@ -44,7 +60,7 @@ def counting(what: str) -> Iterator[Callable[[int, int, str], None]]:
 
 
 @contextmanager
-def job_progress() -> Iterator[Callable[[Mapping[str, Any]], None]]:
+def job_progress() -> "Iterator[Callable[[JobStatus], None]]":
     """Shows the documents of a job that others work on."""
     with progress_display() as shown:
         yield lambda document: shown.show(_step(document))
@@ -61,10 +77,10 @@ class RenderView:
         self._doing: dict[str, tuple[float, str]] = {}  # camera and frame -> how far, in words
         self._last = ""
 
-    def advanced(self, advance: Any) -> None:
+    def advanced(self, advance: "Progress") -> None:
         self._shown.show(ProgressStep(advance.what, advance.done, advance.total, advance.unit))
 
-    def queued(self, job: Any, counts: Any) -> None:
+    def queued(self, job: "Job", counts: "TaskCounts") -> None:
         self._earlier = self._done = counts.succeeded
         self._total = counts.total
         self._began = self._now()
@@ -74,13 +90,13 @@ class RenderView:
     def opened(self, described: str) -> None:
         console.note(described)
 
-    def rendered(self, done: Any) -> None:
+    def rendered(self, done: "FrameDone") -> None:
         self._done += 1
         self._doing.pop(_place(done), None)
         self._last = f"{done.paths[0]}  ({done.seconds:.2f} s)" if done.paths else ""
         self._show()
 
-    def progressed(self, attempt: Any, progress: Any) -> None:
+    def progressed(self, attempt: "Attempt", progress: "FrameProgress") -> None:
         sample = f"sample {progress.sample}/{progress.samples}" if progress.samples else progress.phase
         self._doing = {_place(attempt): (progress.fraction or 0.0, f"{_place(attempt)}: {sample}")}
         self._show()
@@ -103,15 +119,15 @@ class RenderView:
         )
 
 
-def _place(task: Any) -> str:
+def _place(task: OfFrame) -> str:
     return f"frame {task.frame}" + (f" ({task.camera})" if task.camera else "")
 
 
-def _failed(attempt: Any, failure: Any) -> None:
+def _failed(attempt: "Attempt", failure: "Failure") -> None:
     console.warn(f"Frame {attempt.frame} failed: {failure.reason}")
 
 
-def _step(document: Mapping[str, Any]) -> ProgressStep:
+def _step(document: "JobStatus") -> ProgressStep:
     tasks = document["tasks"]
     failed = f"{tasks['failed']} failed" if tasks["failed"] else ""
     return ProgressStep(
@@ -125,7 +141,7 @@ def _step(document: Mapping[str, Any]) -> ProgressStep:
 
 
 @contextmanager
-def watch_view() -> Iterator[Callable[[Mapping[str, Any]], None]]:
+def watch_view() -> "Iterator[Callable[[JobStatus], None]]":
     """Shows the documents of a watched job: as JSON lines, as a bar on a terminal, else as lines that differ."""
     if context.current.json:
         yield console.show_line
@@ -142,7 +158,7 @@ class _ChangedLines:
     def __init__(self) -> None:
         self._last = ""
 
-    def __call__(self, document: Mapping[str, Any]) -> None:
+    def __call__(self, document: "JobStatus") -> None:
         line = job_tables.job_line(document)
         if line != self._last:
             console.show_text(f"{line}\n")

@@ -6,10 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from renderctl.cli import context
 from renderctl.cli.ui import console, job_tables
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 _LINE_EVERY_S = 3.0
 _REDRAWS_A_SECOND = 8
@@ -38,7 +41,7 @@ class ProgressStep:
 
 
 #: Those that are shown at this moment.
-_drawn: list[Any] = []
+_drawn: "list[Silent | LineProgress | BarProgress]" = []
 
 
 class ProgressDisplay(Protocol):
@@ -143,7 +146,7 @@ class BarProgress:
         """Draw again."""
         self._live.start()
 
-    def _renderable(self) -> Any:
+    def _renderable(self) -> "RenderableType":
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -11,8 +11,12 @@ from renderctl.cli.ui.progress import job_progress
 from renderctl.core.errors import Interrupted, JobCanceled, JobFailed
 from renderctl.farm.jobs.watch import require_success
 
+if TYPE_CHECKING:
+    from renderctl.core.job_status import JobStatus
+    from renderctl.wiring import Commands
 
-def follow_job(connection: Any, job: str, *, timeout_s: float | None) -> Iterator[Any]:
+
+def follow_job(connection: "Commands", job: str, *, timeout_s: float | None) -> "Iterator[JobStatus]":
     """The job's document at every change, until it has ended. Raises GaveUpWaiting, Interrupted."""
     try:
         yield from connection.watch(job, stop=threading.Event(), timeout_s=timeout_s)
@@ -21,7 +25,9 @@ def follow_job(connection: Any, job: str, *, timeout_s: float | None) -> Iterato
         raise Interrupted(f"Interrupted; job {job} goes on without us.", hint=hint) from error
 
 
-def wait_for(connection: Any, document: Any, *, timeout_s: float | None, cancel_on_interrupt: bool) -> Any:
+def wait_for(
+    connection: "Commands", document: "JobStatus", *, timeout_s: float | None, cancel_on_interrupt: bool
+) -> "JobStatus":
     """The job's document when it has ended, with its progress shown meanwhile. Raises GaveUpWaiting, Interrupted."""
     job_id = document["id"]
     console.note(f"Job {job_id} is queued; waiting for it.")
@@ -37,7 +43,7 @@ def wait_for(connection: Any, document: Any, *, timeout_s: float | None, cancel_
     return document
 
 
-def exit_like(document: Any) -> None:
+def exit_like(document: "JobStatus") -> None:
     """End as the job did, once its document has been shown: that was the one answer on stdout."""
     try:
         require_success(document)

@@ -1,16 +1,19 @@
 """Webhooks, as a person reads them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 
 from renderctl.cli.ui.escaping import escape_line
 from renderctl.cli.ui.job_tables import moment, new_table
-from renderctl.core.webhooks import Event
+from renderctl.core.webhooks import Delivery, Event, Webhook
+
+if TYPE_CHECKING:
+    from renderctl.farm.webhooks.registrations import NewWebhook
 
 
-def webhooks(found: Sequence[Any]) -> RenderableType:
+def webhooks(found: "Sequence[Webhook]") -> RenderableType:
     """One line a webhook."""
     if not found:
         return "There are no webhooks. `renderctl webhooks add URL --job JOB` adds one."
@@ -21,17 +24,17 @@ def webhooks(found: Sequence[Any]) -> RenderableType:
     return table
 
 
-def about(webhook: Any) -> str:
+def about(webhook: "Webhook") -> str:
     """What it is told of."""
     return f"job {webhook.job}" if webhook.job else f"project {webhook.project}"
 
 
-def new_webhook(each: Any) -> str:
+def new_webhook(each: "NewWebhook") -> str:
     """The secret alone, for scripts that read it."""
     return str(each.secret)
 
 
-def deliveries(found: Sequence[Any]) -> RenderableType:
+def deliveries(found: "Sequence[Delivery]") -> RenderableType:
     """One line a delivery."""
     if not found:
         return "There are no deliveries."
@@ -42,11 +45,11 @@ def deliveries(found: Sequence[Any]) -> RenderableType:
     return table
 
 
-def delivery(each: Any) -> str:
+def delivery(each: "Delivery") -> str:
     """What became of one."""
     return escape_line(f"{each.event} {each.id} is {each.state.value}: {_came_of(each)}")
 
 
-def _came_of(each: Any) -> str:
+def _came_of(each: "Delivery") -> str:
     said = [each.error or (f"answered {each.status}" if each.status else ""), each.answer or ""]
     return ": ".join(filter(None, said)) or "it was not tried yet"

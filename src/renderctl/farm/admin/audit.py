@@ -1,9 +1,8 @@
 """`audit`: who did what to what, when, from where and to what end; and whether the log is whole."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from renderctl.core.actors import Actor
 from renderctl.core.errors import InvalidInput
@@ -17,20 +16,20 @@ from renderctl.repository.audit_chain import ChainHead
 _LOOK_EVERY_S = 0.5
 
 
-def audit(farm: Farm, actor: Actor, wanted: Mapping[str, Any], *, limit: int = 50) -> list[AuditEntry]:
-    """The latest entries that are wanted (the fields of AuditFilter), in the order in which they were written."""
+def audit(farm: Farm, actor: Actor, wanted: AuditFilter, *, limit: int = 50) -> list[AuditEntry]:
+    """The latest entries that are wanted, in the order in which they were written."""
     require(farm, actor, "audit.see")
-    return farm.repository.audit_log(wanted=AuditFilter(**wanted), limit=limit)[::-1]
+    return farm.repository.audit_log(wanted=wanted, limit=limit)[::-1]
 
 
-def follow_audit(farm: Farm, actor: Actor, wanted: Mapping[str, Any], *, stop: threading.Event) -> Iterator[AuditEntry]:
+def follow_audit(farm: Farm, actor: Actor, wanted: AuditFilter, *, stop: threading.Event) -> Iterator[AuditEntry]:
     """The entries that are wanted as they are written, from now on, until `stop` is set."""
     require(farm, actor, "audit.see")
     head = farm.repository.audit_head()
     after, patience = head.seq if head else 0, OutageGrace(farm.clock)
     while True:
         with patience.bearing():
-            for entry in farm.repository.audit_after(replace(AuditFilter(**wanted), after=after)):
+            for entry in farm.repository.audit_after(replace(wanted, after=after)):
                 after = entry.seq or after
                 yield entry
         if farm.clock.wait(stop, _LOOK_EVERY_S):

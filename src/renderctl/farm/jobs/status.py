@@ -1,19 +1,20 @@
 """`status` and `jobs`: where things stand, and why a job waits."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from renderctl.core.actors import Actor
 from renderctl.core.errors import DatabaseUnavailable, InvalidInput, did_you_mean
+from renderctl.core.job_status import JobRowStatus, JobStatus, TaskTotals
 from renderctl.core.permissions import Subject, Verdict, verdict, visibility_of
 from renderctl.core.states import ENDED_JOB, JobState
 from renderctl.farm import Farm
 from renderctl.farm.authorization import authorized_job_at
 
 if TYPE_CHECKING:
-    from renderctl.core.jobs import Job
+    from renderctl.core.jobs import Job, TaskCounts
     from renderctl.farm.jobs.waiting_reasons import PoolSnapshot
     from renderctl.repository import Summary
 
@@ -22,15 +23,15 @@ if TYPE_CHECKING:
 _FRESH_S, _ENDED_S = 2.0, 86_400.0
 
 
-def status(farm: Farm, actor: Actor, ref: str, *, cached: bool = True) -> dict[str, Any]:
+def status(farm: Farm, actor: Actor, ref: str, *, cached: bool = True) -> JobStatus:
     """The job document (docs/reference): from the cache when it is there and fresh, else from the database.
 
     Of a job that has ended and whose row has not changed the cached document is used on; any other is replaced.
     """
-    if cached and (document := farm.cache.get(_key(ref), younger_than_s=_FRESH_S)) and _may_see(actor, document):
+    if cached and (document := _cached(farm, ref, younger_than_s=_FRESH_S)) and _may_see(actor, document):
         return document
     job, at = authorized_job_at(farm, actor, ref, "job.see")
-    copy = farm.cache.get(_key(job.id))
+    copy = _cached(farm, job.id)
     if cached and copy and job.state in ENDED_JOB and copy.items() >= _of_the_row(job).items():
         farm.cache.put(_key(job.id), copy, version=_version(at), ttl_s=_ENDED_S)
         return copy
@@ -39,25 +40,30 @@ def status(farm: Farm, actor: Actor, ref: str, *, cached: bool = True) -> dict[s
     return job_document(farm, job.id)
 
 
-def _may_see(actor: Actor, document: dict[str, Any]) -> bool:
+def _cached(farm: Farm, job_id: str, *, younger_than_s: float | None = None) -> JobStatus | None:
+    """The cache's copy of a document, which may be `{}`: see `invalidate`."""
+    return cast("JobStatus | None", farm.cache.get(_key(job_id), younger_than_s=younger_than_s))
+
+
+def _may_see(actor: Actor, document: JobStatus) -> bool:
     job = Subject("job", document["id"], document["owner"], frozenset([document["project"]]))
     return verdict(actor, "job.see", job) is Verdict.ALLOWED
 
 
-def job_document(farm: Farm, job_id: str) -> dict[str, Any]:
+def job_document(farm: Farm, job_id: str) -> JobStatus:
     """The document of a job, from the database; the cache gets a copy."""
     return _shown(farm, farm.repository.summary(job_id), {})
 
 
-def job_documents(farm: Farm, job_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+def job_documents(farm: Farm, job_ids: Sequence[str]) -> dict[str, JobStatus]:
     """The documents of those of the jobs that there are, as `job_document` has them."""
     floors: dict[str, PoolSnapshot] = {}
     return {summary.job.id: _shown(farm, summary, floors) for summary in farm.repository.summaries_of(job_ids)}
 
 
-def recent_document(farm: Farm, job_id: str) -> dict[str, Any]:
+def recent_document(farm: Farm, job_id: str) -> JobStatus:
     """As `job_document`, or the cache's copy of two seconds ago: for who asks for one job again and again."""
-    return farm.cache.get(_key(job_id), younger_than_s=_FRESH_S) or job_document(farm, job_id)
+    return _cached(farm, job_id, younger_than_s=_FRESH_S) or job_document(farm, job_id)
 
 
 def invalidate(farm: Farm, job_id: str) -> None:
@@ -80,7 +86,7 @@ def jobs(
     search: str | None = None,
     model_id: str | None = None,
     limit: int = 50,
-) -> list[dict[str, Any]]:
+) -> list[JobStatus]:
     """The documents of many jobs, the newest first; of those that are older than job `before`.
 
     `search`: a part of the names of the job or its model, or the beginning of its id. `model_id`: made of that model.
@@ -91,8 +97,16 @@ def jobs(
             raise InvalidInput(f"Jobs are never {state!r}.", hint=did_you_mean(state, list(JobState)))
     visible = visibility_of(actor, "job.see")
     wanted = tuple(map(JobState, states))
-    asked = {"owner": owner, "project": project, "before": before, "search": search, "model_id": model_id}
-    found = farm.repository.summaries(wanted, **asked, limit=limit, sight=visible)
+    found = farm.repository.summaries(
+        wanted,
+        owner=owner,
+        project=project,
+        before=before,
+        search=search,
+        model_id=model_id,
+        limit=limit,
+        sight=visible,
+    )
     floors: dict[str, PoolSnapshot] = {}
     return [_document(farm, each, floors) for each in found]
 
@@ -103,7 +117,7 @@ class _Pace:
     eta_seconds: float | None
 
 
-def _shown(farm: Farm, summary: "Summary", floors: "dict[str, PoolSnapshot]") -> dict[str, Any]:
+def _shown(farm: Farm, summary: "Summary", floors: "dict[str, PoolSnapshot]") -> JobStatus:
     document = _document(farm, summary, floors)
     over = summary.job.state in ENDED_JOB and not summary.counts.running
     ttl_s = _ENDED_S if over else _FRESH_S
@@ -111,13 +125,14 @@ def _shown(farm: Farm, summary: "Summary", floors: "dict[str, PoolSnapshot]") ->
     return document
 
 
-def _document(farm: Farm, summary: "Summary", floors: "dict[str, PoolSnapshot]") -> dict[str, Any]:
+def _document(farm: Farm, summary: "Summary", floors: "dict[str, PoolSnapshot]") -> JobStatus:
     from renderctl.farm.jobs.waiting_reasons import waiting_reason  # a cached status needs none
 
     pace = _pace(farm, summary)
     counts = summary.counts
-    return _of_the_row(summary.job) | {
-        "tasks": {"total": counts.total, **asdict(counts)},
+    return {
+        **_of_the_row(summary.job),
+        "tasks": _totals(counts),
         "progress": round(pace.progress, 4),
         "eta_seconds": pace.eta_seconds,
         "waiting_reason": waiting_reason(farm, summary.job, counts, floors),
@@ -126,7 +141,19 @@ def _document(farm: Farm, summary: "Summary", floors: "dict[str, PoolSnapshot]")
     }
 
 
-def _of_the_row(job: "Job") -> dict[str, Any]:
+def _totals(counts: "TaskCounts") -> TaskTotals:
+    return {
+        "total": counts.total,
+        "blocked": counts.blocked,
+        "queued": counts.queued,
+        "running": counts.running,
+        "succeeded": counts.succeeded,
+        "failed": counts.failed,
+        "canceled": counts.canceled,
+    }
+
+
+def _of_the_row(job: "Job") -> JobRowStatus:
     """What stands in the job's own row: a copy that says otherwise is wrong."""
     return {
         "id": job.id,
@@ -140,8 +167,8 @@ def _of_the_row(job: "Job") -> dict[str, Any]:
         "frames": job.frames,
         "cameras": list(job.cameras),
         "created_at": _time(job.created_at),
-        "started_at": _time(job.started_at),
-        "finished_at": _time(job.finished_at),
+        "started_at": _time(job.started_at) if job.started_at else None,
+        "finished_at": _time(job.finished_at) if job.finished_at else None,
         "error": job.error,
         "notes": list(job.notes),
     }
@@ -167,8 +194,8 @@ def _progress(farm: Farm, summary: "Summary") -> list[float]:
     ]
 
 
-def _time(moment: datetime | None) -> str | None:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment else None
+def _time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _key(job_id: str) -> str:

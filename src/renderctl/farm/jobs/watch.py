@@ -2,10 +2,10 @@
 
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 from renderctl.core.actors import Actor
 from renderctl.core.errors import GaveUpWaiting, JobCanceled, JobFailed
+from renderctl.core.job_status import JobStatus
 from renderctl.core.outages import OutageGrace
 from renderctl.core.states import ENDED_JOB, JobState
 from renderctl.farm import Farm
@@ -17,7 +17,7 @@ _LOOK_EVERY_S = 0.5
 
 def watch(
     farm: Farm, actor: Actor, job_ref: str, *, stop: threading.Event, timeout_s: float | None = None
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[JobStatus]:
     """The job's document whenever it has changed, until the job has ended and nothing of it runs any more.
 
     A database that goes away meanwhile is waited for. Raises GaveUpWaiting after `timeout_s` seconds.
@@ -39,7 +39,7 @@ def watch(
             document = job_document(farm, job_id)
 
 
-def require_success(document: dict[str, Any]) -> None:
+def require_success(document: JobStatus) -> None:
     """Raises JobFailed or JobCanceled, with the reason, for a job that has ended otherwise than well."""
     if document["state"] == JobState.FAILED:
         reason = f": {document['error']}" if document["error"] else "."

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
-from renderctl.repository.audit.log import AuditEntry
+from renderctl.repository.audit.log import AuditEntry, AuditFilter
 from renderctl.repository.audit.verification import AuditVerdict
 from renderctl.server.api import new_router
 from renderctl.server.authentication import Commands
@@ -24,11 +24,12 @@ def audit(
     until: Moment | None = None,
     refused: Annotated[bool, Query(description="Only what was not allowed.")] = False,
     after: Annotated[int | None, Query(description="Those that follow this one.", ge=0, le=1 << 53)] = None,
+    before: Annotated[int | None, Query(description="Those that this one follows.", ge=-(1 << 53), le=1 << 53)] = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 50,
 ) -> Response:
     """Who did what to what: the latest entries, in the order in which they were written."""
-    wanted = {"by": by, "action": action, "subject": subject, "since": since, "until": until, "refused": refused}
-    return json_response(verbs.audit(wanted | {"after": after}, limit=limit))
+    wanted = AuditFilter(by, action, subject, since, until, refused, after, before)
+    return json_response(verbs.audit(wanted, limit=limit))
 
 
 @router.get("/audit/verify", response_model=AuditVerdict)

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Header, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from renderctl.core.jobs import RenderOptions
+from renderctl.core.jobs import Job, RenderOptions
 from renderctl.core.limits import MAX_AFTER, MAX_CAMERAS, MAX_FILES, MAX_FRAMES_TEXT, MAX_TAGS
 from renderctl.farm.jobs.submit import SubmitRequest
 from renderctl.repository.jobs.deletion import Removed
@@ -168,5 +168,5 @@ def priority(verbs: Commands, job: JobRef, body: PriorityBody) -> Response:
     return _steered(verbs, verbs.priority(job, body.priority))
 
 
-def _steered(verbs: Commands, job: Any) -> Response:
+def _steered(verbs: Commands, job: Job) -> Response:
     return json_response(verbs.status(job.id, cached=False))

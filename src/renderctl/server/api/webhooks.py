@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 from fastapi import Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +16,7 @@ from renderctl.server.request_models import Name
 from renderctl.server.responses import json_response
 from renderctl.wiring import LocalCommands
 
+Answer = TypeVar("Answer")
 router = new_router("webhooks")
 WebhookRef = Annotated[str, Path(description="A webhook's id, or a unique beginning of it.", max_length=20)]
 DeliveryRef = Annotated[str, Path(description="A delivery's id, or a unique beginning of it.", max_length=24)]
@@ -80,7 +81,7 @@ async def ping(request: Request, verbs: Commands, webhook: WebhookRef) -> Respon
     return json_response(await _outgoing(request, verbs, partial(verbs.ping, webhook)))
 
 
-async def _outgoing(request: Request, verbs: LocalCommands, call: Callable[[], Any]) -> Any:
+async def _outgoing(request: Request, verbs: LocalCommands, call: Callable[[], Answer]) -> Answer:
     """Ask a receiver, or look its name up, in a thread that nobody's requests wait for."""
     calls: OutgoingCalls = request.app.state.outgoing
     return await calls.run(verbs.actor.name, call)

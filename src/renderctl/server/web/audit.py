@@ -1,13 +1,14 @@
 """The audit log: who did what to what, and whether the log is whole."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Query, Response
 
 from renderctl.core.errors import InvalidInput
 from renderctl.core.permissions import TABLE
-from renderctl.repository.audit.log import AuditEntry
+from renderctl.repository.audit.log import AuditEntry, AuditFilter
 from renderctl.server.web.context import CurrentPage, PageContext, new_router
 from renderctl.server.web.pagination import Word, address
 
@@ -34,11 +35,14 @@ def audit(
 ) -> Response:
     """Entries, the newest first: all, or those that are asked for; days are those of UTC, the last one included."""
     said = {"by": by, "action": action, "subject": subject, "outcome": outcome, "since": since, "until": until}
-    wanted: dict[str, Any] = {name: said[name] or None for name in ("by", "action", "subject")} | {
-        "refused": bool(outcome),
-        "since": _midnight(since),
-        "until": _midnight(until, days=1),
-    }
+    wanted = AuditFilter(
+        by=by or None,
+        action=action or None,
+        subject=subject or None,
+        since=_midnight(since),
+        until=_midnight(until, days=1),
+        refused=bool(outcome),
+    )
     found = _entries(visitor, wanted, before)
     last = found[-1].seq if len(found) >= _A_PAGE else None
     return visitor.show(
@@ -59,12 +63,12 @@ def verify(visitor: CurrentPage, seen: Word = "") -> Response:
     return visitor.show("verified", verdict=visitor.verbs.verify_audit(seen.strip() or None), seen=seen)
 
 
-def _entries(visitor: PageContext, wanted: dict[str, Any], before: int) -> list[AuditEntry]:
+def _entries(visitor: PageContext, wanted: AuditFilter, before: int) -> list[AuditEntry]:
     """In the order of the chain, the newest first; on the first page also those that get their places in a moment."""
-    chained: list[AuditEntry] = visitor.verbs.audit(wanted | {"before": before}, limit=_A_PAGE)[::-1]
+    chained = visitor.verbs.audit(replace(wanted, before=before), limit=_A_PAGE)[::-1]
     if before < _END:
         return chained
-    fresh: list[AuditEntry] = visitor.verbs.audit(wanted, limit=_A_PAGE)[::-1]
+    fresh = visitor.verbs.audit(wanted, limit=_A_PAGE)[::-1]
     return [*(each for each in fresh if each.seq is None), *chained]
 
 

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from renderctl import __version__
 from renderctl.core.errors import InvalidInput, LoginNeeded, NotFound, RenderctlError, TokenRefused
+from renderctl.core.job_status import JobStatus
 from renderctl.core.permissions import FARM, Subject, Verdict, verdict
 from renderctl.server.authentication import Principal, admitted, authenticate_session, is_in_the_clear
 from renderctl.server.errors import error_response, for_others, status_of
@@ -45,7 +46,7 @@ class PageContext:
         """Whether he may do it: what he may not do is not offered."""
         return verdict(self.who.actor, action, subject) is Verdict.ALLOWED
 
-    def may_job(self, action: str, document: dict[str, Any]) -> bool:
+    def may_job(self, action: str, document: JobStatus) -> bool:
         """Whether he may do it with the job of a document."""
         job = Subject.in_project("job", document["id"], document["project"], document["owner"])
         return self.may(action, job)

@@ -4,13 +4,14 @@ import asyncio
 import json
 from concurrent.futures import Future
 from pathlib import Path as FilePath
-from typing import Annotated, Any
+from typing import Annotated
 
 import anyio.to_thread
 from fastapi import Path, Query, Response
 from fastapi.responses import FileResponse
 
 from renderctl.core.errors import Busy
+from renderctl.core.job_status import JobStatus
 from renderctl.core.jobs import Attempt, Task
 from renderctl.core.states import AttemptState, TaskState
 from renderctl.server.errors import error_response
@@ -63,7 +64,7 @@ def job(
     )
 
 
-def allowed_actions(visitor: PageContext, document: dict[str, Any]) -> list[str]:
+def allowed_actions(visitor: PageContext, document: JobStatus) -> list[str]:
     """What the visitor may do with the job, as it stands."""
     return [
         deed

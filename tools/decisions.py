@@ -100,7 +100,7 @@ def rewrite(text: str, moved: Mapping[str, str]) -> str:
         new = moved.get(match[3])
         return match[0] if new is None else f"{match[1]}{int(new[:4])}]({match[2]}{new}.md"
 
-    text = re.sub(r"(\[(?:[Dd]ecisions? )?)\d+\]\(([^()\s]*)(\d{4}-[a-z0-9-]+)\.md", link, text)
+    text = re.sub(r"(\[(?:[Dd]ecisions?\s+)?)\d+\]\(([^()\s]*)(\d{4}-[a-z0-9-]+)\.md", link, text)
     return _NAME.sub(lambda match: moved.get(match[0], match[0]), text)
 
 

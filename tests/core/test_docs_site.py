@@ -31,3 +31,12 @@ def test_no_page_loads_anything_from_another_site(tmp_path: Path) -> None:
     assert [page for page in pages if re.search(loading, page.read_text(encoding="utf-8"))] == []
     sheets = [sheet.read_text(encoding="utf-8") for sheet in tmp_path.rglob("*.css")]
     assert not any(re.search(r"url\([\"']?(?:https?:)?//|@import [\"'](?:https?:)?//", sheet) for sheet in sheets)
+
+
+@pytest.mark.parametrize("name", ["architecture.md", "glossary.md"])
+def test_every_file_that_a_page_names_exists(name: str) -> None:
+    page = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|js|py\.j2))`", page))
+    assert named
+    missing = [path for path in named if not any((base / path).exists() for base in (ROOT / "src/renderctl", ROOT))]
+    assert missing == [], f"{name} names files that have moved"

@@ -12,10 +12,11 @@ from renderctl.core.errors import Interrupted, Unreachable
 from renderctl.core.models import Model
 from renderctl.core.states import OPEN_JOB, JobState
 from renderctl.farm import Farm
+from renderctl.wiring import Commands
 from tests.chaos.history import histories_of
 from tests.chaos.job_factory import ATTEMPTS, BIG, JobFactory
 from tests.chaos.observer import Observer
-from tests.chaos.operators import Action, ActionLog, Crew, Desk, Operator
+from tests.chaos.operators import Action, ActionLog, Crew, Operator
 from tests.chaos.verdict import connected, count_frames, unfinished
 from tests.fake_blender import SIZE
 from tests.nodes import CLOCK, HEARTBEAT_S, Node, Site, until
@@ -82,9 +83,9 @@ class Round(ABC):
             people.append(self.operator(connected(self.site), factory, log, chance))
         self.crew = Crew(people, log)
 
-    def operator(self, desk: Desk, factory: JobFactory, log: ActionLog, chance: random.Random) -> Operator:
+    def operator(self, connection: Commands, factory: JobFactory, log: ActionLog, chance: random.Random) -> Operator:
         """One more person."""
-        return Operator(desk, factory, log, self.names, chance, self.small, self.grace_s)
+        return Operator(connection, factory, log, self.names, chance, self.small, self.grace_s)
 
     def names(self) -> list[str]:
         """Of the workers that there are now."""
@@ -197,16 +198,18 @@ class Round(ABC):
 
     def _ended_what_is_left(self) -> bool:
         """Whether the database has answered all of it."""
-        log, desk = self.crew.log, self._connection
+        log, commands = self.crew.log, self._connection
         try:
             for worker in self.farm.repository.workers(all_of_them=True):
-                log.run(desk, Action("resume a worker", None), lambda asked, name=worker.id: asked.resume_worker(name))
+                log.run(
+                    commands, Action("resume a worker", None), lambda asked, name=worker.id: asked.resume_worker(name)
+                )
             for history in histories_of(self.farm).values():
                 job_id = history.id
                 if history.state in OPEN_JOB and (history.suits_nobody or history.row.task_count >= BIG):
-                    log.run(desk, Action("cancel", job_id), lambda asked, job_id=job_id: asked.cancel(job_id))
+                    log.run(commands, Action("cancel", job_id), lambda asked, job_id=job_id: asked.cancel(job_id))
                 elif history.state is JobState.PAUSED:
-                    log.run(desk, Action("resume", job_id), lambda asked, job_id=job_id: asked.resume(job_id))
+                    log.run(commands, Action("resume", job_id), lambda asked, job_id=job_id: asked.resume(job_id))
             left = histories_of(self.farm).values()
         except Unreachable:
             return False

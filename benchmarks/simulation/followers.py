@@ -30,7 +30,7 @@ class BatchingRedisCache(RedisCache):
 
     def send(self) -> None:
         """Send what was put and appended since the last time."""
-        self._attempt(self._batch.execute, None)
+        self._call(self._batch.execute, None)
 
 
 class Followers:

@@ -49,7 +49,7 @@ async def at_work(around: Surroundings, names: Sequence[str]) -> AsyncIterator["
         yield working
     finally:
         for worker in workers:
-            worker.abort()
+            worker.halt()
         around.queue.call_back()
         await working
         telling.cancel()

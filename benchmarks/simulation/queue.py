@@ -16,17 +16,17 @@ class AwaitableRabbitQueue(RabbitQueue):
 
     async def await_put(self, ticket: Ticket, place: Destination) -> None:
         """`put` for a coroutine."""
-        await asyncio.wrap_future(self._courier.send(lambda errands: errands.put(ticket, place)))
+        await asyncio.wrap_future(self._loop_thread.submit(lambda client: client.put(ticket, place)))
 
     async def await_get(self, pools: Sequence[str], timeout_s: float, waiting: set[PendingGet]) -> Ticket | None:
         """`get` for a coroutine. While it waits its line is among those `waiting`, whom somebody may call back."""
-        courier, line = self._courier, PendingGet(pools, called_back=False)
+        loop_thread, line = self._loop_thread, PendingGet(pools, canceled=False)
         waiting.add(line)
         try:
-            taken = asyncio.wrap_future(courier.send(lambda errands: errands.take(line)))
+            taken = asyncio.wrap_future(loop_thread.submit(lambda client: client.get(line)))
             done, _ = await asyncio.wait({taken}, timeout=timeout_s)
             if not done:
-                courier.call(line.call_back)
+                loop_thread.call_soon(line.cancel)
             return await taken
         finally:
             waiting.discard(line)
@@ -34,7 +34,7 @@ class AwaitableRabbitQueue(RabbitQueue):
     def call_back(self, waiting: set[PendingGet]) -> None:
         """Have those who wait come, without a ticket if there is none."""
         for line in list(waiting):
-            self._courier.call(line.call_back)
+            self._loop_thread.call_soon(line.cancel)
 
 
 class AwaitingQueue(Queue):

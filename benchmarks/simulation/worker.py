@@ -230,7 +230,7 @@ class SimulatedWorker:
         if pending or self._draining.is_set() or self._farm.clock.monotonic() >= ends:
             return
         try:
-            more = await greenlet_spawn(self._turns.more, job, 1)
+            more = await greenlet_spawn(self._turns.claim_more, job, 1)
         except DatabaseUnavailable:
             return
         self._hold(more)

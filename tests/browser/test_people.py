@@ -164,7 +164,7 @@ def test_a_second_factor_is_set_up_asked_for_and_taken_away(windows: Windows) ->
         theirs.get_by_label("Code").fill(code)
         theirs.get_by_role("button", name="Log in").click()
         if not code:
-            expect(theirs.get_by_role("alert")).to_contain_text("A code of the second factor is needed.")
+            expect(theirs.get_by_role("alert")).to_contain_text("A code of the second factor is required.")
             own.forgive("401")
     expect(theirs.get_by_role("heading", name="Jobs")).to_be_visible()
     window.open("/users/tess")

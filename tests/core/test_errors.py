@@ -46,7 +46,7 @@ def test_an_error_says_what_it_was_told() -> None:
     ("word", "known", "hint"),
     [
         ("Camra", ["Camera", "Light"], "Did you mean 'Camera'?"),
-        ("zzz", ["Camera", "Light"], "There is: Camera, Light"),
+        ("zzz", ["Camera", "Light"], "Available: Camera, Light"),
         ("zzz", [], None),
         ("zzz", [f"Camera{number}" for number in range(20)], "20 in all"),
     ],

@@ -18,8 +18,8 @@ def test_who_has_the_keys_is_an_admin_and_who_comes_without_a_word_is_the_least(
 
 
 def test_what_names_no_project_goes_to_the_only_one_that_somebody_has() -> None:
-    assert Actor("mona", projects=frozenset(["film"])).home == "film"
-    assert Actor("mona", projects=frozenset(["film", "game"])).home == "default"
+    assert Actor("mona", projects=frozenset(["film"])).default_project == "film"
+    assert Actor("mona", projects=frozenset(["film", "game"])).default_project == "default"
 
 
 @pytest.mark.parametrize("name", ["", "Ada", "ada lovelace", "-ada", "a" * 65, "ada\n", "аda"])

@@ -111,23 +111,23 @@ def test_the_config_is_looked_for_where_it_may_be(tmp_path: Path, monkeypatch: p
         ("wroker: {slots: 2}", "unknown setting wroker", "'worker'"),
         ("worker: {slot: 2}", r"unknown setting worker\.slot", "'slots'"),
         ("source: x", "unknown setting source", "'store'"),
-        ("worker: {slots: two}", r"worker\.slots in .* can not be text", "a whole number"),
-        ("worker: {slots: 1.5}", "can not be a number", "a whole number"),
-        ("worker: {slots: true}", "can not be true or false", "a whole number"),
-        ("worker: {heartbeat: .nan}", "can not be a number", "a number"),
-        ("worker: 5", "is a group of settings, not a whole number", None),
-        ("worker: {pools: 5}", "can not be a whole number", "a list"),
-        ("worker: {slots: 0}", "one slot or more", None),
-        ("worker: {pools: []}", "a pool or more", None),
+        ("worker: {slots: two}", r"worker\.slots in .* cannot be text", "a whole number"),
+        ("worker: {slots: 1.5}", "cannot be a number", "a whole number"),
+        ("worker: {slots: true}", "cannot be true or false", "a whole number"),
+        ("worker: {heartbeat: .nan}", "cannot be a number", "a number"),
+        ("worker: 5", "must be a group of settings, not a whole number", None),
+        ("worker: {pools: 5}", "cannot be a whole number", "a list"),
+        ("worker: {slots: 0}", "slots must be 1 or more", None),
+        ("worker: {pools: []}", "pools not empty", None),
         ("worker: {heartbeat: 10, heartbeat_limit: 15}", "too short", "three times"),
         ("blender: {stall_timeout: 0}", "above 0", None),
         ("blender: {frame_timeout: 0}", "above 0", None),
         ("blender: {threads: -1}", "0 or more", None),
         ("store: {kind: locale}", "no store of kind 'locale'", "'local'"),
         ("- a\n- b", "holds no settings", "key: value"),
-        ("a: b: c", "line 1 is not YAML", "quotes"),
-        ("worker: {slots: 2", "is not YAML", "quotes"),
-        ("a: \x00", "is not YAML", "quotes"),
+        ("a: b: c", "line 1 is not YAML", "Quote"),
+        ("worker: {slots: 2", "is not YAML", "Quote"),
+        ("a: \x00", "is not YAML", "Quote"),
     ],
 )
 def test_a_wrong_config_is_an_error_that_names_the_place(load: Load, text: str, named: str, hint: str | None) -> None:
@@ -142,8 +142,8 @@ def test_a_wrong_config_is_an_error_that_names_the_place(load: Load, text: str, 
     [
         ("RENDERCTL_WORKER_SLOTS", "2", "RENDERCTL_WORKER_SLOTS", "'RENDERCTL_WORKER__SLOTS'"),
         ("RENDERCTL_WORKER__SLOT", "2", "RENDERCTL_WORKER__SLOT", "'RENDERCTL_WORKER__SLOTS'"),
-        ("RENDERCTL_WORKER__SLOTS", "[2", "RENDERCTL_WORKER__SLOTS can not be read", "YAML"),
-        ("RENDERCTL_WORKER__SLOTS", "many", "RENDERCTL_WORKER__SLOTS can not be text", "a whole number"),
+        ("RENDERCTL_WORKER__SLOTS", "[2", "RENDERCTL_WORKER__SLOTS cannot be read", "YAML"),
+        ("RENDERCTL_WORKER__SLOTS", "many", "RENDERCTL_WORKER__SLOTS cannot be text", "a whole number"),
         ("RENDERCTL_CONFIG", "/no/such/config.yaml", "no config file /no/such", "init"),
     ],
 )
@@ -155,7 +155,7 @@ def test_a_wrong_variable_is_an_error_that_names_it(load: Load, name: str, text:
 
 def test_a_file_that_can_not_be_read_is_an_error(load: Load, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_bytes(b"\xff\xfe\xff")
-    with pytest.raises(BadSettings, match="can not be read"):
+    with pytest.raises(BadSettings, match="cannot be read"):
         load_settings(tmp_path / "config.yaml", {}, default_data_dir=DEFAULT)
 
 
@@ -204,14 +204,14 @@ def test_a_variable_may_name_a_file_that_holds_its_value(load: Load, tmp_path: P
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
-        ({"RENDERCTL_AUDIT__KEY_FILE": "/nowhere"}, "/nowhere, which RENDERCTL_AUDIT__KEY_FILE names, can not be read"),
-        ({"RENDERCTL_AUDIT__KEY_FILE": "/"}, "can not be read"),
+        ({"RENDERCTL_AUDIT__KEY_FILE": "/nowhere"}, "/nowhere, which RENDERCTL_AUDIT__KEY_FILE names, cannot be read"),
+        ({"RENDERCTL_AUDIT__KEY_FILE": "/"}, "cannot be read"),
         ({"RENDERCTL_AUDIT__KEY_FILE": "/dev/zero"}, "too large"),
         ({"RENDERCTL_AUDIT__KEY": "a", "RENDERCTL_AUDIT__KEY_FILE": "b"}, "Both RENDERCTL_AUDIT__KEY and"),
         ({"RENDERCTL_AUDIT__KAY_FILE": "/dev/null"}, "There is no setting RENDERCTL_AUDIT__KAY_FILE"),
     ],
 )
-def test_a_file_that_makes_no_sense_is_told(load: Load, variables: dict[str, str], sentence: str) -> None:
+def test_an_unreadable_file_is_an_error_that_names_it(load: Load, variables: dict[str, str], sentence: str) -> None:
     with pytest.raises(BadSettings, match=sentence):
         load(**variables)
 
@@ -240,7 +240,7 @@ def test_a_password_without_a_place_in_its_url_is_refused_and_not_told(load: Loa
 
 @pytest.mark.parametrize("name", ["QUOTA__USER_JOBS", "QUOTA__PROJECT_STORED_MB", "QUOTA__JOB_TASKS"])
 @pytest.mark.parametrize("value", ["0", "-1", str(1 << 60)])
-def test_a_quota_is_a_number_of_something_or_null(load: Load, name: str, value: str) -> None:
-    with pytest.raises(BadSettings, match="1 or more"):
+def test_a_quota_must_be_a_positive_number_or_null(load: Load, name: str, value: str) -> None:
+    with pytest.raises(BadSettings, match="must be 1 to"):
         load(**{f"RENDERCTL_{name}": value})
     assert load(**{f"RENDERCTL_{name}": "null"}).quota.user_pings == 2

@@ -174,9 +174,9 @@ def test_a_drained_worker_is_still_drained_after_it_was_away(farm: Farm, end: st
 def test_a_drained_worker_that_is_unwell_is_unhealthy_once_it_is_resumed(farm: Farm) -> None:
     given_worker(farm)
     drain_worker(farm, ACTOR, "w1")
-    assert farm.repository.beat(Heartbeat("w1", "1", complaint="no room")).state is WorkerState.DRAINING
+    assert farm.repository.beat(Heartbeat("w1", "1", problem="no room")).state is WorkerState.DRAINING
     resume_worker(farm, ACTOR, "w1")
-    assert farm.repository.beat(Heartbeat("w1", "1", complaint="no room")).state is WorkerState.UNHEALTHY
+    assert farm.repository.beat(Heartbeat("w1", "1", problem="no room")).state is WorkerState.UNHEALTHY
     assert farm.repository.beat(Heartbeat("w1", "1")).state is WorkerState.ACTIVE
 
 
@@ -187,7 +187,7 @@ def test_a_worker_that_takes_no_work_gets_none_even_if_it_asks(farm: Farm, compl
     if complaint is None:
         drain_worker(farm, ACTOR, "w1")
     else:
-        farm.repository.beat(Heartbeat("w1", "1", complaint=complaint))
+        farm.repository.beat(Heartbeat("w1", "1", problem=complaint))
     claim = farm.repository.claim(job.id, slot, serial=job.serial)
     assert (claim.attempts, claim.serial, claim.delay_s) == ((), job.serial, 1.0)
     assert farm.repository.waiting_jobs(slot) == []

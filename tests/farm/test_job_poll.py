@@ -142,7 +142,7 @@ def test_a_heartbeat_says_whether_a_slot_is_idle_and_hears_how_many_workers_are(
     assert quiet.repository.beat(Heartbeat("w1", "1", idle=True, count_idle=True)).idle_workers == 1
     assert quiet.repository.beat(Heartbeat("w2", "1", idle=True)).idle_workers is None
     assert quiet.repository.beat(Heartbeat("w3", "1", count_idle=True)).idle_workers == 2
-    quiet.repository.beat(Heartbeat("w1", "1", complaint="no room", idle=True))
+    quiet.repository.beat(Heartbeat("w1", "1", problem="no room", idle=True))
     assert quiet.repository.beat(Heartbeat("w3", "1", count_idle=True)).idle_workers == 1
 
 

@@ -98,7 +98,7 @@ def test_a_job_waits_for_a_node_that_is_unwell(farm: Farm) -> None:
     given_worker(farm, "w1")
     given_worker(farm, "w2")
     for name in ("w1", "w2"):
-        farm.repository.beat(Heartbeat(name, "1", complaint="312 MB free on /data, 2048 needed"))
+        farm.repository.beat(Heartbeat(name, "1", problem="312 MB free on /data, 2048 needed"))
     said = "every worker of pool default is unhealthy: 312 MB free on /data, 2048 needed (worker w1)"
     assert reason(farm, given_job(farm)) == said
 
@@ -107,7 +107,7 @@ def test_a_job_waits_for_workers_that_are_held_for_different_reasons(farm: Farm)
     given_worker(farm, "w1", offered=replace(NODE, tags=("ssd",)))
     given_worker(farm, "w2", offered=replace(NODE, tags=("ssd",)))
     given_worker(farm, "w3")
-    farm.repository.beat(Heartbeat("w1", "1", complaint="no room"))
+    farm.repository.beat(Heartbeat("w1", "1", problem="no room"))
     drain_worker(farm, ACTOR, "w2")
     said = "every worker of pool default that could render it is held: 1 draining, 1 unhealthy"
     assert reason(farm, given_job(farm, requires=("ssd",))) == said

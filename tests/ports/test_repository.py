@@ -204,7 +204,7 @@ def test_a_job_that_was_canceled_keeps_what_is_finished(farm):
 def test_an_illegal_step_is_refused_with_what_is_legal(farm):
     job = given_job(farm, "1")
     farm.repository.cancel(job.id, actor=ACTOR)
-    with pytest.raises(IllegalTransition, match="A canceled job can not become paused"):
+    with pytest.raises(IllegalTransition, match="A canceled job cannot become paused"):
         farm.repository.pause(job.id, actor=ACTOR)
 
 

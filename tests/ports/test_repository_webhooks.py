@@ -7,7 +7,7 @@ import pytest
 
 from renderctl.core.errors import AttemptSuperseded, BlobCollected, Conflict, NotFound
 from renderctl.core.jobs import Attempt, Failure, Fault, Job, Output
-from renderctl.core.webhooks import TRIES, Delivery, DeliveryState, Event, Webhook, retry_delay
+from renderctl.core.webhooks import MAX_TRIES, Delivery, DeliveryState, Event, Webhook, retry_delay
 from renderctl.farm import Farm
 from renderctl.repository.attempts.completion import Completion
 from renderctl.repository.attempts.lifecycle import Cost
@@ -228,8 +228,8 @@ def test_the_next_tries_are_later_and_later_and_end_after_a_day(farm: Farm, cloc
 
 def test_tries_are_spread_and_there_are_only_so_many() -> None:
     assert (retry_delay(1, 0.0), retry_delay(1, 1.0)) == (7.5, 12.5)
-    assert retry_delay(TRIES, 0.5) is None
-    day_s = sum(delay_s for tries in range(1, TRIES) if (delay_s := retry_delay(tries, 0.5)) is not None)
+    assert retry_delay(MAX_TRIES, 0.5) is None
+    day_s = sum(delay_s for tries in range(1, MAX_TRIES) if (delay_s := retry_delay(tries, 0.5)) is not None)
     assert 80_000 < day_s < 100_000
 
 

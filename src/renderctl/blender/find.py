@@ -13,7 +13,7 @@ from pathlib import Path
 from renderctl.blender.header import SavedBy
 from renderctl.blender.templates import templates_dir
 from renderctl.core.errors import BlenderMissing, SceneTooNew
-from renderctl.core.private_files import make_private_folder, tighten
+from renderctl.core.private_files import make_private_folder, restrict_to_owner
 
 #: The oldest Blender whose scripts we speak, and the oldest that reads what 5.0 and later save.
 OLDEST = (4, 2, 0)
@@ -182,7 +182,7 @@ def _asked(program: Path, cache_dir: Path) -> Version | None:
         make_private_folder(cache_dir)
         written = known_file.with_suffix(f".{os.getpid()}")
         written.write_text(json.dumps(known), encoding="utf-8")
-        tighten(written)
+        restrict_to_owner(written)
         written.replace(known_file)
     return version_of(known[key])
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from renderctl.caches import Cache, encode_key
 from renderctl.core.clocks import Clock
 from renderctl.core.errors import Unreachable
-from renderctl.core.sqlite_file import Layout, SqliteFile, transaction
+from renderctl.core.sqlite_file import SqliteFile, SqliteOptions, transaction
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class SqliteCache(Cache):
     """Documents and tails of logs in an SQLite file; a damaged file is replaced by an empty one."""
 
     def __init__(self, path: Path, clock: Clock, busy_timeout_s: float = 1.0) -> None:
-        self._file = SqliteFile(path, Layout(_SCHEMA, "OFF", busy_timeout_s), clock)
+        self._file = SqliteFile(path, SqliteOptions(_SCHEMA, "OFF", busy_timeout_s), clock)
         self._clock = clock
         self._purge_at = 0.0
 

@@ -78,7 +78,7 @@ def connect() -> "Commands":
     """The verbs of the farm that the config names: directly, or through a server."""
     connection = wiring.connect(current.config, local=prewarmed.connection if prewarmed else None)
     _opened.append(connection)
-    if connection.is_in_the_clear:
+    if connection.is_unencrypted:
         from renderctl.cli.ui.console import note
 
         note(in_the_clear(connection.url))

@@ -39,6 +39,6 @@ def _known(error: BaseException) -> RenderctlError:
         return UsageError(usage.format_message(), hint=hint)
     sentence = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return RenderctlError(
-        f"Something went wrong that renderctl did not expect: {sentence}",
+        f"An unexpected error occurred: {sentence}",
         hint="Run it again with --debug to see where; please report it.",
     )

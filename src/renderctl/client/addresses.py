@@ -25,7 +25,7 @@ class Nearness(IntEnum):
     LOCAL = 2  #: this machine itself
 
 
-def is_in_the_clear(url: str) -> bool:
+def is_unencrypted(url: str) -> bool:
     """Whether what is sent there can be read on the way: plain HTTP to another machine."""
     with suppress(LocationParseError):
         parts = parse_url(url)

@@ -24,7 +24,7 @@ def follow_audit(server: ServerConnection, wanted: AuditFilter, *, stop: threadi
     after = max((each.seq or 0 for each in latest), default=0)
     patience = OutageGrace(server.local_farm.clock)
     while not server.local_farm.clock.wait(stop, _LOOK_EVERY_S):
-        with patience.bearing():
+        with patience.tolerate():
             query = _query(replace(wanted, after=after))
             for entry in typed(list[AuditEntry], server.api.get("/audit", **query, limit=_MOST)):
                 if entry.seq is not None and entry.seq > after:

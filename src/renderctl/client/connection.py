@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from renderctl.client.addresses import is_in_the_clear
+from renderctl.client.addresses import is_unencrypted
 from renderctl.client.http import HttpClient
 from renderctl.farm import Farm
 
@@ -15,6 +15,6 @@ class ServerConnection:
     local_farm: Farm  #: of it the clock, the executor and the data folder are used
 
     @property
-    def is_in_the_clear(self) -> bool:
+    def is_unencrypted(self) -> bool:
         """Whether a token is sent to another machine without TLS."""
-        return "Authorization" in self.api.headers and is_in_the_clear(self.api.url)
+        return "Authorization" in self.api.headers and is_unencrypted(self.api.url)

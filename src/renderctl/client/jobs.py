@@ -171,7 +171,7 @@ def watch(
         if kind == "job":
             current = job_status(document)
         elif kind == "lost":
-            with patience.bearing():
+            with patience.tolerate():
                 current = status(server, last["id"], cached=False)
         if current != last:
             last = current

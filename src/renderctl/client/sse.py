@@ -31,9 +31,9 @@ def events(
         if left_s <= 0:
             yield None
             return
-        with patience.bearing(), _silence_is_no_failure(), api.opened(path, query, patience_s=left_s) as answer:
+        with patience.tolerate(), _silence_is_no_failure(), api.opened(path, query, patience_s=left_s) as answer:
             for event in _read(answer, api.most_bytes):
-                patience.reached()
+                patience.recovered()
                 yield event
                 if until is not None and clock.monotonic() >= until:
                     break

@@ -1,1 +1,1 @@
-"""The core: what a job, a model, a worker and a user are, and the rules that need no service."""
+"""The domain model: jobs, models, workers, people, and the rules that need no service."""

@@ -1,4 +1,4 @@
-"""Time, as a parameter: what o'clock it is, how long something took, and the one place that waits."""
+"""Clocks: the time of day, durations and waiting, injected so that tests control time."""
 
 import threading
 import time
@@ -7,31 +7,34 @@ from datetime import UTC, datetime
 
 
 class Clock(ABC):
-    """Time for everything that asks for it, so that a test can turn it by hand."""
+    """A source of time; the only place where the program waits."""
 
     @abstractmethod
     def now(self) -> datetime:
-        """The time of day, aware, in UTC."""
+        """Return the time of day, timezone-aware, in UTC."""
 
     @abstractmethod
     def monotonic(self) -> float:
-        """Seconds since some moment; they never jump."""
+        """Return seconds from an arbitrary start; they never jump."""
 
     @abstractmethod
     def wait(self, event: threading.Event | None, seconds: float) -> bool:
-        """Let `seconds` go by, or fewer when `event` is set before; whether it is set. None: just wait."""
+        """Wait for `seconds`, or until `event` is set if it is given. Returns whether it is set."""
 
 
 class SystemClock(Clock):
     """The clock of this machine."""
 
     def now(self) -> datetime:
+        """Return the system's time in UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
+        """Return time.monotonic()."""
         return time.monotonic()
 
     def wait(self, event: threading.Event | None, seconds: float) -> bool:
+        """Block the thread."""
         if event is not None:
             return event.wait(max(seconds, 0.0))
         time.sleep(max(seconds, 0.0))

@@ -1,4 +1,4 @@
-"""Every error a user can meet: its first sentence, its exit code, and what to do next.
+"""All errors that a user can meet: the message (the docstring's first line), the exit code and a hint.
 
 RenderctlError
 ├── InvalidInput (9)         SceneNotFound, SceneUnreadable, MissingFiles, UnknownName, BadFrames, BadSettings, …
@@ -6,7 +6,7 @@ RenderctlError
 ├── NotAllowed (7)          LoginNeeded, LoginRefused, TooManyGuesses, TokenRefused, InvitationRefused, QuotaExceeded, …
 ├── Unreachable (8)          StoreUnavailable, DatabaseUnavailable, BlenderMissing, …
 ├── JobFailed (3), JobCanceled (4), GaveUpWaiting (5), Interrupted (130)
-└── IllegalTransition, AttemptSuperseded, …: what a use-case meets and handles
+└── IllegalTransition, AttemptSuperseded, …: raised and handled by use cases
 """
 
 import re
@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 
 
 class RenderctlError(Exception):
-    """Something went wrong that renderctl did not expect."""
+    """An unexpected error occurred."""
 
     exit_code = 1
-    #: What to do, where whoever raises it knows nothing better.
+    #: The hint of an error that is raised without one.
     default_hint: str | None = None
-    #: Seconds after which the same request may succeed, where that is known: `Retry-After` over HTTP.
+    #: Seconds after which the same request may succeed, if known: `Retry-After` over HTTP.
     retry_after_s: float | None = None
 
     def __init__(
@@ -32,7 +32,7 @@ class RenderctlError(Exception):
 
     @property
     def details(self) -> Mapping[str, object]:
-        """What a program is told beside the sentence."""
+        """Further fields of the error's JSON document."""
         return {}
 
     @property
@@ -42,7 +42,7 @@ class RenderctlError(Exception):
 
 
 class UsageError(RenderctlError):
-    """The options do not fit together."""
+    """The options cannot be combined."""
 
     exit_code = 2
 
@@ -60,19 +60,19 @@ class JobCanceled(RenderctlError):
 
 
 class GaveUpWaiting(RenderctlError):
-    """The job did not end in time; it goes on without us."""
+    """The job did not finish in time; it continues on the farm."""
 
     exit_code = 5
 
 
 class NotFound(RenderctlError):
-    """There is no such thing."""
+    """The object does not exist."""
 
     exit_code = 6
 
 
 class NotAllowed(RenderctlError):
-    """You may not do that."""
+    """You are not allowed to do that."""
 
     exit_code = 7
 
@@ -86,7 +86,7 @@ class LoginRefused(NotAllowed):
 
 
 class CodeNeeded(LoginRefused):
-    """A code of the second factor is needed."""
+    """A code of the second factor is required."""
 
 
 class TooManyGuesses(NotAllowed):
@@ -94,21 +94,21 @@ class TooManyGuesses(NotAllowed):
 
 
 class TokenRefused(NotAllowed):
-    """The token or the log-in is not valid any more."""
+    """The token or the login is no longer valid."""
 
 
 class TooManyRequests(NotAllowed):
-    """You ask for too much of this at a time."""
+    """There are too many requests of this kind at a time."""
 
     retry_after_s = 2.0
 
 
 class QuotaExceeded(NotAllowed):
-    """That is more than your quota allows."""
+    """This exceeds your quota."""
 
 
 class InvitationRefused(NotAllowed):
-    """The invitation is not valid, or not any more."""
+    """The invitation is invalid or has expired."""
 
 
 class Unreachable(RenderctlError):
@@ -122,7 +122,7 @@ class StoreUnavailable(Unreachable):
 
 
 class StoreFull(StoreUnavailable):
-    """The store has no room left."""
+    """The store is full."""
 
 
 class ServerUnavailable(Unreachable):
@@ -130,11 +130,11 @@ class ServerUnavailable(Unreachable):
 
 
 class BadAnswer(RenderctlError):
-    """The server's answer makes no sense."""
+    """The server's response is not valid."""
 
     exit_code = 8
 
-    default_hint = "Is it a renderctl of this version, and one that you trust?"
+    default_hint = "Is it a renderctl server of this version, and one that you trust?"
 
 
 class DatabaseUnavailable(Unreachable):
@@ -142,13 +142,13 @@ class DatabaseUnavailable(Unreachable):
 
 
 class SubmissionLost(Unreachable):
-    """The submission stood still for minutes, and was given up."""
+    """The submission made no progress for minutes and was dropped."""
 
-    default_hint = "There is no job of it. Submit it again."
+    default_hint = "No job was created. Submit it again."
 
 
 class DatabaseOutdated(Unreachable):
-    """The database was made by another version of renderctl."""
+    """The database belongs to another version of renderctl."""
 
 
 class QueueUnavailable(Unreachable):
@@ -160,21 +160,21 @@ class EngineUnavailable(Unreachable):
 
 
 class EngineRefused(Unreachable):
-    """The container engine can not do that."""
+    """The container engine cannot do that."""
 
 
 class Busy(Unreachable):
-    """The server is doing this for somebody else."""
+    """The server is busy with this request for another user."""
 
     retry_after_s = 2.0
 
 
 class DecoderUnavailable(Unreachable):
-    """What decodes images can not be started."""
+    """The image decoder cannot be started."""
 
 
 class Overloaded(Busy):
-    """The server has as many requests as it can take."""
+    """The server is overloaded."""
 
     retry_after_s = 5.0
 
@@ -188,13 +188,13 @@ class ImageMissing(BlenderMissing):
 
 
 class PullFailed(Unreachable):
-    """The render image can not be pulled."""
+    """The render image cannot be pulled."""
 
 
 class BuilderMissing(Unreachable):
-    """There is no program that builds images: a `docker` with BuildKit."""
+    """No program to build images was found: a `docker` with BuildKit."""
 
-    default_hint = "Install Docker's client and its buildx plug-in; they may be on another machine than the engine."
+    default_hint = "Install Docker's client with its buildx plug-in; the engine may run on another machine."
 
 
 class BuildFailed(RenderctlError):
@@ -206,11 +206,11 @@ class LibraryMissing(Unreachable):
 
 
 class SandboxMissing(Unreachable):
-    """Nothing keeps a stranger's scene from this machine's files."""
+    """No sandbox is available to keep untrusted scenes from this machine's files."""
 
 
 class SandboxTooWide(Unreachable):
-    """A session would see what no session may."""
+    """The sandbox would expose folders that no session may see."""
 
 
 class InvalidInput(RenderctlError):
@@ -220,7 +220,7 @@ class InvalidInput(RenderctlError):
 
 
 class SceneNotFound(InvalidInput):
-    """There is no such scene file."""
+    """The scene file does not exist."""
 
 
 class SceneUnreadable(InvalidInput):
@@ -228,21 +228,21 @@ class SceneUnreadable(InvalidInput):
 
 
 class SceneTooNew(SceneUnreadable):
-    """The scene was saved by a newer Blender than any that is here."""
+    """The scene was saved by a newer Blender than any available."""
 
 
 class MissingFiles(InvalidInput):
-    """The scene needs files that are not there."""
+    """The scene needs files that are missing."""
 
 
 class OutsideFiles(InvalidInput):
-    """The scene names files outside its own folder."""
+    """The scene uses files outside its own folder."""
 
     def __init__(
         self, message: str | None = None, *, hint: str | None = None, files: Sequence[Mapping[str, object]] = ()
     ) -> None:
         super().__init__(message, hint=hint)
-        self.files = files  #: `path`, `size` and `owner` of each
+        self.files = files  #: `path`, `size` (bytes) and `owner` of each file
 
     @property
     def details(self) -> Mapping[str, object]:
@@ -250,15 +250,15 @@ class OutsideFiles(InvalidInput):
 
 
 class FileChanged(InvalidInput):
-    """A file changed while it was used."""
+    """A file changed while it was in use."""
 
 
 class UnknownName(InvalidInput):
-    """The scene has nothing of that name."""
+    """The scene has no object of that name."""
 
 
 class BadFrames(InvalidInput):
-    """The frames make no sense."""
+    """The frames are not valid."""
 
 
 class BadSettings(InvalidInput):
@@ -266,31 +266,31 @@ class BadSettings(InvalidInput):
 
 
 class UntrustedConfig(BadSettings):
-    """The config of this folder was not approved."""
+    """The config in this folder is not approved."""
 
 
 class OutputNotWritable(InvalidInput):
-    """The output directory can not be written to."""
+    """The output directory cannot be written to."""
 
 
 class TooLarge(InvalidInput):
-    """That is larger than the server takes."""
+    """The request is larger than the server accepts."""
 
 
 class TooSlow(InvalidInput):
-    """The request came too slowly."""
+    """The request arrived too slowly."""
 
 
 class WorkerNameTaken(InvalidInput):
-    """Another worker has that name."""
+    """Another worker uses that name."""
 
 
 class Conflict(InvalidInput):
-    """The same idempotency key was used for another request."""
+    """The idempotency key was used for another request."""
 
 
 class IllegalTransition(RenderctlError):
-    """That can not be done in this state."""
+    """This is not possible in the present state."""
 
     exit_code = 9
 
@@ -300,35 +300,35 @@ class NotStored(NotFound):
 
 
 class DigestMismatch(RenderctlError):
-    """The bytes are not those that were promised."""
+    """The bytes do not match their digest."""
 
 
 class BlobDamaged(DigestMismatch):
-    """The store has other bytes than were put in it."""
+    """The stored blob is damaged."""
 
-    default_hint = "Upload the same file again: that puts it anew."
+    default_hint = "Upload the same file again: that replaces the blob."
 
 
 class BlobCollected(Conflict):
-    """The store was cleaned up while files were being sent to it."""
+    """Garbage collection removed files while they were being uploaded."""
 
-    default_hint = "Do it again: what is still there is not sent twice."
+    default_hint = "Repeat it: files that are still stored are not sent again."
 
 
 class AttemptSuperseded(RenderctlError):
-    """The task belongs to another attempt by now."""
+    """The task belongs to a newer attempt."""
 
 
 class SessionEnded(RenderctlError):
-    """Blender ended before it had answered."""
+    """Blender exited before it responded."""
 
 
 class BadImage(RenderctlError):
-    """The file that Blender wrote is not a whole image."""
+    """The file that Blender wrote is not a complete image."""
 
 
 class ImageRefused(BadImage):
-    """The image is not what was asked for, or more than is decoded here."""
+    """The image is not what was requested, or too large to decode."""
 
 
 class Interrupted(RenderctlError):
@@ -338,7 +338,7 @@ class Interrupted(RenderctlError):
 
 
 def did_you_mean(word: str, known: list[str]) -> str | None:
-    """A hint that names the likeliest of the `known` words, and the others when they are few."""
+    """Return a hint with the closest of the `known` words, or a list of them; None if there are none."""
     import difflib
 
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
@@ -347,4 +347,4 @@ def did_you_mean(word: str, known: list[str]) -> str | None:
     if not known:
         return None
     shown = ", ".join(known[:12]) + (f", … ({len(known)} in all)" if len(known) > 12 else "")
-    return f"There is: {shown}"
+    return f"Available: {shown}"

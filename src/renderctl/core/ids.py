@@ -1,4 +1,4 @@
-"""Ids: short, sortable by time of birth, safe in file names and on the command line."""
+"""Ids: short, sortable by creation time, safe in file names and on the command line."""
 
 import os
 import time
@@ -7,20 +7,20 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, 
 
 
 def new_id() -> str:
-    """13 characters: 45 bits of milliseconds since 1970, then 20 random bits."""
-    return _encoded(time.time_ns() // 1_000_000, 9) + _encoded(_random(20), 4)
+    """Return 13 characters of base 32: 45 bits of milliseconds since 1970, then 20 random bits."""
+    return _encode(time.time_ns() // 1_000_000, 9) + _encode(_random(20), 4)
 
 
 def new_token() -> str:
-    """20 characters, for attempts and incarnations: as `new_id`, with 55 random bits."""
-    return _encoded(time.time_ns() // 1_000_000, 9) + _encoded(_random(55), 11)
+    """Return 20 characters, for attempts and incarnations: like `new_id`, with 55 random bits."""
+    return _encode(time.time_ns() // 1_000_000, 9) + _encode(_random(55), 11)
 
 
 def _random(bits: int) -> int:
     return int.from_bytes(os.urandom(8), "big") >> (64 - bits)
 
 
-def _encoded(number: int, length: int) -> str:
+def _encode(number: int, length: int) -> str:
     digits = []
     for _ in range(length):
         number, digit = divmod(number, 32)

@@ -1,4 +1,4 @@
-"""Jobs, tasks, attempts and outputs: what is asked of the farm, and what became of it."""
+"""Jobs, tasks, attempts and outputs."""
 
 import re
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ from typing import Any
 from renderctl.core import limits
 from renderctl.core.errors import InvalidInput, did_you_mean
 from renderctl.core.limits import MAX_NAME, require_few, require_text
-from renderctl.core.requirements import NOTHING_REQUIRED, Requirements
+from renderctl.core.requirements import NO_REQUIREMENTS, Requirements
 from renderctl.core.states import AttemptState, JobState, TaskState
 
-#: Image formats, by Blender's own names, and the extension each is written with.
+#: Image formats by Blender's identifiers, with their file extensions.
 FORMATS: Mapping[str, str] = {
     "PNG": "png",
     "JPEG": "jpg",
@@ -24,13 +24,13 @@ FORMATS: Mapping[str, str] = {
 }
 ENGINES = ("cycles", "eevee", "workbench")
 DEVICES = ("auto", "cpu", "cuda", "optix", "hip", "metal", "oneapi")
-#: `--quality`: the longer side in pixels (the scene's aspect is kept) and the samples of a pixel.
+#: `--quality`: the longer side in pixels (the aspect ratio is kept) and the samples per pixel.
 QUALITIES: Mapping[str, tuple[int, int]] = {"1k": (1024, 64), "2k": (2048, 128), "4k": (4096, 256)}
 
 
 @dataclass(frozen=True)
 class Replacement:
-    """An object that gives way to an imported model."""
+    """An object that is replaced by an imported model."""
 
     object: str
     file: str  #: path among the job's inputs (`_inputs/…`)
@@ -38,7 +38,7 @@ class Replacement:
 
 @dataclass(frozen=True)
 class RenderOptions:
-    """How to render a model. None means: as the scene says."""
+    """How to render a model. None keeps the scene's setting."""
 
     scene: str | None = None
     view_layer: str | None = None
@@ -46,7 +46,7 @@ class RenderOptions:
     samples: int | None = None
     resolution: tuple[int, int] | None = None  #: width, height in pixels, before the percentage
     percentage: int | None = None
-    quality: str | None = None  #: one of QUALITIES; samples and resolution win over it
+    quality: str | None = None  #: one of QUALITIES; samples and resolution take precedence
     format: str | None = None  #: one of FORMATS
     device: str = "auto"  #: one of DEVICES
     denoise: bool | None = None
@@ -54,35 +54,37 @@ class RenderOptions:
     replacements: tuple[Replacement, ...] = ()
     allow_missing: bool = False
     trust_scripts: bool = False
-    blender: str | None = None  #: the version that renders, such as `4.5`; None: the nearest to the scene's own
+    blender: str | None = None  #: version to render with, such as `4.5`; None: the one closest to the scene's
 
     def __post_init__(self) -> None:
-        _one_of("engine", self.engine, ENGINES)
-        _one_of("device", self.device, DEVICES)
-        _one_of("quality", self.quality, tuple(QUALITIES))
-        _one_of("format", self.format, tuple(FORMATS))
+        _require_choice("engine", self.engine, ENGINES)
+        _require_choice("device", self.device, DEVICES)
+        _require_choice("quality", self.quality, tuple(QUALITIES))
+        _require_choice("format", self.format, tuple(FORMATS))
         if self.blender is not None and not re.fullmatch(r"\d{1,2}\.\d{1,2}", self.blender):
-            raise InvalidInput(f"{self.blender!r} is no version of Blender.", hint="It is two numbers, such as 4.5.")
-        _within("number of samples", self.samples, 1, 1 << 24)
-        _within("percentage", self.percentage, 1, 32767)
+            raise InvalidInput(f"{self.blender!r} is not a version of Blender.", hint="Write two numbers, such as 4.5.")
+        _require_range("number of samples", self.samples, 1, 1 << 24)
+        _require_range("percentage", self.percentage, 1, 32767)
         for pixels in self.resolution or ():
-            _within("resolution", pixels, 4, 65536)
+            _require_range("resolution", pixels, 4, 65536)
 
     def as_document(self) -> dict[str, Any]:
+        """Return the options as a JSON document."""
         return {**asdict(self), "settings": dict(self.settings)}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "RenderOptions":
-        known = {each.name for each in fields(cls)}
+        """Read the options of a JSON document; keys of other versions are ignored. Raises InvalidInput."""
+        known = {option.name for option in fields(cls)}
         values = {key: value for key, value in document.items() if key in known}
-        values["replacements"] = tuple(Replacement(**each) for each in values.get("replacements", ()))
+        values["replacements"] = tuple(Replacement(**replacement) for replacement in values.get("replacements", ()))
         if values.get("resolution"):
             values["resolution"] = tuple(values["resolution"])
         return cls(**values)
 
 
 def require_valid_options(options: RenderOptions) -> None:
-    """Refuse options that no people use, of a request; those of jobs that are there are left alone.
+    """Validate the options of a request against the limits; stored jobs are not checked again.
 
     Raises InvalidInput.
     """
@@ -99,19 +101,19 @@ def require_valid_options(options: RenderOptions) -> None:
         require_text("The path of a file", replacement.file, limits.MAX_PATH)
 
 
-def _one_of(option: str, value: str | None, known: tuple[str, ...]) -> None:
+def _require_choice(option: str, value: str | None, known: tuple[str, ...]) -> None:
     if value is not None and value not in known:
         raise InvalidInput(f"There is no {option} {value!r}.", hint=did_you_mean(value, list(known)))
 
 
-def _within(option: str, value: int | None, least: int, most: int) -> None:
+def _require_range(option: str, value: int | None, least: int, most: int) -> None:
     if value is not None and not least <= value <= most:
-        raise InvalidInput(f"A {option} of {value} makes no sense.", hint=f"It goes from {least} to {most}.")
+        raise InvalidInput(f"A {option} of {value} is not possible.", hint=f"It must be {least} to {most}.")
 
 
 @dataclass(frozen=True)
 class Input:
-    """A file of a model or a job: where it lies below the scene's root, and which blob it is."""
+    """A file of a model or a job: its path below the scene's root, and its blob."""
 
     path: str  #: POSIX, relative to the root
     digest: str  #: hex SHA-256
@@ -120,12 +122,12 @@ class Input:
 
 @dataclass(frozen=True)
 class NewJob:
-    """What a submission asks for."""
+    """The job of a submission."""
 
     name: str
     model_id: str
     options: RenderOptions
-    frames: str  #: as FrameSet prints it
+    frames: str  #: in the text form of FrameSet
     cameras: tuple[str | None, ...] = (None,)  #: None: the scene's own
     inputs: tuple[Input, ...] = ()
     project: str = "default"
@@ -134,29 +136,31 @@ class NewJob:
     max_slots: int | None = None
     max_attempts: int = 3
     frame_timeout_s: float | None = None
-    after: tuple[str, ...] = ()  #: jobs that have to succeed first
-    after_any: tuple[str, ...] = ()  #: jobs that have to end first, however that may be
+    after: tuple[str, ...] = ()  #: ids of jobs that must succeed first
+    after_any: tuple[str, ...] = ()  #: ids of jobs that must end first, in any state
     paused: bool = False
-    in_order: bool = False  #: one slot renders the frames in their order (a simulation that is not baked)
-    requirements: Requirements = NOTHING_REQUIRED
-    bound_to: str | None = None  #: the worker that it belongs to while that one's heart beats
+    in_order: bool = False  #: one slot renders the frames in order (a simulation that is not baked)
+    requirements: Requirements = NO_REQUIREMENTS
+    bound_to: str | None = None  #: id of the worker it is reserved for while that worker is alive
     idempotency_key: str | None = None
 
     def __post_init__(self) -> None:
-        _within("priority", self.priority, 0, 10)
-        _within("number of attempts", self.max_attempts, 1, 100)
-        _within("number of slots", self.max_slots, 1, 1 << 20)
+        _require_range("priority", self.priority, 0, 10)
+        _require_range("number of attempts", self.max_attempts, 1, 100)
+        _require_range("number of slots", self.max_slots, 1, 1 << 20)
         if self.frame_timeout_s is not None and not 0 < self.frame_timeout_s < float("inf"):
-            raise InvalidInput(f"A frame timeout of {self.frame_timeout_s} seconds makes no sense.")
+            raise InvalidInput(f"A frame timeout of {self.frame_timeout_s} seconds is not possible.")
         if not self.name.strip() or not self.pool.strip() or not self.project.strip():
-            raise InvalidInput("A job's name, pool and project are not empty.")
+            raise InvalidInput("A job's name, pool and project must not be empty.")
         if max(map(len, (self.name, self.pool, self.project, self.idempotency_key or ""))) > MAX_NAME:
-            raise InvalidInput(f"A job's name, pool, project and idempotency key have at most {MAX_NAME} characters.")
+            raise InvalidInput(
+                f"A job's name, pool, project and idempotency key may have at most {MAX_NAME} characters."
+            )
 
 
 @dataclass(frozen=True)
 class TaskCounts:
-    """How many tasks of a job are in each state."""
+    """The number of a job's tasks in each state."""
 
     blocked: int = 0
     queued: int = 0
@@ -167,11 +171,14 @@ class TaskCounts:
 
     @property
     def total(self) -> int:
+        """The number of all tasks."""
         return sum(asdict(self).values())
 
 
 @dataclass(frozen=True)
 class Job:
+    """A render job: a model, its options and frames, and its state."""
+
     id: str
     name: str
     state: JobState
@@ -189,40 +196,41 @@ class Job:
     frame_timeout_s: float | None
     in_order: bool
     bound_to: str | None
-    serial: int  #: of its current ticket
+    serial: int  #: of its current ticket; older tickets are stale
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     error: str | None
-    notes: tuple[str, ...] = ()  #: what the artist should know: a default camera, scripts that were blocked, …
-    requirements: Requirements = NOTHING_REQUIRED
-    pause_reason: str | None = None  #: why it is paused, where nobody asked for it
+    notes: tuple[str, ...] = ()  #: notes for the artist: a default camera, blocked scripts, …
+    requirements: Requirements = NO_REQUIREMENTS
+    pause_reason: str | None = None  #: why the farm paused it; None if a person did
 
 
 @dataclass(frozen=True)
 class Task:
-    """A frame seen by one camera."""
+    """One frame of a job, rendered by one camera."""
 
     job_id: str
-    number: int  #: 1 … n within the job, in the order in which they are rendered
+    number: int  #: 1 … n within the job, in rendering order
     frame: int
     camera: str | None
     state: TaskState
-    attempts: int  #: started and used up
+    attempts: int  #: attempts that were started and count against max_attempts
     error: str | None = None
 
     @property
     def id(self) -> str:
+        """JOB-NUMBER."""
         return f"{self.job_id}-{self.number}"
 
 
-#: Before the id of an attempt: the name of a log that others' are in, too.
+#: Prefix of the name of a log that several attempts share; the first attempt's id follows.
 SHARED_LOG = "with-"
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try at a task by one worker; its id is the fencing token."""
+    """One execution of a task by a worker; its id is the fencing token."""
 
     id: str
     job_id: str
@@ -235,16 +243,17 @@ class Attempt:
     ended_at: datetime | None = None
     progress: float = 0.0  #: 0 to 1
     error: str | None = None
-    log: str | None = None  #: LOG:START:END, the bytes of a log that is kept together with others'; None: its own
+    log: str | None = None  #: LOG:START:END, a byte range of a shared log; None: a log of its own
 
     @property
     def task_id(self) -> str:
+        """JOB-NUMBER, the task's id."""
         return f"{self.job_id}-{self.number}"
 
 
 @dataclass(frozen=True)
 class Output:
-    """A published result of a task: a blob and its name."""
+    """A published file of a task: a blob and its name."""
 
     name: str  #: file name, with extension; several per frame where the compositor writes more
     digest: str
@@ -254,16 +263,16 @@ class Output:
     frame: int = 0
     camera: str | None = None
     number: int = 0  #: the task's
-    device: str | None = None  #: what it was really rendered on
+    device: str | None = None  #: the device that it was actually rendered on
     image: str | None = None  #: digest of the container image that rendered it
 
 
 class Fault(StrEnum):
-    """Whose fault a failure is; no retry helps against the scene's."""
+    """The cause of a failure; a fault of the scene is not retried."""
 
     SCENE = "scene"
     MACHINE = "machine"
-    FARM = "farm"  #: the store, say, was away: nothing is held against the worker
+    FARM = "farm"  #: such as a store out of reach: it does not count against the worker
 
 
 @dataclass(frozen=True)
@@ -272,7 +281,7 @@ class Failure:
 
     fault: Fault
     reason: str  #: a sentence
-    whole_job: bool = False  #: every other task of the job would fail alike
+    whole_job: bool = False  #: every other task of the job would fail in the same way
 
 
 #: Seconds before the second, third, … attempt.
@@ -280,8 +289,8 @@ RETRY_DELAYS_S = (2.0, 10.0, 30.0, 120.0)
 
 
 def retry_delay(failure: Failure, attempts: int, max_attempts: int) -> float | None:
-    """Seconds until a task that was tried `attempts` times is tried again; None: it has failed."""
-    lost = failure.fault is Fault.FARM and failure.whole_job  # a file that the store has not, or not any more
+    """Return the seconds until a task with `attempts` attempts is retried; None: it has failed."""
+    lost = failure.fault is Fault.FARM and failure.whole_job  # a file is missing in the store
     if failure.fault is Fault.SCENE or lost or attempts >= max_attempts:
         return None
     return RETRY_DELAYS_S[min(attempts, len(RETRY_DELAYS_S)) - 1]

@@ -1,4 +1,4 @@
-"""Models: an uploaded scene, what it depends on, and what is known about it."""
+"""Models: uploaded scenes, their dependencies, and the facts that Blender reported about them."""
 
 import json
 import re
@@ -12,8 +12,8 @@ from renderctl.core.errors import InvalidInput, UnknownName, did_you_mean
 from renderctl.core.frames import FIRST_FRAME, LAST_FRAME
 from renderctl.core.limits import require_few, require_number, require_text, require_within
 
-#: Items of each of their lists that abridged facts have.
-_LISTED = 10
+#: Items in each list of abridged facts.
+_MAX_LISTED = 10
 _VERSION = re.compile(r"\d{1,3}\.\d{1,3}(\.\d{1,5})?")
 
 
@@ -22,7 +22,7 @@ class SceneFacts:
     """One scene of a .blend, as Blender reports it."""
 
     name: str
-    camera: str | None  #: the active one
+    camera: str | None  #: the active camera
     cameras: tuple[str, ...]
     frame_start: int
     frame_end: int
@@ -37,17 +37,17 @@ class SceneFacts:
     view_layers: tuple[str, ...]
     objects: int
     faces: int
-    unbaked: tuple[str, ...] = ()  #: simulations that have no bake
+    unbaked: tuple[str, ...] = ()  #: simulations that are not baked
 
 
 @dataclass(frozen=True)
 class Dependency:
-    """A file that the scene names."""
+    """A file that the scene uses."""
 
-    path: str  #: as the .blend has it
-    source: str  #: its path among the model's inputs, else what the .blend has; no place on anybody's machine
+    path: str  #: as stored in the .blend
+    source: str  #: path among the model's inputs, or as in the .blend; never a path of a machine
     kind: str  #: image, sequence, udim, movie, library, font, sound, volume, cache, …
-    owner: str  #: what uses it, such as `Image: wood`
+    owner: str  #: the data-block that uses it, such as `Image: wood`
     stored: str | None = None  #: path among the model's inputs; None: it was missing
     digest: str | None = None
     size: int | None = None
@@ -55,84 +55,95 @@ class Dependency:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What is known of a model without opening it again."""
+    """Facts about a model, so that it need not be opened again."""
 
     saved_by: str  #: version of the Blender that saved it
-    opened_by: str  #: version of the Blender that looked at it
+    opened_by: str  #: version of the Blender that inspected it
     active_scene: str
     scenes: tuple[SceneFacts, ...]
     materials: int
     objects: int
     faces: int
-    scripts: tuple[str, ...] = ()  #: text blocks and drivers that want to run Python
+    scripts: tuple[str, ...] = ()  #: text blocks and drivers that run Python
     dependencies: tuple[Dependency, ...] = ()
     relocations: Mapping[str, str] = field(default_factory=dict)  #: absolute directory -> directory below the root
 
     def scene(self, name: str | None) -> SceneFacts:
-        """The scene of that name; None: the active one. Raises UnknownName."""
-        wanted = name if name is not None else self.active_scene
+        """Return the scene of that name, or the active one for None. Raises UnknownName."""
+        requested = name if name is not None else self.active_scene
         for scene in self.scenes:
-            if scene.name == wanted:
+            if scene.name == requested:
                 return scene
-        raise UnknownName(f"There is no scene {wanted!r}.", hint=did_you_mean(wanted, [s.name for s in self.scenes]))
+        raise UnknownName(
+            f"There is no scene {requested!r}.", hint=did_you_mean(requested, [s.name for s in self.scenes])
+        )
 
     @property
     def missing(self) -> tuple[Dependency, ...]:
-        return tuple(each for each in self.dependencies if each.stored is None)
+        """Dependencies that were not found at upload."""
+        return tuple(dependency for dependency in self.dependencies if dependency.stored is None)
 
     def as_document(self) -> dict[str, Any]:
+        """Return the facts as a JSON document."""
         return {**asdict(self), "relocations": dict(self.relocations)}
 
     def without_sources(self) -> "ModelFacts":
-        """The facts without a word of where the files lay on the machine of whoever uploaded them.
+        """Return the facts without paths on the uploader's machine.
 
-        The one folder that a session needs to find files by absolute paths stays where there are such paths: each of
-        these begins with it, in the .blend itself.
+        The relocations stay if files are referenced by absolute paths: a session needs them to find these files, and
+        the .blend itself contains the folder in each of these paths.
         """
-        dependencies = tuple(replace(each, source=each.stored or each.path) for each in self.dependencies)
-        needed = any(each.stored is not None and is_absolute(each.path) for each in dependencies)
+        dependencies = tuple(
+            replace(dependency, source=dependency.stored or dependency.path) for dependency in self.dependencies
+        )
+        needed = any(file.stored is not None and is_absolute(file.path) for file in dependencies)
         return replace(self, dependencies=dependencies, relocations=self.relocations if needed else {})
 
     def published(self) -> "ModelFacts":
-        """What others may know."""
+        """Return the facts for other people: without sources and relocations."""
         return replace(self.without_sources(), relocations={})
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> "ModelFacts":
+        """Read the facts of a JSON document."""
         values = dict(document)
-        values["scenes"] = tuple(_scene_facts(each) for each in values["scenes"])
-        values["dependencies"] = tuple(Dependency(**each) for each in values.get("dependencies", ()))
+        values["scenes"] = tuple(_scene_facts(scene) for scene in values["scenes"])
+        values["dependencies"] = tuple(Dependency(**dependency) for dependency in values.get("dependencies", ()))
         values["scripts"] = tuple(values.get("scripts", ()))
         return cls(**values)
 
 
 def is_absolute(path: str) -> bool:
-    """Whether a path of a .blend holds wherever the .blend lies; `//` begins one that does not."""
+    """Return whether a path of a .blend is absolute; `//` begins one that is relative to the .blend."""
     path = path.replace("\\", "/")
     return path.startswith("/") and not path.startswith("//")
 
 
-def abridged(facts: ModelFacts) -> ModelFacts | None:
-    """Of large facts what lists show of them: a few missing files, scripts and scenes; None: all of it fits."""
+def abridge(facts: ModelFacts) -> ModelFacts | None:
+    """Return facts cut to a few missing files, scripts and scenes, for lists; None if they are small enough."""
     if len(json.dumps(facts.as_document())) <= limits.MAX_LISTED_FACTS_BYTES:
         return None
-    scenes = sorted(facts.scenes, key=lambda scene: scene.name != facts.active_scene)[:_LISTED]
+    scenes = sorted(facts.scenes, key=lambda scene: scene.name != facts.active_scene)[:_MAX_LISTED]
     lists = ("cameras", "view_layers", "unbaked")
     return replace(
         facts,
-        scenes=tuple(replace(scene, **{name: getattr(scene, name)[:_LISTED] for name in lists}) for scene in scenes),
-        scripts=facts.scripts[:_LISTED],
-        dependencies=facts.missing[:_LISTED],
+        scenes=tuple(
+            replace(scene, **{name: getattr(scene, name)[:_MAX_LISTED] for name in lists}) for scene in scenes
+        ),
+        scripts=facts.scripts[:_MAX_LISTED],
+        dependencies=facts.missing[:_MAX_LISTED],
         relocations={},
     )
 
 
 def require_valid_facts(facts: ModelFacts) -> None:
-    """Refuse facts that no scene has, from whomever they come. Raises InvalidInput, UnknownName."""
+    """Validate facts against the limits: they come from clients and sessions. Raises InvalidInput, UnknownName."""
     for what, version in (("saved_by", facts.saved_by), ("opened_by", facts.opened_by)):
         require_text(what, version)
         if not _VERSION.fullmatch(version):
-            raise InvalidInput(f"{what} is no version of Blender.", hint="It is two or three numbers, such as 4.5.1.")
+            raise InvalidInput(
+                f"{what} is not a version of Blender.", hint="It must be two or three numbers, such as 4.5.1."
+            )
     require_text("The name of the active scene", facts.active_scene)
     for what, count in (("materials", facts.materials), ("objects", facts.objects), ("faces", facts.faces)):
         require_within(f"The number of {what}", count, 0, limits.MAX_COUNT)
@@ -149,7 +160,7 @@ def require_valid_facts(facts: ModelFacts) -> None:
             require_text("A folder", folder, limits.MAX_PATH)
     size = len(json.dumps(facts.as_document(), ensure_ascii=False).encode())
     if size > limits.MAX_FACTS_BYTES:
-        raise InvalidInput(f"The facts have {size} bytes.", hint=f"At most {limits.MAX_FACTS_BYTES} are taken.")
+        raise InvalidInput(f"The facts have {size} bytes.", hint=f"At most {limits.MAX_FACTS_BYTES} are allowed.")
     facts.scene(None)
 
 
@@ -196,18 +207,21 @@ def _scene_facts(document: Mapping[str, Any]) -> SceneFacts:
 
 @dataclass(frozen=True)
 class Model:
+    """A version of an uploaded scene with its files."""
+
     id: str
     name: str
     project: str
-    version: int  #: among those of its name and project
+    version: int  #: 1 … n among models of the same name and project
     owner: str
     created_at: datetime
     main: str  #: path of the .blend among the model's inputs
-    digest: str  #: of the manifest: equal for equal content
+    digest: str  #: SHA-256 of the manifest: equal for equal content
     facts: ModelFacts
     size: int  #: bytes, all inputs together
     files: int
 
     @property
     def ref(self) -> str:
+        """NAME@VERSION."""
         return f"{self.name}@{self.version}"

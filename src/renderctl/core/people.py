@@ -1,4 +1,4 @@
-"""People: users, the projects that they share, the tokens that programs of theirs hold."""
+"""People: users, projects, API tokens, web sessions and invitations."""
 
 import re
 from dataclasses import dataclass
@@ -7,15 +7,17 @@ from datetime import datetime
 from renderctl.core.actors import Actor, Role, Scope
 from renderctl.core.errors import InvalidInput
 
-#: Where things go whose owner names no project.
+#: The project of jobs and models whose owner names none.
 DEFAULT_PROJECT = "default"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-#: Characters that a password has at least, and at most (argon2 would take any number of them).
-LEAST_PASSWORD, MOST_PASSWORD = 10, 1024
+#: Bounds of a password's length in characters; argon2 itself has none.
+MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 10, 1024
 
 
 @dataclass(frozen=True)
 class User:
+    """A person's account."""
+
     name: str
     role: Role
     projects: tuple[str, ...]
@@ -26,20 +28,21 @@ class User:
 
 @dataclass(frozen=True)
 class Project:
-    """What people work on together."""
+    """A group of users who share jobs and models."""
 
     name: str
-    pools: tuple[str, ...]  #: those that its artists may submit to; none: every pool
+    pools: tuple[str, ...]  #: pools that its artists may submit to; empty: every pool
     members: tuple[str, ...]
     created_at: datetime
 
     def may_use(self, pool: str) -> bool:
+        """Return whether the project's artists may submit to the pool."""
         return not self.pools or pool in self.pools
 
 
 @dataclass(frozen=True)
 class Token:
-    """What is known of a token; itself it is known to nobody but its holder."""
+    """An API token, without its secret, which only its holder knows."""
 
     id: str
     user: str
@@ -53,16 +56,16 @@ class Token:
 
 @dataclass(frozen=True)
 class WebSession:
-    """What is known of a log-in from a browser; what the browser holds is known to nobody else."""
+    """A login from a browser, without its cookie's secret, which only the browser knows."""
 
     id: str
     user: str
     created_at: datetime
     expires_at: datetime
-    address: str | None  #: from where it was begun
+    address: str | None  #: IP address that it was created from
     seen_at: datetime | None = None  #: to the minute
     seen_from: str | None = None
-    present: bool = False  #: whether it is the one that asks
+    present: bool = False  #: whether it is the session of the request
 
 
 @dataclass(frozen=True)
@@ -85,16 +88,16 @@ class SessionUse:
 
 @dataclass(frozen=True)
 class TotpStatus:
-    """What is known of the second factor of a user."""
+    """The state of a user's second factor (TOTP)."""
 
     user: str
-    confirmed_at: datetime | None  #: since when a log-in takes a code; None: it does not
-    recovery_codes: int  #: how many are left for whoever has lost it
+    confirmed_at: datetime | None  #: since when a login requires a code; None: it does not
+    recovery_codes: int  #: recovery codes that are left
 
 
 @dataclass(frozen=True)
 class Invitation:
-    """What whoever holds its code may become."""
+    """An invitation to create an account, without its secret code."""
 
     id: str
     role: Role
@@ -106,15 +109,15 @@ class Invitation:
 
 
 def validated_name(name: str, noun: str = "user") -> str:
-    """A name that looks like no other. Raises InvalidInput."""
+    """Return the name if it has only unambiguous characters. Raises InvalidInput."""
     if not _NAME.fullmatch(name):
-        hint = "Lower-case letters, digits, dots, dashes and underscores, 64 at most; a letter or digit first."
-        raise InvalidInput(f"{name!r} can not be the name of a {noun}.", hint=hint)
+        hint = "Use lower-case letters, digits, dots, dashes and underscores, 64 at most; a letter or digit first."
+        raise InvalidInput(f"{name!r} cannot be the name of a {noun}.", hint=hint)
     return name
 
 
 def validated_password(password: str) -> str:
-    """A password that is worth keeping. Raises InvalidInput, which does not show it."""
-    if not LEAST_PASSWORD <= len(password) <= MOST_PASSWORD:
-        raise InvalidInput(f"A password has {LEAST_PASSWORD} to {MOST_PASSWORD} characters.")
+    """Return the password if its length is allowed. Raises InvalidInput, which never shows it."""
+    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
+        raise InvalidInput(f"A password must have {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters.")
     return password

@@ -21,9 +21,11 @@ class Relation(StrEnum):
 
 
 class Verdict(StrEnum):
+    """The outcome of a permission check."""
+
     ALLOWED = "allowed"
     REFUSED = "refused"
-    HIDDEN = "hidden"
+    HIDDEN = "hidden"  #: refused as if the subject did not exist
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,10 @@ class Rule:
     admin: str = "+++"
 
     def verdict(self, role: Role, relation: Relation) -> Verdict:
-        return _SIGNS[getattr(self, role.value)[list(Relation).index(relation)]]
+        return _VERDICTS[getattr(self, role.value)[list(Relation).index(relation)]]
 
 
-_SIGNS = {"+": Verdict.ALLOWED, "-": Verdict.REFUSED, "?": Verdict.HIDDEN}
+_VERDICTS = {"+": Verdict.ALLOWED, "-": Verdict.REFUSED, "?": Verdict.HIDDEN}
 _READ, _WORK, _ALL = Scope.READ, Scope.WORK, Scope.ALL
 
 TABLE: Mapping[str, Rule] = {

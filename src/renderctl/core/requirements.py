@@ -1,4 +1,4 @@
-"""What a job asks of the workers of its pool."""
+"""What a job requires of a worker."""
 
 import hashlib
 import json
@@ -9,16 +9,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Requirements:
-    """Tags that a worker must have, and how old its newest Blender may be."""
+    """The tags that a worker must have, and the oldest Blender that can open the scene."""
 
-    tags: tuple[str, ...] = ()  #: of a node's owner (`worker.tags`), of a GPU (`optix`), of a Blender (`blender-5.0`)
-    blender: str | None = None  #: the oldest version that can open the scene, such as `4.5`; None: any that we speak to
+    tags: tuple[str, ...] = ()  #: a node's (`worker.tags`), a GPU's (`optix`) or a Blender's (`blender-5.0`)
+    blender: str | None = None  #: the oldest version that can open the scene, such as `4.5`; None: any
 
     def __bool__(self) -> bool:
         return bool(self.tags or self.blender)
 
-    def each(self) -> tuple["Requirements", ...]:
-        """One by one."""
+    def split(self) -> tuple["Requirements", ...]:
+        """Return the requirements one by one, to report which is not met."""
         return (
             *(Requirements(tags=(tag,)) for tag in self.tags),
             *((Requirements(blender=self.blender),) if self.blender else ()),
@@ -26,19 +26,20 @@ class Requirements:
 
     @property
     def key(self) -> str:
-        """The same for requirements that come to the same; empty: nothing is asked."""
+        """A digest that is equal for equivalent requirements; empty for none."""
         if not self:
             return ""
         parts = json.dumps([sorted(set(self.tags)), self.blender])
         return hashlib.sha256(parts.encode()).hexdigest()[:32]
 
     def as_document(self) -> dict[str, Any]:
+        """Return the requirements as a JSON document."""
         return asdict(self)
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any] | None) -> "Requirements":
-        """None, as older jobs have it: nothing is asked."""
+        """Read the requirements of a JSON document; None, as in older jobs: none."""
         return cls(tuple(document["tags"]), document["blender"]) if document else cls()
 
 
-NOTHING_REQUIRED = Requirements()
+NO_REQUIREMENTS = Requirements()

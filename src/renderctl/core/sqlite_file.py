@@ -1,4 +1,4 @@
-"""One SQLite file that several processes share: opened when it is first used, and again when it was replaced."""
+"""An SQLite file that several processes share: opened on first use, and again after it was replaced."""
 
 import sqlite3
 import threading
@@ -8,26 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from renderctl.core.clocks import Clock
-from renderctl.core.private_files import BESIDE_SQLITE, make_private, make_private_folder
+from renderctl.core.private_files import SQLITE_SUFFIXES, make_private, make_private_folder
 
 _OPEN_RETRY_S = 0.01
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How a file is set up."""
+class SqliteOptions:
+    """The schema and pragmas of a file."""
 
-    schema: str  #: statements that make what is absent
-    synchronous: str  #: NORMAL: survives a crash of the machine unharmed; OFF: may be lost with it
-    busy_timeout_s: float  #: how long another writer is waited for
+    schema: str  #: statements that create missing tables
+    synchronous: str  #: NORMAL survives a crash of the machine; OFF may lose the file
+    busy_timeout_s: float  #: seconds to wait for another writer
 
 
 class SqliteFile:
-    """A connection for all threads of this process. What goes wrong is an `sqlite3.Error` or an `OSError`."""
+    """One connection, shared by all threads of this process. Raises sqlite3.Error or OSError."""
 
-    def __init__(self, path: Path, layout: Layout, clock: Clock) -> None:
+    def __init__(self, path: Path, options: SqliteOptions, clock: Clock) -> None:
         self.path = path
-        self._layout = layout
+        self._options = options
         self._clock = clock
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -35,69 +35,69 @@ class SqliteFile:
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for this thread alone, in autocommit mode."""
+        """Lend the connection to this thread exclusively, in autocommit mode."""
         with self._lock:
-            if self._connection is None or self._inode != self._inode_now():
+            if self._connection is None or self._inode != self._current_inode():
                 self._reopen()
             assert self._connection is not None
             yield self._connection
 
     def close(self) -> None:
-        """Let go of the file; the next use opens it again."""
+        """Close the connection; the next use opens it again."""
         with self._lock:
-            self._drop()
+            self._close()
 
     def remove(self) -> None:
-        """Delete the file and what SQLite keeps beside it."""
+        """Delete the file and those that SQLite keeps beside it."""
         with self._lock:
-            self._drop()
-            for suffix in ("", *BESIDE_SQLITE):
+            self._close()
+            for suffix in ("", *SQLITE_SUFFIXES):
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
 
-    def _inode_now(self) -> int:
+    def _current_inode(self) -> int:
         try:
             return self.path.stat().st_ino
         except FileNotFoundError:
             return -1
 
-    def _drop(self) -> None:
+    def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     def _reopen(self) -> None:
-        self._drop()
+        self._close()
         make_private_folder(self.path.parent)
         make_private(self.path)
         connection = sqlite3.connect(
-            self.path, timeout=self._layout.busy_timeout_s, isolation_level=None, check_same_thread=False
+            self.path, timeout=self._options.busy_timeout_s, isolation_level=None, check_same_thread=False
         )
         try:
             self._set_up(connection)
-            self._inode = self._inode_now()
+            self._inode = self._current_inode()
         except BaseException:
             connection.close()
             raise
         self._connection = connection
 
     def _set_up(self, connection: sqlite3.Connection) -> None:
-        # Going over to WAL takes an exclusive lock, for which SQLite does not call the busy timeout.
-        give_up = self._clock.monotonic() + self._layout.busy_timeout_s
+        # Switching to WAL takes an exclusive lock, to which SQLite does not apply the busy timeout.
+        deadline = self._clock.monotonic() + self._options.busy_timeout_s
         while True:
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
                 break
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or self._clock.monotonic() >= give_up:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or self._clock.monotonic() >= deadline:
                     raise
                 self._clock.wait(None, _OPEN_RETRY_S)
-        connection.execute(f"PRAGMA synchronous = {self._layout.synchronous}")
-        connection.executescript(self._layout.schema)
+        connection.execute(f"PRAGMA synchronous = {self._options.synchronous}")
+        connection.executescript(self._options.schema)
 
 
 @contextmanager
 def transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
-    """All or nothing. IMMEDIATE holds the pen from the start; DEFERRED sees one moment while others write."""
+    """Run the block in a transaction. IMMEDIATE takes the write lock at once; DEFERRED reads one snapshot."""
     connection.execute(f"BEGIN {kind}")
     try:
         yield

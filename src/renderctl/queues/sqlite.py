@@ -8,7 +8,7 @@ from pathlib import Path
 
 from renderctl.core.clocks import Clock
 from renderctl.core.errors import QueueUnavailable
-from renderctl.core.sqlite_file import Layout, SqliteFile
+from renderctl.core.sqlite_file import SqliteFile, SqliteOptions
 from renderctl.queues import Queue, Ticket
 
 _SCHEMA = """
@@ -43,7 +43,7 @@ class SqliteQueue(Queue):
     """Tickets in an SQLite file. A waiting `get` sees a ticket put by any process within about 15 ms."""
 
     def __init__(self, path: Path, clock: Clock, busy_timeout_s: float = 10.0) -> None:
-        self._file = SqliteFile(path, Layout(_SCHEMA, "NORMAL", busy_timeout_s), clock)
+        self._file = SqliteFile(path, SqliteOptions(_SCHEMA, "NORMAL", busy_timeout_s), clock)
         self._clock = clock
         self._puts = 0
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, func, select, text
 from renderctl.core.errors import DatabaseUnavailable
 from renderctl.core.ids import new_token
 from renderctl.core.jobs import Job
-from renderctl.core.states import PRESENT_WORKER, JobState, TaskState
+from renderctl.core.states import PRESENT_WORKER_STATES, JobState, TaskState
 from renderctl.repository.database import Database
 from renderctl.repository.engine import collation
 from renderctl.repository.migrations import HEAD
@@ -145,7 +145,7 @@ def _of_durability(connection: Connection) -> Iterator[str]:
 def _of_connections(connection: Connection) -> Iterator[str]:
     most = int(connection.scalar(text("SELECT @@max_connections")) or 0)
     present = select(func.count(), func.coalesce(func.sum(workers.c.slots), 0))
-    count, slots = connection.execute(present.where(workers.c.state.in_(PRESENT_WORKER))).one()
+    count, slots = connection.execute(present.where(workers.c.state.in_(PRESENT_WORKER_STATES))).one()
     needed = int(slots) + _BESIDE_SLOTS * int(count)
     if needed > most:
         yield f"{count} workers may need {needed} connections: raise max_connections, which is {most}."

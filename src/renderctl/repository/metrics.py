@@ -6,7 +6,15 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Table, and_, case, func, or_, select
 
-from renderctl.core.states import ENDED_JOB, OPEN_ATTEMPT, OPEN_JOB, PRESENT_WORKER, AttemptState, JobState, TaskState
+from renderctl.core.states import (
+    ENDED_JOB,
+    OPEN_ATTEMPT,
+    OPEN_JOB,
+    PRESENT_WORKER_STATES,
+    AttemptState,
+    JobState,
+    TaskState,
+)
 from renderctl.core.webhooks import UNDELIVERED_STATES
 from renderctl.repository.attempts.claim_query import SERVED
 from renderctl.repository.database import Database
@@ -63,7 +71,7 @@ class Measuring(Database):
             now = self.now(connection)
             here = jobs.c.removed_at.is_(None)
             work = _open_work(connection)
-            slots = select(func.sum(workers.c.slots)).where(workers.c.state.in_(PRESENT_WORKER))
+            slots = select(func.sum(workers.c.slots)).where(workers.c.state.in_(PRESENT_WORKER_STATES))
             return Measures(
                 tasks=work.tasks,
                 jobs=_by_state(connection, jobs, here),

@@ -11,7 +11,7 @@ from renderctl.core.actors import Actor
 from renderctl.core.errors import Conflict, NotFound, did_you_mean
 from renderctl.core.ids import new_id
 from renderctl.core.jobs import Input
-from renderctl.core.models import Model, ModelFacts, abridged
+from renderctl.core.models import Model, ModelFacts, abridge
 from renderctl.core.permissions import ALL, Visibility
 from renderctl.core.quotas import UNLIMITED, Quotas
 from renderctl.core.states import OPEN_JOB
@@ -72,7 +72,7 @@ class Uploading(Database):
                 "main": new.main,
                 "digest": new.digest,
                 "facts": new.facts.as_document(),
-                "listed_facts": brief.as_document() if (brief := abridged(new.facts)) else None,
+                "listed_facts": brief.as_document() if (brief := abridge(new.facts)) else None,
                 "size": sum(each.size for each in new.inputs),
                 "files": len(new.inputs),
             }

@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import Connection, or_, select
 
 from renderctl.core.jobs import RETRY_DELAYS_S, Attempt, Job
-from renderctl.core.states import OPEN_ATTEMPT, OPEN_JOB, PRESENT_WORKER, JobState, TaskState, WorkerState
+from renderctl.core.states import OPEN_ATTEMPT, OPEN_JOB, PRESENT_WORKER_STATES, JobState, TaskState, WorkerState
 from renderctl.repository.jobs.bulk import HAS_WORK, IDLE, OVER, STOPPED
 from renderctl.repository.jobs.lifecycle import Controlling
 from renderctl.repository.jobs.retry import Retrying
@@ -53,7 +53,7 @@ class Sweeping(Serving, Controlling, Retrying, Leasing):
 
         def writing(connection: Connection) -> tuple[list[str], list[Attempt]]:
             silent = self.now(connection) - timedelta(seconds=self.heartbeat_limit_s)
-            gone = workers.c.state.in_(PRESENT_WORKER) & (workers.c.seen_at < silent)
+            gone = workers.c.state.in_(PRESENT_WORKER_STATES) & (workers.c.seen_at < silent)
             lost_workers = list(connection.scalars(select(workers.c.id).where(gone)))
             if lost_workers:
                 lost = workers.c.id.in_(lost_workers)
@@ -89,7 +89,7 @@ class Sweeping(Serving, Controlling, Retrying, Leasing):
         """Jobs whose own worker is lost or gone become ordinary ones of their pool."""
 
         def writing(connection: Connection) -> list[str]:
-            alive = select(workers.c.id).where(workers.c.state.in_(PRESENT_WORKER))
+            alive = select(workers.c.id).where(workers.c.state.in_(PRESENT_WORKER_STATES))
             deserted = (
                 jobs.c.bound_to.is_not(None)
                 & jobs.c.bound_to.not_in(alive)

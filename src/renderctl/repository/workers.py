@@ -10,7 +10,7 @@ from renderctl.core.actors import Actor
 from renderctl.core.errors import NotFound, WorkerNameTaken, did_you_mean
 from renderctl.core.jobs import Attempt
 from renderctl.core.permissions import Visibility
-from renderctl.core.states import OPEN_ATTEMPT, PRESENT_WORKER, AttemptState, JobState, WorkerState
+from renderctl.core.states import OPEN_ATTEMPT, PRESENT_WORKER_STATES, AttemptState, JobState, WorkerState
 from renderctl.core.workers import CurrentWork, Heartbeat, HeartbeatReply, Worker, effective_state
 from renderctl.repository.attempts.completion import Completing
 from renderctl.repository.schema.jobs import attempts, jobs, worker_pools, workers
@@ -81,10 +81,10 @@ class Serving(Completing):
             row = connection.execute(select(workers.c.held, workers.c.reason).where(mine).with_for_update()).first()
             if row is None:
                 return HeartbeatReply(stop=frozenset(beat.progress), superseded=True)
-            hold, reason = (WorkerState(row.held), row.reason) if row.held else (None, beat.complaint)
+            hold, reason = (WorkerState(row.held), row.reason) if row.held else (None, beat.problem)
             if beat.drain is not None:
                 hold, reason = self._held(connection, beat.worker_id, _NODE, drain=beat.drain)
-            state = effective_state(hold, beat.complaint)
+            state = effective_state(hold, beat.problem)
             reason = reason if state != WorkerState.ACTIVE else None
             changes = {"seen_at": now, "state": state, "reason": reason, "idle": beat.idle}
             if beat.capabilities is not None:
@@ -150,7 +150,7 @@ class Serving(Completing):
             there = connection.scalar(select(workers.c.state).where(workers.c.id == worker_id).with_for_update())
             hold, reason = self._held(connection, worker_id, actor, drain=not resume)
             changes: dict[str, Any] = {"reason": reason}
-            if there in PRESENT_WORKER and (hold is not None or there != WorkerState.UNHEALTHY):
+            if there in PRESENT_WORKER_STATES and (hold is not None or there != WorkerState.UNHEALTHY):
                 changes["state"] = effective_state(hold, None)
             connection.execute(workers.update().where(workers.c.id == worker_id).values(changes))
             return worker_id
@@ -171,7 +171,7 @@ class Serving(Completing):
 
     def _require_same_node(self, worker: Worker, known: Any, now: datetime) -> None:
         silent = now - timedelta(seconds=self.heartbeat_limit_s)
-        alive = known.state in PRESENT_WORKER and known.seen_at >= silent
+        alive = known.state in PRESENT_WORKER_STATES and known.seen_at >= silent
         if alive and known.node is not None and known.node != worker.node:
             raise WorkerNameTaken(
                 f"A worker called {worker.id!r} is at work on {known.host} already.", hint="Give it another --name."
@@ -185,7 +185,9 @@ class Serving(Completing):
             query = (
                 select(workers)
                 .join(worker_pools, worker_pools.c.worker_id == workers.c.id)
-                .where(worker_pools.c.pool == pool, workers.c.state.in_(PRESENT_WORKER), workers.c.seen_at >= silent)
+                .where(
+                    worker_pools.c.pool == pool, workers.c.state.in_(PRESENT_WORKER_STATES), workers.c.seen_at >= silent
+                )
                 .order_by(workers.c.id)
             )
             return [to_worker(row, (pool,)) for row in connection.execute(query)]

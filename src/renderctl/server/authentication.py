@@ -181,7 +181,7 @@ def _cookie_name(request: Request) -> str:
     return f"__Host-{COOKIE}" if _is_tls(request) else COOKIE
 
 
-def is_in_the_clear(request: Request) -> bool:
+def is_unencrypted(request: Request) -> bool:
     """Whether what is sent can be read on the way: by plain HTTP, from another machine."""
     return not _is_tls(request) and not is_loopback(address_of(request) or "")
 

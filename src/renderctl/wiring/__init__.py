@@ -11,7 +11,7 @@ from renderctl.wiring.commands import Commands, LocalCommands
 from renderctl.wiring.config_files import read_settings, trusted_configs, write_compose, write_config
 from renderctl.wiring.ports import open_farm
 from renderctl.wiring.remote_commands import RemoteCommands
-from renderctl.wiring.server_choice import is_in_the_clear, kept_server, log_in, log_out
+from renderctl.wiring.server_choice import is_unencrypted, kept_server, log_in, log_out
 
 __all__ = [
     "Commands",
@@ -19,7 +19,7 @@ __all__ = [
     "RemoteCommands",
     "connect",
     "connect_locally",
-    "is_in_the_clear",
+    "is_unencrypted",
     "log_in",
     "log_out",
     "open_farm",

@@ -241,7 +241,7 @@ class Commands(ABC):
 
     @property
     @abstractmethod
-    def is_in_the_clear(self) -> bool:
+    def is_unencrypted(self) -> bool:
         """Whether a token is sent to another machine without TLS."""
 
     @abstractmethod
@@ -280,7 +280,7 @@ class LocalCommands(Commands, FarmBinding):
     work_at_hand = FarmVerb("worker.see", lambda: farm.admin.workers.work_at_hand)
 
     url = ""
-    is_in_the_clear = False
+    is_unencrypted = False
 
     def __init__(self, settings: "Settings", actor: "Actor", farm: "Farm | None" = None) -> None:
         self.settings = settings

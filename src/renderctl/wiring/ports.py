@@ -6,7 +6,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from renderctl.core.private_files import make_private_folder, tighten
+from renderctl.core.private_files import make_private_folder, restrict_to_owner
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ def open_farm(settings: "Settings", opened: "list[Closable] | None" = None) -> "
     with suppress(OSError):  # whoever needs it says so
         _make_folder(settings.data_dir)
     for name in _FOLDERS:
-        tighten(settings.data_dir / name)
+        restrict_to_owner(settings.data_dir / name)
     clock = SystemClock()
     closing: list[Closable] = opened if opened is not None else []
     return Farm(

@@ -35,9 +35,9 @@ class RemoteCommands(Commands, ServerBinding):
         return self.server.api.url
 
     @property
-    def is_in_the_clear(self) -> bool:
+    def is_unencrypted(self) -> bool:
         """Whether a token is sent to another machine without TLS."""
-        return self.server.is_in_the_clear
+        return self.server.is_unencrypted
 
     def upgrade_database(self) -> str:
         """Refused: the database is the farm's. Raises UsageError."""

@@ -8,11 +8,11 @@ if TYPE_CHECKING:
     from renderctl.core.settings import Settings
 
 
-def is_in_the_clear(url: str) -> bool:
+def is_unencrypted(url: str) -> bool:
     """Whether what is sent to a server can be read on the way."""
-    from renderctl.client.addresses import is_in_the_clear
+    from renderctl.client.addresses import is_unencrypted
 
-    return is_in_the_clear(url)
+    return is_unencrypted(url)
 
 
 def log_in(

@@ -127,7 +127,7 @@ def test_files_on_their_way_are_limited_whether_they_were_announced_or_not(farm:
     announced = [file(number, 2 * MB)[1] for number in range(4)]
     assert len(wanted_files(farm, EVE, announced)) == 4
     assert len(wanted_files(farm, EVE, announced)) == 4  # to ask again takes no more
-    with pytest.raises(QuotaExceeded, match=r"11\.0 MiB of files on their way"):
+    with pytest.raises(QuotaExceeded, match=r"11\.0 MiB of uploaded files"):
         wanted_files(farm, EVE, [file(9, 3 * MB)[1]])
     with pytest.raises(QuotaExceeded):
         partial_upload(farm, EVE, file(9, 3 * MB)[1].digest, 3 * MB)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from renderctl.core.private_files import ensure_private_folder, is_open_to_others, tighten
+from renderctl.core.private_files import ensure_private_folder, is_open_to_others, restrict_to_owner
 from renderctl.core.settings import Settings
 from renderctl.farm.jobs.outputs import open_output
 from renderctl.farm.jobs.thumbnails import Thumbnails
@@ -94,5 +94,5 @@ def test_a_link_is_not_followed_to_what_is_closed(tmp_path: Path) -> None:
     other.mkdir()
     other.chmod(0o755)
     (tmp_path / "store").symlink_to(other)
-    tighten(tmp_path / "store")
+    restrict_to_owner(tmp_path / "store")
     assert mode(other) == 0o755

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from renderctl.client.addresses import is_in_the_clear, store_address
+from renderctl.client.addresses import is_unencrypted, store_address
 from renderctl.client.login import Credentials, log_in
 from renderctl.client.sse import events
 from renderctl.client.uploads import upload_files as send_files
@@ -202,4 +202,4 @@ def test_where_an_address_can_be_none_the_file_goes_by_way_of_the_server(
     ],
 )
 def test_which_servers_are_asked_in_the_clear(url: str, clear: bool) -> None:
-    assert is_in_the_clear(url) is clear
+    assert is_unencrypted(url) is clear

@@ -31,7 +31,7 @@ def login(
     """
     if token_stdin and user is not None:
         raise UsageError("--token-stdin and --user exclude each other.")
-    if url.startswith("http://") and wiring.is_in_the_clear(url):
+    if url.startswith("http://") and wiring.is_unencrypted(url):
         console.warn(in_the_clear(url))
     password = prompts.password("Password") if user is not None else None
     token = None if user is not None else _token(token_stdin)

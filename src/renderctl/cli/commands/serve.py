@@ -32,7 +32,7 @@ def serve(
     log_to_stderr()
     connection = connect_directly()
     settings = connection.settings.serve
-    if settings.is_in_the_clear(host):
+    if settings.is_unencrypted(host):
         from renderctl.farm.doctor.machine import IN_THE_CLEAR
 
         console.warn(f"Warning: {IN_THE_CLEAR}")

@@ -1,4 +1,4 @@
-"""The variables that are settings: RENDERCTL_GROUP__KEY, or RENDERCTL_GROUP__KEY_FILE for one that stands in a file."""
+"""Settings as environment variables: RENDERCTL_GROUP__KEY, or RENDERCTL_GROUP__KEY_FILE with the path of a file."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -8,18 +8,18 @@ from typing import Any, get_type_hints
 from renderctl.core.errors import BadSettings, did_you_mean
 
 ENVIRONMENT_PREFIX = "RENDERCTL_"
-#: What a variable ends with that names a file, as secrets of containers are handed over.
+#: Suffix of a variable that names a file, as for secrets of containers.
 _FILE = "_FILE"
-#: Bytes that such a file may have.
-_LARGEST = 1 << 16
-#: Variables of ours that are not settings.
+#: The largest such file, in bytes.
+_MAX_BYTES = 1 << 16
+#: Variables of renderctl that are not settings.
 _NOT_SETTINGS = ("RENDERCTL_CONFIG", "RENDERCTL_TEST_", "RENDERCTL_DEBUG")
 
 
 def variables(
     group: Any, prefix: str = ENVIRONMENT_PREFIX, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The variable of every setting, and the path of its key."""
+    """Yield the variable of every setting, and the path of its key."""
     hints = get_type_hints(group)
     for setting in fields(group):
         if is_dataclass(hints[setting.name]):
@@ -28,10 +28,10 @@ def variables(
             yield prefix + setting.name.upper(), (*path, setting.name)
 
 
-def set_variables(environment: Mapping[str, str], known: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Those that are settings, and their text; one that is empty, or whose file is, counts as not set.
+def variables_set(environment: Mapping[str, str], known: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield the variables that are set, and their text; an empty variable or file counts as not set.
 
-    Raises BadSettings for a variable that is no setting, and for a file that can not be read.
+    Raises BadSettings for an unknown setting, and for a file that cannot be read.
     """
     for name, text in sorted(environment.items()):
         if not name.startswith(ENVIRONMENT_PREFIX) or name.startswith(_NOT_SETTINGS) or not text.strip():
@@ -48,14 +48,14 @@ def set_variables(environment: Mapping[str, str], known: Collection[str]) -> Ite
 
 
 def _read(path: Path, name: str) -> str:
-    """The text in a file, without the end of its line. Nothing of it is ever shown."""
+    """Return the text of a file without trailing newlines. Errors never show it."""
     try:
         with path.open("rb") as file:
-            content = file.read(_LARGEST + 1)
+            content = file.read(_MAX_BYTES + 1)
         text = content.decode()
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise BadSettings(f"{path}, which {name} names, can not be read: {reason}.") from error
-    if len(content) > _LARGEST:
-        raise BadSettings(f"{path}, which {name} names, is too large: it has {_LARGEST >> 10} KiB at most.")
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise BadSettings(f"{path}, which {name} names, cannot be read: {reason}.") from error
+    if len(content) > _MAX_BYTES:
+        raise BadSettings(f"{path}, which {name} names, is too large: at most {_MAX_BYTES >> 10} KiB are allowed.")
     return text.rstrip("\r\n")

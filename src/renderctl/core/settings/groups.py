@@ -7,24 +7,30 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class DatabaseSettings:
+    """The database: SQLite, or MySQL and MariaDB."""
+
     url: str | None = field(default=None, repr=False)  #: None: an SQLite file in data_dir
     password: str | None = field(default=None, repr=False)  #: of the URL's user, where the URL has none
 
 
 @dataclass(frozen=True)
 class StoreSettings:
+    """The store of blobs and logs: a folder or an S3 bucket."""
+
     kind: str = "local"
-    endpoint: str | None = None  #: of S3: HOST or HOST:PORT
+    endpoint: str | None = None  #: of the S3: HOST or HOST:PORT
     access_key: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
     bucket: str = "renderctl"
     region: str | None = None
     secure: bool = True  #: TLS
-    min_free_mb: int = 2048  #: that uploads leave free on the disk of a local store, and of the server
+    min_free_mb: int = 2048  #: space that uploads leave free, on the disk of a local store and of the server
 
 
 @dataclass(frozen=True)
 class QueueSettings:
+    """The queue of tickets: a file or RabbitMQ."""
+
     kind: str = "sqlite"
     url: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)  #: of the URL's user, where the URL has none
@@ -32,6 +38,8 @@ class QueueSettings:
 
 @dataclass(frozen=True)
 class CacheSettings:
+    """The cache: a file or Redis."""
+
     kind: str = "sqlite"
     url: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)  #: of the URL's user, where the URL has none
@@ -39,20 +47,28 @@ class CacheSettings:
 
 @dataclass(frozen=True)
 class ExecutorSettings:
+    """Where sessions of Blender run, and what they may use."""
+
     kind: str = "process"
-    host: str | None = field(default=None, repr=False)  #: of the engine; None: DOCKER_HOST, else the local one
-    memory_mb: int | None = None  #: of a session; None: of a container its share, of a process all there is
-    cpus: float | None = None  #: likewise, of the cores
+    host: str | None = field(
+        default=None, repr=False
+    )  #: of the container engine; None: DOCKER_HOST, else the local one
+    memory_mb: int | None = (
+        None  #: limit of a session; None: a container's share of the machine, unlimited for a process
+    )
+    cpus: float | None = None  #: cores of a session; None: likewise
     pids: int = 2048
     scratch_mb: int = 20480
     gpus: tuple[str, ...] = ()
     share_gpus: bool = True
-    reads: tuple[str, ...] = ()  #: folders that sessions of kind process may read beside their own
-    writes: tuple[str, ...] = ()  #: and write
+    reads: tuple[str, ...] = ()  #: folders that sessions of kind process may read in addition to their own
+    writes: tuple[str, ...] = ()  #: and that they may write
 
 
 @dataclass(frozen=True)
 class BlenderSettings:
+    """The installed Blenders, and the time-outs of their sessions."""
+
     paths: tuple[str, ...] = ()
     start_timeout: float = 300.0  #: seconds
     stall_timeout: float = 120.0  #: seconds
@@ -63,13 +79,15 @@ class BlenderSettings:
 
 @dataclass(frozen=True)
 class WorkerSettings:
+    """The worker of this machine."""
+
     slots: int = 1
     pools: tuple[str, ...] = ("default",)
     heartbeat: float = 5.0  #: seconds
     heartbeat_limit: float = 15.0  #: seconds
     quantum: float = 60.0  #: seconds
-    allow_scripts: bool | None = None  #: None: in cages
-    unwalled: bool = False  #: whether it works where nothing keeps a scene from this machine's files
+    allow_scripts: bool | None = None  #: None: only in isolated sessions
+    unwalled: bool = False  #: whether to work without a sandbox that keeps scenes from this machine's files
     cache_mb: int = 20480
     tags: tuple[str, ...] = ()
     min_free_mb: int = 2048
@@ -78,99 +96,102 @@ class WorkerSettings:
 
 @dataclass(frozen=True)
 class DecoderSettings:
-    """What the processes may use that decode images: of each frame once, and for what pages show."""
+    """Limits of the processes that decode images: each frame once, and thumbnails."""
 
     memory_mb: int = 1024  #: of one process
     timeout: float = 60.0  #: seconds for one image
-    image_mb: int = 32768  #: of pixels in one image
+    image_mb: int = 32768  #: pixels of one image
 
 
 @dataclass(frozen=True)
 class RetentionSettings:
-    """For how long the farm keeps what; None: for ever."""
+    """How long the farm keeps data; None: for ever."""
 
-    succeeded_days: float | None = None  #: ended jobs, with all that they have rendered
+    succeeded_days: float | None = None  #: ended jobs with their outputs
     failed_days: float | None = None
     canceled_days: float | None = None
     audit_days: float | None = None
-    worker_days: float | None = 30.0  #: workers that nobody has seen since
-    delivery_days: float | None = 30.0  #: what webhooks were told, or could not be told
-    grace_hours: float = 24.0  #: a blob that nothing points to
-    scrub_days: int = 30  #: days within which `gc --scrub`, run daily, reads every blob
+    worker_days: float | None = 30.0  #: workers without a heartbeat since
+    delivery_days: float | None = 30.0  #: deliveries of webhooks
+    grace_hours: float = 24.0  #: blobs without a reference
+    scrub_days: int = 30  #: days within which daily runs of `gc --scrub` verify every blob
 
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """The server that everything goes through, in place of the parts of the farm."""
+    """The server to use, instead of the farm's services directly."""
 
     url: str | None = None
-    token: str | None = field(default=None, repr=False)  #: None: what `login` has kept
+    token: str | None = field(default=None, repr=False)  #: None: the token that `login` stored
 
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """How `renderctl serve` serves."""
+    """Settings of `renderctl serve`."""
 
     host: str = "127.0.0.1"
     port: int = 8650
-    proxies: tuple[str, ...] = ()  #: addresses whose X-Forwarded-For and X-Forwarded-Proto are believed
-    metrics_token: str | None = field(default=None, repr=False)  #: with which /metrics may be read, and nothing else
-    direct: bool = False  #: whether clients can reach the S3 themselves: files need not pass through the server then
+    proxies: tuple[str, ...] = ()  #: addresses whose X-Forwarded-For and X-Forwarded-Proto are trusted
+    metrics_token: str | None = field(default=None, repr=False)  #: grants access to /metrics only
+    direct: bool = False  #: whether clients can reach the S3 store: then files bypass the server
     upload_mb: int = 1 << 20  #: of one file
-    body_kb: int = 1024  #: of a request by somebody known that sends neither a file nor a list of files
-    header_timeout: float = 20.0  #: seconds until the headers of a request are here
-    body_timeout: float = 20.0  #: seconds that a request's body may be waited for, and one more for each 500 bytes
-    send_timeout: float = 60.0  #: seconds after which whoever reads nothing of an answer is left
-    connections: int = 1000  #: in all
-    connections_per_address: int = 200  #: or requests at once, of an address behind a proxy
-    streams_per_user: int = 100  #: of events and logs, that one user follows at once
-    hosts: tuple[str, ...] = ()  #: names and addresses by which it is asked; none: any
+    body_kb: int = 1024  #: the largest authenticated request, but for files and lists of files
+    header_timeout: float = 20.0  #: seconds to receive a request's headers
+    body_timeout: float = 20.0  #: seconds to wait for a request's body, and one more for each 500 bytes
+    send_timeout: float = 60.0  #: seconds after which a client that reads nothing of a response is disconnected
+    connections: int = 1000  #: in total
+    connections_per_address: int = 200  #: or concurrent requests, of an address behind a proxy
+    streams_per_user: int = 100  #: concurrent streams of events and logs of one user
+    hosts: tuple[str, ...] = ()  #: allowed Host headers; empty: any
+    inspect_mb: int = 8192  #: memory of the Blender that inspects a scene uploaded by a browser
+    session_idle_hours: float = 12.0  #: after which an idle web session ends
+    require_totp_for_admins: bool = False  #: whether an admin without a second factor is limited to an operator's role
 
-    inspect_mb: int = 8192  #: of memory, for the Blender that looks at a scene which came from a browser
-    session_idle_hours: float = 12.0  #: after which a log-in from a browser ends that nobody has used
-    require_totp_for_admins: bool = (
-        False  #: whether an admin without a second factor does what an operator may, at most
-    )
-
-    def is_in_the_clear(self, host: str | None = None) -> bool:
-        """Whether other machines can ask at this host without TLS: no proxy stands in front of it that has it."""
+    def is_unencrypted(self, host: str | None = None) -> bool:
+        """Return whether other machines reach this host without TLS: no proxy in front of it provides TLS."""
         return not self.proxies and not is_loopback(self.host if host is None else host)
 
 
 @dataclass(frozen=True)
 class UploadSettings:
-    roots: tuple[str, ...] = ()  #: folders whose files go along with any scene that names them
+    """Uploads of scenes from this machine."""
+
+    roots: tuple[str, ...] = ()  #: folders whose files are uploaded with any scene that uses them
 
 
 @dataclass(frozen=True)
 class AuditSettings:
-    key: str | None = field(default=None, repr=False)  #: None: a file in data_dir, or the database on services
-    former: tuple[str, ...] = field(default=(), repr=False)  #: keys that it has replaced, the latest first
+    """The keys of the audit log's chain."""
+
+    key: str | None = field(
+        default=None, repr=False
+    )  #: None: a key in a file of data_dir, or in the database of a farm with services
+    former: tuple[str, ...] = field(default=(), repr=False)  #: previous keys, the latest first
 
 
 @dataclass(frozen=True)
 class WebhookSettings:
-    """How receivers are told what happens, and where they may be."""
+    """How webhooks are delivered, and where receivers may be."""
 
-    send: bool = True  #: whether workers and servers of this machine send
-    timeout: float = 10.0  #: seconds that a receiver has
-    allow_private: bool = False  #: whether receivers may be in private networks and on this machine
-    allow: tuple[str, ...] = ()  #: names of hosts, and networks, that may be receivers wherever they are
-    farm_url: str | None = None  #: the server of the farm, as receivers reach it: it is told to them
+    send: bool = True  #: whether workers and servers of this machine deliver events
+    timeout: float = 10.0  #: seconds that a receiver has to respond
+    allow_private: bool = False  #: whether receivers may be in private networks or on this machine
+    allow: tuple[str, ...] = ()  #: host names and networks that may always be receivers
+    farm_url: str | None = None  #: URL of the farm's server for receivers, sent in payloads
 
 
 @dataclass(frozen=True)
 class QuotaSettings:
-    """What users and projects may have at a time, for whoever comes through a server; None: no limit."""
+    """Limits of users and projects, for requests through a server; None: unlimited."""
 
-    job_tasks: int | None = 200_000  #: of one job
-    user_jobs: int | None = 1000  #: that have not ended
-    user_tasks: int | None = 2_000_000  #: of jobs that have not ended
-    user_incoming_files: int | None = 1_000_000  #: sent or announced, and in no model or job yet
-    user_incoming_mb: int | None = 1 << 20  #: of these
-    user_stored_mb: int | None = 10 << 20  #: files of models and jobs, and what jobs have rendered
+    job_tasks: int | None = 200_000  #: tasks of one job
+    user_jobs: int | None = 1000  #: jobs that have not ended
+    user_tasks: int | None = 2_000_000  #: tasks of jobs that have not ended
+    user_incoming_files: int | None = 1_000_000  #: uploads that are in no model or job yet
+    user_incoming_mb: int | None = 1 << 20  #: of these uploads
+    user_stored_mb: int | None = 10 << 20  #: models, jobs and outputs
     user_webhooks: int | None = 100
-    user_pings: int | None = 2  #: `webhooks test` under way
+    user_pings: int | None = 2  #: concurrent runs of `webhooks test`
     project_jobs: int | None = 5000
     project_tasks: int | None = 10_000_000
     project_stored_mb: int | None = 50 << 20
@@ -179,6 +200,8 @@ class QuotaSettings:
 
 @dataclass(frozen=True)
 class Settings:
+    """All settings of this machine."""
+
     data_dir: Path
     database: DatabaseSettings = DatabaseSettings()
     store: StoreSettings = StoreSettings()
@@ -195,27 +218,28 @@ class Settings:
     audit: AuditSettings = AuditSettings()
     webhooks: WebhookSettings = WebhookSettings()
     quota: QuotaSettings = QuotaSettings()
-    source: Path | None = None  #: the config file that was read
+    source: Path | None = None  #: the config file that was loaded
 
     @property
     def names_services(self) -> bool:
-        """Whether anything of the farm is elsewhere than in data_dir."""
+        """Whether any part of the farm is a service outside data_dir."""
         kinds = (self.store.kind, self.queue.kind, self.cache.kind)
         return self.database.url is not None or kinds != ("local", "sqlite", "sqlite")
 
     @property
     def database_url(self) -> str:
+        """The URL of the database, with its password."""
         return self.database.url or f"sqlite:///{self.data_dir / 'renderctl.db'}"
 
     @property
     def farm_name(self) -> str:
-        """What tells this farm from others, without a password: where its database is."""
+        """An identifier of this farm: the location of its database, without credentials."""
         kind, _, place = self.database_url.partition("://")
         return f"{kind}://{place.rpartition('@')[2].partition('?')[0]}"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether nobody but this machine is there."""
+    """Return whether the host is this machine only."""
     try:
         return ip_address(host.partition("%")[0]).is_loopback
     except ValueError:

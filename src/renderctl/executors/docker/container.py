@@ -144,7 +144,7 @@ class RunningContainer(SessionProcess):
                 if self._attachment.ended.is_set():  # or the engine is away
                     client.api.wait(self._place.id, timeout=_DYING_S)
                 state: Mapping[str, Any] = client.api.inspect_container(self._place.id)["State"]
-                if state["SessionProcess"]:  # it is our stop that ends it
+                if state["Running"]:  # it is our stop that ends it
                     return ExitStatus(None, signal.SIGKILL)
                 by_hand = not self._stopped_by_us and self._was_killed(client)
         except NotFound:

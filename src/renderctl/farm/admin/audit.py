@@ -28,7 +28,7 @@ def follow_audit(farm: Farm, actor: Actor, wanted: AuditFilter, *, stop: threadi
     head = farm.repository.audit_head()
     after, patience = head.seq if head else 0, OutageGrace(farm.clock)
     while True:
-        with patience.bearing():
+        with patience.tolerate():
             for entry in farm.repository.audit_after(replace(wanted, after=after)):
                 after = entry.seq or after
                 yield entry

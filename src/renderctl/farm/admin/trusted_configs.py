@@ -9,7 +9,7 @@ from pathlib import Path
 
 from renderctl.core.errors import NotFound
 from renderctl.core.private_files import write_private
-from renderctl.core.settings.config_file import NAME, Approval, ConfigFile, keys_of, read_config
+from renderctl.core.settings.config_file import CONFIG_FILE_NAME, Approval, ConfigFile, config_keys, read_config
 
 logger = logging.getLogger(__name__)
 
@@ -47,18 +47,18 @@ class TrustedConfigs:
 
     def approve(self, path: Path | None = None) -> ApprovedConfig:
         """Approve a config as it is now; None: that of the working directory. Raises BadSettings, NotFound."""
-        path = path or Path(NAME)
+        path = path or Path(CONFIG_FILE_NAME)
         if not path.is_file():
             raise NotFound(f"There is no config {path}.", hint="`renderctl trust FILE` names another one.")
         config = ConfigFile(path, read_config(path))
-        keys = tuple(keys_of(config.document()))
+        keys = tuple(config_keys(config.document()))
         digest = _sha256(config.content)
         write_private(self._file, json.dumps({**self._load(), _key(path): digest}, indent=1) + "\n")
         return ApprovedConfig(Path(_key(path)), digest, keys)
 
     def remove(self, path: Path | None = None) -> Path:
         """Approve it no longer. Raises NotFound."""
-        key, known = _key(path or Path(NAME)), dict(self._load())
+        key, known = _key(path or Path(CONFIG_FILE_NAME)), dict(self._load())
         if known.pop(key, None) is None:
             raise NotFound(f"{key} was not approved.", hint="`renderctl trust --list` lists what was.")
         write_private(self._file, json.dumps(known, indent=1) + "\n")

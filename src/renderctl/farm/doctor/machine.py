@@ -23,7 +23,7 @@ def config(settings: Settings) -> str:
 
 def config_advice(settings: Settings) -> list[str]:
     """A file that holds passwords is nobody else's business; nor is what people send to the server."""
-    return [*_secrecy(settings), *([IN_THE_CLEAR] if settings.serve.is_in_the_clear() else [])]
+    return [*_secrecy(settings), *([IN_THE_CLEAR] if settings.serve.is_unencrypted() else [])]
 
 
 def _secrecy(settings: Settings) -> list[str]:

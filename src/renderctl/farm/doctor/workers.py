@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 
-from renderctl.core.states import PRESENT_WORKER, WorkerState
+from renderctl.core.states import PRESENT_WORKER_STATES, WorkerState
 from renderctl.core.workers import Worker
 from renderctl.farm import Farm
 from renderctl.farm.doctor.findings import Finding, check_part
@@ -27,7 +27,7 @@ def _workers(farm: Farm) -> str:
     if not known:
         return "none at work"
     said = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
-    present = [each for each in known if each.state in PRESENT_WORKER]
+    present = [each for each in known if each.state in PRESENT_WORKER_STATES]
     slots, busy = sum(each.slots for each in present), sum(len(each.tasks) for each in present)
     pools = sorted({pool for each in present for pool in each.pools})
     return f"{said}; {busy} of {slots} slots busy" + (f"; pools {', '.join(pools)}" if pools else "")

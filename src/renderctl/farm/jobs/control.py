@@ -35,7 +35,7 @@ def resume(farm: Farm, actor: Actor, job_ref: str) -> Job:
 def priority(farm: Farm, actor: Actor, job_ref: str, value: int) -> Job:
     """Change the priority (0 to 10, 10 first), from the job's next turn on. Raises InvalidInput."""
     if not 0 <= value <= 10:
-        raise InvalidInput(f"A priority of {value} makes no sense.", hint="It goes from 0 to 10; 10 is first.")
+        raise InvalidInput(f"A priority of {value} is not possible.", hint="It must be 0 to 10; 10 is served first.")
     before = authorized_job(farm, actor, job_ref, "job.priority")
     job = _done(farm, before, partial(farm.repository.set_priority, priority=value), actor)
     if value > before.priority and job.state in CLAIMABLE_JOB and job.bound_to is None:

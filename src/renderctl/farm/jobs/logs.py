@@ -51,7 +51,7 @@ def follow(
     """
     follower, patience = log_follower(farm, actor, job_ref, task), OutageGrace(farm.clock)
     while True:
-        with patience.bearing():
+        with patience.tolerate():
             yield from follower.news()
         if follower.over or (not follower.has_more and farm.clock.wait(stop, LOOK_EVERY_S)):
             return

@@ -100,7 +100,7 @@ def submit_reserved(farm: Farm, actor: Actor, model: Model, request: SubmitReque
 
 
 def _submit(farm: Farm, actor: Actor, model: Model, request: SubmitRequest, *, reserved_for: str | None) -> Submitted:
-    project = request.project or actor.home
+    project = request.project or actor.default_project
     _admit(farm, actor, model, project, request.pool)
     require_uploaded(farm, actor, request.inputs, request.options.replacements)
     after, after_any = (_jobs_named(farm, refs, actor) for refs in (request.after, request.after_any))

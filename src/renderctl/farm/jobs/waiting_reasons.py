@@ -87,7 +87,7 @@ def _no_worker(job: Job, floor: PoolSnapshot) -> str | None:
 
 
 def _lacking(job: Job, there: Sequence[Worker]) -> str:
-    for requirement in job.requirements.each():
+    for requirement in job.requirements.split():
         lacks = [each.capabilities.lacks(requirement) for each in there]
         if all(lacks):
             return f"no worker of pool {job.pool} has {lacks[0]}"

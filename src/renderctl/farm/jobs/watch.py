@@ -35,7 +35,7 @@ def watch(
             raise GaveUpWaiting(f"Job {job_id} was still {document['state']} after {timeout_s:g} s; it goes on.")
         if farm.clock.wait(stop, _LOOK_EVERY_S):
             return
-        with patience.bearing():
+        with patience.tolerate():
             document = job_document(farm, job_id)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from renderctl.core.clocks import Clock
 from renderctl.core.errors import FileChanged, InvalidInput, SceneNotFound
-from renderctl.core.sqlite_file import Layout, SqliteFile, transaction
+from renderctl.core.sqlite_file import SqliteFile, SqliteOptions, transaction
 from renderctl.farm import Farm, OnProgress, Progress, ignore_progress
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ _AT_ONCE = 1 << 18
 _TICK_S = 2.0
 #: Days after which a file that nobody asked for is forgotten.
 _KEPT_DAYS = 90
-_LAYOUT = Layout(
+_LAYOUT = SqliteOptions(
     schema="""
         CREATE TABLE IF NOT EXISTS file_hash (
             path BLOB PRIMARY KEY, identity TEXT NOT NULL, digest TEXT NOT NULL, used_day INTEGER NOT NULL

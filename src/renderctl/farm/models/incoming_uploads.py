@@ -204,7 +204,7 @@ def _reader(actor: Actor) -> "BlobReader":
 
 def _may_send(farm: Farm, actor: Actor, project: str | None) -> None:
     """What is sent belongs to no project yet: where none is said, any of his own will do."""
-    own = min(actor.projects, default=actor.home)
+    own = min(actor.projects, default=actor.default_project)
     require(farm, actor, "model.upload", subject_of_project(project or own))
 
 

@@ -55,7 +55,7 @@ class Inspected:
 
 def require_inspector(farm: Farm, actor: Actor, *, project: str | None = None) -> None:
     """Whether there is a Blender here that can look at scenes. Raises BlenderMissing, saying what an admin can do."""
-    require(farm, actor, "model.upload", subject_of_project(project or actor.home))
+    require(farm, actor, "model.upload", subject_of_project(project or actor.default_project))
     with _for_admins():
         require_sandbox(farm)
         for each in known_blenders(farm):
@@ -70,7 +70,7 @@ def inspect_files(
 
     Raises MissingFiles, InvalidInput, SceneUnreadable, BlenderMissing, Busy, NotAllowed, StoreUnavailable.
     """
-    require(farm, actor, "model.upload", subject_of_project(project or actor.home))
+    require(farm, actor, "model.upload", subject_of_project(project or actor.default_project))
     require_uploaded(farm, actor, files)
     if main not in {each.path for each in files}:
         raise InvalidInput(f"The main file {main!r} is none of those that were sent.")

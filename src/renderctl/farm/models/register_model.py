@@ -32,7 +32,7 @@ def add_model(farm: Farm, actor: Actor, offered: UploadedModel, *, project: str 
     """
     from renderctl.repository import NewModel
 
-    require(farm, actor, "model.upload", subject_of_project(project or actor.home))
+    require(farm, actor, "model.upload", subject_of_project(project or actor.default_project))
     _check(offered)
     require_uploaded(farm, actor, offered.inputs)  # leases them
     since = farm.repository.time()
@@ -40,7 +40,7 @@ def add_model(farm: Farm, actor: Actor, offered: UploadedModel, *, project: str 
     digest = manifest_digest(offered.main, inputs)
     name = offered.name.strip()[:255]
     facts = offered.facts.without_sources()
-    new = NewModel(name, offered.main, digest, facts, inputs, project or actor.home)
+    new = NewModel(name, offered.main, digest, facts, inputs, project or actor.default_project)
     return farm.repository.add_model(new, actor=actor, since=since, quotas=quotas_for(farm, actor))
 
 

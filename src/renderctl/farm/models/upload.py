@@ -76,7 +76,7 @@ def upload(
 
     Raises SceneNotFound, SceneUnreadable, MissingFiles, OutsideFiles, BlenderMissing, StoreUnavailable.
     """
-    project = request.project or actor.home
+    project = request.project or actor.default_project
     require(farm, actor, "model.upload", subject_of_project(project))
     prepared = prepare(farm, request, on_advance=on_advance)
     new = replace(prepared.new, project=project)
@@ -137,7 +137,7 @@ def model_of(
 ) -> tuple[Model, tuple[str, ...]]:
     """The model that `scene` means, and notes: a file is uploaded, anything else is the name of a model."""
     if not names_a_file(scene):
-        return authorized_model(farm, actor, scene, "model.see", project=options.project or actor.home), ()
+        return authorized_model(farm, actor, scene, "model.see", project=options.project or actor.default_project), ()
     request = UploadRequest(Path(scene), **vars(options))
     try:
         uploaded = upload(farm, actor, request, on_advance=on_advance)

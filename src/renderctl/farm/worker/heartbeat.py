@@ -78,7 +78,7 @@ class HeartbeatThread:
             self._identity.worker_id,
             self._identity.incarnation,
             self._in_flight.progress(),
-            complaint=self._health.problem,
+            problem=self._health.problem,
             drain=drain,
             capabilities=capabilities,
             idle=idle,

@@ -25,8 +25,8 @@ from sqlalchemy import (
 )
 
 from renderctl.core.requirements import Requirements
-from renderctl.core.states import CLAIMABLE_JOB, PRESENT_WORKER, AttemptState, JobState, TaskState, WorkerState
-from renderctl.core.workers import NOTHING_OFFERED, Capabilities
+from renderctl.core.states import CLAIMABLE_JOB, PRESENT_WORKER_STATES, AttemptState, JobState, TaskState, WorkerState
+from renderctl.core.workers import NO_CAPABILITIES, Capabilities
 from renderctl.repository.schema.jobs import attempts, by_state, job_exclusions, jobs, tasks, worker_pools, workers
 
 #: The states of a job whose tasks may be claimed.
@@ -41,7 +41,7 @@ class Claimant:
     incarnation: str
     slot: int
     pools: tuple[str, ...]
-    capabilities: Capabilities = NOTHING_OFFERED
+    capabilities: Capabilities = NO_CAPABILITIES
 
     def suits(self, requirements: Requirements, bound_to: str | None) -> bool:
         """Whether the worker has what a job requires. Its own worker was chosen by a person, who is told the rest."""
@@ -79,7 +79,9 @@ class ClaimContext:
 
 def _claimable_job() -> ColumnElement[bool]:
     """Whether this worker may work for the job: both are active, its pool is served, it is nobody else's own."""
-    beating = select(workers.c.id).where(workers.c.state.in_(PRESENT_WORKER), workers.c.seen_at >= bindparam("silent"))
+    beating = select(workers.c.id).where(
+        workers.c.state.in_(PRESENT_WORKER_STATES), workers.c.seen_at >= bindparam("silent")
+    )
     takes_work = exists().where(
         workers.c.id == bindparam("worker"),
         workers.c.incarnation == bindparam("incarnation"),

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, and_, exists, func, or_, select
 
 from renderctl.core.actors import Actor
 from renderctl.core.jobs import Attempt, Fault
-from renderctl.core.states import PRESENT_WORKER, AttemptState, WorkerState
+from renderctl.core.states import PRESENT_WORKER_STATES, AttemptState, WorkerState
 from renderctl.repository.database import Database
 from renderctl.repository.schema.jobs import attempts, job_exclusions, workers
 
@@ -64,7 +64,7 @@ class Judging(Database):
 
     def _quarantine(self, connection: Connection) -> list[Quarantined]:
         connection.execute(job_exclusions.delete().where(job_exclusions.c.at < self.now(connection) - _EXCLUDED_FOR))
-        by_hold = select(workers.c.held, func.count()).where(workers.c.state.in_(PRESENT_WORKER))
+        by_hold = select(workers.c.held, func.count()).where(workers.c.state.in_(PRESENT_WORKER_STATES))
         counted = {row[0]: row[1] for row in connection.execute(by_hold.group_by(workers.c.held))}
         room = sum(counted.values()) // 2 - counted.get(WorkerState.QUARANTINED, 0)
         found: list[Quarantined] = []
@@ -133,7 +133,7 @@ def _suspects(connection: Connection) -> list[str]:
     query = (
         select(workers.c.id)
         .join(job_exclusions, job_exclusions.c.worker_id == workers.c.id)
-        .where(workers.c.state.in_(PRESENT_WORKER), workers.c.held.is_(None))
+        .where(workers.c.state.in_(PRESENT_WORKER_STATES), workers.c.held.is_(None))
         .group_by(workers.c.id)
         .having(func.count() >= QUARANTINE_AFTER)
     )

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, exists, func, or_, select
 from renderctl.core.actors import Actor
 from renderctl.core.errors import Conflict, IllegalTransition
 from renderctl.core.permissions import ALL, Visibility
-from renderctl.core.states import ENDED_JOB, OPEN_ATTEMPT, OPEN_JOB, PRESENT_WORKER, JobState, TaskState
+from renderctl.core.states import ENDED_JOB, OPEN_ATTEMPT, OPEN_JOB, PRESENT_WORKER_STATES, JobState, TaskState
 from renderctl.repository.jobs.bulk import Flipping, locked
 from renderctl.repository.jobs.counts import delete_counts, read_counts
 from renderctl.repository.jobs.submission import abandoned
@@ -140,7 +140,7 @@ class Removing(Flipping):
         def writing(connection: Connection) -> int:
             unseen = workers.c.seen_at < self.now(connection) - timedelta(days=days)
             holds = exists().where(attempts.c.worker_id == workers.c.id, attempts.c.state.in_(OPEN_ATTEMPT))
-            absent = workers.c.state.not_in(PRESENT_WORKER) & workers.c.held.is_(None)
+            absent = workers.c.state.not_in(PRESENT_WORKER_STATES) & workers.c.held.is_(None)
             query = select(workers.c.id).where(unseen, absent, ~holds).order_by(workers.c.id).limit(_BATCH)
             ids = list(connection.scalars(query.with_for_update(of=workers, skip_locked=True)))
             for column in (worker_pools.c.worker_id, job_exclusions.c.worker_id, workers.c.id):

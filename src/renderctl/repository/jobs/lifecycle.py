@@ -9,7 +9,7 @@ from renderctl.core.actors import Actor
 from renderctl.core.errors import IllegalTransition
 from renderctl.core.jobs import Job
 from renderctl.core.limits import MAX_NOTES
-from renderctl.core.states import ENDED_JOB, OPEN_JOB, JobState, TaskState, before, transition
+from renderctl.core.states import ENDED_JOB, OPEN_JOB, JobState, TaskState, predecessors, transition
 from renderctl.core.webhooks import Event
 from renderctl.repository.attempts.claim_times import bring_forward
 from renderctl.repository.jobs.batches import FIRST_ROWS
@@ -117,7 +117,7 @@ class Controlling(Telling, Flipping):
         state = JobState(worst.state) if worst else JobState.SUCCEEDED
         ended = connection.execute(
             jobs.update()
-            .where(jobs.c.id == job_id, jobs.c.state.in_(before(state)))
+            .where(jobs.c.id == job_id, jobs.c.state.in_(predecessors(state)))
             .values(state=state, finished_at=self.now(connection), error=worst.error if worst else None)
         )
         if ended.rowcount:

@@ -10,7 +10,7 @@ from renderctl.core.actors import Actor
 from renderctl.core.frames import FrameSet
 from renderctl.core.jobs import Job
 from renderctl.core.quotas import UNLIMITED, Quotas
-from renderctl.core.states import ENDED_JOB, JobState, TaskState, before, transition
+from renderctl.core.states import ENDED_JOB, JobState, TaskState, predecessors, transition
 from renderctl.repository.attempts.claim_times import bring_forward
 from renderctl.repository.jobs.batches import FIRST_ROWS, BatchSize
 from renderctl.repository.jobs.bulk import Flipping, locked, open_dependencies
@@ -19,7 +19,7 @@ from renderctl.repository.people.quotas import lock_quotas, require_work
 from renderctl.repository.people.users import require_enabled
 from renderctl.repository.schema.jobs import job_exclusions, jobs
 
-_ENDED = tuple(before(TaskState.QUEUED) - {TaskState.RUNNING, TaskState.BLOCKED})
+_ENDED = tuple(predecessors(TaskState.QUEUED) - {TaskState.RUNNING, TaskState.BLOCKED})
 _UNDONE = tuple(state for state in _ENDED if state is not TaskState.SUCCEEDED)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from renderctl.core.errors import Conflict, DatabaseOutdated, DatabaseUnavailable
 from renderctl.core.ids import new_token
-from renderctl.core.states import PRESENT_WORKER
+from renderctl.core.states import PRESENT_WORKER_STATES
 from renderctl.repository.db_errors import error_number, unavailable
 from renderctl.repository.engine import collation, open_engine
 from renderctl.repository.schema.jobs import workers
@@ -93,7 +93,7 @@ def fence_workers(engine: Engine, heartbeat_limit_s: float) -> None:
 
     Raises Conflict while the heart of a worker beats, DatabaseUnavailable.
     """
-    present = select(workers.c.id, workers.c.seen_at).where(workers.c.state.in_(sorted(PRESENT_WORKER)))
+    present = select(workers.c.id, workers.c.seen_at).where(workers.c.state.in_(sorted(PRESENT_WORKER_STATES)))
     try:
         with engine.begin() as connection:
             rows = connection.execute(present.order_by(workers.c.id).with_for_update()).all()

@@ -99,7 +99,7 @@ def submit(
 ) -> Response:
     """Queue a job. 200: its idempotency key had been used for the same request."""
     request = body.request(idempotency_key)
-    model = verbs.show_model(body.model, project=request.project or verbs.actor.home)
+    model = verbs.show_model(body.model, project=request.project or verbs.actor.default_project)
     done = verbs.submit(model, request)
     job = verbs.status(done.job.id, cached=False)
     return json_response({"job": job, "new": done.new, "notes": done.notes}, 201 if done.new else 200)

@@ -3,7 +3,7 @@
 from fastapi import Response
 
 from renderctl.core.actors import Scope, Via
-from renderctl.core.people import LEAST_PASSWORD, Token
+from renderctl.core.people import MIN_PASSWORD_LENGTH, Token
 from renderctl.core.permissions import Subject
 from renderctl.server.web.context import CurrentPage, PageContext, new_router
 
@@ -35,7 +35,7 @@ def account(visitor: CurrentPage) -> Response:
         needs_totp=totp is not None and needs_totp(visitor),
         scopes=SCOPES,
         lasts=LASTS,
-        least_password=LEAST_PASSWORD,
+        least_password=MIN_PASSWORD_LENGTH,
     )
 
 

@@ -14,7 +14,7 @@ from renderctl import __version__
 from renderctl.core.errors import InvalidInput, LoginNeeded, NotFound, RenderctlError, TokenRefused
 from renderctl.core.job_status import JobStatus
 from renderctl.core.permissions import FARM, Subject, Verdict, verdict
-from renderctl.server.authentication import Principal, admitted, authenticate_session, is_in_the_clear
+from renderctl.server.authentication import Principal, admitted, authenticate_session, is_unencrypted
 from renderctl.server.errors import error_response, for_others, status_of
 from renderctl.server.routing import AuthenticatedRoute
 from renderctl.server.web.templating import rendered
@@ -54,7 +54,7 @@ class PageContext:
     @property
     def may_submit(self) -> bool:
         """Whether there is a project of his that he may submit to."""
-        names = {*self.who.actor.projects, self.who.actor.home}
+        names = {*self.who.actor.projects, self.who.actor.default_project}
         return any(self.may_submit_to(each) for each in names)
 
     def may_submit_to(self, project: str) -> bool:
@@ -74,7 +74,7 @@ def shown(request: Request, template: str, *, status: int = 200, **values: Any) 
     """A page, for somebody or (`visit` None) for anybody."""
     now = request.app.state.parts.clock.now()
     given = {"visit": None, "error": None, "version": __version__, "path": request.url.path, "now": now}
-    given["in_the_clear"] = is_in_the_clear(request)
+    given["in_the_clear"] = is_unencrypted(request)
     return HTMLResponse(rendered(template, **given | values), status)
 
 

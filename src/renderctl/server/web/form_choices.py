@@ -9,7 +9,7 @@ from renderctl.server.web.context import PageContext
 
 def own_projects(visit: PageContext) -> tuple[str, ...]:
     """The projects that he may submit to, his own first."""
-    names = dict.fromkeys((visit.who.actor.home, *sorted(visit.who.actor.projects), *_known(visit)))
+    names = dict.fromkeys((visit.who.actor.default_project, *sorted(visit.who.actor.projects), *_known(visit)))
     return tuple(each for each in names if visit.may_submit_to(each))
 
 

@@ -6,7 +6,7 @@ from fastapi import Path, Response
 
 from renderctl.core.actors import Role
 from renderctl.core.errors import NotFound
-from renderctl.core.people import LEAST_PASSWORD, User
+from renderctl.core.people import MIN_PASSWORD_LENGTH, User
 from renderctl.core.permissions import Subject
 from renderctl.server.web.account import tokens_of
 from renderctl.server.web.context import CurrentPage, PageContext, new_router
@@ -79,7 +79,7 @@ def projects(visitor: CurrentPage, q: Word = "", page: PageNumber = 1) -> Respon
 
 
 def _choices() -> dict[str, Any]:
-    return {"roles": tuple(Role), "least_password": LEAST_PASSWORD}
+    return {"roles": tuple(Role), "least_password": MIN_PASSWORD_LENGTH}
 
 
 def _project_names(visitor: PageContext) -> list[str]:

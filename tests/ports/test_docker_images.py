@@ -10,8 +10,6 @@ from typing import Any
 
 import docker
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from renderctl.core.errors import BuildFailed, EngineUnavailable, ImageMissing, InvalidInput, NotFound, PullFailed
 from renderctl.executors.docker.client import Engine
@@ -94,6 +92,9 @@ def test_nothing_in_an_image_says_how_or_where_it_was_built(client: docker.Docke
 
 
 def test_an_image_brings_its_bill_of_materials_along(client: docker.DockerClient, render_image: RenderImage):
+    from cyclonedx.schema import SchemaVersion  # loads grammars for some seconds: nobody else should pay for it
+    from cyclonedx.validation.json import JsonStrictValidator
+
     path = client.images.get(render_image.digest).labels["renderctl.sbom"]
     text = client.containers.run(render_image.digest, ["cat", path], remove=True, **CAGE).decode()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None

@@ -41,8 +41,9 @@ pages: site/index.html
 site/index.html: mkdocs.yml CHANGELOG.md $(shell find docs -type f) $(wildcard src/renderctl/*/__init__.py)
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
 
+# One process more than cores: some tests wait.
 fast:
-	$(PY) -m pytest -q -n 2 --dist worksteal --fast
+	$(PY) -m pytest -q -n 3 --dist worksteal --fast
 
 fix: setup-dev  ## correct format and lint where a tool can
 	.venv/bin/ruff format --quiet

@@ -126,6 +126,14 @@ def _share_statements(engine: DatabaseEngine) -> None:
     engine.dialect, engine._compiled_cache = first.dialect, first._compiled_cache
 
 
+@event.listens_for(DatabaseEngine, "engine_connect")
+def _share_with_commands(connection: Connection) -> None:
+    """Commands that run in the process of their test open the database themselves."""
+    if connection.dialect.name == "sqlite":
+        _share_statements(connection.engine)
+        connection.dialect = connection.engine.dialect
+
+
 def _queue(settings: Settings, folder: Path, clock: Clock) -> Queue:
     if settings.queue.kind == "rabbitmq":
         return RabbitQueue(settings.queue.url or "", clock)

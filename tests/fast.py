@@ -4,12 +4,13 @@ What it uses is compared with what a fixed piece of work takes between the tests
 both of them slower.
 """
 
+import gc
 import json
 import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean
@@ -28,6 +29,8 @@ BUDGET_S, PIECE_S = 150.0, 0.0018
 _EVERY = 10
 #: Bytes that have to be free in memory for the files of the tests.
 _MEMORY = 2 << 30
+#: Objects that come to be before the garbage collector looks at them: the modules of a run are a large heap.
+_YOUNG_OBJECTS = 20_000
 _MODULE_MARKS = re.compile(r"^pytestmark = .*?(?=^\S|\Z)", re.M | re.S)
 
 
@@ -81,6 +84,19 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.option.basetemp and memory is not None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
     config.pluginmanager.register(_Budget(config), "fast budget")
+    gc.set_threshold(_YOUNG_OBJECTS, *gc.get_threshold()[1:])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Nothing that collection makes is garbage."""
+    if not session.config.getoption("fast"):
+        return (yield)
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

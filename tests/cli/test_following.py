@@ -1,16 +1,13 @@
 """Jobs that others work on: waited for, watched, read, worked off; the exit code says how they ended."""
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from renderctl.core.jobs import Job
 from renderctl.farm import Farm
 from renderctl.farm.jobs.control import cancel
-from tests.farms import ACTOR, given_job, given_model, work_off
+from tests.farms import ACTOR, at_work, given_job, given_model, work_off
 
 FAULT = {"fault": "scene", "reason": "The scene is broken.", "whole_job": False}
 
@@ -20,15 +17,6 @@ EITHER_WAY = True
 def failing(farm: Farm) -> None:
     """Have the fake Blender fail at frame 2."""
     farm.executor.behaviours[2] = lambda blender, order: blender.emit("failed", task=order["task"], **FAULT)
-
-
-@contextmanager
-def at_work(farm: Farm) -> Iterator[None]:
-    """A worker beside the command."""
-    thread = threading.Thread(target=work_off, args=(farm,), kwargs={"idle_exit_s": 1.0})
-    thread.start()
-    yield
-    thread.join()
 
 
 def given_failed_job(farm: Farm) -> Job:

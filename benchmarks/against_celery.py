@@ -44,7 +44,7 @@ def _farm(site: Site, processes: int) -> float:
         model = given_model(farm)
         started = time.perf_counter()
         job = submit(farm, ACTOR, model, SubmitRequest(frames=f"1-{_TASKS}")).job
-        while farm.repository.job(job.id).state not in ENDED_JOB:
+        while farm.repository.jobs.get(job.id).state not in ENDED_JOB:
             time.sleep(_LOOK_EVERY_S)
         return _TASKS / (time.perf_counter() - started)
 

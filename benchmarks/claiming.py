@@ -64,18 +64,18 @@ def _costs(folder: Path, url: str, finished: int) -> dict[str, list[float]]:
     farm = farm_on(url, folder)
     job = given_job(farm, f"1-{finished + _QUEUED}")
     slot = given_worker(farm)
-    farm.repository.claim(job.id, slot)
+    farm.repository.attempts.claim(job.id, slot)
     _finish(farm, url, job, finished)
     costs: dict[str, list[float]] = {}
     held: list[Attempt] = []
     for _ in range(_ROUNDS):
-        claimed = _timed(costs, "claim of 1", lambda: farm.repository.claim(job.id, slot).attempts)
-        held += _timed(costs, "claim of 20", lambda: farm.repository.claim(job.id, slot, limit=20).attempts)
+        claimed = _timed(costs, "claim of 1", lambda: farm.repository.attempts.claim(job.id, slot).attempts)
+        held += _timed(costs, "claim of 20", lambda: farm.repository.attempts.claim(job.id, slot, limit=20).attempts)
         (attempt,) = claimed
-        _timed(costs, "start", lambda: farm.repository.start(attempt))  # noqa: B023
+        _timed(costs, "start", lambda: farm.repository.attempts.start(attempt))  # noqa: B023
         _timed(costs, "complete", lambda: _complete(farm, attempt, held[-1]))  # noqa: B023
-        _timed(costs, "heartbeat", lambda: farm.repository.beat(_beat(slot, held[-20:])))  # noqa: B023
-        _timed(costs, "waiting jobs", lambda: farm.repository.waiting_jobs(slot))
+        _timed(costs, "heartbeat", lambda: farm.repository.workers.heartbeat(_beat(slot, held[-20:])))  # noqa: B023
+        _timed(costs, "waiting jobs", lambda: farm.repository.attempts.claimable_jobs(slot))
     for _ in range(_ROUNDS // 10):
         _timed(costs, "sweep", lambda: sweep(farm, "bench"))
     close(farm)
@@ -115,12 +115,12 @@ def _finish(farm: Farm, url: str, job: Job, count: int) -> None:
         connection.execute(tasks.update().where(mine).values(state=TaskState.SUCCEEDED, attempt_id=name))
         assert connection.scalar(select(func.count()).select_from(outputs)) == count
     engine.dispose()
-    farm.repository.correct_counts([job.id])
+    farm.repository.count_checks.correct([job.id])
 
 
 def _complete(farm: Farm, attempt: Attempt, following: Attempt) -> None:
     output = Output(f"{attempt.frame:04d}.png", "b" * 64, 10, 4, 4, attempt.frame, None, attempt.number)
-    farm.repository.complete(attempt, [output], Cost(1.0), starting=[following])
+    farm.repository.attempts.complete(attempt, [output], Cost(1.0), starting=[following])
 
 
 def _beat(slot: Claimant, held: list[Attempt]) -> Heartbeat:

@@ -52,10 +52,10 @@ def _rate(farm: Farm, steered: list[Job], deed: Callable[[Farm, str, int], None]
 
 
 def _chained(farm: Farm, job_id: str, priority: int) -> None:
-    farm.repository.set_priority(job_id, priority, actor=ACTOR)
+    farm.repository.jobs.set_priority(job_id, priority, actor=ACTOR)
 
 
 def _bare(farm: Farm, job_id: str, priority: int) -> None:
     """The same to the job, and not a word of it."""
     change = jobs.update().where(jobs.c.id == job_id).values(priority=priority)
-    farm.repository.deed(lambda connection: connection.execute(change) and None)
+    farm.repository.database.durable_write(lambda connection: connection.execute(change) and None)

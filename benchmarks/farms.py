@@ -23,10 +23,10 @@ def given_model(farm: Any) -> Model:
     scene = SceneFacts("Scene", None, (), 1, 240, 1, 1, 24.0, (64, 64), 100, "CYCLES", 1, "PNG", ("ViewLayer",), 1, 6)
     facts = ModelFacts("5.0", "5.0.1", "Scene", (scene,), 0, 1, 6)
     new = NewModel("bench", "bench.blend", "d" * 64, facts, (Input("bench.blend", "e" * 64, 1),))
-    model, _ = farm.repository.add_model(new, actor=ACTOR)
+    model, _ = farm.repository.models.add(new, actor=ACTOR)
     return model
 
 
 def given_job(farm: Any, model: Model, frames: str) -> Job:
-    job, _ = farm.repository.add_job(NewJob(model.name, model.id, RenderOptions(), frames), actor=ACTOR)
+    job, _ = farm.repository.jobs.add(NewJob(model.name, model.id, RenderOptions(), frames), actor=ACTOR)
     return job

@@ -72,26 +72,30 @@ def _rows(farm: Farm) -> Iterator[_Row]:
     for _ in range(2):  # the first looks find out what there is
         follower.news()
         changes.look()
-    repository.finish_cancellations()
-    mark = repository.lately(None).mark
+    repository.recovery.finish_cancellations()
+    mark = repository.metrics.since(None).mark
     yield _Row("logs -f of a job of 1,000,000 tasks, a look", "24.9 s", 0.005, follower.news)
     yield _Row("server events with 200 running jobs, a look", "3.4 s", 0.02, changes.look)
-    yield _Row("metrics, a scrape", "1.3-2.4 s", 0.05, lambda: (repository.measures(), repository.lately(mark)))
+    yield _Row(
+        "metrics, a scrape", "1.3-2.4 s", 0.05, lambda: (repository.metrics.measure(), repository.metrics.since(mark))
+    )
     yield _Row("status of 1,000,000 tasks", "1.2-2.6 s", 0.02, lambda: job_document(farm, _HUGE))
-    yield _Row("first page of outputs (100)", "0.6 s", 0.02, lambda: repository.outputs(_HUGE, limit=100))
-    yield _Row("seconds until a retry", "0.3-0.8 s", 0.02, lambda: repository.seconds_to_retry(_HUGE))
-    yield _Row("jobs for idle slots of a worker", "46 ms", 0.002, lambda: repository.waiting_jobs(slot))
-    yield _Row("stopped jobs, a sweep", "with history", 0.005, repository.finish_cancellations)
-    newest = repository.newest_output()
-    yield _Row("  of it: what tells what has changed", "with history", 0.01, lambda: repository.watch_snapshot(newest))
+    yield _Row("first page of outputs (100)", "0.6 s", 0.02, lambda: repository.outputs.of_job(_HUGE, limit=100))
+    yield _Row("seconds until a retry", "0.3-0.8 s", 0.02, lambda: repository.tasks.seconds_to_retry(_HUGE))
+    yield _Row("jobs for idle slots of a worker", "46 ms", 0.002, lambda: repository.attempts.claimable_jobs(slot))
+    yield _Row("stopped jobs, a sweep", "with history", 0.005, repository.recovery.finish_cancellations)
+    newest = repository.change_feed.newest_output_number()
+    yield _Row(
+        "  of it: what tells what has changed", "with history", 0.01, lambda: repository.change_feed.snapshot(newest)
+    )
 
 
 def _steered(farm: Farm) -> tuple[float, float]:
     """Seconds of a cancellation, and of the retry that takes it back."""
     canceled, retried = [], []
     for _ in range(_TRIES):
-        canceled.append(_seconds(lambda: farm.repository.cancel(_HUGE, actor=ACTOR)))
-        retried.append(_seconds(lambda: farm.repository.retry(_HUGE, actor=ACTOR)))
+        canceled.append(_seconds(lambda: farm.repository.jobs.cancel(_HUGE, actor=ACTOR)))
+        retried.append(_seconds(lambda: farm.repository.jobs.retry(_HUGE, actor=ACTOR)))
     return min(canceled), min(retried)
 
 
@@ -100,7 +104,7 @@ def _submit(folder: Path) -> tuple[float, float]:
     farm = make_farm(folder)
     model, small = given_model(farm), given_job(farm, "1-3")
     new = NewJob(model.name, model.id, RenderOptions(), "1-1000000")
-    took_s, waited_s, _ = timed_beside_a_writer(farm, small.id, lambda: farm.repository.add_job(new, actor=ACTOR))
+    took_s, waited_s, _ = timed_beside_a_writer(farm, small.id, lambda: farm.repository.jobs.add(new, actor=ACTOR))
     close(farm)
     return took_s, waited_s
 

@@ -23,7 +23,7 @@ def main() -> None:
         model = given_model(farm)
         for number in range(_JOBS):
             job = submit(farm, ACTOR, model, SubmitRequest(frames=str(number))).job
-            while farm.repository.job(job.id).state not in ENDED_JOB:
+            while farm.repository.jobs.get(job.id).state not in ENDED_JOB:
                 farm.clock.wait(None, 0.01)
         waits = sorted(_waits(farm))
     p99 = waits[int(len(waits) * 0.99)]
@@ -36,5 +36,5 @@ def main() -> None:
 def _waits(farm: Any) -> list[float]:
     """Seconds, a job each."""
     query = select(jobs.c.created_at, attempts.c.claimed_at).join(attempts, attempts.c.job_id == jobs.c.id)
-    rows = farm.repository.read(lambda connection: connection.execute(query).all())
+    rows = farm.repository.database.read(lambda connection: connection.execute(query).all())
     return [(row.claimed_at - row.created_at).total_seconds() for row in rows]

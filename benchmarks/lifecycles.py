@@ -28,7 +28,7 @@ def _lived(folder: Path, workers: int) -> float:
         thread.start()
     for thread in threads:
         thread.join()
-    ended = farm.repository.job(job.id)
+    ended = farm.repository.jobs.get(job.id)
     close(farm)
     assert ended.started_at is not None
     assert ended.finished_at is not None

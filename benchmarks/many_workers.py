@@ -27,7 +27,10 @@ _SMALL, _SMALL_JOBS = 50, 5
 #: Seconds until a small job counts as starved, and idle slots as never filled.
 _PATIENCE_S = 120.0
 #: What a call is for, in the order in which it is listed.
-_CALLS = ("beat", "sweep", "waiting_jobs", "claim", "start", "complete_all", "settle", "keep_lease")
+_CALLS = (
+    *("Workers.heartbeat", "sweep", "Attempts.claimable_jobs", "Attempts.claim", "Attempts.start"),
+    *("Attempts.complete_all", "finish_job_if_done", "Leases.acquire"),
+)
 
 
 def main(arguments: Sequence[str] = ()) -> None:
@@ -107,14 +110,14 @@ class Measurement:
         began, servers = time.perf_counter(), self._servers.counters()
         job_id = self._submit(frames)
         give_up = time.perf_counter() + _PATIENCE_S
-        while (count := repository.read(lambda connection: connection.scalar(held) or 0)) < workers:
+        while (count := repository.database.read(lambda connection: connection.scalar(held) or 0)) < workers:
             if time.perf_counter() > give_up:
                 print(f"only {count} slots of {workers} were ever filled at a time")
                 break
             time.sleep(0.1)
         took, spent = time.perf_counter() - began, self._servers.counters().since(servers)
-        first, last = repository.read(lambda connection: connection.execute(span).one())
-        submitted = repository.job(job_id).created_at
+        first, last = repository.database.read(lambda connection: connection.execute(span).one())
+        submitted = repository.jobs.get(job_id).created_at
         print(
             f"{workers} idle slots filled by a job of {frames:,}: {(last - first).total_seconds():.2f} s from the "
             f"first claim to the last, {(last - submitted).total_seconds():.2f} s from the beginning of the submission"
@@ -144,7 +147,7 @@ class Measurement:
         give_up = time.perf_counter() + _PATIENCE_S
         rows: Sequence[Any] = ()
         while len(rows) < len(ids) and time.perf_counter() < give_up:
-            rows = self._farm.repository.read(lambda connection: connection.execute(first).all())
+            rows = self._farm.repository.database.read(lambda connection: connection.execute(first).all())
             time.sleep(0.2)
         waits = sorted((claimed - created).total_seconds() for created, claimed in rows)
         listed = ", ".join(f"{wait:.2f}" for wait in waits)

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] = ()) -> None:
 
 def _registered(farm: Farm, name: str) -> Claimant:
     now = farm.clock.now()
-    farm.repository.register(
+    farm.repository.workers.register(
         Worker(name, "bench", WorkerState.ACTIVE, "1", 1, ("default",), CAPABILITIES, now, now), actor=ACTOR
     )
     return Claimant(name, "1", 0, ("default",), CAPABILITIES)
@@ -68,10 +68,16 @@ class Costs:
 
     def print_idle_calls(self, claimants: Iterator[Claimant]) -> None:
         repository = self.farm.repository
-        repository.keep_watch("somebody")
-        self._print("a heartbeat without a frame", lambda: repository.beat(Heartbeat(next(claimants).worker_id, "1")))
-        self._print("a look at the lease of the sweep", lambda: repository.keep_watch(next(claimants).worker_id))
-        self._print("a look for work where there is none", lambda: repository.waiting_jobs(next(claimants)))
+        repository.recovery.acquire_sweep_lease("somebody")
+        self._print(
+            "a heartbeat without a frame",
+            lambda: repository.workers.heartbeat(Heartbeat(next(claimants).worker_id, "1")),
+        )
+        self._print(
+            "a look at the lease of the sweep",
+            lambda: repository.recovery.acquire_sweep_lease(next(claimants).worker_id),
+        )
+        self._print("a look for work where there is none", lambda: repository.attempts.claimable_jobs(next(claimants)))
 
     def print_lives_of_tasks(self, workers: Sequence[Claimant], tasks: int) -> None:
         repository, claimants = self.farm.repository, cycle(workers)
@@ -81,24 +87,26 @@ class Costs:
 
         def claim_by_ticket() -> None:
             nonlocal serial
-            claim = repository.claim(job.id, next(claimants), serial=serial)
+            claim = repository.attempts.claim(job.id, next(claimants), serial=serial)
             serial = claim.serial if claim.serial is not None else serial
             held.extend(claim.attempts)
 
         self._print("a claim with a ticket", claim_by_ticket)
         started = iter(list(held))
-        self._print("a start", lambda: repository.start(next(started)))
+        self._print("a start", lambda: repository.attempts.start(next(started)))
         beating = cycle(list(held))
         self._print("a heartbeat with a frame", lambda: self._beat(next(beating)))
-        self._print("a look whether a job has ended", lambda: repository.settle(job.id))
+        self._print("a look whether a job has ended", lambda: repository.jobs.finish_if_done(job.id))
         self._print(f"a sweep beside {len(held)} frames", lambda: sweep(self.farm, "somebody"), times=20)
-        self._print("a claim within a quantum", lambda: held.extend(repository.claim(job.id, next(claimants)).attempts))
+        self._print(
+            "a claim within a quantum", lambda: held.extend(repository.attempts.claim(job.id, next(claimants)).attempts)
+        )
         running, following = iter(held[: self.times]), iter(held[self.times :])
 
         def complete() -> None:
             attempt = next(running)
             done = Completion(attempt, (result_of(attempt),), Cost(30.0, 1000.0, "CPU"))
-            repository.complete_all([done], starting=[next(following)])
+            repository.attempts.complete_all([done], starting=[next(following)])
 
         self._print("a completion, the next one started", complete)
 
@@ -117,7 +125,7 @@ class Costs:
 
     def _beat(self, attempt: Attempt) -> None:
         assert attempt.worker_id is not None
-        self.farm.repository.beat(Heartbeat(attempt.worker_id, "1", {attempt.id: 0.5}))
+        self.farm.repository.workers.heartbeat(Heartbeat(attempt.worker_id, "1", {attempt.id: 0.5}))
 
     def _print(self, what: str, call: Callable[[], Any], *, of: str = "database", times: int | None = None) -> None:
         times = times or self.times

@@ -157,7 +157,7 @@ def _kept_fresh(farm: Any, job: str) -> Iterator[None]:
 
 def _token(farm: Any) -> str:
     secret = new_secret("rctl_")
-    farm.repository.add_user("bench", Role.OPERATOR, (), password=None, actor=ACTOR)
+    farm.repository.users.add("bench", Role.OPERATOR, (), password=None, actor=ACTOR)
     token = Token(new_id(), "bench", "bench", Scope.READ, SystemClock().now(), None)
-    farm.repository.add_token(token, token_digest(secret), lasts_s=None, actor=ACTOR)
+    farm.repository.tokens.add(token, token_digest(secret), lasts_s=None, actor=ACTOR)
     return secret

@@ -33,10 +33,10 @@ def main() -> None:
         while farm.queue.get(["default"], 0.0) is not None:
             messages += 1
         print(f"submit of {_FRAMES:,} frames: {took:.2f} s (aim 4), {memory_mb:.0f} MB in all (aim 150), ", end="")
-        print(f"{messages} message; {farm.repository.counts(job.id).queued:,} tasks are queued")
+        print(f"{messages} message; {farm.repository.tasks.counts(job.id).queued:,} tasks are queued")
         print(f"  somebody else's write waits for {waited * 1000:.0f} ms at most (aim 250)")
         steered = given_job(farm, model, f"1-{_STEERED}")
-        for name, deed in (("cancel", farm.repository.cancel), ("retry", farm.repository.retry)):
+        for name, deed in (("cancel", farm.repository.jobs.cancel), ("retry", farm.repository.jobs.retry)):
             deed_of_job = partial(deed, steered.id, actor=ACTOR)
             took, waited, _ = timed_beside_a_writer(given_farm(folder), small.id, deed_of_job)
             print(f"{name} of {_STEERED:,} tasks: {took:.2f} s (aim 3), ", end="")
@@ -64,7 +64,7 @@ def _writing(farm: Any, job_id: str) -> Iterator[list[float]]:
     def write() -> None:
         while not stop.wait(0.005):
             began = time.perf_counter()
-            farm.repository.write(touching)
+            farm.repository.database.write(touching)
             waits.append(time.perf_counter() - began)
 
     thread = Thread(target=write)

@@ -99,10 +99,10 @@ def _measure(name: str, files: Sequence[Path], site: _Site) -> tuple[_Took, _Too
     """Cold and warm."""
     with site.farm("node") as farm:
         farm.store.missing(set())  # the bucket is there, and the database set up
-        farm.repository.check()
+        farm.repository.diagnostics.check()
         cold, warm = _uploaded(farm, name, files), _uploaded(farm, name, files)
     with site.farm("other-node") as farm:
-        farm.repository.check()
+        farm.repository.diagnostics.check()
         elsewhere = _uploaded(farm, name, files)
     print(f"  cold                          {cold}")
     print(f"  warm, nothing changed         {warm}")
@@ -118,7 +118,7 @@ def _uploaded(farm: Any, name: str, files: Sequence[Path]) -> _Took:
     sent = upload_missing(farm, inputs)
     sending = time.perf_counter()
     digest = manifest_digest(files[0].name, inputs.values())
-    farm.repository.add_model(NewModel(name, files[0].name, digest, _FACTS, tuple(inputs.values())), actor=ACTOR)
+    farm.repository.models.add(NewModel(name, files[0].name, digest, _FACTS, tuple(inputs.values())), actor=ACTOR)
     return _Took(hashing - started, sending - hashing, time.perf_counter() - sending, len(sent))
 
 

@@ -31,7 +31,7 @@ from sqlalchemy import (
 
 from renderctl.core.jobs import RenderOptions
 from renderctl.core.states import ENDED_JOB, AttemptState, JobState, TaskState, WorkerState
-from renderctl.repository.jobs.counts import SHARDS
+from renderctl.repository.counts import SHARDS
 from renderctl.repository.schema.counts import job_counts
 from renderctl.repository.schema.jobs import (
     attempts,

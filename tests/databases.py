@@ -76,9 +76,9 @@ def writes(farm: Farm) -> Iterator[list[Connection]]:
         if not connection.get_execution_options().get("reads"):
             begun.append(connection)
 
-    event.listen(farm.repository.engine, "begin", note)
+    event.listen(farm.repository.database.engine, "begin", note)
     yield begun
-    event.remove(farm.repository.engine, "begin", note)
+    event.remove(farm.repository.database.engine, "begin", note)
 
 
 class Outage:
@@ -87,7 +87,7 @@ class Outage:
     def __init__(self, farm: Farm) -> None:
         self.away = False
         self.refused = 0
-        event.listen(farm.repository.engine, "begin", self._begin)
+        event.listen(farm.repository.database.engine, "begin", self._begin)
 
     def _begin(self, _connection: Connection) -> None:
         if self.away:

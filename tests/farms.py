@@ -110,10 +110,10 @@ def _repository(settings: Settings, folder: Path, clock: Clock) -> Repository:
     if url == f"sqlite:///{folder / 'renderctl.db'}" and not (folder / "renderctl.db").exists():
         (folder / "renderctl.db").write_bytes(_empty_database())
     repository = open_repository(url, now=clock.now, heartbeat_limit_s=settings.worker.heartbeat_limit)
-    _share_statements(repository.engine)
-    if isinstance(clock, FakeClock) and repository.engine.dialect.name == "mysql":
+    _share_statements(repository.database.engine)
+    if isinstance(clock, FakeClock) and repository.database.engine.dialect.name == "mysql":
 
-        @event.listens_for(repository.engine, "begin")
+        @event.listens_for(repository.database.engine, "begin")
         def _turn(connection: Connection) -> None:
             connection.exec_driver_sql(f"SET timestamp = {clock.now().timestamp():.6f}")
 
@@ -173,7 +173,7 @@ def given_model(farm: Farm, name: str = "shot", facts: ModelFacts = FACTS) -> Mo
     digest = hashlib.sha256(content).hexdigest()
     farm.store.put(file, digest)
     new = NewModel(name, f"{name}.blend", digest, facts, (Input(f"{name}.blend", digest, len(content)),))
-    return farm.repository.add_model(new, actor=ACTOR)[0]
+    return farm.repository.models.add(new, actor=ACTOR)[0]
 
 
 def given_job(farm: Farm, frames: str = "1-3", **request: Any) -> Job:
@@ -195,7 +195,7 @@ def given_worker(
     """A registered worker; its first slot, which can claim."""
     now = datetime.now(UTC)
     record = WorkerRecord(name, "host", WorkerState.ACTIVE, start, 1, pools, offered, now, now)
-    farm.repository.register(replace(record, **more), actor=ACTOR)
+    farm.repository.workers.register(replace(record, **more), actor=ACTOR)
     return Claimant(name, start, 0, pools, offered)
 
 
@@ -237,7 +237,7 @@ def work_until(farm: Farm, *jobs: Job, name: str = "w1") -> None:
     worker.start()
     worker.work()
     for _ in range(3000):
-        if all(farm.repository.job(job.id).state in ENDED_JOB for job in jobs):
+        if all(farm.repository.jobs.get(job.id).state in ENDED_JOB for job in jobs):
             break
         worker.wait(0.01)
     worker.drain()

@@ -94,8 +94,10 @@ class AwaitingPort:
         self._port = port
         self._calls = calls
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
+    def __getattr__(self, name: str) -> Any:
         method = getattr(self._port, name)
+        if not callable(method):  # a part of the repository
+            return AwaitingPort(method, self._calls)
         return lambda *arguments, **more: await_only(self._calls.run(method, *arguments, **more))
 
 
@@ -108,4 +110,4 @@ class AwaitingClock(SystemClock):
 
 
 def _name(function: Callable[..., Any]) -> str:
-    return str(getattr(function, "__name__", "call"))
+    return str(getattr(function, "__qualname__", "call"))

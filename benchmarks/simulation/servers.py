@@ -48,7 +48,7 @@ class Servers:
         self._processes = {"database": self._database(), "broker": self._broker(), "cache": self._redis()}
 
     def counters(self) -> ServerCounters:
-        database = self._farm.repository.read(_status)
+        database = self._farm.repository.database.read(_status)
         processes = {name: process for name, process in self._processes.items() if process is not None}
         return ServerCounters(
             database,
@@ -58,10 +58,10 @@ class Servers:
         )
 
     def _database(self) -> psutil.Process | None:
-        url = self._farm.repository.engine.url
+        url = self._farm.repository.database.engine.url
         if url.host not in _LOCAL:
             return None
-        pid_file = self._farm.repository.read(lambda connection: connection.scalar(text("SELECT @@pid_file")))
+        pid_file = self._farm.repository.database.read(lambda connection: connection.scalar(text("SELECT @@pid_file")))
         return _process(Path(str(pid_file)).read_text())
 
     def _broker(self) -> psutil.Process | None:

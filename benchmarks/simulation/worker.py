@@ -91,7 +91,7 @@ class SimulatedWorker:
             seen_at=now,
             node=self._node,
         )
-        await self._calls.insist(self._farm.repository.register, record, actor=_ACTOR)
+        await self._calls.insist(self._farm.repository.workers.register, record, actor=_ACTOR)
 
     async def work(self) -> None:
         """Until it is drained."""
@@ -114,9 +114,9 @@ class SimulatedWorker:
     async def leave(self) -> None:
         """As a real worker leaves: nobody has to find out that it is gone."""
         repository = self._farm.repository
-        await self._calls.insist(repository.end_lease, WEBHOOKS, self._id)
-        await self._calls.insist(repository.leave, self._id, self._incarnation, actor=_ACTOR)
-        await self._calls.insist(repository.end_watch, self._id)
+        await self._calls.insist(repository.leases.release, WEBHOOKS, self._id)
+        await self._calls.insist(repository.workers.deregister, self._id, self._incarnation, actor=_ACTOR)
+        await self._calls.insist(repository.recovery.release_sweep_lease, self._id)
 
     # -- beside the slot
 
@@ -130,7 +130,7 @@ class SimulatedWorker:
             count_idle = idle and idle_beats % COUNT_EVERY == 0
             beat = Heartbeat(self._id, self._incarnation, progress, idle=idle, count_idle=count_idle)
             try:
-                orders = await self._calls.run(self._farm.repository.beat, beat)
+                orders = await self._calls.run(self._farm.repository.workers.heartbeat, beat)
             except DatabaseUnavailable:
                 self._database_failed = True
             else:
@@ -164,10 +164,10 @@ class SimulatedWorker:
             now = self._farm.clock.monotonic()
             try:
                 if now >= ask_at:
-                    held = await self._calls.run(repository.keep_lease, WEBHOOKS, self._id) is not None
+                    held = await self._calls.run(repository.leases.acquire, WEBHOOKS, self._id) is not None
                     ask_at = now + (limit_s / 3 if held else limit_s)
                 if held:
-                    await self._calls.run(repository.due_webhooks)
+                    await self._calls.run(repository.deliveries.due_webhooks)
             except RenderctlError as error:
                 logger.info("webhooks are not sent at the moment: %s", error)
             await asyncio.sleep(min(_WEBHOOKS_S, self._settings.heartbeat) if held else ask_at - now)
@@ -196,13 +196,13 @@ class SimulatedWorker:
         publishing: asyncio.Task[None] | None = None
         while pending and not self._draining.is_set():
             attempt = pending.popleft()
-            if attempt is not started and not await self._calls.insist(self._farm.repository.start, attempt):
+            if attempt is not started and not await self._calls.insist(self._farm.repository.attempts.start, attempt):
                 del self.frames[attempt.id]
                 continue
             await self._open(job)
             rendered = await self.frames[attempt.id].render(self._render_s())
             if not rendered:
-                await self._calls.insist(self._farm.repository.cancel_attempt, attempt)
+                await self._calls.insist(self._farm.repository.attempts.cancel, attempt)
                 del self.frames[attempt.id]
             await self._claim_next(job, pending, ends)
             started = pending[0] if rendered and pending and not self._draining.is_set() else None
@@ -221,9 +221,9 @@ class SimulatedWorker:
         """What a session asks the database for before it opens a scene; a warm one has it open."""
         if self._job_key != job.model_id:
             repository = self._farm.repository
-            await self._calls.insist(repository.model, job.model_id)
-            await self._calls.insist(repository.model_inputs, job.model_id)
-            await self._calls.insist(repository.job_inputs, job.id)
+            await self._calls.insist(repository.models.get, job.model_id)
+            await self._calls.insist(repository.models.inputs, job.model_id)
+            await self._calls.insist(repository.jobs.inputs, job.id)
             self._job_key = job.model_id
 
     async def _claim_next(self, job: Job, pending: deque[Attempt], ends: float) -> None:
@@ -240,14 +240,14 @@ class SimulatedWorker:
         cost = Cost(self.frames[attempt.id].seconds, 1000.0, "CPU")
         done = [Completion(attempt, (result_of(attempt),), cost)]
         starting = [following] if following else ()
-        await self._calls.insist(self._farm.repository.complete_all, done, starting=starting, since=None)
+        await self._calls.insist(self._farm.repository.attempts.complete_all, done, starting=starting, since=None)
         if following is None:
             await self._calls.insist(finish_job_if_done, self._farm, attempt.job_id)
         del self.frames[attempt.id]
 
     async def _give_back(self, job: Job, rest: list[Attempt]) -> None:
         if rest:
-            await self._calls.insist(self._farm.repository.release, rest)
+            await self._calls.insist(self._farm.repository.attempts.release, rest)
             for attempt in rest:
                 del self.frames[attempt.id]
         await greenlet_spawn(partial(self._turns.leave, job, released=bool(rest)))

@@ -106,17 +106,17 @@ def deed(farm: Farm, model: Model, *words: str, trusted: bool = True) -> Job:
 
 
 def ended(farm: Farm, job: Job) -> Job:
-    wait_for(farm, lambda: farm.repository.job(job.id).state in (JobState.SUCCEEDED, JobState.FAILED), 240)
-    return farm.repository.job(job.id)
+    wait_for(farm, lambda: farm.repository.jobs.get(job.id).state in (JobState.SUCCEEDED, JobState.FAILED), 240)
+    return farm.repository.jobs.get(job.id)
 
 
 def log_of(farm: Farm, job: Job) -> str:
-    return b"".join(kept_log(farm, farm.repository.attempts(job.id)[-1])).decode()
+    return b"".join(kept_log(farm, farm.repository.attempts.of_job(job.id)[-1])).decode()
 
 
 def reason(farm: Farm, job: Job) -> str:
     assert job.state is JobState.FAILED
-    return str(farm.repository.attempts(job.id)[-1].error)
+    return str(farm.repository.attempts.of_job(job.id)[-1].error)
 
 
 def test_a_scene_reaches_nothing_but_its_own_folders(
@@ -181,7 +181,7 @@ def test_no_file_of_the_host_becomes_a_result_or_a_log(farm: Farm, worker: Worke
         job = deed(farm, hostile, what, str(secret))
         assert told in reason(farm, job)
         assert HUSH not in log_of(farm, job)
-        assert farm.repository.outputs(job.id)[0] == []
+        assert farm.repository.outputs.of_job(job.id)[0] == []
     job = deed(farm, hostile, "swap", str(secret))
     assert HUSH not in log_of(farm, job)
     assert secret.read_text() == HUSH

@@ -50,11 +50,11 @@ def test_a_job_is_rendered_by_an_engine_with_another_disk(farm: Farm, folder: Pa
     model = upload(farm, ACTOR, UploadRequest(folder / "scenes" / scene.name)).model
     job = given_job(farm, "1-3", model=model)
     work_until(farm, job)
-    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
-    outputs, _ = farm.repository.outputs(job.id)
+    assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
+    outputs, _ = farm.repository.outputs.of_job(job.id)
     assert [each.frame for each in outputs] == [1, 2, 3]
     assert all(each.image == farm.executor.images()[0].digest for each in outputs)  # type: ignore[index]
-    assert "renders frame" in b"".join(kept_log(farm, farm.repository.attempts(job.id)[-1])).decode()
+    assert "renders frame" in b"".join(kept_log(farm, farm.repository.attempts.of_job(job.id)[-1])).decode()
 
 
 def test_what_is_carried_in_is_not_to_be_written_to(

@@ -57,10 +57,10 @@ class Clients:
 
     def __post_init__(self) -> None:
         self._port = free_port()
-        self.farm.repository.add_user(_PERSON, Role.ADMIN, ("default",), password=None, actor=_ACTOR)
+        self.farm.repository.users.add(_PERSON, Role.ADMIN, ("default",), password=None, actor=_ACTOR)
         token = Token(new_id(), _PERSON, "chaos", Scope.ALL, CLOCK.now(), None)
         secret = f"rctl_{token.id}{_PERSON}"
-        self.farm.repository.add_token(token, token_digest(secret), lasts_s=None, actor=_ACTOR)
+        self.farm.repository.tokens.add(token, token_digest(secret), lasts_s=None, actor=_ACTOR)
         self._login = ServerSettings(f"http://127.0.0.1:{self._port}", secret)
         self._laptop = Site(self.site.data / "laptop", self.site.logs / "laptop")
         self._laptop.services = {

@@ -51,7 +51,7 @@ def require_consistent(farm: Farm, history: JobHistory, side: int, blobs: Mappin
             assert [row.attempt_id for row in published] == [task.attempt_id], (task, published)
     assert not by_number, ("outputs of no task", by_number)
     _require_rendered_once(history)
-    logged = {attempt.id: attempt for attempt in farm.repository.attempts(history.id)}
+    logged = {attempt.id: attempt for attempt in farm.repository.attempts.of_job(history.id)}
     for row in history.outputs:
         assert (row.width, row.height, blobs.get(row.digest)) == (side, side, row.size), row
         assert any(kept_log(farm, logged[row.attempt_id])), row
@@ -63,7 +63,7 @@ def require_all_collected(farm: Farm) -> Mapping[str, int]:
 
     Returns the sizes of all blobs.
     """
-    while farm.repository.erase_some():
+    while farm.repository.recovery.delete_removed_batch():
         pass
     collected = collect(farm, _ACTOR, grace_hours=0)
     assert collected.missing == [], collected
@@ -115,4 +115,4 @@ def _require_rendered_once(history: JobHistory) -> None:
 
 def _rows(farm: Farm, table: Any) -> Sequence[Any]:
     query = select(table).order_by(*table.primary_key.columns)
-    return list(farm.repository.read(lambda connection: connection.execute(query).all()))
+    return list(farm.repository.database.read(lambda connection: connection.execute(query).all()))

@@ -30,7 +30,7 @@ class EmbeddedRound(Round):
 
     def models(self) -> tuple[Model, Model]:
         if self._models is None:
-            quick = self.farm.repository.find_model("quick")
+            quick = self.farm.repository.models.find("quick")
             self._models = quick, ordered_version(self.farm, quick, self._connection)
         return self._models
 
@@ -64,9 +64,9 @@ class EmbeddedRound(Round):
         """`render` is killed; then workers find its job, or it is told to go on."""
         words = ["quick", "-f", f"1-{frames}", "--attempts", str(ATTEMPTS), "-o", str(self.site.logs)]
         render = self.site.start("render", "render", *words)
-        until(lambda: bool(self.farm.repository.summaries()) or not render.alive, 30, what="a job of `render`")
+        until(lambda: bool(self.farm.repository.summaries.newest()) or not render.alive, 30, what="a job of `render`")
         assert render.alive, render.log.read_text()
-        job = self.farm.repository.summaries()[0].job
+        job = self.farm.repository.summaries.newest()[0].job
         assert job.state in (JobState.QUEUED, JobState.RUNNING)
         self.factory.jobs.append(job.id)
         self.wait_for_frames(self.chance.randrange(frames // 2))

@@ -82,7 +82,7 @@ def histories_of(farm: Farm) -> dict[str, JobHistory]:
             for row in present
         }
 
-    return farm.repository.read(reading)
+    return farm.repository.database.read(reading)
 
 
 def require_allowed(

@@ -39,7 +39,7 @@ def require_told(farm: Farm, webhook: NewWebhook, receiver: Receiver, histories:
     """
     for row in _rows(farm):
         if row.state != DeliveryState.DELIVERED:
-            farm.repository.resend(row.id, actor=_ACTOR)
+            farm.repository.deliveries.resend(row.id, actor=_ACTOR)
     teller = WebhookDispatcher(farm, "verdict")
     teller.start()
     until(lambda: {row.state for row in _rows(farm)} == {DeliveryState.DELIVERED}, 60, what="telling what is left")
@@ -74,7 +74,7 @@ def _require_told_of(history: JobHistory, rows: Sequence[Any]) -> None:
 
 
 def _rows(farm: Farm) -> list[Any]:
-    return list(farm.repository.read(lambda connection: connection.execute(select(deliveries)).all()))
+    return list(farm.repository.database.read(lambda connection: connection.execute(select(deliveries)).all()))
 
 
 def _require_signed(heard: Heard, secret: str) -> None:

@@ -68,9 +68,9 @@ def ordered_version(farm: Farm, model: Model, connection: LocalCommands) -> Mode
     """The same model under another name, with a simulation that is not baked."""
     scenes = tuple(replace(scene, unbaked=("Domain",)) for scene in model.facts.scenes)
     facts = replace(model.facts, scenes=scenes)
-    inputs = tuple(farm.repository.model_inputs(model.id))
+    inputs = tuple(farm.repository.models.inputs(model.id))
     new = NewModel(f"{model.name}-unbaked", model.main, model.digest, facts, inputs)
-    return farm.repository.add_model(new, actor=connection.actor)[0]
+    return farm.repository.models.add(new, actor=connection.actor)[0]
 
 
 def _kinds(in_order: bool, frames: int, chosen: Mapping[str, object]) -> Counter[str]:

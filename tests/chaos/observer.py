@@ -14,6 +14,7 @@ from renderctl.core.errors import Unreachable
 from renderctl.core.states import OPEN_ATTEMPT, JobState, TaskState, WorkerState
 from renderctl.repository.schema.jobs import attempts, by_state, job_exclusions, jobs, tasks, workers
 from renderctl.repository.schema.mapping import to_capabilities, to_job
+from renderctl.repository.unit_of_work import db_now
 from renderctl.wiring import LocalCommands as Desk
 from tests.nodes import CLOCK
 
@@ -77,7 +78,7 @@ class Observer:
 
     def _look(self) -> None:
         try:
-            snapshot = self.desk.farm.repository.read(self._snapshot)
+            snapshot = self.desk.farm.repository.database.read(self._snapshot)
         except Unreachable:
             self.disturb()
             return
@@ -110,9 +111,7 @@ class Observer:
             assert now - since < STARVED_S, f"{job} waits beside the idle slot {slot} since {now - since:.1f} s"
 
     def _snapshot(self, connection: Connection) -> _Snapshot:
-        silent = self.desk.farm.repository.now(connection) - timedelta(
-            seconds=self.desk.settings.worker.heartbeat_limit
-        )
+        silent = db_now(connection) - timedelta(seconds=self.desk.settings.worker.heartbeat_limit)
         active = (workers.c.state == WorkerState.ACTIVE) & (workers.c.seen_at >= silent)
         at_work = {row.id: row for row in connection.execute(select(workers).where(active))}
         holding: dict[str, set[Slot]] = {}

@@ -150,7 +150,7 @@ def _make_retention_due(_grace_s: float, connection: Commands) -> None:
     """As if an hour had passed since the last look at what is kept too long."""
     assert isinstance(connection, LocalCommands)
     turn = leases.delete().where(leases.c.name == "retention")
-    connection.farm.repository.write(lambda transaction: transaction.execute(turn))
+    connection.farm.repository.database.write(lambda transaction: transaction.execute(turn))
 
 
 _OF_THE_FARM: dict[str, Callable[[float, Commands], object]] = {

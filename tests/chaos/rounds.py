@@ -200,7 +200,7 @@ class Round(ABC):
         """Whether the database has answered all of it."""
         log, commands = self.crew.log, self._connection
         try:
-            for worker in self.farm.repository.workers(all_of_them=True):
+            for worker in self.farm.repository.workers.all(include_gone=True):
                 log.run(
                     commands, Action("resume a worker", None), lambda asked, name=worker.id: asked.resume_worker(name)
                 )

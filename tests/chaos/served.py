@@ -94,7 +94,7 @@ class ServedRound(Round):
     def _uploaded(self, scene: Path) -> Model:
         done = self.site.run("upload", str(scene))
         assert done.returncode == 0, done.stderr
-        return self.farm.repository.find_model(scene.stem)
+        return self.farm.repository.models.find(scene.stem)
 
     def start(self, name: str) -> None:
         options = () if self.scene else ("--frame-s", str(self._frame_s), "--crashes", str(self._crashes))

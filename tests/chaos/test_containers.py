@@ -48,7 +48,7 @@ def caged(site: Site, engine: DockerEngine) -> Site:
 
 def given_job(site: Site) -> tuple[Farm, str]:
     connection = connected(site)
-    model = connection.farm.repository.find_model("quick")
+    model = connection.farm.repository.models.find("quick")
     request = SubmitRequest(frames=f"1-{FRAMES}", max_attempts=ATTEMPTS)
     return connection.farm, connection.submit(model, request).job.id
 
@@ -59,7 +59,7 @@ def containers(engine: DockerEngine) -> list[Any]:
 
 
 def wait_for_frames(farm: Farm, job_id: str, count: int) -> None:
-    until(lambda: farm.repository.counts(job_id).succeeded >= count, WITHIN_S, what=f"{count} frames")
+    until(lambda: farm.repository.tasks.counts(job_id).succeeded >= count, WITHIN_S, what=f"{count} frames")
 
 
 def test_what_befalls_containers_workers_and_their_engine_loses_no_frame_and_doubles_none(
@@ -99,7 +99,7 @@ def test_a_start_after_a_kill_ends_the_containers_that_were_left(caged: Site, en
     wait_for_frames(farm, job_id, 1)
     worker.kill()
     assert containers(engine) != []
-    farm.repository.cancel(job_id, actor=connected(caged).actor)
+    farm.repository.jobs.cancel(job_id, actor=connected(caged).actor)
     caged.clear()  # any worker of the node
     assert containers(engine) == []
     assert caged.scratches() == []

@@ -48,7 +48,9 @@ def wait_until_running(farm: Farm, job_id: str, count: int) -> list[str]:
 
 
 def is_present(farm: Farm, worker_id: str) -> bool:
-    return any(worker.id == worker_id and worker.state is WorkerState.ACTIVE for worker in farm.repository.workers())
+    return any(
+        worker.id == worker_id and worker.state is WorkerState.ACTIVE for worker in farm.repository.workers.all()
+    )
 
 
 def require_all_well(farm: Farm, job_id: str, site: ServedSite, folder: Path) -> None:

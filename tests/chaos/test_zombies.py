@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.blender]
 
 def given_slow_job(site: Site, samples: int) -> tuple[Farm, str]:
     connection = connected(site)
-    model = connection.farm.repository.find_model("slow")
+    model = connection.farm.repository.models.find("slow")
     request = SubmitRequest(frames="1", options=RenderOptions(samples=samples))
     return connection.farm, connection.submit(model, request).job.id
 

@@ -35,12 +35,12 @@ def connected(site: Site) -> LocalCommands:
 
 def rows(farm: Farm, table: Any, job_id: str) -> list[Any]:
     query = select(table).where(table.c.job_id == job_id)
-    return list(farm.repository.read(lambda connection: connection.execute(query).all()))
+    return list(farm.repository.database.read(lambda connection: connection.execute(query).all()))
 
 
 def require_whole(farm: Farm, job_id: str, folder: Path, side: int = SIDE) -> Counter[str]:
     """Every frame rendered, published once, whole, and explained. Returns how many attempts ended how."""
-    job = farm.repository.job(job_id)
+    job = farm.repository.jobs.get(job_id)
     assert job.state is JobState.SUCCEEDED, job
     frames = {row.number: row.frame for row in rows(farm, tasks, job_id)}
     assert {row.state for row in rows(farm, tasks, job_id)} == {TaskState.SUCCEEDED}
@@ -63,9 +63,9 @@ def counted(ends: Mapping[str, int]) -> Counter[str]:
 
 def require_right_counts(farm: Farm) -> None:
     """What is counted of the jobs is what their rows come to, and nothing is counted of jobs that are gone."""
-    assert farm.repository.wrong_counts() == []
+    assert farm.repository.count_checks.find_wrong() == []
     gone = select(job_counts.c.job_id).where(job_counts.c.job_id.not_in(select(jobs.c.id)))
-    assert farm.repository.read(lambda connection: connection.scalars(gone).all()) == []
+    assert farm.repository.database.read(lambda connection: connection.scalars(gone).all()) == []
 
 
 def require_explained(tried: Sequence[Any]) -> None:
@@ -91,7 +91,7 @@ def _require_published_once(farm: Farm, job_id: str, frames: dict[int, int], tri
     assert sorted((row.number, row.name) for row in published) == [
         (number, f"{frame:04d}.png") for number, frame in sorted(frames.items())
     ]
-    attempts_of = {attempt.id: attempt for attempt in farm.repository.attempts(job_id)}
+    attempts_of = {attempt.id: attempt for attempt in farm.repository.attempts.of_job(job_id)}
     for row in published:
         assert winners[row.number] == row.attempt_id, row
         assert (row.width, row.height) == (side, side)
@@ -141,8 +141,8 @@ def require_no_litter(farm: Farm, site: ServedSite, servers: Servers) -> None:
     """What the round has left on the services goes away by itself, and holds nobody up."""
     until(lambda: _has_no_tickets(site, servers), 120, what="queues without tickets")
     sweeper = select(leases).where(leases.c.name == SWEEP)
-    assert farm.repository.read(lambda connection: connection.execute(sweeper).all()) == []
-    assert {worker.state for worker in farm.repository.workers(all_of_them=True)} == {WorkerState.GONE}
+    assert farm.repository.database.read(lambda connection: connection.execute(sweeper).all()) == []
+    assert {worker.state for worker in farm.repository.workers.all(include_gone=True)} == {WorkerState.GONE}
     for queue in site.queues(servers.broker):
         assert queue["name"] == "renderctl.default" or "x-expires" in queue["arguments"], queue
         assert queue["name"] != "renderctl.default" or queue["messages"] == 0, queue
@@ -166,7 +166,7 @@ def wait_for_end(farm: Farm, job_id: str, within_s: float, meanwhile: Callable[[
     give_up = CLOCK.monotonic() + within_s
     while not _has_ended(farm, job_id):
         assert CLOCK.monotonic() < give_up, (
-            f"{farm.repository.counts(job_id)} after {within_s:g} s: {_last(farm, job_id)}"
+            f"{farm.repository.tasks.counts(job_id)} after {within_s:g} s: {_last(farm, job_id)}"
         )
         meanwhile()
         CLOCK.wait(None, HEARTBEAT_S / 2)
@@ -175,7 +175,7 @@ def wait_for_end(farm: Farm, job_id: str, within_s: float, meanwhile: Callable[[
 def count_frames(farm: Farm) -> int:
     """How many outputs there are, of all jobs."""
     query = select(func.count()).select_from(outputs)
-    return farm.repository.read(lambda connection: connection.scalar(query)) or 0
+    return farm.repository.database.read(lambda connection: connection.scalar(query)) or 0
 
 
 def unfinished(farm: Farm) -> list[Any]:
@@ -184,12 +184,12 @@ def unfinished(farm: Farm) -> list[Any]:
     open_tasks = select(tasks.c.number).where(tasks.c.job_id == jobs.c.id, claimable).exists()
     open_attempts = select(attempts.c.id).where(attempts.c.job_id == jobs.c.id, attempts.c.state.in_(OPEN_ATTEMPT))
     query = select(jobs.c.id, jobs.c.state).where(jobs.c.removed_at.is_(None), open_tasks | open_attempts.exists())
-    return list(farm.repository.read(lambda connection: connection.execute(query).all()))
+    return list(farm.repository.database.read(lambda connection: connection.execute(query).all()))
 
 
 def _has_ended(farm: Farm, job_id: str) -> bool:
     try:
-        return farm.repository.job(job_id).state in ENDED_JOB and not farm.repository.counts(job_id).running
+        return farm.repository.jobs.get(job_id).state in ENDED_JOB and not farm.repository.tasks.counts(job_id).running
     except Unreachable:
         return False
 

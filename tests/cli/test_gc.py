@@ -25,7 +25,7 @@ def test_gc_frees_what_a_removed_model_has_left(ctl, given):
 def test_gc_names_what_the_store_lacks_and_says_so_by_its_exit_code(ctl, given):
     job = given_job(given, "1")
     work_off(given)
-    (output,) = given.repository.outputs(job.id)[0]
+    (output,) = given.repository.outputs.of_job(job.id)[0]
     given.store.remove([output.digest])
     said = ctl("gc")
     assert said.code == 1

@@ -72,7 +72,7 @@ def test_a_password_makes_a_token_that_is_kept_and_given_back(ctl, given, tmp_pa
         said = typed_in(ctl, monkeypatch, f"{PASSWORD}\nwhatever it is\n", "users", "password", "ada", "--json")
         assert said.document["error"]["code"] == "login_refused"
         assert ctl("logout").code == 0
-    assert [each.revoked_at is not None for each in given.repository.tokens(user="ada")] == [True]
+    assert [each.revoked_at is not None for each in given.repository.tokens.all(user="ada")] == [True]
 
 
 def test_a_second_factor_is_set_up_asked_for_at_a_login_and_taken_away(ctl, given, tmp_path, monkeypatch):

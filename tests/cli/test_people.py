@@ -43,7 +43,7 @@ def test_open_invitations_are_listed_and_withdrawn(ctl, given):
 
 
 def test_projects_have_pools_and_members(ctl, given):
-    given.repository.add_user("bob", Role.ARTIST, (), password=None, actor=ACTOR)
+    given.repository.users.add("bob", Role.ARTIST, (), password=None, actor=ACTOR)
     assert ctl("projects", "add", "film", "--pool", "gpu", "--json").document["pools"] == ["gpu"]
     assert ctl("projects", "pools", "film", "gpu", "cpu", "--json").document["pools"] == ["gpu", "cpu"]
     assert "bob" in ctl("projects", "join", "film", "bob", "--json").document["members"]
@@ -82,7 +82,7 @@ def test_log_ins_from_browsers_are_listed_and_ended(ctl, given):
         assert ctl("users", "add", name).code == 0
     told = {"lasts_s": 3600.0, "address": "192.0.2.7"}
     opened = [
-        given.repository.open_session(name, f"{number}{name}", "hush-hush", **told).session
+        given.repository.sessions.open(name, f"{number}{name}", "hush-hush", **told).session
         for number, name in enumerate(["cy", "cy", "cy", "di"])
     ]
     listed = ctl("sessions", "list", "cy", "--json").document

@@ -65,7 +65,7 @@ def test_the_secret_alone_is_printed_for_scripts(hooks, receiver):
 def test_what_could_not_be_told_is_listed_and_sent_again(hooks, given, receiver):
     hooks("add", receiver.url, "--project", "default")
     receiver.status, receiver.answer = 410, b"we have moved"
-    given.repository.cancel(given_job(given, "1").id, actor=ACTOR)
+    given.repository.jobs.cancel(given_job(given, "1").id, actor=ACTOR)
     teller = WebhookDispatcher(given, "teller")
     teller.start()
     wait_for(given, lambda: hooks("deliveries", "--undeliverable", "--json").document)

@@ -271,8 +271,8 @@ def test_a_store_that_is_away_when_a_scene_is_opened_costs_no_attempt(farm: Farm
     job = given_job(away, "1-3")
     work_until(away, job)
     assert Away.refused == 2
-    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
-    assert {task.attempts for task in farm.repository.tasks(job.id)} == {0}
+    assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
+    assert {task.attempts for task in farm.repository.tasks.of_job(job.id)} == {0}
 
 
 @pytest.mark.parametrize("trusted", [False, True])

@@ -37,12 +37,12 @@ def deserted(farm: Farm) -> Iterator[Farm]:
 
 
 def succeeded(farm: Farm, job: Job) -> bool:
-    return farm.repository.job(job.id).state is JobState.SUCCEEDED
+    return farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
 
 
 def turns(farm: Farm, job: Job) -> int:
     """How many tickets of the job were taken: each moves its serial on."""
-    return farm.repository.job(job.id).serial - job.serial
+    return farm.repository.jobs.get(job.id).serial - job.serial
 
 
 def answers(queue: RabbitQueue) -> bool:
@@ -88,7 +88,7 @@ def test_a_slot_that_dies_before_it_puts_the_ticket_back_does_not_stop_the_job(s
     job = given_job(served, "1-5")
     ticket = served.queue.get(["default"], 5)
     assert ticket is not None
-    claim = served.repository.claim(job.id, given_worker(served, "dead"), serial=ticket.serial)
+    claim = served.repository.attempts.claim(job.id, given_worker(served, "dead"), serial=ticket.serial)
     assert len(claim.attempts) == 1
     with at_work(served):
         wait_for(served, lambda: succeeded(served, job))

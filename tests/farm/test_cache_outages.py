@@ -46,7 +46,7 @@ def test_whatever_becomes_of_the_cache_every_frame_is_rendered_once_and_the_answ
     executor.behaviours[5] = held
     job = given_job(farm, "1-40")
     with at_work(farm, slots=1):
-        wait_for(farm, lambda: farm.repository.counts(job.id).succeeded >= 4)
+        wait_for(farm, lambda: farm.repository.tasks.counts(job.id).succeeded >= 4)
         assert status(farm, ACTOR, job.id)["state"] == "running"
         injure(server)
         # Within the heartbeat limit of a second the worker would be given up if the cache had held its heart.
@@ -55,9 +55,9 @@ def test_whatever_becomes_of_the_cache_every_frame_is_rendered_once_and_the_answ
         assert status(farm, ACTOR, job.id)["tasks"]["succeeded"] == 4
         assert "frame 5" in next(logs(farm, ACTOR, job.id)).text
         executor.gate.set()
-        wait_for(farm, lambda: farm.repository.job(job.id).state is JobState.SUCCEEDED)
+        wait_for(farm, lambda: farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED)
     assert status(farm, ACTOR, job.id, cached=False)["outputs"] == 40
-    assert {attempt.state for attempt in farm.repository.attempts(job.id)} <= {
+    assert {attempt.state for attempt in farm.repository.attempts.of_job(job.id)} <= {
         AttemptState.SUCCEEDED,
         AttemptState.RELEASED,
     }

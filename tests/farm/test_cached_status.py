@@ -50,7 +50,7 @@ def asked(farm: Farm) -> list[str]:
         if statement.startswith("SELECT"):
             questions.append(statement)
 
-    event.listen(farm.repository.engine, "before_cursor_execute", note)
+    event.listen(farm.repository.database.engine, "before_cursor_execute", note)
     return questions
 
 
@@ -66,11 +66,11 @@ def put(farm: Farm, job: Job, **changes: Any) -> None:
 
 def given_ended(farm: Farm) -> Job:
     job = given_job(farm, "1-2")
-    for attempt in farm.repository.claim(job.id, given_worker(farm), limit=2).attempts:
-        farm.repository.start(attempt)
-        farm.repository.complete(attempt, [], Cost(1.0))
-    farm.repository.settle(job.id)
-    return farm.repository.job(job.id)
+    for attempt in farm.repository.attempts.claim(job.id, given_worker(farm), limit=2).attempts:
+        farm.repository.attempts.start(attempt)
+        farm.repository.attempts.complete(attempt, [], Cost(1.0))
+    farm.repository.jobs.finish_if_done(job.id)
+    return farm.repository.jobs.get(job.id)
 
 
 def test_a_job_that_the_cache_lacks_comes_from_the_database_and_is_put_there(farm: Farm) -> None:
@@ -126,7 +126,7 @@ def test_a_copy_that_is_wrong_about_an_ended_job_is_noticed_and_replaced(farm: F
 def test_a_job_that_was_tried_again_where_the_cache_was_out_of_reach_is_noticed(farm: Farm, age: Age) -> None:
     job = given_ended(farm)
     assert status(farm, ACTOR, job.id)["state"] == "succeeded"
-    farm.repository.retry(job.id, actor=ACTOR, frames=[1])
+    farm.repository.jobs.retry(job.id, actor=ACTOR, frames=[1])
     age(2.1)
     assert status(farm, ACTOR, job.id)["tasks"]["queued"] == 1
     assert copy_of(farm, job) == status(farm, ACTOR, job.id)
@@ -134,7 +134,7 @@ def test_a_job_that_was_tried_again_where_the_cache_was_out_of_reach_is_noticed(
 
 def test_who_read_before_a_deed_and_puts_after_it_comes_too_late(farm: Farm, clock: FakeClock) -> None:
     job = given_job(farm)
-    before = farm.repository.summary(job.id)
+    before = farm.repository.summaries.get(job.id)
     slow = status(farm, ACTOR, job.id)
     clock.advance(seconds=0.001)
     cancel(farm, ACTOR, job.id)
@@ -153,8 +153,8 @@ def test_what_people_do_is_seen_at_once(farm: Farm, clock: FakeClock) -> None:
 
 def test_the_progress_of_a_running_frame_is_as_fresh_as_the_cache_has_it(farm: Farm) -> None:
     job = given_job(farm, "1-2")
-    attempt = farm.repository.claim(job.id, given_worker(farm)).attempts[0]
-    farm.repository.start(attempt)
+    attempt = farm.repository.attempts.claim(job.id, given_worker(farm)).attempts[0]
+    farm.repository.attempts.start(attempt)
     assert status(farm, ACTOR, job.id, cached=False)["progress"] == 0.0
     farm.cache.put(f"attempt:{attempt.id}", {"progress": 0.5}, version=500_000, ttl_s=60.0)
     assert status(farm, ACTOR, job.id, cached=False)["progress"] == 0.25

@@ -21,6 +21,7 @@ from renderctl.farm.jobs.submit import SubmitRequest, submit
 from renderctl.farm.models.upload import upload_missing
 from renderctl.repository import NewModel
 from renderctl.repository.schema.jobs import blob_leases
+from renderctl.repository.unit_of_work import db_now
 from renderctl.stores.local import LocalStore
 from tests.databases import farm_on
 from tests.farms import ACTOR, FACTS, close, given_job, given_model, log_of, wait_for, work_off, work_until
@@ -58,9 +59,9 @@ def expire_leases(farm: Farm) -> None:
     """As if they had been taken a lease and a day ago."""
 
     def writing(connection) -> None:  # type: ignore[no-untyped-def]
-        connection.execute(blob_leases.update().values(until=farm.repository.now(connection) - timedelta(days=1)))
+        connection.execute(blob_leases.update().values(until=db_now(connection) - timedelta(days=1)))
 
-    farm.repository.write(writing)
+    farm.repository.database.write(writing)
 
 
 def collected(farm: Farm, grace_hours: float = 0.0, *, dry_run: bool = False) -> Collected:
@@ -98,7 +99,7 @@ def test_what_was_put_just_now_is_left_for_the_grace(farm: Farm) -> None:
 def test_what_somebody_asked_for_is_left_as_long_as_the_lease(farm: Farm) -> None:
     given_model(farm)
     blob = given_blob(farm, b"nobody's yet")
-    assert farm.repository.unknown_blobs({blob}) == {blob}
+    assert farm.repository.blobs.unknown({blob}) == {blob}
     assert collected(farm).removed == 0
     expire_leases(farm)
     assert collected(farm).removed == 1
@@ -116,10 +117,10 @@ def test_a_dry_run_tells_the_same_and_removes_nothing(farm: Farm) -> None:
 
 
 def test_blobs_of_a_model_that_was_removed_go_unless_another_has_them(farm: Farm) -> None:
-    first = farm.repository.add_model(uploaded(farm, b"BLENDER one", b"shared"), actor=ACTOR)[0]
+    first = farm.repository.models.add(uploaded(farm, b"BLENDER one", b"shared"), actor=ACTOR)[0]
     other = replace(uploaded(farm, b"BLENDER two", b"shared"), name="other")
-    farm.repository.add_model(other, actor=ACTOR)
-    farm.repository.remove_model(first.id, actor=ACTOR)
+    farm.repository.models.add(other, actor=ACTOR)
+    farm.repository.models.remove(first.id, actor=ACTOR)
     expire_leases(farm)
     assert collected(farm).removed == 1
     assert stored(farm) == {each.digest for each in other.inputs}
@@ -129,11 +130,11 @@ def test_rows_that_point_to_blobs_which_the_store_lacks_are_told_and_left_alone(
     model = given_model(farm)
     job = given_job(farm, "1-2", model=model)
     work_until(farm, job)
-    (lost,) = {each.digest for each in farm.repository.outputs(job.id)[0]}
+    (lost,) = {each.digest for each in farm.repository.outputs.of_job(job.id)[0]}
     farm.store.remove([lost])
     told = [each.what for each in collected(farm).missing]
     assert told == [f"job {job.id}, 0001.png of task 1", f"job {job.id}, 0002.png of task 2"]
-    assert farm.repository.count_outputs(job.id) == 2
+    assert farm.repository.outputs.count(job.id) == 2
 
 
 def test_logs_of_attempts_that_there_are_no_more_go(farm: Farm) -> None:
@@ -142,7 +143,7 @@ def test_logs_of_attempts_that_there_are_no_more_go(farm: Farm) -> None:
     farm.store.put_log("gone", [b"Fra:1"])
     found = collected(farm)
     assert (found.logs, found.logs_bytes) == (1, 5)
-    assert [log.attempt_id for log in farm.store.logs()] == [farm.repository.attempts(job.id)[0].id]
+    assert [log.attempt_id for log in farm.store.logs()] == [farm.repository.attempts.of_job(job.id)[0].id]
 
 
 def test_a_store_full_of_what_the_database_never_knew_is_left_alone(farm: Farm) -> None:
@@ -154,7 +155,7 @@ def test_a_store_full_of_what_the_database_never_knew_is_left_alone(farm: Farm) 
 
 def test_a_farm_whose_last_model_was_removed_is_still_its_own(farm: Farm) -> None:
     model = given_model(farm)
-    farm.repository.remove_model(model.id, actor=ACTOR)
+    farm.repository.models.remove(model.id, actor=ACTOR)
     assert collected(farm).removed == 1
     assert collected(farm).removed == 0
     assert not stored(farm)
@@ -165,7 +166,7 @@ def test_the_audit_log_tells_what_was_collected_and_by_whom(farm: Farm) -> None:
     given_blob(farm, b"nobody's")
     collect(farm, local_actor("eve"), grace_hours=0.0)
     collect(farm, local_actor("eve"), grace_hours=0.0)
-    (entry,) = [each for each in farm.repository.audit_log() if each.action == "store.collect"]
+    (entry,) = [each for each in farm.repository.audit.newest() if each.action == "store.collect"]
     assert (entry.actor, entry.details) == ("eve", {"blobs": 1, "bytes": 8, "logs": 0})
 
 
@@ -176,10 +177,10 @@ def test_an_upload_that_took_longer_than_its_lease_is_told_when_its_files_were_c
     expire_leases(farm)
     assert collected(farm).removed == 1
     with pytest.raises(BlobCollected):
-        farm.repository.add_model(slow, actor=ACTOR, since=since)
+        farm.repository.models.add(slow, actor=ACTOR, since=since)
     since = farm.repository.time()
     again = uploaded(farm, b"BLENDER slow")
-    farm.repository.add_model(again, actor=ACTOR, since=since)
+    farm.repository.models.add(again, actor=ACTOR, since=since)
     assert farm.store.missing({again.digest}) == set()
 
 
@@ -188,7 +189,7 @@ def test_an_upload_that_took_longer_than_its_lease_is_kept_when_nobody_collected
     since = farm.repository.time()
     slow = uploaded(farm, b"BLENDER slow")
     expire_leases(farm)
-    farm.repository.add_model(slow, actor=ACTOR, since=since)
+    farm.repository.models.add(slow, actor=ACTOR, since=since)
     assert collected(farm).removed == 0
 
 
@@ -211,10 +212,10 @@ class Eager(LocalStore):
 def test_a_frame_that_is_collected_before_it_is_published_is_stored_again(farm: Farm) -> None:
     job = given_job(farm, "1")
     work_off(replace(farm, store=Eager(farm, times=1)))
-    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
-    (output,) = farm.repository.outputs(job.id)[0]
+    assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
+    (output,) = farm.repository.outputs.of_job(job.id)[0]
     assert farm.store.missing({output.digest}) == set()
-    assert [attempt.error for attempt in farm.repository.attempts(job.id)] == [None]
+    assert [attempt.error for attempt in farm.repository.attempts.of_job(job.id)] == [None]
 
 
 @pytest.mark.parametrize("removes", [False, True])
@@ -222,8 +223,8 @@ def test_a_collector_that_dies_leaves_nothing_that_stands_in_the_way(farm: Farm,
     model = given_model(farm)
     job = given_job(farm, "1", model=model)
     work_until(farm, job)
-    (output,) = farm.repository.outputs(job.id)[0]
-    again, _ = farm.repository.retry(job.id, actor=ACTOR, frames=[1])
+    (output,) = farm.repository.outputs.of_job(job.id)[0]
+    again, _ = farm.repository.jobs.retry(job.id, actor=ACTOR, frames=[1])
     blob = given_blob(farm, b"nobody's")
 
     def die(digests: object) -> None:
@@ -232,13 +233,13 @@ def test_a_collector_that_dies_leaves_nothing_that_stands_in_the_way(farm: Farm,
         raise StoreUnavailable("killed")
 
     with pytest.raises(StoreUnavailable):
-        farm.repository.collect([blob], die, limit_s=0.2)
+        farm.repository.gc.collect([blob], die, limit_s=0.2)
     with pytest.raises(BlobCollected):
-        farm.repository.add_model(NewModel("late", "x.blend", blob, FACTS, (Input("x.blend", blob, 8),)), actor=ACTOR)
-    farm.repository.unknown_blobs({blob})
+        farm.repository.models.add(NewModel("late", "x.blend", blob, FACTS, (Input("x.blend", blob, 8),)), actor=ACTOR)
+    farm.repository.blobs.unknown({blob})
     since = farm.repository.time()
     given_blob(farm, b"nobody's")
-    farm.repository.add_model(
+    farm.repository.models.add(
         NewModel("late", "x.blend", blob, FACTS, (Input("x.blend", blob, 8),)), actor=ACTOR, since=since
     )
     assert collected(farm).removed == 0
@@ -276,7 +277,7 @@ def test_who_wants_what_is_being_removed_waits_until_it_is_gone_and_puts_it_anew
         assert collecting.result(20).removed == 1
         since = farm.repository.time()
         new = sending.result(20)
-    farm.repository.add_model(new, actor=ACTOR, since=since)
+    farm.repository.models.add(new, actor=ACTOR, since=since)
     assert farm.store.missing({blob}) == set()
 
 
@@ -284,18 +285,18 @@ def test_a_collector_that_was_frozen_for_too_long_begins_no_removal(farm: Farm) 
     given_model(farm)
     blobs = sorted(given_blob(farm, content) for content in (b"one", b"two"))
     seconds = iter([0.0, 1.0, 100.0])  # it is frozen before the second removal
-    removed = farm.repository.collect(blobs, farm.store.remove, limit_s=10.0, clock=lambda: next(seconds))
+    removed = farm.repository.gc.collect(blobs, farm.store.remove, limit_s=10.0, clock=lambda: next(seconds))
     assert removed == blobs[:1]
     assert farm.store.missing(set(blobs)) == set(blobs[:1])
-    assert farm.repository.unknown_blobs(set(blobs)) == set(blobs), "no mark is left to wait for"
+    assert farm.repository.blobs.unknown(set(blobs)) == set(blobs), "no mark is left to wait for"
 
 
 def leased(farm: Farm, digest: str) -> bool:
     def reading(connection: Connection) -> bool:
         until = connection.scalar(select(blob_leases.c.until).where(blob_leases.c.digest == digest))
-        return until is not None and bool(until > farm.repository.now(connection) + timedelta(hours=1))
+        return until is not None and bool(until > db_now(connection) + timedelta(hours=1))
 
-    return farm.repository.read(reading)
+    return farm.repository.database.read(reading)
 
 
 def test_what_was_collected_long_ago_is_forgotten(farm: Farm) -> None:
@@ -306,15 +307,15 @@ def test_what_was_collected_long_ago_is_forgotten(farm: Farm) -> None:
     def count(connection) -> int:  # type: ignore[no-untyped-def]
         return len(connection.execute(blob_leases.select()).all())
 
-    assert farm.repository.read(count) == 1
+    assert farm.repository.database.read(count) == 1
     long_ago = timedelta(days=9)
-    farm.repository.write(
+    farm.repository.database.write(
         lambda connection: connection.execute(
             blob_leases.update().values(
-                until=farm.repository.now(connection) - long_ago,
-                collected_at=farm.repository.now(connection) - long_ago,
+                until=db_now(connection) - long_ago,
+                collected_at=db_now(connection) - long_ago,
             )
         )
     )
     collected(farm)
-    assert farm.repository.read(count) == 0
+    assert farm.repository.database.read(count) == 0

@@ -20,6 +20,7 @@ from renderctl.farm.models.upload import manifest_digest
 from renderctl.repository import NewModel
 from renderctl.repository.attempts.lifecycle import Cost
 from renderctl.repository.schema.jobs import blob_leases
+from renderctl.repository.unit_of_work import db_now
 from renderctl.wiring import LocalCommands
 from tests.farms import ACTOR, FACTS, QUICK, given_job, given_model, given_worker
 
@@ -57,12 +58,12 @@ def _upload(part: Part, farm: Farm, chance: random.Random, _over: Any) -> int:
         upload_missing(farm, files)
         new = NewModel(part.name, inputs[0].path, manifest_digest(inputs[0].path, inputs), FACTS, inputs)
         try:
-            model, _ = farm.repository.add_model(new, actor=ACTOR, since=since)
+            model, _ = farm.repository.models.add(new, actor=ACTOR, since=since)
         except BlobCollected:
             refused += 1
             continue
         assert farm.store.missing({each.digest for each in inputs}) == set(), "a model without its blob"
-        farm.repository.remove_model(model.id, actor=ACTOR)
+        farm.repository.models.remove(model.id, actor=ACTOR)
     return refused
 
 
@@ -72,14 +73,14 @@ def _publish(part: Part, farm: Farm, chance: random.Random, _over: Any) -> int:
     slot = given_worker(farm, part.name, (part.name,))
     refused = 0
     for _ in range(ROUNDS):
-        (attempt,) = farm.repository.claim(job.id, slot).attempts
+        (attempt,) = farm.repository.attempts.claim(job.id, slot).attempts
         ((path, hashed),) = part.files([chance.choice(CONTENTS)]).items()
         output = Output("0001.png", hashed.digest, hashed.size, 4, 4, 1, None, 1)
         farm.store.put(path, hashed.digest)
         refused += _completed(farm, attempt, output, path)
         assert farm.store.missing({hashed.digest}) == set(), "an output without its blob"
-        farm.repository.settle(job.id)
-        farm.repository.retry(job.id, actor=ACTOR, frames=[1])
+        farm.repository.jobs.finish_if_done(job.id)
+        farm.repository.jobs.retry(job.id, actor=ACTOR, frames=[1])
     return refused
 
 
@@ -88,10 +89,10 @@ def _completed(farm: Farm, attempt: Attempt, output: Output, path: Path) -> int:
     refused, since = 0, None
     while True:
         with suppress(BlobCollected):
-            farm.repository.complete(attempt, [output], Cost(), since=since)
+            farm.repository.attempts.complete(attempt, [output], Cost(), since=since)
             return refused
         refused += 1
-        farm.repository.unknown_blobs({output.digest})
+        farm.repository.blobs.unknown({output.digest})
         since = farm.repository.time()
         farm.store.put(path, output.digest)
 
@@ -100,8 +101,8 @@ def _collect(_part: Part, farm: Farm, _chance: random.Random, over: Any) -> int:
     """Let all leases run out and collect, until all is over; how many blobs."""
     removed = 0
     while not over.is_set():
-        farm.repository.write(
-            lambda connection: connection.execute(blob_leases.update().values(until=farm.repository.now(connection)))
+        farm.repository.database.write(
+            lambda connection: connection.execute(blob_leases.update().values(until=db_now(connection)))
         )
         found = collect(farm, ACTOR, grace_hours=0.0)
         removed += found.removed

@@ -38,7 +38,7 @@ def damaged_model(farm: Farm) -> Model:
 
 
 def digest_of(farm: Farm, model: Model) -> str:
-    (file,) = farm.repository.model_inputs(model.id)
+    (file,) = farm.repository.models.inputs(model.id)
     return file.digest
 
 
@@ -51,26 +51,26 @@ def send_again(farm: Farm) -> list[Input]:
 def test_a_job_whose_scene_is_damaged_ends_at_once_with_the_truth_and_no_worker_is_to_blame(farm: Farm) -> None:
     job = given_job(farm, "1-4", model=damaged_model(farm))
     with at_work(farm):
-        wait_for(farm, lambda: farm.repository.job(job.id).state is JobState.FAILED)
-    error = farm.repository.job(job.id).error
+        wait_for(farm, lambda: farm.repository.jobs.get(job.id).state is JobState.FAILED)
+    error = farm.repository.jobs.get(job.id).error
     assert error is not None
     assert "is damaged" in error
     assert "Upload the same file again" in error
-    tried = farm.repository.read(lambda connection: connection.execute(select(attempts.c.fault)).all())
+    tried = farm.repository.database.read(lambda connection: connection.execute(select(attempts.c.fault)).all())
     assert [fault for (fault,) in tried] == [Fault.FARM]
-    assert farm.repository.read(lambda connection: connection.execute(select(job_exclusions)).all()) == []
+    assert farm.repository.database.read(lambda connection: connection.execute(select(job_exclusions)).all()) == []
 
 
 def test_the_same_file_sent_again_heals_the_store_and_the_job_is_retried(farm: Farm) -> None:
     model = damaged_model(farm)
     job = given_job(farm, "1-4", model=model)
     with at_work(farm):
-        wait_for(farm, lambda: farm.repository.job(job.id).state is JobState.FAILED)
+        wait_for(farm, lambda: farm.repository.jobs.get(job.id).state is JobState.FAILED)
     assert [file.digest for file in send_again(farm)] == [digest_of(farm, model)]
     assert send_again(farm) == []
     retry(farm, ACTOR, job.id)
     work_until(farm, job)
-    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+    assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
 
 
 def test_a_scrub_names_what_is_damaged_and_who_needs_it_until_it_is_healed(farm: Farm) -> None:
@@ -98,4 +98,4 @@ def test_a_store_says_that_a_blob_is_damaged_and_who_reads_reports_it(farm: Farm
     damage(farm, digest)
     with pytest.raises(BlobDamaged):
         farm.store.get(digest, farm.settings.data_dir / "fetched")
-    assert farm.repository.damaged([digest]) == set(), "who reads reports, not the store"
+    assert farm.repository.damaged_blobs.among([digest]) == set(), "who reads reports, not the store"

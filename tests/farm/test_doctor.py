@@ -261,7 +261,7 @@ def test_jobs_that_nobody_can_take_are_named_with_the_reason(farm: Farm) -> None
 def test_workers_in_trouble_are_named_and_how_they_get_out_of_it(farm: Farm) -> None:
     given_worker(farm, "node-1")
     given_worker(farm, "node-2")
-    with farm.repository.engine.begin() as connection:
+    with farm.repository.database.engine.begin() as connection:
         held = "UPDATE worker SET state = 'quarantined', held = 'quarantined', reason = 'It failed 3 jobs.'"
         connection.execute(text(f"{held} WHERE id = 'node-2'"))
     workers, _ = crew_of(farm)
@@ -272,7 +272,7 @@ def test_workers_in_trouble_are_named_and_how_they_get_out_of_it(farm: Farm) -> 
 
 def test_the_last_sweep_is_told_and_missed_when_it_is_long_ago(farm: Farm, clock: FakeClock) -> None:
     given_job(farm)
-    farm.repository.keep_watch("node-1")
+    farm.repository.recovery.acquire_sweep_lease("node-1")
     assert crew_of(farm)[1].finding == "0 s ago, by node-1"
     assert crew_of(farm)[1].hint is None
     clock.advance(seconds=120)

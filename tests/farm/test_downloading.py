@@ -21,7 +21,7 @@ def given_rendered(farm: Farm, frames: str = "1-2", **request: object) -> Job:
     """A job of which every frame is published, with a few bytes that differ."""
     job = given_job(farm, frames, **request)
     claimant = given_worker(farm)
-    while claimed := farm.repository.claim(job.id, claimant).attempts:
+    while claimed := farm.repository.attempts.claim(job.id, claimant).attempts:
         (attempt,) = claimed
         content = f"{job.id} {attempt.frame} {attempt.camera}".encode()
         file = farm.settings.data_dir / "frame"
@@ -30,7 +30,7 @@ def given_rendered(farm: Farm, frames: str = "1-2", **request: object) -> Job:
         farm.store.put(file, digest)
         name = f"{attempt.frame:04d}.png"
         output = Output(name, digest, len(content), 4, 4, attempt.frame, attempt.camera, attempt.number)
-        farm.repository.complete(attempt, [output], Cost())
+        farm.repository.attempts.complete(attempt, [output], Cost())
     return job
 
 

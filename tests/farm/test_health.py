@@ -66,9 +66,9 @@ def test_a_worker_without_room_on_its_disk_says_so_takes_nothing_and_recovers_by
         assert worker is not None
         assert " MB free on /" in (worker.reason or "")
         assert (worker.reason or "").endswith(f", {short.settings.worker.min_free_mb} needed")
-        assert farm.repository.counts(job.id) == TaskCounts(queued=3)
+        assert farm.repository.tasks.counts(job.id) == TaskCounts(queued=3)
         (farm.settings.data_dir / "ballast").unlink()
-        wait_for(farm, lambda: farm.repository.job(job.id).state is JobState.SUCCEEDED)
+        wait_for(farm, lambda: farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED)
         worker = the_worker(farm)
         assert worker is not None
         assert (worker.state, worker.reason) == (WorkerState.ACTIVE, None)
@@ -85,11 +85,11 @@ def test_a_worker_whose_blender_does_not_start_says_so_and_goes_on_when_it_does(
         assert worker is not None
         assert worker.reason == "Blender does not start: libGL.so.1 is missing."
         executor.gpus, executor.broken = ("OPTIX: NVIDIA L4",), None
-        wait_for(farm, lambda: farm.repository.job(job.id).state is JobState.SUCCEEDED)
+        wait_for(farm, lambda: farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED)
         worker = the_worker(farm)
         assert worker is not None
         assert worker.capabilities.gpus == ("OPTIX: NVIDIA L4",)
-    assert farm.repository.attempts(job.id)[0].state is AttemptState.SUCCEEDED
+    assert farm.repository.attempts.of_job(job.id)[0].state is AttemptState.SUCCEEDED
 
 
 @pytest.mark.slow
@@ -102,9 +102,9 @@ def test_after_a_crash_blender_is_tried_before_more_work_is_taken(farm: Farm, ex
     job = given_job(farm, "1-40", max_slots=1)
     with at_work(farm):
         wait_for(farm, lambda: is_in(farm, WorkerState.UNHEALTHY))
-        failed = [each for each in farm.repository.attempts(job.id) if each.state is AttemptState.FAILED]
+        failed = [each for each in farm.repository.attempts.of_job(job.id) if each.state is AttemptState.FAILED]
         executor.broken = None
-        wait_for(farm, lambda: farm.repository.job(job.id).state is JobState.SUCCEEDED)
+        wait_for(farm, lambda: farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED)
     assert 1 <= len(failed) <= 2  # the frame that crashed, and at most one that found no Blender
 
 
@@ -118,8 +118,8 @@ def test_a_full_disk_is_named_as_the_reason_of_a_failure(farm: Farm, executor: F
     scene = Failure(Fault.SCENE, "There is no camera.")
     assert reasons.explain(scene) == scene
     with at_work(farm):
-        wait_for(farm, lambda: farm.repository.job(job.id).state is JobState.FAILED)
-    assert "nearly full" not in (farm.repository.job(job.id).error or "")
+        wait_for(farm, lambda: farm.repository.jobs.get(job.id).state is JobState.FAILED)
+    assert "nearly full" not in (farm.repository.jobs.get(job.id).error or "")
 
 
 @pytest.mark.slow
@@ -129,19 +129,19 @@ def test_a_drained_worker_finishes_its_frame_stays_and_goes_on_when_it_is_resume
     executor.behaviours[1] = held
     job = given_job(farm, "1-3")
     with at_work(farm):
-        wait_for(farm, lambda: farm.repository.running_attempts(job.id))
+        wait_for(farm, lambda: farm.repository.attempts.running(job.id))
         assert drain_worker(farm, ACTOR, "w1").state is WorkerState.DRAINING
         executor.gate.set()
-        wait_for(farm, lambda: farm.repository.counts(job.id) == TaskCounts(succeeded=1, queued=2))
+        wait_for(farm, lambda: farm.repository.tasks.counts(job.id) == TaskCounts(succeeded=1, queued=2))
         farm.clock.wait(None, 0.5)  # some heartbeats, and longer than a slot rests
-        assert farm.repository.counts(job.id) == TaskCounts(succeeded=1, queued=2)
+        assert farm.repository.tasks.counts(job.id) == TaskCounts(succeeded=1, queued=2)
         worker = the_worker(farm)
         assert worker is not None
         assert (worker.state, worker.reason) == (WorkerState.DRAINING, "asked for by ada")
         resume_worker(farm, ACTOR, "w1")
-        wait_for(farm, lambda: farm.repository.job(job.id).state is JobState.SUCCEEDED)
+        wait_for(farm, lambda: farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED)
         assert is_in(farm, WorkerState.ACTIVE)
-    assert {task.attempts for task in farm.repository.tasks(job.id)} == {0}
+    assert {task.attempts for task in farm.repository.tasks.of_job(job.id)} == {0}
 
 
 def test_a_worker_is_drained_and_resumed_on_its_own_node_and_the_farm_knows(farm: Farm) -> None:
@@ -151,9 +151,9 @@ def test_a_worker_is_drained_and_resumed_on_its_own_node_and_the_farm_knows(farm
         wait_for(farm, lambda: is_in(farm, WorkerState.DRAINING))
         job = given_job(farm, "1")
         farm.clock.wait(None, 0.3)
-        assert farm.repository.counts(job.id).queued == 1
+        assert farm.repository.tasks.counts(job.id).queued == 1
         worker.resume()
-        wait_for(farm, lambda: farm.repository.job(job.id).state is JobState.SUCCEEDED)
+        wait_for(farm, lambda: farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED)
 
 
 @pytest.mark.parametrize("end", ["leave", "lose"])
@@ -161,23 +161,23 @@ def test_a_drained_worker_is_still_drained_after_it_was_away(farm: Farm, end: st
     given_worker(farm)
     drain_worker(farm, ACTOR, "w1")
     if end == "leave":
-        farm.repository.leave("w1", "1", actor=ACTOR)
+        farm.repository.workers.deregister("w1", "1", actor=ACTOR)
         given_worker(farm, start="2")
     else:
         farm.clock.wait(None, farm.settings.worker.heartbeat_limit + 0.1)
-        farm.repository.expire()
+        farm.repository.recovery.expire_silent()
         assert is_in(farm, WorkerState.LOST)
-        farm.repository.beat(Heartbeat("w1", "1"))
+        farm.repository.workers.heartbeat(Heartbeat("w1", "1"))
     assert is_in(farm, WorkerState.DRAINING)
 
 
 def test_a_drained_worker_that_is_unwell_is_unhealthy_once_it_is_resumed(farm: Farm) -> None:
     given_worker(farm)
     drain_worker(farm, ACTOR, "w1")
-    assert farm.repository.beat(Heartbeat("w1", "1", problem="no room")).state is WorkerState.DRAINING
+    assert farm.repository.workers.heartbeat(Heartbeat("w1", "1", problem="no room")).state is WorkerState.DRAINING
     resume_worker(farm, ACTOR, "w1")
-    assert farm.repository.beat(Heartbeat("w1", "1", problem="no room")).state is WorkerState.UNHEALTHY
-    assert farm.repository.beat(Heartbeat("w1", "1")).state is WorkerState.ACTIVE
+    assert farm.repository.workers.heartbeat(Heartbeat("w1", "1", problem="no room")).state is WorkerState.UNHEALTHY
+    assert farm.repository.workers.heartbeat(Heartbeat("w1", "1")).state is WorkerState.ACTIVE
 
 
 @pytest.mark.parametrize("complaint", [None, "no room"])
@@ -187,10 +187,10 @@ def test_a_worker_that_takes_no_work_gets_none_even_if_it_asks(farm: Farm, compl
     if complaint is None:
         drain_worker(farm, ACTOR, "w1")
     else:
-        farm.repository.beat(Heartbeat("w1", "1", problem=complaint))
-    claim = farm.repository.claim(job.id, slot, serial=job.serial)
+        farm.repository.workers.heartbeat(Heartbeat("w1", "1", problem=complaint))
+    claim = farm.repository.attempts.claim(job.id, slot, serial=job.serial)
     assert (claim.attempts, claim.serial, claim.delay_s) == ((), job.serial, 1.0)
-    assert farm.repository.waiting_jobs(slot) == []
+    assert farm.repository.attempts.claimable_jobs(slot) == []
 
 
 def test_a_worker_that_is_told_to_leave_gives_up_frames_that_take_too_long(farm: Farm, executor: FakeExecutor) -> None:
@@ -198,11 +198,11 @@ def test_a_worker_that_is_told_to_leave_gives_up_frames_that_take_too_long(farm:
     job = given_job(farm, "1-3")
     began = farm.clock.monotonic()
     with at_work(farm, drain_timeout_s=0.3) as worker:
-        wait_for(farm, lambda: farm.repository.running_attempts(job.id))
+        wait_for(farm, lambda: farm.repository.attempts.running(job.id))
         worker.drain()
-        wait_for(farm, lambda: farm.repository.counts(job.id) == TaskCounts(queued=3))
+        wait_for(farm, lambda: farm.repository.tasks.counts(job.id) == TaskCounts(queued=3))
     assert farm.clock.monotonic() - began < 15.0
-    assert {task.attempts for task in farm.repository.tasks(job.id)} == {0}
+    assert {task.attempts for task in farm.repository.tasks.of_job(job.id)} == {0}
 
 
 def test_the_lost_are_swept_whatever_they_were_held_in(farm: Farm) -> None:
@@ -210,6 +210,6 @@ def test_the_lost_are_swept_whatever_they_were_held_in(farm: Farm) -> None:
     drain_worker(farm, ACTOR, "w1")
     farm.clock.wait(None, farm.settings.worker.heartbeat_limit + 0.1)
     sweep(farm, "test")
-    farm.repository.expire()
+    farm.repository.recovery.expire_silent()
     assert is_in(farm, WorkerState.LOST)
     assert Path(farm.settings.data_dir).exists()

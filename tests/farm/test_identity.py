@@ -54,13 +54,13 @@ def test_a_name_that_another_node_works_under_is_refused_until_that_one_is_gone(
         given_worker(quiet, "w1", start="2", node="b")
     clock.advance(seconds=quiet.settings.worker.heartbeat_limit + 0.1)
     given_worker(quiet, "w1", start="2", node="b")
-    assert quiet.repository.beat(Heartbeat("w1", "1")).superseded
+    assert quiet.repository.workers.heartbeat(Heartbeat("w1", "1")).superseded
 
 
 def test_a_worker_takes_over_at_once_from_an_earlier_start_on_its_own_node(quiet: Farm) -> None:
     given_worker(quiet, "w1", node="a")
     given_worker(quiet, "w1", start="2", node="a")
-    assert not quiet.repository.beat(Heartbeat("w1", "2")).superseded
+    assert not quiet.repository.workers.heartbeat(Heartbeat("w1", "2")).superseded
 
 
 def test_a_copy_of_a_machine_supersedes_the_original_once_and_they_part(farm: Farm) -> None:
@@ -68,7 +68,7 @@ def test_a_copy_of_a_machine_supersedes_the_original_once_and_they_part(farm: Fa
     number = node_number(farm)
 
     def start_a_copy() -> None:
-        wait_for(farm, lambda: farm.repository.workers())
+        wait_for(farm, lambda: farm.repository.workers.all())
         given_worker(farm, "w1", start="on the copy", node=number)
 
     copy = threading.Thread(target=start_a_copy)
@@ -76,6 +76,6 @@ def test_a_copy_of_a_machine_supersedes_the_original_once_and_they_part(farm: Fa
     with pytest.raises(WorkerNameTaken, match="one of the two may be a copy"):
         worker_for(farm, ACTOR, WorkOptions(name="w1")).run()
     copy.join()
-    (survivor,) = farm.repository.workers()
+    (survivor,) = farm.repository.workers.all()
     assert (survivor.incarnation, survivor.state) == ("on the copy", WorkerState.ACTIVE)
     assert node_number(farm) != number

@@ -33,13 +33,13 @@ def transactions(farm: Farm, moments: list[float]) -> None:
         if threading.current_thread().name.startswith("slot-"):
             moments.append(farm.clock.monotonic())
 
-    event.listen(farm.repository.engine, "begin", begun)
+    event.listen(farm.repository.database.engine, "begin", begun)
 
 
 def test_of_eight_idle_slots_one_asks_for_all(quiet: Farm) -> None:
     slots = [replace(given_worker(quiet), slot=number) for number in range(8)]
     poll, asked = JobPoll(quiet), list[object]()
-    event.listen(quiet.repository.engine, "begin", asked.append)
+    event.listen(quiet.repository.database.engine, "begin", asked.append)
     quiet.clock.wait(None, 1.0)
     for slot in slots:
         assert poll.poll(slot) == ("", Claim())
@@ -118,8 +118,8 @@ def test_what_has_nothing_for_this_worker_is_passed_over_and_what_is_behind_it_i
     slot, model = given_worker(quiet), given_model(quiet)
     for _ in range(60):
         job = given_job(quiet, "1", model=model, priority=9)
-        (attempt,) = quiet.repository.claim(job.id, slot).attempts
-        quiet.repository.fail(attempt, Failure(Fault.MACHINE, "no"), Cost())
+        (attempt,) = quiet.repository.attempts.claim(job.id, slot).attempts
+        quiet.repository.attempts.fail(attempt, Failure(Fault.MACHINE, "no"), Cost())
     clock.advance(seconds=3.0)
     behind = given_job(quiet, "1", model=model, priority=1)
     poll = JobPoll(quiet)
@@ -139,15 +139,15 @@ def test_what_has_nothing_for_this_worker_is_passed_over_and_what_is_behind_it_i
 def test_a_heartbeat_says_whether_a_slot_is_idle_and_hears_how_many_workers_are(quiet: Farm) -> None:
     for name in ("w1", "w2", "w3"):
         given_worker(quiet, name)
-    assert quiet.repository.beat(Heartbeat("w1", "1", idle=True, count_idle=True)).idle_workers == 1
-    assert quiet.repository.beat(Heartbeat("w2", "1", idle=True)).idle_workers is None
-    assert quiet.repository.beat(Heartbeat("w3", "1", count_idle=True)).idle_workers == 2
-    quiet.repository.beat(Heartbeat("w1", "1", problem="no room", idle=True))
-    assert quiet.repository.beat(Heartbeat("w3", "1", count_idle=True)).idle_workers == 1
+    assert quiet.repository.workers.heartbeat(Heartbeat("w1", "1", idle=True, count_idle=True)).idle_workers == 1
+    assert quiet.repository.workers.heartbeat(Heartbeat("w2", "1", idle=True)).idle_workers is None
+    assert quiet.repository.workers.heartbeat(Heartbeat("w3", "1", count_idle=True)).idle_workers == 2
+    quiet.repository.workers.heartbeat(Heartbeat("w1", "1", problem="no room", idle=True))
+    assert quiet.repository.workers.heartbeat(Heartbeat("w3", "1", count_idle=True)).idle_workers == 1
 
 
 def test_an_idle_worker_hears_how_many_there_are(farm: Farm) -> None:
     given_worker(farm, "other")
-    farm.repository.beat(Heartbeat("other", "1", idle=True))
+    farm.repository.workers.heartbeat(Heartbeat("other", "1", idle=True))
     with at_work(farm) as worker:
         wait_for(farm, lambda: worker.idle_workers == 2)

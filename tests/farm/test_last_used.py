@@ -41,7 +41,7 @@ def token(farm: Farm) -> str:
 @pytest.fixture
 def session(farm: Farm, token: str) -> str:
     secret = new_secret()
-    farm.repository.open_session("bob", token_digest(secret), new_secret(), lasts_s=SESSION_S, address=HOME)
+    farm.repository.sessions.open("bob", token_digest(secret), new_secret(), lasts_s=SESSION_S, address=HOME)
     return secret
 
 

@@ -30,9 +30,9 @@ def job(farm: Farm) -> Job:
 
 
 def given_running(farm: Farm, job: Job, count: int = 1, worker: str = "w1") -> list[Attempt]:
-    attempts = farm.repository.claim(job.id, given_worker(farm, worker), limit=count).attempts
+    attempts = farm.repository.attempts.claim(job.id, given_worker(farm, worker), limit=count).attempts
     for attempt in attempts:
-        farm.repository.start(attempt)
+        farm.repository.attempts.start(attempt)
     return list(attempts)
 
 
@@ -43,7 +43,7 @@ def printed(farm: Farm, attempt: Attempt, text: str, at: int = 0) -> None:
 def rendered(farm: Farm, attempt: Attempt) -> None:
     """It ran for a moment, and has ended."""
     farm.store.put_log(attempt.id, [f"frame {attempt.number}".encode()])
-    farm.repository.complete(attempt, [], Cost())
+    farm.repository.attempts.complete(attempt, [], Cost())
 
 
 def texts(follower: LogFollower, looks: int = 1) -> dict[int, str]:
@@ -57,11 +57,11 @@ def texts(follower: LogFollower, looks: int = 1) -> dict[int, str]:
 
 def test_a_frame_that_runs_is_followed_though_others_were_claimed_after_it(farm: Farm, job: Job) -> None:
     (running,) = given_running(farm, job)
-    farm.repository.claim(job.id, given_worker(farm, "w2"), limit=MANY)
+    farm.repository.attempts.claim(job.id, given_worker(farm, "w2"), limit=MANY)
     follower = LogFollower(farm, job.id)
     printed(farm, running, "one ")
     assert texts(follower) == {running.number: "one "}
-    farm.repository.claim(job.id, given_worker(farm, "w3"), limit=50)
+    farm.repository.attempts.claim(job.id, given_worker(farm, "w3"), limit=50)
     printed(farm, running, "two", at=4)
     assert texts(follower) == {running.number: "two"}
 
@@ -112,6 +112,6 @@ def test_what_still_runs_when_its_job_is_canceled_is_no_reason_to_wait(farm: Far
     given_running(farm, job, MANY)
     follower = LogFollower(farm, job.id)
     texts(follower, looks=3)
-    farm.repository.cancel(job.id, actor=ACTOR)
+    farm.repository.jobs.cancel(job.id, actor=ACTOR)
     follower.news()
     assert follower.over

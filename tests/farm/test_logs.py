@@ -33,8 +33,8 @@ def farm(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> It
 
 @pytest.fixture
 def attempt(farm: Farm) -> Attempt:
-    attempt = farm.repository.claim(given_job(farm, "1").id, given_worker(farm)).attempts[0]
-    farm.repository.start(attempt)
+    attempt = farm.repository.attempts.claim(given_job(farm, "1").id, given_worker(farm)).attempts[0]
+    farm.repository.attempts.start(attempt)
     return attempt
 
 
@@ -82,7 +82,7 @@ def test_what_the_cache_has_lost_comes_from_the_store(farm: Farm, attempt: Attem
         lambda: farm.store.put_log(attempt.id, [b"one two three four five six "]),
         lambda: farm.cache.append(key, b"six ", at=24),
         lambda: farm.store.put_log(attempt.id, [b"one two three four five six seven"]),
-        lambda: farm.repository.complete(attempt, [], Cost()),
+        lambda: farm.repository.attempts.complete(attempt, [], Cost()),
     )
     assert "".join(said) == "one two three four five six seven"
 
@@ -94,7 +94,7 @@ def test_without_any_cache_a_log_is_followed_in_the_store(farm: Farm, attempt: A
         lambda: farm.store.put_log(attempt.id, [b"one "]),
         lambda: farm.store.put_log(attempt.id, [b"one two "]),
         lambda: farm.store.put_log(attempt.id, [b"one two three"]),
-        lambda: farm.repository.complete(attempt, [], Cost()),
+        lambda: farm.repository.attempts.complete(attempt, [], Cost()),
     )
     assert said == ["one ", "two ", "three"]
 
@@ -119,7 +119,7 @@ def test_the_end_of_a_log_is_read_though_the_store_was_away_when_its_attempt_end
     said = followed(
         replace(farm, cache=ForgetfulCache(), store=store),
         attempt,
-        lambda: farm.repository.complete(attempt, [], Cost()),
+        lambda: farm.repository.attempts.complete(attempt, [], Cost()),
         lambda: None,
         lambda: setattr(store, "away", False),
     )
@@ -149,4 +149,4 @@ def test_who_follows_a_frame_reads_its_log_while_it_is_rendered(
 
 
 def logs_of(farm: Farm, job: Job) -> list[LogPart]:
-    return logs(farm, ACTOR, job.id) if farm.repository.attempts(job.id) else []
+    return logs(farm, ACTOR, job.id) if farm.repository.attempts.of_job(job.id) else []

@@ -55,11 +55,11 @@ class UnsteadyStore(LocalStore):
 
 
 def succeeded(farm: Farm, job: Job) -> bool:
-    return farm.repository.job(job.id).state is JobState.SUCCEEDED
+    return farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
 
 
 def tries(farm: Farm, job: Job) -> list[AttemptState]:
-    return [attempt.state for attempt in farm.repository.attempts(job.id)]
+    return [attempt.state for attempt in farm.repository.attempts.of_job(job.id)]
 
 
 def test_a_frame_that_ends_while_the_database_is_away_is_kept_and_published_later(
@@ -68,7 +68,7 @@ def test_a_frame_that_ends_while_the_database_is_away_is_kept_and_published_late
     executor.behaviours[2] = held
     job = given_job(farm, "1-4")
     with at_work(farm):
-        wait_for(farm, lambda: farm.repository.counts(job.id).succeeded == 1)
+        wait_for(farm, lambda: farm.repository.tasks.counts(job.id).succeeded == 1)
         outage.away = True
         executor.gate.set()
         wait_for(farm, lambda: outage.refused > 6)
@@ -109,10 +109,10 @@ def test_a_database_that_fails_again_and_again_costs_no_attempt_and_no_worker(fa
             raise OperationalError("BEGIN", {}, sqlite3.OperationalError("disk I/O error"))
 
     job = given_job(farm, "1-5", max_slots=1)
-    event.listen(farm.repository.engine, "begin", begin)
+    event.listen(farm.repository.database.engine, "begin", begin)
     with at_work(farm):
         wait_for(farm, lambda: succeeded(farm, job))
-    assert [task.attempts for task in farm.repository.tasks(job.id)] == [0] * 5
+    assert [task.attempts for task in farm.repository.tasks.of_job(job.id)] == [0] * 5
 
 
 @pytest.mark.slow
@@ -122,7 +122,7 @@ def test_a_store_that_is_away_for_a_while_costs_no_attempt(farm: Farm, executor:
     farm = replace(farm, store=store)
     job = given_job(farm, "1-4")
     with at_work(farm):
-        wait_for(farm, lambda: farm.repository.counts(job.id).succeeded == 1)
+        wait_for(farm, lambda: farm.repository.tasks.counts(job.id).succeeded == 1)
         store.away = True
         executor.gate.set()
         wait_for(farm, lambda: 2 in executor.rendered)
@@ -154,7 +154,7 @@ def test_a_log_outwaits_a_store_that_goes_away_after_the_outputs(farm: Farm, fra
     job = given_job(farm, frames)
     work_off(farm, idle_exit_s=1.0)
     assert store.refused == 1
-    assert all(any(kept_log(farm, attempt)) for attempt in farm.repository.attempts(job.id))
+    assert all(any(kept_log(farm, attempt)) for attempt in farm.repository.attempts.of_job(job.id))
 
 
 @pytest.mark.slow
@@ -185,15 +185,15 @@ def test_a_worker_that_lost_its_frame_throws_the_result_away(farm: Farm, executo
     executor.behaviours[1] = once(held)
     job = given_job(farm, "1-2")
     with at_work(farm):
-        wait_for(farm, lambda: farm.repository.running_attempts(job.id))
-        held_here = farm.repository.running_attempts(job.id)[0]
+        wait_for(farm, lambda: farm.repository.attempts.running(job.id))
+        held_here = farm.repository.attempts.running(job.id)[0]
         thief = given_worker(farm, "w2")
-        farm.repository.release([held_here])  # as the sweep does to one that is taken for dead
-        stolen = farm.repository.claim(job.id, thief).attempts[0]
+        farm.repository.attempts.release([held_here])  # as the sweep does to one that is taken for dead
+        stolen = farm.repository.attempts.claim(job.id, thief).attempts[0]
         assert stolen.number == held_here.number
         executor.gate.set()
-        wait_for(farm, lambda: farm.repository.counts(job.id).succeeded == 1)
-        outputs, _ = farm.repository.outputs(job.id)
+        wait_for(farm, lambda: farm.repository.tasks.counts(job.id).succeeded == 1)
+        outputs, _ = farm.repository.outputs.of_job(job.id)
         assert [output.frame for output in outputs] == [2]
 
 
@@ -205,7 +205,7 @@ def test_a_frame_that_failed_gives_its_job_a_turn_when_it_may_be_tried_again(
     job = given_job(farm, "1")
     work_off(farm)
     assert farm.queue.get(["default"], 0) is None
-    assert farm.queue.get(["default"], 3) == Ticket(job.id, farm.repository.job(job.id).serial)
+    assert farm.queue.get(["default"], 3) == Ticket(job.id, farm.repository.jobs.get(job.id).serial)
 
 
 class FrozenStore(LocalStore):
@@ -244,10 +244,10 @@ def test_a_heart_beats_on_while_the_store_or_the_cache_is_frozen(
     job = given_job(icy, "1")
     with at_work(icy):
         assert ice.asked.wait(20)
-        (worker,) = farm.repository.workers()
+        (worker,) = farm.repository.workers.all()
         later = worker.seen_at + timedelta(seconds=2 * farm.settings.worker.heartbeat_limit)
-        wait_for(farm, lambda: farm.repository.workers()[0].seen_at > later)
-        assert len(farm.repository.running_attempts(job.id)) == 1
+        wait_for(farm, lambda: farm.repository.workers.all()[0].seen_at > later)
+        assert len(farm.repository.attempts.running(job.id)) == 1
         ice.thawed.set()
         executor.gate.set()
         wait_for(farm, lambda: succeeded(farm, job))
@@ -260,13 +260,13 @@ def test_a_worker_that_is_halted_while_the_store_is_away_charges_nothing(farm: F
     away = replace(farm, store=store)
     job = given_job(away, "1")
     with at_work(away) as worker:
-        wait_for(farm, lambda: farm.repository.running_attempts(job.id))
+        wait_for(farm, lambda: farm.repository.attempts.running(job.id))
         store.away = True
         executor.gate.set()
         wait_for(farm, lambda: store.refused > 1)  # the log, and the image
         worker.abort()
     assert tries(farm, job) == [AttemptState.CANCELED]
-    assert [task.attempts for task in farm.repository.tasks(job.id)] == [0]
+    assert [task.attempts for task in farm.repository.tasks.of_job(job.id)] == [0]
 
 
 @pytest.mark.slow
@@ -276,7 +276,7 @@ def test_a_job_that_is_canceled_while_the_store_is_away_gives_the_slot_free(farm
     away = replace(farm, store=store)
     stuck = given_job(away, "1")
     with at_work(away):
-        wait_for(farm, lambda: farm.repository.running_attempts(stuck.id))
+        wait_for(farm, lambda: farm.repository.attempts.running(stuck.id))
         store.away = True
         executor.gate.set()
         wait_for(farm, lambda: store.refused > 1)
@@ -300,7 +300,7 @@ def test_a_worker_that_is_halted_while_the_database_is_away_ends_without_a_word_
     executor.behaviours[1] = held
     job = given_job(farm, "1")
     with at_work(farm) as worker:
-        wait_for(farm, lambda: farm.repository.running_attempts(job.id))
+        wait_for(farm, lambda: farm.repository.attempts.running(job.id))
         outage.away = True
         executor.gate.set()
         wait_for(farm, lambda: outage.refused > 3)
@@ -313,10 +313,10 @@ def test_a_worker_that_is_halted_while_the_database_is_away_ends_without_a_word_
 
 def test_a_job_whose_model_the_store_has_lost_fails_and_says_so_without_trying_every_frame(farm):
     job = given_job(farm, "1-40", max_attempts=1)
-    (lost,) = farm.repository.model_inputs(job.model_id)
+    (lost,) = farm.repository.models.inputs(job.model_id)
     farm.store.remove({lost.digest})
     work_until(farm, job)
-    failed = farm.repository.job(job.id)
+    failed = farm.repository.jobs.get(job.id)
     assert failed.state is JobState.FAILED
     assert lost.digest in (failed.error or "")
     assert tries(farm, job) == [AttemptState.FAILED]

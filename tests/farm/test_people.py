@@ -57,7 +57,7 @@ def farm(database_url: str, tmp_path: Path, clock: FakeClock) -> Iterator[Farm]:
 
 
 def refused(farm: Farm, action: str) -> list[str]:
-    found = farm.repository.audit_log(wanted=AuditFilter(action=action, refused=True))
+    found = farm.repository.audit.newest(wanted=AuditFilter(action=action, refused=True))
     return [f"{each.actor}: {each.details['why']}" for each in found]
 
 
@@ -91,11 +91,11 @@ def test_neither_tokens_nor_passwords_are_kept(farm: Farm) -> None:
     add_user(farm, ACTOR, "bob", Role.ARTIST, password=PASSWORD)
     secret = create_token(farm, ACTOR, "ci", user="bob").secret
     session = log_in(farm, "bob", PASSWORD, address=HOME)
-    with farm.repository.engine.connect() as connection:
+    with farm.repository.database.engine.connect() as connection:
         kept = str([connection.execute(table.select()).all() for table in (users, tokens, web_sessions)])
     assert not any(each in kept for each in (PASSWORD, secret, session.secret))
     assert "$argon2id$" in kept
-    told = str(farm.repository.audit_log()) + repr(session)
+    told = str(farm.repository.audit.newest()) + repr(session)
     assert not any(each in told for each in (PASSWORD, secret, session.secret, session.csrf))
 
 
@@ -192,7 +192,7 @@ def test_somebody_ends_one_of_his_log_ins_and_then_all_but_the_one_that_asks(far
         with pytest.raises(TokenRefused):
             Authentication(farm).actor_of_session(ended.secret, address=HOME)
     assert Authentication(farm).actor_of_session(logged_in[0].secret, address=HOME)[0] == mine
-    others, one = farm.repository.audit_log(wanted=AuditFilter(action="session.end"))
+    others, one = farm.repository.audit.newest(wanted=AuditFilter(action="session.end"))
     assert [(each.actor, each.subject, each.outcome) for each in (others, one)] == [("bob", "bob", "done")] * 2
     assert (one.details["sessions"], set(others.details["sessions"])) == ([sessions[3]], set(sessions[1:3]))
 
@@ -253,7 +253,7 @@ def test_whoever_guesses_at_the_old_password_in_a_session_waits_like_at_a_log_in
             set_password(farm, thief, "bob", "another password", old=old)
     with pytest.raises(TooManyGuesses):
         log_in(farm, "bob", PASSWORD, address=HOME)
-    told = farm.repository.audit_log(wanted=AuditFilter(refused=True))
+    told = farm.repository.audit.newest(wanted=AuditFilter(refused=True))
     assert {(each.actor, each.action, each.subject, each.address) for each in told} == {
         ("bob", "user.password", "bob", HOME)
     }
@@ -270,9 +270,9 @@ def test_who_sets_the_password_of_another_is_asked_for_none_and_never_waits(farm
 
 def test_one_address_guesses_no_further_by_changing_the_name(farm: Farm) -> None:
     for number in range(50):
-        farm.repository.count_guess({f"user {number}": 20, "from there": 50})
-    assert farm.repository.count_guess({"user 51": 20, "from there": 50}) > 0
-    assert farm.repository.count_guess({"user 51": 20, "from elsewhere": 50}) == 0
+        farm.repository.login_attempts.record({f"user {number}": 20, "from there": 50})
+    assert farm.repository.login_attempts.record({"user 51": 20, "from there": 50}) > 0
+    assert farm.repository.login_attempts.record({"user 51": 20, "from elsewhere": 50}) == 0
 
 
 def test_a_user_that_is_not_there_is_refused_like_a_wrong_password(farm: Farm) -> None:
@@ -313,7 +313,7 @@ def test_open_invitations_are_listed_without_their_codes_and_withdrawn(farm: Far
     assert list_invitations(farm, ACTOR) == []
     with pytest.raises(InvitationRefused):
         register(farm, open_one.code, "eve", PASSWORD, address=HOME)
-    (entry,) = farm.repository.audit_log(wanted=AuditFilter(action="invitation.withdraw"))
+    (entry,) = farm.repository.audit.newest(wanted=AuditFilter(action="invitation.withdraw"))
     assert (entry.subject, entry.outcome, entry.details["created_by"]) == (told.id, "done", ACTOR.name)
     with pytest.raises(Conflict, match="used: by mona"):
         withdraw_invitation(farm, ACTOR, used.invitation.id)

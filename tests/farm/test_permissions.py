@@ -22,6 +22,7 @@ from renderctl.farm.models.upload import UploadOptions, UploadRequest
 from renderctl.farm.worker import WorkOptions
 from renderctl.repository import NewModel
 from renderctl.repository.audit.log import AuditFilter
+from renderctl.repository.webhooks.outbox import add_event
 from renderctl.wiring import LocalCommands
 from tests.databases import farm_on
 from tests.farms import ACTOR, FACTS, close, given_model, given_worker
@@ -50,15 +51,15 @@ class Things:
         self.owner = "mona" if relation is Relation.OWN else "paul"
         self.project = {Relation.OWN: "mine", Relation.PROJECT: "film", Relation.OTHER: "other"}[relation]
         owner = replace(ACTOR, name=self.owner)
-        file = tuple(farm.repository.model_inputs(given_model(farm, "any").id))
+        file = tuple(farm.repository.models.inputs(given_model(farm, "any").id))
         new = NewModel("shot", "shot.blend", "d" * 64, FACTS, file, self.project)
-        self.model: Model = farm.repository.add_model(new, actor=owner)[0]
+        self.model: Model = farm.repository.models.add(new, actor=owner)[0]
         request = SubmitRequest(frames="1-3", project=self.project)
         self.job: Job = submit(farm, owner, self.model, request).job
         told = {"project": self.project, "job_id": self.job.id, "actor": owner}
-        self.webhook = farm.repository.add_webhook("http://127.0.0.1:9/", "secret", tuple(Event), **told)
-        farm.repository.write(lambda connection: farm.repository.tell(connection, Event.TASK_FAILED, self.job.id))
-        self.delivery = farm.repository.deliveries([self.webhook.id])[0]
+        self.webhook = farm.repository.webhooks.add("http://127.0.0.1:9/", "secret", tuple(Event), **told)
+        farm.repository.database.write(lambda connection: add_event(connection, Event.TASK_FAILED, self.job.id))
+        self.delivery = farm.repository.deliveries.newest([self.webhook.id])[0]
 
 
 Call = Callable[[LocalCommands, Things], Any]
@@ -140,9 +141,9 @@ def test_every_verb_does_for_every_role_what_the_table_says(farm: Farm, role: Ro
         it, actor = Things(farm, relation) if verb in CALLS else anything, mona(role)
         action = str(VERBS[verb].action)
         expected[verb] = TABLE[action].verdict(role, relation if verb in CALLS else Relation.OTHER)
-        before = len(farm.repository.audit_log(wanted=AuditFilter(refused=True), limit=1000))
+        before = len(farm.repository.audit.newest(wanted=AuditFilter(refused=True), limit=1000))
         found[verb] = outcome(call, farm, actor, it)
-        refused = farm.repository.audit_log(wanted=AuditFilter(refused=True), limit=1000)
+        refused = farm.repository.audit.newest(wanted=AuditFilter(refused=True), limit=1000)
         told = {Verdict.REFUSED: "refused", Verdict.HIDDEN: "hidden"}.get(found[verb])
         assert (len(refused) - before, refused[0].outcome if told else None) == (1 if told else 0, told), verb
         if told:
@@ -161,14 +162,14 @@ def test_lists_show_what_one_may_see_and_nothing_else(farm: Farm, role: Role) ->
     assert {each.id for each in mine.list_webhooks()} == {things[each].webhook.id for each in told}
     assert {each.id for each in mine.list_deliveries()} == {things[each].delivery.id for each in told}
     for each in things.values():
-        farm.repository.cancel(each.job.id, actor=ACTOR)
+        farm.repository.jobs.cancel(each.job.id, actor=ACTOR)
     removable = {relation for relation in RELATIONS if TABLE["job.remove"].verdict(role, relation) is Verdict.ALLOWED}
     old = timedelta(seconds=-60)
     assert set(mine.select_jobs(older_than=old)) == {things[each].job.id for each in removable}
 
 
 def test_a_project_is_told_by_operators_and_not_by_its_artists(farm: Farm) -> None:
-    farm.repository.add_project("film", (), actor=ACTOR)
+    farm.repository.projects.add("film", (), actor=ACTOR)
     url = "https://93.184.215.14/"
     with pytest.raises(NotAllowed):
         connection(farm, mona(Role.ARTIST)).add_webhook(url, project="film")
@@ -181,7 +182,7 @@ def test_whoever_knocks_at_a_door_of_the_farm_is_told_to_the_audit_log(farm: Far
     it = Things(farm, Relation.OWN)
     with pytest.raises(NotAllowed):
         connection(farm, mona(Role.ARTIST)).add_webhook("http://127.0.0.1:6379/", job=it.job.id)
-    (entry,) = farm.repository.audit_log(wanted=AuditFilter(refused=True))
+    (entry,) = farm.repository.audit.newest(wanted=AuditFilter(refused=True))
     assert (entry.actor, entry.action, entry.subject) == ("mona", "webhook.create", it.job.id)
 
 
@@ -207,14 +208,14 @@ def test_a_copy_in_the_cache_is_no_way_around_the_gate(farm: Farm) -> None:
 
 def test_workers_do_not_tell_what_they_do_for_others(farm: Farm) -> None:
     hidden = Things(farm, Relation.OTHER)
-    (attempt,) = farm.repository.claim(hidden.job.id, given_worker(farm, "w1")).attempts
-    farm.repository.start(attempt)
+    (attempt,) = farm.repository.attempts.claim(hidden.job.id, given_worker(farm, "w1")).attempts
+    farm.repository.attempts.start(attempt)
     assert connection(farm, ACTOR).list_workers()[0].tasks == (f"{hidden.job.id}-1",)
     assert connection(farm, mona(Role.VIEWER)).list_workers()[0].tasks == ()
 
 
 def test_an_artist_submits_to_his_projects_and_to_their_pools_alone(farm: Farm) -> None:
-    farm.repository.add_project("film", ["gpu"], actor=ACTOR)
+    farm.repository.projects.add("film", ["gpu"], actor=ACTOR)
     model = Things(farm, Relation.PROJECT).model
     artist = connection(farm, mona(Role.ARTIST))
     assert artist.submit(model, SubmitRequest(frames="1", pool="gpu")).job.project == "film"

@@ -90,6 +90,6 @@ def test_short_frames_share_their_transactions(farm: Farm) -> None:
         writes += not connection.get_execution_options().get("reads")
 
     given_job(farm, "1-200")
-    event.listen(farm.repository.engine, "begin", begun)
+    event.listen(farm.repository.database.engine, "begin", begun)
     work_off(farm, idle_exit_s=0.0)
     assert writes < 200 / 5

@@ -35,16 +35,16 @@ class Floor:
         """Each worker renders one frame of each job, if it gets one; how many did."""
         self.clock.advance(seconds=200.0)
         for name in self.slots:
-            self.farm.repository.beat(Heartbeat(name, "1"))
+            self.farm.repository.workers.heartbeat(Heartbeat(name, "1"))
         return sum(self.work(slot, job) for job in jobs for slot in self.slots.values())
 
     def work(self, slot: Claimant, job: Job) -> bool:
-        for attempt in self.farm.repository.claim(job.id, slot).attempts:
-            self.farm.repository.start(attempt)
+        for attempt in self.farm.repository.attempts.claim(job.id, slot).attempts:
+            self.farm.repository.attempts.start(attempt)
             if slot.worker_id in self.bad:
-                self.farm.repository.fail(attempt, Failure(self.fault, "The GPU is gone."), Cost())
+                self.farm.repository.attempts.fail(attempt, Failure(self.fault, "The GPU is gone."), Cost())
             else:
-                self.farm.repository.complete(attempt, [_image(attempt)], Cost(1.0))
+                self.farm.repository.attempts.complete(attempt, [_image(attempt)], Cost(1.0))
             return True
         return False
 
@@ -55,14 +55,16 @@ class Floor:
         sweep(self.farm, "test")
 
     def worker(self, name: str) -> Worker:
-        return next(each for each in self.farm.repository.workers() if each.id == name)
+        return next(each for each in self.farm.repository.workers.all() if each.id == name)
 
     @property
     def quarantined(self) -> list[str]:
-        return [each.id for each in self.farm.repository.workers() if each.state is WorkerState.QUARANTINED]
+        return [each.id for each in self.farm.repository.workers.all() if each.state is WorkerState.QUARANTINED]
 
     def failures(self, name: str, job: Job) -> int:
-        return sum(each.worker_id == name and each.error is not None for each in self.farm.repository.attempts(job.id))
+        return sum(
+            each.worker_id == name and each.error is not None for each in self.farm.repository.attempts.of_job(job.id)
+        )
 
 
 def _image(attempt: Attempt) -> Output:
@@ -70,7 +72,7 @@ def _image(attempt: Attempt) -> Output:
 
 
 def succeeded(farm: Farm, *jobs: Job) -> bool:
-    return all(farm.repository.counts(job.id).succeeded == FRAMES for job in jobs)
+    return all(farm.repository.tasks.counts(job.id).succeeded == FRAMES for job in jobs)
 
 
 def given_jobs(farm: Farm, count: int, max_attempts: int = 3) -> list[Job]:
@@ -102,7 +104,7 @@ def test_a_worker_that_fails_what_others_render_in_two_jobs_is_quarantined_and_s
     floor.finish(jobs[2])
     assert floor.failures("bad", jobs[2]) == 0
     assert succeeded(farm, *jobs)
-    (entry,) = (each for each in farm.repository.audit_log(subject="bad") if each.action == "worker.quarantine")
+    (entry,) = (each for each in farm.repository.audit.newest(subject="bad") if each.action == "worker.quarantine")
     assert (entry.kind, entry.details["reason"]) == ("farm", reason)
 
 
@@ -113,11 +115,11 @@ def test_quarantine_outlasts_a_restart_and_ends_with_a_clean_record_when_somebod
     jobs = given_jobs(farm, 3)
     floor = Floor(farm, clock, "good", "bad", bad=("bad",))
     floor.finish(*jobs[:2])
-    farm.repository.leave("bad", "1", actor=ACTOR)
+    farm.repository.workers.deregister("bad", "1", actor=ACTOR)
     floor.slots["bad"] = given_worker(farm, "bad", start="1")
     assert floor.quarantined == ["bad"]
     floor.bad = ()
-    resumed = farm.repository.drain("bad", actor=ACTOR, resume=True)
+    resumed = farm.repository.workers.drain("bad", actor=ACTOR, resume=True)
     assert (resumed.state, resumed.reason) == (WorkerState.ACTIVE, None)
     sweep(farm, "test")
     assert floor.quarantined == []
@@ -132,7 +134,7 @@ def test_jobs_that_fail_on_every_worker_fail_and_quarantine_nobody(farm: Farm, c
     floor = Floor(farm, clock, *names, bad=tuple(names))
     floor.finish(*jobs)
     assert floor.quarantined == []
-    assert [farm.repository.job(job.id).state for job in jobs] == [JobState.FAILED] * 3
+    assert [farm.repository.jobs.get(job.id).state for job in jobs] == [JobState.FAILED] * 3
 
 
 def test_one_heavy_job_that_only_the_largest_node_can_render_quarantines_no_other(farm: Farm, clock: FakeClock) -> None:

@@ -75,7 +75,7 @@ def test_what_several_workers_have_only_together_is_named_whole(farm: Farm) -> N
 
 
 def test_a_job_waits_for_slots_that_others_use(farm: Farm) -> None:
-    farm.repository.claim(given_job(farm).id, given_worker(farm))
+    farm.repository.attempts.claim(given_job(farm).id, given_worker(farm))
     given_worker(farm, "w2", offered=replace(NODE, blenders=("4.2.0",)))
     assert reason(farm, given_job(farm)) == "all 1 slots busy"
 
@@ -84,7 +84,7 @@ def test_a_job_whose_own_limit_is_reached_says_so_while_it_runs(farm: Farm) -> N
     job = given_job(farm, "1-3", max_slots=2)
     for name in ("w1", "w2"):
         assert reason(farm, job) is None or name == "w1"
-        farm.repository.claim(job.id, given_worker(farm, name))
+        farm.repository.attempts.claim(job.id, given_worker(farm, name))
     assert reason(farm, job) == "its own slot limit of 2 is reached"
 
 
@@ -98,7 +98,7 @@ def test_a_job_waits_for_a_node_that_is_unwell(farm: Farm) -> None:
     given_worker(farm, "w1")
     given_worker(farm, "w2")
     for name in ("w1", "w2"):
-        farm.repository.beat(Heartbeat(name, "1", problem="312 MB free on /data, 2048 needed"))
+        farm.repository.workers.heartbeat(Heartbeat(name, "1", problem="312 MB free on /data, 2048 needed"))
     said = "every worker of pool default is unhealthy: 312 MB free on /data, 2048 needed (worker w1)"
     assert reason(farm, given_job(farm)) == said
 
@@ -107,7 +107,7 @@ def test_a_job_waits_for_workers_that_are_held_for_different_reasons(farm: Farm)
     given_worker(farm, "w1", offered=replace(NODE, tags=("ssd",)))
     given_worker(farm, "w2", offered=replace(NODE, tags=("ssd",)))
     given_worker(farm, "w3")
-    farm.repository.beat(Heartbeat("w1", "1", problem="no room"))
+    farm.repository.workers.heartbeat(Heartbeat("w1", "1", problem="no room"))
     drain_worker(farm, ACTOR, "w2")
     said = "every worker of pool default that could render it is held: 1 draining, 1 unhealthy"
     assert reason(farm, given_job(farm, requires=("ssd",))) == said
@@ -131,16 +131,16 @@ def test_a_job_waits_for_another_job(farm: Farm) -> None:
 
 def test_a_job_waits_until_it_is_tried_again(farm: Farm) -> None:
     job = given_job(farm, "1")
-    (attempt,) = farm.repository.claim(job.id, given_worker(farm)).attempts
-    farm.repository.start(attempt)
-    farm.repository.fail(attempt, Failure(Fault.MACHINE, "The GPU is gone."), Cost())
+    (attempt,) = farm.repository.attempts.claim(job.id, given_worker(farm)).attempts
+    farm.repository.attempts.start(attempt)
+    farm.repository.attempts.fail(attempt, Failure(Fault.MACHINE, "The GPU is gone."), Cost())
     assert reason(farm, job) == "tries again in 2 s"
 
 
 @pytest.mark.parametrize("ended", [False, True])
 def test_a_job_that_runs_or_has_ended_waits_for_nothing(farm: Farm, ended: bool) -> None:
     job = given_job(farm)
-    farm.repository.claim(job.id, given_worker(farm))
+    farm.repository.attempts.claim(job.id, given_worker(farm))
     if ended:
         cancel(farm, ACTOR, job.id)
     assert reason(farm, job) is None

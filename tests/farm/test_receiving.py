@@ -56,7 +56,7 @@ def test_what_the_store_has_lost_is_wanted_again(farm: Farm) -> None:
 
 def test_a_file_that_is_sent_is_collected_by_nobody(farm: Farm) -> None:
     send(farm, ADA)
-    assert farm.repository.forgotten([FILE.digest]) == []
+    assert farm.repository.gc.unreferenced([FILE.digest]) == []
 
 
 @pytest.mark.slow

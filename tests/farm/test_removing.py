@@ -27,6 +27,7 @@ from renderctl.repository.schema.jobs import (
     tasks,
     workers,
 )
+from renderctl.repository.unit_of_work import db_now
 from tests.databases import farm_on
 from tests.farms import ACTOR, close, given_job, given_model, given_worker, wait_for, work_off, work_until
 
@@ -42,22 +43,24 @@ def rows(farm: Farm, *tables: object) -> list[int]:
     def reading(connection) -> list[int]:  # type: ignore[no-untyped-def]
         return [connection.scalar(select(func.count()).select_from(table)) for table in tables]
 
-    return farm.repository.read(reading)
+    return farm.repository.database.read(reading)
 
 
 def age(farm: Farm, days: float) -> None:
     def writing(connection) -> None:  # type: ignore[no-untyped-def]
-        then = farm.repository.now(connection) - timedelta(days=days)
+        then = db_now(connection) - timedelta(days=days)
         connection.execute(jobs.update().where(jobs.c.finished_at.is_not(None)).values(finished_at=then))
         connection.execute(audits.update().values(at=then))
 
-    farm.repository.write(writing)
+    farm.repository.database.write(writing)
 
 
 def again(farm: Farm) -> None:
     """A sweep that gives up who is silent, and an hour after the last look at what is kept too long."""
-    farm.repository.write(lambda connection: connection.execute(leases.delete().where(leases.c.name == "retention")))
-    farm.repository.expire()
+    farm.repository.database.write(
+        lambda connection: connection.execute(leases.delete().where(leases.c.name == "retention"))
+    )
+    farm.repository.recovery.expire_silent()
     sweep(farm, "sweeper")
 
 
@@ -79,9 +82,9 @@ def test_a_removed_job_leaves_nothing_but_a_line_in_the_audit_log(farm: Farm) ->
     assert (removed.tasks, removed.outputs) == (3, 3)
     assert rows(farm, jobs, tasks, attempts, outputs, job_inputs) == [1, 1, 1, 1, 0]
     with pytest.raises(NotFound):
-        farm.repository.find_job(job.id)
-    assert farm.repository.audit_log(subject=job.id)[0].action == "job.remove"
-    assert farm.repository.job(other.id).state is JobState.SUCCEEDED
+        farm.repository.jobs.find(job.id)
+    assert farm.repository.audit.newest(subject=job.id)[0].action == "job.remove"
+    assert farm.repository.jobs.get(other.id).state is JobState.SUCCEEDED
 
 
 def test_a_dry_run_removes_nothing(farm: Farm) -> None:
@@ -101,26 +104,26 @@ def test_an_open_job_is_removed_by_force_alone(farm: Farm) -> None:
 
 def test_a_job_is_not_removed_while_a_frame_of_it_is_rendered(farm: Farm) -> None:
     job, slot = given_job(farm, "1-3"), given_worker(farm)
-    attempt = farm.repository.claim(job.id, slot).attempts[0]
+    attempt = farm.repository.attempts.claim(job.id, slot).attempts[0]
     cancel(farm, ACTOR, job.id)
     with pytest.raises(IllegalTransition, match="w1"):
         remove_jobs(farm, ACTOR, [job.id])
-    farm.repository.cancel_attempt(attempt)
+    farm.repository.attempts.cancel(attempt)
     assert remove_jobs(farm, ACTOR, [job.id])
 
 
 def test_what_a_zombie_says_of_a_removed_job_is_not_heard(farm: Farm) -> None:
     job, slot = given_job(farm, "1"), given_worker(farm)
-    attempt = farm.repository.claim(job.id, slot).attempts[0]
+    attempt = farm.repository.attempts.claim(job.id, slot).attempts[0]
     cancel(farm, ACTOR, job.id)
-    farm.repository.cancel_attempt(attempt)
+    farm.repository.attempts.cancel(attempt)
     remove_jobs(farm, ACTOR, [job.id])
-    assert farm.repository.start(attempt) is False
-    assert farm.repository.fail(attempt, Failure(Fault.MACHINE, "late"), Cost()) is None
-    farm.repository.cancel_attempt(attempt)
-    farm.repository.release([attempt])
+    assert farm.repository.attempts.start(attempt) is False
+    assert farm.repository.attempts.fail(attempt, Failure(Fault.MACHINE, "late"), Cost()) is None
+    farm.repository.attempts.cancel(attempt)
+    farm.repository.attempts.release([attempt])
     with pytest.raises(AttemptSuperseded):
-        farm.repository.complete(attempt, [], Cost())
+        farm.repository.attempts.complete(attempt, [], Cost())
     assert rows(farm, jobs, tasks, attempts, outputs) == [0, 0, 0, 0]
 
 
@@ -133,7 +136,7 @@ def test_a_job_that_another_one_waits_for_in_vain_is_kept_until_that_is_canceled
     cancel(farm, ACTOR, second.id)
     remove_jobs(farm, ACTOR, [first.id])
     again, count = retry(farm, ACTOR, second.id)
-    assert (count, farm.repository.counts(second.id)) == (1, TaskCounts(queued=1))
+    assert (count, farm.repository.tasks.counts(second.id)) == (1, TaskCounts(queued=1))
     assert first.id in again.notes[0]
 
 
@@ -151,26 +154,26 @@ def test_a_job_that_waited_for_one_that_succeeded_goes_on(farm: Farm) -> None:
     second = given_job(farm, "1", after=(first.id,))
     remove_jobs(farm, ACTOR, [first.id])
     work_until(farm, second)
-    assert farm.repository.job(second.id).state is JobState.SUCCEEDED
+    assert farm.repository.jobs.get(second.id).state is JobState.SUCCEEDED
 
 
 def test_a_removed_job_can_not_be_tried_again_while_its_rows_are_deleted(farm: Farm) -> None:
     job = given_job(farm, "1-3", idempotency_key="once")
     cancel(farm, ACTOR, job.id)
-    farm.repository.remove_job(job.id, actor=ACTOR)
+    farm.repository.jobs.remove(job.id, actor=ACTOR)
     with pytest.raises(NotFound):
         retry(farm, ACTOR, job.id)
     with pytest.raises(NotFound):
-        farm.repository.retry(job.id, actor=ACTOR)
+        farm.repository.jobs.retry(job.id, actor=ACTOR)
     fresh = given_job(farm, "1-3", model=given_model(farm, "shot"), idempotency_key="once")
     assert fresh.id != job.id
-    assert [each.job.id for each in farm.repository.summaries()] == [fresh.id]
+    assert [each.job.id for each in farm.repository.summaries.newest()] == [fresh.id]
 
 
 def test_a_sweep_finishes_what_a_killed_removal_has_begun(farm: Farm) -> None:
     job = given_job(farm, "1-3")
     cancel(farm, ACTOR, job.id)
-    farm.repository.remove_job(job.id, actor=ACTOR)
+    farm.repository.jobs.remove(job.id, actor=ACTOR)
     sweep_until(farm, lambda: rows(farm, jobs, tasks) == [0, 0])
 
 
@@ -197,27 +200,27 @@ def test_the_sweep_removes_what_the_settings_keep_no_longer_once_an_hour(farm: F
     sweep(farm, "sweeper")
     assert rows(farm, jobs) == [2], "by default jobs are kept for ever"
     again(short)
-    assert [each.job.id for each in farm.repository.summaries()] == [canceled.id]
-    assert farm.repository.audit_log(subject=done.id)[0].actor == "retention"
+    assert [each.job.id for each in farm.repository.summaries.newest()] == [canceled.id]
+    assert farm.repository.audit.newest(subject=done.id)[0].actor == "retention"
     late = given_job(farm, "3")
     work_until(farm, late)
     age(farm, 400)
     sweep(short, "sweeper")
     assert rows(farm, jobs) == [2], "within the hour nobody looks again"
     sweep_until(short, lambda: rows(farm, jobs) == [1])
-    assert {each.action for each in farm.repository.audit_log()} == {"job.remove", "audit.forget"}
+    assert {each.action for each in farm.repository.audit.newest()} == {"job.remove", "audit.forget"}
 
 
 def unseen(farm: Farm, days: float, *names: str) -> None:
     def writing(connection) -> None:  # type: ignore[no-untyped-def]
-        then = farm.repository.now(connection) - timedelta(days=days)
+        then = db_now(connection) - timedelta(days=days)
         connection.execute(workers.update().where(workers.c.id.in_(names)).values(seen_at=then))
 
-    farm.repository.write(writing)
+    farm.repository.database.write(writing)
 
 
 def listed(farm: Farm) -> list[str]:
-    return [each.id for each in farm.repository.workers(all_of_them=True)]
+    return [each.id for each in farm.repository.workers.all(include_gone=True)]
 
 
 @pytest.mark.slow
@@ -234,7 +237,7 @@ def test_a_worker_that_nobody_has_seen_for_a_month_is_forgotten_and_what_it_did_
     unseen(farm, 31, "gone", "lost")
     again(farm)
     assert listed(farm) == ["here"]
-    assert [each.worker_id for each in farm.repository.attempts(job.id)] == ["gone"]
+    assert [each.worker_id for each in farm.repository.attempts.of_job(job.id)] == ["gone"]
     given_worker(farm, "gone", start="2")
     assert listed(farm) == ["gone", "here"]
 
@@ -242,15 +245,15 @@ def test_a_worker_that_nobody_has_seen_for_a_month_is_forgotten_and_what_it_did_
 def test_a_worker_that_is_held_or_holds_something_is_not_forgotten(farm: Farm) -> None:
     job = given_job(farm, "1")
     drained, busy = given_worker(farm, "drained"), given_worker(farm, "busy")
-    farm.repository.drain("drained", actor=ACTOR)
-    farm.repository.leave(drained.worker_id, drained.incarnation, actor=ACTOR)
-    farm.repository.claim(job.id, busy)
+    farm.repository.workers.drain("drained", actor=ACTOR)
+    farm.repository.workers.deregister(drained.worker_id, drained.incarnation, actor=ACTOR)
+    farm.repository.attempts.claim(job.id, busy)
     unseen(farm, 400, "drained", "busy")
     again(farm)
-    assert farm.repository.forget_workers(0) == 0
+    assert farm.repository.workers.delete_unseen(0) == 0
     assert listed(farm) == ["busy", "drained"]
-    farm.repository.drain("drained", actor=ACTOR, resume=True)
-    assert farm.repository.forget_workers(30) == 1
+    farm.repository.workers.drain("drained", actor=ACTOR, resume=True)
+    assert farm.repository.workers.delete_unseen(30) == 1
 
 
 def test_workers_are_kept_for_ever_on_request(farm: Farm) -> None:

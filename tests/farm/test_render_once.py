@@ -68,7 +68,7 @@ def test_a_render_takes_few_transactions(farm: Farm, tmp_path: Path) -> None:
             threads.append(threading.current_thread().name)
 
     rendered(farm, tmp_path / "shot.blend", "1")  # the farm has the scene from now on
-    event.listen(farm.repository.engine, "begin", begun)
+    event.listen(farm.repository.database.engine, "begin", begun)
     rendered(farm, tmp_path / "shot.blend", "1-3")
     ours = [name for name in threads if name in ("MainThread", "slot-0", "publisher")]
     assert len(ours) <= 16, ours

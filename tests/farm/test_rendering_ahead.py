@@ -10,7 +10,7 @@ from tests.farms import ACTOR, at_work, given_job, wait_for, work_off, work_unti
 
 
 def frames(farm: Farm, job_id: str) -> list[int]:
-    outputs, _ = farm.repository.outputs(job_id)
+    outputs, _ = farm.repository.outputs.of_job(job_id)
     return sorted(output.frame for output in outputs)
 
 
@@ -22,7 +22,7 @@ def test_blender_has_the_next_frame_before_it_is_done_with_one(farm: Farm, execu
         wait_for(farm, lambda: 3 in executor.ordered)
         assert 2 not in executor.rendered
         executor.gate.set()
-        wait_for(farm, lambda: farm.repository.job(job.id).state is JobState.SUCCEEDED)
+        wait_for(farm, lambda: farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED)
     assert sorted(executor.rendered) == frames(farm, job.id) == [1, 2, 3, 4]
 
 
@@ -34,9 +34,15 @@ def test_what_befalls_a_frame_costs_the_next_one_nothing(
     executor.behaviours[2] = once(behaviour)
     job = given_job(farm, "1-5")
     work_until(farm, job)
-    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+    assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
     assert frames(farm, job.id) == [1, 2, 3, 4, 5]
-    assert sorted(task.attempts for task in farm.repository.tasks(job.id)) == [0, 0, 0, 0, 1]  # those that failed
+    assert sorted(task.attempts for task in farm.repository.tasks.of_job(job.id)) == [
+        0,
+        0,
+        0,
+        0,
+        1,
+    ]  # those that failed
 
 
 @pytest.mark.slow
@@ -44,7 +50,7 @@ def test_a_frame_that_fails_has_begun_after_those_before_it(farm: Farm, executor
     executor.behaviours[4] = once(failing("machine", "It is hot."))
     job = given_job(farm, "1-6")
     work_until(farm, job)
-    attempts = farm.repository.attempts(job.id)
+    attempts = farm.repository.attempts.of_job(job.id)
     assert all(attempt.started_at is not None for attempt in attempts)
     first = {attempt.number: attempt.started_at for attempt in reversed(attempts)}
     begun = [first[number] for number in range(1, 5)]
@@ -57,7 +63,7 @@ def test_a_frame_whose_image_is_refused_has_begun_before_those_after_it(farm: Fa
         executor.behaviours[frame] = once(truncated)
     job = given_job(farm, "1-30")
     work_until(farm, job)
-    attempts = farm.repository.attempts(job.id)
+    attempts = farm.repository.attempts.of_job(job.id)
     assert all(attempt.started_at is not None for attempt in attempts)
     first = {attempt.number: attempt.started_at for attempt in reversed(attempts)}
     begun = [first[number] for number in range(1, 31)]
@@ -68,8 +74,8 @@ def test_a_job_that_is_over_leaves_nothing_running(farm: Farm, executor: FakeExe
     executor.behaviours[2] = failing("scene", "There is no camera.", whole_job=True)
     job = given_job(farm, "1-5")
     work_off(farm)
-    counts = farm.repository.counts(job.id)
-    assert farm.repository.job(job.id).state is JobState.FAILED
+    counts = farm.repository.tasks.counts(job.id)
+    assert farm.repository.jobs.get(job.id).state is JobState.FAILED
     assert (counts.running, counts.queued) == (0, 0)
     assert all(blender.stopped.is_set() for blender in executor.started)
 
@@ -83,7 +89,7 @@ def test_a_worker_that_is_told_to_leave_ends_what_blender_has_begun(farm: Farm, 
         worker.drain()
         executor.gate.set()
         wait_for(farm, lambda: worker.wait(0.01))
-    counts = farm.repository.counts(job.id)
+    counts = farm.repository.tasks.counts(job.id)
     assert (counts.succeeded, counts.running, counts.queued) == (3, 0, 37)
     assert frames(farm, job.id) == [1, 2, 3]
 
@@ -95,7 +101,7 @@ def test_a_cancelled_job_gives_back_what_was_ordered(farm: Farm, executor: FakeE
     with at_work(farm):
         wait_for(farm, lambda: 3 in executor.ordered)
         cancel(farm, ACTOR, job.id)
-        wait_for(farm, lambda: not farm.repository.counts(job.id).running)
-    assert farm.repository.job(job.id).state is JobState.CANCELED
-    states = {attempt.state for attempt in farm.repository.attempts(job.id)}
+        wait_for(farm, lambda: not farm.repository.tasks.counts(job.id).running)
+    assert farm.repository.jobs.get(job.id).state is JobState.CANCELED
+    states = {attempt.state for attempt in farm.repository.attempts.of_job(job.id)}
     assert AttemptState.RUNNING not in states

@@ -42,7 +42,7 @@ def test_a_worker_lacks_what_it_does_not_offer(
 
 def test_a_job_keeps_what_it_requires(quiet: Farm) -> None:
     job = given_job(quiet, requires=("ssd", "ssd"), options=RenderOptions(device="optix"))
-    assert quiet.repository.job(job.id).requirements == Requirements(("ssd", "optix"), "4.5")
+    assert quiet.repository.jobs.get(job.id).requirements == Requirements(("ssd", "optix"), "4.5")
 
 
 def test_a_scene_of_an_old_blender_and_any_device_require_nothing(quiet: Farm) -> None:
@@ -54,27 +54,27 @@ def test_a_scene_of_an_old_blender_and_any_device_require_nothing(quiet: Farm) -
 def test_a_worker_without_the_tag_gets_nothing_and_the_ticket_goes_back_with_a_delay(quiet: Farm, serial: bool) -> None:
     job = given_job(quiet, "1-3", requires=("ssd",))
     plain = given_worker(quiet, "plain")
-    claim = quiet.repository.claim(job.id, plain, serial=job.serial if serial else None)
+    claim = quiet.repository.attempts.claim(job.id, plain, serial=job.serial if serial else None)
     assert (claim.attempts, claim.serial, claim.delay_s) == ((), job.serial + serial, 1.0)
     fit = given_worker(quiet, "fit", offered=replace(NODE, tags=("ssd",)))
-    assert quiet.repository.claim(job.id, fit, serial=claim.serial).attempts
+    assert quiet.repository.attempts.claim(job.id, fit, serial=claim.serial).attempts
 
 
 def test_a_ticket_that_is_refused_again_and_again_comes_back_ever_more_rarely_and_alone(quiet: Farm) -> None:
     job = given_job(quiet, "1-3", requires=("ssd",))
     plain, serial, delays = given_worker(quiet, "plain"), job.serial, []
     for _ in range(8):
-        claim = quiet.repository.claim(job.id, plain, serial=serial)
-        assert quiet.repository.claim(job.id, plain, serial=serial).serial is None, "a copy of it is stale"
+        claim = quiet.repository.attempts.claim(job.id, plain, serial=serial)
+        assert quiet.repository.attempts.claim(job.id, plain, serial=serial).serial is None, "a copy of it is stale"
         assert claim.serial is not None
         serial = claim.serial
         delays.append(claim.delay_s)
     assert delays == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
     fit = given_worker(quiet, "fit", offered=replace(NODE, tags=("ssd",)))
-    served = quiet.repository.claim(job.id, fit, serial=serial)
-    quiet.repository.release(served.attempts)
+    served = quiet.repository.attempts.claim(job.id, fit, serial=serial)
+    quiet.repository.attempts.release(served.attempts)
     assert served.serial is not None
-    assert quiet.repository.claim(job.id, plain, serial=served.serial).delay_s == 1.0
+    assert quiet.repository.attempts.claim(job.id, plain, serial=served.serial).delay_s == 1.0
 
 
 @pytest.mark.slow
@@ -83,7 +83,7 @@ def test_an_idle_slot_is_not_offered_what_it_can_not_render(quiet: Farm) -> None
     for _ in range(150):
         given_job(quiet, "1", model=model, requires=("ssd",), priority=9)
     possible = given_job(quiet, "1", model=model)
-    assert quiet.repository.waiting_jobs(given_worker(quiet)) == [possible.id]
+    assert quiet.repository.attempts.claimable_jobs(given_worker(quiet)) == [possible.id]
 
 
 def test_an_idle_slot_is_not_offered_what_other_slots_have_as_many_of_as_may(quiet: Farm) -> None:
@@ -91,10 +91,10 @@ def test_an_idle_slot_is_not_offered_what_other_slots_have_as_many_of_as_may(qui
     for number in range(6):
         limited = given_job(quiet, "1-9", model=model, max_slots=2, priority=9)
         for slot in "ab":
-            assert quiet.repository.claim(limited.id, given_worker(quiet, f"{slot}{number}")).attempts
+            assert quiet.repository.attempts.claim(limited.id, given_worker(quiet, f"{slot}{number}")).attempts
     free = given_job(quiet, "1-9", model=model, max_slots=2)
-    assert quiet.repository.claim(free.id, given_worker(quiet, "c")).attempts
-    assert quiet.repository.waiting_jobs(given_worker(quiet, "idle")) == [free.id]
+    assert quiet.repository.attempts.claim(free.id, given_worker(quiet, "c")).attempts
+    assert quiet.repository.attempts.claimable_jobs(given_worker(quiet, "idle")) == [free.id]
 
 
 @pytest.mark.slow
@@ -104,13 +104,13 @@ def test_jobs_that_nobody_can_render_keep_nobody_from_a_turn(farm: Farm) -> None
         given_job(farm, "1", model=model, requires=("ssd",), priority=9)
     with at_work(farm):
         possible = given_job(farm, "1", model=model)
-        wait_for(farm, lambda: farm.repository.job(possible.id).state is JobState.SUCCEEDED)
+        wait_for(farm, lambda: farm.repository.jobs.get(possible.id).state is JobState.SUCCEEDED)
 
 
 def test_a_job_that_is_bound_to_a_worker_is_rendered_there_whatever_it_requires(quiet: Farm) -> None:
     own = given_worker(quiet, "own", offered=Capabilities())
     job = given_job(quiet, "1", options=RenderOptions(device="optix"), bound_to="own")
-    assert quiet.repository.claim(job.id, own).attempts
+    assert quiet.repository.attempts.claim(job.id, own).attempts
 
 
 def test_a_frame_that_failed_here_is_tried_here_again_when_no_other_worker_has_what_it_requires(
@@ -118,13 +118,13 @@ def test_a_frame_that_failed_here_is_tried_here_again_when_no_other_worker_has_w
 ) -> None:
     fit = given_worker(quiet, "fit", offered=replace(NODE, tags=("ssd",)))
     job = given_job(quiet, "1", requires=("ssd",))
-    (attempt,) = quiet.repository.claim(job.id, fit).attempts
-    quiet.repository.start(attempt)
-    quiet.repository.fail(attempt, Failure(Fault.MACHINE, "no"), Cost())
+    (attempt,) = quiet.repository.attempts.claim(job.id, fit).attempts
+    quiet.repository.attempts.start(attempt)
+    quiet.repository.attempts.fail(attempt, Failure(Fault.MACHINE, "no"), Cost())
     clock.advance(seconds=3.0)
     given_worker(quiet, "fit", offered=replace(NODE, tags=("ssd",)))
     given_worker(quiet, "plain")
-    assert quiet.repository.claim(job.id, fit).attempts
+    assert quiet.repository.attempts.claim(job.id, fit).attempts
 
 
 def test_the_workers_that_can_render_it_share_a_job_and_the_others_take_no_part(
@@ -133,9 +133,9 @@ def test_the_workers_that_can_render_it_share_a_job_and_the_others_take_no_part(
     executor.gpus = ("OPTIX: NVIDIA L4",)
     job = given_job(farm, "1-3", options=RenderOptions(device="optix"))
     plain = given_worker(farm, "plain")
-    assert not farm.repository.claim(job.id, plain).attempts
+    assert not farm.repository.attempts.claim(job.id, plain).attempts
     work_until(farm, job)
-    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
-    (worker,) = (each for each in farm.repository.workers(all_of_them=True) if each.id == "w1")
+    assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
+    (worker,) = (each for each in farm.repository.workers.all(include_gone=True) if each.id == "w1")
     assert worker.capabilities.gpus == ("OPTIX: NVIDIA L4",)
-    assert farm.repository.audit_log(subject="w1")[0].actor == ACTOR.name
+    assert farm.repository.audit.newest(subject="w1")[0].actor == ACTOR.name

@@ -28,7 +28,7 @@ def given_files(folder: Path, count: int) -> dict[Path, Input]:
 def given_uploaded(farm: Farm, files: dict[Path, Input], name: str = "shot") -> None:
     upload_missing(farm, files)
     inputs = tuple(files.values())
-    farm.repository.add_model(NewModel(name, inputs[0].path, "0" * 64, FACTS, inputs), actor=ACTOR)
+    farm.repository.models.add(NewModel(name, inputs[0].path, "0" * 64, FACTS, inputs), actor=ACTOR)
 
 
 def digests(files: dict[Path, Input]) -> set[str]:

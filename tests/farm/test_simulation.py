@@ -4,7 +4,7 @@ import asyncio
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import wraps
 from pathlib import Path
@@ -37,14 +37,19 @@ pytestmark = [pytest.mark.services, pytest.mark.slow]
 FRAME_S, FRAMES = 0.3, 8
 #: Calls whose number is that of the frames and workers, and says nothing of time.
 COUNTED = {
-    *(f"repository.{name}" for name in ("register", "model", "model_inputs", "job_inputs", "claim", "start")),
-    *(f"repository.{name}" for name in ("complete_all", "leave", "end_lease", "end_watch")),
+    *(f"repository.attempts.{verb}" for verb in ("claim", "start", "complete_all")),
+    *(f"repository.models.{verb}" for verb in ("get", "inputs")),
+    *(f"repository.workers.{verb}" for verb in ("register", "deregister")),
+    *("repository.jobs.inputs", "repository.leases.release", "repository.recovery.release_sweep_lease"),
     "queue.put",
 }
 #: Calls that are made again and again while time goes by.
-REPEATED = ("repository.beat", "repository.keep_watch", "repository.due_webhooks", "cache.put", "cache.append")
+REPEATED = (
+    *("repository.workers.heartbeat", "repository.recovery.acquire_sweep_lease", "repository.deliveries.due_webhooks"),
+    *("cache.put", "cache.append"),
+)
 #: Calls that a run may do without: two may find out at the same time that the job is done.
-BY_CHANCE = {"cache.forget", "repository.time", "repository.dependents"}
+BY_CHANCE = {"cache.forget", "repository.time", "repository.jobs.dependents"}
 #: That there is no more to claim is noted by whoever serves the job, or later, by whoever finds it unlocked.
 STATEMENTS_BY_CHANCE = ("SELECT job.claimable_at", "UPDATE job SET claimable_at")
 
@@ -65,13 +70,13 @@ class Asked:
     def listen(self, farm: Farm) -> None:
         """Note its statements from now on."""
 
-        @event.listens_for(farm.repository.engine, "before_cursor_execute")
+        @event.listens_for(farm.repository.database.engine, "before_cursor_execute")
         def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
             self.statements.add(re.sub(r"%\(\w+\)s(, %\(\w+\)s)*", "…", statement))
 
     @property
     def has_been_idle(self) -> bool:
-        return self.calls["repository.waiting_jobs"] >= 2
+        return self.calls["repository.attempts.claimable_jobs"] >= 2
 
 
 class Recorded:
@@ -80,8 +85,10 @@ class Recorded:
     def __init__(self, name: str, port: Any, calls: Counter[str]) -> None:
         self._name, self._port, self._calls = name, port, calls
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
+    def __getattr__(self, name: str) -> Any:
         method = getattr(self._port, name)
+        if not callable(method):
+            return Recorded(f"{self._name}.{name}", method, self._calls)
 
         @wraps(method)
         def call(*arguments: Any, **more: Any) -> Any:
@@ -128,7 +135,7 @@ def asked_by_a_real_worker(site: Site) -> Asked:
     asked.listen(farm)
     began = farm.clock.monotonic()
     with working(asked.by(farm)):
-        wait_for(farm, lambda: farm.repository.job(job.id).state in ENDED_JOB and asked.has_been_idle)
+        wait_for(farm, lambda: farm.repository.jobs.get(job.id).state in ENDED_JOB and asked.has_been_idle)
         asked.seconds = farm.clock.monotonic() - began
     close(farm)
     return asked
@@ -142,7 +149,7 @@ def asked_by_a_simulated_worker(site: Site) -> Asked:
     async def work(around: Surroundings) -> None:
         began = farm.clock.monotonic()
         async with at_work(around, ["w1"]):
-            while not (farm.repository.job(job.id).state in ENDED_JOB and asked.has_been_idle):
+            while not (farm.repository.jobs.get(job.id).state in ENDED_JOB and asked.has_been_idle):
                 await asyncio.sleep(0.02)
             asked.seconds = farm.clock.monotonic() - began
 
@@ -169,19 +176,19 @@ def test_twenty_simulated_workers_finish_every_task_once(site: Site) -> None:
     farm = farm_of(site, "here")
     with fleet(site, FleetPlan(20, (0.01, 0.05), heartbeat_s=1.0, processes=2)) as simulated:
         job = given_job(farm, "1-500")
-        wait_for(farm, lambda: farm.repository.job(job.id).state in ENDED_JOB, within_s=60)
+        wait_for(farm, lambda: farm.repository.jobs.get(job.id).state in ENDED_JOB, within_s=60)
         times = simulated.take_times()
         simulated.leave()
-    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+    assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
     tries = select(attempts.c.number, attempts.c.state, outputs.c.frame).join(
         outputs, outputs.c.attempt_id == attempts.c.id
     )
-    with farm.repository.engine.begin() as connection:
+    with farm.repository.database.engine.begin() as connection:
         rows = sorted(connection.execute(tries).all())
         states = set(connection.scalars(select(workers.c.state)))
         assert connection.scalar(select(func.count()).select_from(attempts)) == 500
     assert rows == [(number, AttemptState.SUCCEEDED, number) for number in range(1, 501)]
     assert states == {WorkerState.GONE}
-    assert len(times.seconds["complete_all"]) == 500
+    assert len(times.seconds["Attempts.complete_all"]) == 500
     assert not times.errors
     close(farm)

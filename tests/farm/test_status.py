@@ -24,14 +24,14 @@ def farm(quiet: Farm) -> Farm:
 
 
 def given_running(farm: Farm, job: Job, name: str = "w1") -> Attempt:
-    attempt = farm.repository.claim(job.id, given_worker(farm, name)).attempts[0]
-    assert farm.repository.start(attempt)
+    attempt = farm.repository.attempts.claim(job.id, given_worker(farm, name)).attempts[0]
+    assert farm.repository.attempts.start(attempt)
     return attempt
 
 
 def complete(farm: Farm, attempt: Attempt, seconds: float) -> None:
     output = Output(f"{attempt.frame:04d}.png", "a" * 64, 1, 4, 4, attempt.frame, None, attempt.number)
-    farm.repository.complete(attempt, [output], Cost(seconds))
+    farm.repository.attempts.complete(attempt, [output], Cost(seconds))
 
 
 def test_the_document_has_the_fields_that_programs_rely_on(farm: Farm) -> None:
@@ -64,7 +64,7 @@ def test_two_frames_at_a_time_halve_the_time_that_is_left(farm: Farm) -> None:
 def test_a_quick_answer_comes_from_the_cache_and_what_people_do_is_seen_at_once(farm: Farm) -> None:
     job = given_job(farm)
     assert status(farm, ACTOR, job.id)["state"] == "queued"
-    farm.repository.pause(job.id, actor=ACTOR)  # behind the back of the cache
+    farm.repository.jobs.pause(job.id, actor=ACTOR)  # behind the back of the cache
     assert status(farm, ACTOR, job.id)["state"] == "queued"
     invalidate(farm, job.id)
     assert status(farm, ACTOR, job.id)["state"] == "paused"
@@ -77,7 +77,7 @@ def test_a_quick_answer_comes_from_the_cache_and_what_people_do_is_seen_at_once(
 def test_a_cached_answer_is_no_older_than_two_seconds(farm: Farm, clock: FakeClock) -> None:
     job = given_job(farm)
     status(farm, ACTOR, job.id)
-    farm.repository.pause(job.id, actor=ACTOR)
+    farm.repository.jobs.pause(job.id, actor=ACTOR)
     clock.advance(seconds=2.1)
     if farm.settings.cache.kind == "redis":
         let_redis_age(farm.settings.cache.url or "", 2.1)

@@ -28,7 +28,7 @@ REFUSED = {
 @pytest.fixture
 def undeletable(farm: Farm) -> Iterator[None]:
     """A database that deletes no job."""
-    engine = farm.repository.engine
+    engine = farm.repository.database.engine
     with engine.begin() as connection:
         connection.exec_driver_sql(f"CREATE TRIGGER refuse BEFORE DELETE ON job {REFUSED[engine.dialect.name]}")
     yield
@@ -42,12 +42,12 @@ def test_a_step_that_nobody_has_foreseen_ends_neither_the_sweep_nor_the_worker(
     farm: Farm, caplog: pytest.LogCaptureFixture
 ) -> None:
     removed = given_job(farm, "1")
-    farm.repository.cancel(removed.id, actor=ACTOR)
-    farm.repository.remove_job(removed.id, actor=ACTOR)
+    farm.repository.jobs.cancel(removed.id, actor=ACTOR)
+    farm.repository.jobs.remove(removed.id, actor=ACTOR)
     with caplog.at_level(logging.ERROR), at_work(farm):
         wait_for(farm, lambda: "could not apply retention" in caplog.text)
         job = given_job(farm, "1-3")
-        wait_for(farm, lambda: farm.repository.job(job.id).state is JobState.SUCCEEDED)
+        wait_for(farm, lambda: farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED)
 
 
 def test_a_clock_that_was_hours_ahead_holds_nothing_up_once_it_is_right(
@@ -58,20 +58,20 @@ def test_a_clock_that_was_hours_ahead_holds_nothing_up_once_it_is_right(
     limit_s = farm.settings.worker.heartbeat_limit
     clock.advance(seconds=6 * HOURS)
     slot, job = given_worker(farm, "w1"), given_job(farm, "1-2")
-    failed, lost = farm.repository.claim(job.id, slot, limit=2).attempts
-    farm.repository.start(failed)
-    farm.repository.fail(failed, Failure(Fault.MACHINE, "GPU lost"), Cost())
+    failed, lost = farm.repository.attempts.claim(job.id, slot, limit=2).attempts
+    farm.repository.attempts.start(failed)
+    farm.repository.attempts.fail(failed, Failure(Fault.MACHINE, "GPU lost"), Cost())
     assert sweep(farm, "w1").held
     clock.advance(seconds=-6 * HOURS)
     other = given_worker(farm, "w2")
     lost_attempts = 0
     for _ in range(4):
-        farm.repository.beat(Heartbeat("w2", "1", {}))
+        farm.repository.workers.heartbeat(Heartbeat("w2", "1", {}))
         lost_attempts += sweep(farm, "w2").requeued
         clock.advance(seconds=limit_s / 2)
     assert lost_attempts == 1
-    assert farm.repository.counts(job.id) == TaskCounts(queued=2)
-    assert {attempt.number for attempt in farm.repository.claim(job.id, other, limit=2).attempts} == {
+    assert farm.repository.tasks.counts(job.id) == TaskCounts(queued=2)
+    assert {attempt.number for attempt in farm.repository.attempts.claim(job.id, other, limit=2).attempts} == {
         failed.number,
         lost.number,
     }

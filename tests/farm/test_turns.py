@@ -15,7 +15,8 @@ from renderctl.farm.jobs.remove import remove_jobs
 from renderctl.farm.worker import WorkOptions, worker_for
 from renderctl.farm.worker.slot_parts import Listeners
 from renderctl.farm.worker.work_source import QueueSource
-from renderctl.repository import Claim, Repository
+from renderctl.repository import Claim
+from renderctl.repository.attempts.store import Attempts
 from tests.fake_blender import FakeExecutor, held, long, once, truncated
 from tests.farms import (
     ACTOR,
@@ -39,24 +40,24 @@ def farm(farm: Farm) -> Farm:
 
 def held_by(farm: Farm, job: Job) -> dict[str, int]:
     counted: dict[str, int] = {}
-    for attempt in farm.repository.attempts(job.id):
+    for attempt in farm.repository.attempts.of_job(job.id):
         if attempt.state in (AttemptState.CLAIMED, AttemptState.RUNNING):
             counted[attempt.worker_id] = counted.get(attempt.worker_id, 0) + 1
     return counted
 
 
 def running(farm: Farm, job: Job) -> list[Attempt]:
-    return farm.repository.running_attempts(job.id)
+    return farm.repository.attempts.running(job.id)
 
 
 def test_short_frames_are_claimed_ahead_a_few_seconds_of_them_at_a_time(farm: Farm, executor: FakeExecutor) -> None:
     executor.behaviours[4] = held
     job = given_job(farm, "1-200")
     with at_work(farm):
-        wait_for(farm, lambda: 3 in executor.rendered and farm.repository.counts(job.id).succeeded == 3)
+        wait_for(farm, lambda: 3 in executor.rendered and farm.repository.tasks.counts(job.id).succeeded == 3)
         assert 2 <= held_by(farm, job)["w1"] <= 51
         executor.gate.set()
-    assert farm.repository.counts(job.id).running == 0
+    assert farm.repository.tasks.counts(job.id).running == 0
 
 
 @pytest.mark.slow
@@ -81,8 +82,8 @@ def test_what_was_claimed_ahead_goes_back_free_of_charge_when_the_worker_drains(
         worker.drain()
         executor.gate.set()
         wait_for(farm, lambda: not held_by(farm, job))
-    assert farm.repository.counts(job.id) == TaskCounts(succeeded=5, queued=15)  # Blender had begun the fifth
-    assert {task.attempts for task in farm.repository.tasks(job.id)} == {0}
+    assert farm.repository.tasks.counts(job.id) == TaskCounts(succeeded=5, queued=15)  # Blender had begun the fifth
+    assert {task.attempts for task in farm.repository.tasks.of_job(job.id)} == {0}
 
 
 @pytest.mark.slow
@@ -94,14 +95,16 @@ def test_a_job_with_a_slot_limit_is_worked_on_by_no_more_slots(farm: Farm, execu
         farm.clock.wait(None, 1.5)  # longer than an idle slot waits before it asks the database
         assert len(running(farm, job)) == 2
         executor.gate.set()
-        wait_for(farm, lambda: farm.repository.job(job.id).state is JobState.SUCCEEDED)
+        wait_for(farm, lambda: farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED)
 
 
 def test_the_frame_after_a_truncated_one_is_known_to_be_running(farm: Farm, executor: FakeExecutor) -> None:
     executor.behaviours.update({2: once(truncated), 3: held})
     job = given_job(farm, "1-3")
     with at_work(farm):
-        wait_for(farm, lambda: any(each.state is AttemptState.FAILED for each in farm.repository.attempts(job.id)))
+        wait_for(
+            farm, lambda: any(each.state is AttemptState.FAILED for each in farm.repository.attempts.of_job(job.id))
+        )
         wait_for(farm, lambda: [attempt.frame for attempt in running(farm, job)] == [3])
         executor.gate.set()
 
@@ -115,8 +118,8 @@ def test_a_worker_that_is_halted_while_a_scene_opens_ends_at_once_and_charges_no
     with at_work(farm):
         wait_for(farm, lambda: executor.started and executor.started[0].opened)
     assert farm.clock.monotonic() - began < 8.0
-    assert farm.repository.counts(job.id) == TaskCounts(queued=3)
-    assert {task.attempts for task in farm.repository.tasks(job.id)} == {0}
+    assert farm.repository.tasks.counts(job.id) == TaskCounts(queued=3)
+    assert {task.attempts for task in farm.repository.tasks.of_job(job.id)} == {0}
 
 
 def test_a_job_that_is_canceled_while_its_scene_opens_gives_the_slot_free(farm: Farm, executor: FakeExecutor) -> None:
@@ -127,8 +130,8 @@ def test_a_job_that_is_canceled_while_its_scene_opens_gives_the_slot_free(farm: 
         executor.opens = True
         cancel(farm, ACTOR, stuck.id)
         other = given_job(farm, "1")
-        wait_for(farm, lambda: farm.repository.job(other.id).state is JobState.SUCCEEDED)
-    assert farm.repository.counts(stuck.id) == TaskCounts(canceled=1)
+        wait_for(farm, lambda: farm.repository.jobs.get(other.id).state is JobState.SUCCEEDED)
+    assert farm.repository.tasks.counts(stuck.id) == TaskCounts(canceled=1)
 
 
 @pytest.mark.slow
@@ -148,7 +151,7 @@ def test_a_scratch_folder_that_can_not_be_written_costs_an_attempt_and_not_the_w
     logs.write_text("a file where a folder should be")
     worker.start()
     worker.work()
-    wait_for(farm, lambda: farm.repository.job(job.id).state is JobState.SUCCEEDED)
+    wait_for(farm, lambda: farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED)
     worker.abort()
     wait_for(farm, lambda: worker.wait(0.05))
     worker.leave()
@@ -159,15 +162,15 @@ def test_a_scratch_folder_that_can_not_be_written_costs_an_attempt_and_not_the_w
 def test_a_second_slot_waits_for_the_last_frames_of_the_first_without_asking_all_the_time(
     farm: Farm, executor: FakeExecutor
 ) -> None:
-    class Counted(Repository):
+    class Counted(Attempts):
         claims = 0
 
         def claim(self, *arguments: object, **named: object):  # type: ignore[no-untyped-def]
             Counted.claims += 1
             return super().claim(*arguments, **named)  # type: ignore[arg-type]
 
-    counted = Counted(farm.repository.engine, now=farm.clock.now, heartbeat_limit_s=1.0)
-    farm = replace(farm, repository=counted)
+    counted = Counted(farm.repository.database, farm.repository.tasks)
+    farm = replace(farm, repository=replace(farm.repository, attempts=counted))
     executor.behaviours[1] = held
     job = given_job(farm, "1")
     worker = worker_for(farm, ACTOR, WorkOptions(slots=2, only_job=job.id))
@@ -180,7 +183,7 @@ def test_a_second_slot_waits_for_the_last_frames_of_the_first_without_asking_all
     executor.gate.set()
     wait_for(farm, lambda: worker.wait(0.05))
     worker.leave()
-    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+    assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
 
 
 def test_a_worker_of_one_job_waits_while_that_is_paused_says_so_and_leaves_when_it_has_ended(
@@ -200,7 +203,7 @@ def test_a_worker_of_one_job_waits_while_that_is_paused_says_so_and_leaves_when_
     resume(farm, ACTOR, job.id)
     wait_for(farm, lambda: worker.wait(0.05))
     worker.leave()
-    assert farm.repository.counts(job.id) == TaskCounts(succeeded=4)
+    assert farm.repository.tasks.counts(job.id) == TaskCounts(succeeded=4)
 
 
 def test_a_worker_of_one_job_waits_for_the_job_that_it_comes_after(
@@ -218,7 +221,7 @@ def test_a_worker_of_one_job_waits_for_the_job_that_it_comes_after(
     work_until(farm, first, name="w2")
     wait_for(farm, lambda: worker.wait(0.05))
     worker.leave()
-    assert farm.repository.counts(job.id) == TaskCounts(succeeded=2)
+    assert farm.repository.tasks.counts(job.id) == TaskCounts(succeeded=2)
 
 
 def test_a_worker_of_one_job_leaves_when_that_is_removed(farm: Farm, executor: FakeExecutor) -> None:
@@ -265,4 +268,4 @@ def test_frames_of_an_unbaked_simulation_are_rendered_in_order_by_one_slot(farm:
     for thread in threads:
         thread.join(30)
     assert executor.rendered == list(range(1, 13))
-    assert "not baked" in farm.repository.job(job.id).notes[0]
+    assert "not baked" in farm.repository.jobs.get(job.id).notes[0]

@@ -40,7 +40,7 @@ def test_a_job_is_watched_to_its_end_though_the_database_goes_away(
     assert next(watched)["state"] in ("queued", "running")
     with at_work(farm), ThreadPoolExecutor(1) as pool:
         rest = pool.submit(list, watched)
-        wait_for(farm, lambda: farm.repository.running_attempts(job.id))
+        wait_for(farm, lambda: farm.repository.attempts.running(job.id))
         refused_after_a_while(farm, outage)
         executor.gate.set()
         assert rest.result(60)[-1]["state"] == "succeeded"
@@ -54,7 +54,7 @@ def test_a_log_is_followed_to_its_end_though_the_database_goes_away(
     job = given_job(farm, "1-2")
     with at_work(farm), ThreadPoolExecutor(1) as pool:
         parts = pool.submit(lambda: list(connection.follow(job.id, stop=threading.Event())))
-        wait_for(farm, lambda: farm.repository.counts(job.id).succeeded == 1)
+        wait_for(farm, lambda: farm.repository.tasks.counts(job.id).succeeded == 1)
         refused_after_a_while(farm, outage)
         executor.gate.set()
         assert {part.attempt.frame for part in parts.result(60)} == {1, 2}

@@ -271,8 +271,8 @@ def test_a_ping_is_sent_at_once_and_what_came_of_it_is_kept(farm: Farm, receiver
 def test_a_job_that_was_removed_is_told_of_with_what_was_known(farm: Farm, receiver: Receiver) -> None:
     added(farm, receiver)
     job_id = canceled(farm)
-    farm.repository.remove_job(job_id, actor=ACTOR)
-    while farm.repository.erase_some():
+    farm.repository.jobs.remove(job_id, actor=ACTOR)
+    while farm.repository.recovery.delete_removed_batch():
         pass
     with told(farm):
         wait_for(farm, lambda: receiver.heard)
@@ -297,7 +297,7 @@ def test_what_nobody_has_foreseen_holds_up_its_own_receiver_alone_and_loses_noth
     added(farm, receiver, "job.canceled", job=job.id)
     cancel(farm, ACTOR, job.id)
     nonsense = deliveries.update().values(told=["nonsense"])
-    farm.repository.write(lambda connection: connection.execute(nonsense).rowcount)
+    farm.repository.database.write(lambda connection: connection.execute(nonsense).rowcount)
     with told(farm):
         wait_for(farm, lambda: "is told nothing more" in caplog.text)
         added(farm, receiver)

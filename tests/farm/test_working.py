@@ -30,14 +30,14 @@ from tests.farms import (
 
 
 def counts(farm: Farm, job_id: str) -> TaskCounts:
-    return farm.repository.counts(job_id)
+    return farm.repository.tasks.counts(job_id)
 
 
 def test_a_worker_renders_a_job_and_publishes_every_frame_once(farm, executor):
     job = given_job(farm, "1-20")
     work_off(farm)
-    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
-    outputs, _ = farm.repository.outputs(job.id)
+    assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
+    outputs, _ = farm.repository.outputs.of_job(job.id)
     assert sorted(output.frame for output in outputs) == list(range(1, 21))
     assert sorted(executor.rendered) == list(range(1, 21))
     assert not farm.store.missing({output.digest for output in outputs})
@@ -64,9 +64,9 @@ def test_a_truncated_image_is_not_published_and_is_rendered_again(farm, executor
     executor.behaviours[2] = once(truncated)
     job = given_job(farm, "1-3", max_attempts=2)
     work_until(farm, job)
-    states = [attempt.state for attempt in farm.repository.attempts(job.id, 2)]
+    states = [attempt.state for attempt in farm.repository.attempts.of_job(job.id, 2)]
     assert states == [AttemptState.FAILED, AttemptState.SUCCEEDED]
-    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+    assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
 
 
 @pytest.mark.slow
@@ -74,7 +74,7 @@ def test_a_crash_of_blender_costs_one_attempt_of_one_frame(farm, executor):
     executor.behaviours[2] = once(crashed)
     job = given_job(farm, "1-3")
     work_until(farm, job)
-    failed = [attempt for attempt in farm.repository.attempts(job.id) if attempt.state is AttemptState.FAILED]
+    failed = [attempt for attempt in farm.repository.attempts.of_job(job.id) if attempt.state is AttemptState.FAILED]
     assert [(attempt.frame, "SIGSEGV" in (attempt.error or "")) for attempt in failed] == [(2, True)]
     assert counts(farm, job.id).succeeded == 3
 
@@ -83,7 +83,7 @@ def test_a_hung_blender_is_ended_and_the_reason_told(farm, executor):
     executor.behaviours[1] = hung
     job = given_job(farm, "1", max_attempts=1)
     work_off(farm)
-    ended = farm.repository.job(job.id)
+    ended = farm.repository.jobs.get(job.id)
     assert ended.state is JobState.FAILED
     assert ended.error == "Blender neither spoke nor used the processor for 0.5 s."
     assert executor.started[0].stopped.is_set()
@@ -94,14 +94,14 @@ def test_a_fault_of_the_scene_is_not_tried_again(farm, executor):
     job = given_job(farm, "1-3")
     work_off(farm)
     assert counts(farm, job.id) == TaskCounts(succeeded=2, failed=1)
-    assert len(farm.repository.attempts(job.id, 2)) == 1
+    assert len(farm.repository.attempts.of_job(job.id, 2)) == 1
 
 
 def test_a_scene_that_can_not_be_opened_ends_the_job_at_once(farm, executor):
     executor.refusal = {"fault": "scene", "reason": "Missing DNA block.", "whole_job": True}
     job = given_job(farm, "1-100")
     work_off(farm)
-    ended = farm.repository.job(job.id)
+    ended = farm.repository.jobs.get(job.id)
     assert (ended.state, ended.error) == (JobState.FAILED, "Missing DNA block.")
     assert counts(farm, job.id).failed == 1
     assert counts(farm, job.id).canceled == 99
@@ -114,7 +114,7 @@ def test_a_retry_renders_what_failed_and_no_more(farm, executor):
     _, count = retry(farm, ACTOR, job.id)
     work_off(farm)
     assert count == 1
-    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+    assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
     assert sorted(executor.rendered) == [1, 2, 3]
 
 
@@ -124,11 +124,11 @@ def test_frames_that_are_rendered_anew_replace_their_outputs(farm, executor):
     retry(farm, ACTOR, job.id, "2")
     work_off(farm)
     assert executor.rendered.count(2) == 2
-    assert farm.repository.count_outputs(job.id) == 3
+    assert farm.repository.outputs.count(job.id) == 3
 
 
 def running(farm: Farm, job: Job) -> bool:
-    return len(farm.repository.running_attempts(job.id)) == 1
+    return len(farm.repository.attempts.running(job.id)) == 1
 
 
 def test_a_canceled_job_stops_its_running_frame(farm, executor):
@@ -152,7 +152,7 @@ def test_a_paused_job_finishes_what_runs_and_starts_no_more_until_resumed(farm, 
         wait_for(farm, lambda: counts(farm, job.id) == TaskCounts(succeeded=1, queued=2))
     resume(farm, ACTOR, job.id)
     work_off(farm)
-    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+    assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
 
 
 def test_a_drained_worker_finishes_its_frame_and_gives_the_rest_back_free_of_charge(farm, executor):
@@ -163,7 +163,7 @@ def test_a_drained_worker_finishes_its_frame_and_gives_the_rest_back_free_of_cha
         worker.drain()
         executor.gate.set()
         wait_for(farm, lambda: counts(farm, job.id) == TaskCounts(succeeded=1, queued=2))
-    assert [task.attempts for task in farm.repository.tasks(job.id)] == [0, 0, 0]
+    assert [task.attempts for task in farm.repository.tasks.of_job(job.id)] == [0, 0, 0]
 
 
 def test_a_halted_worker_gives_its_frame_back_free_of_charge(farm, executor):
@@ -174,7 +174,7 @@ def test_a_halted_worker_gives_its_frame_back_free_of_charge(farm, executor):
         worker.abort()
     executor.gate.set()
     assert counts(farm, job.id) == TaskCounts(queued=3)
-    assert [task.attempts for task in farm.repository.tasks(job.id)] == [0, 0, 0]
+    assert [task.attempts for task in farm.repository.tasks.of_job(job.id)] == [0, 0, 0]
 
 
 class BrokenQueue(Queue):
@@ -198,7 +198,7 @@ def test_without_a_queue_slots_ask_the_database(farm):
     bereft = replace(farm, queue=BrokenQueue())
     job = given_job(bereft, "1-5")
     work_until(bereft, job)
-    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+    assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
 
 
 @pytest.mark.slow
@@ -206,14 +206,14 @@ def test_a_lost_ticket_costs_a_second_and_no_frame(farm):
     job = given_job(farm, "1-5")
     assert farm.queue.get(["default"], 0.0) is not None
     work_until(farm, job)
-    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+    assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
 
 
 def test_without_a_cache_everything_works(farm):
     bereft = replace(farm, cache=ForgetfulCache())
     job = given_job(bereft, "1-5")
     work_off(bereft)
-    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+    assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
 
 
 def test_a_job_after_another_starts_when_that_one_has_succeeded(farm, executor):
@@ -222,7 +222,7 @@ def test_a_job_after_another_starts_when_that_one_has_succeeded(farm, executor):
     assert counts(farm, second.id).blocked == 2
     work_off(farm)
     assert executor.rendered == [1, 2, 11, 12]
-    assert farm.repository.job(second.id).state is JobState.SUCCEEDED
+    assert farm.repository.jobs.get(second.id).state is JobState.SUCCEEDED
 
 
 @pytest.mark.slow
@@ -239,7 +239,7 @@ def test_jobs_of_one_priority_take_turns_and_a_higher_one_goes_first(farm, execu
 def test_the_log_of_an_attempt_begins_with_the_exact_command(farm):
     job = given_job(farm, "1")
     work_off(farm)
-    log = log_of(farm.store, farm.repository.attempts(job.id)[0].id)
+    log = log_of(farm.store, farm.repository.attempts.of_job(job.id)[0].id)
     assert log is not None
     assert log.startswith(b"$ ")
     assert b"session.py" in log.splitlines()[0]
@@ -248,7 +248,7 @@ def test_the_log_of_an_attempt_begins_with_the_exact_command(farm):
 def test_the_logs_of_short_frames_are_kept_together_and_read_apart(farm):
     job = given_job(farm, "1-40")
     work_off(farm)
-    attempts = farm.repository.attempts(job.id)
+    attempts = farm.repository.attempts.of_job(job.id)
     for attempt in attempts:
         assert (
             b"".join(kept_log(farm, attempt)).splitlines()[1].decode() == f"# {attempt.task_id}: frame {attempt.frame}"
@@ -268,7 +268,7 @@ def test_two_workers_share_a_job_and_no_frame_is_rendered_twice(tmp_path, settin
     for thread in threads:
         thread.join(30)
     assert sorted(executor.rendered) == list(range(1, 201))
-    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+    assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
     close(farm)
 
 
@@ -276,7 +276,7 @@ def test_the_executor_that_renders_nothing_is_enough_for_a_lifecycle(farm):
     quick = FakeExecutor(writes=False)
     job = given_job(farm, "1-50")
     work_off(replace(farm, executor=quick))
-    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+    assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
 
 
 def test_a_worker_is_not_refused_because_another_start_is_looking_for_the_dead(farm):
@@ -287,7 +287,7 @@ def test_a_worker_is_not_refused_because_another_start_is_looking_for_the_dead(f
     job = given_job(farm, "1-3")
     work_until(farm, job)
     looking.join()
-    assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+    assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
 
 
 @pytest.mark.slow

@@ -37,32 +37,35 @@ def actions(farm: Farm) -> Iterator[Action]:
 
 def _of_workers(farm: Farm) -> Iterator[Action]:
     repository = farm.repository
-    held = repository.running_attempts(_RUNNING)[0]
-    yield "heartbeat", lambda: repository.beat(Heartbeat(held.worker_id, "1", {held.id: 0.6}))
-    yield "jobs for an idle slot", lambda: repository.waiting_jobs(_SLOT)
+    held = repository.attempts.running(_RUNNING)[0]
+    yield "heartbeat", lambda: repository.workers.heartbeat(Heartbeat(held.worker_id, "1", {held.id: 0.6}))
+    yield "jobs for an idle slot", lambda: repository.attempts.claimable_jobs(_SLOT)
     other_pool = replace(_SLOT, pools=("other",))
-    yield "jobs for an idle slot of a pool without any", lambda: repository.waiting_jobs(other_pool)
-    yield "claim with a ticket", lambda: repository.claim(_HUGE, _SLOT, serial=repository.job(_HUGE).serial)
-    yield "claim of a job that waits", lambda: repository.claim(_BLOCKED, _SLOT)
+    yield "jobs for an idle slot of a pool without any", lambda: repository.attempts.claimable_jobs(other_pool)
+    yield (
+        "claim with a ticket",
+        lambda: repository.attempts.claim(_HUGE, _SLOT, serial=repository.jobs.get(_HUGE).serial),
+    )
+    yield "claim of a job that waits", lambda: repository.attempts.claim(_BLOCKED, _SLOT)
     for job_id in (_HUGE, _RUNNING):
-        first, second, *ahead = repository.claim(job_id, _SLOT, limit=50).attempts
-        yield "claim", lambda job_id=job_id: repository.claim(job_id, _SLOT).attempts
-        yield "start", lambda first=first: repository.start(first)
+        first, second, *ahead = repository.attempts.claim(job_id, _SLOT, limit=50).attempts
+        yield "claim", lambda job_id=job_id: repository.attempts.claim(job_id, _SLOT).attempts
+        yield "start", lambda first=first: repository.attempts.start(first)
         output = Output("1.png", "a" * 64, 1)
-        yield "complete", lambda first=first, output=output: repository.complete(first, [output], Cost(1.0))
+        yield "complete", lambda first=first, output=output: repository.attempts.complete(first, [output], Cost(1.0))
         broken = Failure(Fault.MACHINE, "It broke.")
-        yield "fail", lambda second=second, broken=broken: repository.fail(second, broken, Cost(1.0))
-        yield "give back", lambda ahead=ahead: repository.release(ahead[:2])
+        yield "fail", lambda second=second, broken=broken: repository.attempts.fail(second, broken, Cost(1.0))
+        yield "give back", lambda ahead=ahead: repository.attempts.release(ahead[:2])
         yield "end of a job", lambda job_id=job_id: finish_job_if_done(farm, job_id)
 
 
 def _of_sweeps(farm: Farm) -> Iterator[Action]:
     repository = farm.repository
     yield "sweep", lambda: sweep(farm, "sweeper")
-    yield "expire", repository.expire
-    yield "retention", lambda: repository.jobs_older_than(dict.fromkeys(ENDED_JOB, 0.01))
-    yield "retention of workers", lambda: repository.forget_workers(30.0)
-    yield "quarantine", repository.quarantine
+    yield "expire", repository.recovery.expire_silent
+    yield "retention", lambda: repository.jobs.older_than(dict.fromkeys(ENDED_JOB, 0.01))
+    yield "retention of workers", lambda: repository.workers.delete_unseen(30.0)
+    yield "quarantine", repository.workers.quarantine
 
 
 def _of_watches(farm: Farm) -> Iterator[Action]:
@@ -74,10 +77,10 @@ def _of_watches(farm: Farm) -> Iterator[Action]:
         yield "logs -f", follower.news
         yield "logs -f of a task", task_follower.news
     yield "logs", lambda: list(logs(farm, ACTOR, _HUGE))
-    yield "metrics", farm.repository.measures
-    mark = farm.repository.lately(None).mark
-    yield "metrics since", lambda: farm.repository.lately(mark)
-    yield "webhooks", farm.repository.due_webhooks
+    yield "metrics", farm.repository.metrics.measure
+    mark = farm.repository.metrics.since(None).mark
+    yield "metrics since", lambda: farm.repository.metrics.since(mark)
+    yield "webhooks", farm.repository.deliveries.due_webhooks
 
 
 def _of_pages(farm: Farm) -> Iterator[Action]:
@@ -89,33 +92,33 @@ def _of_pages(farm: Farm) -> Iterator[Action]:
     yield "tasks", lambda: tasks(farm, ACTOR, _HUGE)
     yield "tasks by state", lambda: tasks(farm, ACTOR, _HUGE, [TaskState.RUNNING])
     yield "task", lambda: task_status(farm, ACTOR, f"{_HUGE}-7")
-    first_attempts = repository.attempts(_HUGE, limit=500)
+    first_attempts = repository.attempts.of_job(_HUGE, limit=500)
     for after in ("", first_attempts[-1].id):
         yield "attempts", lambda after=after: attempts(farm, ACTOR, _HUGE, after=after)
     yield "attempts at some tasks", lambda: attempts(farm, ACTOR, _HUGE, tasks_between=(501, 1000))
-    for place in (0, repository.newest_output() - 100_000):
+    for place in (0, repository.change_feed.newest_output_number() - 100_000):
         yield "outputs", lambda place=place: outputs(farm, ACTOR, _HUGE, after=place)
-    yield "latest outputs", lambda: repository.latest_outputs(_HUGE, 12)
-    yield "seconds to a retry", lambda: repository.seconds_to_retry(_HUGE)
-    yield "workers", repository.workers
-    yield "work at hand", lambda: repository.work_at_hand(ALL)
+    yield "latest outputs", lambda: repository.outputs.latest(_HUGE, 12)
+    yield "seconds to a retry", lambda: repository.tasks.seconds_to_retry(_HUGE)
+    yield "workers", repository.workers.all
+    yield "work at hand", lambda: repository.workers.current_work(ALL)
 
 
 def _of_collections(farm: Farm) -> Iterator[Action]:
     repository = farm.repository
-    digests = repository.digests(after="5", limit=1000)
-    yield "gc: digests", lambda: repository.digests(after="5", limit=1000)
-    yield "gc: pointers", lambda: repository.pointers(digests[:50])
-    yield "gc: a batch", lambda: repository.collect(["e" * 64], list, limit_s=1.0)
-    yield "gc: logs", lambda: repository.unknown_logs(["a" * 20])
-    yield "gc: leases", repository.tidy_leases
+    digests = repository.gc.digests(after="5", limit=1000)
+    yield "gc: digests", lambda: repository.gc.digests(after="5", limit=1000)
+    yield "gc: pointers", lambda: repository.gc.pointers(digests[:50])
+    yield "gc: a batch", lambda: repository.gc.collect(["e" * 64], list, limit_s=1.0)
+    yield "gc: logs", lambda: repository.gc.unknown_logs(["a" * 20])
+    yield "gc: leases", repository.gc.tidy_leases
 
 
 def _of_people(farm: Farm) -> Iterator[Action]:
     repository, job_id, ended = farm.repository, RUNNING.job_id(2), SUCCEEDED.job_id(2)
-    yield "pause", lambda: repository.pause(job_id, actor=ACTOR)
-    yield "resume", lambda: repository.resume(job_id, actor=ACTOR)
-    yield "cancel", lambda: repository.cancel(job_id, actor=ACTOR)
-    yield "retry", lambda: repository.retry(job_id, actor=ACTOR)
-    yield "remove", lambda: repository.remove_job(ended, actor=ACTOR)
-    yield "delete what was removed", repository.erase_some
+    yield "pause", lambda: repository.jobs.pause(job_id, actor=ACTOR)
+    yield "resume", lambda: repository.jobs.resume(job_id, actor=ACTOR)
+    yield "cancel", lambda: repository.jobs.cancel(job_id, actor=ACTOR)
+    yield "retry", lambda: repository.jobs.retry(job_id, actor=ACTOR)
+    yield "remove", lambda: repository.jobs.remove(ended, actor=ACTOR)
+    yield "delete what was removed", repository.recovery.delete_removed_batch

@@ -49,7 +49,7 @@ def executed(farm: Farm) -> list[Statement]:
     log = StatementLog()
     for name, action in actions(farm):
         log.what = name
-        with log.of(farm.repository.engine):
+        with log.of(farm.repository.database.engine):
             action()
     return [statement for statement in log.statements.values() if statement.is_about_growing_tables]
 
@@ -60,7 +60,7 @@ def test_every_statement_goes_by_an_index_and_reads_no_more_the_more_there_is(fa
     require_that_scans_and_sorts_are_seen(farm)
     statements = executed(farm)
     assert len(statements) > 50
-    with farm.repository.engine.connect() as connection:
+    with farm.repository.database.engine.connect() as connection:
         problems = [
             f"{statement.what}: {statement.text}\n{steps or statement.rows_read}"
             for statement in statements
@@ -74,10 +74,10 @@ def require_that_scans_and_sorts_are_seen(farm: Farm) -> None:
     scan = "SELECT count(*) FROM task WHERE frame = 7"
     sort = "SELECT id FROM attempt WHERE state = 'succeeded' ORDER BY claimed_at LIMIT 5"
     log = StatementLog()
-    with log.of(farm.repository.engine), farm.repository.engine.connect() as connection:
+    with log.of(farm.repository.database.engine), farm.repository.database.engine.connect() as connection:
         for text in (scan, sort):
             connection.exec_driver_sql(text)
-    with farm.repository.engine.connect() as connection:
+    with farm.repository.database.engine.connect() as connection:
         for text in (scan, sort):
             assert log.statements[text].slow_steps(connection)
             assert log.statements[text].rows_read > FEW
@@ -85,9 +85,9 @@ def require_that_scans_and_sorts_are_seen(farm: Farm) -> None:
 
 def test_no_statement_scans_a_table_of_an_embedded_farm(tmp_path: Path) -> None:
     farm = make_farm(tmp_path, settings=_patient(quick_settings(tmp_path)))
-    fill(farm.repository.engine, divisor=100)
+    fill(farm.repository.database.engine, divisor=100)
     statements = executed(farm)
-    with farm.repository.engine.connect() as connection:
+    with farm.repository.database.engine.connect() as connection:
         scans = {each.text: each.scans(connection) for each in statements if not _allowed(each)}
         assert Statement("SELECT count(*) FROM task WHERE frame = 7", (), "").scans(connection)
     close(farm)

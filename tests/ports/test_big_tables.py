@@ -16,13 +16,13 @@ _DIVISOR = 100
 def test_big_tables_hold_jobs_that_go_on(database_url: str, tmp_path: Path) -> None:
     farm = farm_on(database_url, tmp_path)
     repository = farm.repository
-    fill(repository.engine, divisor=_DIVISOR)
+    fill(repository.database.engine, divisor=_DIVISOR)
     huge, running = HUGE.smaller(_DIVISOR).job_id(1), RUNNING.smaller(_DIVISOR).job_id(1)
-    assert repository.counts(huge).total == HUGE.smaller(_DIVISOR).task_count
-    assert len(repository.running_attempts(huge)) == repository.counts(huge).running == 2
-    assert repository.count_outputs(huge) == repository.counts(huge).succeeded == 6000
-    assert repository.tasks(running, states=[TaskState.RUNNING])
-    assert repository.claim(huge, given_worker(farm, "new")).attempts
-    assert not repository.ripe_jobs()
-    assert not repository.wrong_counts()
+    assert repository.tasks.counts(huge).total == HUGE.smaller(_DIVISOR).task_count
+    assert len(repository.attempts.running(huge)) == repository.tasks.counts(huge).running == 2
+    assert repository.outputs.count(huge) == repository.tasks.counts(huge).succeeded == 6000
+    assert repository.tasks.of_job(running, states=[TaskState.RUNNING])
+    assert repository.attempts.claim(huge, given_worker(farm, "new")).attempts
+    assert not repository.recovery.finishable_jobs()
+    assert not repository.count_checks.find_wrong()
     close(farm)

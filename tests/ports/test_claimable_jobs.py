@@ -25,12 +25,12 @@ _NO = Failure(Fault.MACHINE, "no")
 
 
 def offered(farm: Farm, slot: Claimant) -> list[str]:
-    return farm.repository.waiting_jobs(slot, limit=1000)
+    return farm.repository.attempts.claimable_jobs(slot, limit=1000)
 
 
 def hidden(farm: Farm) -> set[str]:
     """Jobs of which something is due that no idle slot looks at."""
-    engine = farm.repository.engine
+    engine = farm.repository.database.engine
     with engine.connect() as connection:
         now = farm.repository.time()
         due = tasks.select().where(
@@ -45,16 +45,16 @@ def hidden(farm: Farm) -> set[str]:
 def test_a_job_is_offered_while_something_of_it_is_queued(farm: Farm) -> None:
     slot, job = given_worker(farm), given_job(farm, "1-2")
     assert offered(farm, slot) == [job.id]
-    claimed = farm.repository.claim(job.id, slot, limit=2).attempts
+    claimed = farm.repository.attempts.claim(job.id, slot, limit=2).attempts
     assert offered(farm, slot) == []
-    farm.repository.release(claimed[1:])
+    farm.repository.attempts.release(claimed[1:])
     assert offered(farm, slot) == [job.id]
 
 
 def test_a_job_is_offered_again_when_the_time_to_try_has_come(farm: Farm, clock: FakeClock) -> None:
     slot, job = given_worker(farm), given_job(farm, "1")
-    (attempt,) = farm.repository.claim(job.id, slot).attempts
-    assert farm.repository.fail(attempt, _NO, Cost()) == 2.0
+    (attempt,) = farm.repository.attempts.claim(job.id, slot).attempts
+    assert farm.repository.attempts.fail(attempt, _NO, Cost()) == 2.0
     assert offered(farm, slot) == []
     clock.advance(seconds=2.0)
     assert offered(farm, slot) == [job.id]
@@ -62,11 +62,11 @@ def test_a_job_is_offered_again_when_the_time_to_try_has_come(farm: Farm, clock:
 
 def test_a_job_whose_tasks_all_wait_for_their_time_is_not_looked_at_before(farm: Farm, clock: FakeClock) -> None:
     slot, job = given_worker(farm), given_job(farm, "1-3")
-    attempts = farm.repository.claim(job.id, slot, limit=2).attempts
+    attempts = farm.repository.attempts.claim(job.id, slot, limit=2).attempts
     for attempt in attempts:
-        farm.repository.fail(attempt, _NO, Cost())
+        farm.repository.attempts.fail(attempt, _NO, Cost())
     assert offered(farm, slot) == [job.id]
-    assert farm.repository.claim(job.id, slot).attempts
+    assert farm.repository.attempts.claim(job.id, slot).attempts
     assert offered(farm, slot) == []
     clock.advance(seconds=2.0)
     assert offered(farm, slot) == [job.id]
@@ -77,50 +77,50 @@ def test_a_job_is_offered_when_what_it_waited_for_has_ended(farm: Farm) -> None:
     first = given_job(farm, "1", model=model)
     then = given_job(farm, "1", model=model, after=(first.id,))
     assert offered(farm, slot) == [first.id]
-    (attempt,) = farm.repository.claim(first.id, slot).attempts
-    farm.repository.complete(attempt, [], Cost())
-    farm.repository.settle(first.id)
+    (attempt,) = farm.repository.attempts.claim(first.id, slot).attempts
+    farm.repository.attempts.complete(attempt, [], Cost())
+    farm.repository.jobs.finish_if_done(first.id)
     assert offered(farm, slot) == [then.id]
 
 
 def test_a_job_is_offered_after_it_was_paused_or_stopped_and_goes_on(farm: Farm) -> None:
     slot, job = given_worker(farm), given_job(farm, "1-2")
-    farm.repository.pause(job.id, actor=ACTOR)
+    farm.repository.jobs.pause(job.id, actor=ACTOR)
     assert offered(farm, slot) == []
-    farm.repository.resume(job.id, actor=ACTOR)
+    farm.repository.jobs.resume(job.id, actor=ACTOR)
     assert offered(farm, slot) == [job.id]
-    farm.repository.cancel(job.id, actor=ACTOR)
+    farm.repository.jobs.cancel(job.id, actor=ACTOR)
     assert offered(farm, slot) == []
-    farm.repository.retry(job.id, actor=ACTOR)
+    farm.repository.jobs.retry(job.id, actor=ACTOR)
     assert offered(farm, slot) == [job.id]
 
 
 @pytest.mark.parametrize("end", ["leaves", "dies", "is lost"])
 def test_a_job_with_all_its_slots_is_offered_when_one_of_them_is_gone(farm: Farm, clock: FakeClock, end: str) -> None:
     job, slot = given_job(farm, "1-9", max_slots=1), given_worker(farm, "busy")
-    (attempt,) = farm.repository.claim(job.id, slot).attempts
+    (attempt,) = farm.repository.attempts.claim(job.id, slot).attempts
     assert offered(farm, given_worker(farm, "idle")) == []
     if end == "is lost":
-        clock.advance(seconds=farm.repository.heartbeat_limit_s + 0.1)
-        farm.repository.expire()
+        clock.advance(seconds=farm.repository.database.heartbeat_limit_s + 0.1)
+        farm.repository.recovery.expire_silent()
     else:
-        farm.repository.complete(attempt, [], Cost())
+        farm.repository.attempts.complete(attempt, [], Cost())
     if end == "leaves":
-        farm.repository.leave_job(job.id)
+        farm.repository.attempts.leave_job(job.id)
     if end == "dies":  # after its last frame, and before it could say that it leaves
         clock.advance(seconds=30.0)
     idle = given_worker(farm, "idle")
     assert offered(farm, idle) == [job.id]
-    assert farm.repository.claim(job.id, idle).attempts
+    assert farm.repository.attempts.claim(job.id, idle).attempts
 
 
 def test_who_comes_for_a_job_in_vain_has_it_passed_over(farm: Farm) -> None:
     job = given_job(farm, "1-9", max_slots=1)
-    farm.repository.claim(job.id, given_worker(farm, "busy"))
-    farm.repository.leave_job(job.id)
+    farm.repository.attempts.claim(job.id, given_worker(farm, "busy"))
+    farm.repository.attempts.leave_job(job.id)
     idle = given_worker(farm, "idle")
     assert offered(farm, idle) == [job.id]
-    assert not farm.repository.claim(job.id, idle).attempts
+    assert not farm.repository.attempts.claim(job.id, idle).attempts
     assert offered(farm, idle) == []
 
 
@@ -134,7 +134,7 @@ def test_jobs_of_a_priority_take_turns_and_nobody_comes_twice_before_the_last_ha
     for _ in range(18):
         clock.advance(seconds=1.1)
         served.append(offered(farm, slot)[0])
-        assert farm.repository.claim(served[-1], slot).attempts
+        assert farm.repository.attempts.claim(served[-1], slot).attempts
     assert served == 3 * high + 3 * low
 
 
@@ -159,8 +159,8 @@ def test_what_an_idle_slot_asks_costs_as_much_however_many_jobs_are_open(farm: F
         given_job(farm, "1", model=model, requires=("ssd",), priority=9),
     ]
     for job in idle[:2]:
-        assert farm.repository.claim(job.id, slot).attempts
-    copy_jobs(farm.repository.engine, idle, many)
+        assert farm.repository.attempts.claim(job.id, slot).attempts
+    copy_jobs(farm.repository.database.engine, idle, many)
     due = given_job(farm, "1", model=model)
     assert offered(farm, slot) == [due.id]  # and the kinds of requirements are known from now on
     assert rows_read(farm, lambda: offered(farm, slot)) <= 30
@@ -176,8 +176,8 @@ def copy_jobs(engine: Engine, originals: list[Job], many: int) -> None:
 
 def rows_read(farm: Farm, ask: Any) -> int:
     """How many rows, of tables and indexes, the database reads for a question; on SQLite, thousands of its steps."""
-    if farm.repository.engine.dialect.name == "sqlite":
-        return steps_taken(farm.repository.engine, ask) // 100
+    if farm.repository.database.engine.dialect.name == "sqlite":
+        return steps_taken(farm.repository.database.engine, ask) // 100
     counted: list[int] = []
 
     def count(connection: Any, *_: Any) -> None:
@@ -187,11 +187,11 @@ def rows_read(farm: Farm, ask: Any) -> int:
         rows = connection.exec_driver_sql(f"SHOW SESSION STATUS WHERE Variable_name IN ({names})").all()
         counted.append(sum(int(row[1]) for row in rows))
 
-    event.listen(farm.repository.engine, "begin", count)
-    event.listen(farm.repository.engine, "commit", count)
+    event.listen(farm.repository.database.engine, "begin", count)
+    event.listen(farm.repository.database.engine, "commit", count)
     ask()
-    event.remove(farm.repository.engine, "begin", count)
-    event.remove(farm.repository.engine, "commit", count)
+    event.remove(farm.repository.database.engine, "begin", count)
+    event.remove(farm.repository.database.engine, "commit", count)
     return counted[-1] - counted[0]
 
 
@@ -221,11 +221,11 @@ def test_no_task_is_hidden_whoever_queues_and_claims_at_the_same_time(tmp_path: 
     def work(number: int) -> None:
         dice, slot = random.Random(number), given_worker(farm, f"w{number}")
         while not stop.is_set():
-            for job_id in farm.repository.waiting_jobs(slot):
-                attempts = farm.repository.claim(job_id, slot, limit=dice.randint(1, 3)).attempts
+            for job_id in farm.repository.attempts.claimable_jobs(slot):
+                attempts = farm.repository.attempts.claim(job_id, slot, limit=dice.randint(1, 3)).attempts
                 claims[job_id] += len(attempts)
-                farm.repository.release(attempts)
-                farm.repository.leave_job(job_id)
+                farm.repository.attempts.release(attempts)
+                farm.repository.attempts.leave_job(job_id)
 
     with ThreadPoolExecutor(6) as hands:
         working = [hands.submit(work, number) for number in range(6)]
@@ -236,5 +236,5 @@ def test_no_task_is_hidden_whoever_queues_and_claims_at_the_same_time(tmp_path: 
     for each in working:
         each.result()
     assert hidden(farm) == set()
-    assert sorted(farm.repository.waiting_jobs(given_worker(farm, "last"))) == sorted(made)
+    assert sorted(farm.repository.attempts.claimable_jobs(given_worker(farm, "last"))) == sorted(made)
     close(farm)

@@ -22,8 +22,8 @@ from renderctl.farm.jobs.status import job_document
 from renderctl.repository import migrations as migrated
 from renderctl.repository.attempts.completion import Completion
 from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository.counts import SHARDS, count_change, shard_of
 from renderctl.repository.engine import open_engine
-from renderctl.repository.jobs.counts import SHARDS, count_change, shard_of
 from renderctl.repository.schema.counts import job_counts
 from renderctl.repository.schema.jobs import tasks
 from tests.databases import farm_on
@@ -54,7 +54,7 @@ class Operators:
         return action.__name__
 
     def claim(self, job: Job) -> None:
-        claim = self.farm.repository.claim(job.id, self.random.choice([*self.slots.values()]), limit=3)
+        claim = self.farm.repository.attempts.claim(job.id, self.random.choice([*self.slots.values()]), limit=3)
         self.held += claim.attempts
 
     def some(self) -> list[Attempt]:
@@ -66,58 +66,60 @@ class Operators:
 
     def start(self, _job: Job) -> None:
         for attempt in self.some():
-            self.farm.repository.start(attempt)
+            self.farm.repository.attempts.start(attempt)
 
     def complete(self, _job: Job) -> None:
         if attempts := self.some():
             count = self.random.randint(1, 2)
             images = [Output(f"{number}.png", "a" * 64, self.random.randint(1, 99)) for number in range(count)]
-            self.farm.repository.complete_all([Completion(each, tuple(images), Cost(1.0)) for each in attempts])
+            self.farm.repository.attempts.complete_all(
+                [Completion(each, tuple(images), Cost(1.0)) for each in attempts]
+            )
 
     def fail(self, _job: Job) -> None:
         for attempt in self.some():
             whole_job = self.random.random() < 0.1
             fault = self.random.choice([Fault.SCENE, Fault.FARM])
-            self.farm.repository.fail(attempt, Failure(fault, "it broke", whole_job), Cost())
+            self.farm.repository.attempts.fail(attempt, Failure(fault, "it broke", whole_job), Cost())
 
     def release(self, _job: Job) -> None:
-        self.farm.repository.release(self.some())
+        self.farm.repository.attempts.release(self.some())
 
     def cancel_attempt(self, _job: Job) -> None:
         for attempt in self.some():
-            self.farm.repository.cancel_attempt(attempt)
+            self.farm.repository.attempts.cancel(attempt)
 
     def cancel(self, job: Job) -> None:
-        self.farm.repository.cancel(job.id, actor=ACTOR)
+        self.farm.repository.jobs.cancel(job.id, actor=ACTOR)
 
     def retry(self, job: Job) -> None:
-        self.farm.repository.retry(job.id, actor=ACTOR)
+        self.farm.repository.jobs.retry(job.id, actor=ACTOR)
 
     def retry_frames(self, job: Job) -> None:
-        self.farm.repository.retry(job.id, actor=ACTOR, frames=[1, 2, 5])
+        self.farm.repository.jobs.retry(job.id, actor=ACTOR, frames=[1, 2, 5])
 
     def pause(self, job: Job) -> None:
-        self.farm.repository.pause(job.id, actor=ACTOR)
+        self.farm.repository.jobs.pause(job.id, actor=ACTOR)
 
     def resume(self, job: Job) -> None:
-        self.farm.repository.resume(job.id, actor=ACTOR)
+        self.farm.repository.jobs.resume(job.id, actor=ACTOR)
 
     def restart(self, _job: Job) -> None:
         name = self.random.choice(WORKERS)
         self.slots[name] = given_worker(self.farm, name, start=f"{self.random.random()}")
 
     def settle(self, job: Job) -> None:
-        self.farm.repository.settle(job.id)
+        self.farm.repository.jobs.finish_if_done(job.id)
 
     def expire(self, _job: Job) -> None:
         if isinstance(self.farm.clock, FakeClock):
             self.farm.clock.advance(seconds=self.random.choice([0.1, 3.0]))
-        self.farm.repository.expire()
+        self.farm.repository.recovery.expire_silent()
 
     def remove(self, job: Job) -> None:
         if self.random.random() < 0.2:
-            self.farm.repository.remove_job(job.id, actor=ACTOR)
-            self.farm.repository.erase_some()
+            self.farm.repository.jobs.remove(job.id, actor=ACTOR)
+            self.farm.repository.recovery.delete_removed_batch()
 
 
 def given_jobs(farm: Farm) -> list[Job]:
@@ -130,7 +132,7 @@ def given_jobs(farm: Farm) -> list[Job]:
 def counted(farm: Farm, job: Job) -> dict[str, int]:
     """What the task rows of a job come to."""
     query = select(tasks.c.state, func.count()).where(tasks.c.job_id == job.id).group_by(tasks.c.state)
-    return {row[0]: row[1] for row in farm.repository.read(lambda connection: connection.execute(query).all())}
+    return {row[0]: row[1] for row in farm.repository.database.read(lambda connection: connection.execute(query).all())}
 
 
 @pytest.mark.slow
@@ -139,14 +141,14 @@ def test_after_every_action_of_anybody_counts_are_what_the_rows_come_to(farm, se
     operators = Operators(farm, seed, given_jobs(farm))
     for _ in range(40):
         done = operators.act()
-        assert farm.repository.wrong_counts() == [], done
+        assert farm.repository.count_checks.find_wrong() == [], done
 
 
 def test_counts_of_tasks_are_read_as_the_rows_have_them(farm):
     operators = Operators(farm, 7, given_jobs(farm)[:1])
     for _ in range(40):
         operators.act()
-        counts = farm.repository.counts(operators.jobs[0].id)
+        counts = farm.repository.tasks.counts(operators.jobs[0].id)
         assert {state: getattr(counts, state) for state in counted(farm, operators.jobs[0])} == counted(
             farm, operators.jobs[0]
         )
@@ -154,20 +156,20 @@ def test_counts_of_tasks_are_read_as_the_rows_have_them(farm):
 
 def test_the_counts_of_a_job_go_with_it(farm):
     job = given_job(farm, "1-3")
-    farm.repository.claim(job.id, given_worker(farm), limit=2)
-    farm.repository.cancel(job.id, actor=ACTOR)
-    for attempt in farm.repository.attempts(job.id):
-        farm.repository.cancel_attempt(attempt)
-    farm.repository.remove_job(job.id, actor=ACTOR)
-    while farm.repository.erase_some():
+    farm.repository.attempts.claim(job.id, given_worker(farm), limit=2)
+    farm.repository.jobs.cancel(job.id, actor=ACTOR)
+    for attempt in farm.repository.attempts.of_job(job.id):
+        farm.repository.attempts.cancel(attempt)
+    farm.repository.jobs.remove(job.id, actor=ACTOR)
+    while farm.repository.recovery.delete_removed_batch():
         pass
-    assert farm.repository.read(lambda connection: connection.execute(select(job_counts)).all()) == []
+    assert farm.repository.database.read(lambda connection: connection.execute(select(job_counts)).all()) == []
 
 
 def test_a_job_that_was_taken_back_leaves_no_counts(farm):
     job = given_job(farm, "1-3")
-    farm.repository.discard_job(job.id, "its scene has no camera", actor=ACTOR)
-    assert farm.repository.read(lambda connection: connection.execute(select(job_counts)).all()) == []
+    farm.repository.jobs.discard(job.id, "its scene has no camera", actor=ACTOR)
+    assert farm.repository.database.read(lambda connection: connection.execute(select(job_counts)).all()) == []
 
 
 def test_a_transaction_that_is_undone_counts_nothing(farm):
@@ -178,32 +180,34 @@ def test_a_transaction_that_is_undone_counts_nothing(farm):
         if "INTO job_count" in statement:
             raise KeyboardInterrupt
 
-    event.listen(farm.repository.engine, "after_cursor_execute", crash)
+    event.listen(farm.repository.database.engine, "after_cursor_execute", crash)
     with pytest.raises(KeyboardInterrupt):
-        farm.repository.claim(job.id, slot)
-    event.remove(farm.repository.engine, "after_cursor_execute", crash)
-    assert farm.repository.counts(job.id).queued == 3
-    assert farm.repository.wrong_counts() == []
+        farm.repository.attempts.claim(job.id, slot)
+    event.remove(farm.repository.database.engine, "after_cursor_execute", crash)
+    assert farm.repository.tasks.counts(job.id).queued == 3
+    assert farm.repository.count_checks.find_wrong() == []
 
 
 def test_what_was_rendered_anew_is_counted_once(farm):
     job, slot = given_job(farm, "1"), given_worker(farm)
     for size in (10, 7):
-        attempt = farm.repository.claim(job.id, slot).attempts[0]
-        farm.repository.complete(attempt, [Output("0001.png", "a" * 64, size)], Cost())
-        farm.repository.settle(job.id)
-        assert farm.repository.count_outputs(job.id) == 1
-        assert farm.repository.remove_job(job.id, actor=ACTOR, dry_run=True).output_bytes == size
-        farm.repository.retry(job.id, actor=ACTOR, frames=[1])
+        attempt = farm.repository.attempts.claim(job.id, slot).attempts[0]
+        farm.repository.attempts.complete(attempt, [Output("0001.png", "a" * 64, size)], Cost())
+        farm.repository.jobs.finish_if_done(job.id)
+        assert farm.repository.outputs.count(job.id) == 1
+        assert farm.repository.jobs.remove(job.id, actor=ACTOR, dry_run=True).output_bytes == size
+        farm.repository.jobs.retry(job.id, actor=ACTOR, frames=[1])
 
 
 def test_a_sweep_puts_wrong_counts_right_and_says_so(farm, caplog):
     job = given_job(farm, "1-3")
-    farm.repository.write(lambda connection: count_change(connection, job.id, {"queued": 2, "outputs": -1}))
-    assert [str(wrong) for wrong in farm.repository.wrong_counts()] == [f"job {job.id}: queued -2, outputs +1"]
+    farm.repository.database.write(lambda connection: count_change(connection, job.id, {"queued": 2, "outputs": -1}))
+    assert [str(wrong) for wrong in farm.repository.count_checks.find_wrong()] == [
+        f"job {job.id}: queued -2, outputs +1"
+    ]
     sweep(farm, "w1")
-    assert farm.repository.wrong_counts() == []
-    assert farm.repository.counts(job.id).queued == 3
+    assert farm.repository.count_checks.find_wrong() == []
+    assert farm.repository.tasks.counts(job.id).queued == 3
     assert f"job {job.id}: queued -2, outputs +1" in caplog.text
     caplog.clear()
     sweep(farm, "w1")
@@ -215,9 +219,9 @@ def test_a_large_job_is_compared_in_pieces(farm):
     operators = Operators(farm, 5, [job])
     for _ in range(30):
         operators.act()
-    assert farm.repository.wrong_counts([job.id], at_once=5) == []
-    farm.repository.write(lambda connection: count_change(connection, job.id, {"queued": 2, "outputs": -1}))
-    wrong = farm.repository.wrong_counts([job.id], at_once=5)
+    assert farm.repository.count_checks.find_wrong([job.id], at_once=5) == []
+    farm.repository.database.write(lambda connection: count_change(connection, job.id, {"queued": 2, "outputs": -1}))
+    wrong = farm.repository.count_checks.find_wrong([job.id], at_once=5)
     assert [dict(job.missing) for job in wrong] == [{"queued": -2, "outputs": 1}]
 
 
@@ -225,23 +229,25 @@ def test_in_time_every_job_is_compared(farm):
     model = given_model(farm)
     jobs = [given_job(farm, "1-2", model=model) for _ in range(11)]
     for job in jobs[::2]:
-        farm.repository.cancel(job.id, actor=ACTOR)
+        farm.repository.jobs.cancel(job.id, actor=ACTOR)
     for job in jobs:
-        farm.repository.write(lambda connection, job_id=job.id: count_change(connection, job_id, {"queued": 1}))
-    corrected = [wrong.job_id for _ in range(8) for wrong in farm.repository.check_some_counts()]
+        farm.repository.database.write(
+            lambda connection, job_id=job.id: count_change(connection, job_id, {"queued": 1})
+        )
+    corrected = [wrong.job_id for _ in range(8) for wrong in farm.repository.count_checks.check_sample()]
     assert sorted(corrected) == sorted(job.id for job in jobs)
 
 
 def test_counts_are_corrected_once_by_many_at_a_time(tmp_path, database_url):
     farm = farm_on(database_url, tmp_path)
     job = given_job(farm, "1-3")
-    farm.repository.write(lambda connection: count_change(connection, job.id, {"queued": 2}))
-    threads = [threading.Thread(target=farm.repository.correct_counts, args=([job.id],)) for _ in range(4)]
+    farm.repository.database.write(lambda connection: count_change(connection, job.id, {"queued": 2}))
+    threads = [threading.Thread(target=farm.repository.count_checks.correct, args=([job.id],)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert farm.repository.wrong_counts() == []
+    assert farm.repository.count_checks.find_wrong() == []
     close(farm)
 
 
@@ -257,7 +263,9 @@ def test_at_work_at_the_same_time_they_count_right(tmp_path, database_url):
         try:
             for _ in range(25):
                 operators.act()
-                assert farm.repository.wrong_counts() == []  # at any moment, whoever is in the midst of something
+                assert (
+                    farm.repository.count_checks.find_wrong() == []
+                )  # at any moment, whoever is in the midst of something
         except BaseException as error:  # raised again in the test's own thread
             errors.append(error)
 
@@ -278,23 +286,23 @@ def statements_of(farm: Farm, work: Callable[[], object]) -> list[str]:
     def note(_connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
         statements.append(statement.replace("`", "").replace('"', ""))
 
-    event.listen(farm.repository.engine, "before_cursor_execute", note)
+    event.listen(farm.repository.database.engine, "before_cursor_execute", note)
     work()
-    event.remove(farm.repository.engine, "before_cursor_execute", note)
+    event.remove(farm.repository.database.engine, "before_cursor_execute", note)
     return statements
 
 
 def test_whoever_reads_counts_looks_at_no_task(farm):
     jobs = given_jobs(farm)
     slot = given_worker(farm)
-    attempts = farm.repository.claim(jobs[0].id, slot, limit=3).attempts
-    farm.repository.complete(attempts[0], [Output("0001.png", "a" * 64, 10)], Cost(1.0))
+    attempts = farm.repository.attempts.claim(jobs[0].id, slot, limit=3).attempts
+    farm.repository.attempts.complete(attempts[0], [Output("0001.png", "a" * 64, 10)], Cost(1.0))
     readers: list[Callable[[], object]] = [
         lambda: job_document(farm, jobs[0].id),
-        lambda: farm.repository.summaries(),
-        lambda: farm.repository.counts(jobs[0].id),
-        lambda: farm.repository.count_outputs(jobs[0].id),
-        lambda: farm.repository.measures(),
+        lambda: farm.repository.summaries.newest(),
+        lambda: farm.repository.tasks.counts(jobs[0].id),
+        lambda: farm.repository.outputs.count(jobs[0].id),
+        lambda: farm.repository.metrics.measure(),
     ]
     for reader in readers:
         for statement in statements_of(farm, reader):
@@ -306,23 +314,25 @@ def test_many_jobs_are_summed_up_with_as_many_questions_as_one(farm):
     model, slot = given_model(farm), given_worker(farm)
     jobs = [given_job(farm, "1-4", model=model) for _ in range(5)]
     for number, job in enumerate(jobs):
-        attempts = farm.repository.claim(job.id, slot, limit=3).attempts
+        attempts = farm.repository.attempts.claim(job.id, slot, limit=3).attempts
         for attempt in attempts[:2]:
-            farm.repository.start(attempt)
-            farm.repository.complete(attempt, [Output("1.png", "a" * 64, 10, image=f"i{number}")], Cost(1.0 + number))
-    one = statements_of(farm, lambda: farm.repository.summaries(limit=1))
-    many = statements_of(farm, farm.repository.summaries)
+            farm.repository.attempts.start(attempt)
+            farm.repository.attempts.complete(
+                attempt, [Output("1.png", "a" * 64, 10, image=f"i{number}")], Cost(1.0 + number)
+            )
+    one = statements_of(farm, lambda: farm.repository.summaries.newest(limit=1))
+    many = statements_of(farm, farm.repository.summaries.newest)
     assert len(many) == len(one)
-    shown = {each.job.id: (each.frame_seconds, each.image) for each in farm.repository.summaries()}
+    shown = {each.job.id: (each.frame_seconds, each.image) for each in farm.repository.summaries.newest()}
     assert shown == {job.id: (1.0 + number, f"i{number}") for number, job in enumerate(jobs)}
 
 
 def test_a_transaction_writes_its_counts_with_one_statement_its_last(farm):
     job, slot = given_job(farm, "1-6"), given_worker(farm)
-    claim = statements_of(farm, lambda: farm.repository.claim(job.id, slot, limit=4))
-    attempts = farm.repository.attempts(job.id)
+    claim = statements_of(farm, lambda: farm.repository.attempts.claim(job.id, slot, limit=4))
+    attempts = farm.repository.attempts.of_job(job.id)
     images = [Completion(each, (Output(f"{each.frame}.png", "a" * 64, 10),), Cost(1.0)) for each in attempts]
-    complete = statements_of(farm, lambda: farm.repository.complete_all(images))
+    complete = statements_of(farm, lambda: farm.repository.attempts.complete_all(images))
     for statements in (claim, complete):
         counting = [statement for statement in statements if "INTO job_count" in statement]
         assert counting == statements[-1:], statements
@@ -333,8 +343,8 @@ def test_each_worker_counts_in_its_own_shard(tmp_path, ready_mysql_url):
     farm = farm_on(ready_mysql_url, tmp_path)
     job = given_job(farm, "1-6")
     for name in WORKERS:
-        farm.repository.claim(job.id, given_worker(farm, name))
-    shards = farm.repository.read(lambda connection: set(connection.scalars(select(job_counts.c.shard))))
+        farm.repository.attempts.claim(job.id, given_worker(farm, name))
+    shards = farm.repository.database.read(lambda connection: set(connection.scalars(select(job_counts.c.shard))))
     assert shards == {0, *map(shard_of, WORKERS)}
     assert {shard_of(f"w{number}") for number in range(100)} == set(range(SHARDS))
     close(farm)
@@ -347,17 +357,17 @@ def test_an_older_database_is_counted_when_it_is_upgraded(tmp_path, new_database
     operators.actions = tuple(each for each in operators.actions if each.__name__ != "remove")
     for _ in range(60):
         operators.act()
-    counts = [farm.repository.counts(job.id) for job in operators.jobs]
+    counts = [farm.repository.tasks.counts(job.id) for job in operators.jobs]
     close(farm)
-    engine = open_engine(farm.repository.engine.url.render_as_string(hide_password=False), patient=True)
+    engine = open_engine(farm.repository.database.engine.url.render_as_string(hide_password=False), patient=True)
     config = Config()
     config.set_main_option("script_location", str(Path(migrated.__file__).parent))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, "0015")
     migrated.upgrade(engine)
-    assert farm.repository.wrong_counts() == []
-    assert [farm.repository.counts(job.id) for job in operators.jobs] == counts
+    assert farm.repository.count_checks.find_wrong() == []
+    assert [farm.repository.tasks.counts(job.id) for job in operators.jobs] == counts
     engine.dispose()
     close(farm)
 

@@ -18,6 +18,7 @@ from renderctl.core.workers import Heartbeat
 from renderctl.farm import Farm
 from renderctl.repository import Repository, open_repository
 from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository.database import Database
 from renderctl.repository.engine import open_engine
 from renderctl.repository.migrations import HEAD, upgrade
 from renderctl.repository.schema.jobs import workers
@@ -47,9 +48,9 @@ def test_a_job_whose_commit_nobody_heard_of_is_added_once_and_is_new(severed):
     farm, wire = severed
     model = given_model(farm)
     wire.severs.set()
-    job, new = farm.repository.add_job(NewJob("night", model.id, RenderOptions(), "1-3"), actor=ACTOR)
+    job, new = farm.repository.jobs.add(NewJob("night", model.id, RenderOptions(), "1-3"), actor=ACTOR)
     assert not wire.severs.is_set()
-    assert (new, farm.repository.open_jobs()) == (True, [job.id])
+    assert (new, farm.repository.jobs.open_ids()) == (True, [job.id])
 
 
 def test_what_is_committed_while_it_is_tried_again_is_done_once(severed):
@@ -57,18 +58,18 @@ def test_what_is_committed_while_it_is_tried_again_is_done_once(severed):
     wire.late_s = 0.7
     model, gone = given_model(farm), given_model(farm, "gone")
     wire.severs.set()
-    job, new = farm.repository.add_job(NewJob("night", model.id, RenderOptions(), "1-3"), actor=ACTOR)
-    assert (new, farm.repository.open_jobs()) == (True, [job.id])
+    job, new = farm.repository.jobs.add(NewJob("night", model.id, RenderOptions(), "1-3"), actor=ACTOR)
+    assert (new, farm.repository.jobs.open_ids()) == (True, [job.id])
     wire.severs.set()
-    assert farm.repository.set_priority(job.id, 7, actor=ACTOR).priority == 7
+    assert farm.repository.jobs.set_priority(job.id, 7, actor=ACTOR).priority == 7
     wire.severs.set()
-    assert farm.repository.remove_model(gone.id, actor=ACTOR).name == "gone"
+    assert farm.repository.models.remove(gone.id, actor=ACTOR).name == "gone"
     wire.severs.set()
-    claim = farm.repository.claim(job.id, given_worker(farm), limit=2, serial=job.serial)
+    claim = farm.repository.attempts.claim(job.id, given_worker(farm), limit=2, serial=job.serial)
     assert not wire.severs.is_set()
     assert [attempt.frame for attempt in claim.attempts] == [1, 2]
-    assert farm.repository.counts(job.id) == TaskCounts(queued=1, running=2)
-    actions = [entry.action for entry in farm.repository.audit_log()]
+    assert farm.repository.tasks.counts(job.id) == TaskCounts(queued=1, running=2)
+    actions = [entry.action for entry in farm.repository.audit.newest()]
     assert [actions.count(action) for action in ("job.submit", "job.priority", "model.remove")] == [1, 1, 1]
 
 
@@ -76,42 +77,42 @@ def test_a_claim_whose_commit_nobody_heard_of_gets_what_it_got(severed):
     farm, wire = severed
     job, slot = given_job(farm, "1-9"), given_worker(farm)
     wire.severs.set()
-    claim = farm.repository.claim(job.id, slot, limit=3, serial=job.serial)
+    claim = farm.repository.attempts.claim(job.id, slot, limit=3, serial=job.serial)
     assert [attempt.frame for attempt in claim.attempts] == [1, 2, 3]
-    assert claim.serial == farm.repository.job(job.id).serial == job.serial + 1
-    assert farm.repository.counts(job.id) == TaskCounts(queued=6, running=3)
+    assert claim.serial == farm.repository.jobs.get(job.id).serial == job.serial + 1
+    assert farm.repository.tasks.counts(job.id) == TaskCounts(queued=6, running=3)
 
 
 def test_starting_failing_and_completing_say_the_same_when_their_commit_was_not_heard_of(severed):
     farm, wire = severed
     job, slot = given_job(farm, "1-2"), given_worker(farm)
-    first, second = farm.repository.claim(job.id, slot, limit=2).attempts
+    first, second = farm.repository.attempts.claim(job.id, slot, limit=2).attempts
     wire.severs.set()
-    assert farm.repository.start(first)
+    assert farm.repository.attempts.start(first)
     wire.severs.set()
-    farm.repository.complete(first, [Output("1.png", "a" * 64, 1)], Cost(1.0), starting=[second])
+    farm.repository.attempts.complete(first, [Output("1.png", "a" * 64, 1)], Cost(1.0), starting=[second])
     wire.severs.set()
-    delay_s = farm.repository.fail(second, Failure(Fault.MACHINE, "Blender crashed."), Cost())
+    delay_s = farm.repository.attempts.fail(second, Failure(Fault.MACHINE, "Blender crashed."), Cost())
     assert not wire.severs.is_set()
     assert delay_s == pytest.approx(2.0, abs=1.0)
-    states = {attempt.id: attempt.state for attempt in farm.repository.attempts(job.id)}
+    states = {attempt.id: attempt.state for attempt in farm.repository.attempts.of_job(job.id)}
     assert states == {first.id: AttemptState.SUCCEEDED, second.id: AttemptState.FAILED}
-    assert farm.repository.count_outputs(job.id) == 1
+    assert farm.repository.outputs.count(job.id) == 1
 
 
 def test_what_people_do_is_done_once_when_its_commit_was_not_heard_of(severed):
     farm, wire = severed
     job = given_job(farm, "1-3")
-    farm.repository.pause(job.id, actor=ACTOR)
+    farm.repository.jobs.pause(job.id, actor=ACTOR)
     wire.severs.set()
-    assert farm.repository.resume(job.id, actor=ACTOR).state is JobState.QUEUED
-    farm.repository.cancel(job.id, actor=ACTOR)
+    assert farm.repository.jobs.resume(job.id, actor=ACTOR).state is JobState.QUEUED
+    farm.repository.jobs.cancel(job.id, actor=ACTOR)
     wire.severs.set()
-    assert farm.repository.retry(job.id, actor=ACTOR)[1] == 3
+    assert farm.repository.jobs.retry(job.id, actor=ACTOR)[1] == 3
     wire.severs.set()
     model = given_model(farm, "other")
     assert not wire.severs.is_set()
-    deeds = [entry.action for entry in farm.repository.audit_log(subject=job.id)]
+    deeds = [entry.action for entry in farm.repository.audit.newest(subject=job.id)]
     assert deeds == ["job.retry", "job.cancel", "job.resume", "job.pause", "job.submit"]
     assert model.version == 1
 
@@ -119,22 +120,22 @@ def test_what_people_do_is_done_once_when_its_commit_was_not_heard_of(severed):
 def test_a_heartbeat_that_comes_with_a_drain_does_not_take_its_reason_away(severed):
     farm, _ = severed
     given_worker(farm)
-    (worker,) = farm.repository.workers()
+    (worker,) = farm.repository.workers.all()
     drained, waiting = threading.Event(), text("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")
 
     def draining(connection):
         held = {"held": WorkerState.DRAINING, "state": WorkerState.DRAINING, "reason": "asked for by ada"}
         connection.execute(workers.update().where(workers.c.id == worker.id).values(held))
         drained.set()
-        wait_for(farm, lambda: farm.repository.read(lambda reading: int(reading.execute(waiting).one()[1])))
+        wait_for(farm, lambda: farm.repository.database.read(lambda reading: int(reading.execute(waiting).one()[1])))
 
     with ThreadPoolExecutor(2) as pool:
-        drain = pool.submit(farm.repository.write, draining)
+        drain = pool.submit(farm.repository.database.write, draining)
         drained.wait(30)
-        orders = pool.submit(farm.repository.beat, Heartbeat(worker.id, worker.incarnation, {}))
+        orders = pool.submit(farm.repository.workers.heartbeat, Heartbeat(worker.id, worker.incarnation, {}))
         drain.result(30)
         assert orders.result(30).state is WorkerState.DRAINING
-    (worker,) = farm.repository.workers()
+    (worker,) = farm.repository.workers.all()
     assert (worker.state, worker.reason) == (WorkerState.DRAINING, "asked for by ada")
 
 
@@ -142,9 +143,9 @@ def test_the_end_of_the_audit_log_is_known_though_the_answer_to_its_chaining_was
     farm, wire = severed
     given_model(farm)
     wire.severs.set()
-    head = farm.repository.audit_head()
+    head = farm.repository.audit_chain.head()
     assert not wire.severs.is_set()
-    assert head == farm.repository.verify_audit().head
+    assert head == farm.repository.audit_chain.verify().head
 
 
 def test_a_frozen_server_is_an_outage_within_seconds_and_a_restarted_one_costs_nothing():
@@ -155,20 +156,20 @@ def test_a_frozen_server_is_an_outage_within_seconds_and_a_restarted_one_costs_n
         server.freeze()
         began = clock.monotonic()
         with pytest.raises(DatabaseUnavailable, match="timed out"):
-            repository.workers()
+            repository.workers.all()
         assert clock.monotonic() - began < 8
         with pytest.raises(DatabaseUnavailable, match="timed out"):
-            repository.audit_head()
+            repository.audit_chain.head()
         server.thaw()
-        assert repository.workers() == []
+        assert repository.workers.all() == []
         server.restart()
-        assert repository.workers() == []
+        assert repository.workers.all() == []
         repository.close()
 
 
 def test_a_process_makes_no_more_connections_than_the_url_allows_and_the_rest_wait(ready_mysql_url):
     engine = open_engine(f"{ready_mysql_url}?connections=2")
-    repository = Repository(engine, now=SystemClock().now, heartbeat_limit_s=15.0)
+    repository = Repository.of(Database(engine, now=SystemClock().now, heartbeat_limit_s=15.0))
     held, free = threading.Barrier(3, timeout=30), threading.Event()
 
     def hold(connection):
@@ -176,9 +177,9 @@ def test_a_process_makes_no_more_connections_than_the_url_allows_and_the_rest_wa
         free.wait(30)
 
     with ThreadPoolExecutor(3) as pool:
-        holding = [pool.submit(repository.read, hold) for _ in range(2)]
+        holding = [pool.submit(repository.database.read, hold) for _ in range(2)]
         held.wait()
-        waiting = pool.submit(repository.workers)
+        waiting = pool.submit(repository.workers.all)
         assert engine.pool.checkedout() == 2
         assert not waiting.done()
         free.set()
@@ -204,7 +205,7 @@ def test_a_database_that_is_not_there_is_made_and_one_that_may_not_be_says_how(r
             assert "wrong" not in str(caught.value)
             cursor.execute("GRANT ALL ON renderctl_absent.* TO renderctl_guest")
             repository = opened(f"mysql://renderctl_guest:p%40ss%2Fw%3Ard%25@{place}/renderctl_absent")
-            assert "p@ss" not in repository.check()
+            assert "p@ss" not in repository.diagnostics.check()
             repository.close()
         finally:
             cursor.execute("DROP DATABASE IF EXISTS renderctl_absent")
@@ -221,5 +222,5 @@ def test_a_set_up_that_was_killed_half_way_is_finished_by_the_next_one(mysql_url
     assert upgrade(engine) == HEAD
     engine.dispose()
     repository = opened(mysql_url)
-    assert repository.workers() == []
+    assert repository.workers.all() == []
     repository.close()

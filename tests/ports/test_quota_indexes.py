@@ -8,7 +8,7 @@ from sqlalchemy import Connection, event, insert, select
 
 from renderctl.core.quotas import Holder
 from renderctl.farm import Farm
-from renderctl.repository.people.quotas import _open_work, _rendered
+from renderctl.repository.quotas import _open_work, _rendered
 from renderctl.repository.schema.counts import job_counts
 from renderctl.repository.schema.jobs import jobs
 from tests.farms import given_job
@@ -19,7 +19,7 @@ JOBS = 400
 def given_many_jobs(farm: Farm) -> str:
     """Their owner, who has others' jobs beside theirs."""
     job = given_job(farm, "1-3")
-    with farm.repository.engine.begin() as connection:
+    with farm.repository.database.engine.begin() as connection:
         row = connection.execute(select(jobs).where(jobs.c.id == job.id)).one()._asdict()
         owners = (job.owner, "bob")
         rows = [row | {"id": f"{owner}{n}", "owner": owner, "project": owner} for owner in owners for n in range(JOBS)]
@@ -37,9 +37,9 @@ def plans_of(farm: Farm, work: Callable[[Connection], object]) -> list[str]:
         if statement.startswith("SELECT"):
             asked.append((statement, parameters))
 
-    event.listen(farm.repository.engine, "before_cursor_execute", note)
-    farm.repository.read(work)
-    event.remove(farm.repository.engine, "before_cursor_execute", note)
+    event.listen(farm.repository.database.engine, "before_cursor_execute", note)
+    farm.repository.database.read(work)
+    event.remove(farm.repository.database.engine, "before_cursor_execute", note)
 
     def explained(connection: Connection) -> list[str]:
         explain = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
@@ -49,7 +49,7 @@ def plans_of(farm: Farm, work: Callable[[Connection], object]) -> list[str]:
             for row in connection.exec_driver_sql(f"{explain} {statement}", parameters).all()
         ]
 
-    plans = [plan for plan in farm.repository.read(explained) if " job " in f" {plan} "]
+    plans = [plan for plan in farm.repository.database.read(explained) if " job " in f" {plan} "]
     assert plans
     return plans
 

@@ -31,201 +31,206 @@ IMAGE = Output("0001.png", "a" * 64, 10)
 
 def test_a_claim_takes_tasks_in_their_order_and_moves_the_serial_on(farm):
     job, slot = given_job(farm, "5,3,9"), given_worker(farm)
-    claim = farm.repository.claim(job.id, slot, limit=2, serial=job.serial)
+    claim = farm.repository.attempts.claim(job.id, slot, limit=2, serial=job.serial)
     assert [attempt.frame for attempt in claim.attempts] == [5, 3]
     assert claim.serial == job.serial + 1
-    assert farm.repository.job(job.id).state is JobState.RUNNING
+    assert farm.repository.jobs.get(job.id).state is JobState.RUNNING
 
 
 def test_a_stale_ticket_is_worth_nothing(farm):
     job, slot = given_job(farm, "1-3"), given_worker(farm)
-    farm.repository.claim(job.id, slot, serial=job.serial)
-    assert farm.repository.claim(job.id, slot, serial=job.serial).attempts == ()
+    farm.repository.attempts.claim(job.id, slot, serial=job.serial)
+    assert farm.repository.attempts.claim(job.id, slot, serial=job.serial).attempts == ()
 
 
 def test_the_last_claim_leaves_no_ticket(farm):
     job, slot = given_job(farm, "1"), given_worker(farm)
-    assert farm.repository.claim(job.id, slot, serial=job.serial).serial is None
+    assert farm.repository.attempts.claim(job.id, slot, serial=job.serial).serial is None
 
 
 @pytest.mark.parametrize("verb", ["pause", "cancel"])
 def test_a_job_that_does_not_run_gives_nothing(farm, verb):
     job, slot = given_job(farm, "1-3"), given_worker(farm)
     getattr(farm.repository, verb)(job.id, actor=ACTOR)
-    assert farm.repository.claim(job.id, slot).attempts == ()
+    assert farm.repository.attempts.claim(job.id, slot).attempts == ()
 
 
 def test_a_pool_that_a_worker_does_not_serve_gives_it_nothing_and_keeps_its_ticket(farm):
     job, slot = given_job(farm, "1-3", pool="gpu"), given_worker(farm)
-    claim = farm.repository.claim(job.id, slot, serial=job.serial)
+    claim = farm.repository.attempts.claim(job.id, slot, serial=job.serial)
     assert (claim.attempts, claim.serial, claim.delay_s) == ((), job.serial, 1.0)
 
 
 def test_a_slot_limit_holds_across_workers(farm):
     job = given_job(farm, "1-3", max_slots=1)
-    assert farm.repository.claim(job.id, given_worker(farm, "w1")).attempts
-    assert not farm.repository.claim(job.id, given_worker(farm, "w2")).attempts
+    assert farm.repository.attempts.claim(job.id, given_worker(farm, "w1")).attempts
+    assert not farm.repository.attempts.claim(job.id, given_worker(farm, "w2")).attempts
 
 
 def test_a_bound_job_is_its_workers_while_that_ones_heart_beats(farm, clock):
     given_worker(farm, "own")
     other = given_worker(farm, "other")
     job = given_job(farm, "1-3", bound_to="own")
-    assert not farm.repository.claim(job.id, other).attempts
+    assert not farm.repository.attempts.claim(job.id, other).attempts
     clock.advance(seconds=2)
-    assert farm.repository.claim(job.id, other).attempts
+    assert farm.repository.attempts.claim(job.id, other).attempts
 
 
 def test_outputs_are_published_once_and_a_repeated_completion_changes_nothing(farm):
     job, slot = given_job(farm, "1"), given_worker(farm)
-    (attempt,) = farm.repository.claim(job.id, slot).attempts
-    farm.repository.start(attempt)
+    (attempt,) = farm.repository.attempts.claim(job.id, slot).attempts
+    farm.repository.attempts.start(attempt)
     for _ in range(2):
-        farm.repository.complete(attempt, [IMAGE], Cost(1.5))
-    assert farm.repository.count_outputs(job.id) == 1
-    assert farm.repository.settle(job.id) is JobState.SUCCEEDED
+        farm.repository.attempts.complete(attempt, [IMAGE], Cost(1.5))
+    assert farm.repository.outputs.count(job.id) == 1
+    assert farm.repository.jobs.finish_if_done(job.id) is JobState.SUCCEEDED
 
 
 def test_a_zombie_can_not_publish_after_its_task_was_queued_again(farm, clock):
     job, slot = given_job(farm, "1"), given_worker(farm)
-    (zombie,) = farm.repository.claim(job.id, slot).attempts
-    farm.repository.start(zombie)
+    (zombie,) = farm.repository.attempts.claim(job.id, slot).attempts
+    farm.repository.attempts.start(zombie)
     clock.advance(seconds=2)
-    workers, lost = farm.repository.expire()
+    workers, lost = farm.repository.recovery.expire_silent()
     assert (workers, [attempt.id for attempt in lost]) == (["w1"], [zombie.id])
-    (second,) = farm.repository.claim(job.id, given_worker(farm, "w2")).attempts
-    farm.repository.complete(second, [IMAGE], Cost())
+    (second,) = farm.repository.attempts.claim(job.id, given_worker(farm, "w2")).attempts
+    farm.repository.attempts.complete(second, [IMAGE], Cost())
     with pytest.raises(AttemptSuperseded):
-        farm.repository.complete(zombie, [Output("evil.png", "b" * 64, 1)], Cost())
-    outputs, _ = farm.repository.outputs(job.id)
+        farm.repository.attempts.complete(zombie, [Output("evil.png", "b" * 64, 1)], Cost())
+    outputs, _ = farm.repository.outputs.of_job(job.id)
     assert [output.name for output in outputs] == ["0001.png"]
 
 
 def test_of_frames_that_are_published_together_one_that_was_taken_away_is_left_out(farm, clock):
     job, slot = given_job(farm, "1-3"), given_worker(farm)
-    claimed = farm.repository.claim(job.id, slot, limit=3).attempts
+    claimed = farm.repository.attempts.claim(job.id, slot, limit=3).attempts
     first, zombie, _ = claimed
-    farm.repository.complete(first, [IMAGE], Cost(1.0))
-    farm.repository.release([zombie])
-    (heir,) = farm.repository.claim(job.id, given_worker(farm, "w2")).attempts
+    farm.repository.attempts.complete(first, [IMAGE], Cost(1.0))
+    farm.repository.attempts.release([zombie])
+    (heir,) = farm.repository.attempts.claim(job.id, given_worker(farm, "w2")).attempts
     done = [Completion(each, (replace(IMAGE, name=f"{each.number}.png"),), Cost(each.number)) for each in claimed]
     for _ in range(2):
-        assert farm.repository.complete_all(done) == {zombie.id}
-    farm.repository.complete(heir, [replace(IMAGE, name="heir.png")], Cost(2.0))
-    outputs, _ = farm.repository.outputs(job.id)
+        assert farm.repository.attempts.complete_all(done) == {zombie.id}
+    farm.repository.attempts.complete(heir, [replace(IMAGE, name="heir.png")], Cost(2.0))
+    outputs, _ = farm.repository.outputs.of_job(job.id)
     assert sorted(output.name for output in outputs) == ["0001.png", "3.png", "heir.png"]
-    ended = {attempt.id: attempt.state for attempt in farm.repository.attempts(job.id)}
+    ended = {attempt.id: attempt.state for attempt in farm.repository.attempts.of_job(job.id)}
     assert [ended[each.id] for each in claimed] == ["succeeded", "released", "succeeded"]
-    assert farm.repository.settle(job.id) is JobState.SUCCEEDED
+    assert farm.repository.jobs.finish_if_done(job.id) is JobState.SUCCEEDED
 
 
 def test_frames_that_are_published_together_keep_their_own_costs_and_places_of_logs(farm):
     job, slot = given_job(farm, "1-2"), given_worker(farm)
-    one, two = farm.repository.claim(job.id, slot, limit=2).attempts
-    farm.repository.complete_all([Completion(one, (), Cost(1.0), "x:0:5"), Completion(two, (), Cost(3.0), "x:5:9")])
-    assert {attempt.number: attempt.log for attempt in farm.repository.attempts(job.id)} == {1: "x:0:5", 2: "x:5:9"}
+    one, two = farm.repository.attempts.claim(job.id, slot, limit=2).attempts
+    farm.repository.attempts.complete_all(
+        [Completion(one, (), Cost(1.0), "x:0:5"), Completion(two, (), Cost(3.0), "x:5:9")]
+    )
+    assert {attempt.number: attempt.log for attempt in farm.repository.attempts.of_job(job.id)} == {
+        1: "x:0:5",
+        2: "x:5:9",
+    }
     costs = select(attempts.c.seconds).order_by(attempts.c.number)
-    assert farm.repository.read(lambda connection: list(connection.scalars(costs))) == [1.0, 3.0]
+    assert farm.repository.database.read(lambda connection: list(connection.scalars(costs))) == [1.0, 3.0]
 
 
 def test_a_restarted_worker_fences_its_predecessor_at_once(farm):
     job, slot = given_job(farm, "1-2"), given_worker(farm, start="first")
-    held = farm.repository.claim(job.id, slot, limit=2).attempts
-    farm.repository.start(held[0])
+    held = farm.repository.attempts.claim(job.id, slot, limit=2).attempts
+    farm.repository.attempts.start(held[0])
     given_worker(farm, start="second")
-    assert farm.repository.counts(job.id) == TaskCounts(queued=2)
-    states = {attempt.id: attempt.state for attempt in farm.repository.attempts(job.id)}
+    assert farm.repository.tasks.counts(job.id) == TaskCounts(queued=2)
+    states = {attempt.id: attempt.state for attempt in farm.repository.attempts.of_job(job.id)}
     assert states == {held[0].id: AttemptState.LOST, held[1].id: AttemptState.RELEASED}
-    assert [task.attempts for task in farm.repository.tasks(job.id)] == [1, 0]
-    assert farm.repository.beat(Heartbeat("w1", "first", {held[0].id: 0.5})).superseded
+    assert [task.attempts for task in farm.repository.tasks.of_job(job.id)] == [1, 0]
+    assert farm.repository.workers.heartbeat(Heartbeat("w1", "first", {held[0].id: 0.5})).superseded
 
 
 def test_heartbeats_keep_attempts_and_say_what_to_stop(farm, clock):
     job, slot = given_job(farm, "1"), given_worker(farm)
-    (attempt,) = farm.repository.claim(job.id, slot).attempts
+    (attempt,) = farm.repository.attempts.claim(job.id, slot).attempts
     beat = Heartbeat(slot.worker_id, slot.incarnation, {attempt.id: 0.5, "unknown": 0.1})
     for _ in range(3):
         clock.advance(seconds=0.9)
-        assert farm.repository.beat(beat).stop == {"unknown"}
-        assert farm.repository.expire() == ([], [])
-    farm.repository.cancel(job.id, actor=ACTOR)
-    assert attempt.id in farm.repository.beat(beat).stop
+        assert farm.repository.workers.heartbeat(beat).stop == {"unknown"}
+        assert farm.repository.recovery.expire_silent() == ([], [])
+    farm.repository.jobs.cancel(job.id, actor=ACTOR)
+    assert attempt.id in farm.repository.workers.heartbeat(beat).stop
 
 
 def test_an_attempt_that_its_own_worker_does_not_list_any_more_is_queued_again(farm, clock):
     job, slot = given_job(farm, "1"), given_worker(farm)
-    farm.repository.claim(job.id, slot)
+    farm.repository.attempts.claim(job.id, slot)
     clock.advance(seconds=0.9)
-    farm.repository.beat(Heartbeat(slot.worker_id, slot.incarnation, {}))
+    farm.repository.workers.heartbeat(Heartbeat(slot.worker_id, slot.incarnation, {}))
     clock.advance(seconds=0.9)
-    assert farm.repository.expire()[0] == []
-    assert farm.repository.counts(job.id) == TaskCounts(queued=1)
+    assert farm.repository.recovery.expire_silent()[0] == []
+    assert farm.repository.tasks.counts(job.id) == TaskCounts(queued=1)
 
 
 def test_a_fault_of_the_machine_is_tried_again_after_a_while_and_ends_with_its_attempts(farm, clock):
     job, slot = given_job(farm, "1", max_attempts=2), given_worker(farm)
     failure = Failure(Fault.MACHINE, "Blender crashed.")
-    (first,) = farm.repository.claim(job.id, slot).attempts
-    assert farm.repository.fail(first, failure, Cost()) == 2.0
-    claim = farm.repository.claim(job.id, slot)
+    (first,) = farm.repository.attempts.claim(job.id, slot).attempts
+    assert farm.repository.attempts.fail(first, failure, Cost()) == 2.0
+    claim = farm.repository.attempts.claim(job.id, slot)
     assert (claim.attempts, claim.delay_s) == ((), 2.0)
     clock.advance(seconds=2)
-    (second,) = farm.repository.claim(job.id, slot).attempts
-    assert farm.repository.fail(second, failure, Cost()) is None
-    assert farm.repository.settle(job.id) is JobState.FAILED
-    assert farm.repository.job(job.id).error == "Blender crashed."
+    (second,) = farm.repository.attempts.claim(job.id, slot).attempts
+    assert farm.repository.attempts.fail(second, failure, Cost()) is None
+    assert farm.repository.jobs.finish_if_done(job.id) is JobState.FAILED
+    assert farm.repository.jobs.get(job.id).error == "Blender crashed."
 
 
 def test_a_task_that_failed_here_goes_elsewhere_while_there_is_an_elsewhere(farm, clock):
     job, here = given_job(farm, "1"), given_worker(farm, "here")
-    (attempt,) = farm.repository.claim(job.id, here).attempts
-    farm.repository.fail(attempt, Failure(Fault.MACHINE, "no memory"), Cost())
+    (attempt,) = farm.repository.attempts.claim(job.id, here).attempts
+    farm.repository.attempts.fail(attempt, Failure(Fault.MACHINE, "no memory"), Cost())
     clock.advance(seconds=2)
     there = given_worker(farm, "there")
-    assert not farm.repository.claim(job.id, here).attempts
-    assert farm.repository.claim(job.id, there).attempts
+    assert not farm.repository.attempts.claim(job.id, here).attempts
+    assert farm.repository.attempts.claim(job.id, there).attempts
 
 
 def test_what_was_claimed_and_not_started_goes_back_free_of_charge(farm):
     job, slot = given_job(farm, "1-3"), given_worker(farm)
-    farm.repository.release(farm.repository.claim(job.id, slot, limit=3).attempts)
-    assert farm.repository.counts(job.id) == TaskCounts(queued=3)
-    assert [task.attempts for task in farm.repository.tasks(job.id)] == [0, 0, 0]
+    farm.repository.attempts.release(farm.repository.attempts.claim(job.id, slot, limit=3).attempts)
+    assert farm.repository.tasks.counts(job.id) == TaskCounts(queued=3)
+    assert [task.attempts for task in farm.repository.tasks.of_job(job.id)] == [0, 0, 0]
 
 
 def test_a_job_that_was_canceled_keeps_what_is_finished(farm):
     job, slot = given_job(farm, "1-3"), given_worker(farm)
-    (attempt,) = farm.repository.claim(job.id, slot).attempts
-    farm.repository.complete(attempt, [IMAGE], Cost())
-    farm.repository.cancel(job.id, actor=ACTOR)
-    assert farm.repository.counts(job.id) == TaskCounts(succeeded=1, canceled=2)
+    (attempt,) = farm.repository.attempts.claim(job.id, slot).attempts
+    farm.repository.attempts.complete(attempt, [IMAGE], Cost())
+    farm.repository.jobs.cancel(job.id, actor=ACTOR)
+    assert farm.repository.tasks.counts(job.id) == TaskCounts(succeeded=1, canceled=2)
 
 
 def test_an_illegal_step_is_refused_with_what_is_legal(farm):
     job = given_job(farm, "1")
-    farm.repository.cancel(job.id, actor=ACTOR)
+    farm.repository.jobs.cancel(job.id, actor=ACTOR)
     with pytest.raises(IllegalTransition, match="A canceled job cannot become paused"):
-        farm.repository.pause(job.id, actor=ACTOR)
+        farm.repository.jobs.pause(job.id, actor=ACTOR)
 
 
 def test_tasks_of_a_dependent_job_wait_for_every_job_before_it(farm):
     one, two, slot = given_job(farm, "1"), given_job(farm, "1"), given_worker(farm)
     last = given_job(farm, "1", after=(one.id, two.id))
     for job, waiting in ((one, TaskState.BLOCKED), (two, TaskState.QUEUED)):
-        (attempt,) = farm.repository.claim(job.id, slot).attempts
-        farm.repository.complete(attempt, [], Cost())
-        farm.repository.settle(job.id)
-        assert farm.repository.tasks(last.id)[0].state is waiting
+        (attempt,) = farm.repository.attempts.claim(job.id, slot).attempts
+        farm.repository.attempts.complete(attempt, [], Cost())
+        farm.repository.jobs.finish_if_done(job.id)
+        assert farm.repository.tasks.of_job(last.id)[0].state is waiting
 
 
 def test_an_idempotency_key_makes_one_job_and_refuses_another_request(farm):
     model = given_model(farm)
     new = NewJob("night", model.id, RenderOptions(), "1-3", idempotency_key="build-7")
-    job, fresh = farm.repository.add_job(new, actor=ACTOR)
-    again, fresh_again = farm.repository.add_job(new, actor=ACTOR)
+    job, fresh = farm.repository.jobs.add(new, actor=ACTOR)
+    again, fresh_again = farm.repository.jobs.add(new, actor=ACTOR)
     assert (fresh, fresh_again, again.id) == (True, False, job.id)
     with pytest.raises(Conflict, match="idempotency key"):
-        farm.repository.add_job(
+        farm.repository.jobs.add(
             NewJob("night", model.id, RenderOptions(samples=9), "1-3", idempotency_key="build-7"), actor=ACTOR
         )
 
@@ -233,33 +238,33 @@ def test_an_idempotency_key_makes_one_job_and_refuses_another_request(farm):
 def test_a_beginning_that_means_two_jobs_names_them(farm):
     one, two = given_job(farm, "1", name="twin"), given_job(farm, "1", name="twin")
     with pytest.raises(NotFound, match="more than one") as caught:
-        farm.repository.find_job("twin")
+        farm.repository.jobs.find("twin")
     assert one.id in (caught.value.hint or "")
     assert two.id in (caught.value.hint or "")
 
 
 def test_every_deed_leaves_an_audit_row(farm):
     job = given_job(farm, "1-2")
-    farm.repository.pause(job.id, actor=ACTOR)
-    farm.repository.resume(job.id, actor=ACTOR)
-    farm.repository.set_priority(job.id, 9, actor=ACTOR)
-    farm.repository.cancel(job.id, actor=ACTOR)
-    farm.repository.retry(job.id, actor=ACTOR)
-    log = [(entry.actor, entry.action) for entry in reversed(farm.repository.audit_log(subject=job.id))]
+    farm.repository.jobs.pause(job.id, actor=ACTOR)
+    farm.repository.jobs.resume(job.id, actor=ACTOR)
+    farm.repository.jobs.set_priority(job.id, 9, actor=ACTOR)
+    farm.repository.jobs.cancel(job.id, actor=ACTOR)
+    farm.repository.jobs.retry(job.id, actor=ACTOR)
+    log = [(entry.actor, entry.action) for entry in reversed(farm.repository.audit.newest(subject=job.id))]
     deeds = ["job.submit", "job.pause", "job.resume", "job.priority", "job.cancel", "job.retry"]
     assert log == [("ada", deed) for deed in deeds]
 
 
 def test_who_gains_the_lease_expires_nobody_for_a_heartbeat_limit(farm, clock):
-    assert not farm.repository.keep_watch("one").may_expire
-    assert not farm.repository.keep_watch("two").held
+    assert not farm.repository.recovery.acquire_sweep_lease("one").may_expire
+    assert not farm.repository.recovery.acquire_sweep_lease("two").held
     for _ in range(3):
         clock.advance(seconds=0.5)
-        watch = farm.repository.keep_watch("one")
+        watch = farm.repository.recovery.acquire_sweep_lease("one")
     assert watch.held
     assert watch.may_expire
     clock.advance(seconds=5)
-    assert not farm.repository.keep_watch("two").may_expire
+    assert not farm.repository.recovery.acquire_sweep_lease("two").may_expire
 
 
 def test_an_unserved_job_is_named_again_ever_more_rarely(farm, clock):
@@ -267,8 +272,8 @@ def test_an_unserved_job_is_named_again_ever_more_rarely(farm, clock):
     named = []
     for second in range(100):
         clock.advance(seconds=1)
-        named += [second + 1] if farm.repository.unserved_jobs() else []
-    assert farm.repository.job(job.id).serial == 1
+        named += [second + 1] if farm.repository.recovery.unserved_jobs() else []
+    assert farm.repository.jobs.get(job.id).serial == 1
     assert named == [10, 30, 70]
 
 
@@ -300,8 +305,8 @@ def test_who_is_logged_in_stays_so_when_log_ins_get_names(new_database_url, cloc
             (command.downgrade if there_and_back == "0006" else command.upgrade)(config, there_and_back)
     engine.dispose()
     repository = open_repository(new_database_url, now=clock.now, heartbeat_limit_s=1.0)
-    actor, other = (repository.check_session(digest, "192.0.2.7").actor for digest in ("d1", "d2"))
-    assert {each.id for each in repository.sessions(user="bob")} == {actor.session, other.session}
+    actor, other = (repository.sessions.authenticate(digest, "192.0.2.7").actor for digest in ("d1", "d2"))
+    assert {each.id for each in repository.sessions.all(user="bob")} == {actor.session, other.session}
     assert len({actor.session, other.session, None}) == 3
     repository.close()
 
@@ -321,7 +326,7 @@ def _claim_all(url: str, folder: Path, job_id: str, name: str, taken: "multiproc
     farm = farm_on(url, folder)
     slot = given_worker(farm, name)
     mine: list[int] = []
-    while claimed := farm.repository.claim(job_id, slot, limit=7).attempts:
+    while claimed := farm.repository.attempts.claim(job_id, slot, limit=7).attempts:
         mine += [attempt.number for attempt in claimed]
     taken.put(mine)
     close(farm)

@@ -14,6 +14,7 @@ from renderctl.farm import Farm
 from renderctl.repository import NewModel
 from renderctl.repository.attempts.lifecycle import Cost
 from renderctl.repository.schema.jobs import blob_leases
+from renderctl.repository.unit_of_work import db_now
 from tests.databases import farm_on
 from tests.farms import ACTOR, FACTS, close, given_job, given_worker, wait_for
 
@@ -31,38 +32,38 @@ def digest(name: object) -> str:
 
 def leased_for(farm: Farm) -> dict[str, timedelta]:
     def reading(connection: Connection) -> dict[str, timedelta]:
-        now = farm.repository.now(connection)
+        now = db_now(connection)
         return {row.digest: row.until - now for row in connection.execute(select(blob_leases))}
 
-    found: dict[str, timedelta] = farm.repository.read(reading)
+    found: dict[str, timedelta] = farm.repository.database.read(reading)
     return found
 
 
 def test_what_nothing_needs_is_unknown(farm: Farm) -> None:
-    assert farm.repository.unknown_blobs([digest(1), digest(2)]) == {digest(1), digest(2)}
-    assert farm.repository.unknown_blobs([]) == set()
+    assert farm.repository.blobs.unknown([digest(1), digest(2)]) == {digest(1), digest(2)}
+    assert farm.repository.blobs.unknown([]) == set()
 
 
 def test_the_inputs_of_models_and_of_jobs_and_outputs_are_known(farm: Farm) -> None:
     inputs = (Input("a.blend", digest("model"), 1),)
-    model, _ = farm.repository.add_model(NewModel("a", "a.blend", "0" * 64, FACTS, inputs), actor=ACTOR)
+    model, _ = farm.repository.models.add(NewModel("a", "a.blend", "0" * 64, FACTS, inputs), actor=ACTOR)
     new = NewJob("a", model.id, RenderOptions(), "1", inputs=(Input("_inputs/1/b.obj", digest("job"), 1),))
-    job, _ = farm.repository.add_job(new, actor=ACTOR)
-    (attempt,) = farm.repository.claim(job.id, given_worker(farm)).attempts
-    farm.repository.start(attempt)
-    farm.repository.complete(attempt, [Output("0001.png", digest("output"), 1)], Cost())
+    job, _ = farm.repository.jobs.add(new, actor=ACTOR)
+    (attempt,) = farm.repository.attempts.claim(job.id, given_worker(farm)).attempts
+    farm.repository.attempts.start(attempt)
+    farm.repository.attempts.complete(attempt, [Output("0001.png", digest("output"), 1)], Cost())
     asked = [digest(each) for each in ("model", "job", "output", "new")]
-    assert farm.repository.unknown_blobs(asked) == {digest("new")}
+    assert farm.repository.blobs.unknown(asked) == {digest("new")}
 
 
 def test_whoever_asks_holds_a_lease_for_a_day_and_asking_again_makes_it_last(farm: Farm) -> None:
-    farm.repository.unknown_blobs([digest(1)])
-    farm.repository.write(
+    farm.repository.blobs.unknown([digest(1)])
+    farm.repository.database.write(
         lambda connection: connection.execute(
-            blob_leases.update().values(until=farm.repository.now(connection) + timedelta(minutes=1))
+            blob_leases.update().values(until=db_now(connection) + timedelta(minutes=1))
         )
     )
-    farm.repository.unknown_blobs([digest(1), digest(2)])
+    farm.repository.blobs.unknown([digest(1), digest(2)])
     leases = leased_for(farm)
     assert set(leases) == {digest(1), digest(2)}
     assert all(timedelta(hours=23, minutes=59) < each <= timedelta(hours=24) for each in leases.values())
@@ -70,9 +71,9 @@ def test_whoever_asks_holds_a_lease_for_a_day_and_asking_again_makes_it_last(far
 
 def test_thousands_are_asked_for_at_once(farm: Farm) -> None:
     job = given_job(farm)
-    known = {each.digest for each in farm.repository.model_inputs(job.model_id)}
+    known = {each.digest for each in farm.repository.models.inputs(job.model_id)}
     asked = {digest(number) for number in range(2500)}
-    assert farm.repository.unknown_blobs(asked | known) == asked
+    assert farm.repository.blobs.unknown(asked | known) == asked
     assert len(leased_for(farm)) == 2501
 
 
@@ -82,7 +83,7 @@ def test_whoever_asks_waits_for_a_collection_that_is_going_on_and_sees_what_it_d
     order: list[str] = []
 
     def collect(connection: Connection) -> None:
-        row = {"digest": digest(1), "until": farm.repository.now(connection)}
+        row = {"digest": digest(1), "until": db_now(connection)}
         connection.execute(blob_leases.insert(), row)
         collecting.set()
         collected.wait(0.5)  # the asker does not come by, however long this takes
@@ -91,11 +92,11 @@ def test_whoever_asks_waits_for_a_collection_that_is_going_on_and_sees_what_it_d
 
     def ask() -> None:
         collecting.wait(10)
-        farm.repository.unknown_blobs([digest(0), digest(1), digest(2)])
+        farm.repository.blobs.unknown([digest(0), digest(1), digest(2)])
         order.append("asked")
         collected.set()
 
-    collector = threading.Thread(target=farm.repository.write, args=(collect,))
+    collector = threading.Thread(target=farm.repository.database.write, args=(collect,))
     asker = threading.Thread(target=ask)
     collector.start()
     asker.start()
@@ -112,7 +113,7 @@ def test_many_who_ask_for_the_same_do_not_block_each_other_for_ever(farm: Farm) 
     def ask(number: int) -> None:
         for turn in range(5):
             mine = asked[(number + turn) % 7 :: 2]
-            answers.append(farm.repository.unknown_blobs(mine[:: -1 if number % 2 else 1]) - set(mine))
+            answers.append(farm.repository.blobs.unknown(mine[:: -1 if number % 2 else 1]) - set(mine))
 
     askers = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
     for asker in askers:

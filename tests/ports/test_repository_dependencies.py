@@ -29,9 +29,9 @@ def both(tmp_path: Path, database_url: str):  # type: ignore[no-untyped-def]
 def given_succeeded_job(farm: Farm, model: Model) -> Job:
     job = given_job(farm, "1", model=model)
     slot = given_worker(farm)
-    for attempt in farm.repository.claim(job.id, slot).attempts:
-        farm.repository.complete(attempt, [], Cost())
-    assert farm.repository.settle(job.id) is JobState.SUCCEEDED
+    for attempt in farm.repository.attempts.claim(job.id, slot).attempts:
+        farm.repository.attempts.complete(attempt, [], Cost())
+    assert farm.repository.jobs.finish_if_done(job.id) is JobState.SUCCEEDED
     return job
 
 
@@ -42,17 +42,17 @@ def waiting_for(model: Model, *after: Job) -> NewJob:
 def test_a_job_does_not_wait_for_one_that_was_removed_before_it_came(both: Farm) -> None:
     model = given_model(both)
     first = given_succeeded_job(both, model)
-    both.repository.remove_job(first.id, actor=ACTOR)
+    both.repository.jobs.remove(first.id, actor=ACTOR)
     with pytest.raises(NotFound, match=first.id):
-        both.repository.add_job(waiting_for(model, first), actor=ACTOR)
-    assert [summary.job.id for summary in both.repository.summaries()] == []
+        both.repository.jobs.add(waiting_for(model, first), actor=ACTOR)
+    assert [summary.job.id for summary in both.repository.summaries.newest()] == []
 
 
 def test_a_job_of_a_model_that_was_removed_before_it_came_is_refused(both: Farm) -> None:
     model = given_model(both)
-    both.repository.remove_model(model.id, actor=ACTOR)
+    both.repository.models.remove(model.id, actor=ACTOR)
     with pytest.raises(NotFound, match="removed meanwhile"):
-        both.repository.add_job(waiting_for(model), actor=ACTOR)
+        both.repository.jobs.add(waiting_for(model), actor=ACTOR)
 
 
 @pytest.mark.slow
@@ -61,21 +61,21 @@ def test_a_removal_at_the_moment_of_a_submission_leaves_nothing_that_can_not_be_
     for _ in range(10):
         first = given_succeeded_job(both, model)
         outcomes = at_once(
-            lambda first=first: both.repository.remove_job(first.id, actor=ACTOR),
+            lambda first=first: both.repository.jobs.remove(first.id, actor=ACTOR),
             lambda first=first: _added(both, waiting_for(model, first)),
         )
         added = outcomes[1]
-        while both.repository.erase_some():
+        while both.repository.recovery.delete_removed_batch():
             pass
         if added is not None:
-            assert both.repository.counts(added.id) == TaskCounts(queued=3)
-    links = both.repository.read(lambda connection: connection.execute(select(job_dependencies)).all())
+            assert both.repository.tasks.counts(added.id) == TaskCounts(queued=3)
+    links = both.repository.database.read(lambda connection: connection.execute(select(job_dependencies)).all())
     assert links == []
 
 
 def _added(farm: Farm, new: NewJob) -> Job | None:
     try:
-        return farm.repository.add_job(new, actor=ACTOR)[0]
+        return farm.repository.jobs.add(new, actor=ACTOR)[0]
     except NotFound:
         return None
 
@@ -92,7 +92,7 @@ def test_a_removal_of_a_model_at_the_moment_of_a_submission_is_one_or_the_other(
 
 def _model_removed(farm: Farm, model: Model) -> bool:
     try:
-        farm.repository.remove_model(model.id, actor=ACTOR)
+        farm.repository.models.remove(model.id, actor=ACTOR)
     except Conflict:
         return False
     return True
@@ -102,13 +102,13 @@ def test_tasks_that_an_older_version_left_waiting_for_a_removed_job_are_freed_an
     model = given_model(both)
     first, second = given_job(both, "1", model=model), given_job(both, "1-3", model=model)
     waiting = given_job(both, "1-3", model=model, after=(first.id,))
-    both.repository.cancel(first.id, actor=ACTOR)
+    both.repository.jobs.cancel(first.id, actor=ACTOR)
     hide = jobs.update().where(jobs.c.id == first.id).values(removed_at=both.clock.now())
-    both.repository.write(lambda connection: connection.execute(hide))
-    both.repository.cancel(second.id, actor=ACTOR)
+    both.repository.database.write(lambda connection: connection.execute(hide))
+    both.repository.jobs.cancel(second.id, actor=ACTOR)
     remove_jobs(both, ACTOR, [second.id])  # the one that can not be erased yet holds up no other
     assert sweep(both, "w1").held
-    assert both.repository.counts(waiting.id) == TaskCounts(queued=3)
+    assert both.repository.tasks.counts(waiting.id) == TaskCounts(queued=3)
     sweep(both, "w1")
-    left = both.repository.read(lambda connection: set(connection.scalars(select(jobs.c.id))))
+    left = both.repository.database.read(lambda connection: set(connection.scalars(select(jobs.c.id))))
     assert left == {waiting.id}

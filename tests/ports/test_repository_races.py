@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from renderctl.repository.jobs.batches import FIRST_ROWS as BATCH
 from sqlalchemy import event, select
 
 from renderctl.core.clocks import SystemClock
@@ -22,7 +23,6 @@ from renderctl.farm.admin.sweep import sweep
 from renderctl.repository import Claimant, NewModel, open_repository
 from renderctl.repository.attempts.lifecycle import Cost
 from renderctl.repository.engine import open_engine
-from renderctl.repository.jobs.batches import FIRST_ROWS as BATCH
 from renderctl.repository.migrations import HEAD, current_revision, require_current
 from renderctl.repository.schema.jobs import attempts, outputs, tasks
 from tests.databases import farm_on
@@ -35,7 +35,7 @@ def image(attempt: Attempt) -> Output:
 
 
 def claimed(farm: Farm, job: Job, slot: Claimant) -> Attempt:
-    return farm.repository.claim(job.id, slot).attempts[0]
+    return farm.repository.attempts.claim(job.id, slot).attempts[0]
 
 
 @pytest.mark.slow
@@ -45,20 +45,20 @@ def test_two_last_tasks_that_end_at_once_end_the_job(tmp_path: Path, database_ur
     model = given_model(farm)
     for _ in range(10):
         job = given_job(farm, "1-2", model=model)
-        both = farm.repository.claim(job.id, slot, limit=2).attempts
+        both = farm.repository.attempts.claim(job.id, slot, limit=2).attempts
         line = threading.Barrier(2)
 
         def end(attempt: Attempt, line: threading.Barrier = line, job: Job = job) -> None:
             line.wait()
-            farm.repository.complete(attempt, [image(attempt)], Cost())
-            farm.repository.settle(job.id)
+            farm.repository.attempts.complete(attempt, [image(attempt)], Cost())
+            farm.repository.jobs.finish_if_done(job.id)
 
         threads = [threading.Thread(target=end, args=(attempt,)) for attempt in both]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert farm.repository.job(job.id).state is JobState.SUCCEEDED
+        assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
     close(farm)
 
 
@@ -80,7 +80,7 @@ def test_submissions_with_one_key_at_the_same_moment_make_one_job(tmp_path: Path
     model = given_model(farm)
     for round_ in range(5):
         new = NewJob("night", model.id, RenderOptions(), "1-3", idempotency_key=f"build-{round_}")
-        added = at_once(*[lambda new=new: farm.repository.add_job(new, actor=ACTOR)] * 4)
+        added = at_once(*[lambda new=new: farm.repository.jobs.add(new, actor=ACTOR)] * 4)
         assert len({job.id for job, _ in added}) == 1
         assert sum(fresh for _, fresh in added) == 1
     close(farm)
@@ -90,14 +90,14 @@ def test_uploads_of_one_name_at_the_same_moment_get_versions_of_their_own(tmp_pa
     farm = farm_on(database_url, tmp_path)
     files = (Input("shot.blend", "b" * 64, 1),)
     news = [NewModel("shot", "shot.blend", letter * 64, FACTS, files) for letter in "abcd"]
-    models = at_once(*[lambda new=new: farm.repository.add_model(new, actor=ACTOR)[0] for new in news])
+    models = at_once(*[lambda new=new: farm.repository.models.add(new, actor=ACTOR)[0] for new in news])
     assert sorted(model.version for model in models) == [1, 2, 3, 4]
     close(farm)
 
 
 def test_sweepers_at_the_same_moment_take_one_lease(tmp_path: Path, database_url: str) -> None:
     farm = farm_on(database_url, tmp_path, FakeClock())  # on a busy machine a lease of a second may be over
-    watches = at_once(*[lambda name=name: farm.repository.keep_watch(name) for name in "abcd"])
+    watches = at_once(*[lambda name=name: farm.repository.recovery.acquire_sweep_lease(name) for name in "abcd"])
     assert sum(watch.held for watch in watches) == 1
     close(farm)
 
@@ -105,25 +105,25 @@ def test_sweepers_at_the_same_moment_take_one_lease(tmp_path: Path, database_url
 @pytest.mark.slow
 def test_a_huge_job_is_canceled_and_tried_again_in_batches(farm: Farm) -> None:
     job = given_job(farm, f"1-{2 * BATCH + 7}")
-    farm.repository.cancel(job.id, actor=ACTOR)
-    assert farm.repository.counts(job.id) == TaskCounts(canceled=2 * BATCH + 7)
-    again, count = farm.repository.retry(job.id, actor=ACTOR)
+    farm.repository.jobs.cancel(job.id, actor=ACTOR)
+    assert farm.repository.tasks.counts(job.id) == TaskCounts(canceled=2 * BATCH + 7)
+    again, count = farm.repository.jobs.retry(job.id, actor=ACTOR)
     assert (again.state, count) == (JobState.RUNNING, 2 * BATCH + 7)
-    farm.repository.cancel(job.id, actor=ACTOR)
-    assert farm.repository.retry(job.id, actor=ACTOR, frames=range(3, BATCH + 5))[1] == BATCH + 2
-    assert farm.repository.counts(job.id) == TaskCounts(queued=BATCH + 2, canceled=BATCH + 5)
+    farm.repository.jobs.cancel(job.id, actor=ACTOR)
+    assert farm.repository.jobs.retry(job.id, actor=ACTOR, frames=range(3, BATCH + 5))[1] == BATCH + 2
+    assert farm.repository.tasks.counts(job.id) == TaskCounts(queued=BATCH + 2, canceled=BATCH + 5)
 
 
 def test_names_differ_as_their_letters_do(farm: Farm) -> None:
     names = ["shot", "Shot", "shot ", "shöt", "shot 🎬"]
     models = [given_model(farm, name) for name in names]
     assert [model.version for model in models] == [1] * len(names)
-    assert [farm.repository.find_model(name).id for name in names] == [model.id for model in models]
+    assert [farm.repository.models.find(name).id for name in names] == [model.id for model in models]
 
 
 def _open(url: str, opened: "multiprocessing.Queue[str]") -> None:
     repository = open_repository(url, now=SystemClock().now, heartbeat_limit_s=1.0)
-    opened.put(repository.check())
+    opened.put(repository.diagnostics.check())
     repository.close()
 
 
@@ -161,7 +161,7 @@ def test_who_upgrades_next_finds_the_revision_of_the_one_before(new_database_url
 def test_who_has_seen_the_database_fail_expires_nobody_for_a_heartbeat_limit(farm: Farm, clock: FakeClock) -> None:
     job = given_job(farm, "1")
     attempt = claimed(farm, job, given_worker(farm))
-    farm.repository.start(attempt)
+    farm.repository.attempts.start(attempt)
     sweep(farm, "sweeper")
     for _ in range(4):
         clock.advance(seconds=QUICK.heartbeat_limit / 2)
@@ -175,23 +175,23 @@ def test_who_has_seen_the_database_fail_expires_nobody_for_a_heartbeat_limit(far
 
 def test_frames_of_a_canceled_job_that_are_rendered_after_all_do_not_make_it_succeed(farm: Farm) -> None:
     job, slot = given_job(farm, "1-3"), given_worker(farm)
-    farm.repository.cancel(job.id, actor=ACTOR)
-    _, count = farm.repository.retry(job.id, actor=ACTOR, frames=[2])
-    farm.repository.complete(attempt := claimed(farm, job, slot), [image(attempt)], Cost())
-    assert farm.repository.settle(job.id) is JobState.CANCELED
-    assert farm.repository.counts(job.id) == TaskCounts(succeeded=1, canceled=2)
+    farm.repository.jobs.cancel(job.id, actor=ACTOR)
+    _, count = farm.repository.jobs.retry(job.id, actor=ACTOR, frames=[2])
+    farm.repository.attempts.complete(attempt := claimed(farm, job, slot), [image(attempt)], Cost())
+    assert farm.repository.jobs.finish_if_done(job.id) is JobState.CANCELED
+    assert farm.repository.tasks.counts(job.id) == TaskCounts(succeeded=1, canceled=2)
     assert count == 1
 
 
 def test_a_job_that_is_tried_again_still_waits_for_the_one_before_it(farm: Farm) -> None:
     first = given_job(farm, "1")
     second = given_job(farm, "1-2", after=(first.id,))
-    farm.repository.cancel(second.id, actor=ACTOR)
-    farm.repository.retry(second.id, actor=ACTOR)
-    assert farm.repository.counts(second.id) == TaskCounts(blocked=2)
-    farm.repository.complete(attempt := claimed(farm, first, given_worker(farm)), [image(attempt)], Cost())
-    farm.repository.settle(first.id)
-    assert farm.repository.counts(second.id) == TaskCounts(queued=2)
+    farm.repository.jobs.cancel(second.id, actor=ACTOR)
+    farm.repository.jobs.retry(second.id, actor=ACTOR)
+    assert farm.repository.tasks.counts(second.id) == TaskCounts(blocked=2)
+    farm.repository.attempts.complete(attempt := claimed(farm, first, given_worker(farm)), [image(attempt)], Cost())
+    farm.repository.jobs.finish_if_done(first.id)
+    assert farm.repository.tasks.counts(second.id) == TaskCounts(queued=2)
 
 
 class Crowd:
@@ -212,7 +212,7 @@ class Crowd:
 
     def claim(self) -> None:
         slot = self.chance.choice(self.slots)
-        self.held += self.farm.repository.claim(
+        self.held += self.farm.repository.attempts.claim(
             self.chance.choice(self.jobs).id, slot, limit=self.chance.randint(1, 3)
         ).attempts
 
@@ -221,35 +221,35 @@ class Crowd:
 
     def start(self) -> None:
         if attempt := self.any_held():
-            self.farm.repository.start(attempt)
+            self.farm.repository.attempts.start(attempt)
 
     def complete(self) -> None:
         if attempt := self.any_held():
             starting = filter(None, [self.any_held()])
             try:
-                self.farm.repository.complete(attempt, [image(attempt)], Cost(1.0), starting=list(starting))
+                self.farm.repository.attempts.complete(attempt, [image(attempt)], Cost(1.0), starting=list(starting))
             except AttemptSuperseded:
                 self.held.remove(attempt)
 
     def fail(self) -> None:
         if attempt := self.any_held():
             fault = self.chance.choice(list(Fault))
-            self.farm.repository.fail(
+            self.farm.repository.attempts.fail(
                 attempt, Failure(fault, "It went wrong.", whole_job=self.chance.random() < 0.2), Cost()
             )
 
     def release(self) -> None:
         if attempt := self.any_held():
-            self.farm.repository.release([attempt])
+            self.farm.repository.attempts.release([attempt])
 
     def stop(self) -> None:
         if attempt := self.any_held():
-            self.farm.repository.cancel_attempt(attempt)
+            self.farm.repository.attempts.cancel(attempt)
 
     def beat(self) -> None:
         slot = self.chance.choice(self.slots)
         held = {attempt.id: 0.5 for attempt in self.held if attempt.worker_id == slot.worker_id}
-        self.farm.repository.beat(Heartbeat(slot.worker_id, slot.incarnation, held))
+        self.farm.repository.workers.heartbeat(Heartbeat(slot.worker_id, slot.incarnation, held))
 
     def sweep(self) -> None:
         self.clock.advance(seconds=self.chance.uniform(0.0, 1.5 * QUICK.heartbeat_limit))
@@ -262,18 +262,20 @@ class Crowd:
 
     def steer(self) -> None:
         job, repository = self.chance.choice(self.jobs), self.farm.repository
-        verb = self.chance.choice([repository.pause, repository.resume, repository.cancel, repository.retry])
+        verb = self.chance.choice(
+            [repository.jobs.pause, repository.jobs.resume, repository.jobs.cancel, repository.jobs.retry]
+        )
         try:
             verb(job.id, actor=ACTOR)
         except IllegalTransition:
-            assert repository.job(job.id).state is not JobState.PAUSED
+            assert repository.jobs.get(job.id).state is not JobState.PAUSED
 
     def settle(self) -> None:
-        self.farm.repository.settle(self.chance.choice(self.jobs).id)
+        self.farm.repository.jobs.finish_if_done(self.chance.choice(self.jobs).id)
 
 
 def require_consistent(farm: Farm) -> None:
-    with farm.repository.engine.connect().execution_options(reads=True) as connection:
+    with farm.repository.database.engine.connect().execution_options(reads=True) as connection:
         all_tasks = connection.execute(select(tasks)).all()
         all_attempts = connection.execute(select(attempts)).all()
         published = connection.execute(select(outputs)).all()
@@ -288,7 +290,7 @@ def require_consistent(farm: Farm) -> None:
     assert done.items() <= by.items(), "what has succeeded is published, by the attempt that did it"
     winners = {row.id for row in all_attempts if row.state == AttemptState.SUCCEEDED}
     assert set(by.values()) <= winners
-    for job in (each.job for each in farm.repository.summaries(limit=1000)):
+    for job in (each.job for each in farm.repository.summaries.newest(limit=1000)):
         open_tasks = Counter(row.state for row in all_tasks if row.job_id == job.id)
         if job.state in ENDED_JOB:
             assert not open_tasks[TaskState.QUEUED] + open_tasks[TaskState.BLOCKED], job
@@ -314,12 +316,12 @@ def test_no_more_slots_than_a_job_allows_get_tasks_of_it_at_the_same_moment(tmp_
     model, slots = given_model(farm), [given_worker(farm, f"w{number}") for number in range(3)]
     for _ in range(20):
         job = given_job(farm, "1-20", model=model, max_slots=1)
-        first = farm.repository.claim(job.id, slots[0], serial=1)
-        farm.repository.release(first.attempts)  # between two frames of its turn a slot holds nothing
-        claims = at_once(*[lambda slot=slot, job=job: farm.repository.claim(job.id, slot) for slot in slots])
+        first = farm.repository.attempts.claim(job.id, slots[0], serial=1)
+        farm.repository.attempts.release(first.attempts)  # between two frames of its turn a slot holds nothing
+        claims = at_once(*[lambda slot=slot, job=job: farm.repository.attempts.claim(job.id, slot) for slot in slots])
         assert sum(bool(claim.attempts) for claim in claims) == 1
         for claim in claims:
-            farm.repository.release(claim.attempts)
+            farm.repository.attempts.release(claim.attempts)
     close(farm)
 
 
@@ -333,15 +335,15 @@ def test_a_retry_at_the_moment_when_a_frame_is_stopped_leaves_no_frame_behind(
     for _ in range(20):
         job = given_job(farm, "1-3", model=model)
         attempt = claimed(farm, job, slot)
-        farm.repository.start(attempt)
-        farm.repository.cancel(job.id, actor=ACTOR)
+        farm.repository.attempts.start(attempt)
+        farm.repository.jobs.cancel(job.id, actor=ACTOR)
 
         def stop(attempt: Attempt = attempt) -> None:
             if end == "stopped":
-                farm.repository.cancel_attempt(attempt)
+                farm.repository.attempts.cancel(attempt)
             else:
-                farm.repository.fail(attempt, Failure(Fault.MACHINE, "GPU lost"), Cost())
+                farm.repository.attempts.fail(attempt, Failure(Fault.MACHINE, "GPU lost"), Cost())
 
-        at_once(stop, lambda job=job: farm.repository.retry(job.id, actor=ACTOR))
-        assert farm.repository.counts(job.id) == TaskCounts(queued=3)
+        at_once(stop, lambda job=job: farm.repository.jobs.retry(job.id, actor=ACTOR))
+        assert farm.repository.tasks.counts(job.id) == TaskCounts(queued=3)
     close(farm)

@@ -30,21 +30,21 @@ class Served:
     def person(self, name: str, role: Role, *projects: str, scope: Scope = Scope.ALL) -> dict[str, str]:
         """Somebody with a token: the headers that he sends."""
         for project in projects:
-            if project not in {each.name for each in self.farm.repository.projects()}:
-                self.farm.repository.add_project(project, (), actor=ACTOR)
-        self.farm.repository.add_user(name, role, projects, password=None, actor=ACTOR)
+            if project not in {each.name for each in self.farm.repository.projects.all()}:
+                self.farm.repository.projects.add(project, (), actor=ACTOR)
+        self.farm.repository.users.add(name, role, projects, password=None, actor=ACTOR)
         return self.token(name, scope)
 
     def token(self, name: str, scope: Scope = Scope.ALL, lasts_s: float | None = None) -> dict[str, str]:
         """The headers of a new token of somebody's."""
         token = Token(new_id(), name, "test", scope, SystemClock().now(), None)
         secret = f"rctl_{token.id}{name}"
-        self.farm.repository.add_token(token, token_digest(secret), lasts_s=lasts_s, actor=ACTOR)
+        self.farm.repository.tokens.add(token, token_digest(secret), lasts_s=lasts_s, actor=ACTOR)
         self.tokens[secret] = token.id
         return {"Authorization": f"Bearer {secret}"}
 
     def revoke(self, headers: dict[str, str]) -> None:
-        self.farm.repository.revoke_token(self.tokens[headers["Authorization"].removeprefix("Bearer ")], actor=ACTOR)
+        self.farm.repository.tokens.revoke(self.tokens[headers["Authorization"].removeprefix("Bearer ")], actor=ACTOR)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def given_people(farm: Farm) -> None:
     """One of each role, all of project `default`, with the same password."""
     kept = _kept()
     for name, role in (("ada", Role.ADMIN), ("art", Role.ARTIST), ("vic", Role.VIEWER)):
-        farm.repository.add_user(name, role, ("default",), password=kept, actor=ACTOR)
+        farm.repository.users.add(name, role, ("default",), password=kept, actor=ACTOR)
 
 
 @cache

@@ -48,8 +48,8 @@ def listening(farm: Farm) -> Iterator[str]:
 def through_a_server(farm: Farm) -> Iterator[dict[str, str]]:
     """What a machine is told that works through a server of the farm, as this user and an admin."""
     name, secret = getpass.getuser(), f"rctl_{new_id()}"
-    farm.repository.add_user(name, Role.ADMIN, (), password=None, actor=ACTOR)
+    farm.repository.users.add(name, Role.ADMIN, (), password=None, actor=ACTOR)
     token = Token(new_id(), name, "test", Scope.ALL, SystemClock().now(), None)
-    farm.repository.add_token(token, token_digest(secret), lasts_s=None, actor=ACTOR)
+    farm.repository.tokens.add(token, token_digest(secret), lasts_s=None, actor=ACTOR)
     with listening(farm) as url:
         yield {"RENDERCTL_SERVER__URL": url, "RENDERCTL_SERVER__TOKEN": secret}

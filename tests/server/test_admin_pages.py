@@ -55,7 +55,7 @@ def test_no_page_has_a_script_or_a_style_in_it(client: TestClient, served: Serve
 def test_a_worker_says_what_it_offers_and_why_it_takes_no_work(client: TestClient, served: Served) -> None:
     offered = Capabilities(16, 64_000, ("4.5.3", "5.0.1"), ("OPTIX: NVIDIA L4",), ("big",))
     given_worker(served.farm, "node-1", ("default", "gpu"), offered=offered, slots=2)
-    served.farm.repository.drain("node-1", actor=ACTOR)
+    served.farm.repository.workers.drain("node-1", actor=ACTOR)
     log_in(client, "ada")
     for page in ("/workers", "/workers/node-1"):
         text = client.get(page).text
@@ -95,7 +95,7 @@ def test_a_worker_leads_to_the_frame_that_it_renders_whoever_may_see_it(client: 
     eve = served.person("eve", Role.ARTIST, "games")
     log_in(client, "vic")
     with at_work(served.farm):
-        wait_for(served.farm, lambda: any(each.tasks for each in served.farm.repository.workers()))
+        wait_for(served.farm, lambda: any(each.tasks for each in served.farm.repository.workers.all()))
         wait_for(served.farm, lambda: "frame 7" in client.get("/workers").text)
         text, hers = client.get("/workers").text, client.get("/workers", headers=eve).text
         executor.gate.set()
@@ -132,7 +132,7 @@ def test_many_workers_come_in_pages(client: TestClient, served: Served) -> None:
 
 
 def test_an_admin_is_offered_what_makes_a_user_something_else(client: TestClient, served: Served) -> None:
-    served.farm.repository.add_project("film", (), actor=ACTOR)
+    served.farm.repository.projects.add("film", (), actor=ACTOR)
     log_in(client, "ada")
     assert deeds(client.get("/users").text) == {"POST /api/v1/users/invite", "POST /api/v1/users"}
     assert deeds(client.get("/users/vic").text) == {
@@ -221,12 +221,12 @@ def given_many_users(served: Served, count: int) -> None:
         joined = [{"project": "default", "user": name} for name in names]
         connection.execute(members.insert(), joined)  # type: ignore[attr-defined]
 
-    served.farm.repository.write(writing)
+    served.farm.repository.database.write(writing)
 
 
 def test_projects_show_their_members_and_pools(client: TestClient, served: Served) -> None:
-    served.farm.repository.add_project("film", ("gpu", "night"), actor=ACTOR)
-    served.farm.repository.join("film", ["vic"], actor=ACTOR)
+    served.farm.repository.projects.add("film", ("gpu", "night"), actor=ACTOR)
+    served.farm.repository.projects.add_members("film", ["vic"], actor=ACTOR)
     log_in(client, "ada")
     text = client.get("/projects").text
     assert 'value="gpu, night"' in text
@@ -258,7 +258,7 @@ def test_an_account_shows_from_where_one_is_logged_in_and_ends_what_is_elsewhere
     for _ in range(3):
         client.cookies.clear()
         log_in(client, "vic")
-    present, *others = [each.id for each in served.farm.repository.sessions(user="vic")]
+    present, *others = [each.id for each in served.farm.repository.sessions.all(user="vic")]
     text = client.get("/account").text
     ends = {each for each in deeds(text) if "/sessions" in each}
     assert ends == {*(f"DELETE /api/v1/sessions/{each}" for each in others), "DELETE /api/v1/sessions?user=vic"}
@@ -271,7 +271,7 @@ def test_an_account_shows_from_where_one_is_logged_in_and_ends_what_is_elsewhere
     assert f"DELETE /api/v1/sessions/{present}" in deeds(client.get("/users/vic").text)
     assert write(client, "DELETE", "/sessions?user=vic") == 200
     assert "No browser is logged in" in client.get("/users/vic").text
-    assert {each.user for each in served.farm.repository.sessions()} == {"ada", "art"}
+    assert {each.user for each in served.farm.repository.sessions.all()} == {"ada", "art"}
 
 
 def test_a_token_is_told_once_and_never_stands_on_a_page(client: TestClient) -> None:
@@ -303,9 +303,9 @@ def test_a_new_password_ends_every_session(client: TestClient) -> None:
 def test_names_are_text_on_every_page(client: TestClient, served: Served) -> None:
     offered = Capabilities(1, 1, ("5.0.1",), (f"GPU: {HOSTILE}",), (HOSTILE,))
     given_worker(served.farm, HOSTILE, (HOSTILE,), offered=offered)
-    served.farm.repository.drain(HOSTILE, actor=ACTOR)
+    served.farm.repository.workers.drain(HOSTILE, actor=ACTOR)
     token = Token("t1", "ada", HOSTILE[:64], Scope.READ, served.farm.clock.now(), None)
-    served.farm.repository.add_token(token, "d" * 64, lasts_s=None, actor=ACTOR)
+    served.farm.repository.tokens.add(token, "d" * 64, lasts_s=None, actor=ACTOR)
     client.post("/login", data={"name": HOSTILE, "password": HOSTILE})
     log_in(client, "ada")
     worker = next(each for each in links(client.get("/workers").text) if each.startswith("/workers/"))
@@ -322,7 +322,7 @@ def test_names_are_text_on_every_page(client: TestClient, served: Served) -> Non
 @pytest.mark.slow
 def test_every_address_of_these_pages_is_there(client: TestClient, served: Served) -> None:
     given_worker(served.farm)
-    served.farm.repository.drain("w1", actor=ACTOR)
+    served.farm.repository.workers.drain("w1", actor=ACTOR)
     log_in(client, "ada")
     for page in (*LOCAL, "/workers/w1"):
         for place in links(client.get(page).text):

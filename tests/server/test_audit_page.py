@@ -46,7 +46,7 @@ def test_the_audit_log_is_asked_for_who_what_and_when(client: TestClient, served
 
 def test_every_entry_of_a_long_log_is_on_one_page_and_no_more(client: TestClient, served: Served) -> None:
     for number in range(120):
-        served.farm.repository.note_refusal(ACTOR, f"test.n{number}", FARM, "refused")
+        served.farm.repository.audit.add_refusal(ACTOR, f"test.n{number}", FARM, "refused")
     log_in(client, "ada")
     place, seen = "/audit?action=test", []
     while place:
@@ -75,4 +75,4 @@ def tamper(served: Served) -> None:
     from renderctl.repository.schema.audit import audits
 
     changed = audits.update().where(audits.c.seq == 1).values(actor="nobody")
-    served.farm.repository.write(lambda connection: connection.execute(changed))
+    served.farm.repository.database.write(lambda connection: connection.execute(changed))

@@ -49,9 +49,9 @@ def test_what_changes_is_told_once_and_what_does_not_is_not(served: Served) -> N
     job = given_job(served.farm, "1-2", name="new")
     assert [(each.kind, each.told["name"]) for each in changes.look()] == [("job", "new")]
     assert changes.look() == []
-    served.farm.repository.cancel(job.id, actor=ACTOR)
+    served.farm.repository.jobs.cancel(job.id, actor=ACTOR)
     assert [(each.kind, each.told["state"]) for each in changes.look()] == [("job", "canceled")]
-    served.farm.repository.remove_job(job.id, actor=ACTOR, dry_run=False)
+    served.farm.repository.jobs.remove(job.id, actor=ACTOR, dry_run=False)
     assert [each.kind for each in changes.look()] == ["removed"]
 
 

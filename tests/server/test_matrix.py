@@ -19,6 +19,7 @@ from renderctl.farm.jobs.submit import SubmitRequest, submit
 from renderctl.farm.people.secrets import token_digest
 from renderctl.repository import NewModel
 from renderctl.repository.audit.log import AuditFilter
+from renderctl.repository.webhooks.outbox import add_event
 from renderctl.server import api
 from renderctl.server.app import create_app
 from renderctl.wiring import LocalCommands
@@ -37,7 +38,7 @@ class Matrix:
     def __init__(self, served: Served) -> None:
         self.served = served
         self.headers = {role: served.person(f"the-{role}", role, _HERE) for role in Role}
-        served.farm.repository.set_pools(_HERE, ["default"], actor=ACTOR)
+        served.farm.repository.projects.set_pools(_HERE, ["default"], actor=ACTOR)
         served.person("mate", Role.ARTIST, _HERE)
         served.person("stranger", Role.ARTIST, _THERE)
         served.person("nobody", Role.VIEWER, "extra")
@@ -66,13 +67,13 @@ class Matrix:
             given["session"] = self._session(owner)
         if "{invitation}" in path or about == "token":
             told = {"lasts_s": 3600.0, "actor": ACTOR}
-            given["invitation"] = self.served.farm.repository.add_invitation(name, Role.VIEWER, (), **told).id
+            given["invitation"] = self.served.farm.repository.invitations.add(name, Role.VIEWER, (), **told).id
         given["name"] = "extra" if "/projects/" in path else {"job": "0001.png", "user": owner}.get(about, "nobody")
         given |= {"own": self.own, "home": _HERE, "pool": "default" if relation is Relation.PROJECT else "slow"}
         if "removable" in path:
-            self.served.farm.repository.cancel(job.id, actor=ACTOR)
+            self.served.farm.repository.jobs.cancel(job.id, actor=ACTOR)
         if any(part in path for part in ("{attempt_id}", "{number}", "/logs")):
-            while not (tries := self.served.farm.repository.attempts(job.id)):
+            while not (tries := self.served.farm.repository.attempts.of_job(job.id)):
                 work_off(self.served.farm, name="w2", pools=(name,), idle_exit_s=0.05)
             given["attempt_id"] = tries[0].id
         return given
@@ -81,20 +82,20 @@ class Matrix:
         """A log-in of somebody's from a browser."""
         secret = f"session {next(_numbers)}"
         told = {"lasts_s": 3600.0, "address": None}
-        return str(self.served.farm.repository.open_session(name, token_digest(secret), "csrf", **told).session)
+        return str(self.served.farm.repository.sessions.open(name, token_digest(secret), "csrf", **told).session)
 
     def _webhook(self, job: Job, actor: Actor) -> dict[str, str]:
         """A webhook that somebody has set up for a job, at a door that is closed, and something that it was told."""
         told = {"project": job.project, "job_id": job.id, "actor": actor}
         repository = self.served.farm.repository
-        webhook = repository.add_webhook("http://127.0.0.1:9/", "secret", tuple(Event), **told)
-        repository.write(lambda connection: repository.tell(connection, Event.TASK_FAILED, job.id))
-        return {"webhook": webhook.id, "delivery": repository.deliveries([webhook.id])[0].id}
+        webhook = repository.webhooks.add("http://127.0.0.1:9/", "secret", tuple(Event), **told)
+        repository.database.write(lambda connection: add_event(connection, Event.TASK_FAILED, job.id))
+        return {"webhook": webhook.id, "delivery": repository.deliveries.newest([webhook.id])[0].id}
 
     def _model(self, name: str, project: str, actor: Actor) -> Any:
         inputs = (Input(f"{name}.blend", DIGEST, len(SCENE)),)
         new = NewModel(name, inputs[0].path, name, FACTS, inputs, project)
-        return self.served.farm.repository.add_model(new, actor=actor)[0]
+        return self.served.farm.repository.models.add(new, actor=actor)[0]
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +185,7 @@ _OUTCOMES = {Verdict.REFUSED: "refused", Verdict.HIDDEN: "hidden"}
 def last_refusal(matrix: Matrix, role: Role) -> tuple[str, str, str]:
     """What the audit log says of the last thing that the one with this role might not do: action, outcome, way in."""
     told = AuditFilter(by=f"the-{role}", refused=True)
-    (entry,) = matrix.served.farm.repository.audit_log(wanted=told, limit=1)
+    (entry,) = matrix.served.farm.repository.audit.newest(wanted=told, limit=1)
     return entry.action, entry.outcome, entry.via
 
 
@@ -251,5 +252,5 @@ def test_who_is_nobody_or_nobody_any_more_is_let_in_nowhere(matrix: Matrix, rout
         assert (answer.status_code, set(answer.json())) == (401, {"error"}), headers
     for headers, why in ((revoked, "revoked"), (expired, "expired")):
         token = matrix.served.tokens[headers["Authorization"].removeprefix("Bearer ")]
-        (entry,) = matrix.served.farm.repository.audit_log(wanted=AuditFilter(subject=token, refused=True))
+        (entry,) = matrix.served.farm.repository.audit.newest(wanted=AuditFilter(subject=token, refused=True))
         assert (entry.action, entry.outcome, entry.details["why"]) == ("token.use", "refused", why)

@@ -130,9 +130,9 @@ def test_prometheus_understands_what_grafana_asks(panel: dict[str, Any]) -> None
 def test_a_job_that_waits_for_another_does_not_wait_for_a_worker(farm: Farm) -> None:
     paused = given_job(farm, "1", paused=True)
     given_job(farm, "1", after=(paused.id,))
-    assert farm.repository.measures().waiting_s == 0.0
+    assert farm.repository.metrics.measure().waiting_s == 0.0
     given_job(farm, "1")
-    assert farm.repository.measures().waiting_s > 0.0
+    assert farm.repository.metrics.measure().waiting_s > 0.0
 
 
 def test_all_that_is_told_of_the_farm_is_on_the_dashboard(served: Served) -> None:

@@ -54,5 +54,5 @@ def test_a_hundred_reads_begin_no_transaction_that_writes(farm: Farm, monkeypatc
                 assert client.get(path, headers=ada).status_code == 200
     assert begun == []
     client.app.state.parts.authentication.stop()
-    (token,) = farm.repository.tokens(user="ada")
+    (token,) = farm.repository.tokens.all(user="ada")
     assert token.used_at is not None

@@ -20,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
 
 from renderctl.core.actors import Role
 from renderctl.core.webhooks import Event
+from renderctl.repository.webhooks.outbox import add_event
 from renderctl.server.app import create_app
 from renderctl.wiring import LocalCommands
 from tests.farms import ACTOR, close, given_job, given_worker, make_farm, work_off
@@ -96,9 +97,9 @@ def _real_things(served: Served, *, finished: bool = False) -> dict[str, str]:
         work_off(served.farm, name="w2", pools=("fuzz",), idle_exit_s=0.05)
     repository = served.farm.repository
     told = {"project": job.project, "job_id": job.id, "actor": ACTOR}
-    webhook = repository.add_webhook("http://127.0.0.1:9/", "secret", tuple(Event), **told)
-    repository.write(lambda connection: repository.tell(connection, Event.TASK_FAILED, job.id))
-    attempts = repository.attempts(job.id)
+    webhook = repository.webhooks.add("http://127.0.0.1:9/", "secret", tuple(Event), **told)
+    repository.database.write(lambda connection: add_event(connection, Event.TASK_FAILED, job.id))
+    attempts = repository.attempts.of_job(job.id)
     said = {"job": job.id, "task_id": f"{job.id}-1", "number": "1", "name": "0001.png", "model": "shot", "worker": "w1"}
-    said |= {"webhook": webhook.id, "delivery": repository.deliveries([webhook.id])[0].id}
+    said |= {"webhook": webhook.id, "delivery": repository.deliveries.newest([webhook.id])[0].id}
     return said | ({"attempt_id": attempts[0].id} if attempts else {})

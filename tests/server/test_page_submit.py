@@ -27,7 +27,7 @@ def sent(client: TestClient, model: Model, **fields: str) -> Any:
 
 def submitted(served: Served, answer: Any) -> Any:
     assert answer.status_code == 303, answer.text
-    return served.farm.repository.job(answer.headers["location"].removeprefix("/jobs/"))
+    return served.farm.repository.jobs.get(answer.headers["location"].removeprefix("/jobs/"))
 
 
 def test_the_form_starts_from_what_the_scene_says(client: TestClient, served: Served) -> None:
@@ -124,7 +124,7 @@ def test_what_is_wrong_is_said_and_what_was_typed_stays(
     assert 'value="&#34;&gt;&lt;b&gt;Hero"' in answer.text
     for name in ("camera:Side", "paused"):
         assert re.search(rf'name="{name}" checked', answer.text), name
-    assert not served.farm.repository.summaries()
+    assert not served.farm.repository.summaries.newest()
 
 
 def test_a_mistake_is_told_beside_its_field(client: TestClient, served: Served) -> None:
@@ -145,7 +145,7 @@ def test_a_form_that_is_sent_twice_makes_one_job(client: TestClient, served: Ser
     assert changed.status_code == 409
     assert "A job was made of this form already" in changed.text
     assert 'name="key" value="one"' not in changed.text
-    assert len(served.farm.repository.summaries()) == 1
+    assert len(served.farm.repository.summaries.newest()) == 1
 
 
 def test_a_form_without_what_its_page_knows_is_refused(client: TestClient, served: Served) -> None:
@@ -157,7 +157,7 @@ def test_a_form_without_what_its_page_knows_is_refused(client: TestClient, serve
     assert client.post("/submit", data=said, headers={"Origin": "http://evil.test"}).status_code == 403
     client.cookies.clear()
     assert client.post("/submit", data=said).headers["location"].startswith("/login")
-    assert not served.farm.repository.summaries()
+    assert not served.farm.repository.summaries.newest()
 
 
 def test_files_that_are_missing_have_to_be_accepted(client: TestClient, served: Served) -> None:
@@ -174,10 +174,10 @@ def test_files_that_are_missing_have_to_be_accepted(client: TestClient, served: 
 def test_projects_and_pools_are_offered_that_one_may_use_and_no_others(client: TestClient, served: Served) -> None:
     repository = served.farm.repository
     given_worker(served.farm, "w1", pools=("default", "gpu", "secret"))
-    repository.add_project("films", ("gpu",), actor=ACTOR)
-    repository.add_project("games", ("secret",), actor=ACTOR)
+    repository.projects.add("films", ("gpu",), actor=ACTOR)
+    repository.projects.add("games", ("secret",), actor=ACTOR)
     model = given_model(served.farm, "dragon")
-    repository.add_user("flo", Role.ARTIST, ("films", "default"), password=None, actor=ACTOR)
+    repository.users.add("flo", Role.ARTIST, ("films", "default"), password=None, actor=ACTOR)
     flo = served.token("flo")
 
     def offered(headers: dict[str, str]) -> tuple[set[str], set[str]]:
@@ -187,7 +187,7 @@ def test_projects_and_pools_are_offered_that_one_may_use_and_no_others(client: T
         return projects, pools
 
     assert offered(flo) == ({"default", "films"}, {"default", "gpu", "secret"})
-    repository.set_pools("default", ("default",), actor=ACTOR)
+    repository.projects.set_pools("default", ("default",), actor=ACTOR)
     assert offered(flo) == ({"default", "films"}, {"default", "gpu"})
     log_in(client, "ada")
     assert offered({}) == ({"default", "films", "games"}, {"default", "gpu", "secret"})
@@ -199,7 +199,7 @@ def test_who_may_not_submit_is_offered_nothing_and_let_do_nothing(client: TestCl
     assert 'href="/submit"' not in client.get("/").text
     assert 'id="upload"' not in client.get("/submit").text
     assert sent(client, model).status_code == 403
-    assert not served.farm.repository.summaries()
+    assert not served.farm.repository.summaries.newest()
 
 
 def test_a_look_at_the_page_leaves_no_refusal_in_the_audit_log(client: TestClient, served: Served) -> None:
@@ -209,4 +209,4 @@ def test_a_look_at_the_page_leaves_no_refusal_in_the_audit_log(client: TestClien
     for headers in ({}, flo):
         text = client.get("/submit", headers=headers).text
         assert "There is no project" not in text
-    assert not served.farm.repository.audit_log(wanted=AuditFilter(refused=True))
+    assert not served.farm.repository.audit.newest(wanted=AuditFilter(refused=True))

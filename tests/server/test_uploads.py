@@ -143,6 +143,6 @@ def test_a_job_brings_files_that_were_sent_for_it(served: Served) -> None:
     options = {"replacements": [{"object": "Tree", "file": "_inputs/1/tree.blend"}]}
     body = {"model": "shot", "frames": "1", "options": options, "inputs": inputs}
     job = served.client.post(f"{API}/jobs", json=body, headers=ada).json()["job"]
-    assert [each.path for each in served.farm.repository.job_inputs(job["id"])] == ["_inputs/1/tree.blend"]
+    assert [each.path for each in served.farm.repository.jobs.inputs(job["id"])] == ["_inputs/1/tree.blend"]
     elsewhere = body | {"options": {"replacements": [{"object": "Tree", "file": "/etc/passwd"}]}}
     assert served.client.post(f"{API}/jobs", json=elsewhere, headers=ada).status_code == 422

@@ -10,9 +10,9 @@ from tests.server.routes import API
 def test_a_server_sends_and_measures_what_it_could_not_send(served: Served) -> None:
     job = given_job(served.farm, "1")
     told = {"project": "default", "job_id": None, "actor": ACTOR}
-    webhook = served.farm.repository.add_webhook("http://127.0.0.1:9/", "secret", tuple(Event), **told)
+    webhook = served.farm.repository.webhooks.add("http://127.0.0.1:9/", "secret", tuple(Event), **told)
     olga = served.person("olga", Role.OPERATOR)
-    served.farm.repository.cancel(job.id, actor=ACTOR)
+    served.farm.repository.jobs.cancel(job.id, actor=ACTOR)
     path = f"{API}/webhooks/{webhook.id}/deliveries?undeliverable=true"
     wait_for(served.farm, lambda: served.client.get(path, headers=olga).json())
     (delivery,) = served.client.get(path, headers=olga).json()
@@ -26,14 +26,14 @@ def test_a_server_sends_and_measures_what_it_could_not_send(served: Served) -> N
 def test_the_secret_is_told_to_who_adds_it_and_never_again(served: Served) -> None:
     mona = served.person("mona", Role.ARTIST, "film")
     job = given_job(served.farm, "1", project="film")
-    served.farm.repository.set_role("mona", Role.OPERATOR, actor=ACTOR)
+    served.farm.repository.users.set_role("mona", Role.OPERATOR, actor=ACTOR)
     body = {"url": "https://93.184.215.14/hook", "job": job.id, "events": ["job.failed"]}
     added = served.client.post(f"{API}/webhooks", json=body, headers=mona)
     secret = added.json()["secret"]
     assert (added.status_code, secret[:6]) == (201, "rctlw_")
     for path in ("webhooks", "webhooks/deliveries"):
         assert secret not in served.client.get(f"{API}/{path}", headers=mona).text
-    assert secret not in str(served.farm.repository.audit_log())
+    assert secret not in str(served.farm.repository.audit.newest())
 
 
 def test_a_receiver_inside_the_farm_is_refused(served: Served) -> None:

@@ -23,13 +23,13 @@ def require(farm: Farm, actor: Actor, action: str, subject: Subject = FARM) -> N
         authorize(actor, action, subject)
     except (NotAllowed, NotFound) as error:
         outcome = "refused" if isinstance(error, NotAllowed) else "hidden"
-        farm.repository.note_refusal(actor, action, subject, outcome)
+        farm.repository.audit.add_refusal(actor, action, subject, outcome)
         raise
 
 
 def authorized_job(farm: Farm, actor: Actor, ref: str, action: str) -> Job:
     """The job of that reference, if the actor may do this with it. Raises NotFound, NotAllowed."""
-    job = _seen(farm, partial(farm.repository.find_job, ref), action, subject_of_job, actor)
+    job = _seen(farm, partial(farm.repository.jobs.find, ref), action, subject_of_job, actor)
     require(farm, actor, action, subject_of_job(job))
     return job
 
@@ -37,7 +37,7 @@ def authorized_job(farm: Farm, actor: Actor, ref: str, action: str) -> Job:
 def authorized_job_at(farm: Farm, actor: Actor, ref: str, action: str) -> tuple[Job, datetime]:
     """As `the_job`, and when that was, by the database's clock."""
     job, at = _seen(
-        farm, partial(farm.repository.find_job_at, ref), action, lambda found: subject_of_job(found[0]), actor
+        farm, partial(farm.repository.jobs.find_at, ref), action, lambda found: subject_of_job(found[0]), actor
     )
     require(farm, actor, action, subject_of_job(job))
     return job, at
@@ -45,21 +45,21 @@ def authorized_job_at(farm: Farm, actor: Actor, ref: str, action: str) -> tuple[
 
 def authorized_model(farm: Farm, actor: Actor, ref: str, action: str, *, project: str | None = None) -> Model:
     """The model of that reference; of several of a name that of the `project`. Raises NotFound, NotAllowed."""
-    model = _seen(farm, partial(farm.repository.find_model, ref, project=project), action, subject_of_model, actor)
+    model = _seen(farm, partial(farm.repository.models.find, ref, project=project), action, subject_of_model, actor)
     require(farm, actor, action, subject_of_model(model))
     return model
 
 
 def authorized_webhook(farm: Farm, actor: Actor, ref: str, action: str) -> Webhook:
     """The webhook of that reference, if the actor may do this with it. Raises NotFound, NotAllowed."""
-    webhook = _seen(farm, partial(farm.repository.webhook, ref), action, subject_of_webhook, actor)
+    webhook = _seen(farm, partial(farm.repository.webhooks.find, ref), action, subject_of_webhook, actor)
     require(farm, actor, action, subject_of_webhook(webhook))
     return webhook
 
 
 def authorized_delivery(farm: Farm, actor: Actor, ref: str, action: str) -> Delivery:
     """The delivery of that reference, if the actor may do this with its webhook. Raises NotFound, NotAllowed."""
-    find = partial(farm.repository.delivery, ref)
+    find = partial(farm.repository.deliveries.find, ref)
     delivery, webhook = _seen(farm, find, action, lambda found: subject_of_webhook(found[1]), actor)
     require(farm, actor, action, subject_of_webhook(webhook))
     return delivery
@@ -75,7 +75,7 @@ def _seen(
     except NotFound:
         if visible is not ALL:
             with suppress(NotFound):
-                farm.repository.note_refusal(actor, action, described(find(sight=ALL)), "hidden")
+                farm.repository.audit.add_refusal(actor, action, described(find(sight=ALL)), "hidden")
         raise
 
 

@@ -50,9 +50,9 @@ class ChangeFeed:
         """What has changed since the last look; of those jobs alone."""
         repository = self._farm.repository
         if self._newest is None:
-            self._newest = repository.newest_output()
+            self._newest = repository.change_feed.newest_output_number()
             self._seen = set(range(max(0, self._newest - _OVERLAP), self._newest + 1))
-        snapshot = repository.watch_snapshot(max(0, self._newest - _OVERLAP), only)
+        snapshot = repository.change_feed.snapshot(max(0, self._newest - _OVERLAP), only)
         self._untold += self._note_jobs(snapshot.jobs, only)
         self._untold += self._attempts(snapshot.progress)
         self._untold += self._outputs(snapshot.outputs, self._newest)
@@ -61,7 +61,7 @@ class ChangeFeed:
 
     def _note_jobs(self, rows: dict[str, str], only: Collection[str] | None) -> list[Change]:
         """Note which jobs have changed; what is to be told of those that are not looked at any more."""
-        self._subjects |= self._farm.repository.job_subjects(rows.keys() - self._rows.keys())
+        self._subjects |= self._farm.repository.change_feed.job_subjects(rows.keys() - self._rows.keys())
         for job_id, row in sorted(rows.items() - self._rows.items(), reverse=True):
             if job_id not in self._subjects:
                 continue  # it was removed meanwhile
@@ -108,7 +108,7 @@ class ChangeFeed:
     def _attempts(self, progress: dict[str, str]) -> list[Change]:
         ended = self._progress.keys() - progress.keys()
         moved = {each for each, _ in progress.items() - self._progress.items()}
-        attempts = self._farm.repository.these_attempts(sorted(ended | moved))
+        attempts = self._farm.repository.change_feed.attempts(sorted(ended | moved))
         self._progress = progress
         for attempt in attempts:
             self._note_changed(attempt.job_id)
@@ -117,7 +117,9 @@ class ChangeFeed:
         ]
 
     def _outputs(self, numbers: list[int], newest: int) -> list[Change]:
-        published = self._farm.repository.these_outputs([number for number in numbers if number not in self._seen])
+        published = self._farm.repository.change_feed.outputs(
+            [number for number in numbers if number not in self._seen]
+        )
         self._seen = set(numbers)
         self._newest = max([newest, *numbers])
         changes = []

@@ -164,7 +164,7 @@ class _RenderRun:
             failure = error.failure
             if not failure.whole_job:
                 return  # the slot meets it again, and has a policy for it
-            self._farm.repository.discard_job(job.id, failure.reason, actor=self._actor)
+            self._farm.repository.jobs.discard(job.id, failure.reason, actor=self._actor)
             kind = InvalidInput if failure.fault is Fault.SCENE else Unreachable
             raise kind(failure.reason) from error
 
@@ -174,10 +174,10 @@ class _RenderRun:
             raise IllegalTransition(
                 f"Job {job.id} has ended: it is {job.state}.", hint="`renderctl retry` queues failed frames again."
             )
-        return self._farm.repository.resume(job.id, actor=self._actor, bound_to=worker.id)
+        return self._farm.repository.jobs.resume(job.id, actor=self._actor, bound_to=worker.id)
 
     def _rendered(self, job: Job, worker: Worker) -> RenderedJob:
-        self._listener.on_job(job, self._farm.repository.counts(job.id))
+        self._listener.on_job(job, self._farm.repository.tasks.counts(job.id))
         folder = OutputFolder(job, self._request.output, blob_fetcher(self._farm))
         worker.work(job.id)
         while not worker.wait(0.02):
@@ -185,7 +185,7 @@ class _RenderRun:
                 raise KeyboardInterrupt
             self._show(folder)
         self._show(folder)
-        job = self._farm.repository.job(job.id)
+        job = self._farm.repository.jobs.get(job.id)
         self._note(*job.notes)
         invalidate(self._farm, job.id)
         files = self._complete(job, folder)
@@ -195,7 +195,7 @@ class _RenderRun:
         """Fetch what an earlier run of this job has published, too."""
         after = files = 0
         while True:
-            page, after = self._farm.repository.outputs(job.id, after=after)
+            page, after = self._farm.repository.outputs.of_job(job.id, after=after)
             if not page:
                 return files
             for output in page:
@@ -217,7 +217,7 @@ class _RenderRun:
 
     def _interrupted(self, worker: Worker) -> Interrupted:
         """Pause what we have begun; how to go on with it."""
-        paused = [self._farm.repository.pause(each, actor=self._actor) for each in self._bound_to(worker)]
+        paused = [self._farm.repository.jobs.pause(each, actor=self._actor) for each in self._bound_to(worker)]
         for job in paused:
             invalidate(self._farm, job.id)
         if not paused:
@@ -229,7 +229,7 @@ class _RenderRun:
 
     def _bound_to(self, worker: Worker) -> list[str]:
         """Asked of the database: the signal may have come between a commit and its return."""
-        return self._farm.repository.open_jobs(bound_to=worker.id)
+        return self._farm.repository.jobs.open_ids(bound_to=worker.id)
 
     def _note(self, *notes: str) -> None:
         for note in notes:

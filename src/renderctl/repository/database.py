@@ -1,39 +1,33 @@
-"""Units of work on one database: retried when they lose against others, and with the database's own clock."""
+"""Transactions on one database: retried when they lose against others, and recognized when their answer was lost.
+
+A part of the repository is a class of verbs. `@read`, `@write` and `@durable_write` run all of a method in one
+transaction of that kind: the caller leaves its parameter `connection` out.
+"""
 
 import logging
 import random
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import wraps
 from itertools import count
-from typing import Any, Generic, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine, Row, select, text
+from sqlalchemy import Connection, Engine, Row, select
 from sqlalchemy.exc import DBAPIError, InternalError, OperationalError, TimeoutError
 
-from renderctl.core.actors import Actor
 from renderctl.core.errors import DatabaseUnavailable, RenderctlError
 from renderctl.core.ids import new_token
 from renderctl.repository.audit_chain import ChainHead, SigningKeys, extend, signed
 from renderctl.repository.db_errors import busy, lost_race, read_only, tries, unavailable
-from renderctl.repository.jobs.counts import CountChanges
 from renderctl.repository.schema.audit import audits
+from renderctl.repository.unit_of_work import UnitOfWork
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
-
-_NOW = text("SELECT UTC_TIMESTAMP(6)")
-
-
-@dataclass
-class UnitOfWork:
-    """The unit of work that a connection is in."""
-
-    deed: str | None = None  #: the id of a person's deed
-    now: datetime | None = None  #: the time of the database, once it was asked
-    entries: list[dict[str, Any]] = field(default_factory=list)  #: for the audit log
-    counts: CountChanges = field(default_factory=CountChanges)  #: of jobs
+Parameters = ParamSpec("Parameters")
+AnyPart = TypeVar("AnyPart", bound="Part")
 
 
 @dataclass(frozen=True)
@@ -44,64 +38,61 @@ class Happened(Generic[Result]):
 
 
 class Database:
-    """Units of work on one database; the base of every part of the repository."""
+    """Units of work on one database."""
 
     def __init__(
-        self, engine: Engine, *, now: Callable[[], datetime], heartbeat_limit_s: float, seal: SigningKeys | None = None
+        self,
+        engine: Engine,
+        *,
+        now: Callable[[], datetime],
+        heartbeat_limit_s: float,
+        signing_keys: SigningKeys | None = None,
     ) -> None:
         self.engine = engine
-        self.seal = seal or SigningKeys()
-        self.heartbeat_limit_s = heartbeat_limit_s
+        self.signing_keys = signing_keys or SigningKeys()  #: of the audit log
+        self.heartbeat_limit_s = heartbeat_limit_s  #: seconds of silence after which a worker counts as lost
         self._now = now
-        self._waiting = threading.Event()  # never set: something to wait on between two tries
-
-    def now(self, connection: Connection) -> datetime:
-        """The time of the database, one and the same for a unit of work: node clocks are never compared."""
-        unit: UnitOfWork = connection.info["unit"]
-        if unit.now is None:
-            on_sqlite = connection.dialect.name == "sqlite"
-            unit.now = self._now() if on_sqlite else connection.execute(_NOW).scalar_one().replace(tzinfo=UTC)
-        return unit.now
+        self._never = threading.Event()  # never set: something to wait on
 
     def write(
-        self, work: Callable[[Connection], Result], *, known: Callable[[Connection], Result | None] | None = None
+        self, work: Callable[[Connection], Result], *, recover: Callable[[Connection], Result | None] | None = None
     ) -> Result:
         """Run `work` in one transaction; again when it lost against another one. Raises DatabaseUnavailable.
 
-        When the answer to a COMMIT was lost, nobody knows whether it is done. Then `known` is asked first, in the
-        next try: what `work` has returned if it is, else None. Work that may be done twice needs no `known`.
+        When the answer to a COMMIT was lost, nobody knows whether it is done. Then `recover` is called first, in the
+        next try: it returns what `work` has returned if it is done, else None. Work that may be done twice needs none.
         """
 
         def recovered(connection: Connection) -> Happened[Result] | None:
-            result = known(connection) if known else None
+            result = recover(connection) if recover else None
             return Happened(result) if result is not None else None
 
-        return self._writing(work, recovered, UnitOfWork, durable=False)
+        return self._writing(work, recovered, None, durable=False)
 
-    def deed(
+    def durable_write(
         self,
         work: Callable[[Connection], Result],
         *,
-        done: Callable[[Connection, Row[Any]], Result] | None = None,
+        recover: Callable[[Connection, Row[Any]], Result] | None = None,
     ) -> Result:
         """What a person does: a write that has reached the disk when this returns, whatever happens to the machine.
 
-        One whose answer was lost is known by its row in the audit log: what it has returned, or what `done` makes of
-        the row, is the result then.
+        One whose answer was lost is recognized by its row in the audit log. Its result is what `work` has returned, or
+        what `recover` makes of that row. Raises DatabaseUnavailable.
         """
-        deed, results = new_token(), list[Result]()
+        operation_id, results = new_token(), list[Result]()
 
         def working(connection: Connection) -> Result:
             results.append(work(connection))
             return results[-1]
 
         def recovered(connection: Connection) -> Happened[Result] | None:
-            row = connection.execute(select(audits).where(audits.c.deed == deed)).first()
+            row = connection.execute(select(audits).where(audits.c.deed == operation_id)).first()
             if row is None:
                 return None
-            return Happened(done(connection, row) if done else results[0])
+            return Happened(recover(connection, row) if recover else results[0])
 
-        return self._writing(working, recovered, lambda: UnitOfWork(deed), durable=True)
+        return self._writing(working, recovered, operation_id, durable=True)
 
     def read(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work`, which changes nothing: on SQLite on one snapshot, on MySQL on one for each statement.
@@ -111,31 +102,10 @@ class Database:
 
         def reading() -> Result:
             with self.engine.connect().execution_options(reads=True) as connection, connection.begin():
-                connection.info["unit"] = UnitOfWork()
+                connection.info["unit"] = UnitOfWork(self._now)
                 return work(connection)
 
         return self._retrying(reading)
-
-    def audit(self, connection: Connection, actor: Actor, action: str, subject: str, **details: Any) -> None:
-        """Leave a row that says who did what to what, in the deed's own transaction."""
-        self.note_outcome(connection, actor, action, subject, outcome="done", details=details)
-
-    def note_outcome(
-        self,
-        connection: Connection,
-        actor: Actor,
-        action: str,
-        subject: str,
-        *,
-        outcome: str,
-        details: Mapping[str, Any],
-    ) -> None:
-        """As `audit`, of what came to another end."""
-        unit: UnitOfWork = connection.info["unit"]
-        row = {"at": self.now(connection), "actor": actor.name, "kind": actor.kind, "action": action}
-        whence = {"via": actor.via, "address": actor.address, "outcome": outcome}
-        told = {"subject": subject[:255], "details": dict(details), "deed": unit.deed or new_token()}
-        unit.entries.append(row | whence | told)
 
     def chain_audit(self, *, once: bool = False) -> None:
         """Give the entries of the audit log that wait for one a place in its chain, and remember its end here.
@@ -145,8 +115,8 @@ class Database:
         try:
             while extended := self._extended() if once else self._retrying(self._extended):
                 head, more = extended
-                if self.seal.head:
-                    self.seal.head.keep(head)
+                if self.signing_keys.head:
+                    self.signing_keys.head.keep(head)
                 if once or not more:
                     return
         except (DBAPIError, DatabaseUnavailable) as error:
@@ -156,24 +126,29 @@ class Database:
 
     def _extended(self) -> tuple[ChainHead, bool] | None:
         with self.engine.begin() as connection:
-            return extend(connection, self.seal)
+            return extend(connection, self.signing_keys)
 
-    def _tell(self, connection: Connection, entries: Sequence[dict[str, Any]]) -> ChainHead | None:
-        """Write what the deed has to say; where there is one writer at a time, into the chain at once."""
+    def _flush_audit(self, connection: Connection, entries: Sequence[dict[str, Any]]) -> ChainHead | None:
+        """Write the entries of a unit of work; where there is one writer at a time, into the chain at once."""
         if not entries:
             return None
-        connection.execute(audits.insert(), [signed(connection, entry, self.seal) for entry in entries])
-        extended = extend(connection, self.seal) if connection.dialect.name == "sqlite" else None
+        connection.execute(audits.insert(), [signed(connection, entry, self.signing_keys) for entry in entries])
+        extended = extend(connection, self.signing_keys) if connection.dialect.name == "sqlite" else None
         return extended[0] if extended else None
 
+    def pause(self, seconds: float) -> None:
+        """Wait, with no transaction open."""
+        self._never.wait(seconds)
+
     def close(self) -> None:
+        """Close all connections."""
         self.engine.dispose()
 
     def _writing(
         self,
         work: Callable[[Connection], Result],
         recovered: Callable[[Connection], "Happened[Result] | None"],
-        unit: Callable[[], UnitOfWork],
+        operation_id: str | None,
         *,
         durable: bool,
     ) -> Result:
@@ -186,19 +161,19 @@ class Database:
             nonlocal in_doubt
             connecting = self.engine.connect().execution_options(durable=durable)
             with connecting as connection, connection.begin() as transaction:
-                connection.info["unit"] = current = unit()
+                connection.info["unit"] = current = UnitOfWork(self._now, operation_id)
                 if in_doubt and (earlier := recovered(connection)) is not None:
                     return earlier.result
                 result = work(connection)
                 if in_doubt and (earlier := recovered(connection)) is not None:
                     transaction.rollback()
                     return earlier.result
-                head = self._tell(connection, current.entries)
+                head = self._flush_audit(connection, current.entries)
                 current.counts.write(connection)
                 in_doubt = True
                 transaction.commit()
-            if head and self.seal.head:
-                self.seal.head.keep(head)
+            if head and self.signing_keys.head:
+                self.signing_keys.head.keep(head)
             if current.entries and not head:
                 self.chain_audit(once=True)
             return result
@@ -230,5 +205,48 @@ class Database:
                         raise
                     raise unavailable(self.engine, error) from error
                 logger.info("transaction lost, try %d: %s", attempt, error.orig)
-                self._waiting.wait(random.uniform(0.2, 1.0) * 0.005 * 2**attempt)
+                self.pause(random.uniform(0.2, 1.0) * 0.005 * 2**attempt)
         raise AssertionError("unreachable")
+
+
+class Part:
+    """A part of the repository: verbs about one noun, on the one database that all parts share."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+
+def read(
+    method: Callable[Concatenate[AnyPart, Connection, Parameters], Result],
+) -> Callable[Concatenate[AnyPart, Parameters], Result]:
+    """Run all of the method in one `Database.read`."""
+
+    @wraps(method)
+    def transaction(part: AnyPart, /, *args: Parameters.args, **keywords: Parameters.kwargs) -> Result:
+        return part._database.read(lambda connection: method(part, connection, *args, **keywords))
+
+    return transaction
+
+
+def write(
+    method: Callable[Concatenate[AnyPart, Connection, Parameters], Result],
+) -> Callable[Concatenate[AnyPart, Parameters], Result]:
+    """Run all of the method in one `Database.write`, which may be done twice."""
+
+    @wraps(method)
+    def transaction(part: AnyPart, /, *args: Parameters.args, **keywords: Parameters.kwargs) -> Result:
+        return part._database.write(lambda connection: method(part, connection, *args, **keywords))
+
+    return transaction
+
+
+def durable_write(
+    method: Callable[Concatenate[AnyPart, Connection, Parameters], Result],
+) -> Callable[Concatenate[AnyPart, Parameters], Result]:
+    """Run all of the method in one `Database.durable_write`, whose result is kept for a COMMIT without an answer."""
+
+    @wraps(method)
+    def transaction(part: AnyPart, /, *args: Parameters.args, **keywords: Parameters.kwargs) -> Result:
+        return part._database.durable_write(lambda connection: method(part, connection, *args, **keywords))
+
+    return transaction

@@ -9,12 +9,13 @@ from renderctl.core.errors import DatabaseUnavailable
 from renderctl.core.ids import new_token
 from renderctl.core.jobs import Job
 from renderctl.core.states import PRESENT_WORKER_STATES, JobState, TaskState
-from renderctl.repository.database import Database
+from renderctl.repository.database import Part, read, write
 from renderctl.repository.engine import collation
 from renderctl.repository.migrations import HEAD
 from renderctl.repository.recovery import SWEEP
 from renderctl.repository.schema.jobs import jobs, leases, tasks, workers
 from renderctl.repository.schema.mapping import to_job
+from renderctl.repository.unit_of_work import db_now, unit_of
 
 #: Seconds by which two clocks may differ without anybody wondering about the times that are shown.
 _CLOCKS_S = 60.0
@@ -30,44 +31,39 @@ class Sweeper:
     seconds_ago: float  #: by the database's clock
 
 
-class Examining(Database):
+class Diagnostics(Part):
     """Questions about the database itself."""
 
-    def check(self) -> str:
+    @write
+    def check(self, connection: Connection) -> str:
         """What and where the database is, in a few words. Raises DatabaseUnavailable."""
-
-        def looking(connection: Connection) -> str:
-            if problem := next(_problems(connection), None):
-                raise DatabaseUnavailable(f"The database {_place(self.engine)} {problem[0]}.", hint=problem[1])
-            self._write_and_forget(connection)
-            count = connection.scalar(select(func.count()).select_from(jobs))
-            return f"{_server(connection)}, {_place(self.engine)}, revision {HEAD}, {count} jobs"
-
-        return self.write(looking)
+        if problem := next(_problems(connection), None):
+            raise DatabaseUnavailable(f"The database {_place(self._database.engine)} {problem[0]}.", hint=problem[1])
+        _write_and_forget(connection)
+        count = connection.scalar(select(func.count()).select_from(jobs))
+        return f"{_server(connection)}, {_place(self._database.engine)}, revision {HEAD}, {count} jobs"
 
     def advice(self) -> list[str]:
         """What could be better about the server. Raises DatabaseUnavailable."""
-        if self.engine.dialect.name == "sqlite":
+        if self._database.engine.dialect.name == "sqlite":
             return []
 
         def looking(connection: Connection) -> list[str]:
-            return [*_of_durability(connection), *_of_connections(connection), *self._of_clocks(connection)]
+            return [*_of_durability(connection), *_of_connections(connection), *_of_clocks(connection)]
 
-        return self.read(looking)
+        return self._database.read(looking)
 
-    def last_sweep(self) -> Sweeper | None:
+    @read
+    def last_sweep(self, connection: Connection) -> Sweeper | None:
         """Who holds the sweep's lease, or did until he was killed; None: the last one has given it back."""
+        now = db_now(connection)
+        row = connection.execute(select(leases).where(leases.c.name == SWEEP)).first()
+        if row is None:
+            return None
+        return Sweeper(row.holder, max(0.0, (now - row.until).total_seconds() + self._database.heartbeat_limit_s))
 
-        def reading(connection: Connection) -> Sweeper | None:
-            now = self.now(connection)
-            row = connection.execute(select(leases).where(leases.c.name == SWEEP)).first()
-            if row is None:
-                return None
-            return Sweeper(row.holder, max(0.0, (now - row.until).total_seconds() + self.heartbeat_limit_s))
-
-        return self.read(reading)
-
-    def idle_jobs(self, *, limit: int = 100) -> list[Job]:
+    @read
+    def idle_jobs(self, connection: Connection, *, limit: int = 100) -> list[Job]:
         """Jobs that have queued tasks while nothing of them is running, the oldest first."""
         of_the_job = tasks.c.job_id == jobs.c.id
         queued = select(tasks.c.number).where(of_the_job, tasks.c.state == TaskState.QUEUED)
@@ -78,22 +74,24 @@ class Examining(Database):
             .order_by(jobs.c.id)
             .limit(limit)
         )
-        return self.read(lambda connection: [to_job(row) for row in connection.execute(query)])
+        return [to_job(row) for row in connection.execute(query)]
 
-    def _write_and_forget(self, connection: Connection) -> None:
-        """What every worker does all day, to a row that nobody else looks at."""
-        now, name = self.now(connection), f"doctor-{new_token()}"
-        mine = leases.c.name == name
-        connection.execute(leases.insert(), {"name": name, "holder": "doctor", "since": now, "until": now})
-        connection.execute(select(leases).where(mine).with_for_update(skip_locked=True)).one()
-        connection.execute(leases.update().where(mine).values(holder="the doctor"))
-        connection.execute(leases.delete().where(mine))
 
-    def _of_clocks(self, connection: Connection) -> Iterator[str]:
-        ahead_s = (self.now(connection) - self._now()).total_seconds()
-        if abs(ahead_s) > _CLOCKS_S:
-            which = "ahead of" if ahead_s > 0 else "behind"
-            yield f"The database's clock is {abs(ahead_s):.0f} s {which} this machine's: times are shown by the former."
+def _write_and_forget(connection: Connection) -> None:
+    """What every worker does all day, to a row that nobody else looks at."""
+    now, name = db_now(connection), f"doctor-{new_token()}"
+    mine = leases.c.name == name
+    connection.execute(leases.insert(), {"name": name, "holder": "doctor", "since": now, "until": now})
+    connection.execute(select(leases).where(mine).with_for_update(skip_locked=True)).one()
+    connection.execute(leases.update().where(mine).values(holder="the doctor"))
+    connection.execute(leases.delete().where(mine))
+
+
+def _of_clocks(connection: Connection) -> Iterator[str]:
+    ahead_s = (db_now(connection) - unit_of(connection).node_clock()).total_seconds()
+    if abs(ahead_s) > _CLOCKS_S:
+        which = "ahead of" if ahead_s > 0 else "behind"
+        yield f"The database's clock is {abs(ahead_s):.0f} s {which} this machine's: times are shown by the former."
 
 
 def _place(engine: Engine) -> str:

@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 
-from renderctl.repository.database import Database
+from renderctl.repository.database import Part
 from renderctl.repository.schema.jobs import leases
+from renderctl.repository.unit_of_work import db_now
 
 #: Seconds that no lease is taken for.
 _LONGEST_S = 300.0
@@ -21,47 +22,70 @@ class Lease:
     clock_set_back: bool = False  #: it ended so late that the database's clock must have been set back since
 
 
-class Leasing(Database):
-    """Who does what alone."""
+class Leases(Part):
+    """Leases, and turns."""
 
-    def keep_lease(self, name: str, holder: str, *, afresh: bool = False) -> Lease | None:
+    def acquire(self, name: str, holder: str, *, renew_start: bool = False) -> Lease | None:
         """Take or keep a lease for a heartbeat limit. None: it is another's.
 
-        `afresh`: as if it were just taken.
+        `renew_start`: as if it were just taken.
         """
         lease = _lease(name)
 
         # Thousands of workers look at it at once: they read it, and who finds it in another's hands leaves it there.
         def anothers(connection: Connection) -> bool:
             row = connection.execute(lease).first()
-            return row is not None and row.holder != holder and self._is_held(row, self.now(connection))
+            return row is not None and row.holder != holder and self._is_held(row, db_now(connection))
 
         def writing(connection: Connection) -> Lease | None:
-            now = self.now(connection)
-            until = now + timedelta(seconds=self.heartbeat_limit_s)
+            now = db_now(connection)
+            until = now + timedelta(seconds=self._database.heartbeat_limit_s)
             if connection.execute(lease).first() is None:
                 connection.execute(leases.insert(), {"name": name, "holder": holder, "since": now, "until": until})
                 return Lease(0.0)
             row = connection.execute(lease.with_for_update(skip_locked=True)).first()
             if row is None or (row.holder != holder and self._is_held(row, now)):
                 return None
-            since = row.since if row.holder == holder and self._is_held(row, now) and not afresh else now
+            since = row.since if row.holder == holder and self._is_held(row, now) and not renew_start else now
             changes = {"holder": holder, "since": since, "until": until}
             connection.execute(leases.update().where(leases.c.name == name).values(changes))
             return Lease((now - since).total_seconds(), row.until > now and not self._is_held(row, now))
 
-        return None if self.read(anothers) else self.write(writing)
+        return None if self._database.read(anothers) else self._database.write(writing)
 
     def _is_held(self, row: Row[Any], now: datetime) -> bool:
         """Whether the lease holds: nobody has one for longer than this, whatever their own heartbeat limit is."""
-        longest = timedelta(seconds=max(_LONGEST_S, 4 * self.heartbeat_limit_s))
+        longest = timedelta(seconds=max(_LONGEST_S, 4 * self._database.heartbeat_limit_s))
         return bool(now < row.until <= now + longest)
 
-    def end_lease(self, name: str, holder: str) -> None:
+    def release(self, name: str, holder: str) -> None:
         """Leave a lease to the next one."""
         ours = (leases.c.name == name) & (leases.c.holder == holder)
-        if self.read(lambda connection: connection.execute(select(leases).where(ours)).first()) is not None:
-            self.write(lambda connection: connection.execute(leases.delete().where(ours)))
+        if self._database.read(lambda connection: connection.execute(select(leases).where(ours)).first()) is not None:
+            self._database.write(lambda connection: connection.execute(leases.delete().where(ours)))
+
+    def take_turn(self, name: str, every_s: float) -> bool:
+        """Whether it is time for what is done once in `every_s` seconds by whoever holds the sweep's lease."""
+
+        def too_early(until: datetime | None, now: datetime) -> bool:
+            return until is not None and now < until <= now + timedelta(
+                seconds=every_s
+            )  # later: the clock was set back
+
+        def early(connection: Connection) -> bool:
+            return too_early(connection.scalar(select(leases.c.until).where(leases.c.name == name)), db_now(connection))
+
+        def writing(connection: Connection) -> bool:
+            now = db_now(connection)
+            row = connection.execute(select(leases).where(leases.c.name == name).with_for_update()).first()
+            if row is not None and too_early(row.until, now):
+                return False
+            connection.execute(leases.delete().where(leases.c.name == name))
+            row_of_now = {"name": name, "holder": name, "since": now, "until": now + timedelta(seconds=every_s)}
+            connection.execute(leases.insert(), row_of_now)
+            return True
+
+        return not self._database.read(early) and self._database.write(writing)
 
 
 def _lease(name: str) -> Select[Any]:

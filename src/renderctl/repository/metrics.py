@@ -17,11 +17,12 @@ from renderctl.core.states import (
 )
 from renderctl.core.webhooks import UNDELIVERED_STATES
 from renderctl.repository.attempts.claim_query import SERVED
-from renderctl.repository.database import Database
-from renderctl.repository.jobs.counts import sums
+from renderctl.repository.counts import sums
+from renderctl.repository.database import Part, read
 from renderctl.repository.schema.counts import job_counts
 from renderctl.repository.schema.jobs import attempts, jobs, outputs, workers
 from renderctl.repository.schema.webhooks import deliveries
+from renderctl.repository.unit_of_work import db_now
 
 #: Outputs, and the time, before a mark that are looked at once more: who got his number or time first may commit last.
 _AGAIN, _AGAIN_S = 1000, 30
@@ -61,42 +62,36 @@ class Measures:
     deliveries: dict[str, int]  #: of webhooks, by state: those that wait, and those that are undeliverable
 
 
-class Measuring(Database):
+class Metrics(Part):
     """Questions about everything at once: answered from indexes, and still not to be asked every second."""
 
-    def measures(self) -> Measures:
+    @read
+    def measure(self, connection: Connection) -> Measures:
         """How the farm is."""
+        now = db_now(connection)
+        here = jobs.c.removed_at.is_(None)
+        work = _open_work(connection)
+        slots = select(func.sum(workers.c.slots)).where(workers.c.state.in_(PRESENT_WORKER_STATES))
+        return Measures(
+            tasks=work.tasks,
+            jobs=_by_state(connection, jobs, here),
+            workers=_by_state(connection, workers),
+            attempts=_attempts(connection),
+            waiting_s=max(0.0, (now - work.oldest).total_seconds()) if work.oldest else 0.0,
+            queue_depth=work.giving,
+            slots=int(connection.scalar(slots) or 0),
+            deliveries=_by_state(connection, deliveries, deliveries.c.state.in_(UNDELIVERED_STATES)),
+        )
 
-        def reading(connection: Connection) -> Measures:
-            now = self.now(connection)
-            here = jobs.c.removed_at.is_(None)
-            work = _open_work(connection)
-            slots = select(func.sum(workers.c.slots)).where(workers.c.state.in_(PRESENT_WORKER_STATES))
-            return Measures(
-                tasks=work.tasks,
-                jobs=_by_state(connection, jobs, here),
-                workers=_by_state(connection, workers),
-                attempts=_attempts(connection),
-                waiting_s=max(0.0, (now - work.oldest).total_seconds()) if work.oldest else 0.0,
-                queue_depth=work.giving,
-                slots=int(connection.scalar(slots) or 0),
-                deliveries=_by_state(connection, deliveries, deliveries.c.state.in_(UNDELIVERED_STATES)),
-            )
-
-        return self.read(reading)
-
-    def lately(self, since: Cursor | None) -> Since:
+    @read
+    def since(self, connection: Connection, cursor: Cursor | None) -> Since:
         """What has come since a mark, each frame and job once; None: nothing yet, and the mark of now."""
-
-        def reading(connection: Connection) -> Since:
-            now = self.now(connection)
-            mark = since or Cursor(connection.scalar(select(func.max(outputs.c.id))) or 0, now, frozenset())
-            frames, frames_known, last = _frames(connection, mark)
-            waits, waits_known = _waits(connection, mark, now)
-            following = Cursor(last, now, frames_known | waits_known)
-            return Since(frames, waits, following) if since else Since((), (), following)
-
-        return self.read(reading)
+        now = db_now(connection)
+        mark = cursor or Cursor(connection.scalar(select(func.max(outputs.c.id))) or 0, now, frozenset())
+        frames, frames_known, last = _frames(connection, mark)
+        waits, waits_known = _waits(connection, mark, now)
+        following = Cursor(last, now, frames_known | waits_known)
+        return Since(frames, waits, following) if cursor else Since((), (), following)
 
 
 def _frames(connection: Connection, mark: Cursor) -> tuple[tuple[float, ...], frozenset[str], int]:

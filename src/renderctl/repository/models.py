@@ -16,10 +16,11 @@ from renderctl.core.permissions import ALL, Visibility
 from renderctl.core.quotas import UNLIMITED, Quotas
 from renderctl.core.states import OPEN_JOB
 from renderctl.repository.blobs.references import require_not_collected
-from renderctl.repository.database import Database
-from renderctl.repository.people.quotas import free_uploads, lock_quotas, require_storage, sum_up_ended, use_uploads
+from renderctl.repository.database import Part, durable_write, read
+from renderctl.repository.quotas import free_uploads, lock_quotas, require_storage, sum_up_ended, use_uploads
 from renderctl.repository.schema.jobs import jobs, model_inputs, models
 from renderctl.repository.schema.mapping import to_model
+from renderctl.repository.unit_of_work import add_audit_entry, db_now
 from renderctl.repository.visibility import visible
 
 #: What may be the number of a version: the column has 32 bits.
@@ -43,10 +44,10 @@ class NewModel:
     project: str = "default"
 
 
-class Uploading(Database):
+class Models(Part):
     """Models: named, versioned, immutable."""
 
-    def add_model(
+    def add(
         self, new: NewModel, *, actor: Actor, since: datetime | None = None, quotas: Quotas = UNLIMITED
     ) -> tuple[Model, bool]:
         """The next version of the model of that name; False: the latest version is just the same.
@@ -68,7 +69,7 @@ class Uploading(Database):
                 "project": new.project,
                 "version": latest.version + 1 if latest else 1,
                 "owner": actor.name,
-                "created_at": self.now(connection),
+                "created_at": db_now(connection),
                 "main": new.main,
                 "digest": new.digest,
                 "facts": new.facts.as_document(),
@@ -79,32 +80,36 @@ class Uploading(Database):
             connection.execute(models.insert(), row)
             rows = [{"model_id": row["id"], **asdict(each)} for each in new.inputs]
             connection.execute(model_inputs.insert(), rows)
-            require_not_collected(connection, {each.digest for each in new.inputs}, since or self.now(connection))
+            require_not_collected(connection, {each.digest for each in new.inputs}, since or db_now(connection))
             use_uploads(connection, actor.name, (each.digest for each in new.inputs))
             lock_quotas(connection, limits)
-            sum_up_ended(connection, limits, self.now(connection))
+            sum_up_ended(connection, limits, db_now(connection))
             require_storage(connection, limits)
-            self.audit(connection, actor, "model.upload", str(row["id"]), name=new.name, version=row["version"])
+            add_audit_entry(connection, actor, "model.upload", str(row["id"]), name=new.name, version=row["version"])
             return to_model(connection.execute(select(models).where(models.c.id == row["id"])).one()), True
 
-        def done(connection: Connection, audit: Row[Any]) -> tuple[Model, bool]:
+        def recover(connection: Connection, audit: Row[Any]) -> tuple[Model, bool]:
             return to_model(connection.execute(select(models).where(models.c.id == audit.subject)).one()), True
 
-        return self.deed(writing, done=done)
+        return self._database.durable_write(writing, recover=recover)
 
-    def find_model(self, ref: str, *, sight: Visibility = ALL, project: str | None = None) -> Model:
+    @read
+    def find(self, connection: Connection, ref: str, *, sight: Visibility = ALL, project: str | None = None) -> Model:
         """A model by its id, by `name` (the latest version) or by `name@version`. Raises NotFound.
 
         Where several projects have one of that name, that of the `project`.
         """
-        return self.read(lambda connection: to_model(_find_model(connection, ref, sight, project)))
+        return to_model(_find_model(connection, ref, sight, project))
 
-    def model(self, model_id: str) -> Model:
+    @read
+    def get(self, connection: Connection, model_id: str) -> Model:
         """A model by its whole id. Raises NotFound."""
-        return self.read(lambda connection: to_model(_the_model(connection, model_id)))
+        return to_model(_the_model(connection, model_id))
 
-    def models(
+    @read
+    def newest(
         self,
+        connection: Connection,
         *,
         name: str | None = None,
         project: str | None = None,
@@ -115,7 +120,7 @@ class Uploading(Database):
     ) -> list[Model]:
         """Models, the newest first; with a name: its versions. Those that are older than model `before`.
 
-        Large facts are abridged: a list of a thousand models fits into memory whatever somebody has said of theirs.
+        Large facts are abridge: a list of a thousand models fits into memory whatever somebody has said of theirs.
         """
         query = select(*_LISTED).where(*visible(models, sight)).order_by(models.c.id.desc()).limit(limit)
         for column, wanted in ((models.c.name, name), (models.c.project, project)):
@@ -124,35 +129,32 @@ class Uploading(Database):
             query = query.where(models.c.id < before)
         if search:
             query = query.where(models.c.name.icontains(search, autoescape=True))
-        return self.read(lambda connection: [to_model(row) for row in connection.execute(query)])
+        return [to_model(row) for row in connection.execute(query)]
 
-    def model_inputs(self, model_id: str, *, skip: int = 0, limit: int | None = None) -> list[Input]:
+    def inputs(self, model_id: str, *, skip: int = 0, limit: int | None = None) -> list[Input]:
         """The files of a model, or so many of them."""
         query = select(model_inputs).where(model_inputs.c.model_id == model_id).order_by(model_inputs.c.id)
         query = query.offset(skip).limit(limit) if limit is not None else query
-        rows = self.read(lambda connection: connection.execute(query).all())
+        rows = self._database.read(lambda connection: connection.execute(query).all())
         return [Input(row.path, row.digest, row.size) for row in rows]
 
-    def remove_model(self, model_id: str, *, actor: Actor) -> Model:
+    @durable_write
+    def remove(self, connection: Connection, model_id: str, *, actor: Actor) -> Model:
         """Remove a model that no job uses. Its blobs go with the next garbage collection. Raises Conflict."""
-
-        def writing(connection: Connection) -> Model:
-            model = to_model(_the_model(connection, model_id, locked=True))  # no job of it is added meanwhile
-            columns = (jobs.c.id, jobs.c.state, jobs.c.submitting_until)
-            users = connection.execute(select(*columns).where(jobs.c.model_id == model.id)).all()
-            if users:
-                busy = [row.id for row in users if row.state in OPEN_JOB]
-                busy = busy or [row.id for row in users if row.submitting_until is None]
-                job = f"job {busy[0]}" if busy else "a job that is being submitted"
-                raise Conflict(f"Model {model.ref} is used by {job}.", hint="A model is kept with its jobs.")
-            own = select(model_inputs.c.digest).where(model_inputs.c.model_id == model.id)
-            free_uploads(connection, model.owner, connection.scalars(own).all())
-            connection.execute(model_inputs.delete().where(model_inputs.c.model_id == model.id))
-            connection.execute(models.delete().where(models.c.id == model.id))
-            self.audit(connection, actor, "model.remove", model.id, name=model.name, version=model.version)
-            return model
-
-        return self.deed(writing)
+        model = to_model(_the_model(connection, model_id, locked=True))  # no job of it is added meanwhile
+        columns = (jobs.c.id, jobs.c.state, jobs.c.submitting_until)
+        users = connection.execute(select(*columns).where(jobs.c.model_id == model.id)).all()
+        if users:
+            busy = [row.id for row in users if row.state in OPEN_JOB]
+            busy = busy or [row.id for row in users if row.submitting_until is None]
+            job = f"job {busy[0]}" if busy else "a job that is being submitted"
+            raise Conflict(f"Model {model.ref} is used by {job}.", hint="A model is kept with its jobs.")
+        own = select(model_inputs.c.digest).where(model_inputs.c.model_id == model.id)
+        free_uploads(connection, model.owner, connection.scalars(own).all())
+        connection.execute(model_inputs.delete().where(model_inputs.c.model_id == model.id))
+        connection.execute(models.delete().where(models.c.id == model.id))
+        add_audit_entry(connection, actor, "model.remove", model.id, name=model.name, version=model.version)
+        return model
 
 
 def _the_model(connection: Connection, model_id: str, *, locked: bool = False) -> Any:

@@ -7,13 +7,15 @@ from sqlalchemy import Connection, or_, select
 
 from renderctl.core.jobs import RETRY_DELAYS_S, Attempt, Job
 from renderctl.core.states import OPEN_ATTEMPT, OPEN_JOB, PRESENT_WORKER_STATES, JobState, TaskState, WorkerState
-from renderctl.repository.jobs.bulk import HAS_WORK, IDLE, OVER, STOPPED
-from renderctl.repository.jobs.lifecycle import Controlling
-from renderctl.repository.jobs.retry import Retrying
-from renderctl.repository.leases import Leasing
+from renderctl.repository.attempts.lifecycle import requeue_attempts
+from renderctl.repository.database import Database, Part, read, write
+from renderctl.repository.jobs.deletion import delete_removed_batch
+from renderctl.repository.jobs.job_rows import HAS_WORK, OVER, STOPPED, WAITING
+from renderctl.repository.jobs.tasks import Tasks
+from renderctl.repository.leases import Leases
 from renderctl.repository.schema.jobs import attempts, by_state, job_dependencies, jobs, tasks, workers
 from renderctl.repository.schema.mapping import to_job
-from renderctl.repository.workers import Serving
+from renderctl.repository.unit_of_work import db_now
 
 #: The name of the lease.
 SWEEP = "sweep"
@@ -34,90 +36,78 @@ class SweepLease:
     clock_set_back: bool = False  #: the database's clock, since the last sweep
 
 
-class Sweeping(Serving, Controlling, Retrying, Leasing):
+class Recovery(Part):
     """What the sweep does, each step on its own safe to repeat."""
 
-    def keep_watch(self, holder: str, *, afresh: bool = False) -> SweepLease:
-        """Take or keep the one lease of the sweep, for a heartbeat limit; `afresh`: as if it were just taken."""
-        lease = self.keep_lease(SWEEP, holder, afresh=afresh)
+    def __init__(self, database: Database, leases: Leases, tasks: Tasks) -> None:
+        super().__init__(database)
+        self._leases = leases
+        self._tasks = tasks
+
+    def acquire_sweep_lease(self, holder: str, *, renew_start: bool = False) -> SweepLease:
+        """Take or keep the one lease of the sweep, for a heartbeat limit; `renew_start`: as if it were just taken."""
+        lease = self._leases.acquire(SWEEP, holder, renew_start=renew_start)
         if lease is None:
             return SweepLease(held=False, may_expire=False)
-        return SweepLease(True, lease.held_s >= self.heartbeat_limit_s, lease.clock_set_back)
+        return SweepLease(True, lease.held_s >= self._database.heartbeat_limit_s, lease.clock_set_back)
 
-    def end_watch(self, holder: str) -> None:
+    def release_sweep_lease(self, holder: str) -> None:
         """Leave the lease to the next one."""
-        self.end_lease(SWEEP, holder)
+        self._leases.release(SWEEP, holder)
 
-    def expire(self) -> tuple[list[str], list[Attempt]]:
+    @write
+    def expire_silent(self, connection: Connection) -> tuple[list[str], list[Attempt]]:
         """Workers and attempts that were silent for longer than the limit are lost; their tasks are queued again."""
+        silent = db_now(connection) - timedelta(seconds=self._database.heartbeat_limit_s)
+        gone = workers.c.state.in_(PRESENT_WORKER_STATES) & (workers.c.seen_at < silent)
+        lost_workers = list(connection.scalars(select(workers.c.id).where(gone)))
+        if lost_workers:
+            lost = workers.c.id.in_(lost_workers)
+            connection.execute(workers.update().where(lost, gone).values(state=WorkerState.LOST))
+        stale = attempts.c.seen_at < silent
+        return lost_workers, requeue_attempts(connection, stale, "its worker went silent")
 
-        def writing(connection: Connection) -> tuple[list[str], list[Attempt]]:
-            silent = self.now(connection) - timedelta(seconds=self.heartbeat_limit_s)
-            gone = workers.c.state.in_(PRESENT_WORKER_STATES) & (workers.c.seen_at < silent)
-            lost_workers = list(connection.scalars(select(workers.c.id).where(gone)))
-            if lost_workers:
-                lost = workers.c.id.in_(lost_workers)
-                connection.execute(workers.update().where(lost, gone).values(state=WorkerState.LOST))
-            stale = attempts.c.seen_at < silent
-            return lost_workers, self.lose(connection, stale, "its worker went silent")
-
-        return self.write(writing)
-
-    def reset_future_times(self) -> int:
+    @write
+    def reset_future_times(self, connection: Connection) -> int:
         """After the database's clock was set back: what lies ahead of it is as of now. How many rows that were.
 
         Else nobody would be given up, and nothing tried again, until the clock has caught up.
         """
+        now = db_now(connection)
+        latest_retry = now + timedelta(seconds=RETRY_DELAYS_S[-1])
+        changes = [
+            workers.update().where(workers.c.seen_at > now).values(seen_at=now),
+            attempts.update().where(attempts.c.state.in_(OPEN_ATTEMPT), attempts.c.seen_at > now).values(seen_at=now),
+            tasks.update().where(tasks.c.not_before > latest_retry).values(not_before=now),
+            jobs.update().where(jobs.c.state.in_(OPEN_JOB), jobs.c.served_at > now).values(served_at=now),
+            jobs.update().where(jobs.c.claimable_at > latest_retry).values(claimable_at=now),
+        ]
+        return sum(connection.execute(change).rowcount for change in changes)
 
-        def writing(connection: Connection) -> int:
-            now = self.now(connection)
-            latest_retry = now + timedelta(seconds=RETRY_DELAYS_S[-1])
-            changes = [
-                workers.update().where(workers.c.seen_at > now).values(seen_at=now),
-                attempts.update()
-                .where(attempts.c.state.in_(OPEN_ATTEMPT), attempts.c.seen_at > now)
-                .values(seen_at=now),
-                tasks.update().where(tasks.c.not_before > latest_retry).values(not_before=now),
-                jobs.update().where(jobs.c.state.in_(OPEN_JOB), jobs.c.served_at > now).values(served_at=now),
-                jobs.update().where(jobs.c.claimable_at > latest_retry).values(claimable_at=now),
-            ]
-            return sum(connection.execute(change).rowcount for change in changes)
-
-        return self.write(writing)
-
-    def unbind(self) -> list[str]:
+    @write
+    def release_reservations(self, connection: Connection) -> list[str]:
         """Jobs whose own worker is lost or gone become ordinary ones of their pool."""
+        alive = select(workers.c.id).where(workers.c.state.in_(PRESENT_WORKER_STATES))
+        deserted = (
+            jobs.c.bound_to.is_not(None)
+            & jobs.c.bound_to.not_in(alive)
+            & jobs.c.state.in_((JobState.QUEUED, JobState.RUNNING))
+        )
+        found = list(connection.scalars(select(jobs.c.id).where(deserted)))
+        if found:
+            connection.execute(jobs.update().where(jobs.c.id.in_(found), deserted).values(bound_to=None))
+        return found
 
-        def writing(connection: Connection) -> list[str]:
-            alive = select(workers.c.id).where(workers.c.state.in_(PRESENT_WORKER_STATES))
-            deserted = (
-                jobs.c.bound_to.is_not(None)
-                & jobs.c.bound_to.not_in(alive)
-                & jobs.c.state.in_((JobState.QUEUED, JobState.RUNNING))
-            )
-            found = list(connection.scalars(select(jobs.c.id).where(deserted)))
-            if found:
-                connection.execute(jobs.update().where(jobs.c.id.in_(found), deserted).values(bound_to=None))
-            return found
-
-        return self.write(writing)
-
-    def open_jobs(self, *, bound_to: str | None = None) -> list[str]:
-        """The jobs that have not ended: all of them, or those that are bound to a worker."""
-        query = select(jobs.c.id).where(jobs.c.state.in_(OPEN_JOB))
-        if bound_to is not None:
-            query = query.where(jobs.c.bound_to == bound_to)
-        return self.read(lambda connection: list(connection.scalars(query)))
-
-    def ripe_jobs(self) -> list[str]:
+    @read
+    def finishable_jobs(self, connection: Connection) -> list[str]:
         """The jobs that have not ended although no task of them is open."""
         query = select(jobs.c.id).where(jobs.c.state.in_(OPEN_JOB), ~HAS_WORK)
-        return self.read(lambda connection: list(connection.scalars(query)))
+        return list(connection.scalars(query))
 
     def finish_cancellations(self) -> int:
         """Cancel tasks that a crash left queued in jobs that have ended; of a huge job some at a time."""
         unsettled = jobs.c.state.in_(STOPPED) & ~jobs.c.stop_settled & jobs.c.removed_at.is_(None)
-        waits = by_state.where(tasks.c.job_id == jobs.c.id, tasks.c.state.in_(IDLE)).exists()
+        waits = by_state.where(tasks.c.job_id == jobs.c.id, tasks.c.state.in_(WAITING)).exists()
         query = select(jobs.c.id, waits.label("waits")).where(unsettled).limit(_SETTLED_AT_ONCE)
 
         def settling(connection: Connection) -> None:
@@ -127,39 +117,41 @@ class Sweeping(Serving, Controlling, Retrying, Leasing):
             settled = jobs.update().where(jobs.c.id.in_(ours), ~waits)
             connection.execute(settled.values(stop_settled=True))
 
-        rows = self.read(lambda connection: connection.execute(query).all())
-        canceled = sum(self.cancel_idle(row.id, most=_CANCELED_AT_ONCE) for row in rows if row.waits)
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        canceled = sum(self._tasks.cancel_waiting(row.id, most=_CANCELED_AT_ONCE) for row in rows if row.waits)
         if ids := [row.id for row in rows]:
-            self.write(settling)
+            self._database.write(settling)
         return canceled
 
-    def free_dependents(self) -> list[str]:
+    def unblock_dependents(self) -> list[str]:
         """Queue the tasks of jobs that wait for nothing any more: what they waited for has succeeded, or is removed."""
         waiter = jobs.alias("waiter")  # an open one: links stay for as long as their jobs do
         done = select(jobs.c.id).join(job_dependencies, job_dependencies.c.after_id == jobs.c.id)
         done = done.where(job_dependencies.c.job_id == waiter.c.id, OVER).correlate(waiter)
         waits = by_state.where(tasks.c.job_id == waiter.c.id, tasks.c.state == TaskState.BLOCKED)
         query = select(waiter.c.id).where(waiter.c.state.in_(OPEN_JOB), waits.exists(), done.exists())
-        found = self.read(lambda connection: connection.scalars(query).all())
-        return [job_id for job_id in found if self.unblock(job_id)]
+        found = self._database.read(lambda connection: connection.scalars(query).all())
+        return [job_id for job_id in found if self._tasks.unblock(job_id)]
 
-    def unserved_jobs(self) -> list[Job]:
+    @write
+    def unserved_jobs(self, connection: Connection) -> list[Job]:
         """Jobs with work that nobody came for in a while: their tickets may be lost. Each is named ever more rarely."""
+        now = db_now(connection)
+        ready = or_(tasks.c.not_before.is_(None), tasks.c.not_before <= now)
+        has_work = by_state.where(tasks.c.job_id == jobs.c.id, tasks.c.state == TaskState.QUEUED, ready)
+        query = select(jobs).where(jobs.c.state.in_((JobState.QUEUED, JobState.RUNNING)), has_work.exists())
+        found = []
+        for row in connection.execute(query).all():
+            times = [time for time in (row.created_at, row.served_at, row.nudged_at) if time and time <= now]
+            wait_s = min(_UNSERVED_S * 2**row.nudges, _UNSERVED_LIMIT_S)
+            if not times or (now - max(times)).total_seconds() >= wait_s:
+                found.append(to_job(row))
+        if found:
+            nudged = jobs.update().where(jobs.c.id.in_([job.id for job in found]))
+            connection.execute(nudged.values(nudged_at=now, nudges=jobs.c.nudges + 1, claimable_at=now))
+        return found
 
-        def writing(connection: Connection) -> list[Job]:
-            now = self.now(connection)
-            ready = or_(tasks.c.not_before.is_(None), tasks.c.not_before <= now)
-            has_work = by_state.where(tasks.c.job_id == jobs.c.id, tasks.c.state == TaskState.QUEUED, ready)
-            query = select(jobs).where(jobs.c.state.in_((JobState.QUEUED, JobState.RUNNING)), has_work.exists())
-            found = []
-            for row in connection.execute(query).all():
-                times = [time for time in (row.created_at, row.served_at, row.nudged_at) if time and time <= now]
-                wait_s = min(_UNSERVED_S * 2**row.nudges, _UNSERVED_LIMIT_S)
-                if not times or (now - max(times)).total_seconds() >= wait_s:
-                    found.append(to_job(row))
-            if found:
-                nudged = jobs.update().where(jobs.c.id.in_([job.id for job in found]))
-                connection.execute(nudged.values(nudged_at=now, nudges=jobs.c.nudges + 1, claimable_at=now))
-            return found
-
-        return self.write(writing)
+    @write
+    def delete_removed_batch(self, connection: Connection) -> bool:
+        """Delete some rows of jobs that were removed; whether there may be more."""
+        return delete_removed_batch(connection)

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, select, true
+from sqlalchemy import Connection, and_, bindparam, exists, func, select, true
 
 from renderctl.core.actors import Actor
 from renderctl.core.errors import NotFound, WorkerNameTaken, did_you_mean
@@ -12,9 +12,12 @@ from renderctl.core.jobs import Attempt
 from renderctl.core.permissions import Visibility
 from renderctl.core.states import OPEN_ATTEMPT, PRESENT_WORKER_STATES, AttemptState, JobState, WorkerState
 from renderctl.core.workers import CurrentWork, Heartbeat, HeartbeatReply, Worker, effective_state
-from renderctl.repository.attempts.completion import Completing
-from renderctl.repository.schema.jobs import attempts, jobs, worker_pools, workers
-from renderctl.repository.schema.mapping import ANY_ATTEMPT, to_attempt, to_work, to_worker
+from renderctl.repository.attempts.lifecycle import requeue_attempts
+from renderctl.repository.attempts.quarantine import Quarantined, clear_exclusions, quarantine, suspects
+from renderctl.repository.database import Part, read, write
+from renderctl.repository.schema.jobs import attempts, job_exclusions, jobs, worker_pools, workers
+from renderctl.repository.schema.mapping import ANY_ATTEMPT, to_work, to_worker
+from renderctl.repository.unit_of_work import add_audit_entry, db_now
 from renderctl.repository.visibility import visible
 
 #: Who steers a worker by a signal.
@@ -30,109 +33,101 @@ _IDLE_WORKERS = (
     select(func.count()).select_from(workers).where(workers.c.state == WorkerState.ACTIVE, workers.c.idle == true())
 )
 
+#: Workers that are deleted in one transaction.
+_BATCH = 1000
 
-class Serving(Completing):
+
+class Workers(Part):
     """The workers of the farm."""
 
-    def register(self, worker: Worker, *, actor: Actor) -> list[Attempt]:
+    @write
+    def register(self, connection: Connection, worker: Worker, *, actor: Actor) -> list[Attempt]:
         """A worker starts: whatever an earlier incarnation of it held is taken away. Returns those attempts.
 
         What it is held in, drained or quarantined, it stays in. Raises WorkerNameTaken while another node's worker of
         that name is at work.
         """
+        now = db_now(connection)
+        known = connection.execute(select(workers).where(workers.c.id == worker.id)).first()
+        if known is not None:
+            self._require_same_node(worker, known, now)
+        hold = WorkerState(known.held) if known is not None and known.held else None
+        row: dict[str, Any] = {
+            "host": worker.host,
+            "node": worker.node,
+            "state": effective_state(hold, worker.reason),
+            "reason": known.reason if known is not None and hold else worker.reason,
+            "incarnation": worker.incarnation,
+            "slots": worker.slots,
+            "capabilities": asdict(worker.capabilities),
+            "started_at": now,
+            "seen_at": now,
+            "idle": False,
+        }
+        changed = connection.execute(workers.update().where(workers.c.id == worker.id).values(row))
+        if changed.rowcount == 0:
+            connection.execute(workers.insert(), {"id": worker.id, **row})
+        connection.execute(worker_pools.delete().where(worker_pools.c.worker_id == worker.id))
+        pools = [{"worker_id": worker.id, "pool": pool} for pool in dict.fromkeys(worker.pools)]
+        connection.execute(worker_pools.insert(), pools)
+        add_audit_entry(connection, actor, "worker.start", worker.id, host=worker.host)
+        stale = (attempts.c.worker_id == worker.id) & (attempts.c.incarnation != worker.incarnation)
+        return requeue_attempts(connection, stale, "its worker was started again")
 
-        def writing(connection: Connection) -> list[Attempt]:
-            now = self.now(connection)
-            known = connection.execute(select(workers).where(workers.c.id == worker.id)).first()
-            if known is not None:
-                self._require_same_node(worker, known, now)
-            hold = WorkerState(known.held) if known is not None and known.held else None
-            row: dict[str, Any] = {
-                "host": worker.host,
-                "node": worker.node,
-                "state": effective_state(hold, worker.reason),
-                "reason": known.reason if known is not None and hold else worker.reason,
-                "incarnation": worker.incarnation,
-                "slots": worker.slots,
-                "capabilities": asdict(worker.capabilities),
-                "started_at": now,
-                "seen_at": now,
-                "idle": False,
-            }
-            changed = connection.execute(workers.update().where(workers.c.id == worker.id).values(row))
-            if changed.rowcount == 0:
-                connection.execute(workers.insert(), {"id": worker.id, **row})
-            connection.execute(worker_pools.delete().where(worker_pools.c.worker_id == worker.id))
-            pools = [{"worker_id": worker.id, "pool": pool} for pool in dict.fromkeys(worker.pools)]
-            connection.execute(worker_pools.insert(), pools)
-            self.audit(connection, actor, "worker.start", worker.id, host=worker.host)
-            stale = (attempts.c.worker_id == worker.id) & (attempts.c.incarnation != worker.incarnation)
-            return self.lose(connection, stale, "its worker was started again")
-
-        return self.write(writing)
-
-    def beat(self, beat: Heartbeat) -> HeartbeatReply:
+    @write
+    def heartbeat(self, connection: Connection, beat: Heartbeat) -> HeartbeatReply:
         """One heartbeat in one transaction; the answer says what to stop."""
+        now = db_now(connection)
+        mine = (workers.c.id == beat.worker_id) & (workers.c.incarnation == beat.incarnation)
+        # Locked: what it is held in, and why, must not be told anew by who has read it before that was said.
+        row = connection.execute(select(workers.c.held, workers.c.reason).where(mine).with_for_update()).first()
+        if row is None:
+            return HeartbeatReply(stop=frozenset(beat.progress), superseded=True)
+        hold, reason = (WorkerState(row.held), row.reason) if row.held else (None, beat.problem)
+        if beat.drain is not None:
+            hold, reason = _held(connection, beat.worker_id, _NODE, drain=beat.drain)
+        state = effective_state(hold, beat.problem)
+        reason = reason if state != WorkerState.ACTIVE else None
+        changes = {"seen_at": now, "state": state, "reason": reason, "idle": beat.idle}
+        if beat.capabilities is not None:
+            changes["capabilities"] = asdict(beat.capabilities)
+        connection.execute(workers.update().where(mine).values(changes))
+        for progress in sorted(set(beat.progress.values())):  # what waits for its turn is all at 0
+            alike = [attempt_id for attempt_id, reached in beat.progress.items() if reached == progress]
+            connection.execute(_SEEN, {"ids": alike, "now": now, "reached": progress})
+        idle_workers = connection.execute(_IDLE_WORKERS).scalar_one() if beat.count_idle else None
+        return HeartbeatReply(_to_stop(connection, beat), state, idle_workers=idle_workers)
 
-        def writing(connection: Connection) -> HeartbeatReply:
-            now = self.now(connection)
-            mine = (workers.c.id == beat.worker_id) & (workers.c.incarnation == beat.incarnation)
-            # Locked: what it is held in, and why, must not be told anew by who has read it before that was said.
-            row = connection.execute(select(workers.c.held, workers.c.reason).where(mine).with_for_update()).first()
-            if row is None:
-                return HeartbeatReply(stop=frozenset(beat.progress), superseded=True)
-            hold, reason = (WorkerState(row.held), row.reason) if row.held else (None, beat.problem)
-            if beat.drain is not None:
-                hold, reason = self._held(connection, beat.worker_id, _NODE, drain=beat.drain)
-            state = effective_state(hold, beat.problem)
-            reason = reason if state != WorkerState.ACTIVE else None
-            changes = {"seen_at": now, "state": state, "reason": reason, "idle": beat.idle}
-            if beat.capabilities is not None:
-                changes["capabilities"] = asdict(beat.capabilities)
-            connection.execute(workers.update().where(mine).values(changes))
-            for progress in sorted(set(beat.progress.values())):  # what waits for its turn is all at 0
-                alike = [attempt_id for attempt_id, reached in beat.progress.items() if reached == progress]
-                connection.execute(_SEEN, {"ids": alike, "now": now, "reached": progress})
-            idle_workers = connection.execute(_IDLE_WORKERS).scalar_one() if beat.count_idle else None
-            return HeartbeatReply(self._to_stop(connection, beat), state, idle_workers=idle_workers)
-
-        return self.write(writing)
-
-    def leave(self, worker_id: str, incarnation: str, *, actor: Actor) -> None:
+    @write
+    def deregister(self, connection: Connection, worker_id: str, incarnation: str, *, actor: Actor) -> None:
         """A worker goes in good order; what it still held is taken away from it."""
+        mine = (workers.c.id == worker_id) & (workers.c.incarnation == incarnation)
+        changed = connection.execute(workers.update().where(mine).values(state=WorkerState.GONE))
+        if changed.rowcount:
+            held = (attempts.c.worker_id == worker_id) & (attempts.c.incarnation == incarnation)
+            requeue_attempts(connection, held, "its worker left")
+            add_audit_entry(connection, actor, "worker.stop", worker_id)
 
-        def writing(connection: Connection) -> None:
-            mine = (workers.c.id == worker_id) & (workers.c.incarnation == incarnation)
-            changed = connection.execute(workers.update().where(mine).values(state=WorkerState.GONE))
-            if changed.rowcount:
-                held = (attempts.c.worker_id == worker_id) & (attempts.c.incarnation == incarnation)
-                self.lose(connection, held, "its worker left")
-                self.audit(connection, actor, "worker.stop", worker_id)
-
-        self.write(writing)
-
-    def workers(self, *, all_of_them: bool = False) -> list[Worker]:
+    @read
+    def all(self, connection: Connection, *, include_gone: bool = False) -> list[Worker]:
         """The workers, those that are gone only on request."""
+        query = select(workers).order_by(workers.c.id)
+        if not include_gone:
+            query = query.where(workers.c.state != WorkerState.GONE)
+        held: dict[str, list[str]] = {}
+        open_attempts = select(attempts).where(attempts.c.state == AttemptState.RUNNING)
+        for row in connection.execute(open_attempts):
+            held.setdefault(row.worker_id, []).append(f"{row.job_id}-{row.number}")
+        pools: dict[str, list[str]] = {}
+        for row in connection.execute(select(worker_pools).order_by(worker_pools.c.pool)):
+            pools.setdefault(row.worker_id, []).append(row.pool)
+        return [
+            to_worker(row, tuple(pools.get(row.id, ())), tuple(held.get(row.id, ())))
+            for row in connection.execute(query)
+        ]
 
-        def reading(connection: Connection) -> list[Worker]:
-            query = select(workers).order_by(workers.c.id)
-            if not all_of_them:
-                query = query.where(workers.c.state != WorkerState.GONE)
-            held: dict[str, list[str]] = {}
-            open_attempts = select(attempts).where(attempts.c.state == AttemptState.RUNNING)
-            for row in connection.execute(open_attempts):
-                held.setdefault(row.worker_id, []).append(f"{row.job_id}-{row.number}")
-            pools: dict[str, list[str]] = {}
-            for row in connection.execute(select(worker_pools).order_by(worker_pools.c.pool)):
-                pools.setdefault(row.worker_id, []).append(row.pool)
-            return [
-                to_worker(row, tuple(pools.get(row.id, ())), tuple(held.get(row.id, ())))
-                for row in connection.execute(query)
-            ]
-
-        return self.read(reading)
-
-    def work_at_hand(self, sight: Visibility) -> list[CurrentWork]:
+    @read
+    def current_work(self, connection: Connection, sight: Visibility) -> list[CurrentWork]:
         """What the slots are doing, the longest first; tasks only of jobs that may be seen."""
         query = (
             ANY_ATTEMPT.add_columns(jobs.c.name.label("job"))
@@ -140,7 +135,7 @@ class Serving(Completing):
             .where(attempts.c.state == AttemptState.RUNNING)
             .order_by(attempts.c.id)
         )
-        return self.read(lambda connection: [to_work(row) for row in connection.execute(query)])
+        return [to_work(row) for row in connection.execute(query)]
 
     def drain(self, worker_ref: str, *, actor: Actor, resume: bool = False) -> Worker:
         """Let a worker finish what it holds and take no more; or let it take work again, with a clean record."""
@@ -148,60 +143,46 @@ class Serving(Completing):
         def writing(connection: Connection) -> str:
             worker_id = _the_worker(connection, worker_ref)
             there = connection.scalar(select(workers.c.state).where(workers.c.id == worker_id).with_for_update())
-            hold, reason = self._held(connection, worker_id, actor, drain=not resume)
+            hold, reason = _held(connection, worker_id, actor, drain=not resume)
             changes: dict[str, Any] = {"reason": reason}
             if there in PRESENT_WORKER_STATES and (hold is not None or there != WorkerState.UNHEALTHY):
                 changes["state"] = effective_state(hold, None)
             connection.execute(workers.update().where(workers.c.id == worker_id).values(changes))
             return worker_id
 
-        worker_id = self.write(writing)
-        return next(worker for worker in self.workers(all_of_them=True) if worker.id == worker_id)
-
-    def _held(
-        self, connection: Connection, worker_id: str, actor: Actor, *, drain: bool
-    ) -> tuple[WorkerState | None, str | None]:
-        """Hold a worker, or let it go; what it is held in then, and the reason."""
-        self.audit(connection, actor, "worker.drain" if drain else "worker.resume", worker_id)
-        hold = WorkerState.DRAINING if drain else None
-        connection.execute(workers.update().where(workers.c.id == worker_id).values(held=hold))
-        if not drain:
-            self.acquit(connection, worker_id)
-        return hold, f"asked for by {actor.name}" if drain else None
+        worker_id = self._database.write(writing)
+        return next(worker for worker in self.all(include_gone=True) if worker.id == worker_id)
 
     def _require_same_node(self, worker: Worker, known: Any, now: datetime) -> None:
-        silent = now - timedelta(seconds=self.heartbeat_limit_s)
+        silent = now - timedelta(seconds=self._database.heartbeat_limit_s)
         alive = known.state in PRESENT_WORKER_STATES and known.seen_at >= silent
         if alive and known.node is not None and known.node != worker.node:
             raise WorkerNameTaken(
                 f"A worker called {worker.id!r} is at work on {known.host} already.", hint="Give it another --name."
             )
 
-    def serving(self, pool: str) -> list[Worker]:
+    @read
+    def alive_in_pool(self, connection: Connection, pool: str) -> list[Worker]:
         """The workers of a pool whose hearts beat, whatever their state."""
+        silent = db_now(connection) - timedelta(seconds=self._database.heartbeat_limit_s)
+        query = (
+            select(workers)
+            .join(worker_pools, worker_pools.c.worker_id == workers.c.id)
+            .where(worker_pools.c.pool == pool, workers.c.state.in_(PRESENT_WORKER_STATES), workers.c.seen_at >= silent)
+            .order_by(workers.c.id)
+        )
+        return [to_worker(row, (pool,)) for row in connection.execute(query)]
 
-        def reading(connection: Connection) -> list[Worker]:
-            silent = self.now(connection) - timedelta(seconds=self.heartbeat_limit_s)
-            query = (
-                select(workers)
-                .join(worker_pools, worker_pools.c.worker_id == workers.c.id)
-                .where(
-                    worker_pools.c.pool == pool, workers.c.state.in_(PRESENT_WORKER_STATES), workers.c.seen_at >= silent
-                )
-                .order_by(workers.c.id)
-            )
-            return [to_worker(row, (pool,)) for row in connection.execute(query)]
-
-        return self.read(reading)
-
-    def slots_of(self, job_id: str) -> int:
+    @read
+    def slots_on_job(self, connection: Connection, job_id: str) -> int:
         """How many slots work on a job."""
         held = select(attempts.c.worker_id, attempts.c.slot).where(
             attempts.c.job_id == job_id, attempts.c.state.in_(OPEN_ATTEMPT)
         )
-        return self.read(lambda connection: len(connection.execute(held.distinct()).all()))
+        return len(connection.execute(held.distinct()).all())
 
-    def busy_slots(self, pool: str) -> dict[str, int]:
+    @read
+    def busy_slots(self, connection: Connection, pool: str) -> dict[str, int]:
         """How many slots of each worker that serves a pool are at work."""
         busy = (
             select(attempts.c.worker_id, attempts.c.slot)
@@ -211,27 +192,54 @@ class Serving(Completing):
             .subquery()
         )
         query = select(busy.c.worker_id, func.count()).group_by(busy.c.worker_id)
-        return self.read(lambda connection: {row[0]: row[1] for row in connection.execute(query)})
+        return {row[0]: row[1] for row in connection.execute(query)}
 
-    def lose(self, connection: Connection, which: Any, reason: str) -> list[Attempt]:
-        """Take away the open attempts that match: those that had started are charged, the others are free."""
-        query = ANY_ATTEMPT.where(attempts.c.state.in_(OPEN_ATTEMPT), which)
-        lost = [to_attempt(row) for row in connection.execute(query)]
-        for attempt in lost:
-            started = attempt.state is AttemptState.RUNNING
-            state = AttemptState.LOST if started else AttemptState.RELEASED
-            self.give_back(connection, attempt, state, reason, charge=started)
-        return lost
+    @read
+    def on_job(self, connection: Connection, job_id: str) -> list[str]:
+        """The workers that still render something of the job."""
+        query = select(attempts.c.worker_id).where(attempts.c.job_id == job_id, attempts.c.state.in_(OPEN_ATTEMPT))
+        return list(connection.scalars(query.distinct()))
 
-    def _to_stop(self, connection: Connection, beat: Heartbeat) -> frozenset[str]:
-        if not beat.progress:
-            return frozenset()
-        stopped = select(jobs.c.id).where(jobs.c.state.in_((JobState.CANCELED, JobState.FAILED)))
-        query = select(attempts.c.id).where(attempts.c.id.in_(list(beat.progress)))
-        kept = set(
-            connection.scalars(query.where(attempts.c.state.in_(OPEN_ATTEMPT), attempts.c.job_id.not_in(stopped)))
-        )
-        return frozenset(set(beat.progress) - kept)
+    def quarantine(self) -> list[Quarantined]:
+        """Quarantine the workers that several jobs prove to be bad; never more than half of those that are there."""
+        return self._database.write(quarantine) if self._database.read(suspects) else []
+
+    @write
+    def delete_unseen(self, connection: Connection, days: float) -> int:
+        """Delete workers that nobody has seen for so many days, as many as go in a moment.
+
+        One that holds an attempt stays, and one that is drained or quarantined: it would come back without that. What
+        it has done stays under its name.
+        """
+        unseen = workers.c.seen_at < db_now(connection) - timedelta(days=days)
+        holds = exists().where(attempts.c.worker_id == workers.c.id, attempts.c.state.in_(OPEN_ATTEMPT))
+        absent = workers.c.state.not_in(PRESENT_WORKER_STATES) & workers.c.held.is_(None)
+        query = select(workers.c.id).where(unseen, absent, ~holds).order_by(workers.c.id).limit(_BATCH)
+        ids = list(connection.scalars(query.with_for_update(of=workers, skip_locked=True)))
+        for column in (worker_pools.c.worker_id, job_exclusions.c.worker_id, workers.c.id):
+            connection.execute(column.table.delete().where(column.in_(ids)))
+        return len(ids)
+
+
+def _held(
+    connection: Connection, worker_id: str, actor: Actor, *, drain: bool
+) -> tuple[WorkerState | None, str | None]:
+    """Hold a worker, or let it go; what it is held in then, and the reason."""
+    add_audit_entry(connection, actor, "worker.drain" if drain else "worker.resume", worker_id)
+    hold = WorkerState.DRAINING if drain else None
+    connection.execute(workers.update().where(workers.c.id == worker_id).values(held=hold))
+    if not drain:
+        clear_exclusions(connection, worker_id)
+    return hold, f"asked for by {actor.name}" if drain else None
+
+
+def _to_stop(connection: Connection, beat: Heartbeat) -> frozenset[str]:
+    if not beat.progress:
+        return frozenset()
+    stopped = select(jobs.c.id).where(jobs.c.state.in_((JobState.CANCELED, JobState.FAILED)))
+    query = select(attempts.c.id).where(attempts.c.id.in_(list(beat.progress)))
+    kept = set(connection.scalars(query.where(attempts.c.state.in_(OPEN_ATTEMPT), attempts.c.job_id.not_in(stopped))))
+    return frozenset(set(beat.progress) - kept)
 
 
 def _the_worker(connection: Connection, ref: str) -> str:

@@ -320,7 +320,7 @@ class LocalCommands(Commands, FarmBinding):
             revision = upgrade(engine)
         finally:
             engine.dispose()
-        self.farm.repository.expire()  # by the rules of the new code
+        self.farm.repository.recovery.expire_silent()  # by the rules of the new code
         return revision
 
     def close(self) -> None:

@@ -45,23 +45,23 @@ def test_their_jobs_pause_and_say_why_and_those_of_others_go_on(farm: Farm) -> N
     assert (document["state"], document["waiting_reason"]) == ("paused", "paused: its owner, eve, was disabled")
     assert status(farm, ACTOR, others)["state"] == "queued"
     assert status(farm, ACTOR, paused)["waiting_reason"] == "paused"
-    (entry,) = farm.repository.audit_log(wanted=AuditFilter(action="user.disable"))
+    (entry,) = farm.repository.audit.newest(wanted=AuditFilter(action="user.disable"))
     assert entry.details["paused_jobs"] == 1
 
 
 def test_a_frame_that_runs_may_finish_and_no_other_starts(farm: Farm) -> None:
     job_id, claimant = given_job_of(farm, EVE), given_worker(farm)
-    assert len(farm.repository.claim(job_id, claimant).attempts) == 1
+    assert len(farm.repository.attempts.claim(job_id, claimant).attempts) == 1
     disable_user(farm, ACTOR, "eve")
-    assert farm.repository.claim(job_id, replace(claimant, slot=1)).attempts == ()
-    assert [attempt.ended_at for attempt in farm.repository.attempts(job_id)] == [None]
+    assert farm.repository.attempts.claim(job_id, replace(claimant, slot=1)).attempts == ()
+    assert [attempt.ended_at for attempt in farm.repository.attempts.of_job(job_id)] == [None]
 
 
 def test_enabled_again_they_resume_what_is_theirs_themselves(farm: Farm) -> None:
     job_id = given_job_of(farm, EVE)
     disable_user(farm, ACTOR, "eve")
     enable_user(farm, ACTOR, "eve")
-    assert farm.repository.job(job_id).state is JobState.PAUSED
+    assert farm.repository.jobs.get(job_id).state is JobState.PAUSED
     assert resume(farm, EVE, job_id).state is JobState.QUEUED
     pause(farm, EVE, job_id)
     assert status(farm, EVE, job_id)["waiting_reason"] == "paused", "which they did themselves"
@@ -75,7 +75,7 @@ def test_an_operator_may_go_on_with_a_job_of_a_disabled_user(farm: Farm) -> None
 
 def test_a_request_that_was_let_in_just_before_begins_nothing_after(farm: Farm) -> None:
     job_id, canceled = given_job_of(farm, EVE), given_job_of(farm, EVE)
-    farm.repository.cancel(canceled, actor=EVE)
+    farm.repository.jobs.cancel(canceled, actor=EVE)
     disable_user(farm, ACTOR, "eve")
     for begin in (
         lambda: given_job_of(farm, EVE),
@@ -84,4 +84,4 @@ def test_a_request_that_was_let_in_just_before_begins_nothing_after(farm: Farm) 
     ):
         with pytest.raises(TokenRefused):
             begin()
-    assert farm.repository.job(job_id).state is JobState.PAUSED
+    assert farm.repository.jobs.get(job_id).state is JobState.PAUSED

@@ -61,7 +61,7 @@ def test_facts_that_no_scene_has_are_refused(served: Served, facts: dict[str, An
     answer = offer(served, served.person("eve", Role.ARTIST, "ads"), facts)
     assert answer.status_code in (413, 422), answer.text
     assert len(answer.text) < 2000
-    assert served.farm.repository.models() == []
+    assert served.farm.repository.models.newest() == []
 
 
 @pytest.mark.slow
@@ -134,9 +134,9 @@ def test_a_name_is_looked_up_without_the_facts_of_all_its_versions(served: Serve
     def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         asked.append(statement)
 
-    event.listen(served.farm.repository.engine, "before_cursor_execute", note)
-    served.farm.repository.find_model("odd")
-    event.remove(served.farm.repository.engine, "before_cursor_execute", note)
+    event.listen(served.farm.repository.database.engine, "before_cursor_execute", note)
+    served.farm.repository.models.find("odd")
+    event.remove(served.farm.repository.database.engine, "before_cursor_execute", note)
     by_name, by_id = (each for each in asked if "FROM model" in each)
     assert "facts" not in by_name
     assert "facts" in by_id

@@ -69,7 +69,7 @@ def test_what_an_older_client_sends_too_much_is_not_kept(served: Served) -> None
     facts = FACTS.as_document() | OLD | {"dependencies": OLD["dependencies"][:1]}  # type: ignore[index]
     model = offer(served, ada, facts).json()["model"]
     assert "/home" not in json.dumps(model)
-    stored = served.farm.repository.model(model["id"]).facts
+    stored = served.farm.repository.models.get(model["id"]).facts
     assert "/home" not in json.dumps(stored.as_document())
     assert FILE["path"] in {each.source for each in stored.dependencies}
 
@@ -135,6 +135,6 @@ def test_what_made_a_task_fail_names_no_folder_of_its_worker(served: Served) -> 
     served.farm.executor.behaviours[1] = failing("scene", f"{data}/scratch/w1/wood.png is gone", whole_job=True)
     job = given_job(served.farm, "1")
     work_off(served.farm)
-    failed = served.farm.repository.attempts(job.id)[-1]
+    failed = served.farm.repository.attempts.of_job(job.id)[-1]
     assert "wood.png is gone" in str(failed.error)
     assert str(data) not in str(failed.error)

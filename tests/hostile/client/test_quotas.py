@@ -163,7 +163,7 @@ def test_files_that_were_made_a_model_are_on_their_way_no_longer(farm: Farm) -> 
 def test_an_announced_file_makes_nobody_its_reader(farm: Farm) -> None:
     described = send(farm, 1, MB, actor=BOB)
     assert len(wanted_files(farm, replace(EVE, projects=frozenset(["other"])), [described])) == 1
-    assert farm.repository.announced(described.digest, MB, "eve")
+    assert farm.repository.blobs.is_announced(described.digest, MB, "eve")
     assert len(wanted_files(farm, replace(EVE, projects=frozenset(["other"])), [described])) == 1
 
 
@@ -185,9 +185,9 @@ def test_what_jobs_have_rendered_counts_until_they_are_removed(farm: Farm) -> No
     job = ask(farm, frames="1-2", model=model)
     work_off(farm)
     (report,) = quota(farm, EVE, user="eve")
-    rendered = sum(each.size for each in farm.repository.outputs(job.id)[0])
+    rendered = sum(each.size for each in farm.repository.outputs.of_job(job.id)[0])
     assert report.stored_bytes.used == rendered > 0
-    farm.repository.remove_job(job.id, actor=ACTOR)
+    farm.repository.jobs.remove(job.id, actor=ACTOR)
     assert quota(farm, EVE, user="eve")[0].stored_bytes.used == 0
 
 
@@ -206,7 +206,7 @@ def test_what_was_sent_for_a_model_that_is_gone_is_on_its_way_again(farm: Farm) 
     """Else one could fill the store by and by with files that nothing needs."""
     farm = limited(farm, user_incoming_mb=2)
     for number in range(2):
-        farm.repository.remove_model(make_model(farm, send(farm, number, MB)).id, actor=EVE)
+        farm.repository.models.remove(make_model(farm, send(farm, number, MB)).id, actor=EVE)
     with pytest.raises(QuotaExceeded):
         send(farm, 2, MB)
 
@@ -225,7 +225,7 @@ def test_digests_that_were_made_up_leave_nothing_in_the_database(farm: Farm) -> 
     farm = limited(farm, user_incoming_files=10)
     with pytest.raises(QuotaExceeded):
         wanted_files(farm, EVE, made_up)
-    leased = farm.repository.read(lambda connection: connection.execute(select(blob_leases)).all())
+    leased = farm.repository.database.read(lambda connection: connection.execute(select(blob_leases)).all())
     assert leased == []
 
 

@@ -61,9 +61,9 @@ def followers(served: Served) -> Iterator[Followers]:
 def given_session(served: Served, name: str) -> tuple[dict[str, str], str]:
     """A log-in from a browser: its cookie, and its id."""
     kept = Hashing().hashed("correct horse")
-    served.farm.repository.add_user(name, Role.ARTIST, ("film",), password=kept, actor=ACTOR)
+    served.farm.repository.users.add(name, Role.ARTIST, ("film",), password=kept, actor=ACTOR)
     found = log_in(served.farm, name, "correct horse", address=None)
-    return {"Cookie": f"renderctl_session={found.secret}"}, served.farm.repository.sessions(user=name)[0].id
+    return {"Cookie": f"renderctl_session={found.secret}"}, served.farm.repository.sessions.all(user=name)[0].id
 
 
 def given_denials(served: Served) -> dict[str, tuple[dict[str, str], Callable[[], object]]]:
@@ -75,9 +75,12 @@ def given_denials(served: Served) -> dict[str, tuple[dict[str, str], Callable[[]
     logged_out, session = given_session(served, "loggedout")
     return {
         "its token is revoked": (revoked, lambda: served.revoke(revoked)),
-        "they are disabled": (disabled, lambda: repository.disable_user("disabled", actor=ACTOR)),
-        "they leave the project": (removed, lambda: repository.part("film", ["removed"], actor=ACTOR)),
-        "their session is ended": (logged_out, lambda: repository.end_sessions("loggedout", session, actor=ACTOR)),
+        "they are disabled": (disabled, lambda: repository.users.disable("disabled", actor=ACTOR)),
+        "they leave the project": (
+            removed,
+            lambda: repository.projects.remove_members("film", ["removed"], actor=ACTOR),
+        ),
+        "their session is ended": (logged_out, lambda: repository.sessions.end("loggedout", session, actor=ACTOR)),
     }
 
 

@@ -59,7 +59,7 @@ def wanted(farm: Farm) -> OpenOutput:
 @pytest.mark.slow
 def test_a_crowd_that_waits_for_one_small_copy_stops_nobody_else(farm: Farm, wanted: OpenOutput) -> None:
     assert isinstance(farm.store, SlowStore)
-    job_id = farm.repository.find_job("shot").id
+    job_id = farm.repository.jobs.find("shot").id
     eve = Served(farm, None).person("eve", Role.ARTIST, "default")  # type: ignore[arg-type]
     http = urllib3.PoolManager(headers=eve, retries=False, maxsize=CROWD, timeout=30.0)
     with listening(farm) as url, ThreadPoolExecutor(CROWD) as crowd:

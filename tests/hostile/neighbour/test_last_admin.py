@@ -53,8 +53,8 @@ def test_two_admins_who_demote_or_disable_each_other_at_once_leave_one(farm: Far
         demote = [partial(set_role, farm, ACTOR, name, Role.ARTIST) for name in ("grace", "heidi")]
         disable = partial(disable_user, farm, ACTOR, "heidi")
         outcomes = at_once(demote[0], disable if turn % 2 else demote[1])
-        admins = [user for user in farm.repository.users() if user.role is Role.ADMIN and user.disabled_at is None]
+        admins = [user for user in farm.repository.users.all() if user.role is Role.ADMIN and user.disabled_at is None]
         assert (len(admins), outcomes) == (1, ["done", "refused"]), f"in round {turn}"
         for name in ("grace", "heidi"):
-            farm.repository.enable_user(name, actor=ACTOR)
+            farm.repository.users.enable(name, actor=ACTOR)
             set_role(farm, ACTOR, name, Role.ADMIN)

@@ -165,9 +165,9 @@ def farm(
 def test_the_farm_works_with_the_rights_that_it_has(farm: Farm) -> None:
     job = given_job(farm, "1-5")
     with at_work(farm):
-        wait_for(farm, lambda: farm.repository.job(job.id).state is JobState.SUCCEEDED, within_s=60.0)
+        wait_for(farm, lambda: farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED, within_s=60.0)
     sweep(farm, "w1", afresh=True)
-    assert farm.repository.count_outputs(job.id) == 5
+    assert farm.repository.outputs.count(job.id) == 5
     broken = [finding for finding in doctor(farm, ACTOR) if not finding.ok]
     assert broken == []
 

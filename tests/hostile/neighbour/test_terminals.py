@@ -33,11 +33,11 @@ def job(given) -> Job:  # noqa: F811
     model = given_model(given, f"shot{ORDERS}")
     job = given_job(given, "1", model=model, name=f"job{ORDERS}")
     claimant = given_worker(given, f"w{ORDERS}", offered=given_worker(given).capabilities)
-    attempt = given.repository.claim(job.id, claimant).attempts[0]
-    given.repository.start(attempt)
-    given.repository.note(job.id, (f"note{ORDERS}",))
+    attempt = given.repository.attempts.claim(job.id, claimant).attempts[0]
+    given.repository.attempts.start(attempt)
+    given.repository.jobs.add_notes(job.id, (f"note{ORDERS}",))
     given.store.put_log(attempt.id, [f"Fra:1\ttab{ORDERS}\n".encode()])
-    given.repository.fail(attempt, Failure(Fault.SCENE, f"reason{ORDERS}", whole_job=True), Cost())
+    given.repository.attempts.fail(attempt, Failure(Fault.SCENE, f"reason{ORDERS}", whole_job=True), Cost())
     return job
 
 

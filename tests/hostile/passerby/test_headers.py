@@ -174,7 +174,7 @@ def test_a_session_is_no_token_and_a_token_no_session(served: Served) -> None:
     """Also a moment after either was let in: a session that is shown as a token would pass without its CSRF header."""
     token = served.person("eve", Role.ARTIST, "default")["Authorization"].removeprefix("Bearer ")
     session = new_secret()
-    served.farm.repository.open_session("eve", token_digest(session), "csrf", lasts_s=60.0, address="testclient")
+    served.farm.repository.sessions.open("eve", token_digest(session), "csrf", lasts_s=60.0, address="testclient")
     assert served.client.get("/api/v1/whoami", headers={"Authorization": f"Bearer {token}"}).status_code == 200
     assert served.client.get("/api/v1/whoami", headers={"Cookie": f"renderctl_session={session}"}).status_code == 200
     assert served.client.get("/api/v1/whoami", headers={"Authorization": f"Bearer {session}"}).status_code == 401

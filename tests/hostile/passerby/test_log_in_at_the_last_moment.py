@@ -18,17 +18,21 @@ pytestmark = pytest.mark.slow
 
 
 class _Meanwhile:
-    """The repository, and what happens in the moment in which a log-in has passed all checks."""
+    """The sessions, and what happens in the moment in which a log-in has passed all checks."""
 
-    def __init__(self, repository: Any, act: Callable[[], object]) -> None:
-        self._repository, self._act = repository, act
+    def __init__(self, sessions: Any, act: Callable[[], object]) -> None:
+        self._sessions, self._act = sessions, act
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._repository, name)
+        return getattr(self._sessions, name)
 
-    def open_session(self, *arguments: Any, **named: Any) -> Any:
+    def open(self, *arguments: Any, **named: Any) -> Any:
         self._act()
-        return self._repository.open_session(*arguments, **named)
+        return self._sessions.open(*arguments, **named)
+
+
+def _farm_with(farm: Farm, sessions: _Meanwhile) -> Farm:
+    return replace(farm, repository=replace(farm.repository, sessions=sessions))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("owner", ["changes the password", "sets up a second factor"])
@@ -39,13 +43,13 @@ def test_a_log_in_that_is_under_way_ends_with_all_others(farm: Farm, owner: str)
         else:
             enrolled(farm)
 
-    late = replace(farm, repository=_Meanwhile(farm.repository, act))  # type: ignore[arg-type]
+    late = _farm_with(farm, _Meanwhile(farm.repository.sessions, act))
     with pytest.raises(LoginRefused):
         log_in(late, "ada", PASSWORD, address="203.0.113.66")
-    assert farm.repository.sessions(user="ada") == []
+    assert farm.repository.sessions.all(user="ada") == []
 
 
 def test_others_change_theirs_without_harm(farm: Farm) -> None:
     add_user(farm, ROOT, "bob", Role.ARTIST, password=PASSWORD)
-    others = _Meanwhile(farm.repository, lambda: set_password(farm, ROOT, "bob", "another horse battery"))
-    assert log_in(replace(farm, repository=others), "ada", PASSWORD, address=HOME).actor.name == "ada"  # type: ignore[arg-type]
+    others = _Meanwhile(farm.repository.sessions, lambda: set_password(farm, ROOT, "bob", "another horse battery"))
+    assert log_in(_farm_with(farm, others), "ada", PASSWORD, address=HOME).actor.name == "ada"

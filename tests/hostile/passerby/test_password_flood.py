@@ -77,7 +77,7 @@ def test_whoever_guesses_at_invitations_waits_and_is_told_of(tmp_path: Path, clo
     with pytest.raises(TooManyGuesses):
         register(farm, code, "eve", PASSWORD, address=THERE)
     assert register(farm, code, "mona", PASSWORD, address=ELSEWHERE).name == "mona"
-    told = farm.repository.audit_log(wanted=AuditFilter(action="user.register", refused=True))
+    told = farm.repository.audit.newest(wanted=AuditFilter(action="user.register", refused=True))
     assert (len(told), told[0].address) == (20, THERE)
     close(farm)
 
@@ -87,10 +87,10 @@ def test_whoever_guesses_at_invitations_waits_and_is_told_of(tmp_path: Path, clo
 def test_a_hash_takes_the_effort_that_rfc_9106_asks_for_and_one_that_took_less_is_made_anew(farm: Farm) -> None:
     usual = argon2.profiles.RFC_9106_LOW_MEMORY
     add_user(farm, ACTOR, "ada", Role.ADMIN, password=PASSWORD)
-    assert argon2.extract_parameters(farm.repository.password_of("ada") or "") == usual
-    farm.repository.add_user("bob", Role.ARTIST, (), password=QUICK.hash(PASSWORD), actor=ACTOR)
+    assert argon2.extract_parameters(farm.repository.users.password_hash("ada") or "") == usual
+    farm.repository.users.add("bob", Role.ARTIST, (), password=QUICK.hash(PASSWORD), actor=ACTOR)
     log_in(farm, "bob", PASSWORD, address=THERE)
-    assert argon2.extract_parameters(farm.repository.password_of("bob") or "") == usual
+    assert argon2.extract_parameters(farm.repository.users.password_hash("bob") or "") == usual
 
 
 @pytest.mark.slow

@@ -66,7 +66,7 @@ def test_the_password_alone_lets_nobody_in_and_a_code_does_once(farm: Farm) -> N
     assert log_in_with(farm, code).actor.name == "ada"
     with pytest.raises(LoginRefused, match="used before"):
         log_in_with(farm, code)
-    assert farm.repository.totp("ada").last_step == app.timecode(farm.clock.now())  # type: ignore[union-attr]
+    assert farm.repository.second_factors.get("ada").last_step == app.timecode(farm.clock.now())  # type: ignore[union-attr]
 
 
 def test_every_way_in_asks_for_the_code(served: Served) -> None:
@@ -122,7 +122,7 @@ def test_whoever_has_the_password_guesses_at_no_code_for_long(farm: Farm) -> Non
                 outcomes.append(error.code)
     assert outcomes.count("login_refused") <= 10
     assert outcomes[-1] == "too_many_guesses"
-    told = farm.repository.audit_log(wanted=AuditFilter(action="session.open", refused=True))
+    told = farm.repository.audit.newest(wanted=AuditFilter(action="session.open", refused=True))
     assert {entry.details["why"] for entry in told} == {"the code of the second factor is wrong"}
 
 
@@ -147,7 +147,7 @@ def test_a_recovery_code_lets_in_once_however_it_is_written(farm: Farm) -> None:
     with pytest.raises(LoginRefused):
         log_in_with(farm, codes.codes[0])
     assert totp_status(farm, ADA, "ada").recovery_codes == 9
-    (entry,) = farm.repository.audit_log(wanted=AuditFilter(action="totp.recover"))
+    (entry,) = farm.repository.audit.newest(wanted=AuditFilter(action="totp.recover"))
     assert entry.details == {"left": 9}
 
 
@@ -155,9 +155,14 @@ def test_neither_secrets_nor_codes_are_told_or_shown_again(farm: Farm) -> None:
     enrollment = enroll_totp(farm, ADA, "ada", password=PASSWORD)
     code = pyotp.TOTP(enrollment.secret).at(farm.clock.now())
     codes = confirm_totp(farm, ADA, "ada", code)
-    with farm.repository.engine.connect() as connection:
+    with farm.repository.database.engine.connect() as connection:
         kept = str(connection.execute(recovery_codes.select()).all())
-    told = str(farm.repository.audit_log()) + repr(enrollment) + repr(codes) + repr(farm.repository.totp("ada"))
+    told = (
+        str(farm.repository.audit.newest())
+        + repr(enrollment)
+        + repr(codes)
+        + repr(farm.repository.second_factors.get("ada"))
+    )
     assert not any(each in told + kept for each in (*codes.codes, codes.codes[0].replace("-", "")))
     assert enrollment.secret not in told
     assert enrollment.uri == f"otpauth://totp/renderctl:ada?secret={enrollment.secret}&issuer=renderctl"
@@ -201,7 +206,7 @@ def test_an_admin_takes_anothers_away_and_sets_up_none_for_them(farm: Farm) -> N
         with pytest.raises(NotAllowed):
             step()
     assert disable_totp(farm, grace, "ada").confirmed_at is None
-    (entry,) = farm.repository.audit_log(wanted=AuditFilter(action="totp.disable", refused=False), limit=1)
+    (entry,) = farm.repository.audit.newest(wanted=AuditFilter(action="totp.disable", refused=False), limit=1)
     assert (entry.actor, entry.subject) == ("grace", "ada")
     enrolled(farm, actor=ROOT)  # whoever holds the parts of the farm may
 

@@ -129,7 +129,7 @@ def chatter(blender: FakeBlender, order: Mapping[str, Any]) -> None:
 def test_a_frame_that_prints_more_than_the_disk_should_hold_is_cut_while_it_prints(farm: Farm) -> None:
     job = given_job(farm, "1")
     work_until(farm, job)
-    (attempt,) = farm.repository.attempts(job.id)
+    (attempt,) = farm.repository.attempts.of_job(job.id)
     text = b"".join(kept_log(farm, attempt))
     assert text.startswith(b"$ ")
     assert text.endswith(LINE + b"# it is done\n")
@@ -152,7 +152,7 @@ def test_a_follower_reads_exactly_what_is_kept(farm: Farm) -> None:
     job = given_job(farm, "1")
     with at_work(farm):
         parts = list(follow(farm, ACTOR, job.id, stop=threading.Event()))
-    (attempt,) = farm.repository.attempts(job.id)
+    (attempt,) = farm.repository.attempts.of_job(job.id)
     assert "".join(part.text for part in parts) == b"".join(kept_log(farm, attempt)).decode()
 
 
@@ -160,12 +160,12 @@ def test_a_follower_reads_exactly_what_is_kept(farm: Farm) -> None:
 def attempt(given: Farm) -> Attempt:
     """One that has ended, with a log of 5 MB of letters that are two bytes long, oddly placed."""
     job = given_job(given, "1")
-    attempt = given.repository.claim(job.id, given_worker(given)).attempts[0]
-    given.repository.start(attempt)
+    attempt = given.repository.attempts.claim(job.id, given_worker(given)).attempts[0]
+    given.repository.attempts.start(attempt)
     given.store.put_log(attempt.id, [b"$", "ä".encode() * (5 << 19)])
-    given.repository.complete(attempt, [], Cost())
+    given.repository.attempts.complete(attempt, [], Cost())
     finish_job_if_done(given, job.id)
-    return given.repository.attempt(attempt.id)
+    return given.repository.attempts.get(attempt.id)
 
 
 TEXT = "$" + "ä" * (5 << 19)

@@ -220,7 +220,7 @@ def test_a_frame_that_is_not_what_was_asked_for_is_the_scenes_fault(tmp_path: Pa
     farm = make_farm(tmp_path / "data", executor=FakeExecutor(behaviours={1: larger}))
     job = given_job(farm, "1")
     work_until(farm, job)
-    (attempt, *_) = farm.repository.attempts(job.id)
+    (attempt, *_) = farm.repository.attempts.of_job(job.id)
     assert attempt.state is AttemptState.FAILED
     assert "has 64x64 pixels in place of 4x4" in str(attempt.error)
     assert failure_from(ImageRefused()).fault is Fault.SCENE  # else the worker would come to be suspected

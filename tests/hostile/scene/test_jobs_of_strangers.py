@@ -21,13 +21,13 @@ def test_a_job_that_needs_osl_fails_before_its_first_frame_unless_it_is_trusted_
     plain, refused = given_job(farm, "1-100", model=model), given_job(farm, "1-100", model=model, options=trusted)
     work_off(farm, allow_scripts=False)
     for job in (plain, refused):
-        ended = farm.repository.job(job.id)
+        ended = farm.repository.jobs.get(job.id)
         assert ended.state is JobState.FAILED
         assert "--trust-scripts lets them run, where the worker allows that" in (ended.error or "")
-        assert farm.repository.counts(job.id) == TaskCounts(failed=1, canceled=99)
+        assert farm.repository.tasks.counts(job.id) == TaskCounts(failed=1, canceled=99)
     allowed = given_job(farm, "1", model=model, options=trusted)
     work_off(farm, allow_scripts=True)
-    assert farm.repository.job(allowed.id).state is JobState.SUCCEEDED
+    assert farm.repository.jobs.get(allowed.id).state is JobState.SUCCEEDED
 
 
 def test_what_the_scene_of_a_strip_writes_is_published_with_the_frame(
@@ -35,6 +35,6 @@ def test_what_the_scene_of_a_strip_writes_is_published_with_the_frame(
 ) -> None:
     job = given_job(rendering_farm, "1", model=uploaded("outputs"), options=RenderOptions(scene="Shown"))
     work_off(rendering_farm)
-    assert rendering_farm.repository.job(job.id).state is JobState.SUCCEEDED
-    outputs, _ = rendering_farm.repository.outputs(job.id)
+    assert rendering_farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
+    outputs, _ = rendering_farm.repository.outputs.of_job(job.id)
     assert sorted(output.name for output in outputs) == ["0001.png", "Strip_Image_0001.png"]

@@ -129,23 +129,23 @@ def test_nonsense_ends_its_job_and_the_worker_renders_the_next(farm: Farm, execu
             executor.behaviours[frame] = saying(text)
             job = given_job(farm, str(frame), model=hostile)
             wait_for(farm, partial(_has_failed, farm, job))
-            assert "scripts of the scene have disturbed it" in (farm.repository.job(job.id).error or ""), text
+            assert "scripts of the scene have disturbed it" in (farm.repository.jobs.get(job.id).error or ""), text
         last = given_job(farm, "100", model=honest)
-        wait_for(farm, lambda: farm.repository.job(last.id).state is JobState.SUCCEEDED)
+        wait_for(farm, lambda: farm.repository.jobs.get(last.id).state is JobState.SUCCEEDED)
         assert not worker.wait(0.0)
 
 
 def _has_failed(farm: Farm, job: Job) -> bool:
-    return farm.repository.job(job.id).state is JobState.FAILED
+    return farm.repository.jobs.get(job.id).state is JobState.FAILED
 
 
 def test_an_error_that_nobody_expected_costs_the_attempt(farm: Farm, executor: FakeExecutor) -> None:
     executor.behaviours[1] = once(breaking(KeyError("event")))
     job = given_job(farm, "1-3", max_attempts=1)
     work_off(farm)
-    (failed,) = farm.repository.attempts(job.id, 1)
+    (failed,) = farm.repository.attempts.of_job(job.id, 1)
     assert failed.error == "renderctl met an error that it did not expect (KeyError)."
-    assert farm.repository.counts(job.id).succeeded == 2
+    assert farm.repository.tasks.counts(job.id).succeeded == 2
     assert executor.started[1].stopped.is_set(), "its session is given up"
 
 
@@ -153,16 +153,16 @@ def test_errors_that_nobody_expected_have_blender_tried(farm: Farm, executor: Fa
     executor.behaviours.update({frame: breaking(RecursionError()) for frame in (1, 2)})
     with at_work(farm):
         job = given_job(farm, "1-3", max_attempts=1)
-        wait_for(farm, lambda: farm.repository.counts(job.id).failed == 2)
-        wait_for(farm, lambda: farm.repository.counts(job.id).succeeded == 1)
+        wait_for(farm, lambda: farm.repository.tasks.counts(job.id).failed == 2)
+        wait_for(farm, lambda: farm.repository.tasks.counts(job.id).succeeded == 1)
     assert sum(blender.tried for blender in executor.started) == 2, "when the worker began, and after the second error"
 
 
 def test_the_notes_of_a_job_come_to_an_end(farm: Farm) -> None:
     job = given_job(farm, "1")
     for opened in range(5):
-        farm.repository.note(job.id, [f"Note {number} of session {opened}" for number in range(60)])
-    assert len(farm.repository.job(job.id).notes) == MAX_NOTES
+        farm.repository.jobs.add_notes(job.id, [f"Note {number} of session {opened}" for number in range(60)])
+    assert len(farm.repository.jobs.get(job.id).notes) == MAX_NOTES
 
 
 def test_a_line_without_an_end_takes_no_memory_without_an_end() -> None:

@@ -19,8 +19,8 @@ def test_no_word_of_a_trusted_script_ends_the_worker(rendering_farm: Farm, uploa
     def rendered(words: str) -> Job:
         options = RenderOptions(trust_scripts=True, settings={"render.stamp_note_text": words})
         job = given_job(farm, "1", model=model, options=options, max_attempts=1)
-        wait_for(farm, lambda: farm.repository.job(job.id).state in ENDED_JOB, 60)
-        return farm.repository.job(job.id)
+        wait_for(farm, lambda: farm.repository.jobs.get(job.id).state in ENDED_JOB, 60)
+        return farm.repository.jobs.get(job.id)
 
     with at_work(farm, allow_scripts=True) as worker:
         for words in ("empty", "deep", "nul", "huge"):

@@ -19,17 +19,17 @@ _LOOK_EVERY_S = 0.5
 def audit(farm: Farm, actor: Actor, wanted: AuditFilter, *, limit: int = 50) -> list[AuditEntry]:
     """The latest entries that are wanted, in the order in which they were written."""
     require(farm, actor, "audit.see")
-    return farm.repository.audit_log(wanted=wanted, limit=limit)[::-1]
+    return farm.repository.audit.newest(wanted=wanted, limit=limit)[::-1]
 
 
 def follow_audit(farm: Farm, actor: Actor, wanted: AuditFilter, *, stop: threading.Event) -> Iterator[AuditEntry]:
     """The entries that are wanted as they are written, from now on, until `stop` is set."""
     require(farm, actor, "audit.see")
-    head = farm.repository.audit_head()
+    head = farm.repository.audit_chain.head()
     after, patience = head.seq if head else 0, OutageGrace(farm.clock)
     while True:
         with patience.tolerate():
-            for entry in farm.repository.audit_after(replace(wanted, after=after)):
+            for entry in farm.repository.audit.after(replace(wanted, after=after)):
                 after = entry.seq or after
                 yield entry
         if farm.clock.wait(stop, _LOOK_EVERY_S):
@@ -42,7 +42,7 @@ def verify_audit(farm: Farm, actor: Actor, seen: str | None = None) -> AuditVerd
     Raises InvalidInput for a `seen` that is none.
     """
     require(farm, actor, "audit.see")
-    return farm.repository.verify_audit(_head(seen) if seen is not None else None)
+    return farm.repository.audit_chain.verify(_head(seen) if seen is not None else None)
 
 
 def adopt_audit(farm: Farm, actor: Actor) -> int:
@@ -51,7 +51,7 @@ def adopt_audit(farm: Farm, actor: Actor) -> int:
     Whoever does so vouches for them: look at them first. Raises NotAllowed.
     """
     require(farm, actor, "audit.adopt")
-    return farm.repository.adopt_audit(actor=actor)
+    return farm.repository.audit.adopt_unsigned(actor=actor)
 
 
 def rotate_audit_key(farm: Farm, actor: Actor) -> RotatedKey:
@@ -60,7 +60,7 @@ def rotate_audit_key(farm: Farm, actor: Actor) -> RotatedKey:
     Raises NotAllowed, and Conflict where the key stands in the config.
     """
     require(farm, actor, "audit.rotate")
-    return farm.repository.rotate_audit_key(actor=actor)
+    return farm.repository.audit.rotate_key(actor=actor)
 
 
 def _head(text: str) -> ChainHead:

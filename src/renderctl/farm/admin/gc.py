@@ -49,19 +49,19 @@ def collect(
     _require_own_store(farm)
     collected = Collected(dry_run)
     if not dry_run:
-        farm.repository.tidy_leases()
+        farm.repository.gc.tidy_leases()
     try:
         _collect_blobs(farm, collected, grace_s, on_advance)
         _collect_logs(farm, collected, grace_s)
     finally:
         if not dry_run and (collected.removed or collected.logs):
             found = {"blobs": collected.removed, "bytes": collected.removed_bytes, "logs": collected.logs}
-            farm.repository.note_collection(actor=actor, **found)
+            farm.repository.gc.record_collection(actor=actor, **found)
     return collected
 
 
 def _require_own_store(farm: Farm) -> None:
-    if not farm.repository.has_known_blobs() and next(farm.store.blobs(), None) is not None:
+    if not farm.repository.gc.has_known_blobs() and next(farm.store.blobs(), None) is not None:
         raise Conflict(
             "The store holds files, and this database has never known any: they are another farm's.",
             hint="Give every farm a store of its own, and look at database.url and store in the config.",
@@ -110,7 +110,7 @@ def _beside(stored: Iterator[StoredBlob], pointed_at: Iterator[str]) -> Iterator
 def _digests(farm: Farm) -> Iterator[str]:
     """What rows point to, in order, a page at a time."""
     after = ""
-    while page := farm.repository.digests(after=after, limit=_PAGE):
+    while page := farm.repository.gc.digests(after=after, limit=_PAGE):
         yield from page
         after = page[-1]
 
@@ -118,9 +118,9 @@ def _digests(farm: Farm) -> Iterator[str]:
 def _remove(farm: Farm, collected: Collected, idle: Sequence[StoredBlob]) -> None:
     sizes = {blob.digest: blob.size for blob in idle}
     if collected.dry_run:
-        removed = farm.repository.forgotten(sorted(sizes))
+        removed = farm.repository.gc.unreferenced(sorted(sizes))
     else:
-        removed = farm.repository.collect(sorted(sizes), farm.store.remove, limit_s=farm.store.removal_limit_s)
+        removed = farm.repository.gc.collect(sorted(sizes), farm.store.remove, limit_s=farm.store.removal_limit_s)
     collected.removed += len(removed)
     collected.removed_bytes += sum(sizes[digest] for digest in removed)
     collected.kept -= len(removed)
@@ -130,14 +130,14 @@ def _remove(farm: Farm, collected: Collected, idle: Sequence[StoredBlob]) -> Non
 def _tell_missing(farm: Farm, collected: Collected, lost: Sequence[str]) -> None:
     """Those that are not there after all: while we looked, one may have been put, or its rows removed."""
     gone = farm.store.missing(set(lost))
-    collected.missing += farm.repository.pointers(sorted(gone))
+    collected.missing += farm.repository.gc.pointers(sorted(gone))
 
 
 def _collect_logs(farm: Farm, collected: Collected, grace_s: float) -> None:
     old = (log for log in farm.store.logs() if log.age_s >= grace_s)
     while page := list(islice(old, _PAGE)):
         sizes = {log.attempt_id: log.size for log in page}
-        unknown = farm.repository.unknown_logs(list(sizes))
+        unknown = farm.repository.gc.unknown_logs(list(sizes))
         if not collected.dry_run:
             farm.store.remove_logs(unknown)
         collected.logs += len(unknown)

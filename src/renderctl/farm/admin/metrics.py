@@ -18,10 +18,10 @@ def may_read_metrics(farm: Farm, actor: Actor) -> None:
 def metrics(farm: Farm, actor: Actor) -> "Measures":
     """How the farm is at this moment. Raises NotAllowed."""
     require(farm, actor, "metrics.read")
-    return farm.repository.measures()
+    return farm.repository.metrics.measure()
 
 
 def metrics_since(farm: Farm, actor: Actor, since: "Cursor | None" = None) -> "Since":
     """What has come since a mark: counted from one to the next, everything is counted once. Raises NotAllowed."""
     require(farm, actor, "metrics.read")
-    return farm.repository.lately(since)
+    return farm.repository.metrics.since(since)

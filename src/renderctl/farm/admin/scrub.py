@@ -48,7 +48,7 @@ def scrub(
             continue
         _read(farm, blob.digest, scrubbed)
         on_advance(Progress("Reading", scrubbed.read, scrubbed.read, "blobs"))
-    scrubbed.needed_by = farm.repository.pointers(scrubbed.damaged)
+    scrubbed.needed_by = farm.repository.gc.pointers(scrubbed.damaged)
     return scrubbed
 
 
@@ -60,10 +60,10 @@ def _read(farm: Farm, digest: str, scrubbed: Scrubbed) -> None:
     scrubbed.read += 1
     if not sound:
         scrubbed.damaged.append(digest)
-        farm.repository.report_damage(digest, host_name())
-    elif farm.repository.damaged([digest]):
+        farm.repository.damaged_blobs.report(digest, host_name())
+    elif farm.repository.damaged_blobs.among([digest]):
         scrubbed.repaired += 1
-        farm.repository.note_repaired([digest])
+        farm.repository.damaged_blobs.mark_repaired([digest])
 
 
 def _is_sound(farm: Farm, digest: str, scrubbed: Scrubbed) -> bool:

@@ -40,31 +40,38 @@ def sweep(farm: Farm, sweeper: str, *, afresh: bool = False) -> SweepReport:
 
     `afresh`: the sweeper has seen the database fail, and expires nobody for that time.
     """
-    watch = farm.repository.keep_watch(sweeper, afresh=afresh)
+    watch = farm.repository.recovery.acquire_sweep_lease(sweeper, renew_start=afresh)
     if not watch.held:
         return SweepReport(held=False, watched=False)
     if watch.clock_set_back:
         logger.warning("the database's clock was set back: what lay ahead of it counts as of now")
-        _step("reset times that lie ahead", farm.repository.reset_future_times, 0)
+        _step("reset times that lie ahead", farm.repository.recovery.reset_future_times, 0)
     lost_workers, attempts = _expired(farm) if watch.may_expire else ([], [])
     for worker in lost_workers:
         logger.warning("worker %s went silent: its tasks are queued again", worker)
-    for suspect in _list("quarantine workers", farm.repository.quarantine):
+    for suspect in _list("quarantine workers", farm.repository.workers.quarantine):
         logger.warning("worker %s is quarantined: %s", suspect.worker_id, suspect.reason)
-    canceled = _step("finish cancellations", farm.repository.finish_cancellations, 0)
-    freed = [*_list("unbind jobs", farm.repository.unbind), *_list("free jobs", farm.repository.free_dependents)]
-    ended = [job_id for job_id in _list("find jobs to end", farm.repository.ripe_jobs) if _ended(farm, job_id)]
-    hungry = {job.id: job for job in _list("find unserved jobs", farm.repository.unserved_jobs)}
+    canceled = _step("finish cancellations", farm.repository.recovery.finish_cancellations, 0)
+    freed = [
+        *_list("unbind jobs", farm.repository.recovery.release_reservations),
+        *_list("free jobs", farm.repository.recovery.unblock_dependents),
+    ]
+    ended = [
+        job_id for job_id in _list("find jobs to end", farm.repository.recovery.finishable_jobs) if _ended(farm, job_id)
+    ]
+    hungry = {job.id: job for job in _list("find unserved jobs", farm.repository.recovery.unserved_jobs)}
     hungry |= _present(farm, {*freed, *(each.job_id for each in attempts)})
     for job in hungry.values():
         enqueue_ticket(farm, job)
-    corrected = _list("compare counts", farm.repository.check_some_counts)
+    corrected = _list("compare counts", farm.repository.count_checks.check_sample)
     for wrong in corrected:
         logger.warning("counts were wrong and have been corrected, which is a fault of renderctl: %s", wrong)
     for job_id in {*hungry, *ended, *(wrong.job_id for wrong in corrected)}:
         invalidate(farm, job_id)
     _step("apply retention", partial(apply_retention, farm), None)
-    _step("read the end of the audit log", farm.repository.audit_head, None)  # what follows it is not cut off unseen
+    _step(
+        "read the end of the audit log", farm.repository.audit_chain.head, None
+    )  # what follows it is not cut off unseen
     return SweepReport(True, watch.may_expire, tuple(lost_workers), len(attempts), tuple(ended), len(hungry), canceled)
 
 
@@ -89,7 +96,7 @@ def _list(name: str, step: Callable[[], list[Result]]) -> list[Result]:
 
 def _expired(farm: Farm) -> tuple[list[str], list[Attempt]]:
     nobody: tuple[list[str], list[Attempt]] = [], []
-    return _step("expire workers", farm.repository.expire, nobody)
+    return _step("expire workers", farm.repository.recovery.expire_silent, nobody)
 
 
 def _present(farm: Farm, job_ids: set[str]) -> dict[str, Job]:
@@ -97,7 +104,7 @@ def _present(farm: Farm, job_ids: set[str]) -> dict[str, Job]:
     present = {}
     for job_id in job_ids:
         with suppress(NotFound):
-            present[job_id] = farm.repository.job(job_id)
+            present[job_id] = farm.repository.jobs.get(job_id)
     return present
 
 
@@ -118,14 +125,14 @@ def sweep_here(farm: Farm, actor: Actor, *, wait: bool) -> SweepReport:
                 return swept
             farm.clock.wait(None, settings.heartbeat)
     finally:
-        farm.repository.end_watch(sweeper)
+        farm.repository.recovery.release_sweep_lease(sweeper)
 
 
 def finish_job_if_done(farm: Farm, job_id: str) -> JobState | None:
     """End the job if nothing of it is open, and start what waited for it; its state if it has ended."""
-    state = farm.repository.settle(job_id)
+    state = farm.repository.jobs.finish_if_done(job_id)
     if state is not None:
-        for dependent in farm.repository.dependents(job_id):
+        for dependent in farm.repository.jobs.dependents(job_id):
             enqueue_ticket(farm, dependent)
     return state
 

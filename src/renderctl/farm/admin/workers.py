@@ -12,29 +12,29 @@ from renderctl.farm.authorization import require
 def list_workers(farm: Farm, actor: Actor, *, all_of_them: bool = False) -> list[Worker]:
     """The workers; those that are gone only on request. Of what they work on, that which the actor may see."""
     require(farm, actor, "worker.see")
-    found, visible = farm.repository.workers(all_of_them=all_of_them), visibility_of(actor, "job.see")
+    found, visible = farm.repository.workers.all(include_gone=all_of_them), visibility_of(actor, "job.see")
     if visible is ALL:
         return found
-    seen = farm.repository.visible_jobs({_job_of(task) for each in found for task in each.tasks}, visible)
+    seen = farm.repository.jobs.visible_ids({_job_of(task) for each in found for task in each.tasks}, visible)
     return [replace(each, tasks=tuple(task for task in each.tasks if _job_of(task) in seen)) for each in found]
 
 
 def work_at_hand(farm: Farm, actor: Actor) -> list[CurrentWork]:
     """What the slots are doing at this moment; of what the actor may not see, only that a slot has something to do."""
     require(farm, actor, "worker.see")
-    return farm.repository.work_at_hand(visibility_of(actor, "job.see"))
+    return farm.repository.workers.current_work(visibility_of(actor, "job.see"))
 
 
 def drain_worker(farm: Farm, actor: Actor, worker_ref: str) -> Worker:
     """Let a worker finish its frames and take no more until it is resumed. Raises NotFound."""
     require(farm, actor, "worker.control", Subject("worker", worker_ref))
-    return farm.repository.drain(worker_ref, actor=actor)
+    return farm.repository.workers.drain(worker_ref, actor=actor)
 
 
 def resume_worker(farm: Farm, actor: Actor, worker_ref: str) -> Worker:
     """Let a drained or quarantined worker take work again, with a clean record. Raises NotFound."""
     require(farm, actor, "worker.control", Subject("worker", worker_ref))
-    return farm.repository.drain(worker_ref, actor=actor, resume=True)
+    return farm.repository.workers.drain(worker_ref, actor=actor, resume=True)
 
 
 def _job_of(task_id: str) -> str:

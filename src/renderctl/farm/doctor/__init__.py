@@ -35,7 +35,12 @@ def parts(farm: Farm) -> list[Finding]:
             partial(machine.data_folder, settings),
             partial(machine.data_folder_advice, settings),
         ),
-        partial(check_part, "database", lambda: farm.repository.check(), lambda: farm.repository.advice()),
+        partial(
+            check_part,
+            "database",
+            lambda: farm.repository.diagnostics.check(),
+            lambda: farm.repository.diagnostics.advice(),
+        ),
         partial(check_part, "store", lambda: farm.store.check()),
         partial(check_part, "queue", lambda: farm.queue.check()),
         partial(check_part, "cache", lambda: farm.cache.check()),

@@ -22,7 +22,7 @@ def crew(farm: Farm) -> Iterator[Finding]:
 
 
 def _workers(farm: Farm) -> str:
-    known = farm.repository.workers()
+    known = farm.repository.workers.all()
     counts = Counter(each.state.value for each in known)
     if not known:
         return "none at work"
@@ -34,7 +34,7 @@ def _workers(farm: Farm) -> str:
 
 
 def _workers_advice(farm: Farm) -> list[str]:
-    troubled = [_trouble(each) for each in farm.repository.workers() if each.state in _IN_TROUBLE]
+    troubled = [_trouble(each) for each in farm.repository.workers.all() if each.state in _IN_TROUBLE]
     return [*_some(troubled, "workers"), *_some(list(_waiting(farm)), "jobs")]
 
 
@@ -47,7 +47,7 @@ def _trouble(worker: Worker) -> str:
 def _waiting(farm: Farm) -> Iterator[str]:
     """Jobs that nobody can take, one for each reason."""
     floors: dict[str, PoolSnapshot] = {}
-    waiting = [(job, nobody(farm, job, floors)) for job in farm.repository.idle_jobs()]
+    waiting = [(job, nobody(farm, job, floors)) for job in farm.repository.diagnostics.idle_jobs()]
     for reason, count in Counter(reason for _, reason in waiting if reason).items():
         first = next(job for job, why in waiting if why == reason)
         others = f" and {count - 1} more" if count > 1 else ""
@@ -59,12 +59,12 @@ def _some(lines: list[str], noun: str) -> list[str]:
 
 
 def _sweep(farm: Farm) -> str:
-    last = farm.repository.last_sweep()
+    last = farm.repository.diagnostics.last_sweep()
     return f"{last.seconds_ago:.0f} s ago, by {last.holder}" if last else "none is under way"
 
 
 def _sweep_advice(farm: Farm) -> Iterator[str]:
-    last, limit_s = farm.repository.last_sweep(), farm.settings.worker.heartbeat_limit
+    last, limit_s = farm.repository.diagnostics.last_sweep(), farm.settings.worker.heartbeat_limit
     overdue = last is None or last.seconds_ago > 2 * limit_s
-    if overdue and farm.repository.open_jobs():
+    if overdue and farm.repository.jobs.open_ids():
         yield "Jobs are open and nobody repairs what breaks: every worker does, or `renderctl sweep`."

@@ -17,17 +17,17 @@ from renderctl.farm.people.quotas import quotas_for
 
 def cancel(farm: Farm, actor: Actor, job_ref: str) -> Job:
     """Stop a job: queued tasks never start, running ones are told to stop, finished frames are kept."""
-    return _done(farm, authorized_job(farm, actor, job_ref, "job.cancel"), farm.repository.cancel, actor)
+    return _done(farm, authorized_job(farm, actor, job_ref, "job.cancel"), farm.repository.jobs.cancel, actor)
 
 
 def pause(farm: Farm, actor: Actor, job_ref: str) -> Job:
     """Let running frames finish and start no more."""
-    return _done(farm, authorized_job(farm, actor, job_ref, "job.pause"), farm.repository.pause, actor)
+    return _done(farm, authorized_job(farm, actor, job_ref, "job.pause"), farm.repository.jobs.pause, actor)
 
 
 def resume(farm: Farm, actor: Actor, job_ref: str) -> Job:
     """Go on with a paused job, on any worker of its pool."""
-    job = _done(farm, authorized_job(farm, actor, job_ref, "job.resume"), farm.repository.resume, actor)
+    job = _done(farm, authorized_job(farm, actor, job_ref, "job.resume"), farm.repository.jobs.resume, actor)
     enqueue_ticket(farm, job)
     return job
 
@@ -37,7 +37,7 @@ def priority(farm: Farm, actor: Actor, job_ref: str, value: int) -> Job:
     if not 0 <= value <= 10:
         raise InvalidInput(f"A priority of {value} is not possible.", hint="It must be 0 to 10; 10 is served first.")
     before = authorized_job(farm, actor, job_ref, "job.priority")
-    job = _done(farm, before, partial(farm.repository.set_priority, priority=value), actor)
+    job = _done(farm, before, partial(farm.repository.jobs.set_priority, priority=value), actor)
     if value > before.priority and job.state in CLAIMABLE_JOB and job.bound_to is None:
         enqueue_ticket(farm, job)  # the one that waits already keeps the place of its old priority
     return job
@@ -51,7 +51,7 @@ def retry(farm: Farm, actor: Actor, job_ref: str, frames: str | None = None) -> 
     """
     wanted = FrameSet.parse_request(frames) if frames is not None else None
     job = authorized_job(farm, actor, job_ref, "job.retry")
-    job, count = farm.repository.retry(job.id, actor=actor, frames=wanted, quotas=quotas_for(farm, actor))
+    job, count = farm.repository.jobs.retry(job.id, actor=actor, frames=wanted, quotas=quotas_for(farm, actor))
     invalidate(farm, job.id)
     if wanted is not None and not count:
         raise InvalidInput(f"Job {job.id} has no frames {wanted} to render again.", hint=f"Its frames: {job.frames}.")

@@ -34,7 +34,7 @@ def download(
 ) -> Downloaded:
     """Every output of the job into `DIRECTORY/<job name>/`. Raises NotFound, OutputNotWritable, StoreUnavailable."""
     job = authorized_job(farm, actor, job_ref, "job.download")
-    total = farm.repository.count_outputs(job.id)
+    total = farm.repository.outputs.count(job.id)
     folder = OutputFolder(job, directory, blob_fetcher(farm))
     return folder.fill(((output, total) for output in _outputs(farm, job.id)), on_advance)
 
@@ -160,7 +160,7 @@ def not_writable(path: Path, error: OSError) -> OutputNotWritable:
 def _outputs(farm: Farm, job_id: str) -> Iterator[Output]:
     after = 0
     while True:
-        page, after = farm.repository.outputs(job_id, after=after)
+        page, after = farm.repository.outputs.of_job(job_id, after=after)
         if not page:
             return
         yield from page

@@ -39,7 +39,7 @@ class LogFollower:
 
     def news(self) -> list[LogPart]:
         """What was printed since the last look, or the next piece of it. Raises NotFound, StoreUnavailable."""
-        over = self._farm.repository.job(self.job_id).state in ENDED_JOB
+        over = self._farm.repository.jobs.get(self.job_id).state in ENDED_JOB
         self.has_more = False
         parts: list[LogPart] = []
         for attempt in self._to_look_at(over=over):
@@ -65,9 +65,9 @@ class LogFollower:
         """Attempts that may have printed something: first those that have ended since, then some that run."""
         repository = self._farm.repository
         if self._task_number is not None:
-            attempts = repository.attempts(self.job_id, self._task_number)
+            attempts = repository.attempts.of_job(self.job_id, self._task_number)
             return [attempt for attempt in attempts if attempt.id not in self._read]
-        running = repository.running_attempts(self.job_id, after=self._after, limit=_RUNNING)
+        running = repository.attempts.running(self.job_id, after=self._after, limit=_RUNNING)
         first, last = self._after, running[-1].number if len(running) == _RUNNING else None
         self._after = last or 0
         running_ids = {attempt.id for attempt in running}
@@ -77,12 +77,12 @@ class LogFollower:
             if attempt_id not in running_ids
             and (over or (reader.number > first and (last is None or reader.number <= last)))
         }
-        ended = repository.these_attempts(sorted(left | self._new_ended()))
+        ended = repository.change_feed.attempts(sorted(left | self._new_ended()))
         return [*sorted(ended, key=lambda attempt: attempt.id), *running]
 
     def _new_ended(self) -> set[str]:
         """Some of those that have ended since the last look, the oldest first."""
-        newest = self._farm.repository.newest_ended_attempts(self.job_id, _NEWEST)
+        newest = self._farm.repository.change_feed.newest_ended_attempt_ids(self.job_id, _NEWEST)
         if not self._began:
             self._began, self._read = True, set(newest[_ENDED:])
         self._read &= set(newest)

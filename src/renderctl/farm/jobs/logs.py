@@ -65,9 +65,9 @@ def log_follower(farm: Farm, actor: Actor, job_ref: str, task: str | None = None
 
 def _chosen(farm: Farm, job: Job, task: str | None) -> list[Attempt]:
     if task is not None:
-        return farm.repository.attempts(job.id, task_number(farm, job, task))
+        return farm.repository.attempts.of_job(job.id, task_number(farm, job, task))
     for states in ((AttemptState.RUNNING,), (AttemptState.FAILED, AttemptState.LOST), ()):
-        if newest := farm.repository.newest_attempt(job.id, states):
+        if newest := farm.repository.change_feed.newest_attempt(job.id, states):
             return [newest]
     return []
 
@@ -75,6 +75,6 @@ def _chosen(farm: Farm, job: Job, task: str | None) -> list[Attempt]:
 def task_number(farm: Farm, job: Job, task: str) -> int:
     """A task by its id (`JOB-7`) or its number in the job. Raises NotFound."""
     digits = task.removeprefix(f"{job.id}-")
-    if not digits.isdecimal() or not 1 <= int(digits) <= farm.repository.counts(job.id).total:
+    if not digits.isdecimal() or not 1 <= int(digits) <= farm.repository.tasks.counts(job.id).total:
         raise NotFound(f"Job {job.id} has no task {task!r}.", hint="Tasks are numbered from 1; `status` counts them.")
     return int(digits)

@@ -42,13 +42,13 @@ def outputs(
     """Outputs of a job, from where an earlier page says; or the `latest`, the newest first. Raises NotFound."""
     job = authorized_job(farm, actor, job_ref, "job.see")
     if latest:
-        return OutputPage(farm.repository.latest_outputs(job.id, limit), 0, farm.repository.count_outputs(job.id))
-    page, where = farm.repository.outputs(job.id, after=after, limit=limit)
-    return OutputPage(page, where, farm.repository.count_outputs(job.id))
+        return OutputPage(farm.repository.outputs.latest(job.id, limit), 0, farm.repository.outputs.count(job.id))
+    page, where = farm.repository.outputs.of_job(job.id, after=after, limit=limit)
+    return OutputPage(page, where, farm.repository.outputs.count(job.id))
 
 
 def open_output(farm: Farm, actor: Actor, job_ref: str, number: int, name: str) -> OpenOutput:
     """The output of that name of a job's task. Raises NotFound."""
     job = authorized_job(farm, actor, job_ref, "job.download")
-    output = farm.repository.output(job.id, number, name)
+    output = farm.repository.outputs.get(job.id, number, name)
     return OpenOutput(output, file_name(output, len(job.cameras) > 1), farm)

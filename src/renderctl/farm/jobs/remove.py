@@ -35,7 +35,7 @@ def remove_jobs(
     removed = []
     for job_id in sorted(found, reverse=True):  # who waits is younger than what it waits for
         if force and not dry_run and found[job_id].state in OPEN_JOB:
-            farm.repository.cancel(job_id, actor=actor)
+            farm.repository.jobs.cancel(job_id, actor=actor)
             invalidate(farm, job_id)
         if not dry_run:
             _wait_until_idle(farm, job_id)
@@ -55,7 +55,7 @@ def select_jobs(farm: Farm, actor: Actor, *, older_than: timedelta, states: Sequ
             raise InvalidInput(f"Jobs do not end {state!r}.", hint=did_you_mean(state, sorted(ENDED_JOB)))
     days = older_than.total_seconds() / 86_400
     ages = {state: days for state in map(JobState, states or ENDED_JOB)}
-    return farm.repository.jobs_older_than(ages, sight=visibility_of(actor, "job.remove"))
+    return farm.repository.jobs.older_than(ages, sight=visibility_of(actor, "job.remove"))
 
 
 def apply_retention(farm: Farm) -> None:
@@ -68,14 +68,16 @@ def apply_retention(farm: Farm) -> None:
     }
     days = {state: limit for state, limit in limits.items() if limit is not None}
     wanted = days or any(each is not None for each in (kept.audit_days, kept.worker_days, kept.delivery_days))
-    if wanted and farm.repository.take_turn("retention", _LOOK_EVERY_S):
-        for job_id in reversed(farm.repository.jobs_older_than(days)):
+    if wanted and farm.repository.leases.take_turn("retention", _LOOK_EVERY_S):
+        for job_id in reversed(farm.repository.jobs.older_than(days)):
             _remove_if_possible(farm, job_id)
-        while kept.audit_days is not None and farm.repository.forget_audit(kept.audit_days, actor=_RETENTION):
+        while kept.audit_days is not None and farm.repository.audit.delete_older_than(
+            kept.audit_days, actor=_RETENTION
+        ):
             pass
-        while kept.worker_days is not None and farm.repository.forget_workers(kept.worker_days):
+        while kept.worker_days is not None and farm.repository.workers.delete_unseen(kept.worker_days):
             pass
-        while kept.delivery_days is not None and farm.repository.forget_deliveries(kept.delivery_days):
+        while kept.delivery_days is not None and farm.repository.deliveries.delete_ended(kept.delivery_days):
             pass
     _erase(farm, _ERASE_S)
 
@@ -83,7 +85,7 @@ def apply_retention(farm: Farm) -> None:
 def _erase(farm: Farm, seconds: float) -> None:
     """Delete rows of removed jobs for up to so long, resting as long as working: SQLite lets one write at a time."""
     ends = farm.clock.monotonic() + seconds
-    while (began := farm.clock.monotonic()) < ends and farm.repository.erase_some():
+    while (began := farm.clock.monotonic()) < ends and farm.repository.recovery.delete_removed_batch():
         farm.clock.wait(None, max(0.01, farm.clock.monotonic() - began))
 
 
@@ -95,10 +97,10 @@ def _remove_if_possible(farm: Farm, job_id: str) -> None:
 
 
 def _remove(farm: Farm, job_id: str, actor: Actor, *, dry_run: bool) -> Removed:
-    removed = farm.repository.remove_job(job_id, actor=actor, dry_run=dry_run)
+    removed = farm.repository.jobs.remove(job_id, actor=actor, dry_run=dry_run)
     invalidate(farm, job_id)
     for freed in removed.freed:
-        enqueue_ticket(farm, farm.repository.job(freed))
+        enqueue_ticket(farm, farm.repository.jobs.get(freed))
     return removed
 
 
@@ -106,10 +108,10 @@ def _wait_until_idle(farm: Farm, job_id: str) -> None:
     """Workers hear of a cancellation with their next heartbeat."""
     settings = farm.settings.worker
     patience = farm.clock.monotonic() + settings.heartbeat_limit + 2 * settings.heartbeat
-    while farm.repository.held_by(job_id) and farm.clock.monotonic() < patience:
+    while farm.repository.workers.on_job(job_id) and farm.clock.monotonic() < patience:
         try:
             farm.clock.wait(None, 0.1)
-            if farm.repository.job(job_id).state in OPEN_JOB:
+            if farm.repository.jobs.get(job_id).state in OPEN_JOB:
                 return
         except NotFound:
             return

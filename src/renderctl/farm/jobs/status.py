@@ -52,13 +52,13 @@ def _may_see(actor: Actor, document: JobStatus) -> bool:
 
 def job_document(farm: Farm, job_id: str) -> JobStatus:
     """The document of a job, from the database; the cache gets a copy."""
-    return _shown(farm, farm.repository.summary(job_id), {})
+    return _shown(farm, farm.repository.summaries.get(job_id), {})
 
 
 def job_documents(farm: Farm, job_ids: Sequence[str]) -> dict[str, JobStatus]:
     """The documents of those of the jobs that there are, as `job_document` has them."""
     floors: dict[str, PoolSnapshot] = {}
-    return {summary.job.id: _shown(farm, summary, floors) for summary in farm.repository.summaries_of(job_ids)}
+    return {summary.job.id: _shown(farm, summary, floors) for summary in farm.repository.summaries.by_ids(job_ids)}
 
 
 def recent_document(farm: Farm, job_id: str) -> JobStatus:
@@ -97,7 +97,7 @@ def jobs(
             raise InvalidInput(f"Jobs are never {state!r}.", hint=did_you_mean(state, list(JobState)))
     visible = visibility_of(actor, "job.see")
     wanted = tuple(map(JobState, states))
-    found = farm.repository.summaries(
+    found = farm.repository.summaries.newest(
         wanted,
         owner=owner,
         project=project,

@@ -108,9 +108,9 @@ def _submit(farm: Farm, actor: Actor, model: Model, request: SubmitRequest, *, r
     quotas = quotas_for(farm, actor)
     new, notes = _new_job(farm, model, request, quotas)
     new = replace(new, project=project, after=after, after_any=after_any, bound_to=reserved_for)
-    job, fresh = farm.repository.add_job(new, actor=actor, since=since, quotas=quotas)
+    job, fresh = farm.repository.jobs.add(new, actor=actor, since=since, quotas=quotas)
     if fresh and notes:
-        farm.repository.note(job.id, notes)
+        farm.repository.jobs.add_notes(job.id, notes)
     if fresh and reserved_for is None and not request.paused:
         enqueue_ticket(farm, job)
     return Submitted(job, fresh, notes)
@@ -125,7 +125,7 @@ def _admit(farm: Farm, actor: Actor, model: Model, project: str, pool: str) -> N
     require(farm, actor, "model.see", subject_of_model(model))
     require(farm, actor, "job.submit", subject_of_project(project))
     if visibility_of(actor, "pool.use") is not ALL:
-        known = farm.repository.project(project)
+        known = farm.repository.projects.find(project)
         usable = known is None or known.may_use(pool)
         require(farm, actor, "pool.use", Subject("pool", pool, None, actor.projects if usable else frozenset()))
 

@@ -31,7 +31,7 @@ def tasks(
         if state not in set(TaskState):
             raise InvalidInput(f"Tasks are never {state!r}.", hint=did_you_mean(state, list(TaskState)))
     job = authorized_job(farm, actor, job_ref, "job.see")
-    return farm.repository.tasks(job.id, states=tuple(map(TaskState, states)), after=after, limit=limit)
+    return farm.repository.tasks.of_job(job.id, states=tuple(map(TaskState, states)), after=after, limit=limit)
 
 
 def task_status(farm: Farm, actor: Actor, task_id: str) -> TaskStatus:
@@ -41,11 +41,11 @@ def task_status(farm: Farm, actor: Actor, task_id: str) -> TaskStatus:
         raise NotFound(f"There is no task {task_id!r}.", hint="A task's id is its job's, a dash and its number.")
     job = authorized_job(farm, actor, job_ref, "job.see")
     number = task_number(farm, job, task_id.removeprefix(f"{job_ref}-"))
-    (task,) = farm.repository.tasks(job.id, after=number - 1, limit=1)
-    tried = tuple(farm.repository.attempts(job.id, number))
+    (task,) = farm.repository.tasks.of_job(job.id, after=number - 1, limit=1)
+    tried = tuple(farm.repository.attempts.of_job(job.id, number))
     running = [each.progress for each in tried if each.state is AttemptState.RUNNING]
     progress = 1.0 if task.state is TaskState.SUCCEEDED else max(running, default=0.0)
-    return TaskStatus(task, progress, tried, tuple(farm.repository.outputs_of_task(job.id, number)))
+    return TaskStatus(task, progress, tried, tuple(farm.repository.outputs.of_task(job.id, number)))
 
 
 def attempts(
@@ -64,7 +64,7 @@ def attempts(
     """
     job = authorized_job(farm, actor, job_ref, "job.see")
     number = task_number(farm, job, task) if task else None
-    return farm.repository.attempts(job.id, number, tasks_between=tasks_between, after=after, limit=limit)
+    return farm.repository.attempts.of_job(job.id, number, tasks_between=tasks_between, after=after, limit=limit)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def attempt_log(farm: Farm, actor: Actor, attempt_id: str, *, start: int = 0, li
 
     Raises NotFound, StoreUnavailable.
     """
-    attempt = farm.repository.attempt(attempt_id)
+    attempt = farm.repository.attempts.get(attempt_id)
     try:
         authorized_job(farm, actor, attempt.job_id, "job.logs")
     except NotFound as error:  # its id would tell of a job that is hidden

@@ -35,12 +35,16 @@ def waiting_reason(farm: Farm, job: Job, counts: TaskCounts, floors: dict[str, P
     if job.state in ENDED_JOB:
         return None
     if counts.running:
-        limited = job.max_slots is not None and counts.queued and farm.repository.slots_of(job.id) >= job.max_slots
+        limited = (
+            job.max_slots is not None
+            and counts.queued
+            and farm.repository.workers.slots_on_job(job.id) >= job.max_slots
+        )
         return f"its own slot limit of {job.max_slots} is reached" if limited else None
     if job.state is JobState.PAUSED:
         return f"paused: {job.pause_reason}" if job.pause_reason else "paused"
     if counts.blocked:
-        waits = farm.repository.waits_for(job.id)
+        waits = farm.repository.jobs.dependencies(job.id)
         named = ", ".join(f"job {each.id} ({each.name}), which is {each.state}" for each in waits)
         return f"waits for {named}" + _in_vain(waits) if waits else "its turn comes next"
     if not counts.queued:
@@ -64,7 +68,9 @@ def nobody(farm: Farm, job: Job, floors: dict[str, PoolSnapshot]) -> str | None:
 def _floor(farm: Farm, job: Job, floors: dict[str, PoolSnapshot]) -> PoolSnapshot:
     if job.pool not in floors:
         repository = farm.repository
-        floors[job.pool] = PoolSnapshot(tuple(repository.serving(job.pool)), repository.busy_slots(job.pool))
+        floors[job.pool] = PoolSnapshot(
+            tuple(repository.workers.alive_in_pool(job.pool)), repository.workers.busy_slots(job.pool)
+        )
     return floors[job.pool]
 
 
@@ -108,7 +114,7 @@ def _held(job: Job, able: Sequence[Worker], *, all_of_them: bool) -> str:
 
 
 def _no_slot(farm: Farm, job: Job, floor: PoolSnapshot) -> str:
-    retry_s = farm.repository.seconds_to_retry(job.id)
+    retry_s = farm.repository.tasks.seconds_to_retry(job.id)
     if retry_s is not None:
         return f"tries again in {retry_s:.0f} s"
     able = [each for each in floor.able(job) if each.state is WorkerState.ACTIVE]

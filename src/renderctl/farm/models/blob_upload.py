@@ -23,8 +23,8 @@ def upload_missing(
     Raises FileChanged, StoreUnavailable, StoreFull, DatabaseUnavailable.
     """
     sources = {each.digest: (source, each) for source, each in files.items()}
-    unknown = farm.repository.unknown_blobs(sources.keys())
-    damaged = farm.repository.damaged(sources.keys())
+    unknown = farm.repository.blobs.unknown(sources.keys())
+    damaged = farm.repository.damaged_blobs.among(sources.keys())
     unknown |= missing_from_store(farm, sources.keys() - unknown, verify) | damaged
     wanted = [sources[digest] for digest in sorted(unknown)]
     sent = []
@@ -50,14 +50,14 @@ def put_blob(farm: Farm, source: Path, digest: str) -> bool:
 
     Raises DigestMismatch, StoreUnavailable, DatabaseUnavailable.
     """
-    return replace_if_damaged(farm, source, digest, damaged=bool(farm.repository.damaged([digest])))
+    return replace_if_damaged(farm, source, digest, damaged=bool(farm.repository.damaged_blobs.among([digest])))
 
 
 def replace_if_damaged(farm: Farm, source: Path, digest: str, *, damaged: bool) -> bool:
     """As `put_blob`, for who knows whether it is damaged."""
     sent = farm.store.put(source, digest, replace=damaged)
     if damaged:
-        farm.repository.note_repaired([digest])
+        farm.repository.damaged_blobs.mark_repaired([digest])
     return sent
 
 

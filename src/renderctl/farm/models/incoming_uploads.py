@@ -59,10 +59,12 @@ def wanted_files(
     sizes = {_checked(each.digest): each.size for each in files}
     for size in sizes.values():
         _check_size(farm, size)
-    known = farm.repository.readable(sizes, _reader(actor)).keys()
-    lacking = (sizes.keys() - known) | missing_from_store(farm, known, verify) | farm.repository.damaged(known)
+    known = farm.repository.blobs.readable(sizes, _reader(actor)).keys()
+    lacking = (
+        (sizes.keys() - known) | missing_from_store(farm, known, verify) | farm.repository.damaged_blobs.among(known)
+    )
     require_space(farm, sum(sizes[each] for each in lacking), max((sizes[each] for each in lacking), default=0))
-    farm.repository.announce({each: sizes[each] for each in lacking}, actor.name, quotas_for(farm, actor))
+    farm.repository.blobs.announce({each: sizes[each] for each in lacking}, actor.name, quotas_for(farm, actor))
     direct = farm.settings.serve.direct
     return [WantedFile(each, _address(farm, each, sizes[each], actor) if direct else None) for each in sorted(lacking)]
 
@@ -108,9 +110,9 @@ class PartialUpload:
     def complete(self, size: int) -> None:
         """All is here: have it in the store, if it is what was promised. Raises DigestMismatch, StoreUnavailable."""
         try:
-            self._farm.repository.lease_blobs([self._digest])  # the one of its announcement may have ended
+            self._farm.repository.blobs.lease([self._digest])  # the one of its announcement may have ended
             put_blob(self._farm, self.path, self._digest)
-            self._farm.repository.note_received(self._digest, size, self._actor.name)
+            self._farm.repository.blobs.mark_received(self._digest, size, self._actor.name)
         except DigestMismatch as error:
             self.path.unlink(missing_ok=True)
             raise DigestMismatch("The bytes are not those that were promised: all were thrown away.") from error
@@ -155,10 +157,10 @@ def promote(farm: Farm, actor: Actor, digest: str, size: int) -> None:
     """
     _may_send(farm, actor, None)
     _require_counted(farm, _checked(digest), size, actor)
-    farm.repository.lease_blobs([digest])
+    farm.repository.blobs.lease([digest])
     farm.store.promote(_staged(digest, actor), digest, size)
-    farm.repository.note_repaired([digest])
-    farm.repository.note_received(digest, size, actor.name)
+    farm.repository.damaged_blobs.mark_repaired([digest])
+    farm.repository.blobs.mark_received(digest, size, actor.name)
 
 
 def require_uploaded(
@@ -180,7 +182,7 @@ def require_uploaded(
     for wanted in replacements:
         if wanted.file not in paths:
             raise InvalidInput(f"{wanted.file!r} is none of the files of the job.")
-    known = farm.repository.readable({each.digest for each in inputs}, _reader(actor))
+    known = farm.repository.blobs.readable({each.digest for each in inputs}, _reader(actor))
     missing = [each.path for each in inputs if known.get(each.digest) != each.size]
     if missing:
         raise MissingFiles(f"{len(missing)} files were not sent, such as {missing[0]!r}.", hint="Send them, and again.")
@@ -217,8 +219,8 @@ def _check_size(farm: Farm, size: int) -> None:
 def _require_counted(farm: Farm, digest: str, size: int, actor: Actor) -> None:
     """Whoever sends what they have not announced does so now."""
     quotas = quotas_for(farm, actor)
-    if quotas.of(actor.name, None) and not farm.repository.announced(digest, size, actor.name):
-        farm.repository.announce({digest: size}, actor.name, quotas)
+    if quotas.of(actor.name, None) and not farm.repository.blobs.is_announced(digest, size, actor.name):
+        farm.repository.blobs.announce({digest: size}, actor.name, quotas)
 
 
 def _checked(digest: str) -> str:

@@ -23,13 +23,13 @@ def list_models(
     `search`: a part of the name.
     """
     asked = {"name": name, "project": project, "search": search, "before": before}
-    return farm.repository.models(**asked, limit=limit, sight=visibility_of(actor, "model.see"))
+    return farm.repository.models.newest(**asked, limit=limit, sight=visibility_of(actor, "model.see"))
 
 
 def model_files(farm: Farm, actor: Actor, ref: str, *, skip: int = 0, limit: int) -> list[Input]:
     """Some of the files of a model, by their paths. Raises NotFound."""
     model = authorized_model(farm, actor, ref, "model.see")
-    return farm.repository.model_inputs(model.id, skip=skip, limit=limit)
+    return farm.repository.models.inputs(model.id, skip=skip, limit=limit)
 
 
 def show_model(farm: Farm, actor: Actor, ref: str, *, project: str | None = None) -> Model:
@@ -39,4 +39,4 @@ def show_model(farm: Farm, actor: Actor, ref: str, *, project: str | None = None
 
 def remove_model(farm: Farm, actor: Actor, ref: str) -> Model:
     """Remove a model that no job uses. Raises NotFound, Conflict."""
-    return farm.repository.remove_model(authorized_model(farm, actor, ref, "model.remove").id, actor=actor)
+    return farm.repository.models.remove(authorized_model(farm, actor, ref, "model.remove").id, actor=actor)

@@ -41,7 +41,7 @@ def add_model(farm: Farm, actor: Actor, offered: UploadedModel, *, project: str 
     name = offered.name.strip()[:255]
     facts = offered.facts.without_sources()
     new = NewModel(name, offered.main, digest, facts, inputs, project or actor.default_project)
-    return farm.repository.add_model(new, actor=actor, since=since, quotas=quotas_for(farm, actor))
+    return farm.repository.models.add(new, actor=actor, since=since, quotas=quotas_for(farm, actor))
 
 
 def _check(offered: UploadedModel) -> None:

@@ -84,7 +84,7 @@ def upload(
         since = farm.repository.time()
         sent = upload_missing(farm, prepared.files, on_advance, verify=request.verify)
         try:
-            model, fresh = farm.repository.add_model(new, actor=actor, since=since)
+            model, fresh = farm.repository.models.add(new, actor=actor, since=since)
             break
         except BlobCollected:  # before it was leased, or because the upload took longer than its lease
             if last:

@@ -31,14 +31,14 @@ class Authentication:
 
     def actor_of_token(self, secret: str, *, address: str | None) -> Actor:
         """Who holds this token. Raises TokenRefused, DatabaseUnavailable."""
-        use = self._farm.repository.check_token(token_digest(secret), address)
+        use = self._farm.repository.tokens.authenticate(token_digest(secret), address)
         self.last_used.note_token(use.token_id, use.at)
         return limited_without_totp(self._farm, use.actor)
 
     def actor_of_session(self, secret: str, *, address: str | None) -> tuple[Actor, str]:
         """Whose session it is, and the CSRF token of their forms. Raises TokenRefused, DatabaseUnavailable."""
         digest = token_digest(secret)
-        use = self._farm.repository.check_session(
+        use = self._farm.repository.sessions.authenticate(
             digest, address, idle_s=idle_limit_s(self._farm), seen_at=self.last_used.session_seen_at(digest)
         )
         self.last_used.note_session(digest, use.at, address)
@@ -46,7 +46,7 @@ class Authentication:
 
     def token(self, secret: str) -> Token:
         """What is known of the token that has this secret. Raises NotFound."""
-        return self._farm.repository.token_of(token_digest(secret))
+        return self._farm.repository.tokens.by_digest(token_digest(secret))
 
     def log_in(self, name: str, password: str, *, address: str | None, proof: Proof) -> LoggedIn:
         """Open a session: see `sessions.log_in`. Raises LoginRefused, CodeNeeded, TooManyGuesses, Busy."""

@@ -59,7 +59,7 @@ class LastUsed:
         if not tokens and not sessions:
             return
         try:
-            self._farm.repository.note_uses(tokens, sessions)
+            self._farm.repository.credential_uses.record(tokens, sessions)
         except RenderctlError as error:
             logger.info("The last uses of tokens and sessions can not be written now: %s", error)
             return

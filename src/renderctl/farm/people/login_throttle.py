@@ -49,11 +49,11 @@ def attempt_password(farm: Farm, name: str, password: str, origin: Origin) -> Lo
     gate = STRANGER_GATE if any(whose.startswith(_SHARED) for whose in counted) else KNOWN_GATE
     with gate.passed(origin.address) as hashing:
         count(farm, counted)
-        kept = farm.repository.password_of(name)
+        kept = farm.repository.users.password_hash(name)
         is_right = hashing.is_right(password, kept)
         if is_right and kept is not None and hashing.is_outdated(kept):
             former, kept = kept, hashing.hashed(password)
-            farm.repository.rehash_password(name, former, kept)
+            farm.repository.users.rehash_password(name, former, kept)
     return LoginAttempt(name, origin, counted, is_right, kept)
 
 
@@ -65,29 +65,29 @@ def succeeded(farm: Farm, attempt: LoginAttempt, *, device: bool = False) -> str
 
 def asked_for_code(farm: Farm, attempt: LoginAttempt) -> None:
     """They are asked for a code: the attempt stays counted, and the next one, which brings the code, need not wait."""
-    farm.repository.end_wait([whose for whose in attempt.counted if not whose.startswith(_SHARED)])
+    farm.repository.login_attempts.end_wait([whose for whose in attempt.counted if not whose.startswith(_SHARED)])
 
 
 def known_from(farm: Farm, name: str, origin: Origin, *, device: bool = False) -> str | None:
     """Remember from where somebody was let in. `device`: a browser, too; what its cookie holds from now on."""
     secret = None
     if device:
-        is_ours = origin.device is not None and farm.repository.is_known_device(_device(origin.device))
+        is_ours = origin.device is not None and farm.repository.login_attempts.is_known_device(_device(origin.device))
         secret = origin.device if is_ours else new_secret()
-    farm.repository.remember_origins(name, [_address(origin), *([_device(secret)] if secret else [])])
+    farm.repository.login_attempts.remember_origins(name, [_address(origin), *([_device(secret)] if secret else [])])
     return secret
 
 
 def count(farm: Farm, counted: Mapping[str, int]) -> None:
     """Count a wrong attempt. Raises TooManyGuesses."""
-    if (wait_s := farm.repository.count_guess(dict(counted))) > 0:
+    if (wait_s := farm.repository.login_attempts.record(dict(counted))) > 0:
         raise TooManyGuesses(hint=f"Try again in {math.ceil(wait_s)} s.", retry_after_s=wait_s)
 
 
 def forget(farm: Farm, counted: Mapping[str, int]) -> None:
     """The attempt that was counted was none: what others may have tried as well stays counted."""
     shared = [whose for whose in counted if whose.startswith(_SHARED)]
-    farm.repository.forgive_guesses([whose for whose in counted if whose not in shared], but_one=shared)
+    farm.repository.login_attempts.clear([whose for whose in counted if whose not in shared], but_one=shared)
 
 
 def of_sender(address: str | None, what: str = "from") -> str:
@@ -102,7 +102,7 @@ def _counters(farm: Farm, name: str, origin: Origin) -> dict[str, int]:
     neighbours in a network. Whoever took their cookie, or is in their network, waits for their own attempts.
     """
     device = None if origin.device is None else _device(origin.device)
-    known = farm.repository.known_origins(name, [_address(origin), *([device] if device else [])])
+    known = farm.repository.login_attempts.known_origins(name, [_address(origin), *([device] if device else [])])
     if device in known:
         return {f"device {token_digest(f'{name} {device}')}": _FREE_OF_DEVICE}
     pair = {f"pair {token_digest(f'{name} {sender(origin.address)}')}": _FREE_OF_PAIR}

@@ -11,29 +11,29 @@ from renderctl.farm.authorization import require, subject_of_project
 
 def list_projects(farm: Farm, actor: Actor) -> list[Project]:
     """The projects that the actor may see, by their names."""
-    found = farm.repository.projects()
+    found = farm.repository.projects.all()
     return [each for each in found if verdict(actor, "project.see", subject_of_project(each.name)) is Verdict.ALLOWED]
 
 
 def add_project(farm: Farm, actor: Actor, name: str, pools: Sequence[str] = ()) -> Project:
     """Add a project; its artists submit to these pools alone, or to any. Raises InvalidInput, Conflict, NotAllowed."""
     require(farm, actor, "project.change", subject_of_project(name))
-    return farm.repository.add_project(validated_name(name, "project"), pools, actor=actor)
+    return farm.repository.projects.add(validated_name(name, "project"), pools, actor=actor)
 
 
 def set_pools(farm: Farm, actor: Actor, name: str, pools: Sequence[str]) -> Project:
     """Its artists submit to these pools alone; none: to any. Raises NotFound, NotAllowed."""
     require(farm, actor, "project.change", subject_of_project(name))
-    return farm.repository.set_pools(name, pools, actor=actor)
+    return farm.repository.projects.set_pools(name, pools, actor=actor)
 
 
 def join_project(farm: Farm, actor: Actor, name: str, users: Sequence[str]) -> Project:
     """Make users members of a project: they see all of it. Raises NotFound, NotAllowed."""
     require(farm, actor, "project.change", subject_of_project(name))
-    return farm.repository.join(name, users, actor=actor)
+    return farm.repository.projects.add_members(name, users, actor=actor)
 
 
 def leave_project(farm: Farm, actor: Actor, name: str, users: Sequence[str]) -> Project:
     """They are members no longer; what is theirs they keep. Raises NotFound, NotAllowed."""
     require(farm, actor, "project.change", subject_of_project(name))
-    return farm.repository.part(name, users, actor=actor)
+    return farm.repository.projects.remove_members(name, users, actor=actor)

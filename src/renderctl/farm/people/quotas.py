@@ -24,20 +24,20 @@ def quota(farm: Farm, actor: Actor, *, user: str | None = None, project: str | N
     for holder in named:
         require(farm, actor, "quota.see", _subject(farm, holder))
     if project is not None:
-        farm.repository.require_project(project)
+        farm.repository.projects.require(project)
     reports = tuple(
-        farm.repository.quota_report(holder, quotas.user if holder.kind == "user" else quotas.project)
+        farm.repository.quotas.report(holder, quotas.user if holder.kind == "user" else quotas.project)
         for holder in named or own
     )
     if user is not None and user != actor.name and not reports[0].is_used:
-        farm.repository.user(user)  # who uses the farm's parts directly need not be one
+        farm.repository.users.get(user)  # who uses the farm's parts directly need not be one
     return reports
 
 
 def _subject(farm: Farm, holder: Holder) -> Subject:
     if holder.kind == "project":
         return subject_of_project(holder.name)
-    found = [each for each in farm.repository.users() if each.name == holder.name]
+    found = [each for each in farm.repository.users.all() if each.name == holder.name]
     return Subject("user", holder.name, holder.name, frozenset(found[0].projects if found else ()))
 
 

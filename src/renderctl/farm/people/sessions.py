@@ -16,7 +16,7 @@ from renderctl.farm.people.totp import check_second_factor
 from renderctl.farm.people.users import register
 
 if TYPE_CHECKING:
-    from renderctl.repository.people.credentials import Shown
+    from renderctl.repository.people.sessions import Shown
 
 #: Seconds after which somebody has to log in again.
 SESSION_S = 7 * 86_400.0
@@ -47,12 +47,14 @@ def log_in(farm: Farm, name: str, password: str, *, address: str | None, proof: 
 
     A password without its code counts as a wrong one. Raises LoginRefused, CodeNeeded, TooManyGuesses, Busy.
     """
-    from renderctl.repository.people.credentials import Shown
+    from renderctl.repository.people.sessions import Shown
 
     attempt = attempt_password(farm, name, password, Origin(address, proof.device))
     whoever = Actor(name[:64], via=Via.SESSION, address=address)
     if not attempt.is_right:
-        farm.repository.note_guess(whoever, "session.open", whoever.name, "the name or the password is wrong")
+        farm.repository.login_attempts.record_refusal(
+            whoever, "session.open", whoever.name, "the name or the password is wrong"
+        )
         raise LoginRefused
     try:
         code = check_second_factor(farm, name, proof.code, whoever=whoever)
@@ -74,7 +76,7 @@ def sign_up(farm: Farm, code: str, name: str, password: str, *, address: str | N
 
 def _opened(farm: Farm, name: str, address: str | None, device: str | None, shown: "Shown | None" = None) -> LoggedIn:
     secret, csrf = new_secret(), new_secret()
-    actor = farm.repository.open_session(
+    actor = farm.repository.sessions.open(
         name, token_digest(secret), csrf, lasts_s=SESSION_S, address=address, shown=shown
     )
     return LoggedIn(limited_without_totp(farm, actor), secret, csrf, device)
@@ -92,16 +94,16 @@ def list_sessions(farm: Farm, actor: Actor, user: str | None = None) -> list[Web
     """The log-ins from browsers of one user, or of all that the actor may see, the newest first."""
     found = [
         replace(each, present=each.id == actor.session)
-        for each in farm.repository.sessions(user=user, idle_s=idle_limit_s(farm))
+        for each in farm.repository.sessions.all(user=user, idle_s=idle_limit_s(farm))
     ]
     return [each for each in found if verdict(actor, "session.see", _of(each)) is Verdict.ALLOWED]
 
 
 def end_session(farm: Farm, actor: Actor, session_id: str) -> WebSession:
     """Let nobody in by this log-in any more. Raises NotFound, NotAllowed."""
-    session = farm.repository.session(session_id)
+    session = farm.repository.sessions.get(session_id)
     require(farm, actor, "session.end", _of(session))
-    farm.repository.end_sessions(session.user, session.id, actor=actor)
+    farm.repository.sessions.end(session.user, session.id, actor=actor)
     return replace(session, present=session.id == actor.session)
 
 
@@ -109,12 +111,12 @@ def end_sessions(farm: Farm, actor: Actor, user: str | None = None) -> list[WebS
     """End all log-ins of the actor, or of another user, but for the one that asks. Raises NotFound, NotAllowed."""
     whose = user or actor.name
     require(farm, actor, "session.end", Subject("user", whose, owner=whose))
-    return farm.repository.end_sessions(whose, actor=actor)
+    return farm.repository.sessions.end(whose, actor=actor)
 
 
 def log_out(farm: Farm, actor: Actor, secret: str) -> None:
     """End a session."""
-    farm.repository.end_session(token_digest(secret), actor=actor)
+    farm.repository.sessions.end_by_digest(token_digest(secret), actor=actor)
 
 
 def idle_limit_s(farm: Farm) -> float:

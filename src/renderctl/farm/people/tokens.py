@@ -40,33 +40,33 @@ def create_token(
     require(farm, actor, "token.create", Subject("user", whose, owner=whose))
     secret = new_secret(TOKEN_PREFIX)
     token = Token(new_id(), whose, name[:64], scope, datetime.now(UTC), None)
-    return NewToken(farm.repository.add_token(token, token_digest(secret), lasts_s=lasts_s, actor=actor), secret)
+    return NewToken(farm.repository.tokens.add(token, token_digest(secret), lasts_s=lasts_s, actor=actor), secret)
 
 
 def list_tokens(farm: Farm, actor: Actor, user: str | None = None) -> list[Token]:
     """The tokens of one user, or of all that the actor may see, the newest first."""
-    found = farm.repository.tokens(user=user)
+    found = farm.repository.tokens.all(user=user)
     return [each for each in found if verdict(actor, "token.see", _of(each)) is Verdict.ALLOWED]
 
 
 def revoke_token(farm: Farm, actor: Actor, token_id: str) -> Token:
     """Make a token good for nothing, from now on. Raises NotFound, NotAllowed."""
-    token = farm.repository.token(token_id)
+    token = farm.repository.tokens.get(token_id)
     require(farm, actor, "token.revoke", _of(token))
-    return farm.repository.revoke_token(token_id, actor=actor)
+    return farm.repository.tokens.revoke(token_id, actor=actor)
 
 
 def limited_without_totp(farm: Farm, actor: Actor) -> Actor:
     """The actor; an admin who has no second factor, where admins need one, is an operator until they do."""
     if actor.role is not Role.ADMIN or not farm.settings.serve.require_totp_for_admins:
         return actor
-    factor = farm.repository.totp(actor.name)
+    factor = farm.repository.second_factors.get(actor.name)
     return actor if factor is not None and factor.is_confirmed else replace(actor, role=Role.OPERATOR)
 
 
 def is_limited(farm: Farm, actor: Actor) -> bool:
     """Whether the actor is an admin who may do less because they have no second factor."""
-    return actor.role is not Role.ADMIN and farm.repository.user(actor.name).role is Role.ADMIN
+    return actor.role is not Role.ADMIN and farm.repository.users.get(actor.name).role is Role.ADMIN
 
 
 def _of(token: Token) -> Subject:

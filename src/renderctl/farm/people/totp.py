@@ -50,7 +50,7 @@ class RecoveryCodes:
 def totp_status(farm: Farm, actor: Actor, name: str) -> TotpStatus:
     """Whether a user has a second factor. Raises NotFound, NotAllowed."""
     require(farm, actor, "totp.see", _of(name))
-    return farm.repository.totp_status(name)
+    return farm.repository.second_factors.status(name)
 
 
 def enroll_totp(farm: Farm, actor: Actor, name: str, *, password: str | None = None) -> TotpEnrollment:
@@ -62,14 +62,14 @@ def enroll_totp(farm: Farm, actor: Actor, name: str, *, password: str | None = N
     if actor.via is not Via.LOCAL:
         require_own_password(farm, actor, password or "", "totp.enroll")
     secret = pyotp.random_base32()
-    farm.repository.begin_totp(name, secret, actor=actor)
+    farm.repository.second_factors.begin(name, secret, actor=actor)
     return TotpEnrollment(name, secret, pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=_ISSUER))
 
 
 def confirm_totp(farm: Farm, actor: Actor, name: str, code: str) -> RecoveryCodes:
     """Show a code of the new secret: from now on each log-in takes one. Raises NotAllowed, LoginRefused, Conflict."""
     _admit_owner(farm, "totp.enroll", name, actor)
-    pending = farm.repository.totp(name)
+    pending = farm.repository.second_factors.get(name)
     if pending is None or pending.is_confirmed:
         hint = f"`renderctl users totp enable {name}` begins it; it is confirmed within 15 minutes."
         raise Conflict(f"{name} is not about to set up a second factor.", hint=hint)
@@ -77,11 +77,11 @@ def confirm_totp(farm: Farm, actor: Actor, name: str, code: str) -> RecoveryCode
     count(farm, counted)
     step = _step_of(farm, pending, code)
     if step is None:
-        farm.repository.note_guess(actor, "totp.confirm", name, "the code is wrong")
+        farm.repository.login_attempts.record_refusal(actor, "totp.confirm", name, "the code is wrong")
         raise LoginRefused(_WRONG, hint="Is the clock of the phone right?")
     codes = tuple(_recovery_code() for _ in range(_RECOVERY_CODES))
     digests = [_recovery_digest(each) for each in codes]
-    farm.repository.confirm_totp(name, pending.secret, step, digests=digests, actor=actor)
+    farm.repository.second_factors.confirm(name, pending.secret, step, digests=digests, actor=actor)
     forget(farm, counted)
     return RecoveryCodes(name, codes)
 
@@ -94,7 +94,7 @@ def disable_totp(farm: Farm, actor: Actor, name: str, *, password: str | None = 
     require(farm, actor, "totp.disable", _of(name))
     if actor.name == name and actor.via is not Via.LOCAL:
         require_own_password(farm, actor, password or "", "totp.disable")
-    return farm.repository.disable_totp(name, actor=actor)
+    return farm.repository.second_factors.disable(name, actor=actor)
 
 
 def check_second_factor(farm: Farm, name: str, code: str | None, *, whoever: Actor) -> bool:
@@ -102,18 +102,20 @@ def check_second_factor(farm: Farm, name: str, code: str | None, *, whoever: Act
 
     Each code lets in once. Raises CodeNeeded without one, LoginRefused for a wrong one, which the audit log is told of.
     """
-    known = farm.repository.totp(name)
+    known = farm.repository.second_factors.get(name)
     if known is None or not known.is_confirmed:
         return False
     if not code:
         raise CodeNeeded(hint="An app shows it; a recovery code is good, too.")
     if _is_totp(code):
         step = _step_of(farm, known, code)
-        is_right = step is not None and farm.repository.use_totp_step(name, step)
+        is_right = step is not None and farm.repository.second_factors.use_step(name, step)
     else:
-        is_right = farm.repository.use_recovery_code(name, _recovery_digest(code), actor=whoever)
+        is_right = farm.repository.second_factors.use_recovery_code(name, _recovery_digest(code), actor=whoever)
     if not is_right:
-        farm.repository.note_guess(whoever, "session.open", name, "the code of the second factor is wrong")
+        farm.repository.login_attempts.record_refusal(
+            whoever, "session.open", name, "the code of the second factor is wrong"
+        )
         raise LoginRefused(_WRONG)
     return True
 

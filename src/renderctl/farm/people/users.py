@@ -32,7 +32,7 @@ class Invited:
 
 def list_users(farm: Farm, actor: Actor) -> list[User]:
     """The users that the actor may see, by their names."""
-    return [each for each in farm.repository.users() if verdict(actor, "user.see", _of(each)) is Verdict.ALLOWED]
+    return [each for each in farm.repository.users.all() if verdict(actor, "user.see", _of(each)) is Verdict.ALLOWED]
 
 
 def add_user(
@@ -48,7 +48,7 @@ def add_user(
     require(farm, actor, "user.add", Subject("user", name))
     kept = _hash_of(validated_password(password), actor.address) if password is not None else None
     among = tuple(projects) or (DEFAULT_PROJECT,)
-    return farm.repository.add_user(validated_name(name), role, among, password=kept, actor=actor)
+    return farm.repository.users.add(validated_name(name), role, among, password=kept, actor=actor)
 
 
 def add_first_admin(farm: Farm, actor: Actor, name: str, password: str) -> User:
@@ -56,13 +56,13 @@ def add_first_admin(farm: Farm, actor: Actor, name: str, password: str) -> User:
     require(farm, actor, "user.add", Subject("user", name))
     kept = _hash_of(validated_password(password), actor.address)
     among = (DEFAULT_PROJECT,)
-    return farm.repository.add_user(validated_name(name), Role.ADMIN, among, password=kept, actor=actor, first=True)
+    return farm.repository.users.add(validated_name(name), Role.ADMIN, among, password=kept, actor=actor, first=True)
 
 
 def set_role(farm: Farm, actor: Actor, name: str, role: Role) -> User:
     """Make a user something else, from his next step on. Raises NotFound, Conflict, NotAllowed."""
     require(farm, actor, "user.role", Subject("user", name))
-    return farm.repository.set_role(name, role, actor=actor)
+    return farm.repository.users.set_role(name, role, actor=actor)
 
 
 def disable_user(farm: Farm, actor: Actor, name: str) -> User:
@@ -72,8 +72,8 @@ def disable_user(farm: Farm, actor: Actor, name: str) -> User:
     Conflict, NotAllowed.
     """
     require(farm, actor, "user.disable", Subject("user", name))
-    user = farm.repository.disable_user(name, actor=actor)
-    for job_id in farm.repository.jobs_paused_for(name, limit=_SHOWN_AT_ONCE):
+    user = farm.repository.users.disable(name, actor=actor)
+    for job_id in farm.repository.jobs.paused_with_owner(name, limit=_SHOWN_AT_ONCE):
         forget_status(farm, job_id)
     return user
 
@@ -84,7 +84,7 @@ def enable_user(farm: Farm, actor: Actor, name: str) -> User:
     Raises NotFound, NotAllowed.
     """
     require(farm, actor, "user.disable", Subject("user", name))
-    return farm.repository.enable_user(name, actor=actor)
+    return farm.repository.users.enable(name, actor=actor)
 
 
 def set_password(farm: Farm, actor: Actor, name: str, password: str, *, old: str | None = None) -> User:
@@ -97,14 +97,14 @@ def set_password(farm: Farm, actor: Actor, name: str, password: str, *, old: str
     validated_password(password)
     if actor.name == name and actor.via is not Via.LOCAL:
         require_own_password(farm, actor, old or "", "user.password")
-    return farm.repository.set_password(name, _hash_of(password, actor.address), actor=actor)
+    return farm.repository.users.set_password(name, _hash_of(password, actor.address), actor=actor)
 
 
 def require_own_password(farm: Farm, actor: Actor, password: str, action: str) -> None:
     """Have whoever is logged in show that they know their password. Raises LoginRefused, TooManyGuesses, Busy."""
     attempt = attempt_password(farm, actor.name, password, Origin(actor.address))
     if not attempt.is_right:
-        farm.repository.note_guess(actor, action, actor.name, "the old password is wrong")
+        farm.repository.login_attempts.record_refusal(actor, action, actor.name, "the old password is wrong")
         raise LoginRefused("The old password is wrong.")
     succeeded(farm, attempt)
 
@@ -115,23 +115,23 @@ def invite(
     """A code with which somebody registers himself, once, within so many seconds. Raises NotAllowed, NotFound."""
     require(farm, actor, "user.add")
     for name in projects:
-        farm.repository.require_project(name)
+        farm.repository.projects.require(name)
     code = new_secret(INVITATION_PREFIX)
     among = tuple(projects) or (DEFAULT_PROJECT,)
-    invitation = farm.repository.add_invitation(token_digest(code), role, among, lasts_s=lasts_s, actor=actor)
+    invitation = farm.repository.invitations.add(token_digest(code), role, among, lasts_s=lasts_s, actor=actor)
     return Invited(invitation, code)
 
 
 def list_invitations(farm: Farm, actor: Actor) -> list[Invitation]:
     """The invitations that somebody may still use, the newest first; their codes nobody knows. Raises NotAllowed."""
     require(farm, actor, "invitation.see")
-    return farm.repository.invitations()
+    return farm.repository.invitations.open()
 
 
 def withdraw_invitation(farm: Farm, actor: Actor, invitation_id: str) -> Invitation:
     """Have nobody register by an invitation any more. Raises NotFound, Conflict for a used one, NotAllowed."""
     require(farm, actor, "invitation.withdraw", Subject("invitation", invitation_id))
-    return farm.repository.withdraw_invitation(invitation_id, actor=actor)
+    return farm.repository.invitations.withdraw(invitation_id, actor=actor)
 
 
 def register(farm: Farm, code: str, name: str, password: str, *, address: str | None) -> Actor:
@@ -142,14 +142,16 @@ def register(farm: Farm, code: str, name: str, password: str, *, address: str | 
     counted = {of_sender(address, "code"): _FREE_CODES}
     count(farm, counted)
     try:
-        farm.repository.require_invitation(token_digest(code))
+        farm.repository.invitations.require(token_digest(code))
     except InvitationRefused:
         whoever = Actor(name[:64], via=Via.SESSION, address=address)
-        farm.repository.note_guess(whoever, "user.register", whoever.name, "the invitation is not valid")
+        farm.repository.login_attempts.record_refusal(
+            whoever, "user.register", whoever.name, "the invitation is not valid"
+        )
         raise
     new_name = validated_name(name)
     kept = _hash_of(validated_password(password), address)
-    actor = farm.repository.accept_invitation(token_digest(code), new_name, kept, address=address)
+    actor = farm.repository.invitations.accept(token_digest(code), new_name, kept, address=address)
     forget(farm, counted)
     return actor
 

@@ -75,14 +75,14 @@ class WebhookDispatcher:
             thread.join(max(0.0, ends - self._farm.clock.monotonic()))
         self._stopped.set()
         try:
-            self._farm.repository.end_lease(WEBHOOKS, self._name)
+            self._farm.repository.leases.release(WEBHOOKS, self._name)
         except RenderctlError as error:
             logger.info("the lease of the webhooks was not given back: %s", error)
 
     def _look(self) -> None:
         try:
             if self._holds():
-                self._take_turns(self._farm.repository.due_webhooks())
+                self._take_turns(self._farm.repository.deliveries.due_webhooks())
         except RenderctlError as error:
             logger.info("webhooks are not told at the moment: %s", error)
 
@@ -91,7 +91,7 @@ class WebhookDispatcher:
         now, limit_s = self._farm.clock.monotonic(), self._farm.settings.worker.heartbeat_limit
         if now >= self._ask_at:
             self._ask_at = now + limit_s
-            self._held = self._farm.repository.keep_lease(WEBHOOKS, self._name) is not None
+            self._held = self._farm.repository.leases.acquire(WEBHOOKS, self._name) is not None
             if self._held:
                 self._ask_at = now + limit_s / 3
         return self._held
@@ -129,9 +129,9 @@ class WebhookDispatcher:
     def _turn(self, webhook: str) -> None:
         """Tell one receiver what is due, in its order, until it fails or others wait."""
         ends = self._farm.clock.monotonic() + _TURN_S
-        while not self._stopped.is_set() and (parcel := self._farm.repository.next_parcel(webhook)):
+        while not self._stopped.is_set() and (parcel := self._farm.repository.deliveries.next_due(webhook)):
             body, tried = deliver(self._farm, parcel)
-            state = self._farm.repository.note_try(parcel, body, tried, chance=self._chance.random())
+            state = self._farm.repository.deliveries.record_attempt(parcel, body, tried, chance=self._chance.random())
             with self._lock:
                 (self._failing.discard if tried.error is None else self._failing.add)(webhook)
             if state is DeliveryState.UNDELIVERABLE:

@@ -53,7 +53,7 @@ def add_webhook(
     about = _the_job(farm, job, actor) if job is not None else _the_project(farm, str(project), actor)
     _require_outside(farm, url, about, actor)
     secret = new_secret(SIGNING_PREFIX)
-    added = farm.repository.add_webhook(
+    added = farm.repository.webhooks.add(
         url, secret, wanted, project=about.project, job_id=about.job_id, actor=actor, quotas=quotas_for(farm, actor)
     )
     return NewWebhook(added, secret)
@@ -61,13 +61,13 @@ def add_webhook(
 
 def list_webhooks(farm: Farm, actor: Actor) -> list[Webhook]:
     """The webhooks that the actor may see, the oldest first."""
-    return farm.repository.webhooks(visibility_of(actor, "webhook.see"))
+    return farm.repository.webhooks.all(visibility_of(actor, "webhook.see"))
 
 
 def remove_webhook(farm: Farm, actor: Actor, webhook_ref: str) -> Webhook:
     """Tell a receiver nothing any more; what waits for it is forgotten. Raises NotFound, NotAllowed."""
     webhook = authorized_webhook(farm, actor, webhook_ref, "webhook.remove")
-    farm.repository.remove_webhook(webhook.id, actor=actor)
+    farm.repository.webhooks.remove(webhook.id, actor=actor)
     return webhook
 
 
@@ -84,13 +84,13 @@ def list_deliveries(
     one = [authorized_webhook(farm, actor, webhook, "webhook.see")] if webhook is not None else None
     seen = list_webhooks(farm, actor) if one is None else one
     states = (DeliveryState.UNDELIVERABLE,) if undeliverable else ()
-    return farm.repository.deliveries([each.id for each in seen], states, before=before, limit=limit)
+    return farm.repository.deliveries.newest([each.id for each in seen], states, before=before, limit=limit)
 
 
 def resend(farm: Farm, actor: Actor, delivery_ref: str) -> Delivery:
     """Have a delivery sent again, under its own id, by whoever sends for the farm. Raises NotFound, NotAllowed."""
     delivery = authorized_delivery(farm, actor, delivery_ref, "webhook.send")
-    return farm.repository.resend(delivery.id, actor=actor)
+    return farm.repository.deliveries.resend(delivery.id, actor=actor)
 
 
 def ping(farm: Farm, actor: Actor, webhook_ref: str) -> Delivery:
@@ -98,11 +98,11 @@ def ping(farm: Farm, actor: Actor, webhook_ref: str) -> Delivery:
     webhook = authorized_webhook(farm, actor, webhook_ref, "webhook.send")
     at = farm.repository.time()
     delivery = Delivery(new_token(), webhook.id, PING, None, at, DeliveryState.WAITING, 1, None, at)
-    parcel = PreparedDelivery(delivery, webhook.url, farm.repository.webhook_secret(webhook.id), {}, None, at)
+    parcel = PreparedDelivery(delivery, webhook.url, farm.repository.webhooks.secret(webhook.id), {}, None, at)
     _, tried = deliver(farm, parcel)
     state = DeliveryState.DELIVERED if tried.error is None else DeliveryState.UNDELIVERABLE
     ended = replace(delivery, state=state, status=tried.status, error=tried.error, answer=tried.answer)
-    return farm.repository.note_ping(ended, actor=actor)
+    return farm.repository.deliveries.record_ping(ended, actor=actor)
 
 
 def _event(name: str) -> Event:
@@ -130,7 +130,7 @@ def _the_job(farm: Farm, ref: str, actor: Actor) -> _About:
 
 def _the_project(farm: Farm, name: str, actor: Actor) -> _About:
     require(farm, actor, "webhook.create_for_project", subject_of_project(name))
-    farm.repository.require_project(name)
+    farm.repository.projects.require(name)
     return _About("webhook.create_for_project", subject_of_project(name), name)
 
 
@@ -141,5 +141,5 @@ def _require_outside(farm: Farm, url: str, about: _About, actor: Actor) -> None:
         with suppress(OSError):
             resolved(receiver, farm.settings.webhooks)
     except NotAllowed:
-        farm.repository.note_refusal(actor, about.action, about.subject, "refused")
+        farm.repository.audit.add_refusal(actor, about.action, about.subject, "refused")
         raise

@@ -113,7 +113,7 @@ class BlobCache:
         try:
             self._farm.store.get(digest, part)
         except BlobDamaged:
-            self._farm.repository.report_damage(digest, host_name())
+            self._farm.repository.damaged_blobs.report(digest, host_name())
             raise
 
     def _sound(self, each: Input) -> bool:

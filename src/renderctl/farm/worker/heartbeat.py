@@ -85,7 +85,7 @@ class HeartbeatThread:
             count_idle=idle and self._idle_beats % COUNT_EVERY == 0,
         )
         try:
-            reply = self._farm.repository.beat(beat)
+            reply = self._farm.repository.workers.heartbeat(beat)
         except DatabaseUnavailable as error:
             if not self._last_beat_failed:
                 logger.warning("the heartbeat was not heard: %s", error)

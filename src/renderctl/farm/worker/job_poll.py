@@ -86,11 +86,11 @@ class JobPoll:
         tried = set(self._passed_over)
         for _ in range(_PAGES):
             limit = _JOBS + len(tried)
-            waiting = self._farm.repository.waiting_jobs(claimant, limit=limit)
+            waiting = self._farm.repository.attempts.claimable_jobs(claimant, limit=limit)
             for job_id in waiting:
                 if job_id in tried:
                     continue
-                claim = self._farm.repository.claim(job_id, claimant)
+                claim = self._farm.repository.attempts.claim(job_id, claimant)
                 if claim.attempts:
                     return job_id, claim
                 if claim.serial is not None:  # it has something, but not for this worker

@@ -171,7 +171,7 @@ class Publisher:
             )
             return None
         if isinstance(outcome, SessionStopped):
-            self.retries.until_database_is_back(lambda: self._farm.repository.cancel_attempt(attempt))
+            self.retries.until_database_is_back(lambda: self._farm.repository.attempts.cancel(attempt))
             return None
         return self.fail(attempt, failure_from(outcome), finished.cost).failure
 
@@ -190,16 +190,16 @@ class Publisher:
             ]
             try:
                 return self.retries.until_database_is_back(
-                    partial(repository.complete_all, done, starting=_begun(outcomes, batch), since=since)
+                    partial(repository.attempts.complete_all, done, starting=_begun(outcomes, batch), since=since)
                 )
             except BlobCollected:
                 logger.warning("a result of job %s was collected: it is stored again", done[0].attempt.job_id)
             digests = {output.digest for each in stored for output in each.outputs}
-            self.retries.until_database_is_back(partial(repository.unknown_blobs, digests))
+            self.retries.until_database_is_back(partial(repository.blobs.unknown, digests))
             since = self.retries.until_database_is_back(repository.time)
             outcomes |= {each.attempt.id: self._store_frame(each.finished) for each in stored}
         for attempt in _begun(outcomes, batch):
-            self.retries.until_database_is_back(partial(repository.start, attempt))
+            self.retries.until_database_is_back(partial(repository.attempts.start, attempt))
         return frozenset()
 
     def fail(self, attempt: Attempt, failure: Failure, cost: Cost = _NOTHING) -> "ReportedFailure":
@@ -212,12 +212,14 @@ class Publisher:
             failure.reason,
             extra={"job": attempt.job_id, "task": attempt.task_id},
         )
-        delay_s = self.retries.until_database_is_back(lambda: self._farm.repository.fail(attempt, failure, cost))
+        delay_s = self.retries.until_database_is_back(
+            lambda: self._farm.repository.attempts.fail(attempt, failure, cost)
+        )
         if delay_s is None:
             self.retries.until_database_is_back(lambda: finish_job_if_done(self._farm, attempt.job_id))
         else:
             self.retries.until_database_is_back(
-                lambda: enqueue_ticket(self._farm, self._farm.repository.job(attempt.job_id), delay_s)
+                lambda: enqueue_ticket(self._farm, self._farm.repository.jobs.get(attempt.job_id), delay_s)
             )
         invalidate(self._farm, attempt.job_id)
         return ReportedFailure(failure, delay_s)

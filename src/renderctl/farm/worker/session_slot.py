@@ -120,7 +120,7 @@ class SessionSlot:
         self._drop_dead()
         if self._ready is not None and self._key == key:
             return self._ready
-        model = self._farm.repository.model(job.model_id)
+        model = self._farm.repository.models.get(job.model_id)
         chosen = choose_blender(self._farm, saved_by(model.facts), job.options.blender)
         self._close_scene()
         session = self.started(chosen)
@@ -158,9 +158,9 @@ class SessionSlot:
         copies = trusted and not self._farm.executor.caged
         folder = (self._folder if copies else self._scene) / new_id()  # an earlier try may have come half the way
         root, own = folder / "model", folder / "inputs"
-        inputs = self._farm.repository.model_inputs(model.id)
+        inputs = self._farm.repository.models.inputs(model.id)
         self._blobs.lay_out(inputs, root, stop=stop, own=copies)
-        self._blobs.lay_out(self._farm.repository.job_inputs(job.id), own, stop=stop, own=copies)
+        self._blobs.lay_out(self._farm.repository.jobs.inputs(job.id), own, stop=stop, own=copies)
         return root, own
 
     def close(self) -> None:

@@ -132,7 +132,7 @@ class Slot:
                     pipeline.put(finished(started), _TOGETHER if self._frames_are_short() else 1)
 
     def _begin(self, attempt: Attempt) -> bool:
-        return self._retries.until_database_is_back(lambda: self._farm.repository.start(attempt))
+        return self._retries.until_database_is_back(lambda: self._farm.repository.attempts.start(attempt))
 
     def _may_continue(self) -> bool:
         """Whether the slot stays with its job: one whose Blender may not start finds that out first.
@@ -290,7 +290,7 @@ class Slot:
         if self._reported_session != (job.id, id(ready)):
             self._reported_session = (job.id, id(ready))
             if ready.notes:
-                self._retries.until_database_is_back(lambda: self._farm.repository.note(job.id, ready.notes))
+                self._retries.until_database_is_back(lambda: self._farm.repository.jobs.add_notes(job.id, ready.notes))
             self._listeners.on_session(job, ready)
 
     def _progressed(self, running: InFlightAttempt, progress: Progress) -> None:
@@ -322,7 +322,7 @@ class Slot:
 
     def _report_stop(self, attempt: Attempt, attempt_dir: AttemptDir) -> None:
         self._publisher.store_log(attempt, attempt_dir.log, self._in_flight.get(attempt).stop)
-        self._retries.until_database_is_back(lambda: self._farm.repository.cancel_attempt(attempt))
+        self._retries.until_database_is_back(lambda: self._farm.repository.attempts.cancel(attempt))
         self._clear(attempt, attempt_dir)
 
     def _clear(self, attempt: Attempt, attempt_dir: AttemptDir) -> None:
@@ -332,7 +332,7 @@ class Slot:
     def _release(self, job: Job, rest: list[Attempt]) -> None:
         """What was claimed and not started is free again; a job with a slot limit hears that a slot left it."""
         if rest:
-            self._retries.until_database_is_back(lambda: self._farm.repository.release(rest))
+            self._retries.until_database_is_back(lambda: self._farm.repository.attempts.release(rest))
             for attempt in rest:
                 self._in_flight.remove(attempt)
         self._retries.until_database_is_back(lambda: self._source.leave(job, released=bool(rest)))

@@ -43,7 +43,7 @@ class WorkSource(ABC):
 
     def claim_more(self, job: Job, limit: int) -> tuple[Attempt, ...]:
         """Further tasks of the job that the slot works on. Raises DatabaseUnavailable."""
-        return self._farm.repository.claim(job.id, self._claimant, limit=limit).attempts
+        return self._farm.repository.attempts.claim(job.id, self._claimant, limit=limit).attempts
 
     @abstractmethod
     def leave(self, job: Job, *, released: bool) -> None:
@@ -69,7 +69,7 @@ class QueueSource(WorkSource):
     def next(self, stop: threading.Event) -> Claim:
         ticket = self._ticket(stop)
         if ticket is not None:
-            claim = self._farm.repository.claim(ticket.job_id, self._claimant, serial=ticket.serial)
+            claim = self._farm.repository.attempts.claim(ticket.job_id, self._claimant, serial=ticket.serial)
             self._put_back(ticket.job_id, claim)
             return claim
         job_id, claim = self._poll.poll(self._claimant)
@@ -85,7 +85,7 @@ class QueueSource(WorkSource):
         self._poll.slot_is_free()
         if released or job.max_slots is not None or job.in_order:
             with suppress(NotFound):  # it was removed: nobody needs a turn at it
-                enqueue_ticket(self._farm, self._farm.repository.leave_job(job.id))
+                enqueue_ticket(self._farm, self._farm.repository.attempts.leave_job(job.id))
 
     def _ticket(self, stop: threading.Event) -> Ticket | None:
         """One that comes before the next poll is due."""
@@ -108,7 +108,7 @@ class QueueSource(WorkSource):
         if claim.serial is None:
             return
         try:
-            job = claim.job or self._farm.repository.job(job_id)
+            job = claim.job or self._farm.repository.jobs.get(job_id)
             self._farm.queue.put(
                 Ticket(job_id, claim.serial), pool=job.pool, priority=job.priority, delay_s=claim.delay_s
             )
@@ -131,7 +131,7 @@ class ReservedJobSource(WorkSource):
         self._reason: str | None = None  # why there is nothing to render, as it was last said
 
     def next(self, stop: threading.Event) -> Claim:
-        claim = self._farm.repository.claim(self._job_id, self._claimant)
+        claim = self._farm.repository.attempts.claim(self._job_id, self._claimant)
         if claim.attempts:
             self._reason = None
         elif not self._ended(unclaimable=claim.serial is None):
@@ -141,8 +141,8 @@ class ReservedJobSource(WorkSource):
     def _ended(self, *, unclaimable: bool) -> bool:
         """Whether the job is over; `unclaimable`: nothing of it may be claimed until somebody does something."""
         try:
-            job = self._farm.repository.job(self._job_id)
-            counts = self._farm.repository.counts(self._job_id)
+            job = self._farm.repository.jobs.get(self._job_id)
+            counts = self._farm.repository.tasks.counts(self._job_id)
         except NotFound:  # it was removed
             self._exhausted = True
             return True

@@ -114,7 +114,7 @@ class Worker:
             reason=self._health.problem,
             node=node_number(self._farm),
         )
-        fenced = self._farm.repository.register(record, actor=self._actor)
+        fenced = self._farm.repository.workers.register(record, actor=self._actor)
         if fenced:
             logger.warning("%d tasks of an earlier start of %s are queued again", len(fenced), self.id)
         if not self._options.only_job:
@@ -208,8 +208,8 @@ class Worker:
         for sessions in self.sessions:
             sessions.close()
         try:
-            self._farm.repository.leave(self.id, self._identity.incarnation, actor=self._actor)
-            self._farm.repository.end_watch(self.id)
+            self._farm.repository.workers.deregister(self.id, self._identity.incarnation, actor=self._actor)
+            self._farm.repository.recovery.release_sweep_lease(self.id)
         except RenderctlError as error:
             logger.warning("the worker could not say that it leaves: %s", error)
         self._scratch.remove()

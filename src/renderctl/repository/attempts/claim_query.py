@@ -1,16 +1,17 @@
 """What may be claimed, and by whom: the one predicate, in statements that are built once.
 
 With SQLAlchemy the building of a statement takes longer than its execution. Who asks, and when, are the parameters,
-which `Asking` gives.
+which `ClaimContext` gives.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     Integer,
     Select,
     and_,
@@ -28,6 +29,7 @@ from renderctl.core.requirements import Requirements
 from renderctl.core.states import CLAIMABLE_JOB, PRESENT_WORKER_STATES, AttemptState, JobState, TaskState, WorkerState
 from renderctl.core.workers import NO_CAPABILITIES, Capabilities
 from renderctl.repository.schema.jobs import attempts, by_state, job_exclusions, jobs, tasks, worker_pools, workers
+from renderctl.repository.unit_of_work import db_now
 
 #: The states of a job whose tasks may be claimed.
 SERVED = tuple(sorted(CLAIMABLE_JOB))
@@ -54,6 +56,12 @@ class DbTime:
 
     now: datetime
     silent: datetime
+
+
+def claim_time(connection: Connection, heartbeat_limit_s: float) -> DbTime:
+    """The time of this transaction, and the one before which a worker must have been heard."""
+    now = db_now(connection)
+    return DbTime(now, now - timedelta(seconds=heartbeat_limit_s))
 
 
 @dataclass(frozen=True)

@@ -2,32 +2,25 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import cached_property
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Executable, Row, exists, or_, select
 
-from renderctl.core.errors import NotFound
-from renderctl.core.ids import new_token
 from renderctl.core.jobs import Attempt, Job
-from renderctl.core.requirements import Requirements
 from renderctl.core.states import OPEN_ATTEMPT, AttemptState, JobState, TaskState, WorkerState
-from renderctl.repository.attempts import claim_query, claim_times
+from renderctl.repository.attempts import claim_query
 from renderctl.repository.attempts.claim_query import SERVED, Claimant, ClaimContext, DbTime
-from renderctl.repository.database import Database
+from renderctl.repository.jobs import claim_times
 from renderctl.repository.jobs.task_states import take_tasks
 from renderctl.repository.schema.jobs import attempts, by_state, job_exclusions, jobs, tasks, worker_pools, workers
 from renderctl.repository.schema.mapping import ANY_ATTEMPT, to_attempt, to_capabilities, to_job
-
-__all__ = ["Claim", "Claimant", "Claiming"]
+from renderctl.repository.unit_of_work import db_now
 
 #: Seconds for which a job that is claimed from again and again counts as just served.
 _SERVED_LATELY_S = 1.0
 #: Seconds after which a ticket comes back that was refused for what the worker lacks, at first and at last.
 _REFUSED_FIRST_S, _REFUSED_LAST_S = 1.0, 60.0
-#: From so many different requirements on, jobs are looked through for those that are required now.
-_MANY_KEYS = 30
 _CLAIMED = AttemptState.CLAIMED
 
 
@@ -53,166 +46,107 @@ class _Turn:
         return to_job(self.row)
 
 
-class Claiming(Database):
-    """Turns and claims."""
+def claim(connection: Connection, context: ClaimContext, ids: list[str], serial: int | None) -> Claim:
+    """As `Attempts.claim`, by attempts with these ids."""
+    turn = _ticket_turn(connection, context, serial) if serial is not None else _own_turn(connection, context)
+    return _claim(connection, context, turn, ids, by_ticket=serial is not None) if turn else Claim()
 
-    @cached_property
-    def _requirements(self) -> dict[str, Requirements]:
-        """By their keys: a key means the same for ever."""
-        return {"": Requirements()}
 
-    def claim(self, job_id: str, claimant: Claimant, *, limit: int = 1, serial: int | None = None) -> Claim:
-        """Up to `limit` tasks of the job for this slot; with the `serial` of a ticket that must be the current one."""
-        ids = [new_token() for _ in range(limit)]
+def _claim(connection: Connection, asking: ClaimContext, turn: _Turn, ids: list[str], *, by_ticket: bool) -> Claim:
+    job = turn.job
+    if not _may_work(connection, turn.row, job, asking):
+        return _turned_away(connection, turn, asking.moment, by_ticket=by_ticket)
+    free_slots = _free_slots(connection, job, asking.claimant)
+    if free_slots is not None and free_slots <= 0:
+        claim_times.move_on(connection, job.id, asking.moment.now + claim_times.FULL)
+        return Claim()
+    claimed = _take(connection, job, asking, ids[:1] if job.in_order else ids)
+    following = job.serial + 1 if by_ticket else job.serial
+    if by_ticket or (claimed and turn.locked):
+        serve = claim_query.BEGIN if claimed and job.state is JobState.QUEUED else claim_query.SERVE
+        connection.execute(serve, {"job": job.id, "following": following, "now": asking.moment.now})
+    due = claim_times.due_at(connection, job.id, asking.moment.now)
+    _note_due(connection, turn, due, asking.moment.now, full=bool(claimed) and free_slots == 1)
+    delay_s = _delay_until(due, asking.moment.now, claimed=bool(claimed))
+    if claimed and not turn.locked:  # whoever serves the job puts its ticket: not all who find it at the same time
+        delay_s = None
+    return Claim(job, claimed, following if delay_s is not None else None, delay_s or 0.0)
 
-        def claiming(connection: Connection) -> Claim:
-            asking = ClaimContext(claimant, self.moment(connection), job_id)
-            turn = _ticket_turn(connection, asking, serial) if serial is not None else _own_turn(connection, asking)
-            return self._claim(connection, asking, turn, ids, by_ticket=serial is not None) if turn else Claim()
 
-        return self.write(claiming, known=lambda connection: self._claimed_before(connection, job_id, ids))
+def _may_work(connection: Connection, row: Row[Any], job: Job, asking: ClaimContext) -> bool:
+    """Whether the worker may have tasks of the job: it is claim_query, suits, and does not exclude the worker."""
+    if not row.allowed or not asking.claimant.suits(job.requirements, job.bound_to):
+        return False
+    return not (row.excluded and _others(connection, job, asking, excluded=False))
 
-    def waiting_jobs(self, claimant: Claimant, *, limit: int = 5) -> list[str]:
-        """Jobs of which something is due and that suit the worker, the one that was served longest ago first.
 
-        Those of the highest priority first. A claim may still find that a job has nothing for this worker.
-        """
-
-        def reading(connection: Connection) -> list[str]:
-            suitable = self._suitable(connection, claimant)
-            if not suitable:
-                return []
-            asking = ClaimContext(claimant, self.moment(connection))
-            waiting = connection.execute(claim_query.WAITING, asking.parameters(limit=limit, suitable=suitable))
-            return list(waiting.scalars())
-
-        return self.read(reading)
-
-    def leave_job(self, job_id: str) -> Job:
-        """A slot leaves the job, which may have waited for that: idle slots look at it. Raises NotFound."""
-
-        def writing(connection: Connection) -> Job:
-            claim_times.bring_forward(connection, job_id, self.now(connection))
-            row = connection.execute(select(jobs).where(jobs.c.id == job_id, jobs.c.removed_at.is_(None))).first()
-            if row is None:
-                raise NotFound(f"There is no job {job_id!r}.")
-            return to_job(row)
-
-        return self.write(writing)
-
-    def _suitable(self, connection: Connection, claimant: Claimant) -> list[str]:
-        """The keys of what open jobs of the slot's pools may require, and its worker has."""
-        keys = self._required_keys(connection, claimant.pools)
-        return [key for key in keys if claimant.capabilities.lacks(self._requirements[key]) is None]
-
-    def _required_keys(self, connection: Connection, pools: tuple[str, ...]) -> list[str]:
-        """All that are known, while they are few; else those that are there now."""
-        in_pools, known = {"pools": list(pools)}, sorted(self._requirements)
-        keys = {f"key_{number}": key for number, key in enumerate(known)}
-        if len(known) <= _MANY_KEYS and not connection.scalar(claim_query.unknown(len(known)), in_pools | keys):
-            return known
-        kinds = connection.execute(claim_query.REQUIRED, in_pools).all()
-        unknown = {row.id: row.requirement_key for row in kinds if row.requirement_key not in self._requirements}
-        query = select(jobs.c.id, jobs.c.requirements).where(jobs.c.id.in_(unknown))
-        for job_id, document in connection.execute(query) if unknown else ():
-            self._requirements[unknown[job_id]] = Requirements.from_document(document)
-        return [row.requirement_key for row in kinds if row.requirement_key in self._requirements]
-
-    def moment(self, connection: Connection) -> DbTime:
-        now = self.now(connection)
-        return DbTime(now, now - timedelta(seconds=self.heartbeat_limit_s))
-
-    def _claim(
-        self, connection: Connection, asking: ClaimContext, turn: _Turn, ids: list[str], *, by_ticket: bool
-    ) -> Claim:
-        job = turn.job
-        if not self._may_work(connection, turn.row, job, asking):
-            return self._turned_away(connection, turn, asking.moment, by_ticket=by_ticket)
-        free_slots = _free_slots(connection, job, asking.claimant)
-        if free_slots is not None and free_slots <= 0:
-            claim_times.move_on(connection, job.id, asking.moment.now + claim_times.FULL)
-            return Claim()
-        claimed = self._take(connection, job, asking, ids[:1] if job.in_order else ids)
-        following = job.serial + 1 if by_ticket else job.serial
-        if by_ticket or (claimed and turn.locked):
-            serve = claim_query.BEGIN if claimed and job.state is JobState.QUEUED else claim_query.SERVE
-            connection.execute(serve, {"job": job.id, "following": following, "now": asking.moment.now})
-        due = claim_times.due_at(connection, job.id, asking.moment.now)
-        _note_due(connection, turn, due, asking.moment.now, full=bool(claimed) and free_slots == 1)
-        delay_s = _delay_until(due, asking.moment.now, claimed=bool(claimed))
-        if claimed and not turn.locked:  # whoever serves the job puts its ticket: not all who find it at the same time
-            delay_s = None
-        return Claim(job, claimed, following if delay_s is not None else None, delay_s or 0.0)
-
-    def _may_work(self, connection: Connection, row: Row[Any], job: Job, asking: ClaimContext) -> bool:
-        """Whether the worker may have tasks of the job: it is claim_query, suits, and does not exclude the worker."""
-        if not row.allowed or not asking.claimant.suits(job.requirements, job.bound_to):
-            return False
-        return not (row.excluded and self._others(connection, job, asking, excluded=False))
-
-    def _others(self, connection: Connection, job: Job, asking: ClaimContext, *, excluded: bool = True) -> list[str]:
-        """The other workers that could render the job now; with `excluded` those that it excludes, too."""
-        query = (
-            select(workers.c.id, workers.c.capabilities)
-            .join(worker_pools, worker_pools.c.worker_id == workers.c.id)
-            .where(worker_pools.c.pool == job.pool, workers.c.id != asking.claimant.worker_id)
-            .where(workers.c.state == WorkerState.ACTIVE, workers.c.seen_at >= asking.moment.silent)
+def _others(connection: Connection, job: Job, asking: ClaimContext, *, excluded: bool = True) -> list[str]:
+    """The other workers that could render the job now; with `excluded` those that it excludes, too."""
+    query = (
+        select(workers.c.id, workers.c.capabilities)
+        .join(worker_pools, worker_pools.c.worker_id == workers.c.id)
+        .where(worker_pools.c.pool == job.pool, workers.c.id != asking.claimant.worker_id)
+        .where(workers.c.state == WorkerState.ACTIVE, workers.c.seen_at >= asking.moment.silent)
+    )
+    if not excluded:
+        query = query.where(
+            ~exists().where(job_exclusions.c.job_id == job.id, job_exclusions.c.worker_id == workers.c.id)
         )
-        if not excluded:
-            query = query.where(
-                ~exists().where(job_exclusions.c.job_id == job.id, job_exclusions.c.worker_id == workers.c.id)
-            )
-        rows = connection.execute(query)
-        return [row.id for row in rows if to_capabilities(row.capabilities).lacks(job.requirements) is None]
+    rows = connection.execute(query)
+    return [row.id for row in rows if to_capabilities(row.capabilities).lacks(job.requirements) is None]
 
-    def _tried_before(self, connection: Connection, job: Job) -> bool:
-        """Whether a queued task has failed somewhere."""
-        tried = (tasks.c.job_id == job.id) & (tasks.c.state == TaskState.QUEUED) & (tasks.c.attempts > 0)
-        return connection.execute(by_state.where(tried).limit(1)).first() is not None
 
-    def _turned_away(self, connection: Connection, turn: _Turn, moment: DbTime, *, by_ticket: bool) -> Claim:
-        """The job has work, but none for this worker: its ticket goes back with a delay.
+def _tried_before(connection: Connection, job: Job) -> bool:
+    """Whether a queued task has failed somewhere."""
+    tried = (tasks.c.job_id == job.id) & (tasks.c.state == TaskState.QUEUED) & (tasks.c.attempts > 0)
+    return connection.execute(by_state.where(tried).limit(1)).first() is not None
 
-        With a longer one each time, and a new serial, by which further copies of it are stale: jobs that nobody here
-        can render would keep the others from their turns.
-        """
-        job, refusals = turn.job, int(turn.row.refusals)
-        due = claim_times.due_at(connection, job.id, moment.now)
-        if due is None or due > moment.now:  # else it is due for others, or will be when a slot has left it
-            _note_due(connection, turn, due, moment.now, full=False)
-        delay_s = _delay_until(due, moment.now, claimed=False)
-        if delay_s is None:
-            return Claim()
-        if not by_ticket or not turn.row.allowed:
-            return Claim(None, (), job.serial, delay_s)
-        refused = jobs.update().where(jobs.c.id == job.id).values(refusals=refusals + 1, serial=job.serial + 1)
-        connection.execute(refused)
-        delay_s = max(delay_s, min(_REFUSED_FIRST_S * 2.0 ** min(refusals, 16), _REFUSED_LAST_S))
-        return Claim(None, (), job.serial + 1, delay_s)
 
-    def _take(self, connection: Connection, job: Job, asking: ClaimContext, ids: list[str]) -> tuple[Attempt, ...]:
-        """The first tasks that the claimant may have become its own, by attempts with these ids."""
-        wanted = asking.parameters(limit=len(ids))
-        taken = _chosen(connection, claim_query.WANTED, wanted, ids)
-        if not taken and job.requirements and self._tried_before(connection, job):
-            others = self._others(connection, job, asking)
-            taken = _chosen(connection, claim_query.WANTED_AMONG, {**wanted, "others": others}, ids)
-        if taken:
-            rows = _attempt_rows(taken, asking.claimant, asking.moment.now)
-            connection.execute(attempts.insert(), list(rows))
-            take_tasks(connection, job.id, taken)
-        return taken
+def _turned_away(connection: Connection, turn: _Turn, moment: DbTime, *, by_ticket: bool) -> Claim:
+    """The job has work, but none for this worker: its ticket goes back with a delay.
 
-    def _claimed_before(self, connection: Connection, job_id: str, ids: list[str]) -> Claim | None:
-        """What a claim of which the answer was lost has got."""
-        rows = connection.execute(ANY_ATTEMPT.where(attempts.c.id.in_(ids)).order_by(attempts.c.number)).all()
-        if not rows:
-            return None
-        job = to_job(connection.execute(select(jobs).where(jobs.c.id == job_id)).one())
-        now = self.now(connection)
-        delay_s = _delay_until(claim_times.due_at(connection, job_id, now), now, claimed=True)
-        serial = job.serial if delay_s is not None else None
-        return Claim(job, tuple(to_attempt(row) for row in rows), serial, delay_s or 0.0)
+    With a longer one each time, and a new serial, by which further copies of it are stale: jobs that nobody here
+    can render would keep the others from their turns.
+    """
+    job, refusals = turn.job, int(turn.row.refusals)
+    due = claim_times.due_at(connection, job.id, moment.now)
+    if due is None or due > moment.now:  # else it is due for others, or will be when a slot has left it
+        _note_due(connection, turn, due, moment.now, full=False)
+    delay_s = _delay_until(due, moment.now, claimed=False)
+    if delay_s is None:
+        return Claim()
+    if not by_ticket or not turn.row.allowed:
+        return Claim(None, (), job.serial, delay_s)
+    refused = jobs.update().where(jobs.c.id == job.id).values(refusals=refusals + 1, serial=job.serial + 1)
+    connection.execute(refused)
+    delay_s = max(delay_s, min(_REFUSED_FIRST_S * 2.0 ** min(refusals, 16), _REFUSED_LAST_S))
+    return Claim(None, (), job.serial + 1, delay_s)
+
+
+def _take(connection: Connection, job: Job, asking: ClaimContext, ids: list[str]) -> tuple[Attempt, ...]:
+    """The first tasks that the claimant may have become its own, by attempts with these ids."""
+    wanted = asking.parameters(limit=len(ids))
+    taken = _chosen(connection, claim_query.WANTED, wanted, ids)
+    if not taken and job.requirements and _tried_before(connection, job):
+        others = _others(connection, job, asking)
+        taken = _chosen(connection, claim_query.WANTED_AMONG, {**wanted, "others": others}, ids)
+    if taken:
+        rows = _attempt_rows(taken, asking.claimant, asking.moment.now)
+        connection.execute(attempts.insert(), list(rows))
+        take_tasks(connection, job.id, taken)
+    return taken
+
+
+def claimed_before(connection: Connection, job_id: str, ids: list[str]) -> Claim | None:
+    """What a claim of which the answer was lost has got."""
+    rows = connection.execute(ANY_ATTEMPT.where(attempts.c.id.in_(ids)).order_by(attempts.c.number)).all()
+    if not rows:
+        return None
+    job = to_job(connection.execute(select(jobs).where(jobs.c.id == job_id)).one())
+    now = db_now(connection)
+    delay_s = _delay_until(claim_times.due_at(connection, job_id, now), now, claimed=True)
+    serial = job.serial if delay_s is not None else None
+    return Claim(job, tuple(to_attempt(row) for row in rows), serial, delay_s or 0.0)
 
 
 def _free_slots(connection: Connection, job: Job, claimant: Claimant) -> int | None:

@@ -7,15 +7,16 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, case, func, select
 
-from renderctl.core.errors import AttemptSuperseded
 from renderctl.core.jobs import Attempt, Output
 from renderctl.core.states import OPEN_ATTEMPT, AttemptState, TaskState
 from renderctl.core.webhooks import Event
-from renderctl.repository.attempts.lifecycle import Attempting, Cost, about_task
+from renderctl.repository.attempts.lifecycle import Cost, start, task_document
 from renderctl.repository.blobs.references import require_not_collected
-from renderctl.repository.jobs.counts import count_change, count_ended_attempts
+from renderctl.repository.counts import count_change, count_ended_attempts
 from renderctl.repository.jobs.task_states import succeed_tasks
 from renderctl.repository.schema.jobs import attempts, outputs, tasks
+from renderctl.repository.unit_of_work import db_now
+from renderctl.repository.webhooks.outbox import add_event
 
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _NUMBERS: BindParameter[Any] = bindparam("numbers", expanding=True)
@@ -42,98 +43,72 @@ class Completion:
     log: str | None = None  #: where its log is, if not under the attempt's own id: see Attempt.log
 
 
-class Completing(Attempting):
-    """The good end of attempts."""
+def complete_all(
+    connection: Connection, done: Sequence[Completion], starting: Sequence[Attempt], since: datetime | None
+) -> frozenset[str]:
+    """As `Attempts.complete_all`."""
+    fresh, superseded = _succeed(connection, done)
+    if fresh:
+        _publish(connection, fresh)
+        ids = [each.attempt.id for each in fresh]
+        claimed = select(func.min(attempts.c.claimed_at)).where(attempts.c.id.in_(ids)).scalar_subquery()
+        digests = {output.digest for each in fresh for output in each.outputs}
+        require_not_collected(connection, digests, since or claimed)
+        _end_well(connection, fresh)
+        add_event(connection, Event.OUTPUT_PUBLISHED, fresh[0].attempt.job_id, _told(fresh))
+    for attempt in starting:  # after their predecessors: heartbeats lock them in this order, too
+        start(connection, attempt)
+    return superseded
 
-    def complete(
-        self,
-        attempt: Attempt,
-        results: Sequence[Output],
-        cost: Cost,
-        *,
-        starting: Sequence[Attempt] = (),
-        since: datetime | None = None,
-    ) -> None:
-        """`complete_all` for one attempt. Raises AttemptSuperseded, BlobCollected."""
-        if self.complete_all([Completion(attempt, tuple(results), cost)], starting=starting, since=since):
-            raise AttemptSuperseded(f"Task {attempt.task_id} belongs to another attempt by now.")
 
-    def complete_all(
-        self, done: Sequence[Completion], *, starting: Sequence[Attempt] = (), since: datetime | None = None
-    ) -> frozenset[str]:
-        """Publish the outputs and end the tasks, all of one job; the attempts that are `starting` have begun then.
+def _succeed(connection: Connection, done: Sequence[Completion]) -> tuple[Sequence[Completion], frozenset[str]]:
+    """End the tasks; those that were ended just now, and the attempts that do not own their task any more."""
+    ids = {each.attempt.id for each in done}
+    owners: dict[str, Any] = {
+        "job": done[0].attempt.job_id,
+        "numbers": [each.attempt.number for each in done],
+        "ids": list(ids),
+    }
+    if succeed_tasks(connection, owners["job"], [each.attempt for each in done]) == len(done):
+        return done, frozenset()
+    before = set(connection.scalars(_DONE_BEFORE, {"ids": list(ids)}))
+    owning = set(connection.scalars(_OWNING, owners))
+    return [each for each in done if each.attempt.id in owning - before], frozenset(ids - owning - before)
 
-        Returns the ids of attempts that do not own their task any more, of which nothing was published. Publishes
-        nothing at all when a blob was collected `since` it was leased (None: since the tasks were claimed), but raises
-        BlobCollected. Repeated by the same attempts it changes nothing.
-        """
 
-        def writing(connection: Connection) -> frozenset[str]:
-            fresh, superseded = self._succeed(connection, done)
-            if fresh:
-                self._publish(connection, fresh)
-                ids = [each.attempt.id for each in fresh]
-                claimed = select(func.min(attempts.c.claimed_at)).where(attempts.c.id.in_(ids)).scalar_subquery()
-                digests = {output.digest for each in fresh for output in each.outputs}
-                require_not_collected(connection, digests, since or claimed)
-                self._end_well(connection, fresh)
-                self.tell(connection, Event.OUTPUT_PUBLISHED, fresh[0].attempt.job_id, _told(fresh))
-            for attempt in starting:  # after their predecessors: heartbeats lock them in this order, too
-                self._start(connection, attempt)
-            return superseded
+def _publish(connection: Connection, done: Sequence[Completion]) -> None:
+    """Replace what earlier renderings of the tasks have published."""
+    first = done[0].attempt
+    of_tasks = {"job": first.job_id, "numbers": [each.attempt.number for each in done]}
+    earlier, earlier_bytes = connection.execute(_PUBLISHED, of_tasks).one()
+    if earlier:
+        connection.execute(_UNPUBLISH, of_tasks)
+    now = db_now(connection)
+    rows = [_row(each.attempt, output, now) for each in done for output in each.outputs]
+    if rows:
+        connection.execute(_PUBLISH, rows)
+    size = sum(output.size for each in done for output in each.outputs)
+    more = {"outputs": len(rows) - earlier, "output_bytes": size - int(earlier_bytes)}
+    count_change(connection, first.job_id, more, worker_id=first.worker_id)
 
-        return self.write(writing)
 
-    def _succeed(
-        self, connection: Connection, done: Sequence[Completion]
-    ) -> tuple[Sequence[Completion], frozenset[str]]:
-        """End the tasks; those that were ended just now, and the attempts that do not own their task any more."""
-        ids = {each.attempt.id for each in done}
-        owners: dict[str, Any] = {
-            "job": done[0].attempt.job_id,
-            "numbers": [each.attempt.number for each in done],
-            "ids": list(ids),
-        }
-        if succeed_tasks(connection, owners["job"], [each.attempt for each in done]) == len(done):
-            return done, frozenset()
-        before = set(connection.scalars(_DONE_BEFORE, {"ids": list(ids)}))
-        owning = set(connection.scalars(_OWNING, owners))
-        return [each for each in done if each.attempt.id in owning - before], frozenset(ids - owning - before)
-
-    def _publish(self, connection: Connection, done: Sequence[Completion]) -> None:
-        """Replace what earlier renderings of the tasks have published."""
-        first = done[0].attempt
-        of_tasks = {"job": first.job_id, "numbers": [each.attempt.number for each in done]}
-        earlier, earlier_bytes = connection.execute(_PUBLISHED, of_tasks).one()
-        if earlier:
-            connection.execute(_UNPUBLISH, of_tasks)
-        now = self.now(connection)
-        rows = [_row(each.attempt, output, now) for each in done for output in each.outputs]
-        if rows:
-            connection.execute(_PUBLISH, rows)
-        size = sum(output.size for each in done for output in each.outputs)
-        more = {"outputs": len(rows) - earlier, "output_bytes": size - int(earlier_bytes)}
-        count_change(connection, first.job_id, more, worker_id=first.worker_id)
-
-    def _end_well(self, connection: Connection, done: Sequence[Completion]) -> None:
-        """One statement however many they are."""
-        now = self.now(connection)
-        values: dict[str, Any] = {
-            "state": AttemptState.SUCCEEDED,
-            "started_at": func.coalesce(attempts.c.started_at, now),
-            "ended_at": now,
-            "progress": 1.0,
-            "seconds": _each({each.attempt.id: each.cost.seconds for each in done}),
-            "memory_mb": _each({each.attempt.id: each.cost.memory_mb for each in done}),
-            "device": _each({each.attempt.id: each.cost.device for each in done}),
-            "log": _each({each.attempt.id: each.log for each in done}),
-        }
-        ours = attempts.c.id.in_([each.attempt.id for each in done])
-        ended = connection.execute(attempts.update().where(ours, attempts.c.state.in_(OPEN_ATTEMPT)).values(values))
-        first = done[0].attempt
-        count_ended_attempts(
-            connection, first.job_id, AttemptState.SUCCEEDED, ended.rowcount, worker_id=first.worker_id
-        )
+def _end_well(connection: Connection, done: Sequence[Completion]) -> None:
+    """One statement however many they are."""
+    now = db_now(connection)
+    values: dict[str, Any] = {
+        "state": AttemptState.SUCCEEDED,
+        "started_at": func.coalesce(attempts.c.started_at, now),
+        "ended_at": now,
+        "progress": 1.0,
+        "seconds": _each({each.attempt.id: each.cost.seconds for each in done}),
+        "memory_mb": _each({each.attempt.id: each.cost.memory_mb for each in done}),
+        "device": _each({each.attempt.id: each.cost.device for each in done}),
+        "log": _each({each.attempt.id: each.log for each in done}),
+    }
+    ours = attempts.c.id.in_([each.attempt.id for each in done])
+    ended = connection.execute(attempts.update().where(ours, attempts.c.state.in_(OPEN_ATTEMPT)).values(values))
+    first = done[0].attempt
+    count_ended_attempts(connection, first.job_id, AttemptState.SUCCEEDED, ended.rowcount, worker_id=first.worker_id)
 
 
 def _each(values: dict[str, Any]) -> Any:
@@ -150,7 +125,7 @@ def _told(done: Sequence[Completion]) -> Iterator[dict[str, Any]]:
         attempt = each.attempt
         for output in each.outputs:
             of_task = replace(output, frame=attempt.frame, camera=attempt.camera, number=attempt.number)
-            yield {"task": about_task(attempt), "output": of_task}
+            yield {"task": task_document(attempt), "output": of_task}
 
 
 def _row(attempt: Attempt, output: Output, now: datetime) -> dict[str, Any]:

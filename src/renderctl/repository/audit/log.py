@@ -12,8 +12,9 @@ from renderctl.core.errors import Conflict
 from renderctl.core.ids import new_token
 from renderctl.core.permissions import FORMER_NAMES, Subject
 from renderctl.repository.audit_chain import SIGNED, key_id, signed
-from renderctl.repository.database import Database
+from renderctl.repository.database import Part, write
 from renderctl.repository.schema.audit import audits
+from renderctl.repository.unit_of_work import add_audit_entry, add_audit_outcome, db_now
 
 #: Entries that are forgotten in one transaction.
 _BATCH = 1000
@@ -78,19 +79,16 @@ def _is_action(prefix: str) -> ColumnElement[bool]:
     return or_(matches, audits.c.action.in_(former)) if former else matches
 
 
-class Auditing(Database):
+class AuditLog(Part):
     """The audit log."""
 
-    def note_refusal(self, actor: Actor, action: str, subject: Subject, outcome: str) -> None:
+    @write
+    def add_refusal(self, connection: Connection, actor: Actor, action: str, subject: Subject, outcome: str) -> None:
         """Leave an entry of what somebody wanted to do and may not."""
         told = {"kind": subject.kind, "owner": subject.owner, "projects": sorted(subject.projects)}
+        add_audit_outcome(connection, actor, action, subject.id, outcome=outcome, details=told)
 
-        def writing(connection: Connection) -> None:
-            self.note_outcome(connection, actor, action, subject.id, outcome=outcome, details=told)
-
-        self.write(writing)
-
-    def audit_log(
+    def newest(
         self, *, subject: str | None = None, limit: int = 100, wanted: AuditFilter | None = None
     ) -> list[AuditEntry]:
         """The latest entries, the newest first; those `before` another one in the order of the chain."""
@@ -99,38 +97,35 @@ class Auditing(Database):
         query = select(audits).where(*wanted.conditions()).order_by(order.desc()).limit(limit)
         if subject is not None:
             query = query.where(audits.c.subject == subject)
-        rows = self.read(lambda connection: connection.execute(query).all())
+        rows = self._database.read(lambda connection: connection.execute(query).all())
         return [_entry(row) for row in rows]
 
-    def audit_after(self, wanted: AuditFilter, *, limit: int = 1000) -> list[AuditEntry]:
+    def after(self, wanted: AuditFilter, *, limit: int = 1000) -> list[AuditEntry]:
         """The entries after `wanted.after`, the oldest first."""
         query = select(audits).where(*wanted.conditions()).order_by(audits.c.seq).limit(limit)
-        return [_entry(row) for row in self.read(lambda connection: connection.execute(query).all())]
+        return [_entry(row) for row in self._database.read(lambda connection: connection.execute(query).all())]
 
-    def forget_audit(self, days: float, *, actor: Actor) -> int:
+    @write
+    def delete_older_than(self, connection: Connection, days: float, *, actor: Actor) -> int:
         """Delete the beginning of the log, up to so many days ago, as much as goes in a moment; how many entries.
 
         The entry that says so holds the signature of the last one that went: the chain can be verified from there.
         """
+        limit = db_now(connection) - timedelta(days=days)
+        old = audits.c.at < limit
+        young = connection.scalar(select(func.min(audits.c.seq)).where(~old))
+        beginning = audits.c.seq < young if young is not None else audits.c.seq.is_not(None)
+        query = select(audits.c.id, audits.c.seq, audits.c.mac, audits.c.action).where(old, beginning)
+        rows = connection.execute(query.order_by(audits.c.seq).limit(_BATCH)).all()
+        if all(row.action == _FORGET for row in rows):
+            return 0
+        connection.execute(audits.delete().where(audits.c.id.in_([row.id for row in rows])))
+        last = rows[-1]
+        through = {"through": last.seq, "mac": last.mac} if last.seq > 0 else {}
+        add_audit_entry(connection, actor, _FORGET, "audit", entries=len(rows), **through)
+        return len(rows)
 
-        def writing(connection: Connection) -> int:
-            limit = self.now(connection) - timedelta(days=days)
-            old = audits.c.at < limit
-            young = connection.scalar(select(func.min(audits.c.seq)).where(~old))
-            beginning = audits.c.seq < young if young is not None else audits.c.seq.is_not(None)
-            query = select(audits.c.id, audits.c.seq, audits.c.mac, audits.c.action).where(old, beginning)
-            rows = connection.execute(query.order_by(audits.c.seq).limit(_BATCH)).all()
-            if all(row.action == _FORGET for row in rows):
-                return 0
-            connection.execute(audits.delete().where(audits.c.id.in_([row.id for row in rows])))
-            last = rows[-1]
-            through = {"through": last.seq, "mac": last.mac} if last.seq > 0 else {}
-            self.audit(connection, actor, _FORGET, "audit", entries=len(rows), **through)
-            return len(rows)
-
-        return self.write(writing)
-
-    def adopt_audit(self, *, actor: Actor) -> int:
+    def adopt_unsigned(self, *, actor: Actor) -> int:
         """Sign the entries from before there was a chain, and give them places at its end; how many there were.
 
         From then on they are verified like all others. Whoever calls this vouches for them.
@@ -140,22 +135,24 @@ class Auditing(Database):
             rows = connection.execute(select(audits).where(BEFORE_CHAIN).order_by(audits.c.id).limit(_BATCH)).all()
             for row in rows:
                 entry = {name: getattr(row, name) for name in SIGNED if name != "key_id"}
-                new = signed(connection, entry | {"deed": row.deed or new_token()}, self.seal)  # tells copies apart
+                new = signed(
+                    connection, entry | {"deed": row.deed or new_token()}, self._database.signing_keys
+                )  # tells copies apart
                 values = {"seq": None} | {name: new[name] for name in ("deed", "key_id", "signature")}
                 connection.execute(audits.update().where(audits.c.id == row.id).values(values))
             if rows:
-                self.audit(connection, actor, "audit.adopt", "audit", entries=len(rows))
+                add_audit_entry(connection, actor, "audit.adopt", "audit", entries=len(rows))
             return len(rows)
 
         adopted = 0
-        while count := self.write(adopting):
+        while count := self._database.write(adopting):
             adopted += count
-        self.chain_audit()
+        self._database.chain_audit()
         return adopted
 
-    def rotate_audit_key(self, *, actor: Actor) -> RotatedKey:
+    def rotate_key(self, *, actor: Actor) -> RotatedKey:
         """Sign with a new key from now on. Raises Conflict where the key is in no file of this machine's."""
-        replace = self.seal.replace
+        replace = self._database.signing_keys.replace
         if replace is None:
             hint = "Set a new audit.key in the config of every machine, and put the one of now into audit.former."
             raise Conflict("The key of the audit log is in no file of this machine's.", hint=hint)
@@ -164,13 +161,13 @@ class Auditing(Database):
             former = self._key_id()
             replace()
             rotated = RotatedKey(self._key_id(), former)
-            self.audit(connection, actor, "audit.rotate", "audit", **asdict(rotated))
+            add_audit_entry(connection, actor, "audit.rotate", "audit", **asdict(rotated))
             return rotated
 
-        return self.deed(writing, done=lambda _, row: RotatedKey(**row.details))
+        return self._database.durable_write(writing, recover=lambda _, row: RotatedKey(**row.details))
 
     def _key_id(self) -> str:
-        return key_id(self.seal.key() or b"")
+        return key_id(self._database.signing_keys.key() or b"")
 
 
 def _entry(row: Row[Any]) -> AuditEntry:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from renderctl.repository.audit.log import BEFORE_CHAIN
 from renderctl.repository.audit_chain import NOTHING, ChainHead, chain_mac, key_id, signature
-from renderctl.repository.database import Database
+from renderctl.repository.database import Part
 from renderctl.repository.schema.audit import audit_heads, audits
 
 _PAGE = 1000
@@ -45,45 +45,49 @@ class AuditVerdict:
             self.problems.append(AuditProblem(seq, what))
 
 
-class Verifying(Database):
+class AuditChain(Part):
     """The chain of the audit log, looked at from one end to the other."""
 
-    def verify_audit(self, seen: ChainHead | None = None) -> AuditVerdict:
+    def verify(self, seen: ChainHead | None = None) -> AuditVerdict:
         """Look at every entry; `seen`: an end of the chain that somebody has kept, beside this machine's own."""
-        self.chain_audit(once=True)
-        ends = self.read(lambda connection: connection.execute(select(audit_heads)).first())
-        kept = [each for each in (seen, self.seal.head.kept() if self.seal.head else None) if each]
+        self._database.chain_audit(once=True)
+        ends = self._database.read(lambda connection: connection.execute(select(audit_heads)).first())
+        kept = [
+            each
+            for each in (seen, self._database.signing_keys.head.kept() if self._database.signing_keys.head else None)
+            if each
+        ]
         walk = _Walk(AuditVerdict(), self._keys(ends), {each.seq: each.mac for each in kept})
         for row in self._rows():
             walk.step(row)
         walk.end(ChainHead(ends.seq, ends.mac) if ends else None)
-        self.read(lambda connection: walk.outside(connection))
+        self._database.read(lambda connection: walk.outside(connection))
         return walk.verdict
 
-    def audit_head(self) -> ChainHead | None:
+    def head(self) -> ChainHead | None:
         """Where the chain ends now; this machine remembers it. None: nothing was written yet."""
-        self.chain_audit()
-        row = self.read(lambda connection: connection.execute(select(audit_heads)).first())
+        self._database.chain_audit()
+        row = self._database.read(lambda connection: connection.execute(select(audit_heads)).first())
         head = ChainHead(row.seq, row.mac) if row else None
-        if self.seal.head:
-            kept = self.seal.head.kept()
+        if self._database.signing_keys.head:
+            kept = self._database.signing_keys.head.kept()
             if kept and kept.seq > (head.seq if head else 0):
                 text = "the audit log ends before entry %d, which was seen here: `renderctl audit verify`"
                 logger.warning(text, kept.seq)
             elif head:
-                self.seal.head.keep(head)
+                self._database.signing_keys.head.keep(head)
         return head
 
     def _keys(self, ends: Row[Any] | None) -> "_Keys":
-        own = self.seal.key()
-        ours = [*([own] if own else []), *self.seal.former()]
+        own = self._database.signing_keys.key()
+        ours = [*([own] if own else []), *self._database.signing_keys.former()]
         return _Keys(ours, bytes.fromhex(ends.key) if ends else None)
 
     def _rows(self) -> Iterator[Row[Any]]:
         after = 0
         while True:
             query = select(audits).where(audits.c.seq > after).order_by(audits.c.seq).limit(_PAGE)
-            page = self.read(lambda connection, query=query: connection.execute(query).all())  # type: ignore[misc]
+            page = self._database.read(lambda connection, query=query: connection.execute(query).all())  # type: ignore[misc]
             if not page:
                 return
             yield from page

@@ -8,10 +8,12 @@ from sqlalchemy import Connection, Select, select
 
 from renderctl.core.permissions import Visibility
 from renderctl.core.quotas import Quotas, UploadState
-from renderctl.repository.blobs.leases import Blobs
-from renderctl.repository.blobs.references import batches
-from renderctl.repository.people.quotas import lock_quotas, require_incoming
+from renderctl.repository.batches import batches
+from renderctl.repository.blobs.leases import lease_blobs, unneeded
+from renderctl.repository.database import Part, read, write
+from renderctl.repository.quotas import lock_quotas, require_incoming
 from renderctl.repository.schema.jobs import job_inputs, jobs, model_inputs, models, outputs, uploads
+from renderctl.repository.unit_of_work import db_now
 from renderctl.repository.visibility import visible
 
 _BATCH = 1000
@@ -29,22 +31,36 @@ class BlobReader:
     jobs: Visibility
 
 
-class Receiving(Blobs):
-    """What comes from people who can not reach the store themselves."""
+class Blobs(Part):
+    """Blobs that somebody sends, or needs."""
+
+    def unknown(self, digests: Collection[str]) -> set[str]:
+        """Those that no model, job or output needs, so that they may not be in the store. All `digests` are leased.
+
+        A lease lasts 24 hours by the database's clock. For so long the garbage collection removes none of them:
+        neither what is there already nor what the caller is going to put. One that is being collected at this moment
+        is waited for. Raises DatabaseUnavailable.
+        """
+        self.lease(digests)
+        return self._database.read(lambda connection: unneeded(connection, digests)) if digests else set()
+
+    def lease(self, digests: Collection[str]) -> None:
+        """Lease the blobs, and wait until nobody removes one of them any more: what is put then stays."""
+        lease_blobs(self._database, digests)
 
     def readable(self, digests: Collection[str], reader: BlobReader) -> dict[str, int]:
         """Those of the blobs that they may read, because a model or job that they may see has them or they sent them.
 
-        With their sizes in bytes. These are leased, as `unknown_blobs` does it; digests that somebody has made up leave
+        With their sizes in bytes. These are leased, as `unknown` does it; digests that somebody has made up leave
         nothing behind.
         """
         found = self._readable(digests, reader)
-        self.lease_blobs(found)
+        self.lease(found)
         return self._readable(found, reader)
 
     def _readable(self, digests: Collection[str], reader: BlobReader) -> dict[str, int]:
         def reading(connection: Connection) -> dict[str, int]:
-            now, found = self.now(connection), dict[str, int]()
+            now, found = db_now(connection), dict[str, int]()
             for some in batches(sorted(set(digests)), _BATCH):
                 own = select(uploads.c.digest, uploads.c.size).where(uploads.c.owner == reader.name)
                 received = own.where(uploads.c.digest.in_(some), uploads.c.until > now, uploads.c.state.in_(_RECEIVED))
@@ -52,20 +68,17 @@ class Receiving(Blobs):
                     found.update({row.digest: row.size for row in connection.execute(query)})
             return found
 
-        return self.read(reading) if digests else {}
+        return self._database.read(reading) if digests else {}
 
-    def announced(self, digest: str, size: int, owner: str) -> bool:
+    @read
+    def is_announced(self, connection: Connection, digest: str, size: int, owner: str) -> bool:
         """Whether they have said that they send it, not long ago, so that it is counted."""
-
-        def reading(connection: Connection) -> bool:
-            now = self.now(connection)
-            this = select(uploads.c.state, uploads.c.until).where(uploads.c.owner == owner, uploads.c.digest == digest)
-            row = connection.execute(this.where(uploads.c.size == size, uploads.c.until > now)).first()
-            if row is None or row.state == UploadState.USED:
-                return False
-            return row.state == UploadState.RECEIVED or bool(row.until > now + _REMEMBERED)
-
-        return self.read(reading)
+        now = db_now(connection)
+        this = select(uploads.c.state, uploads.c.until).where(uploads.c.owner == owner, uploads.c.digest == digest)
+        row = connection.execute(this.where(uploads.c.size == size, uploads.c.until > now)).first()
+        if row is None or row.state == UploadState.USED:
+            return False
+        return row.state == UploadState.RECEIVED or bool(row.until > now + _REMEMBERED)
 
     def announce(self, sizes: Mapping[str, int], owner: str, quotas: Quotas) -> None:
         """They are going to send these files, of so many bytes: they count, and are leased, from now on.
@@ -77,7 +90,7 @@ class Receiving(Blobs):
 
         def writing(connection: Connection) -> None:
             lock_quotas(connection, limits)
-            now = self.now(connection)
+            now = db_now(connection)
             for some in batches(sorted(sizes), _BATCH):
                 these = (uploads.c.owner == owner) & uploads.c.digest.in_(some)
                 counted = select(uploads.c.digest, uploads.c.size).where(these, uploads.c.until > now)
@@ -89,21 +102,18 @@ class Receiving(Blobs):
             require_incoming(connection, limits, now)
 
         if sizes and limits:
-            self.write(writing)
-        self.lease_blobs(sizes)
+            self._database.write(writing)
+        self.lease(sizes)
 
-    def note_received(self, digest: str, size: int, owner: str) -> None:
+    @write
+    def mark_received(self, connection: Connection, digest: str, size: int, owner: str) -> None:
         """They have sent all of the blob, which they had leased before it was put, so they know what is in it."""
-
-        def writing(connection: Connection) -> None:
-            now = self.now(connection)
-            connection.execute(uploads.delete().where(uploads.c.owner == owner, uploads.c.digest == digest))
-            row = {"owner": owner, "digest": digest, "size": size, "until": now + _REMEMBERED}
-            row["state"] = UploadState.RECEIVED
-            connection.execute(uploads.insert(), row)
-            connection.execute(uploads.delete().where(uploads.c.until <= now))
-
-        self.write(writing)
+        now = db_now(connection)
+        connection.execute(uploads.delete().where(uploads.c.owner == owner, uploads.c.digest == digest))
+        row = {"owner": owner, "digest": digest, "size": size, "until": now + _REMEMBERED}
+        row["state"] = UploadState.RECEIVED
+        connection.execute(uploads.insert(), row)
+        connection.execute(uploads.delete().where(uploads.c.until <= now))
 
 
 def _pointing(digests: Sequence[str], reader: BlobReader) -> Iterator[Select[tuple[str, int]]]:

@@ -9,7 +9,7 @@ after the deadline the blobs count as removed, and are put anew.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from time import monotonic
 from typing import Any
 
@@ -20,8 +20,8 @@ from renderctl.core.actors import Actor
 from renderctl.core.ids import new_token
 from renderctl.core.jobs import SHARED_LOG
 from renderctl.core.states import OPEN_ATTEMPT
-from renderctl.repository.blobs.leases import Blobs
 from renderctl.repository.blobs.references import MEMORY, POINTERS, UNMARKED, pointed_at
+from renderctl.repository.database import Part, durable_write, read, write
 from renderctl.repository.schema.audit import audits
 from renderctl.repository.schema.jobs import (
     UtcTime,
@@ -32,6 +32,7 @@ from renderctl.repository.schema.jobs import (
     models,
     outputs,
 )
+from renderctl.repository.unit_of_work import add_audit_entry, db_now, unit_of
 
 
 @dataclass(frozen=True)
@@ -42,67 +43,49 @@ class Pointer:
     what: str  #: such as `model shot@3, textures/wood.png`
 
 
-class Collecting(Blobs):
+class GarbageCollection(Part):
     """What the garbage collection asks and does."""
 
-    def time(self) -> datetime:
-        """The time of the database: before blobs are leased or put, for who adds rows that point to them."""
-        return self.read(self.now)
-
-    def has_known_blobs(self) -> bool:
+    @read
+    def has_known_blobs(self, connection: Connection) -> bool:
         """Whether a blob was ever spoken of here; else the store is not this database's own."""
+        spoken = audits.c.action.in_(("model.upload", "store.collect"))
+        some = [select(models.c.id), select(blob_leases.c.digest), select(audits.c.id).where(spoken)]
+        return any(connection.execute(query.limit(1)).first() for query in some)
 
-        def reading(connection: Connection) -> bool:
-            spoken = audits.c.action.in_(("model.upload", "store.collect"))
-            some = [select(models.c.id), select(blob_leases.c.digest), select(audits.c.id).where(spoken)]
-            return any(connection.execute(query.limit(1)).first() for query in some)
-
-        return self.read(reading)
-
-    def digests(self, *, after: str = "", limit: int = 2000) -> list[str]:
+    @read
+    def digests(self, connection: Connection, *, after: str = "", limit: int = 2000) -> list[str]:
         """The digests that rows point to, in their order, each once; from the one that follows `after`."""
+        found: set[str] = set()
+        for table in POINTERS:
+            query = select(table.c.digest).distinct().where(table.c.digest > after).order_by(table.c.digest)
+            found.update(connection.scalars(query.limit(limit)))
+        return sorted(found)[:limit]
 
-        def reading(connection: Connection) -> list[str]:
-            found: set[str] = set()
-            for table in POINTERS:
-                query = select(table.c.digest).distinct().where(table.c.digest > after).order_by(table.c.digest)
-                found.update(connection.scalars(query.limit(limit)))
-            return sorted(found)[:limit]
-
-        return self.read(reading)
-
-    def pointers(self, digests: Sequence[str]) -> list[Pointer]:
+    @read
+    def pointers(self, connection: Connection, digests: Sequence[str]) -> list[Pointer]:
         """The rows that point to the blobs."""
         of_models = select(model_inputs.c.digest, model_inputs.c.path, models.c.name, models.c.version)
         of_models = of_models.join(models, models.c.id == model_inputs.c.model_id)
         of_jobs = select(job_inputs.c.digest, job_inputs.c.path, job_inputs.c.job_id)
         of_tasks = select(outputs.c.digest, outputs.c.name, outputs.c.job_id, outputs.c.number)
+        found = [
+            Pointer(digest, f"model {name}@{version}, {path}")
+            for digest, path, name, version in connection.execute(of_models.where(model_inputs.c.digest.in_(digests)))
+        ]
+        for digest, path, job_id in connection.execute(of_jobs.where(job_inputs.c.digest.in_(digests))):
+            found.append(Pointer(digest, f"job {job_id}, {path}"))
+        for digest, name, job_id, number in connection.execute(of_tasks.where(outputs.c.digest.in_(digests))):
+            found.append(Pointer(digest, f"job {job_id}, {name} of task {number}"))
+        return sorted(found, key=lambda each: (each.digest, each.what))
 
-        def reading(connection: Connection) -> list[Pointer]:
-            found = [
-                Pointer(digest, f"model {name}@{version}, {path}")
-                for digest, path, name, version in connection.execute(
-                    of_models.where(model_inputs.c.digest.in_(digests))
-                )
-            ]
-            for digest, path, job_id in connection.execute(of_jobs.where(job_inputs.c.digest.in_(digests))):
-                found.append(Pointer(digest, f"job {job_id}, {path}"))
-            for digest, name, job_id, number in connection.execute(of_tasks.where(outputs.c.digest.in_(digests))):
-                found.append(Pointer(digest, f"job {job_id}, {name} of task {number}"))
-            return sorted(found, key=lambda each: (each.digest, each.what))
-
-        return self.read(reading)
-
-    def forgotten(self, digests: Sequence[str]) -> list[str]:
+    @read
+    def unreferenced(self, connection: Connection, digests: Sequence[str]) -> list[str]:
         """Those of the digests that nothing points to and nobody leases, in their order."""
-
-        def reading(connection: Connection) -> list[str]:
-            now = self.now(connection)
-            leased = select(blob_leases.c.digest).where(blob_leases.c.digest.in_(digests), blob_leases.c.until > now)
-            kept = pointed_at(connection, digests) | set(connection.scalars(leased))
-            return [digest for digest in digests if digest not in kept]
-
-        return self.read(reading)
+        now = db_now(connection)
+        leased = select(blob_leases.c.digest).where(blob_leases.c.digest.in_(digests), blob_leases.c.until > now)
+        kept = pointed_at(connection, digests) | set(connection.scalars(leased))
+        return [digest for digest in digests if digest not in kept]
 
     def collect(
         self,
@@ -117,83 +100,71 @@ class Collecting(Blobs):
         `limit_s`: within so many seconds a removal has acted, or never will. As many are left to begin one; whoever is
         held up for longer, frozen or without a processor, begins no other.
         """
-        forgotten = self.forgotten(sorted(digests))
+        forgotten = self.unreferenced(sorted(digests))
         if not forgotten:
             return []
         owner, ends = new_token(), clock() + limit_s
-        self.write(lambda connection: self._mark(connection, forgotten, owner, 2 * limit_s))
-        doomed = self.write(lambda connection: self._confirm(connection, owner))
+        self._database.write(lambda connection: _mark(connection, forgotten, owner, 2 * limit_s))
+        doomed = self._database.write(lambda connection: _confirm(connection, owner))
         begun: list[str] = []
         remove(_while_time(doomed, begun, lambda: clock() < ends))
-        self.write(lambda connection: self._unmark(connection, owner, begun))
+        self._database.write(lambda connection: _unmark(connection, owner, begun))
         return begun
 
-    def _mark(self, connection: Connection, digests: Sequence[str], owner: str, lasts_s: float) -> None:
-        """Mark the blobs that nobody leases or has marked, whether they have a row or not."""
-        now = self.now(connection)
-        mark = {"marked_by": owner, "marked_until": now + timedelta(seconds=lasts_s)}
-        free = (blob_leases.c.until <= now) & (
-            blob_leases.c.marked_until.is_(None) | (blob_leases.c.marked_until <= now)
-        )
-        rows = [{"digest": digest, "until": now, **mark} for digest in digests]
-        if connection.dialect.name == "sqlite":
-            here = sqlite.insert(blob_leases).values(rows)
-            connection.execute(here.on_conflict_do_update(index_elements=["digest"], set_=mark, where=free))
-            return
-        # MySQL sets the columns one after the other, and the condition must hold for both: the deadline comes last.
-        column = blob_leases.c
-        changes = {
-            "marked_by": func.if_(free, literal(owner), column.marked_by),
-            "marked_until": func.if_(
-                column.marked_by == owner, literal(mark["marked_until"], UtcTime), column.marked_until
-            ),
-        }
-        connection.execute(mysql.insert(blob_leases).values(rows).on_duplicate_key_update(list(changes.items())))
-
-    def _confirm(self, connection: Connection, owner: str) -> list[str]:
-        """Those of the marked blobs that nothing points to after all, rows that are being added included."""
-        marked = select(blob_leases.c.digest).where(blob_leases.c.marked_by == owner).order_by(blob_leases.c.digest)
-        held = list(connection.scalars(marked))
-        kept = pointed_at(connection, held, waiting=True)
-        spared = blob_leases.c.digest.in_(kept) & (blob_leases.c.marked_by == owner)
-        connection.execute(blob_leases.update().where(spared).values(UNMARKED))
-        return [digest for digest in held if digest not in kept]
-
-    def _unmark(self, connection: Connection, owner: str, removed: Sequence[str]) -> None:
-        """What was removed is collected as of now, after it was removed and not a moment before."""
-        now = self._now() if connection.dialect.name == "sqlite" else func.utc_timestamp(6)
-        own = blob_leases.c.marked_by == owner
-        gone = blob_leases.update().where(own, blob_leases.c.digest.in_(removed))
-        connection.execute(gone.values(**UNMARKED, collected_at=now))
-        connection.execute(blob_leases.update().where(own).values(UNMARKED))
-
-    def tidy_leases(self) -> None:
+    @write
+    def tidy_leases(self, connection: Connection) -> None:
         """Take what collectors that died have marked for collected; forget what nobody needs to know any more."""
-
-        def writing(connection: Connection) -> None:
-            now = self.now(connection)
-            dead = blob_leases.update().where(blob_leases.c.marked_until <= now)
-            connection.execute(dead.values(**UNMARKED, collected_at=now))
-            oldest = connection.scalar(
-                select(func.min(attempts.c.claimed_at)).where(attempts.c.state.in_(OPEN_ATTEMPT))
-            )
-            long_ago = min(filter(None, (now - MEMORY, oldest)))
-            untouched = (blob_leases.c.collected_at.is_(None)) | (blob_leases.c.collected_at < long_ago)
-            untouched &= blob_leases.c.marked_by.is_(None)
-            connection.execute(blob_leases.delete().where(blob_leases.c.until < long_ago, untouched))
-
-        self.write(writing)
+        now = db_now(connection)
+        dead = blob_leases.update().where(blob_leases.c.marked_until <= now)
+        connection.execute(dead.values(**UNMARKED, collected_at=now))
+        oldest = connection.scalar(select(func.min(attempts.c.claimed_at)).where(attempts.c.state.in_(OPEN_ATTEMPT)))
+        long_ago = min(filter(None, (now - MEMORY, oldest)))
+        untouched = (blob_leases.c.collected_at.is_(None)) | (blob_leases.c.collected_at < long_ago)
+        untouched &= blob_leases.c.marked_by.is_(None)
+        connection.execute(blob_leases.delete().where(blob_leases.c.until < long_ago, untouched))
 
     def unknown_logs(self, logs: Sequence[str]) -> list[str]:
         """Those of the logs whose attempts there are not, or not any more. Attempts that share one are of one job."""
         attempt_of = {log: log.removeprefix(SHARED_LOG) for log in logs}
         query = select(attempts.c.id).where(attempts.c.id.in_(list(attempt_of.values())))
-        known = self.read(lambda connection: set(connection.scalars(query)))
+        known = self._database.read(lambda connection: set(connection.scalars(query)))
         return [log for log in logs if attempt_of[log] not in known]
 
-    def note_collection(self, *, actor: Actor, **found: Any) -> None:
+    @durable_write
+    def record_collection(self, connection: Connection, /, *, actor: Actor, **found: Any) -> None:
         """Leave an audit row of what was collected."""
-        self.deed(lambda connection: self.audit(connection, actor, "store.collect", "store", **found))
+        add_audit_entry(connection, actor, "store.collect", "store", **found)
+
+
+def _mark(connection: Connection, digests: Sequence[str], owner: str, lasts_s: float) -> None:
+    """Mark the blobs that nobody leases or has marked, whether they have a row or not."""
+    now = db_now(connection)
+    mark = {"marked_by": owner, "marked_until": now + timedelta(seconds=lasts_s)}
+    free = (blob_leases.c.until <= now) & (blob_leases.c.marked_until.is_(None) | (blob_leases.c.marked_until <= now))
+    rows = [{"digest": digest, "until": now, **mark} for digest in digests]
+    if connection.dialect.name == "sqlite":
+        here = sqlite.insert(blob_leases).values(rows)
+        connection.execute(here.on_conflict_do_update(index_elements=["digest"], set_=mark, where=free))
+        return
+    # MySQL sets the columns one after the other, and the condition must hold for both: the deadline comes last.
+    column = blob_leases.c
+    changes = {
+        "marked_by": func.if_(free, literal(owner), column.marked_by),
+        "marked_until": func.if_(
+            column.marked_by == owner, literal(mark["marked_until"], UtcTime), column.marked_until
+        ),
+    }
+    connection.execute(mysql.insert(blob_leases).values(rows).on_duplicate_key_update(list(changes.items())))
+
+
+def _confirm(connection: Connection, owner: str) -> list[str]:
+    """Those of the marked blobs that nothing points to after all, rows that are being added included."""
+    marked = select(blob_leases.c.digest).where(blob_leases.c.marked_by == owner).order_by(blob_leases.c.digest)
+    held = list(connection.scalars(marked))
+    kept = pointed_at(connection, held, waiting=True)
+    spared = blob_leases.c.digest.in_(kept) & (blob_leases.c.marked_by == owner)
+    connection.execute(blob_leases.update().where(spared).values(UNMARKED))
+    return [digest for digest in held if digest not in kept]
 
 
 def _while_time(digests: Iterable[str], begun: list[str], in_time: Callable[[], bool]) -> Iterator[str]:
@@ -203,3 +174,12 @@ def _while_time(digests: Iterable[str], begun: list[str], in_time: Callable[[], 
             return
         begun.append(digest)
         yield digest
+
+
+def _unmark(connection: Connection, owner: str, removed: Sequence[str]) -> None:
+    """What was removed is collected as of now, after it was removed and not a moment before."""
+    now = unit_of(connection).node_clock() if connection.dialect.name == "sqlite" else func.utc_timestamp(6)
+    own = blob_leases.c.marked_by == owner
+    gone = blob_leases.update().where(own, blob_leases.c.digest.in_(removed))
+    connection.execute(gone.values(**UNMARKED, collected_at=now))
+    connection.execute(blob_leases.update().where(own).values(UNMARKED))

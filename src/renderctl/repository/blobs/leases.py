@@ -1,7 +1,7 @@
 """Blobs: which of them the farm has for certain, and leases that keep the garbage collection off them."""
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -11,6 +11,7 @@ from sqlalchemy.dialects import mysql, sqlite
 from renderctl.repository.blobs.references import UNMARKED
 from renderctl.repository.database import Database
 from renderctl.repository.schema.jobs import blob_leases, job_inputs, model_inputs, outputs
+from renderctl.repository.unit_of_work import db_now
 
 logger = logging.getLogger(__name__)
 
@@ -22,41 +23,26 @@ _LOOK_EVERY_S = 0.2
 _BATCH = 1000
 
 
-class Blobs(Database):
-    """What the database knows about the store."""
-
-    def unknown_blobs(self, digests: Collection[str]) -> set[str]:
-        """Those that no model, job or output needs, so that they may not be in the store. All `digests` are leased.
-
-        A lease lasts 24 hours by the database's clock. For so long the garbage collection removes none of them:
-        neither what is there already nor what the caller is going to put. One that is being collected at this moment
-        is waited for. Raises DatabaseUnavailable.
-        """
-        self.lease_blobs(digests)
-        return self.read(lambda connection: _unneeded(connection, digests)) if digests else set()
-
-    def lease_blobs(self, digests: Collection[str]) -> None:
-        """Lease the blobs, and wait until nobody removes one of them any more: what is put then stays."""
-        waiting, told = sorted(set(digests)), False
-        while waiting:
-            waiting, until_s = self.write(partial(_leased, now_of=self.now, digests=waiting))
-            if waiting:
-                if not told:
-                    text = "%d files are being removed by the garbage collection: waiting for it, up to %.0f s"
-                    logger.warning(text, len(waiting), until_s)
-                told = True
-                self._waiting.wait(min(_LOOK_EVERY_S, until_s))
+def lease_blobs(database: Database, digests: Collection[str]) -> None:
+    """Lease the blobs, and wait until nobody removes one of them any more: what is put then stays."""
+    waiting, told = sorted(set(digests)), False
+    while waiting:
+        waiting, until_s = database.write(partial(_leased, digests=waiting))
+        if waiting:
+            if not told:
+                text = "%d files are being removed by the garbage collection: waiting for it, up to %.0f s"
+                logger.warning(text, len(waiting), until_s)
+            told = True
+            database.pause(min(_LOOK_EVERY_S, until_s))
 
 
-def _leased(
-    connection: Connection, now_of: Callable[[Connection], datetime], digests: Sequence[str]
-) -> tuple[list[str], float]:
+def _leased(connection: Connection, digests: Sequence[str]) -> tuple[list[str], float]:
     """Take the leases; those of the blobs that are being removed, and in how many seconds at most that is over.
 
     In an order that all have in common, so that no two wait for each other. What a collector has marked that died
     counts as removed.
     """
-    now, leasing = now_of(connection), _leasing(connection.dialect.name)
+    now, leasing = db_now(connection), _leasing(connection.dialect.name)
     live: dict[str, datetime] = {}
     for some in _batches(digests):
         connection.execute(leasing, [{"digest": digest, "until": now + _LEASE} for digest in some])
@@ -71,7 +57,7 @@ def _leased(
     return sorted(live), max(((until - now).total_seconds() for until in live.values()), default=0.0)
 
 
-def _unneeded(connection: Connection, digests: Collection[str]) -> set[str]:
+def unneeded(connection: Connection, digests: Collection[str]) -> set[str]:
     """Those of the digests that no row points to."""
     needed: set[str] = set()
     for some in _batches(sorted(set(digests))):

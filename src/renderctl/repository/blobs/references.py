@@ -4,13 +4,13 @@ Whoever lets a row point to a blob leases it first and puts it then; or puts it,
 was collected meanwhile (`require_kept`).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from itertools import islice
 
 from sqlalchemy import ColumnElement, Connection, or_, select
 
 from renderctl.core.errors import BlobCollected
+from renderctl.repository.batches import batches
 from renderctl.repository.schema.jobs import blob_leases, job_inputs, model_inputs, outputs
 
 #: How long it is known that a blob was collected: nobody who asked for it before may let a row point to it.
@@ -44,10 +44,3 @@ def require_not_collected(
         query = select(blob_leases.c.digest).where(blob_leases.c.digest.in_(batch), gone).limit(1)
         if connection.execute(query).first():
             raise BlobCollected
-
-
-def batches(items: Iterable[str], size: int) -> Iterator[list[str]]:
-    """The items in lists of at most `size`."""
-    rest = iter(items)
-    while batch := list(islice(rest, size)):
-        yield batch

@@ -24,9 +24,10 @@ from sqlalchemy import (
 from renderctl.core.jobs import Attempt, Output
 from renderctl.core.permissions import Subject
 from renderctl.core.states import ENDED_JOB, OPEN_JOB, AttemptState, JobState
-from renderctl.repository.database import Database
+from renderctl.repository.database import Part, read
 from renderctl.repository.schema.jobs import attempts, jobs, outputs
 from renderctl.repository.schema.mapping import ANY_ATTEMPT, ATTEMPTS_IN_ORDER, to_attempt, to_output
+from renderctl.repository.unit_of_work import db_now
 
 #: An ended job is looked at for so long after its end: the last of its frames may be stopped after it.
 _LATELY = timedelta(seconds=30)
@@ -98,49 +99,48 @@ def job_state(row: str) -> JobState:
     return JobState(row.split("|", 2)[1])
 
 
-class Watching(Database):
-    """Questions that are asked again and again."""
+class ChangeFeed(Part):
+    """What is asked again and again to notice what has changed."""
 
-    def watch_snapshot(self, outputs_after: int, only: Collection[str] | None = None) -> WatchSnapshot:
+    @read
+    def snapshot(
+        self, connection: Connection, outputs_after: int, only: Collection[str] | None = None
+    ) -> WatchSnapshot:
         """Of the open jobs and those that ended a moment ago, the newest; or of those jobs alone.
 
         With the outputs that were published after that number.
         """
-
-        def reading(connection: Connection) -> WatchSnapshot:
-            if only is None:
-                signs = _read_rows(connection, _SIGNS, lately=self.now(connection) - _LATELY)
-                progress = _read_rows(connection, _PROGRESS)
-            else:
-                signs = _read_rows(connection, _SIGNS_OF, only=sorted(only))
-                progress = _read_rows(connection, _PROGRESS_OF, only=sorted(only))
-            numbers = _read_rows(connection, _NEW_OUTPUTS, after=outputs_after)
-            return WatchSnapshot(
-                {row.partition("|")[0]: row for row in signs},
-                dict(row.split("|") for row in progress),
-                sorted(map(int, numbers)),
-            )
-
-        return self.read(reading)
+        if only is None:
+            signs = _read_rows(connection, _SIGNS, lately=db_now(connection) - _LATELY)
+            progress = _read_rows(connection, _PROGRESS)
+        else:
+            signs = _read_rows(connection, _SIGNS_OF, only=sorted(only))
+            progress = _read_rows(connection, _PROGRESS_OF, only=sorted(only))
+        numbers = _read_rows(connection, _NEW_OUTPUTS, after=outputs_after)
+        return WatchSnapshot(
+            {row.partition("|")[0]: row for row in signs},
+            dict(row.split("|") for row in progress),
+            sorted(map(int, numbers)),
+        )
 
     def job_subjects(self, job_ids: Collection[str]) -> dict[str, Subject]:
         """Those that there are, for who asks whether somebody may see them."""
         if not job_ids:
             return {}
-        rows = self.read(lambda connection: connection.execute(_SUBJECTS, {"only": sorted(job_ids)}).all())
+        rows = self._database.read(lambda connection: connection.execute(_SUBJECTS, {"only": sorted(job_ids)}).all())
         return {row.id: Subject("job", row.id, row.owner, frozenset([row.project])) for row in rows}
 
-    def newest_output(self) -> int:
+    def newest_output_number(self) -> int:
         """The number of the output that was published last."""
         query = select(outputs.c.id).order_by(outputs.c.id.desc()).limit(1)
-        return self.read(lambda connection: connection.scalar(query)) or 0
+        return self._database.read(lambda connection: connection.scalar(query)) or 0
 
-    def these_outputs(self, numbers: Sequence[int]) -> list[tuple[str, Output]]:
+    def outputs(self, numbers: Sequence[int]) -> list[tuple[str, Output]]:
         """The outputs of those numbers, in their order, and the jobs that they are of."""
         if not numbers:
             return []
         query = select(outputs).where(outputs.c.id.in_(numbers)).order_by(outputs.c.id)
-        rows = self.read(lambda connection: connection.execute(query).all())
+        rows = self._database.read(lambda connection: connection.execute(query).all())
         return [(row.job_id, to_output(row)) for row in rows]
 
     def newest_attempt(self, job_id: str, states: Sequence[AttemptState] = ()) -> Attempt | None:
@@ -150,19 +150,20 @@ class Watching(Database):
             query = ANY_ATTEMPT.with_hint(attempts, "FORCE INDEX (ix_attempt_job)", "mysql")
             query = query.where(attempts.c.state.in_(states))
         query = query.where(attempts.c.job_id == job_id).order_by(None).order_by(attempts.c.id.desc()).limit(1)
-        row = self.read(lambda connection: connection.execute(query).first())
+        row = self._database.read(lambda connection: connection.execute(query).first())
         return to_attempt(row) if row else None
 
-    def newest_ended_attempts(self, job_id: str, limit: int) -> list[str]:
+    @read
+    def newest_ended_attempt_ids(self, connection: Connection, job_id: str, limit: int) -> list[str]:
         """The ids of those attempts at a job's tasks that have ended and were claimed last, the newest first."""
         query = select(attempts.c.id).with_hint(attempts, "FORCE INDEX (ix_attempt_order)", "mysql")
         query = query.where(attempts.c.job_id == job_id, attempts.c.state.in_(_RENDERED))
         newest = query.order_by(attempts.c.id.desc()).limit(limit)
-        return self.read(lambda connection: list(connection.scalars(newest)))
+        return list(connection.scalars(newest))
 
-    def these_attempts(self, ids: Sequence[str]) -> list[Attempt]:
+    def attempts(self, ids: Sequence[str]) -> list[Attempt]:
         """What became of them."""
         if not ids:
             return []
         query = ANY_ATTEMPT.where(attempts.c.id.in_(ids))
-        return self.read(lambda connection: [to_attempt(row) for row in connection.execute(query)])
+        return self._database.read(lambda connection: [to_attempt(row) for row in connection.execute(query)])

@@ -9,10 +9,12 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, Select, Table, case, func, literal, select, union_all
 
 from renderctl.core.states import OPEN_ATTEMPT, OPEN_JOB, AttemptState, TaskState
-from renderctl.repository.database import Database
-from renderctl.repository.jobs.counts import CORRECTIONS, COUNTED, CountChanges
+from renderctl.repository.count_changes import COUNTED
+from renderctl.repository.counts import CORRECTIONS
+from renderctl.repository.database import Database, Part, read, write
 from renderctl.repository.schema.counts import job_counts
 from renderctl.repository.schema.jobs import attempts, jobs, outputs, tasks
+from renderctl.repository.unit_of_work import unit_of
 
 #: Jobs of one sample, and rows that it may read on average: one of a huge job is paid for by those that follow.
 _JOBS, _ROWS = 4, 5_000
@@ -31,53 +33,51 @@ class WrongCount:
         return f"job {self.job_id}: " + ", ".join(f"{name} {count:+d}" for name, count in self.missing.items())
 
 
-class CountChecks(Database):
+class CountChecks(Part):
     """Counts compared with what they count, and put right."""
 
-    _last_open = _last_of_all = ""  #: the jobs that were compared last
-    _skipped = 0  #: samples that are left out for the size of the one before
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._last_open = self._last_of_all = ""  # the jobs that were compared last
+        self._skipped = 0  # samples that are left out for the size of the one before
 
-    def wrong_counts(self, job_ids: Sequence[str] | None = None, *, at_once: int = _PIECE) -> list[WrongCount]:
+    @read
+    def find_wrong(
+        self, connection: Connection, job_ids: Sequence[str] | None = None, *, at_once: int = _PIECE
+    ) -> list[WrongCount]:
         """The jobs, of those or of all that are kept, whose counts are wrong at one and the same moment.
 
         A statement looks at so many tasks of a job at once; of all jobs at all, which takes seconds for each million.
         """
+        if job_ids is None:
+            return _named(connection.execute(_differences()))
+        _take_snapshot(connection)
+        return _wrong(connection, job_ids, at_once)
 
-        def reading(connection: Connection) -> list[WrongCount]:
-            if job_ids is None:
-                return _named(connection.execute(_differences()))
-            _take_snapshot(connection)
-            return _wrong(connection, job_ids, at_once)
-
-        return self.read(reading)
-
-    def correct_counts(self, job_ids: Sequence[str]) -> list[WrongCount]:
+    @write
+    def correct(self, connection: Connection, job_ids: Sequence[str]) -> list[WrongCount]:
         """Put the counts of the jobs right while others change them; what was wrong."""
+        _take_snapshot(connection)
+        for job_id in sorted(job_ids):
+            _lock(connection, job_id)
+        changes = unit_of(connection).counts
+        wrong = _wrong(connection, job_ids, _PIECE)
+        for job in wrong:  # whoever changes it now, changes rows and counts alike
+            changes.add(job.job_id, CORRECTIONS, job.missing)
+        return wrong
 
-        def correcting(connection: Connection) -> list[WrongCount]:
-            _take_snapshot(connection)
-            for job_id in sorted(job_ids):
-                _lock(connection, job_id)
-            changes: CountChanges = connection.info["unit"].counts
-            wrong = _wrong(connection, job_ids, _PIECE)
-            for job in wrong:  # whoever changes it now, changes rows and counts alike
-                changes.add(job.job_id, CORRECTIONS, job.missing)
-            return wrong
-
-        return self.write(correcting)
-
-    def check_some_counts(self) -> list[WrongCount]:
+    def check_sample(self) -> list[WrongCount]:
         """Compare the counts of a few jobs, the next ones each time, and put them right; what was wrong."""
         if self._skipped > 0:
             self._skipped -= 1
             return []
-        open_jobs = self.read(lambda connection: _following(connection, self._last_open, open_only=True))
-        any_jobs = self.read(lambda connection: _following(connection, self._last_of_all, open_only=False))
+        open_jobs = self._database.read(lambda connection: _following(connection, self._last_open, open_only=True))
+        any_jobs = self._database.read(lambda connection: _following(connection, self._last_of_all, open_only=False))
         self._last_open, self._last_of_all = max(open_jobs, default=""), max(any_jobs, default="")
         sizes = any_jobs | open_jobs
         self._skipped = sum(sizes.values()) // _ROWS
-        wrong = self.wrong_counts(list(sizes)) if sizes else []
-        return self.correct_counts([job.job_id for job in wrong]) if wrong else []
+        wrong = self.find_wrong(list(sizes)) if sizes else []
+        return self.correct([job.job_id for job in wrong]) if wrong else []
 
 
 def _following(connection: Connection, after: str, *, open_only: bool) -> dict[str, int]:

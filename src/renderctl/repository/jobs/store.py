@@ -1,171 +1,216 @@
-"""Jobs, and what they consist of: found, listed, counted."""
+"""Jobs: found, listed, and taken from state to state; see `tasks` and `outputs` for what they consist of."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
-from renderctl.core.errors import NotFound
-from renderctl.core.jobs import Attempt, Input, Job, Output, Task, TaskCounts
+from renderctl.core.actors import Actor
+from renderctl.core.errors import IllegalTransition, NotFound
+from renderctl.core.jobs import Input, Job, NewJob
+from renderctl.core.limits import MAX_NOTES
 from renderctl.core.permissions import ALL, Visibility
-from renderctl.core.states import AttemptState, TaskState
-from renderctl.repository.attempts.claim_times import due_at
-from renderctl.repository.database import Database
-from renderctl.repository.jobs.bulk import OVER
-from renderctl.repository.jobs.counts import count_tasks, read_counts
-from renderctl.repository.schema.jobs import attempts, job_dependencies, job_inputs, jobs, outputs, tasks
+from renderctl.core.quotas import UNLIMITED, Quotas
+from renderctl.core.states import ENDED_JOB, OPEN_JOB, JobState
+from renderctl.repository.database import Database, Part, durable_write, read, write
+from renderctl.repository.jobs import deletion, lifecycle
+from renderctl.repository.jobs.claim_times import bring_forward
+from renderctl.repository.jobs.deletion import Removed
+from renderctl.repository.jobs.job_rows import OVER, find_row, locked
+from renderctl.repository.jobs.retry import retry_tasks
+from renderctl.repository.jobs.submission import JobSubmission
+from renderctl.repository.jobs.tasks import Tasks
+from renderctl.repository.people.rows import require_enabled
+from renderctl.repository.schema.jobs import job_dependencies, job_inputs, jobs
 from renderctl.repository.schema.mapping import (
-    ANY_ATTEMPT,
-    ATTEMPTS_IN_ORDER,
-    OUTPUTS_IN_ORDER,
-    to_attempt,
     to_job,
-    to_output,
-    to_task,
 )
+from renderctl.repository.unit_of_work import add_audit_entry, db_now
 from renderctl.repository.visibility import visible
 
 
-class Submitting(Database):
-    """Jobs, and what they consist of."""
+class Jobs(Part):
+    """The jobs of the farm."""
 
-    def find_job(self, ref: str, *, sight: Visibility = ALL) -> Job:
+    def __init__(self, database: Database, tasks: Tasks) -> None:
+        super().__init__(database)
+        self._tasks = tasks
+
+    @read
+    def find(self, connection: Connection, ref: str, *, sight: Visibility = ALL) -> Job:
         """A job by its id, a unique beginning of it, or its name when that is unique. Raises NotFound."""
-        return self.read(lambda connection: to_job(find_row(connection, jobs, "job", ref, sight)))
+        return to_job(find_row(connection, jobs, "job", ref, sight))
 
-    def visible_jobs(self, ids: Iterable[str], sight: Visibility) -> set[str]:
+    @read
+    def find_at(self, connection: Connection, ref: str, *, sight: Visibility = ALL) -> tuple[Job, datetime]:
+        """A job as `find_job` finds it, and when."""
+        now = db_now(connection)
+        return to_job(find_row(connection, jobs, "job", ref, sight)), now
+
+    @read
+    def get(self, connection: Connection, job_id: str) -> Job:
+        """A job by its whole id. Raises NotFound."""
+        row = connection.execute(select(jobs).where(jobs.c.id == job_id, jobs.c.removed_at.is_(None))).first()
+        if row is None:
+            raise NotFound(f"There is no job {job_id!r}.")
+        return to_job(row)
+
+    @read
+    def visible_ids(self, connection: Connection, ids: Iterable[str], sight: Visibility) -> set[str]:
         """Those of the jobs that may be seen."""
         query = select(jobs.c.id).where(jobs.c.id.in_(list(ids)), *visible(jobs, sight))
-        return self.read(lambda connection: set(connection.scalars(query)))
+        return set(connection.scalars(query))
 
-    def job(self, job_id: str) -> Job:
-        """A job by its whole id. Raises NotFound."""
+    @read
+    def open_ids(self, connection: Connection, *, bound_to: str | None = None) -> list[str]:
+        """The jobs that have not ended: all of them, or those that are bound to a worker."""
+        query = select(jobs.c.id).where(jobs.c.state.in_(OPEN_JOB))
+        if bound_to is not None:
+            query = query.where(jobs.c.bound_to == bound_to)
+        return list(connection.scalars(query))
 
-        def reading(connection: Connection) -> Job:
-            row = connection.execute(select(jobs).where(jobs.c.id == job_id, jobs.c.removed_at.is_(None))).first()
-            if row is None:
-                raise NotFound(f"There is no job {job_id!r}.")
-            return to_job(row)
+    def older_than(self, days: Mapping[JobState, float], *, limit: int = 1000, sight: Visibility = ALL) -> list[str]:
+        """Jobs that ended in such a state longer ago than so many days, the oldest first."""
 
-        return self.read(reading)
+        def reading(connection: Connection) -> list[str]:
+            now = db_now(connection)
+            old = [
+                (jobs.c.state == state) & (jobs.c.finished_at < now - timedelta(days=age))
+                for state, age in days.items()
+            ]
+            query = (
+                select(jobs.c.id)
+                .where(or_(*old), jobs.c.removed_at.is_(None), *visible(jobs, sight))
+                .order_by(jobs.c.id)
+            )
+            return list(connection.scalars(query.limit(limit)))
 
-    def counts(self, job_id: str) -> TaskCounts:
-        """How many tasks of a job are in each state."""
-        return self.read(lambda connection: count_tasks(connection, job_id))
+        return self._database.read(reading) if days else []
 
-    def tasks(
-        self, job_id: str, *, states: Sequence[TaskState] = (), after: int = 0, limit: int | None = None
-    ) -> list[Task]:
-        """The tasks of a job in their order, from the one that follows number `after`."""
-        query = select(tasks).where(tasks.c.job_id == job_id, tasks.c.number > after)
-        query = query.order_by(tasks.c.number).limit(limit)
-        if states:
-            query = query.where(tasks.c.state.in_(states))
-        return self.read(lambda connection: [to_task(row) for row in connection.execute(query)])
+    @read
+    def paused_with_owner(self, connection: Connection, name: str, *, limit: int) -> Sequence[str]:
+        """The ids of the latest jobs that are paused because their owner was disabled."""
+        which = (jobs.c.owner == name) & (jobs.c.state == JobState.PAUSED) & jobs.c.pause_reason.is_not(None)
+        query = select(jobs.c.id).where(which).order_by(jobs.c.id.desc()).limit(limit)
+        return connection.scalars(query).all()
 
-    def attempts(
-        self,
-        job_id: str,
-        number: int | None = None,
-        *,
-        tasks_between: tuple[int, int] | None = None,
-        after: str = "",
-        limit: int | None = None,
-    ) -> list[Attempt]:
-        """The attempts at a job's tasks, in the order in which they were claimed.
-
-        At all of them, at one, or at those between two numbers (the first and the last).
-        """
-        query = ATTEMPTS_IN_ORDER
-        if number is not None:
-            query = ANY_ATTEMPT.where(attempts.c.number == number).order_by(attempts.c.id)
-        elif tasks_between is not None:
-            query = ANY_ATTEMPT.with_hint(attempts, "FORCE INDEX (ix_attempt_task)", "mysql")
-            query = query.where(attempts.c.number.between(*tasks_between)).order_by(attempts.c.id)
-        query = query.where(attempts.c.job_id == job_id).limit(limit)
-        if after:
-            query = query.where(attempts.c.id > after)
-        return self.read(lambda connection: [to_attempt(row) for row in connection.execute(query)])
-
-    def attempt(self, attempt_id: str) -> Attempt:
-        """An attempt by its id. Raises NotFound."""
-        row = self.read(lambda connection: connection.execute(ANY_ATTEMPT.where(attempts.c.id == attempt_id)).first())
-        if row is None:
-            raise NotFound(f"There is no attempt {attempt_id!r}.")
-        return to_attempt(row)
-
-    def running_attempts(self, job_id: str, *, after: int = 0, limit: int | None = None) -> list[Attempt]:
-        """What of a job is being rendered, in the order of its tasks, from the one that follows number `after`."""
-        query = ANY_ATTEMPT.where(attempts.c.job_id == job_id, attempts.c.state == AttemptState.RUNNING)
-        query = query.where(attempts.c.number > after).order_by(attempts.c.number).limit(limit)
-        return self.read(lambda connection: [to_attempt(row) for row in connection.execute(query)])
-
-    def seconds_to_retry(self, job_id: str) -> float | None:
-        """Seconds until the first queued task may be tried again; None: one may be claimed now, or none is queued."""
-
-        def reading(connection: Connection) -> float | None:
-            now = self.now(connection)
-            due = due_at(connection, job_id, now)
-            return (due - now).total_seconds() if due and due > now else None
-
-        return self.read(reading)
-
-    def outputs(self, job_id: str, *, after: int = 0, limit: int = 1000) -> tuple[list[Output], int]:
-        """Outputs in the order in which they were published, and where to go on."""
-        query = OUTPUTS_IN_ORDER.where(outputs.c.job_id == job_id)
-        if after:
-            query = query.where(outputs.c.id > after)
-        rows = self.read(lambda connection: connection.execute(query.limit(limit)).all())
-        return [to_output(row) for row in rows], (rows[-1].id if rows else after)
-
-    def latest_outputs(self, job_id: str, limit: int) -> list[Output]:
-        """What was published last, the newest first."""
-        query = OUTPUTS_IN_ORDER.where(outputs.c.job_id == job_id).order_by(None).order_by(outputs.c.id.desc())
-        return self.read(lambda connection: [to_output(row) for row in connection.execute(query.limit(limit))])
-
-    def outputs_of_task(self, job_id: str, number: int) -> list[Output]:
-        """What a task has published."""
-        query = select(outputs).where(outputs.c.job_id == job_id, outputs.c.number == number).order_by(outputs.c.id)
-        return self.read(lambda connection: [to_output(row) for row in connection.execute(query)])
-
-    def output(self, job_id: str, number: int, name: str) -> Output:
-        """The output of that name of a task. Raises NotFound."""
-        for output in self.outputs_of_task(job_id, number):
-            if output.name == name:
-                return output
-        raise NotFound(f"Task {number} of job {job_id} has no output {name!r}.")
-
-    def count_outputs(self, job_id: str) -> int:
-        """How many outputs a job has published."""
-        return self.read(lambda connection: read_counts(connection, [job_id])[job_id].outputs)
-
-    def job_inputs(self, job_id: str) -> list[Input]:
+    def inputs(self, job_id: str) -> list[Input]:
         """The files that a job brings beside its model."""
         query = select(job_inputs).where(job_inputs.c.job_id == job_id)
-        rows = self.read(lambda connection: connection.execute(query).all())
+        rows = self._database.read(lambda connection: connection.execute(query).all())
         return [Input(row.path, row.digest, row.size) for row in rows]
 
-    def waits_for(self, job_id: str) -> list[Job]:
+    @read
+    def dependencies(self, connection: Connection, job_id: str) -> list[Job]:
         """The jobs that have to end, or to succeed, before this one starts."""
         query = select(jobs).join(job_dependencies, job_dependencies.c.after_id == jobs.c.id)
         query = query.where(job_dependencies.c.job_id == job_id, ~OVER)
-        return self.read(lambda connection: [to_job(row) for row in connection.execute(query)])
+        return [to_job(row) for row in connection.execute(query)]
 
+    @read
+    def dependents(self, connection: Connection, job_id: str) -> list[Job]:
+        """The jobs that wait, or waited, for this one."""
+        query = select(jobs).join(job_dependencies, job_dependencies.c.job_id == jobs.c.id)
+        query = query.where(job_dependencies.c.after_id == job_id)
+        return [to_job(row) for row in connection.execute(query)]
 
-def find_row(connection: Connection, table: Any, noun: str, ref: str, sight: Visibility) -> Any:
-    """A row by its id, a unique beginning of it, or its name when that is unique. Raises NotFound."""
-    there = select(table).where(table.c.removed_at.is_(None), *visible(table, sight))
-    found = connection.execute(there.where(table.c.id == ref)).all()
-    if not found and ref:
-        found = connection.execute(there.where(table.c.id >= ref, table.c.id < f"{ref}~").limit(6)).all()
-        found = found or connection.execute(there.where(table.c.name == ref).limit(6)).all()
-    if len(found) == 1:
-        return found[0]
-    if found:
-        listed = ", ".join(f"{row.id} ({row.name}, {row.state})" for row in found)
-        raise NotFound(f"{ref!r} means more than one {noun}.", hint=f"Say which by its id: {listed}")
-    recent = connection.execute(there.order_by(table.c.id.desc()).limit(5)).all()
-    listed = ", ".join(f"{row.id} ({row.name})" for row in recent)
-    raise NotFound(
-        f"There is no {noun} {ref!r}.", hint=f"The latest: {listed}" if listed else f"There is no {noun} yet."
-    )
+    def add(
+        self, new: NewJob, *, actor: Actor, since: datetime | None = None, quotas: Quotas = UNLIMITED
+    ) -> tuple[Job, bool]:
+        """Add a job with all its tasks: all or nothing. False: its idempotency key had been used for the same.
+
+        `since`: when its files were leased. Raises Conflict when the key was used for another request, BlobCollected
+        if one of the files was collected meanwhile, NotFound if the model, or a job that it waits for, was removed,
+        QuotaExceeded, SubmissionLost.
+        """
+        return JobSubmission(self._database, self._tasks).add(new, actor=actor, since=since, quotas=quotas)
+
+    @durable_write
+    def pause(self, connection: Connection, job_id: str, *, actor: Actor) -> Job:
+        """No more tasks start; running ones finish."""
+        return lifecycle.step(connection, job_id, JobState.PAUSED, actor, "job.pause")
+
+    def resume(self, job_id: str, *, actor: Actor, bound_to: str | None = None) -> Job:
+        """Go on with a paused job; `bound_to` a worker that takes it over, or free for every worker of its pool."""
+
+        def writing(connection: Connection) -> Job:
+            require_enabled(connection, actor)
+            job = locked(connection, job_id)
+            if job.state is not JobState.PAUSED and not (bound_to and job.state in OPEN_JOB):
+                raise IllegalTransition(f"Job {job.id} is {job.state}; only a paused job can be resumed.")
+            state = JobState.RUNNING if job.started_at else JobState.QUEUED
+            changes = {"state": state, "bound_to": bound_to, "pause_reason": None}
+            connection.execute(jobs.update().where(jobs.c.id == job_id).values(changes))
+            bring_forward(connection, job_id, db_now(connection))
+            add_audit_entry(connection, actor, "job.resume", job_id)
+            return locked(connection, job_id)
+
+        return self._database.durable_write(writing, recover=lambda connection, _: locked(connection, job_id))
+
+    def cancel(self, job_id: str, *, actor: Actor) -> Job:
+        """Stop a job: what is queued never starts, what runs is told to stop, what is finished is kept."""
+        job = self._database.durable_write(
+            lambda connection: lifecycle.step(connection, job_id, JobState.CANCELED, actor, "job.cancel")
+        )
+        self._tasks.cancel_waiting(job_id)
+        return job
+
+    @durable_write
+    def set_priority(self, connection: Connection, job_id: str, priority: int, *, actor: Actor) -> Job:
+        """From the next turn on."""
+        connection.execute(jobs.update().where(jobs.c.id == job_id).values(priority=priority))
+        add_audit_entry(connection, actor, "job.priority", job_id, priority=priority)
+        return locked(connection, job_id)
+
+    def finish_if_done(self, job_id: str) -> JobState | None:
+        """End the job if no task of it is open any more; its state if it has ended, now or before."""
+        state = self._database.read(lambda connection: lifecycle.ending(connection, job_id))
+        if state is None or state in ENDED_JOB:
+            return state
+        state = self._database.write(lambda connection: lifecycle.finish(connection, job_id))
+        if state is not None:
+            self._tasks.unblock_dependents(job_id)
+        return state
+
+    @write
+    def add_notes(self, connection: Connection, job_id: str, notes: Iterable[str]) -> None:
+        """Keep what the artist should know about the job, each sentence once."""
+        known = list(locked(connection, job_id).notes)
+        fresh = [note for note in notes if note not in known][: max(MAX_NOTES - len(known), 0)]
+        if fresh:
+            connection.execute(jobs.update().where(jobs.c.id == job_id).values(notes=known + fresh))
+
+    def retry(
+        self, job_id: str, *, actor: Actor, frames: Iterable[int] | None = None, quotas: Quotas = UNLIMITED
+    ) -> tuple[Job, int]:
+        """Queue again: the given frames, whatever became of them, or else all that failed or were canceled.
+
+        Returns the job and how many tasks were queued. Tasks that are open already are left alone.
+        Many are queued in batches, the first of which makes the job run again: that is refused, with QuotaExceeded,
+        where one more open job would be too many.
+        """
+        return retry_tasks(self._database, job_id, actor=actor, frames=frames, quotas=quotas)
+
+    def remove(self, job_id: str, *, actor: Actor, dry_run: bool = False) -> Removed:
+        """Take an ended job out of sight; the sweep deletes its rows. With `dry_run`, say what would go.
+
+        Raises IllegalTransition while it is open or being rendered, Conflict while another job waits for it.
+        """
+        freed = []
+        if not dry_run:  # where the end of the job was not that far yet
+            freed = self._tasks.unblock_dependents(job_id)
+        removed = self._database.durable_write(
+            lambda connection: deletion.remove(connection, job_id, actor, dry_run=dry_run),
+            recover=lambda _connection, audit: Removed(job_id, **audit.details),
+        )
+        return replace(removed, freed=tuple(freed))
+
+    def discard(self, job_id: str, reason: str, *, actor: Actor) -> None:
+        """Take a job back that nobody has begun to work on, as if it had not been submitted.
+
+        Raises IllegalTransition if somebody has.
+        """
+        self._database.durable_write(lambda connection: deletion.hide_unstarted(connection, job_id, reason, actor))
+        while self._database.write(lambda connection: deletion.delete_unstarted_batch(connection, job_id)):
+            pass

@@ -1,6 +1,6 @@
 """New jobs. A small one is added in one transaction, a large one in many, out of everybody's sight until the last.
 
-Until then its row is that of a removed job, whose rows `erase_some` deletes: who submits keeps it from that by
+Until then its row is that of a removed job, whose rows the sweep deletes: who submits keeps it from that by
 `submitting_until`, which every batch of tasks puts off. A submission that was killed is nobody's after that, and goes
 the way of all removed jobs. See docs/decisions/0033-batched-submission.md.
 """
@@ -21,15 +21,17 @@ from renderctl.core.ids import new_id
 from renderctl.core.jobs import Job, NewJob
 from renderctl.core.quotas import UNLIMITED, Holder, Limits, Quotas
 from renderctl.core.states import ENDED_JOB, JobState, TaskState
+from renderctl.repository.batches import FIRST_ROWS, BatchSize, give_way, write_batch
 from renderctl.repository.blobs.references import require_not_collected
-from renderctl.repository.jobs.batches import FIRST_ROWS, BatchSize
-from renderctl.repository.jobs.bulk import Flipping
+from renderctl.repository.database import Database, Part
 from renderctl.repository.jobs.task_rows import TaskBatch, TaskBatches, is_inserted
 from renderctl.repository.jobs.task_states import insert_tasks
-from renderctl.repository.people.quotas import lock_quotas, require_storage, require_work, sum_up_ended, use_uploads
-from renderctl.repository.people.users import require_enabled
+from renderctl.repository.jobs.tasks import Tasks
+from renderctl.repository.people.rows import require_enabled
+from renderctl.repository.quotas import lock_quotas, require_storage, require_work, sum_up_ended, use_uploads
 from renderctl.repository.schema.jobs import job_dependencies, job_inputs, jobs, models
 from renderctl.repository.schema.mapping import to_job
+from renderctl.repository.unit_of_work import add_audit_entry, db_now
 
 #: For how long a submission of which nothing was heard is its submitter's.
 _PATIENCE = timedelta(minutes=2)
@@ -53,18 +55,17 @@ class _Submission:
         return {"state": state, "idempotency_key": self.new.idempotency_key, "removed_at": None}
 
 
-class JobSubmission(Flipping):
-    """Jobs, as they come."""
+class JobSubmission(Part):
+    """How a job is added."""
 
-    def add_job(
+    def __init__(self, database: Database, tasks: Tasks) -> None:
+        super().__init__(database)
+        self._tasks = tasks
+
+    def add(
         self, new: NewJob, *, actor: Actor, since: datetime | None = None, quotas: Quotas = UNLIMITED
     ) -> tuple[Job, bool]:
-        """Add a job with all its tasks: all or nothing. False: its idempotency key had been used for the same.
-
-        `since`: when its files were leased. Raises Conflict when the key was used for another request, BlobCollected
-        if one of the files was collected meanwhile, NotFound if the model, or a job that it waits for, was removed,
-        QuotaExceeded, SubmissionLost.
-        """
+        """As `Jobs.add`."""
         tasks = TaskBatches(new.frames, new.cameras)
         submission = _Submission(new_id(), new, actor, quotas.of(actor.name, new.project), tasks, since)
         return self._add(submission) if tasks.count <= FIRST_ROWS else self._add_in_batches(submission)
@@ -76,39 +77,33 @@ class JobSubmission(Flipping):
         def writing(connection: Connection) -> tuple[Job, bool]:
             if earlier := _earlier_job(connection, submission):
                 return earlier, False
-            state = self._insert_job(connection, submission, submission.visible)
+            state = _insert_job(connection, submission, submission.visible)
             if batch:
                 insert_tasks(connection, submission.job_id, batch, state)
-            return self._finish(connection, submission), True
+            return _finish(connection, submission), True
 
-        return self.deed(writing, done=_added)
+        return self._database.durable_write(writing, recover=_added)
 
     def _add_in_batches(self, submission: _Submission) -> tuple[Job, bool]:
         """Out of sight until all of it is there."""
-        begun = self.write(
-            lambda connection: self._insert_hidden(connection, submission),
-            known=lambda connection: _state_of_tasks(connection, submission),
+        begun = self._database.write(
+            lambda connection: _insert_hidden(connection, submission),
+            recover=lambda connection: _state_of_tasks(connection, submission),
         )
         if isinstance(begun, Job):
             return begun, False
         try:
             self._insert_tasks(submission, begun)
-            added = self.deed(lambda connection: self._show(connection, submission), done=_added)
+            added = self._database.durable_write(lambda connection: _show(connection, submission), recover=_added)
         except BaseException:
             with suppress(Exception):  # else it is let go when its time is over
-                self.write(lambda connection: _let_go(connection, submission.job_id))
+                self._database.write(lambda connection: _let_go(connection, submission.job_id))
             raise
         if added[1] and begun is TaskState.BLOCKED:
             with suppress(DatabaseUnavailable):  # there is the job; a sweep frees it then
-                self.unblock(submission.job_id)  # what it waits for may have ended before there was anything that waits
+                # What it waits for may have ended before there was anything that waits.
+                self._tasks.unblock(submission.job_id)
         return added
-
-    def _insert_hidden(self, connection: Connection, submission: _Submission) -> TaskState | Job:
-        if earlier := _earlier_job(connection, submission):
-            return earlier
-        now = self.now(connection)
-        hidden = {"state": JobState.CANCELED, "removed_at": now, "submitting_until": now + _PATIENCE}
-        return self._insert_job(connection, submission, hidden)
 
     def _insert_tasks(self, submission: _Submission, state: TaskState) -> None:
         """Raises SubmissionLost."""
@@ -116,81 +111,91 @@ class JobSubmission(Flipping):
         while batch := submission.tasks.take(size.rows):
 
             def inserting(connection: Connection, batch: TaskBatch = batch) -> bool:
-                self._keep(connection, job_id)
+                _keep(connection, job_id)
                 insert_tasks(connection, job_id, batch, state)
                 return True
 
-            def known(connection: Connection, batch: TaskBatch = batch) -> bool | None:
+            def recover(connection: Connection, batch: TaskBatch = batch) -> bool | None:
                 return is_inserted(connection, job_id, batch) or None
 
-            self.write_batch(size, inserting, known=known)
-            self.give_way(size)
+            write_batch(self._database, size, inserting, recover=recover)
+            give_way(self._database, size)
 
-    def _keep(self, connection: Connection, job_id: str) -> None:
-        """Have the submission ours for longer. Raises SubmissionLost if it is ours no more."""
-        ours = (jobs.c.id == job_id) & jobs.c.submitting_until.is_not(None)
-        longer = jobs.update().where(ours).values(submitting_until=self.now(connection) + _PATIENCE)
-        if not connection.execute(longer).rowcount:
-            raise SubmissionLost
 
-    def _show(self, connection: Connection, submission: _Submission) -> tuple[Job, bool]:
-        """From now on there is the job, for everybody."""
-        if earlier := _earlier_job(connection, submission):
-            _let_go(connection, submission.job_id)
-            return earlier, False
-        self._keep(connection, submission.job_id)
-        shown = {**submission.visible, "submitting_until": None, "created_at": self.now(connection)}
-        connection.execute(jobs.update().where(jobs.c.id == submission.job_id).values(shown))
-        return self._finish(connection, submission), True
+def _insert_hidden(connection: Connection, submission: _Submission) -> TaskState | Job:
+    if earlier := _earlier_job(connection, submission):
+        return earlier
+    now = db_now(connection)
+    hidden = {"state": JobState.CANCELED, "removed_at": now, "submitting_until": now + _PATIENCE}
+    return _insert_job(connection, submission, hidden)
 
-    def _insert_job(self, connection: Connection, submission: _Submission, visibility: Mapping[str, Any]) -> TaskState:
-        """Add its row and its files, which no garbage collection takes from then on; the state that its tasks get."""
-        new, limits = submission.new, submission.limits
-        require_work(connection, limits, jobs=1, tasks=submission.tasks.count)
-        sum_up_ended(connection, limits, self.now(connection))
+
+def _keep(connection: Connection, job_id: str) -> None:
+    """Have the submission ours for longer. Raises SubmissionLost if it is ours no more."""
+    ours = (jobs.c.id == job_id) & jobs.c.submitting_until.is_not(None)
+    longer = jobs.update().where(ours).values(submitting_until=db_now(connection) + _PATIENCE)
+    if not connection.execute(longer).rowcount:
+        raise SubmissionLost
+
+
+def _show(connection: Connection, submission: _Submission) -> tuple[Job, bool]:
+    """From now on there is the job, for everybody."""
+    if earlier := _earlier_job(connection, submission):
+        _let_go(connection, submission.job_id)
+        return earlier, False
+    _keep(connection, submission.job_id)
+    shown = {**submission.visible, "submitting_until": None, "created_at": db_now(connection)}
+    connection.execute(jobs.update().where(jobs.c.id == submission.job_id).values(shown))
+    return _finish(connection, submission), True
+
+
+def _insert_job(connection: Connection, submission: _Submission, visibility: Mapping[str, Any]) -> TaskState:
+    """Add its row and its files, which no garbage collection takes from then on; the state that its tasks get."""
+    new, limits = submission.new, submission.limits
+    require_work(connection, limits, jobs=1, tasks=submission.tasks.count)
+    sum_up_ended(connection, limits, db_now(connection))
+    require_storage(connection, limits)
+    state = TaskState.BLOCKED if _has_open_dependencies(connection, new) else TaskState.QUEUED
+    row = {
+        **{key: value for key, value in asdict(new).items() if key in jobs.c and key != "frames"},
+        "id": submission.job_id,
+        "model": _model_that_stays(connection, new.model_id),
+        "options": new.options.as_document(),
+        "frames": new.frames,
+        "cameras": list(new.cameras),
+        "requirements": new.requirements.as_document() if new.requirements else None,
+        "requirement_key": new.requirements.key,
+        "owner": submission.actor.name,
+        "serial": 1,
+        "nudges": 0,
+        "created_at": db_now(connection),
+        "claimable_at": db_now(connection) if state is TaskState.QUEUED else None,
+        "notes": [],
+        "request_digest": _request_digest(new),
+        "task_count": submission.tasks.count,
+        "idempotency_key": None,
+        **visibility,
+    }
+    connection.execute(jobs.insert(), row)
+    if new.inputs:
+        files = [{"job_id": submission.job_id, **asdict(each)} for each in new.inputs]
+        connection.execute(job_inputs.insert(), files)
+    require_not_collected(connection, {each.digest for each in new.inputs}, submission.since or db_now(connection))
+    return state
+
+
+def _finish(connection: Connection, submission: _Submission) -> Job:
+    """What is done in the transaction that shows the job, after all that others might wait for."""
+    new, limits, job_id = submission.new, submission.limits, submission.job_id
+    use_uploads(connection, submission.actor.name, (each.digest for each in new.inputs))
+    _link(connection, job_id, new)
+    job = to_job(connection.execute(select(jobs).where(jobs.c.id == job_id)).one())
+    add_audit_entry(connection, submission.actor, "job.submit", job_id, model=job.model, frames=new.frames)
+    lock_quotas(connection, limits)
+    require_work(connection, limits)
+    if new.inputs:
         require_storage(connection, limits)
-        state = TaskState.BLOCKED if _has_open_dependencies(connection, new) else TaskState.QUEUED
-        row = {
-            **{key: value for key, value in asdict(new).items() if key in jobs.c and key != "frames"},
-            "id": submission.job_id,
-            "model": _model_that_stays(connection, new.model_id),
-            "options": new.options.as_document(),
-            "frames": new.frames,
-            "cameras": list(new.cameras),
-            "requirements": new.requirements.as_document() if new.requirements else None,
-            "requirement_key": new.requirements.key,
-            "owner": submission.actor.name,
-            "serial": 1,
-            "nudges": 0,
-            "created_at": self.now(connection),
-            "claimable_at": self.now(connection) if state is TaskState.QUEUED else None,
-            "notes": [],
-            "request_digest": _request_digest(new),
-            "task_count": submission.tasks.count,
-            "idempotency_key": None,
-            **visibility,
-        }
-        connection.execute(jobs.insert(), row)
-        if new.inputs:
-            files = [{"job_id": submission.job_id, **asdict(each)} for each in new.inputs]
-            connection.execute(job_inputs.insert(), files)
-        require_not_collected(
-            connection, {each.digest for each in new.inputs}, submission.since or self.now(connection)
-        )
-        return state
-
-    def _finish(self, connection: Connection, submission: _Submission) -> Job:
-        """What is done in the transaction that shows the job, after all that others might wait for."""
-        new, limits, job_id = submission.new, submission.limits, submission.job_id
-        use_uploads(connection, submission.actor.name, (each.digest for each in new.inputs))
-        _link(connection, job_id, new)
-        job = to_job(connection.execute(select(jobs).where(jobs.c.id == job_id)).one())
-        self.audit(connection, submission.actor, "job.submit", job_id, model=job.model, frames=new.frames)
-        lock_quotas(connection, limits)
-        require_work(connection, limits)
-        if new.inputs:
-            require_storage(connection, limits)
-        return job
+    return job
 
 
 def abandoned(now: datetime) -> ColumnElement[bool]:

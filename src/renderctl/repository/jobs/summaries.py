@@ -11,11 +11,12 @@ from renderctl.core.errors import NotFound
 from renderctl.core.jobs import Job, TaskCounts
 from renderctl.core.permissions import ALL, Visibility
 from renderctl.core.states import AttemptState, JobState
-from renderctl.repository.blobs.references import batches
-from renderctl.repository.jobs.counts import read_counts
-from renderctl.repository.jobs.store import Submitting, find_row
+from renderctl.repository.batches import batches
+from renderctl.repository.counts import read_counts
+from renderctl.repository.database import Part, read
 from renderctl.repository.schema.jobs import attempts, jobs, outputs
 from renderctl.repository.schema.mapping import to_job
+from renderctl.repository.unit_of_work import db_now
 from renderctl.repository.visibility import visible
 
 #: Frames whose cost says what the next ones will take.
@@ -51,46 +52,32 @@ class Summary:
     image: str | None = None  #: digest of the container image that rendered the last of its frames
 
 
-class Summarizing(Submitting):
-    """Questions whose answers people read."""
+class Summaries(Part):
+    """How jobs stand."""
 
-    def time(self) -> datetime:
-        """What o'clock it is in the database."""
-        return self.read(self.now)
-
-    def find_job_at(self, ref: str, *, sight: Visibility = ALL) -> tuple[Job, datetime]:
-        """A job as `find_job` finds it, and when."""
-
-        def reading(connection: Connection) -> tuple[Job, datetime]:
-            now = self.now(connection)
-            return to_job(find_row(connection, jobs, "job", ref, sight)), now
-
-        return self.read(reading)
-
-    def summary(self, job_id: str) -> Summary:
+    @read
+    def get(self, connection: Connection, job_id: str) -> Summary:
         """How a job stands. Raises NotFound."""
+        now = db_now(connection)
+        row = connection.execute(select(jobs).where(jobs.c.id == job_id, jobs.c.removed_at.is_(None))).first()
+        if row is None:
+            raise NotFound(f"There is no job {job_id!r}.")
+        return _summaries(connection, [to_job(row)], now)[0]
 
-        def reading(connection: Connection) -> Summary:
-            now = self.now(connection)
-            row = connection.execute(select(jobs).where(jobs.c.id == job_id, jobs.c.removed_at.is_(None))).first()
-            if row is None:
-                raise NotFound(f"There is no job {job_id!r}.")
-            return _summaries(connection, [to_job(row)], now)[0]
-
-        return self.read(reading)
-
-    def summaries_of(self, ids: Sequence[str]) -> list[Summary]:
+    def by_ids(self, ids: Sequence[str]) -> list[Summary]:
         """How these jobs stand, as far as there are such."""
 
         def reading(connection: Connection) -> list[Summary]:
-            now = self.now(connection)
+            now = db_now(connection)
             rows = connection.execute(_JOBS, {"jobs": ids})
             return _summaries(connection, [to_job(row) for row in rows], now)
 
-        return self.read(reading) if ids else []
+        return self._database.read(reading) if ids else []
 
-    def summaries(
+    @read
+    def newest(
         self,
+        connection: Connection,
         states: Sequence[JobState] = (),
         *,
         owner: str | None = None,
@@ -116,12 +103,8 @@ class Summarizing(Submitting):
             query = query.where(jobs.c.model_id == model_id)
         if search:
             query = query.where(_like(search))
-
-        def reading(connection: Connection) -> list[Summary]:
-            now = self.now(connection)
-            return _summaries(connection, [to_job(row) for row in connection.execute(query)], now)
-
-        return self.read(reading)
+        now = db_now(connection)
+        return _summaries(connection, [to_job(row) for row in connection.execute(query)], now)
 
 
 def _like(search: str) -> ColumnElement[bool]:

@@ -7,7 +7,7 @@ from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, sele
 
 from renderctl.core.jobs import Attempt
 from renderctl.core.states import TaskState
-from renderctl.repository.jobs.counts import count_change
+from renderctl.repository.counts import count_change
 from renderctl.repository.jobs.task_rows import TaskBatch, insert_rows
 from renderctl.repository.schema.jobs import attempts, by_state, tasks
 

@@ -10,83 +10,74 @@ from renderctl.core.actors import Actor, Role, Via
 from renderctl.core.errors import Conflict, InvitationRefused, NotFound
 from renderctl.core.ids import new_id
 from renderctl.core.people import Invitation
-from renderctl.repository.people.users import Enrolling
+from renderctl.repository.database import Part, durable_write, read
+from renderctl.repository.people.users import enroll
 from renderctl.repository.schema.people import invitations
+from renderctl.repository.unit_of_work import add_audit_entry, db_now
 
 
-class Inviting(Enrolling):
+class Invitations(Part):
     """Who may come."""
 
-    def add_invitation(
-        self, digest: str, role: Role, among: Sequence[str], *, lasts_s: float, actor: Actor
-    ) -> Invitation:
+    def add(self, digest: str, role: Role, among: Sequence[str], *, lasts_s: float, actor: Actor) -> Invitation:
         """Whoever brings what has that digest, within so many seconds, becomes a user."""
         invitation_id = new_id()
 
         def writing(connection: Connection) -> Invitation:
-            now = self.now(connection)
+            now = db_now(connection)
             row = {"id": invitation_id, "digest": digest, "role": role, "projects": list(among)}
             ends = now + timedelta(seconds=lasts_s)
             connection.execute(
                 invitations.insert(), row | {"created_by": actor.name, "created_at": now, "expires_at": ends}
             )
-            self.audit(connection, actor, "user.invite", invitation_id, role=role, projects=list(among))
+            add_audit_entry(connection, actor, "user.invite", invitation_id, role=role, projects=list(among))
             return _to_invitation(_find(connection, invitation_id))
 
-        return self.deed(writing, done=lambda connection, _: _to_invitation(_find(connection, invitation_id)))
+        return self._database.durable_write(
+            writing, recover=lambda connection, _: _to_invitation(_find(connection, invitation_id))
+        )
 
-    def invitations(self) -> list[Invitation]:
+    @read
+    def open(self, connection: Connection) -> list[Invitation]:
         """Those that somebody may still use, the newest first."""
+        now, query = db_now(connection), select(invitations).order_by(invitations.c.id.desc())
+        query = query.where(invitations.c.used_by.is_(None))
+        return [_to_invitation(row) for row in connection.execute(query) if _is_open(row, now)]
 
-        def reading(connection: Connection) -> list[Invitation]:
-            now, query = self.now(connection), select(invitations).order_by(invitations.c.id.desc())
-            query = query.where(invitations.c.used_by.is_(None))
-            return [_to_invitation(row) for row in connection.execute(query) if _is_open(row, now)]
-
-        return self.read(reading)
-
-    def withdraw_invitation(self, invitation_id: str, *, actor: Actor) -> Invitation:
+    @durable_write
+    def withdraw(self, connection: Connection, invitation_id: str, *, actor: Actor) -> Invitation:
         """Nobody becomes a user by it any more. Raises NotFound, Conflict for one that was used."""
+        row = _find(connection, invitation_id, alone=True)
+        if row.used_by is not None:
+            hint = f"`renderctl users disable {row.used_by}` lets him in no more."
+            raise Conflict(f"The invitation {invitation_id} was used: by {row.used_by}.", hint=hint)
+        if row.withdrawn_at is None:
+            withdrawn = {"withdrawn_at": db_now(connection)}
+            connection.execute(invitations.update().where(invitations.c.id == invitation_id).values(withdrawn))
+            told = {"role": row.role, "projects": row.projects, "created_by": row.created_by}
+            add_audit_entry(connection, actor, "invitation.withdraw", invitation_id, **told)
+        return _to_invitation(_find(connection, invitation_id))
 
-        def writing(connection: Connection) -> Invitation:
-            row = _find(connection, invitation_id, alone=True)
-            if row.used_by is not None:
-                hint = f"`renderctl users disable {row.used_by}` lets him in no more."
-                raise Conflict(f"The invitation {invitation_id} was used: by {row.used_by}.", hint=hint)
-            if row.withdrawn_at is None:
-                withdrawn = {"withdrawn_at": self.now(connection)}
-                connection.execute(invitations.update().where(invitations.c.id == invitation_id).values(withdrawn))
-                told = {"role": row.role, "projects": row.projects, "created_by": row.created_by}
-                self.audit(connection, actor, "invitation.withdraw", invitation_id, **told)
-            return _to_invitation(_find(connection, invitation_id))
-
-        return self.deed(writing)
-
-    def require_invitation(self, digest: str) -> None:
+    def require(self, digest: str) -> None:
         """Raises InvitationRefused for a code that nobody may use now."""
 
         def reading(connection: Connection) -> bool:
             row = connection.execute(select(invitations).where(invitations.c.digest == digest)).first()
-            return row is not None and _is_open(row, self.now(connection))
+            return row is not None and _is_open(row, db_now(connection))
 
-        if not self.read(reading):
+        if not self._database.read(reading):
             raise InvitationRefused
 
-    def accept_invitation(self, digest: str, name: str, password: str, *, address: str | None) -> Actor:
+    @durable_write
+    def accept(self, connection: Connection, digest: str, name: str, password: str, *, address: str | None) -> Actor:
         """Become a user, with the hash of a password. Raises InvitationRefused, Conflict when the name is taken."""
-
-        def writing(connection: Connection) -> Actor:
-            row = connection.execute(
-                select(invitations).where(invitations.c.digest == digest).with_for_update()
-            ).first()
-            if row is None or not _is_open(row, self.now(connection)):
-                raise InvitationRefused
-            actor = Actor(name, role=Role(row.role), projects=frozenset(row.projects), via=Via.SESSION, address=address)
-            self.enroll(connection, name, Role(row.role), row.projects, password=password, actor=actor)
-            connection.execute(invitations.update().where(invitations.c.id == row.id).values(used_by=name))
-            return actor
-
-        return self.deed(writing)
+        row = connection.execute(select(invitations).where(invitations.c.digest == digest).with_for_update()).first()
+        if row is None or not _is_open(row, db_now(connection)):
+            raise InvitationRefused
+        actor = Actor(name, role=Role(row.role), projects=frozenset(row.projects), via=Via.SESSION, address=address)
+        enroll(connection, name, Role(row.role), row.projects, password=password, actor=actor)
+        connection.execute(invitations.update().where(invitations.c.id == row.id).values(used_by=name))
+        return actor
 
 
 def _is_open(row: Row[Any], now: datetime) -> bool:

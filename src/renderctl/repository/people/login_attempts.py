@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from renderctl.core.actors import Actor
-from renderctl.repository.database import Database
+from renderctl.repository.database import Part, read, write
 from renderctl.repository.schema.people import guesses, known_origins
+from renderctl.repository.unit_of_work import add_audit_outcome, db_now
 
 #: After so long without another one a wrong password is forgotten; and the longest wait for the next.
 _FORGET = timedelta(hours=1)
@@ -17,105 +18,88 @@ _LONGEST_WAIT_S = 900.0
 _KNOWN_FOR, _NOTE_EVERY = timedelta(days=90), timedelta(days=1)
 
 
-class LoginGuesses(Database):
+class LoginAttempts(Part):
     """What keeps those who guess from guessing on, and nobody else."""
 
-    def count_guess(self, whose: dict[str, int]) -> float:
+    @write
+    def record(self, connection: Connection, whose: dict[str, int]) -> float:
         """A password is shown: whether for any of these there were more than so many wrong ones of late.
 
         Counted as wrong before the password is looked at, so that many at once are no way around it. Returns the
         seconds to wait before the next one; 0: go on.
         """
+        now, wait_s = db_now(connection), 0.0
+        known = {row.whose: row for row in connection.execute(_guesses_of(whose))}
+        for each, free in whose.items():
+            row = known.get(each)
+            if row is not None and now - row.last_at < _FORGET and row.failures >= free:
+                pause_s = min(_LONGEST_WAIT_S, 2.0 ** min(row.failures - free, 10))
+                wait_s = max(wait_s, pause_s - (now - row.last_at).total_seconds())
+        if wait_s > 0:
+            return wait_s
+        for each in sorted(whose):
+            row = known.get(each)
+            stale = row is None or now - row.last_at >= _FORGET
+            count = 1 if row is None or stale else row.failures + 1
+            values = {"failures": count, "last_at": now}
+            if row is None:
+                connection.execute(guesses.insert(), {"whose": each, **values})
+            else:
+                connection.execute(guesses.update().where(guesses.c.whose == each).values(values))
+        connection.execute(guesses.delete().where(guesses.c.last_at < now - _FORGET))
+        return 0.0
 
-        def writing(connection: Connection) -> float:
-            now, wait_s = self.now(connection), 0.0
-            known = {row.whose: row for row in connection.execute(_guesses_of(whose))}
-            for each, free in whose.items():
-                row = known.get(each)
-                if row is not None and now - row.last_at < _FORGET and row.failures >= free:
-                    pause_s = min(_LONGEST_WAIT_S, 2.0 ** min(row.failures - free, 10))
-                    wait_s = max(wait_s, pause_s - (now - row.last_at).total_seconds())
-            if wait_s > 0:
-                return wait_s
-            for each in sorted(whose):
-                row = known.get(each)
-                stale = row is None or now - row.last_at >= _FORGET
-                count = 1 if row is None or stale else row.failures + 1
-                values = {"failures": count, "last_at": now}
-                if row is None:
-                    connection.execute(guesses.insert(), {"whose": each, **values})
-                else:
-                    connection.execute(guesses.update().where(guesses.c.whose == each).values(values))
-            connection.execute(guesses.delete().where(guesses.c.last_at < now - _FORGET))
-            return 0.0
-
-        return self.write(writing)
-
-    def forgive_guesses(self, whose: Sequence[str], *, but_one: Sequence[str] = ()) -> None:
+    @write
+    def clear(self, connection: Connection, whose: Sequence[str], *, but_one: Sequence[str] = ()) -> None:
         """The password was right: nothing is held against these; of `but_one` the last attempt alone is forgiven."""
+        connection.execute(guesses.delete().where(guesses.c.whose.in_(list(whose))))
+        less = {"failures": guesses.c.failures - 1}
+        which = guesses.c.whose.in_(list(but_one)) & (guesses.c.failures > 0)
+        connection.execute(guesses.update().where(which).values(less))
 
-        def writing(connection: Connection) -> None:
-            connection.execute(guesses.delete().where(guesses.c.whose.in_(list(whose))))
-            less = {"failures": guesses.c.failures - 1}
-            which = guesses.c.whose.in_(list(but_one)) & (guesses.c.failures > 0)
-            connection.execute(guesses.update().where(which).values(less))
-
-        self.write(writing)
-
-    def end_wait(self, whose: Sequence[str]) -> None:
+    @write
+    def end_wait(self, connection: Connection, whose: Sequence[str]) -> None:
         """The next attempt that counts as these need not wait, however many wrong ones there were."""
+        long_ago = db_now(connection) - timedelta(seconds=_LONGEST_WAIT_S)
+        which = guesses.c.whose.in_(list(whose)) & (guesses.c.last_at > long_ago)
+        connection.execute(guesses.update().where(which).values(last_at=long_ago))
 
-        def writing(connection: Connection) -> None:
-            long_ago = self.now(connection) - timedelta(seconds=_LONGEST_WAIT_S)
-            which = guesses.c.whose.in_(list(whose)) & (guesses.c.last_at > long_ago)
-            connection.execute(guesses.update().where(which).values(last_at=long_ago))
-
-        self.write(writing)
-
-    def note_guess(self, actor: Actor, action: str, subject: str, why: str) -> None:
+    @write
+    def record_refusal(self, connection: Connection, actor: Actor, action: str, subject: str, why: str) -> None:
         """Tell the audit log of what was refused because a password was wrong."""
+        add_audit_outcome(connection, actor, action, subject, outcome="refused", details={"why": why})
 
-        def writing(connection: Connection) -> None:
-            self.note_outcome(connection, actor, action, subject, outcome="refused", details={"why": why})
-
-        self.write(writing)
-
-    def known_origins(self, user: str, origins: Sequence[str]) -> set[str]:
+    @read
+    def known_origins(self, connection: Connection, user: str, origins: Sequence[str]) -> set[str]:
         """Those of the origins from which the user was let in, within the last 90 days."""
+        query = select(known_origins.c.origin).where(
+            known_origins.c.user == user,
+            known_origins.c.origin.in_(list(origins)),
+            known_origins.c.seen_at > db_now(connection) - _KNOWN_FOR,
+        )
+        return set(connection.scalars(query))
 
-        def reading(connection: Connection) -> set[str]:
-            query = select(known_origins.c.origin).where(
-                known_origins.c.user == user,
-                known_origins.c.origin.in_(list(origins)),
-                known_origins.c.seen_at > self.now(connection) - _KNOWN_FOR,
-            )
-            return set(connection.scalars(query))
-
-        return self.read(reading)
-
-    def is_known_device(self, origin: str) -> bool:
+    @read
+    def is_known_device(self, connection: Connection, origin: str) -> bool:
         """Whether anybody was let in from it."""
         query = select(known_origins.c.user).where(known_origins.c.origin == origin).limit(1)
-        return self.read(lambda connection: connection.execute(query).first() is not None)
+        return connection.execute(query).first() is not None
 
-    def remember_origins(self, user: str, origins: Sequence[str]) -> None:
+    @write
+    def remember_origins(self, connection: Connection, user: str, origins: Sequence[str]) -> None:
         """The user was let in from there."""
-
-        def writing(connection: Connection) -> None:
-            now = self.now(connection)
-            of_user = known_origins.c.user == user
-            rows = connection.execute(select(known_origins).where(of_user, known_origins.c.origin.in_(list(origins))))
-            seen = {row.origin: row.seen_at for row in rows}
-            for origin in origins:
-                which = of_user & (known_origins.c.origin == origin)
-                if origin not in seen:
-                    connection.execute(known_origins.insert(), {"user": user, "origin": origin, "seen_at": now})
-                elif now - seen[origin] >= _NOTE_EVERY:
-                    connection.execute(known_origins.update().where(which).values(seen_at=now))
-            if len(seen) < len(set(origins)):
-                connection.execute(known_origins.delete().where(of_user, known_origins.c.seen_at < now - _KNOWN_FOR))
-
-        self.write(writing)
+        now = db_now(connection)
+        of_user = known_origins.c.user == user
+        rows = connection.execute(select(known_origins).where(of_user, known_origins.c.origin.in_(list(origins))))
+        seen = {row.origin: row.seen_at for row in rows}
+        for origin in origins:
+            which = of_user & (known_origins.c.origin == origin)
+            if origin not in seen:
+                connection.execute(known_origins.insert(), {"user": user, "origin": origin, "seen_at": now})
+            elif now - seen[origin] >= _NOTE_EVERY:
+                connection.execute(known_origins.update().where(which).values(seen_at=now))
+        if len(seen) < len(set(origins)):
+            connection.execute(known_origins.delete().where(of_user, known_origins.c.seen_at < now - _KNOWN_FOR))
 
 
 def _guesses_of(whose: dict[str, int]) -> Any:

@@ -9,9 +9,10 @@ from sqlalchemy import Connection, func, select
 from renderctl.core.actors import Actor
 from renderctl.core.errors import Conflict
 from renderctl.core.people import TotpStatus
-from renderctl.repository.database import Database
-from renderctl.repository.people.users import find_user
+from renderctl.repository.database import Part, durable_write, read, write
+from renderctl.repository.people.rows import find_user
 from renderctl.repository.schema.people import recovery_codes, totps, web_sessions
+from renderctl.repository.unit_of_work import add_audit_entry, db_now
 
 #: For how long a secret that was shown may be confirmed.
 _PENDING_FOR = timedelta(minutes=15)
@@ -26,42 +27,37 @@ class TotpSecret:
     last_step: int  #: of the last code that was used
 
 
-class SecondFactors(Database):
+class SecondFactors(Part):
     """What users show besides a password."""
 
-    def totp(self, user: str) -> TotpSecret | None:
+    @read
+    def get(self, connection: Connection, user: str) -> TotpSecret | None:
         """None: the user has no second factor, and has begun to set up none within the last 15 minutes."""
+        row = connection.execute(select(totps).where(totps.c.user == user)).first()
+        if row is None:
+            return None
+        if row.confirmed_at is None and db_now(connection) - row.created_at > _PENDING_FOR:
+            return None
+        return TotpSecret(row.secret, row.confirmed_at is not None, row.last_step)
 
-        def reading(connection: Connection) -> TotpSecret | None:
-            row = connection.execute(select(totps).where(totps.c.user == user)).first()
-            if row is None:
-                return None
-            if row.confirmed_at is None and self.now(connection) - row.created_at > _PENDING_FOR:
-                return None
-            return TotpSecret(row.secret, row.confirmed_at is not None, row.last_step)
-
-        return self.read(reading)
-
-    def totp_status(self, user: str) -> TotpStatus:
+    @read
+    def status(self, connection: Connection, user: str) -> TotpStatus:
         """Raises NotFound."""
-        return self.read(lambda connection: _status(connection, user))
+        return _status(connection, user)
 
-    def begin_totp(self, user: str, secret: str, *, actor: Actor) -> None:
+    @durable_write
+    def begin(self, connection: Connection, user: str, secret: str, *, actor: Actor) -> None:
         """Keep a secret that was made for a user. Raises NotFound, Conflict where there is a confirmed one."""
+        find_user(connection, user, alone=True)
+        if _status(connection, user).confirmed_at is not None:
+            hint = f"`renderctl users totp disable {user}` takes it away."
+            raise Conflict(f"{user} has a second factor already.", hint=hint)
+        connection.execute(totps.delete().where(totps.c.user == user))
+        row = {"user": user, "secret": secret, "created_at": db_now(connection), "last_step": 0}
+        connection.execute(totps.insert(), row)
+        add_audit_entry(connection, actor, "totp.enroll", user)
 
-        def writing(connection: Connection) -> None:
-            find_user(connection, user, alone=True)
-            if _status(connection, user).confirmed_at is not None:
-                hint = f"`renderctl users totp disable {user}` takes it away."
-                raise Conflict(f"{user} has a second factor already.", hint=hint)
-            connection.execute(totps.delete().where(totps.c.user == user))
-            row = {"user": user, "secret": secret, "created_at": self.now(connection), "last_step": 0}
-            connection.execute(totps.insert(), row)
-            self.audit(connection, actor, "totp.enroll", user)
-
-        self.deed(writing)
-
-    def confirm_totp(self, user: str, secret: str, step: int, *, digests: Sequence[str], actor: Actor) -> None:
+    def confirm(self, user: str, secret: str, step: int, *, digests: Sequence[str], actor: Actor) -> None:
         """From now on a log-in takes a code, and the user's other sessions, which took none, end.
 
         The code of this step was used. `digests`: of the codes for whoever has lost the factor. Raises Conflict where
@@ -71,22 +67,23 @@ class SecondFactors(Database):
         def writing(connection: Connection) -> None:
             find_user(connection, user, alone=True)  # nobody opens a session meanwhile
             pending = (totps.c.user == user) & (totps.c.secret == secret) & totps.c.confirmed_at.is_(None)
-            changes = {"confirmed_at": self.now(connection), "last_step": step}
+            changes = {"confirmed_at": db_now(connection), "last_step": step}
             if not connection.execute(totps.update().where(pending).values(changes)).rowcount:
                 raise Conflict(f"{user} is not about to set up a second factor.")
             connection.execute(recovery_codes.delete().where(recovery_codes.c.user == user))
             connection.execute(recovery_codes.insert(), [{"digest": digest, "user": user} for digest in digests])
             others = (web_sessions.c.user == user) & web_sessions.c.id.is_distinct_from(actor.session)
             connection.execute(web_sessions.delete().where(others))
-            self.audit(connection, actor, "totp.confirm", user)
+            add_audit_entry(connection, actor, "totp.confirm", user)
 
-        self.deed(writing, done=lambda _connection, _audit: None)
+        self._database.durable_write(writing, recover=lambda _connection, _audit: None)
 
-    def use_totp_step(self, user: str, step: int) -> bool:
+    @write
+    def use_step(self, connection: Connection, user: str, step: int) -> bool:
         """Whether the code of this step, or of a later one, was not used yet: now it is."""
         which = (totps.c.user == user) & (totps.c.last_step < step)
         changed = totps.update().where(which).values(last_step=step)
-        return self.write(lambda connection: connection.execute(changed).rowcount == 1)
+        return connection.execute(changed).rowcount == 1
 
     def use_recovery_code(self, user: str, digest: str, *, actor: Actor) -> bool:
         """Whether the user has such a code: now they have it no more."""
@@ -95,23 +92,20 @@ class SecondFactors(Database):
             which = (recovery_codes.c.user == user) & (recovery_codes.c.digest == digest)
             if not connection.execute(recovery_codes.delete().where(which)).rowcount:
                 return False
-            self.audit(connection, actor, "totp.recover", user, left=_status(connection, user).recovery_codes)
+            add_audit_entry(connection, actor, "totp.recover", user, left=_status(connection, user).recovery_codes)
             return True
 
-        return self.deed(writing, done=lambda _connection, _audit: True)
+        return self._database.durable_write(writing, recover=lambda _connection, _audit: True)
 
-    def disable_totp(self, user: str, *, actor: Actor) -> TotpStatus:
+    @durable_write
+    def disable(self, connection: Connection, user: str, *, actor: Actor) -> TotpStatus:
         """A log-in takes the password alone. Raises NotFound."""
-
-        def writing(connection: Connection) -> TotpStatus:
-            before = _status(connection, user)
-            connection.execute(totps.delete().where(totps.c.user == user))
-            connection.execute(recovery_codes.delete().where(recovery_codes.c.user == user))
-            if before.confirmed_at is not None:
-                self.audit(connection, actor, "totp.disable", user)
-            return _status(connection, user)
-
-        return self.deed(writing)
+        before = _status(connection, user)
+        connection.execute(totps.delete().where(totps.c.user == user))
+        connection.execute(recovery_codes.delete().where(recovery_codes.c.user == user))
+        if before.confirmed_at is not None:
+            add_audit_entry(connection, actor, "totp.disable", user)
+        return _status(connection, user)
 
 
 def _status(connection: Connection, user: str) -> TotpStatus:

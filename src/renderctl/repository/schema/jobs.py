@@ -70,9 +70,7 @@ class ModelRow(Row, table=True):
     main: str = Field(sa_type=LONG_TEXT)
     digest: str = Field(max_length=64, index=True)
     facts: dict[str, Any] = Field(sa_type=JSON)
-    listed_facts: dict[str, Any] | None = Field(
-        default=None, sa_type=JSON(none_as_null=True)
-    )  # of large ones, abridged
+    listed_facts: dict[str, Any] | None = Field(default=None, sa_type=JSON(none_as_null=True))  # of large ones, abridge
     size: int = Field(sa_type=BigInteger)
     files: int
 

@@ -4,14 +4,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
-from renderctl.core.webhooks import Delivery, DeliveryState, retry_delay
-from renderctl.repository.leases import Leasing
+from renderctl.core.actors import Actor
+from renderctl.core.permissions import ALL, Visibility
+from renderctl.core.webhooks import Delivery, DeliveryState, Webhook, retry_delay
+from renderctl.repository.database import Part, durable_write, read, write
 from renderctl.repository.schema.jobs import jobs
 from renderctl.repository.schema.people import users
 from renderctl.repository.schema.webhooks import deliveries, webhooks
-from renderctl.repository.webhooks.registrations import Hooking, to_delivery
+from renderctl.repository.unit_of_work import add_audit_entry, db_now
+from renderctl.repository.visibility import visible
+from renderctl.repository.webhooks.registrations import find_row, to_webhook
 
 #: The name of the lease.
 WEBHOOKS = "webhooks"
@@ -49,96 +53,154 @@ class DeliveryAttempt:
     final: bool = False  #: trying again can not help
 
 
-class Delivering(Hooking, Leasing):
+class Deliveries(Part):
     """The outbox, where it is emptied."""
 
-    def due_webhooks(self) -> dict[str, str]:
+    @read
+    def find(self, connection: Connection, ref: str, *, sight: Visibility = ALL) -> tuple[Delivery, Webhook]:
+        """A delivery by its id or a unique beginning of it, and its webhook. Raises NotFound."""
+        there = deliveries.c.webhook_id.in_(select(webhooks.c.id).where(*visible(webhooks, sight)))
+        found = to_delivery(find_row(connection, deliveries, "delivery", ref, there))
+        return found, to_webhook(find_row(connection, webhooks, "webhook", found.webhook))
+
+    @read
+    def newest(
+        self,
+        connection: Connection,
+        webhook_ids: list[str],
+        states: tuple[DeliveryState, ...] = (),
+        *,
+        before: str | None = None,
+        limit: int = 50,
+    ) -> list[Delivery]:
+        """What those webhooks were told, the newest first; what is older than delivery `before`."""
+        query = select(deliveries).where(deliveries.c.webhook_id.in_(webhook_ids))
+        if states:
+            query = query.where(deliveries.c.state.in_(states))
+        if before is not None:
+            query = query.where(deliveries.c.id < before)
+        query = query.order_by(deliveries.c.id.desc()).limit(limit)
+        return [to_delivery(row) for row in connection.execute(query)]
+
+    @durable_write
+    def resend(self, connection: Connection, delivery_id: str, *, actor: Actor) -> Delivery:
+        """Try it again from the beginning, whatever became of it. Raises NotFound."""
+        row = find_row(connection, deliveries, "delivery", delivery_id)
+        again = {"state": DeliveryState.WAITING, "tries": 0, "due_at": db_now(connection)}
+        connection.execute(deliveries.update().where(deliveries.c.id == delivery_id).values(again))
+        add_audit_entry(connection, actor, "webhook.resend", delivery_id, webhook=row.webhook_id, was=row.state)
+        return to_delivery(find_row(connection, deliveries, "delivery", delivery_id))
+
+    def record_ping(self, ping: Delivery, *, actor: Actor) -> Delivery:
+        """Keep what became of a delivery that a person has tried by hand."""
+        row = {column.name: getattr(ping, column.name) for column in deliveries.c if hasattr(ping, column.name)}
+        row |= {"webhook_id": ping.webhook, "job_id": ping.job, "told": {}}
+
+        def writing(connection: Connection) -> Delivery:
+            connection.execute(deliveries.insert(), row)
+            add_audit_entry(connection, actor, "webhook.test", ping.webhook, state=ping.state)
+            return to_delivery(find_row(connection, deliveries, "delivery", ping.id))
+
+        return self._database.durable_write(
+            writing, recover=lambda connection, _: to_delivery(find_row(connection, deliveries, "", ping.id))
+        )
+
+    @read
+    def due_webhooks(self, connection: Connection) -> dict[str, str]:
         """Those for whom a delivery is due, and whose they are."""
+        due = _WAITING & (deliveries.c.due_at <= db_now(connection))
+        waits = select(deliveries.c.id).where(deliveries.c.webhook_id == webhooks.c.id, due).exists()
+        due_rows = connection.execute(select(webhooks.c.id, webhooks.c.owner).where(waits, _LET_IN))
+        return {row.id: row.owner for row in due_rows}
 
-        def reading(connection: Connection) -> dict[str, str]:
-            due = _WAITING & (deliveries.c.due_at <= self.now(connection))
-            waits = select(deliveries.c.id).where(deliveries.c.webhook_id == webhooks.c.id, due).exists()
-            due_rows = connection.execute(select(webhooks.c.id, webhooks.c.owner).where(waits, _LET_IN))
-            return {row.id: row.owner for row in due_rows}
-
-        return self.read(reading)
-
-    def next_parcel(self, webhook_id: str) -> PreparedDelivery | None:
+    @read
+    def next_due(self, connection: Connection, webhook_id: str) -> PreparedDelivery | None:
         """The delivery that is due for the longest time; None: none is."""
+        now = db_now(connection)
+        query = (
+            select(deliveries, webhooks.c.url, webhooks.c.secret)
+            .join(webhooks, webhooks.c.id == deliveries.c.webhook_id)
+            .where(deliveries.c.webhook_id == webhook_id, _WAITING, deliveries.c.due_at <= now, _LET_IN)
+            .order_by(deliveries.c.due_at, deliveries.c.id)
+        )
+        row = connection.execute(query.limit(1)).first()
+        return PreparedDelivery(to_delivery(row), row.url, row.secret, row.told, row.body, now) if row else None
 
-        def reading(connection: Connection) -> PreparedDelivery | None:
-            now = self.now(connection)
-            query = (
-                select(deliveries, webhooks.c.url, webhooks.c.secret)
-                .join(webhooks, webhooks.c.id == deliveries.c.webhook_id)
-                .where(deliveries.c.webhook_id == webhook_id, _WAITING, deliveries.c.due_at <= now, _LET_IN)
-                .order_by(deliveries.c.due_at, deliveries.c.id)
-            )
-            row = connection.execute(query.limit(1)).first()
-            return PreparedDelivery(to_delivery(row), row.url, row.secret, row.told, row.body, now) if row else None
-
-        return self.read(reading)
-
-    def note_try(self, parcel: PreparedDelivery, body: str, tried: DeliveryAttempt, *, chance: float) -> DeliveryState:
+    @write
+    def record_attempt(
+        self, connection: Connection, parcel: PreparedDelivery, body: str, tried: DeliveryAttempt, *, chance: float
+    ) -> DeliveryState:
         """Keep what a try came to; what the delivery is then. `chance`: 0 to 1, spreads the next tries.
 
         A receiver that has failed for a day loses with it all that waits for as long.
         """
+        now, tries = db_now(connection), parcel.delivery.tries + 1
+        delay_s = None if tried.error is None or tried.final else retry_delay(tries, chance)
+        state = DeliveryState.DELIVERED if tried.error is None else DeliveryState.UNDELIVERABLE
+        changes = {"state": state, "tries": tries, "tried_at": now, "status": tried.status}
+        changes |= {"error": tried.error and tried.error[:255], "answer": tried.answer and tried.answer[:255]}
+        if delay_s is not None:
+            state = DeliveryState.WAITING
+            changes |= {"state": state, "due_at": now + timedelta(seconds=delay_s)}
+        changes["body"] = None if tried.error is None else body
+        this = (deliveries.c.id == parcel.delivery.id) & _WAITING
+        connection.execute(deliveries.update().where(this).values(changes))
+        _judge(connection, parcel.delivery.webhook, tried)
+        return state
 
-        def writing(connection: Connection) -> DeliveryState:
-            now, tries = self.now(connection), parcel.delivery.tries + 1
-            delay_s = None if tried.error is None or tried.final else retry_delay(tries, chance)
-            state = DeliveryState.DELIVERED if tried.error is None else DeliveryState.UNDELIVERABLE
-            changes = {"state": state, "tries": tries, "tried_at": now, "status": tried.status}
-            changes |= {"error": tried.error and tried.error[:255], "answer": tried.answer and tried.answer[:255]}
-            if delay_s is not None:
-                state = DeliveryState.WAITING
-                changes |= {"state": state, "due_at": now + timedelta(seconds=delay_s)}
-            changes["body"] = None if tried.error is None else body
-            this = (deliveries.c.id == parcel.delivery.id) & _WAITING
-            connection.execute(deliveries.update().where(this).values(changes))
-            self._judge(connection, parcel.delivery.webhook, tried)
-            return state
-
-        return self.write(writing)
-
-    def forget_deliveries(self, days: float) -> int:
+    @write
+    def delete_ended(self, connection: Connection, days: float) -> int:
         """Delete what has ended so many days ago, as much as goes in a moment; how many rows.
 
         With it what belongs to no webhook any more, and webhooks whose job was removed and that wait for nothing.
         """
+        old = db_now(connection) - timedelta(days=days)
+        ended = deliveries.c.state.in_((DeliveryState.DELIVERED, DeliveryState.UNDELIVERABLE))
+        orphaned = deliveries.c.webhook_id.not_in(select(webhooks.c.id))
+        query = select(deliveries.c.id).where((ended & (deliveries.c.tried_at < old)) | orphaned)
+        ids = connection.scalars(query.limit(_BATCH)).all()
+        connection.execute(deliveries.delete().where(deliveries.c.id.in_(ids)))
+        return len(ids) + _forget_webhooks(connection)
 
-        def writing(connection: Connection) -> int:
-            old = self.now(connection) - timedelta(days=days)
-            ended = deliveries.c.state.in_((DeliveryState.DELIVERED, DeliveryState.UNDELIVERABLE))
-            orphaned = deliveries.c.webhook_id.not_in(select(webhooks.c.id))
-            query = select(deliveries.c.id).where((ended & (deliveries.c.tried_at < old)) | orphaned)
-            ids = connection.scalars(query.limit(_BATCH)).all()
-            connection.execute(deliveries.delete().where(deliveries.c.id.in_(ids)))
-            return len(ids) + self._forget_webhooks(connection)
 
-        return self.write(writing)
+def _judge(connection: Connection, webhook_id: str, tried: DeliveryAttempt) -> None:
+    """Since when has the receiver failed, and for too long?"""
+    this = webhooks.c.id == webhook_id
+    since = connection.scalar(select(webhooks.c.failing_since).where(this))
+    if tried.error is None:
+        if since is not None:
+            connection.execute(webhooks.update().where(this).values(failing_since=None))
+        return
+    now = db_now(connection)
+    if since is None:
+        connection.execute(webhooks.update().where(this).values(failing_since=now))
+    elif since <= now - GIVE_UP_AFTER:
+        old = (deliveries.c.webhook_id == webhook_id) & _WAITING & (deliveries.c.at <= now - GIVE_UP_AFTER)
+        error = f"nothing was taken for a day: {tried.error}"[:255]
+        given_up = {"state": DeliveryState.UNDELIVERABLE, "tried_at": now, "error": error}
+        connection.execute(deliveries.update().where(old).values(given_up))
 
-    def _judge(self, connection: Connection, webhook_id: str, tried: DeliveryAttempt) -> None:
-        """Since when has the receiver failed, and for too long?"""
-        this = webhooks.c.id == webhook_id
-        since = connection.scalar(select(webhooks.c.failing_since).where(this))
-        if tried.error is None:
-            if since is not None:
-                connection.execute(webhooks.update().where(this).values(failing_since=None))
-            return
-        now = self.now(connection)
-        if since is None:
-            connection.execute(webhooks.update().where(this).values(failing_since=now))
-        elif since <= now - GIVE_UP_AFTER:
-            old = (deliveries.c.webhook_id == webhook_id) & _WAITING & (deliveries.c.at <= now - GIVE_UP_AFTER)
-            error = f"nothing was taken for a day: {tried.error}"[:255]
-            given_up = {"state": DeliveryState.UNDELIVERABLE, "tried_at": now, "error": error}
-            connection.execute(deliveries.update().where(old).values(given_up))
 
-    def _forget_webhooks(self, connection: Connection) -> int:
-        gone = webhooks.c.job_id.is_not(None) & webhooks.c.job_id.not_in(select(jobs.c.id))
-        told = select(deliveries.c.id).where(deliveries.c.webhook_id == webhooks.c.id).exists()
-        ids = connection.scalars(select(webhooks.c.id).where(gone, ~told).limit(_BATCH)).all()
-        connection.execute(webhooks.delete().where(webhooks.c.id.in_(ids)))
-        return len(ids)
+def _forget_webhooks(connection: Connection) -> int:
+    gone = webhooks.c.job_id.is_not(None) & webhooks.c.job_id.not_in(select(jobs.c.id))
+    told = select(deliveries.c.id).where(deliveries.c.webhook_id == webhooks.c.id).exists()
+    ids = connection.scalars(select(webhooks.c.id).where(gone, ~told).limit(_BATCH)).all()
+    connection.execute(webhooks.delete().where(webhooks.c.id.in_(ids)))
+    return len(ids)
+
+
+def to_delivery(row: Row[Any]) -> Delivery:
+    return Delivery(
+        id=row.id,
+        webhook=row.webhook_id,
+        event=row.event,
+        job=row.job_id,
+        at=row.at,
+        state=DeliveryState(row.state),
+        tries=row.tries,
+        due_at=row.due_at if row.state == DeliveryState.WAITING else None,
+        tried_at=row.tried_at,
+        status=row.status,
+        error=row.error,
+        answer=row.answer,
+    )

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, bindparam, select, union_all
 from renderctl.core.ids import new_token
 from renderctl.core.serialization import to_json_value
 from renderctl.core.webhooks import DeliveryState, Event
-from renderctl.repository.database import Database
 from renderctl.repository.schema.jobs import jobs
 from renderctl.repository.schema.webhooks import deliveries, webhooks
+from renderctl.repository.unit_of_work import db_now
 
 #: What is told of a job as it is at this moment; the rest of its document is added when it is sent.
 _FACTS = (
@@ -26,24 +26,19 @@ _LISTENERS = union_all(
 )
 
 
-class Telling(Database):
-    """The outbox, where it is filled."""
+def add_event(connection: Connection, event: Event, job_id: str, subjects: Iterable[Mapping[str, Any]] = ({},)) -> None:
+    """Leave a delivery for each receiver that listens, and for each of the subjects: what the event is about.
 
-    def tell(
-        self, connection: Connection, event: Event, job_id: str, subjects: Iterable[Mapping[str, Any]] = ({},)
-    ) -> None:
-        """Leave a delivery for each receiver that listens, and for each of the subjects: what the event is about.
-
-        The subjects are not looked at when nobody listens.
-        """
-        heard = [row for row in connection.execute(_LISTENERS, {"job": job_id}) if event in row.events]
-        if not heard:
-            return
-        now = self.now(connection)
-        job = to_json_value({column.name: getattr(heard[0], column.name) for column in _FACTS})
-        common = {"event": event, "job_id": job_id, "at": now, "due_at": now, "state": DeliveryState.WAITING}
-        told = [{"job": job, **to_json_value(subject)} for subject in subjects]
-        rows = [{**common, "webhook_id": row.webhook_id, "told": each, "tries": 0} for each in told for row in heard]
-        ids = sorted(new_token() for _ in rows)  # what happens at one moment is told in its order, too
-        if rows:
-            connection.execute(deliveries.insert(), [row | {"id": key} for row, key in zip(rows, ids, strict=True)])
+    The subjects are not looked at when nobody listens.
+    """
+    heard = [row for row in connection.execute(_LISTENERS, {"job": job_id}) if event in row.events]
+    if not heard:
+        return
+    now = db_now(connection)
+    job = to_json_value({column.name: getattr(heard[0], column.name) for column in _FACTS})
+    common = {"event": event, "job_id": job_id, "at": now, "due_at": now, "state": DeliveryState.WAITING}
+    told = [{"job": job, **to_json_value(subject)} for subject in subjects]
+    rows = [{**common, "webhook_id": row.webhook_id, "told": each, "tries": 0} for each in told for row in heard]
+    ids = sorted(new_token() for _ in rows)  # what happens at one moment is told in its order, too
+    if rows:
+        connection.execute(deliveries.insert(), [row | {"id": key} for row, key in zip(rows, ids, strict=True)])

@@ -1,6 +1,7 @@
 """How long changes of very many rows hold up everybody else: never for longer than a moment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from time import monotonic
 from typing import TypeVar
 
@@ -33,30 +34,35 @@ class BatchSize:
         self.rows = int(min(max(fitting, FIRST_ROWS), MOST_ROWS))
 
 
-class Batching(Database):
-    """Changes of very many rows, in transactions that are short."""
+def write_batch(
+    database: Database,
+    size: BatchSize,
+    work: Callable[[Connection], Result],
+    *,
+    recover: Callable[[Connection], Result | None] | None = None,
+) -> Result:
+    """As `Database.write`; the `size` of the next batch follows from how long it has kept others from writing."""
+    began = monotonic()
 
-    def write_batch(
-        self,
-        size: BatchSize,
-        work: Callable[[Connection], Result],
-        *,
-        known: Callable[[Connection], Result | None] | None = None,
-    ) -> Result:
-        """As `write`; the `size` of the next batch follows from how long it has kept others from writing."""
-        began = monotonic()
+    def batch(connection: Connection) -> Result:
+        nonlocal began
+        began = monotonic()  # and not before it was our turn
+        return work(connection)
 
-        def batch(connection: Connection) -> Result:
-            nonlocal began
-            began = monotonic()  # and not before it was our turn
-            return work(connection)
+    result = database.write(batch, recover=recover)
+    size.note(monotonic() - began)
+    return result
 
-        result = self.write(batch, known=known)
-        size.note(monotonic() - began)
-        return result
 
-    def give_way(self, size: BatchSize) -> None:
-        """Between two batches: let those write who wait for it."""
-        if self.engine.dialect.name == "sqlite" and size.held_s >= _GAP_AFTER_S:
-            self._waiting.wait(_GAP_S)
-            size.held_s = 0.0
+def give_way(database: Database, size: BatchSize) -> None:
+    """Between two batches: let those write who wait for it."""
+    if database.engine.dialect.name == "sqlite" and size.held_s >= _GAP_AFTER_S:
+        database.pause(_GAP_S)
+        size.held_s = 0.0
+
+
+def batches(items: Iterable[str], size: int) -> Iterator[list[str]]:
+    """The items in lists of at most `size`."""
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch

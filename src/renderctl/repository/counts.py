@@ -5,27 +5,23 @@ transaction changes is written at its very end, in the order of the rows: whoeve
 but rows further on, so that no deadlock comes of them.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
 from sqlalchemy import Connection, Select, func, select
-from sqlalchemy.dialects import mysql, sqlite
 
 from renderctl.core.jobs import TaskCounts
 from renderctl.core.states import OPEN_ATTEMPT, AttemptState, TaskState
 from renderctl.repository.schema.counts import job_counts
+from renderctl.repository.unit_of_work import unit_of
 
 #: Shards that workers add to, each worker to its own; what concerns no worker goes to the first. SQLite, which has one
 #: writer at a time, needs no other.
 SHARDS = 8
 #: The shard that corrections go to: nobody waits while one is being worked out, and they stay in sight.
 CORRECTIONS = SHARDS
-#: What is counted.
-COUNTED = tuple(column.name for column in job_counts.c if not column.primary_key)
 _TASK_STATES = tuple(state.value for state in TaskState)
 
 
@@ -38,31 +34,6 @@ class JobCounts:
     output_bytes: int = 0
 
 
-@dataclass
-class CountChanges:
-    """What a transaction changes of the counts, until it is written."""
-
-    by_row: dict[tuple[str, int], Counter[str]] = field(default_factory=dict)  #: by job and shard
-
-    def add(self, job_id: str, shard: int, changes: Mapping[str, int]) -> None:
-        """Count more of some, and less of others."""
-        row = self.by_row.setdefault((job_id, shard), Counter())
-        for name, change in changes.items():
-            row[name] += change
-
-    def write(self, connection: Connection) -> None:
-        """Write all of it: the last thing that a transaction does before its commit."""
-        changed = {key: row for key, row in sorted(self.by_row.items()) if any(row.values())}
-        if changed:
-            names = tuple(name for name in COUNTED if any(row[name] for row in changed.values()))
-            rows = [
-                {"job_id": job_id, "shard": shard, **{name: row[name] for name in names}}
-                for (job_id, shard), row in changed.items()
-            ]
-            connection.execute(_adding(connection.dialect.name, names), rows)
-        self.by_row.clear()
-
-
 def count_change(
     connection: Connection, job_id: str, changes: Mapping[str, int], *, worker_id: str | None = None
 ) -> None:
@@ -70,7 +41,7 @@ def count_change(
 
     `worker_id`: who does it, if a worker does.
     """
-    pending: CountChanges = connection.info["unit"].counts
+    pending = unit_of(connection).counts
     sharded = worker_id is not None and connection.dialect.name != "sqlite"
     pending.add(job_id, shard_of(worker_id) if sharded and worker_id else 0, changes)
 
@@ -113,14 +84,3 @@ def sums(*names: str) -> Select[Any]:
 def delete_counts(connection: Connection, job_id: str) -> None:
     """The job and all that was counted of it are gone."""
     connection.execute(job_counts.delete().where(job_counts.c.job_id == job_id))
-
-
-@cache
-def _adding(dialect: str, names: tuple[str, ...]) -> Any:
-    """The statement that adds to these columns of a row, which it makes if need be."""
-    if dialect == "sqlite":
-        into = sqlite.insert(job_counts)
-        added = {name: job_counts.c[name] + into.excluded[name] for name in names}
-        return into.on_conflict_do_update(index_elements=[job_counts.c.job_id, job_counts.c.shard], set_=added)
-    added = {name: job_counts.c[name] + func.values(job_counts.c[name]) for name in names}
-    return mysql.insert(job_counts).on_duplicate_key_update(added)

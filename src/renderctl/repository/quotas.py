@@ -9,13 +9,14 @@ from sqlalchemy.dialects import mysql
 
 from renderctl.core.quotas import Amount, Holder, Limits, QuotaReport, Resource, UploadState, require_quota
 from renderctl.core.states import ENDED_JOB, OPEN_JOB
-from renderctl.repository.blobs.references import batches
-from renderctl.repository.database import Database
-from renderctl.repository.jobs.counts import read_counts
+from renderctl.repository.batches import batches
+from renderctl.repository.counts import read_counts
+from renderctl.repository.database import Part, read
 from renderctl.repository.schema.counts import job_counts
 from renderctl.repository.schema.jobs import job_inputs, jobs, model_inputs, models, uploads
 from renderctl.repository.schema.quotas import quota_locks
 from renderctl.repository.schema.webhooks import webhooks
+from renderctl.repository.unit_of_work import db_now
 
 #: Seconds after its end from which on nothing more is published of a job: what it has rendered is summed up once.
 _SETTLED = timedelta(hours=1)
@@ -23,29 +24,24 @@ _BATCH = 1000
 _UNUSED = (UploadState.ANNOUNCED, UploadState.RECEIVED)
 
 
-class QuotaReports(Database):
+class QuotaReports(Part):
     """Questions about what is used."""
 
-    def quota_report(self, holder: Holder, limits: Limits) -> QuotaReport:
+    @read
+    def report(self, connection: Connection, holder: Holder, limits: Limits) -> QuotaReport:
         """What somebody has, and may have."""
-
-        def reading(connection: Connection) -> QuotaReport:
-            open_jobs, open_tasks = _open_work(connection, holder)
-            files, size = _incoming(connection, holder.name, self.now(connection))
-            return QuotaReport(
-                kind=holder.kind,
-                name=holder.name,
-                jobs=Amount(open_jobs, limits.jobs),
-                tasks=Amount(open_tasks, limits.tasks),
-                stored_bytes=Amount(
-                    _file_bytes(connection, holder) + _rendered(connection, holder), limits.stored_bytes
-                ),
-                webhooks=Amount(_count_webhooks(connection, holder), limits.webhooks),
-                incoming_files=Amount(files, limits.incoming_files) if holder.kind == "user" else None,
-                incoming_bytes=Amount(size, limits.incoming_bytes) if holder.kind == "user" else None,
-            )
-
-        return self.read(reading)
+        open_jobs, open_tasks = _open_work(connection, holder)
+        files, size = _incoming(connection, holder.name, db_now(connection))
+        return QuotaReport(
+            kind=holder.kind,
+            name=holder.name,
+            jobs=Amount(open_jobs, limits.jobs),
+            tasks=Amount(open_tasks, limits.tasks),
+            stored_bytes=Amount(_file_bytes(connection, holder) + _rendered(connection, holder), limits.stored_bytes),
+            webhooks=Amount(_count_webhooks(connection, holder), limits.webhooks),
+            incoming_files=Amount(files, limits.incoming_files) if holder.kind == "user" else None,
+            incoming_bytes=Amount(size, limits.incoming_bytes) if holder.kind == "user" else None,
+        )
 
 
 def lock_quotas(connection: Connection, holders: Iterable[Holder]) -> None:

@@ -1,0 +1,36 @@
+"""The keys of what jobs require, as a process has met them: with them an index finds the jobs that suit a worker."""
+
+from sqlalchemy import Connection, select
+
+from renderctl.core.requirements import Requirements
+from renderctl.repository.attempts import claim_query
+from renderctl.repository.attempts.claim_query import Claimant
+from renderctl.repository.schema.jobs import jobs
+
+#: From so many different requirements on, jobs are looked through for those that are required now.
+_MANY_KEYS = 30
+
+
+class RequirementKeys:
+    """What each key requires that this process has met: a key means the same for ever."""
+
+    def __init__(self) -> None:
+        self._requirements: dict[str, Requirements] = {"": Requirements()}
+
+    def suitable(self, connection: Connection, claimant: Claimant) -> list[str]:
+        """The keys of what open jobs of the slot's pools may require, and its worker has."""
+        keys = self._required(connection, claimant.pools)
+        return [key for key in keys if claimant.capabilities.lacks(self._requirements[key]) is None]
+
+    def _required(self, connection: Connection, pools: tuple[str, ...]) -> list[str]:
+        """All that are known, while they are few; else those that are there now."""
+        in_pools, known = {"pools": list(pools)}, sorted(self._requirements)
+        keys = {f"key_{number}": key for number, key in enumerate(known)}
+        if len(known) <= _MANY_KEYS and not connection.scalar(claim_query.unknown(len(known)), in_pools | keys):
+            return known
+        kinds = connection.execute(claim_query.REQUIRED, in_pools).all()
+        unknown = {row.id: row.requirement_key for row in kinds if row.requirement_key not in self._requirements}
+        query = select(jobs.c.id, jobs.c.requirements).where(jobs.c.id.in_(unknown))
+        for job_id, document in connection.execute(query) if unknown else ():
+            self._requirements[unknown[job_id]] = Requirements.from_document(document)
+        return [row.requirement_key for row in kinds if row.requirement_key in self._requirements]

@@ -1,0 +1,168 @@
+"""Attempts: claimed, started, completed, failed, given back. The id of an attempt is its fencing token."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from renderctl.core.errors import AttemptSuperseded, NotFound
+from renderctl.core.ids import new_token
+from renderctl.core.jobs import Attempt, Failure, Job, Output
+from renderctl.core.states import AttemptState
+from renderctl.repository.attempts import claim_query, claims, completion, lifecycle
+from renderctl.repository.attempts.claim_query import Claimant, ClaimContext, claim_time
+from renderctl.repository.attempts.claims import Claim
+from renderctl.repository.attempts.completion import Completion
+from renderctl.repository.attempts.lifecycle import Cost, give_back
+from renderctl.repository.attempts.requirement_keys import RequirementKeys
+from renderctl.repository.database import Database, Part, read, write
+from renderctl.repository.jobs.claim_times import bring_forward
+from renderctl.repository.jobs.tasks import Tasks
+from renderctl.repository.schema.jobs import attempts, jobs
+from renderctl.repository.schema.mapping import ANY_ATTEMPT, ATTEMPTS_IN_ORDER, to_attempt, to_job
+from renderctl.repository.unit_of_work import db_now
+
+
+class Attempts(Part):
+    """The attempts at tasks."""
+
+    def __init__(self, database: Database, tasks: Tasks) -> None:
+        super().__init__(database)
+        self._tasks = tasks
+        self._requirement_keys = RequirementKeys()
+
+    def claim(self, job_id: str, claimant: Claimant, *, limit: int = 1, serial: int | None = None) -> Claim:
+        """Up to `limit` tasks of the job for this slot; with the `serial` of a ticket that must be the current one."""
+        ids = [new_token() for _ in range(limit)]
+
+        def claiming(connection: Connection) -> Claim:
+            context = ClaimContext(claimant, claim_time(connection, self._database.heartbeat_limit_s), job_id)
+            return claims.claim(connection, context, ids, serial)
+
+        return self._database.write(claiming, recover=lambda connection: claims.claimed_before(connection, job_id, ids))
+
+    @read
+    def claimable_jobs(self, connection: Connection, claimant: Claimant, *, limit: int = 5) -> list[str]:
+        """Jobs of which something is due and that suit the worker, the one that was served longest ago first.
+
+        Those of the highest priority first. A claim may still find that a job has nothing for this worker.
+        """
+        suitable = self._requirement_keys.suitable(connection, claimant)
+        if not suitable:
+            return []
+        context = ClaimContext(claimant, claim_time(connection, self._database.heartbeat_limit_s))
+        waiting = connection.execute(claim_query.WAITING, context.parameters(limit=limit, suitable=suitable))
+        return list(waiting.scalars())
+
+    @write
+    def leave_job(self, connection: Connection, job_id: str) -> Job:
+        """A slot leaves the job, which may have waited for that: idle slots look at it. Raises NotFound."""
+        bring_forward(connection, job_id, db_now(connection))
+        row = connection.execute(select(jobs).where(jobs.c.id == job_id, jobs.c.removed_at.is_(None))).first()
+        if row is None:
+            raise NotFound(f"There is no job {job_id!r}.")
+        return to_job(row)
+
+    @write
+    def start(self, connection: Connection, attempt: Attempt) -> bool:
+        """Say that Blender works on it now; False: the attempt is not ours any more."""
+        return lifecycle.start(connection, attempt)
+
+    def complete(
+        self,
+        attempt: Attempt,
+        results: Sequence[Output],
+        cost: Cost,
+        *,
+        starting: Sequence[Attempt] = (),
+        since: datetime | None = None,
+    ) -> None:
+        """`complete_all` for one attempt. Raises AttemptSuperseded, BlobCollected."""
+        if self.complete_all([Completion(attempt, tuple(results), cost)], starting=starting, since=since):
+            raise AttemptSuperseded(f"Task {attempt.task_id} belongs to another attempt by now.")
+
+    @write
+    def complete_all(
+        self,
+        connection: Connection,
+        completions: Sequence[Completion],
+        *,
+        starting: Sequence[Attempt] = (),
+        since: datetime | None = None,
+    ) -> frozenset[str]:
+        """Publish the outputs and end the tasks, all of one job; the attempts that are `starting` have begun then.
+
+        Returns the ids of attempts that do not own their task any more, of which nothing was published. Publishes
+        nothing at all when a blob was collected `since` it was leased (None: since the tasks were claimed), but raises
+        BlobCollected. Repeated by the same attempts it changes nothing.
+        """
+        return completion.complete_all(connection, completions, starting, since)
+
+    def fail(self, attempt: Attempt, failure: Failure, cost: Cost) -> float | None:
+        """End the attempt with a reason. Returns the seconds until the task is tried again; None: it has failed.
+
+        A failure of the scene that would hit every task alike ends the whole job.
+        """
+        delay_s = self._database.write(lambda connection: lifecycle.fail(connection, attempt, failure, cost))
+        if delay_s is None and failure.whole_job:
+            self._tasks.cancel_waiting(attempt.job_id)
+        return delay_s
+
+    def release(self, claimed: Sequence[Attempt]) -> None:
+        """Give back, free of charge, what was claimed and is not started; cancel it if its job was canceled."""
+
+        def writing(connection: Connection) -> None:
+            for attempt in claimed:
+                give_back(connection, attempt, AttemptState.RELEASED, "given back")
+
+        if claimed:
+            self._database.write(writing)
+
+    @write
+    def cancel(self, connection: Connection, attempt: Attempt) -> None:
+        """End an attempt that was told to stop, or whose worker goes: its task is queued again or canceled."""
+        give_back(connection, attempt, AttemptState.CANCELED, "stopped")
+
+    def get(self, attempt_id: str) -> Attempt:
+        """An attempt by its id. Raises NotFound."""
+        row = self._database.read(
+            lambda connection: connection.execute(ANY_ATTEMPT.where(attempts.c.id == attempt_id)).first()
+        )
+        if row is None:
+            raise NotFound(f"There is no attempt {attempt_id!r}.")
+        return to_attempt(row)
+
+    @read
+    def of_job(
+        self,
+        connection: Connection,
+        job_id: str,
+        number: int | None = None,
+        *,
+        tasks_between: tuple[int, int] | None = None,
+        after: str = "",
+        limit: int | None = None,
+    ) -> list[Attempt]:
+        """The attempts at a job's tasks, in the order in which they were claimed.
+
+        At all of them, at one, or at those between two numbers (the first and the last).
+        """
+        query = ATTEMPTS_IN_ORDER
+        if number is not None:
+            query = ANY_ATTEMPT.where(attempts.c.number == number).order_by(attempts.c.id)
+        elif tasks_between is not None:
+            query = ANY_ATTEMPT.with_hint(attempts, "FORCE INDEX (ix_attempt_task)", "mysql")
+            query = query.where(attempts.c.number.between(*tasks_between)).order_by(attempts.c.id)
+        query = query.where(attempts.c.job_id == job_id).limit(limit)
+        if after:
+            query = query.where(attempts.c.id > after)
+        return [to_attempt(row) for row in connection.execute(query)]
+
+    @read
+    def running(
+        self, connection: Connection, job_id: str, *, after: int = 0, limit: int | None = None
+    ) -> list[Attempt]:
+        """What of a job is being rendered, in the order of its tasks, from the one that follows number `after`."""
+        query = ANY_ATTEMPT.where(attempts.c.job_id == job_id, attempts.c.state == AttemptState.RUNNING)
+        query = query.where(attempts.c.number > after).order_by(attempts.c.number).limit(limit)
+        return [to_attempt(row) for row in connection.execute(query)]

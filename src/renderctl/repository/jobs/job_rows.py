@@ -1,0 +1,71 @@
+"""Rows of jobs: found, locked, and what there is to know of their tasks and dependencies."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, func, or_, select
+
+from renderctl.core.errors import NotFound
+from renderctl.core.jobs import Job
+from renderctl.core.permissions import Visibility
+from renderctl.core.states import ENDED_JOB, OPEN_TASK, JobState, TaskState
+from renderctl.repository.schema.jobs import by_state, job_dependencies, jobs, tasks
+from renderctl.repository.schema.mapping import (
+    to_job,
+)
+from renderctl.repository.visibility import visible
+
+#: Jobs of which nothing is to be rendered any more, whatever is still running.
+STOPPED = (JobState.CANCELED, JobState.FAILED)
+#: What waits, and never starts once its job is stopped.
+WAITING = (TaskState.QUEUED, TaskState.BLOCKED)
+#: Whether the job has a task that is open: state by state, for an index serves one value and then the next.
+HAS_WORK = or_(
+    *(by_state.where(tasks.c.job_id == jobs.c.id, tasks.c.state == state).exists() for state in sorted(OPEN_TASK))
+)
+#: Whether a job (joined as `jobs`) is no longer waited for: it has ended as it was to, or was removed.
+OVER = or_(
+    jobs.c.state == JobState.SUCCEEDED,
+    and_(job_dependencies.c.any_end, jobs.c.state.in_(sorted(ENDED_JOB))),
+    jobs.c.removed_at.is_not(None),
+)
+
+
+def find_row(connection: Connection, table: Any, noun: str, ref: str, sight: Visibility) -> Any:
+    """A row by its id, a unique beginning of it, or its name when that is unique. Raises NotFound."""
+    there = select(table).where(table.c.removed_at.is_(None), *visible(table, sight))
+    found = connection.execute(there.where(table.c.id == ref)).all()
+    if not found and ref:
+        found = connection.execute(there.where(table.c.id >= ref, table.c.id < f"{ref}~").limit(6)).all()
+        found = found or connection.execute(there.where(table.c.name == ref).limit(6)).all()
+    if len(found) == 1:
+        return found[0]
+    if found:
+        listed = ", ".join(f"{row.id} ({row.name}, {row.state})" for row in found)
+        raise NotFound(f"{ref!r} means more than one {noun}.", hint=f"Say which by its id: {listed}")
+    recent = connection.execute(there.order_by(table.c.id.desc()).limit(5)).all()
+    listed = ", ".join(f"{row.id} ({row.name})" for row in recent)
+    raise NotFound(
+        f"There is no {noun} {ref!r}.", hint=f"The latest: {listed}" if listed else f"There is no {noun} yet."
+    )
+
+
+def locked(connection: Connection, job_id: str) -> Job:
+    """The job, which nobody else changes before this transaction ends. Raises NotFound."""
+    job = locked_or_none(connection, job_id)
+    if job is None:
+        raise NotFound(f"There is no job {job_id!r}.")
+    return job
+
+
+def locked_or_none(connection: Connection, job_id: str) -> Job | None:
+    row = connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).first()
+    return to_job(row) if row is not None and row.removed_at is None else None
+
+
+def open_dependencies(job_id: str) -> Select[Any]:
+    """How many of the jobs that have to end first have not, or not as they were to."""
+    return (
+        select(func.count())
+        .select_from(job_dependencies.join(jobs, jobs.c.id == job_dependencies.c.after_id))
+        .where(job_dependencies.c.job_id == job_id, ~OVER)
+    )

@@ -1,0 +1,112 @@
+"""Tasks: listed, counted, and taken from one state to another many at a time.
+
+A million rows in one transaction would keep everybody else waiting: they are changed in batches. Killed half way
+through, the sweep goes on with them.
+"""
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, select
+
+from renderctl.core.jobs import Task, TaskCounts
+from renderctl.core.states import TaskState
+from renderctl.repository.batches import BatchSize, give_way, write_batch
+from renderctl.repository.counts import count_tasks
+from renderctl.repository.database import Part, read
+from renderctl.repository.jobs.claim_times import bring_forward, due_at
+from renderctl.repository.jobs.job_rows import (
+    STOPPED,
+    WAITING,
+    locked_or_none,
+    open_dependencies,
+)
+from renderctl.repository.jobs.task_states import move_first
+from renderctl.repository.schema.jobs import job_dependencies, tasks
+from renderctl.repository.schema.mapping import (
+    to_task,
+)
+from renderctl.repository.unit_of_work import db_now
+
+
+class Tasks(Part):
+    """The tasks of jobs."""
+
+    @read
+    def of_job(
+        self,
+        connection: Connection,
+        job_id: str,
+        *,
+        states: Sequence[TaskState] = (),
+        after: int = 0,
+        limit: int | None = None,
+    ) -> list[Task]:
+        """The tasks of a job in their order, from the one that follows number `after`."""
+        query = select(tasks).where(tasks.c.job_id == job_id, tasks.c.number > after)
+        query = query.order_by(tasks.c.number).limit(limit)
+        if states:
+            query = query.where(tasks.c.state.in_(states))
+        return [to_task(row) for row in connection.execute(query)]
+
+    @read
+    def counts(self, connection: Connection, job_id: str) -> TaskCounts:
+        """How many tasks of a job are in each state."""
+        return count_tasks(connection, job_id)
+
+    @read
+    def seconds_to_retry(self, connection: Connection, job_id: str) -> float | None:
+        """Seconds until the first queued task may be tried again; None: one may be claimed now, or none is queued."""
+        now = db_now(connection)
+        due = due_at(connection, job_id, now)
+        return (due - now).total_seconds() if due and due > now else None
+
+    def cancel_waiting(self, job_id: str, *, most: int | None = None) -> int:
+        """Cancel what waits in a job that was stopped; how many. Nobody claims it meanwhile, for the job has ended."""
+
+        def stopped(connection: Connection) -> bool:
+            job = locked_or_none(connection, job_id)
+            return job is not None and job.state in STOPPED
+
+        return sum(self._transition_all(job_id, state, TaskState.CANCELED, stopped, most) for state in WAITING)
+
+    def unblock(self, job_id: str) -> int:
+        """Queue the tasks of a job that waits for no other one any more; how many."""
+
+        def free(connection: Connection) -> bool:
+            locked_or_none(connection, job_id)  # before its tasks, as everybody does
+            return bool(connection.execute(open_dependencies(job_id)).scalar_one() == 0)
+
+        return self._transition_all(job_id, TaskState.BLOCKED, TaskState.QUEUED, free, None)
+
+    def unblock_dependents(self, done_id: str) -> list[str]:
+        """Queue the tasks of the jobs that waited for this one alone; the ids of those jobs."""
+        waiting = select(job_dependencies.c.job_id).where(job_dependencies.c.after_id == done_id)
+        found = self._database.read(lambda connection: connection.scalars(waiting).all())
+        return [job_id for job_id in found if self.unblock(job_id)]
+
+    def _transition_all(
+        self,
+        job_id: str,
+        source: TaskState,
+        target: TaskState,
+        allowed: Callable[[Connection], bool],
+        most: int | None,
+    ) -> int:
+        """Take tasks from one state to another, for as long as that is `allowed`; how many."""
+
+        size, flipped, asked = BatchSize(), 0, 0
+
+        def batch(connection: Connection) -> int:
+            count = move_first(connection, job_id, asked, source, target) if allowed(connection) else 0
+            if count and target is TaskState.QUEUED:
+                bring_forward(connection, job_id, db_now(connection))
+            return count
+
+        while most is None or flipped < most:
+            asked = size.rows if most is None else min(size.rows, most - flipped)
+            count = write_batch(self._database, size, batch)
+            flipped += count
+            if count < asked:
+                break
+            give_way(self._database, size)
+        return flipped

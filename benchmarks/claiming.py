@@ -23,7 +23,7 @@ from renderctl.farm import Farm
 from renderctl.farm.admin.sweep import sweep
 from renderctl.repository import Claimant
 from renderctl.repository.attempts.lifecycle import Cost
-from renderctl.repository.engine import open_engine
+from renderctl.repository.database.engine import open_engine
 from renderctl.repository.schema.jobs import attempts, outputs, tasks
 from tests.databases import farm_on
 from tests.farms import close, given_job, given_worker

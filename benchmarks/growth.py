@@ -19,7 +19,7 @@ from renderctl.farm.change_feed import ChangeFeed
 from renderctl.farm.jobs.log_follower import LogFollower
 from renderctl.farm.jobs.status import job_document
 from renderctl.repository import Claimant, open_repository
-from renderctl.repository.engine import open_engine
+from renderctl.repository.database.engine import open_engine
 from tests.big_tables import HUGE, fill
 from tests.farms import ACTOR, NODE, close, given_job, given_model, make_farm, quick_settings
 from tests.services import MariaDb

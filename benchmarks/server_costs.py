@@ -30,7 +30,7 @@ from renderctl.queues import Ticket
 from renderctl.repository import Claimant
 from renderctl.repository.attempts.completion import Completion
 from renderctl.repository.attempts.lifecycle import Cost
-from renderctl.repository.engine import open_engine
+from renderctl.repository.database.engine import open_engine
 
 _CONNECTIONS = 400
 

@@ -15,7 +15,7 @@ from renderctl.core.clocks import Clock, SystemClock
 from renderctl.core.settings import DatabaseSettings
 from renderctl.farm import Farm
 from renderctl.repository import open_repository
-from renderctl.repository.engine import open_engine
+from renderctl.repository.database.engine import open_engine
 from tests.farms import make_farm, quick_settings
 from tests.services import MariaDb
 from tests.services.fixtures import url_of

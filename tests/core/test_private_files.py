@@ -11,7 +11,7 @@ import pytest
 
 from renderctl.core.private_files import make_private
 from renderctl.core.settings import Settings
-from renderctl.repository.engine import open_engine
+from renderctl.repository.database.engine import open_engine
 from renderctl.wiring.ports import open_farm
 
 #: Another process that wants to write, and is not to wait.

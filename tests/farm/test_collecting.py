@@ -20,8 +20,8 @@ from renderctl.farm.admin.gc import Collected, collect
 from renderctl.farm.jobs.submit import SubmitRequest, submit
 from renderctl.farm.models.upload import upload_missing
 from renderctl.repository import NewModel
+from renderctl.repository.database.unit_of_work import db_now
 from renderctl.repository.schema.jobs import blob_leases
-from renderctl.repository.unit_of_work import db_now
 from renderctl.stores.local import LocalStore
 from tests.databases import farm_on
 from tests.farms import ACTOR, FACTS, close, given_job, given_model, log_of, wait_for, work_off, work_until

@@ -19,8 +19,8 @@ from renderctl.farm.models.blob_upload import upload_missing
 from renderctl.farm.models.upload import manifest_digest
 from renderctl.repository import NewModel
 from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository.database.unit_of_work import db_now
 from renderctl.repository.schema.jobs import blob_leases
-from renderctl.repository.unit_of_work import db_now
 from renderctl.wiring import LocalCommands
 from tests.farms import ACTOR, FACTS, QUICK, given_job, given_model, given_worker
 

@@ -17,6 +17,7 @@ from renderctl.farm.admin.sweep import sweep
 from renderctl.farm.jobs.control import cancel, retry
 from renderctl.farm.jobs.remove import remove_jobs, select_jobs
 from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository.database.unit_of_work import db_now
 from renderctl.repository.schema.audit import audits
 from renderctl.repository.schema.jobs import (
     attempts,
@@ -27,7 +28,6 @@ from renderctl.repository.schema.jobs import (
     tasks,
     workers,
 )
-from renderctl.repository.unit_of_work import db_now
 from tests.databases import farm_on
 from tests.farms import ACTOR, close, given_job, given_model, given_worker, wait_for, work_off, work_until
 

@@ -14,7 +14,7 @@ from renderctl.core.clocks import SystemClock
 from renderctl.core.settings import DatabaseSettings, Settings
 from renderctl.farm import Farm
 from renderctl.repository import open_repository
-from renderctl.repository.engine import open_engine
+from renderctl.repository.database.engine import open_engine
 from tests.big_tables import fill
 from tests.farms import close, make_farm, quick_settings
 from tests.growth.repeated import actions

@@ -14,8 +14,8 @@ from renderctl.farm import Farm
 from renderctl.repository import Repository
 from renderctl.repository.audit.key_file import KeyFile
 from renderctl.repository.audit.log import AuditFilter
-from renderctl.repository.audit_chain import ChainHead, HeadFile, SigningKeys, chain_mac, key_id, signature
-from renderctl.repository.database import Database
+from renderctl.repository.database.audit_chain import ChainHead, HeadFile, SigningKeys, chain_mac, key_id, signature
+from renderctl.repository.database.transactions import Database
 from renderctl.repository.schema.audit import audit_heads, audits
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, given_job

@@ -12,7 +12,7 @@ from renderctl.core.models import Model
 from renderctl.core.states import JobState, TaskState
 from renderctl.farm import Farm
 from renderctl.repository.attempts.lifecycle import Cost
-from renderctl.repository.batches import FIRST_ROWS
+from renderctl.repository.database.batches import FIRST_ROWS
 from renderctl.repository.jobs.task_states import move_first, move_tasks
 from renderctl.repository.schema.jobs import jobs, tasks
 from tests.farms import ACTOR, close, given_job, given_model, given_worker, make_farm

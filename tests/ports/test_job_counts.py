@@ -23,7 +23,7 @@ from renderctl.repository import migrations as migrated
 from renderctl.repository.attempts.completion import Completion
 from renderctl.repository.attempts.lifecycle import Cost
 from renderctl.repository.counts import SHARDS, count_change, shard_of
-from renderctl.repository.engine import open_engine
+from renderctl.repository.database.engine import open_engine
 from renderctl.repository.schema.counts import job_counts
 from renderctl.repository.schema.jobs import tasks
 from tests.databases import farm_on

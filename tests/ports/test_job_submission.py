@@ -20,7 +20,7 @@ from renderctl.core.states import JobState
 from renderctl.farm import Farm
 from renderctl.farm.admin.sweep import sweep
 from renderctl.repository.attempts.lifecycle import Cost
-from renderctl.repository.batches import FIRST_ROWS, MOST_ROWS, BatchSize
+from renderctl.repository.database.batches import FIRST_ROWS, MOST_ROWS, BatchSize
 from renderctl.repository.schema.jobs import job_dependencies, job_inputs, jobs, tasks
 from tests.databases import farm_on
 from tests.farms import ACTOR, close, given_job, given_model, given_worker, wait_for

@@ -18,8 +18,8 @@ from renderctl.core.workers import Heartbeat
 from renderctl.farm import Farm
 from renderctl.repository import Repository, open_repository
 from renderctl.repository.attempts.lifecycle import Cost
-from renderctl.repository.database import Database
-from renderctl.repository.engine import open_engine
+from renderctl.repository.database.engine import open_engine
+from renderctl.repository.database.transactions import Database
 from renderctl.repository.migrations import HEAD, upgrade
 from renderctl.repository.schema.jobs import workers
 from tests.databases import farm_on

@@ -21,7 +21,7 @@ from renderctl.repository import migrations as migrated
 from renderctl.repository import open_repository
 from renderctl.repository.attempts.completion import Completion
 from renderctl.repository.attempts.lifecycle import Cost
-from renderctl.repository.engine import open_engine
+from renderctl.repository.database.engine import open_engine
 from renderctl.repository.schema.jobs import attempts
 from tests.databases import farm_on
 from tests.farms import ACTOR, close, given_job, given_model, given_worker

@@ -13,8 +13,8 @@ from renderctl.core.jobs import Input, NewJob, Output, RenderOptions
 from renderctl.farm import Farm
 from renderctl.repository import NewModel
 from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository.database.unit_of_work import db_now
 from renderctl.repository.schema.jobs import blob_leases
-from renderctl.repository.unit_of_work import db_now
 from tests.databases import farm_on
 from tests.farms import ACTOR, FACTS, close, given_job, given_worker, wait_for
 

@@ -22,7 +22,7 @@ from renderctl.farm import Farm
 from renderctl.farm.admin.sweep import sweep
 from renderctl.repository import Claimant, NewModel, open_repository
 from renderctl.repository.attempts.lifecycle import Cost
-from renderctl.repository.engine import open_engine
+from renderctl.repository.database.engine import open_engine
 from renderctl.repository.migrations import HEAD, current_revision, require_current
 from renderctl.repository.schema.jobs import attempts, outputs, tasks
 from tests.databases import farm_on

@@ -9,13 +9,13 @@ from renderctl.repository.attempts.claims import Claim
 from renderctl.repository.attempts.store import Attempts
 from renderctl.repository.audit.log import AuditLog
 from renderctl.repository.audit.verification import AuditChain
-from renderctl.repository.audit_chain import SigningKeys
 from renderctl.repository.blobs.access import BlobReader, Blobs
 from renderctl.repository.blobs.damage import DamagedBlobs
 from renderctl.repository.blobs.gc import GarbageCollection
-from renderctl.repository.database import Database
+from renderctl.repository.database import Database, db_now
+from renderctl.repository.database.audit_chain import SigningKeys
+from renderctl.repository.database.engine import open_engine
 from renderctl.repository.diagnostics import Diagnostics, Sweeper
-from renderctl.repository.engine import open_engine
 from renderctl.repository.jobs.change_feed import ChangeFeed, WatchSnapshot, job_state
 from renderctl.repository.jobs.count_checks import CountChecks
 from renderctl.repository.jobs.outputs import Outputs
@@ -36,7 +36,6 @@ from renderctl.repository.people.tokens import Tokens
 from renderctl.repository.people.users import Users
 from renderctl.repository.quotas import QuotaReports
 from renderctl.repository.recovery import Recovery
-from renderctl.repository.unit_of_work import db_now
 from renderctl.repository.webhooks.delivery import Deliveries
 from renderctl.repository.webhooks.registrations import Webhooks
 from renderctl.repository.workers import Workers

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, Select, func, select
 
 from renderctl.core.jobs import TaskCounts
 from renderctl.core.states import OPEN_ATTEMPT, AttemptState, TaskState
+from renderctl.repository.database import unit_of
 from renderctl.repository.schema.counts import job_counts
-from renderctl.repository.unit_of_work import unit_of
 
 #: Shards that workers add to, each worker to its own; what concerns no worker goes to the first. SQLite, which has one
 #: writer at a time, needs no other.

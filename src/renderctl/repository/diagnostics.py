@@ -9,13 +9,12 @@ from renderctl.core.errors import DatabaseUnavailable
 from renderctl.core.ids import new_token
 from renderctl.core.jobs import Job
 from renderctl.core.states import PRESENT_WORKER_STATES, JobState, TaskState
-from renderctl.repository.database import Part, read, write
-from renderctl.repository.engine import collation
+from renderctl.repository.database import Part, db_now, read, unit_of, write
+from renderctl.repository.database.engine import collation
 from renderctl.repository.migrations import HEAD
 from renderctl.repository.recovery import SWEEP
 from renderctl.repository.schema.jobs import jobs, leases, tasks, workers
 from renderctl.repository.schema.mapping import to_job
-from renderctl.repository.unit_of_work import db_now, unit_of
 
 #: Seconds by which two clocks may differ without anybody wondering about the times that are shown.
 _CLOCKS_S = 60.0

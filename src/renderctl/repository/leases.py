@@ -6,9 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 
-from renderctl.repository.database import Part
+from renderctl.repository.database import Part, db_now
 from renderctl.repository.schema.jobs import leases
-from renderctl.repository.unit_of_work import db_now
 
 #: Seconds that no lease is taken for.
 _LONGEST_S = 300.0

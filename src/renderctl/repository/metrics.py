@@ -18,11 +18,10 @@ from renderctl.core.states import (
 from renderctl.core.webhooks import UNDELIVERED_STATES
 from renderctl.repository.attempts.claim_query import SERVED
 from renderctl.repository.counts import sums
-from renderctl.repository.database import Part, read
+from renderctl.repository.database import Part, db_now, read
 from renderctl.repository.schema.counts import job_counts
 from renderctl.repository.schema.jobs import attempts, jobs, outputs, workers
 from renderctl.repository.schema.webhooks import deliveries
-from renderctl.repository.unit_of_work import db_now
 
 #: Outputs, and the time, before a mark that are looked at once more: who got his number or time first may commit last.
 _AGAIN, _AGAIN_S = 1000, 30

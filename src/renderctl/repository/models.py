@@ -16,11 +16,10 @@ from renderctl.core.permissions import ALL, Visibility
 from renderctl.core.quotas import UNLIMITED, Quotas
 from renderctl.core.states import OPEN_JOB
 from renderctl.repository.blobs.references import require_not_collected
-from renderctl.repository.database import Part, durable_write, read
+from renderctl.repository.database import Part, add_audit_entry, db_now, durable_write, read
 from renderctl.repository.quotas import free_uploads, lock_quotas, require_storage, sum_up_ended, use_uploads
 from renderctl.repository.schema.jobs import jobs, model_inputs, models
 from renderctl.repository.schema.mapping import to_model
-from renderctl.repository.unit_of_work import add_audit_entry, db_now
 from renderctl.repository.visibility import visible
 
 #: What may be the number of a version: the column has 32 bits.

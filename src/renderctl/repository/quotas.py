@@ -9,14 +9,13 @@ from sqlalchemy.dialects import mysql
 
 from renderctl.core.quotas import Amount, Holder, Limits, QuotaReport, Resource, UploadState, require_quota
 from renderctl.core.states import ENDED_JOB, OPEN_JOB
-from renderctl.repository.batches import batches
 from renderctl.repository.counts import read_counts
-from renderctl.repository.database import Part, read
+from renderctl.repository.database import Part, db_now, read
+from renderctl.repository.database.batches import batches
 from renderctl.repository.schema.counts import job_counts
 from renderctl.repository.schema.jobs import job_inputs, jobs, model_inputs, models, uploads
 from renderctl.repository.schema.quotas import quota_locks
 from renderctl.repository.schema.webhooks import webhooks
-from renderctl.repository.unit_of_work import db_now
 
 #: Seconds after its end from which on nothing more is published of a job: what it has rendered is summed up once.
 _SETTLED = timedelta(hours=1)

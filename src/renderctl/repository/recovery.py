@@ -8,14 +8,13 @@ from sqlalchemy import Connection, or_, select
 from renderctl.core.jobs import RETRY_DELAYS_S, Attempt, Job
 from renderctl.core.states import OPEN_ATTEMPT, OPEN_JOB, PRESENT_WORKER_STATES, JobState, TaskState, WorkerState
 from renderctl.repository.attempts.lifecycle import requeue_attempts
-from renderctl.repository.database import Database, Part, read, write
+from renderctl.repository.database import Database, Part, db_now, read, write
 from renderctl.repository.jobs.deletion import delete_removed_batch
 from renderctl.repository.jobs.job_rows import HAS_WORK, OVER, STOPPED, WAITING
 from renderctl.repository.jobs.tasks import Tasks
 from renderctl.repository.leases import Leases
 from renderctl.repository.schema.jobs import attempts, by_state, job_dependencies, jobs, tasks, workers
 from renderctl.repository.schema.mapping import to_job
-from renderctl.repository.unit_of_work import db_now
 
 #: The name of the lease.
 SWEEP = "sweep"

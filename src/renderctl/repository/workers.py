@@ -14,10 +14,9 @@ from renderctl.core.states import OPEN_ATTEMPT, PRESENT_WORKER_STATES, AttemptSt
 from renderctl.core.workers import CurrentWork, Heartbeat, HeartbeatReply, Worker, effective_state
 from renderctl.repository.attempts.lifecycle import requeue_attempts
 from renderctl.repository.attempts.quarantine import Quarantined, clear_exclusions, quarantine, suspects
-from renderctl.repository.database import Part, read, write
+from renderctl.repository.database import Part, add_audit_entry, db_now, read, write
 from renderctl.repository.schema.jobs import attempts, job_exclusions, jobs, worker_pools, workers
 from renderctl.repository.schema.mapping import ANY_ATTEMPT, to_work, to_worker
-from renderctl.repository.unit_of_work import add_audit_entry, db_now
 from renderctl.repository.visibility import visible
 
 #: Who steers a worker by a signal.

@@ -309,7 +309,7 @@ class LocalCommands(Commands, FarmBinding):
 
         Raises DatabaseUnavailable, and Conflict while workers are at work with the old one.
         """
-        from renderctl.repository.engine import open_engine
+        from renderctl.repository.database.engine import open_engine
         from renderctl.repository.migrations import HEAD, current_revision, fence_workers, upgrade
 
         engine = open_engine(self.settings.database_url, patient=True)

@@ -79,7 +79,7 @@ def _repository(settings: "Settings", clock: "Clock") -> Any:
 def _seal(settings: "Settings") -> Any:
     """How the audit log is signed here, and where its end is remembered."""
     from renderctl.repository.audit.key_file import KeyFile
-    from renderctl.repository.audit_chain import HeadFile, SigningKeys
+    from renderctl.repository.database.audit_chain import HeadFile, SigningKeys
 
     head = HeadFile(settings.data_dir / "audit.head")
     if settings.audit.key is not None:

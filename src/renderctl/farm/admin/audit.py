@@ -11,7 +11,7 @@ from renderctl.farm import Farm
 from renderctl.farm.authorization import require
 from renderctl.repository.audit.log import AuditEntry, AuditFilter, RotatedKey
 from renderctl.repository.audit.verification import AuditVerdict
-from renderctl.repository.audit_chain import ChainHead
+from renderctl.repository.database.audit_chain import ChainHead
 
 _LOOK_EVERY_S = 0.5
 

@@ -28,8 +28,8 @@ from sqlalchemy import (
 from renderctl.core.requirements import Requirements
 from renderctl.core.states import CLAIMABLE_JOB, PRESENT_WORKER_STATES, AttemptState, JobState, TaskState, WorkerState
 from renderctl.core.workers import NO_CAPABILITIES, Capabilities
+from renderctl.repository.database import db_now
 from renderctl.repository.schema.jobs import attempts, by_state, job_exclusions, jobs, tasks, worker_pools, workers
-from renderctl.repository.unit_of_work import db_now
 
 #: The states of a job whose tasks may be claimed.
 SERVED = tuple(sorted(CLAIMABLE_JOB))

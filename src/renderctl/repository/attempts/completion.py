@@ -13,9 +13,9 @@ from renderctl.core.webhooks import Event
 from renderctl.repository.attempts.lifecycle import Cost, start, task_document
 from renderctl.repository.blobs.references import require_not_collected
 from renderctl.repository.counts import count_change, count_ended_attempts
+from renderctl.repository.database import db_now
 from renderctl.repository.jobs.task_states import succeed_tasks
 from renderctl.repository.schema.jobs import attempts, outputs, tasks
-from renderctl.repository.unit_of_work import db_now
 from renderctl.repository.webhooks.outbox import add_event
 
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)

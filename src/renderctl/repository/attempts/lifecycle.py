@@ -11,12 +11,12 @@ from renderctl.core.states import OPEN_ATTEMPT, AttemptState, JobState, TaskStat
 from renderctl.core.webhooks import Event
 from renderctl.repository.attempts.quarantine import exclude_after_failures
 from renderctl.repository.counts import count_ended_attempts
+from renderctl.repository.database import db_now
 from renderctl.repository.jobs.claim_times import bring_forward
 from renderctl.repository.jobs.job_rows import STOPPED
 from renderctl.repository.jobs.task_states import leave_running
 from renderctl.repository.schema.jobs import attempts, jobs, tasks
 from renderctl.repository.schema.mapping import ANY_ATTEMPT, to_attempt
-from renderctl.repository.unit_of_work import db_now
 from renderctl.repository.webhooks.outbox import add_event
 
 _START = (

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, and_, exists, func, or_, select
 from renderctl.core.actors import Actor
 from renderctl.core.jobs import Attempt, Fault
 from renderctl.core.states import PRESENT_WORKER_STATES, AttemptState, WorkerState
+from renderctl.repository.database import add_audit_entry, db_now
 from renderctl.repository.schema.jobs import attempts, job_exclusions, workers
-from renderctl.repository.unit_of_work import add_audit_entry, db_now
 
 #: Failures in a row, within one job, after which it excludes the worker.
 EXCLUDE_AFTER = 3

@@ -15,12 +15,11 @@ from renderctl.repository.attempts.claims import Claim
 from renderctl.repository.attempts.completion import Completion
 from renderctl.repository.attempts.lifecycle import Cost, give_back
 from renderctl.repository.attempts.requirement_keys import RequirementKeys
-from renderctl.repository.database import Database, Part, read, write
+from renderctl.repository.database import Database, Part, db_now, read, write
 from renderctl.repository.jobs.claim_times import bring_forward
 from renderctl.repository.jobs.tasks import Tasks
 from renderctl.repository.schema.jobs import attempts, jobs
 from renderctl.repository.schema.mapping import ANY_ATTEMPT, ATTEMPTS_IN_ORDER, to_attempt, to_job
-from renderctl.repository.unit_of_work import db_now
 
 
 class Attempts(Part):

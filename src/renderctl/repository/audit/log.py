@@ -11,10 +11,9 @@ from renderctl.core.actors import Actor
 from renderctl.core.errors import Conflict
 from renderctl.core.ids import new_token
 from renderctl.core.permissions import FORMER_NAMES, Subject
-from renderctl.repository.audit_chain import SIGNED, key_id, signed
-from renderctl.repository.database import Part, write
+from renderctl.repository.database import Part, add_audit_entry, add_audit_outcome, db_now, write
+from renderctl.repository.database.audit_chain import SIGNED, key_id, signed
 from renderctl.repository.schema.audit import audits
-from renderctl.repository.unit_of_work import add_audit_entry, add_audit_outcome, db_now
 
 #: Entries that are forgotten in one transaction.
 _BATCH = 1000

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from renderctl.repository.audit.log import BEFORE_CHAIN
-from renderctl.repository.audit_chain import NOTHING, ChainHead, chain_mac, key_id, signature
 from renderctl.repository.database import Part
+from renderctl.repository.database.audit_chain import NOTHING, ChainHead, chain_mac, key_id, signature
 from renderctl.repository.schema.audit import audit_heads, audits
 
 _PAGE = 1000

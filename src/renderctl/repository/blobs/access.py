@@ -8,12 +8,11 @@ from sqlalchemy import Connection, Select, select
 
 from renderctl.core.permissions import Visibility
 from renderctl.core.quotas import Quotas, UploadState
-from renderctl.repository.batches import batches
 from renderctl.repository.blobs.leases import lease_blobs, unneeded
-from renderctl.repository.database import Part, read, write
+from renderctl.repository.database import Part, db_now, read, write
+from renderctl.repository.database.batches import batches
 from renderctl.repository.quotas import lock_quotas, require_incoming
 from renderctl.repository.schema.jobs import job_inputs, jobs, model_inputs, models, outputs, uploads
-from renderctl.repository.unit_of_work import db_now
 from renderctl.repository.visibility import visible
 
 _BATCH = 1000

@@ -4,10 +4,9 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, select
 
-from renderctl.repository.batches import batches
-from renderctl.repository.database import Part, read, write
+from renderctl.repository.database import Part, db_now, read, write
+from renderctl.repository.database.batches import batches
 from renderctl.repository.schema.jobs import damaged_blobs
-from renderctl.repository.unit_of_work import db_now
 
 _BATCH = 500
 

@@ -21,7 +21,7 @@ from renderctl.core.ids import new_token
 from renderctl.core.jobs import SHARED_LOG
 from renderctl.core.states import OPEN_ATTEMPT
 from renderctl.repository.blobs.references import MEMORY, POINTERS, UNMARKED, pointed_at
-from renderctl.repository.database import Part, durable_write, read, write
+from renderctl.repository.database import Part, add_audit_entry, db_now, durable_write, read, unit_of, write
 from renderctl.repository.schema.audit import audits
 from renderctl.repository.schema.jobs import (
     UtcTime,
@@ -32,7 +32,6 @@ from renderctl.repository.schema.jobs import (
     models,
     outputs,
 )
-from renderctl.repository.unit_of_work import add_audit_entry, db_now, unit_of
 
 
 @dataclass(frozen=True)

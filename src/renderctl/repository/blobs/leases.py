@@ -9,9 +9,8 @@ from sqlalchemy import Connection, Insert, func, select
 from sqlalchemy.dialects import mysql, sqlite
 
 from renderctl.repository.blobs.references import UNMARKED
-from renderctl.repository.database import Database
+from renderctl.repository.database import Database, db_now
 from renderctl.repository.schema.jobs import blob_leases, job_inputs, model_inputs, outputs
-from renderctl.repository.unit_of_work import db_now
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, or_, select
 
 from renderctl.core.errors import BlobCollected
-from renderctl.repository.batches import batches
+from renderctl.repository.database.batches import batches
 from renderctl.repository.schema.jobs import blob_leases, job_inputs, model_inputs, outputs
 
 #: How long it is known that a blob was collected: nobody who asked for it before may let a row point to it.

@@ -9,12 +9,11 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, Select, Table, case, func, literal, select, union_all
 
 from renderctl.core.states import OPEN_ATTEMPT, OPEN_JOB, AttemptState, TaskState
-from renderctl.repository.count_changes import COUNTED
 from renderctl.repository.counts import CORRECTIONS
-from renderctl.repository.database import Database, Part, read, write
+from renderctl.repository.database import Database, Part, read, unit_of, write
+from renderctl.repository.database.count_changes import COUNTED
 from renderctl.repository.schema.counts import job_counts
 from renderctl.repository.schema.jobs import attempts, jobs, outputs, tasks
-from renderctl.repository.unit_of_work import unit_of
 
 #: Jobs of one sample, and rows that it may read on average: one of a huge job is paid for by those that follow.
 _JOBS, _ROWS = 4, 5_000

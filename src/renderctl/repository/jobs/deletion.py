@@ -7,8 +7,9 @@ from sqlalchemy import ColumnElement, Connection, exists, func, select
 from renderctl.core.actors import Actor
 from renderctl.core.errors import Conflict, IllegalTransition
 from renderctl.core.states import ENDED_JOB, OPEN_ATTEMPT, OPEN_JOB, JobState, TaskState
-from renderctl.repository.batches import FIRST_ROWS
 from renderctl.repository.counts import delete_counts, read_counts
+from renderctl.repository.database import add_audit_entry, db_now
+from renderctl.repository.database.batches import FIRST_ROWS
 from renderctl.repository.jobs.job_rows import locked
 from renderctl.repository.jobs.submission import abandoned
 from renderctl.repository.jobs.task_states import delete_tasks
@@ -23,7 +24,6 @@ from renderctl.repository.schema.jobs import (
     outputs,
     tasks,
 )
-from renderctl.repository.unit_of_work import add_audit_entry, db_now
 
 #: Tasks that are deleted in one transaction, with their attempts and outputs: claims wait no longer than for that.
 _BATCH = 1000

@@ -8,9 +8,9 @@ from renderctl.core.actors import Actor
 from renderctl.core.jobs import Job
 from renderctl.core.states import ENDED_JOB, JobState, TaskState, predecessors, transition
 from renderctl.core.webhooks import Event
+from renderctl.repository.database import add_audit_entry, db_now
 from renderctl.repository.jobs.job_rows import HAS_WORK, locked
 from renderctl.repository.schema.jobs import by_state, jobs, tasks
-from renderctl.repository.unit_of_work import add_audit_entry, db_now
 from renderctl.repository.webhooks.outbox import add_event
 
 _STATE_AND_WORK = select(

@@ -11,15 +11,14 @@ from renderctl.core.frames import FrameSet
 from renderctl.core.jobs import Job
 from renderctl.core.quotas import UNLIMITED, Quotas
 from renderctl.core.states import ENDED_JOB, JobState, TaskState, predecessors, transition
-from renderctl.repository.batches import FIRST_ROWS, BatchSize, give_way, write_batch
-from renderctl.repository.database import Database
+from renderctl.repository.database import Database, add_audit_entry, db_now
+from renderctl.repository.database.batches import FIRST_ROWS, BatchSize, give_way, write_batch
 from renderctl.repository.jobs.claim_times import bring_forward
 from renderctl.repository.jobs.job_rows import locked, open_dependencies
 from renderctl.repository.jobs.task_states import move_first, move_tasks
 from renderctl.repository.people.rows import require_enabled
 from renderctl.repository.quotas import lock_quotas, require_work
 from renderctl.repository.schema.jobs import job_exclusions, jobs
-from renderctl.repository.unit_of_work import add_audit_entry, db_now
 
 _ENDED = tuple(predecessors(TaskState.QUEUED) - {TaskState.RUNNING, TaskState.BLOCKED})
 _UNDONE = tuple(state for state in _ENDED if state is not TaskState.SUCCEEDED)

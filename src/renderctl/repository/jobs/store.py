@@ -13,7 +13,7 @@ from renderctl.core.limits import MAX_NOTES
 from renderctl.core.permissions import ALL, Visibility
 from renderctl.core.quotas import UNLIMITED, Quotas
 from renderctl.core.states import ENDED_JOB, OPEN_JOB, JobState
-from renderctl.repository.database import Database, Part, durable_write, read, write
+from renderctl.repository.database import Database, Part, add_audit_entry, db_now, durable_write, read, write
 from renderctl.repository.jobs import deletion, lifecycle
 from renderctl.repository.jobs.claim_times import bring_forward
 from renderctl.repository.jobs.deletion import Removed
@@ -26,7 +26,6 @@ from renderctl.repository.schema.jobs import job_dependencies, job_inputs, jobs
 from renderctl.repository.schema.mapping import (
     to_job,
 )
-from renderctl.repository.unit_of_work import add_audit_entry, db_now
 from renderctl.repository.visibility import visible
 
 

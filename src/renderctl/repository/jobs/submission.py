@@ -21,9 +21,9 @@ from renderctl.core.ids import new_id
 from renderctl.core.jobs import Job, NewJob
 from renderctl.core.quotas import UNLIMITED, Holder, Limits, Quotas
 from renderctl.core.states import ENDED_JOB, JobState, TaskState
-from renderctl.repository.batches import FIRST_ROWS, BatchSize, give_way, write_batch
 from renderctl.repository.blobs.references import require_not_collected
-from renderctl.repository.database import Database, Part
+from renderctl.repository.database import Database, Part, add_audit_entry, db_now
+from renderctl.repository.database.batches import FIRST_ROWS, BatchSize, give_way, write_batch
 from renderctl.repository.jobs.task_rows import TaskBatch, TaskBatches, is_inserted
 from renderctl.repository.jobs.task_states import insert_tasks
 from renderctl.repository.jobs.tasks import Tasks
@@ -31,7 +31,6 @@ from renderctl.repository.people.rows import require_enabled
 from renderctl.repository.quotas import lock_quotas, require_storage, require_work, sum_up_ended, use_uploads
 from renderctl.repository.schema.jobs import job_dependencies, job_inputs, jobs, models
 from renderctl.repository.schema.mapping import to_job
-from renderctl.repository.unit_of_work import add_audit_entry, db_now
 
 #: For how long a submission of which nothing was heard is its submitter's.
 _PATIENCE = timedelta(minutes=2)

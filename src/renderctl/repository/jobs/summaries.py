@@ -11,12 +11,11 @@ from renderctl.core.errors import NotFound
 from renderctl.core.jobs import Job, TaskCounts
 from renderctl.core.permissions import ALL, Visibility
 from renderctl.core.states import AttemptState, JobState
-from renderctl.repository.batches import batches
 from renderctl.repository.counts import read_counts
-from renderctl.repository.database import Part, read
+from renderctl.repository.database import Part, db_now, read
+from renderctl.repository.database.batches import batches
 from renderctl.repository.schema.jobs import attempts, jobs, outputs
 from renderctl.repository.schema.mapping import to_job
-from renderctl.repository.unit_of_work import db_now
 from renderctl.repository.visibility import visible
 
 #: Frames whose cost says what the next ones will take.

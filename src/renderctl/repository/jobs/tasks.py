@@ -10,9 +10,9 @@ from sqlalchemy import Connection, select
 
 from renderctl.core.jobs import Task, TaskCounts
 from renderctl.core.states import TaskState
-from renderctl.repository.batches import BatchSize, give_way, write_batch
 from renderctl.repository.counts import count_tasks
-from renderctl.repository.database import Part, read
+from renderctl.repository.database import Part, db_now, read
+from renderctl.repository.database.batches import BatchSize, give_way, write_batch
 from renderctl.repository.jobs.claim_times import bring_forward, due_at
 from renderctl.repository.jobs.job_rows import (
     STOPPED,
@@ -25,7 +25,6 @@ from renderctl.repository.schema.jobs import job_dependencies, tasks
 from renderctl.repository.schema.mapping import (
     to_task,
 )
-from renderctl.repository.unit_of_work import db_now
 
 
 class Tasks(Part):

@@ -12,8 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from renderctl.core.errors import Conflict, DatabaseOutdated, DatabaseUnavailable
 from renderctl.core.ids import new_token
 from renderctl.core.states import PRESENT_WORKER_STATES
-from renderctl.repository.db_errors import error_number, unavailable
-from renderctl.repository.engine import collation, open_engine
+from renderctl.repository.database.engine import collation, open_engine
+from renderctl.repository.database.errors import error_number, unavailable
 from renderctl.repository.schema.jobs import workers
 
 logger = logging.getLogger(__name__)

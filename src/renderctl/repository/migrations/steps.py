@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
-from renderctl.repository.engine import collation
+from renderctl.repository.database.engine import collation
 
 TIME = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql")
 BIG_KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")

@@ -10,10 +10,9 @@ from renderctl.core.actors import Actor, Role, Via
 from renderctl.core.errors import Conflict, InvitationRefused, NotFound
 from renderctl.core.ids import new_id
 from renderctl.core.people import Invitation
-from renderctl.repository.database import Part, durable_write, read
+from renderctl.repository.database import Part, add_audit_entry, db_now, durable_write, read
 from renderctl.repository.people.users import enroll
 from renderctl.repository.schema.people import invitations
-from renderctl.repository.unit_of_work import add_audit_entry, db_now
 
 
 class Invitations(Part):

@@ -7,9 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from renderctl.core.actors import Actor
-from renderctl.repository.database import Part, read, write
+from renderctl.repository.database import Part, add_audit_outcome, db_now, read, write
 from renderctl.repository.schema.people import guesses, known_origins
-from renderctl.repository.unit_of_work import add_audit_outcome, db_now
 
 #: After so long without another one a wrong password is forgotten; and the longest wait for the next.
 _FORGET = timedelta(hours=1)

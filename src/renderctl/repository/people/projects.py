@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 from renderctl.core.actors import Actor
 from renderctl.core.errors import Conflict, NotFound, did_you_mean
 from renderctl.core.people import DEFAULT_PROJECT, Project
-from renderctl.repository.database import Part, durable_write, read
+from renderctl.repository.database import Part, add_audit_entry, durable_write, read
 from renderctl.repository.people.rows import (
     add_member,
     find_project,
@@ -15,7 +15,6 @@ from renderctl.repository.people.rows import (
     project_of_row,
 )
 from renderctl.repository.schema.people import members, projects
-from renderctl.repository.unit_of_work import add_audit_entry
 
 
 class Projects(Part):

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, Row, select
 from renderctl.core.actors import Actor, Role, Scope, Via
 from renderctl.core.errors import NotFound, TokenRefused, did_you_mean
 from renderctl.core.people import DEFAULT_PROJECT, Project, User
+from renderctl.repository.database import db_now
 from renderctl.repository.schema.people import members, projects, users
-from renderctl.repository.unit_of_work import db_now
 
 
 def find_user(connection: Connection, name: str, *, alone: bool = False) -> Row[Any]:

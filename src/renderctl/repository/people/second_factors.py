@@ -9,10 +9,9 @@ from sqlalchemy import Connection, func, select
 from renderctl.core.actors import Actor
 from renderctl.core.errors import Conflict
 from renderctl.core.people import TotpStatus
-from renderctl.repository.database import Part, durable_write, read, write
+from renderctl.repository.database import Part, add_audit_entry, db_now, durable_write, read, write
 from renderctl.repository.people.rows import find_user
 from renderctl.repository.schema.people import recovery_codes, totps, web_sessions
-from renderctl.repository.unit_of_work import add_audit_entry, db_now
 
 #: For how long a secret that was shown may be confirmed.
 _PENDING_FOR = timedelta(minutes=15)

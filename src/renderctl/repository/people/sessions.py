@@ -10,10 +10,9 @@ from renderctl.core.actors import Actor, Via
 from renderctl.core.errors import LoginRefused, NotFound, TokenRefused
 from renderctl.core.ids import new_id
 from renderctl.core.people import SessionUse, WebSession
-from renderctl.repository.database import Part, read
+from renderctl.repository.database import Part, add_audit_entry, db_now, read
 from renderctl.repository.people.rows import find_user, to_actor
 from renderctl.repository.schema.people import totps, web_sessions
-from renderctl.repository.unit_of_work import add_audit_entry, db_now
 
 
 @dataclass(frozen=True)

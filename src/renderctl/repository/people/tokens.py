@@ -8,10 +8,9 @@ from sqlalchemy import Connection, Row, or_, select
 from renderctl.core.actors import Actor, Scope, Via
 from renderctl.core.errors import NotFound, TokenRefused
 from renderctl.core.people import Token, TokenUse
-from renderctl.repository.database import Part, durable_write, read, write
+from renderctl.repository.database import Part, add_audit_entry, add_audit_outcome, db_now, durable_write, read, write
 from renderctl.repository.people.rows import find_user, to_actor
 from renderctl.repository.schema.people import tokens
-from renderctl.repository.unit_of_work import add_audit_entry, add_audit_outcome, db_now
 
 #: Between two entries of the audit log that say that a token was refused.
 _NOTE_EVERY = timedelta(seconds=60)

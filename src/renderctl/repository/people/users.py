@@ -9,11 +9,10 @@ from renderctl.core.actors import Actor, Role
 from renderctl.core.errors import Conflict
 from renderctl.core.people import User
 from renderctl.core.states import JobState
-from renderctl.repository.database import Part, durable_write, read, write
+from renderctl.repository.database import Part, add_audit_entry, db_now, durable_write, read, write
 from renderctl.repository.people.rows import add_member, find_user, to_user, user_of_row
 from renderctl.repository.schema.jobs import jobs
 from renderctl.repository.schema.people import known_origins, members, users, web_sessions
-from renderctl.repository.unit_of_work import add_audit_entry, db_now
 
 
 class Users(Part):

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, bindparam, select, union_all
 from renderctl.core.ids import new_token
 from renderctl.core.serialization import to_json_value
 from renderctl.core.webhooks import DeliveryState, Event
+from renderctl.repository.database import db_now
 from renderctl.repository.schema.jobs import jobs
 from renderctl.repository.schema.webhooks import deliveries, webhooks
-from renderctl.repository.unit_of_work import db_now
 
 #: What is told of a job as it is at this moment; the rest of its document is added when it is sent.
 _FACTS = (

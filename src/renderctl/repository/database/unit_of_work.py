@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from renderctl.core.actors import Actor
 from renderctl.core.ids import new_token
-from renderctl.repository.count_changes import CountChanges
+from renderctl.repository.database.count_changes import CountChanges
 
 _NOW = text("SELECT UTC_TIMESTAMP(6)")
 

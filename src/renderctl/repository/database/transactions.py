@@ -19,10 +19,10 @@ from sqlalchemy.exc import DBAPIError, InternalError, OperationalError, TimeoutE
 
 from renderctl.core.errors import DatabaseUnavailable, RenderctlError
 from renderctl.core.ids import new_token
-from renderctl.repository.audit_chain import ChainHead, SigningKeys, extend, signed
-from renderctl.repository.db_errors import busy, lost_race, read_only, tries, unavailable
+from renderctl.repository.database.audit_chain import ChainHead, SigningKeys, extend, signed
+from renderctl.repository.database.errors import busy, lost_race, read_only, tries, unavailable
+from renderctl.repository.database.unit_of_work import UnitOfWork
 from renderctl.repository.schema.audit import audits
-from renderctl.repository.unit_of_work import UnitOfWork
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from renderctl.repository.database import Database
+from renderctl.repository.database.transactions import Database
 
 Result = TypeVar("Result")
 

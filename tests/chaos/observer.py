@@ -14,7 +14,7 @@ from renderctl.core.errors import Unreachable
 from renderctl.core.states import OPEN_ATTEMPT, JobState, TaskState, WorkerState
 from renderctl.repository.database.unit_of_work import db_now
 from renderctl.repository.schema.jobs import attempts, by_state, job_exclusions, jobs, tasks, workers
-from renderctl.repository.schema.mapping import to_capabilities, to_job
+from renderctl.repository.schema.mappers import to_capabilities, to_job
 from renderctl.wiring import LocalCommands as Desk
 from tests.nodes import CLOCK
 

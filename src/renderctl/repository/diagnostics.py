@@ -14,7 +14,7 @@ from renderctl.repository.database.engine import collation
 from renderctl.repository.migrations import HEAD
 from renderctl.repository.recovery import SWEEP
 from renderctl.repository.schema.jobs import jobs, leases, tasks, workers
-from renderctl.repository.schema.mapping import to_job
+from renderctl.repository.schema.mappers import to_job
 
 #: Seconds by which two clocks may differ without anybody wondering about the times that are shown.
 _CLOCKS_S = 60.0

@@ -19,8 +19,7 @@ from renderctl.repository.blobs.references import require_not_collected
 from renderctl.repository.database import Part, add_audit_entry, db_now, durable_write, read
 from renderctl.repository.quotas import free_uploads, lock_quotas, require_storage, sum_up_ended, use_uploads
 from renderctl.repository.schema.jobs import jobs, model_inputs, models
-from renderctl.repository.schema.mapping import to_model
-from renderctl.repository.visibility import visible
+from renderctl.repository.schema.mappers import to_model, visible
 
 #: What may be the number of a version: the column has 32 bits.
 _VERSION = re.compile(r"[0-9]{1,9}")

@@ -14,7 +14,7 @@ from renderctl.repository.jobs.job_rows import HAS_WORK, OVER, STOPPED, WAITING
 from renderctl.repository.jobs.tasks import Tasks
 from renderctl.repository.leases import Leases
 from renderctl.repository.schema.jobs import attempts, by_state, job_dependencies, jobs, tasks, workers
-from renderctl.repository.schema.mapping import to_job
+from renderctl.repository.schema.mappers import to_job
 
 #: The name of the lease.
 SWEEP = "sweep"

@@ -16,8 +16,7 @@ from renderctl.repository.attempts.lifecycle import requeue_attempts
 from renderctl.repository.attempts.quarantine import Quarantined, clear_exclusions, quarantine, suspects
 from renderctl.repository.database import Part, add_audit_entry, db_now, read, write
 from renderctl.repository.schema.jobs import attempts, job_exclusions, jobs, worker_pools, workers
-from renderctl.repository.schema.mapping import ANY_ATTEMPT, to_work, to_worker
-from renderctl.repository.visibility import visible
+from renderctl.repository.schema.mappers import ANY_ATTEMPT, to_work, to_worker, visible
 
 #: Who steers a worker by a signal.
 _NODE = Actor("a signal", "worker")

@@ -15,7 +15,7 @@ from renderctl.repository.database import db_now
 from renderctl.repository.jobs import claim_times
 from renderctl.repository.jobs.task_states import take_tasks
 from renderctl.repository.schema.jobs import attempts, by_state, job_exclusions, jobs, tasks, worker_pools, workers
-from renderctl.repository.schema.mapping import ANY_ATTEMPT, to_attempt, to_capabilities, to_job
+from renderctl.repository.schema.mappers import ANY_ATTEMPT, to_attempt, to_capabilities, to_job
 
 #: Seconds for which a job that is claimed from again and again counts as just served.
 _SERVED_LATELY_S = 1.0

@@ -16,7 +16,7 @@ from renderctl.repository.jobs.claim_times import bring_forward
 from renderctl.repository.jobs.job_rows import STOPPED
 from renderctl.repository.jobs.task_states import leave_running
 from renderctl.repository.schema.jobs import attempts, jobs, tasks
-from renderctl.repository.schema.mapping import ANY_ATTEMPT, to_attempt
+from renderctl.repository.schema.mappers import ANY_ATTEMPT, to_attempt
 from renderctl.repository.webhooks.outbox import add_event
 
 _START = (

@@ -19,7 +19,7 @@ from renderctl.repository.database import Database, Part, db_now, read, write
 from renderctl.repository.jobs.claim_times import bring_forward
 from renderctl.repository.jobs.tasks import Tasks
 from renderctl.repository.schema.jobs import attempts, jobs
-from renderctl.repository.schema.mapping import ANY_ATTEMPT, ATTEMPTS_IN_ORDER, to_attempt, to_job
+from renderctl.repository.schema.mappers import ANY_ATTEMPT, ATTEMPTS_IN_ORDER, to_attempt, to_job
 
 
 class Attempts(Part):

@@ -13,7 +13,7 @@ from renderctl.repository.database import Part, db_now, read, write
 from renderctl.repository.database.batches import batches
 from renderctl.repository.quotas import lock_quotas, require_incoming
 from renderctl.repository.schema.jobs import job_inputs, jobs, model_inputs, models, outputs, uploads
-from renderctl.repository.visibility import visible
+from renderctl.repository.schema.mappers import visible
 
 _BATCH = 1000
 _RECEIVED = (UploadState.RECEIVED, UploadState.USED)

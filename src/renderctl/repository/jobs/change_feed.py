@@ -26,7 +26,7 @@ from renderctl.core.permissions import Subject
 from renderctl.core.states import ENDED_JOB, OPEN_JOB, AttemptState, JobState
 from renderctl.repository.database import Part, db_now, read
 from renderctl.repository.schema.jobs import attempts, jobs, outputs
-from renderctl.repository.schema.mapping import ANY_ATTEMPT, ATTEMPTS_IN_ORDER, to_attempt, to_output
+from renderctl.repository.schema.mappers import ANY_ATTEMPT, ATTEMPTS_IN_ORDER, to_attempt, to_output
 
 #: An ended job is looked at for so long after its end: the last of its frames may be stopped after it.
 _LATELY = timedelta(seconds=30)

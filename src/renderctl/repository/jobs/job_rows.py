@@ -9,10 +9,10 @@ from renderctl.core.jobs import Job
 from renderctl.core.permissions import Visibility
 from renderctl.core.states import ENDED_JOB, OPEN_TASK, JobState, TaskState
 from renderctl.repository.schema.jobs import by_state, job_dependencies, jobs, tasks
-from renderctl.repository.schema.mapping import (
+from renderctl.repository.schema.mappers import (
     to_job,
+    visible,
 )
-from renderctl.repository.visibility import visible
 
 #: Jobs of which nothing is to be rendered any more, whatever is still running.
 STOPPED = (JobState.CANCELED, JobState.FAILED)

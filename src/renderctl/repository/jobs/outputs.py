@@ -7,7 +7,7 @@ from renderctl.core.jobs import Output
 from renderctl.repository.counts import read_counts
 from renderctl.repository.database import Part, read
 from renderctl.repository.schema.jobs import outputs
-from renderctl.repository.schema.mapping import (
+from renderctl.repository.schema.mappers import (
     OUTPUTS_IN_ORDER,
     to_output,
 )

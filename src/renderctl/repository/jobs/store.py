@@ -23,10 +23,10 @@ from renderctl.repository.jobs.submission import JobSubmission
 from renderctl.repository.jobs.tasks import Tasks
 from renderctl.repository.people.rows import require_enabled
 from renderctl.repository.schema.jobs import job_dependencies, job_inputs, jobs
-from renderctl.repository.schema.mapping import (
+from renderctl.repository.schema.mappers import (
     to_job,
+    visible,
 )
-from renderctl.repository.visibility import visible
 
 
 class Jobs(Part):

@@ -30,7 +30,7 @@ from renderctl.repository.jobs.tasks import Tasks
 from renderctl.repository.people.rows import require_enabled
 from renderctl.repository.quotas import lock_quotas, require_storage, require_work, sum_up_ended, use_uploads
 from renderctl.repository.schema.jobs import job_dependencies, job_inputs, jobs, models
-from renderctl.repository.schema.mapping import to_job
+from renderctl.repository.schema.mappers import to_job
 
 #: For how long a submission of which nothing was heard is its submitter's.
 _PATIENCE = timedelta(minutes=2)

@@ -15,8 +15,7 @@ from renderctl.repository.counts import read_counts
 from renderctl.repository.database import Part, db_now, read
 from renderctl.repository.database.batches import batches
 from renderctl.repository.schema.jobs import attempts, jobs, outputs
-from renderctl.repository.schema.mapping import to_job
-from renderctl.repository.visibility import visible
+from renderctl.repository.schema.mappers import to_job, visible
 
 #: Frames whose cost says what the next ones will take.
 _LATEST = 50

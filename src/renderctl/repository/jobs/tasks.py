@@ -22,7 +22,7 @@ from renderctl.repository.jobs.job_rows import (
 )
 from renderctl.repository.jobs.task_states import move_first
 from renderctl.repository.schema.jobs import job_dependencies, tasks
-from renderctl.repository.schema.mapping import (
+from renderctl.repository.schema.mappers import (
     to_task,
 )
 

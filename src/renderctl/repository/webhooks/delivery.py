@@ -11,9 +11,9 @@ from renderctl.core.permissions import ALL, Visibility
 from renderctl.core.webhooks import Delivery, DeliveryState, Webhook, retry_delay
 from renderctl.repository.database import Part, add_audit_entry, db_now, durable_write, read, write
 from renderctl.repository.schema.jobs import jobs
+from renderctl.repository.schema.mappers import visible
 from renderctl.repository.schema.people import users
 from renderctl.repository.schema.webhooks import deliveries, webhooks
-from renderctl.repository.visibility import visible
 from renderctl.repository.webhooks.registrations import find_row, to_webhook
 
 #: The name of the lease.

@@ -12,8 +12,8 @@ from renderctl.core.quotas import UNLIMITED, Quotas
 from renderctl.core.webhooks import Event, Webhook
 from renderctl.repository.database import Part, add_audit_entry, db_now, read
 from renderctl.repository.quotas import lock_quotas, require_webhooks
+from renderctl.repository.schema.mappers import visible
 from renderctl.repository.schema.webhooks import deliveries, webhooks
-from renderctl.repository.visibility import visible
 
 #: Receivers that a job, or a project, may have: each costs its transactions a row.
 MOST = 20

@@ -1,12 +1,13 @@
-"""Rows to the core's objects and back."""
+"""Rows to the core's objects and back, and which rows an actor may see."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import ColumnElement, Row, Select, Table, or_, select
 
 from renderctl.core.jobs import Attempt, Job, Output, RenderOptions, Task
 from renderctl.core.models import Model, ModelFacts
+from renderctl.core.permissions import Visibility
 from renderctl.core.requirements import Requirements
 from renderctl.core.states import AttemptState, JobState, TaskState, WorkerState
 from renderctl.core.workers import Capabilities, CurrentWork, RunningTask, Worker
@@ -136,3 +137,10 @@ def to_work(row: Row[Any]) -> CurrentWork:
     """Without a `job`, its name, the task is left unsaid."""
     task = None if row.job is None else RunningTask(row.job_id, row.job, row.number, row.frame, row.camera)
     return CurrentWork(row.worker_id, row.started_at, row.progress, task)
+
+
+def visible(table: Table, sight: Visibility) -> list[ColumnElement[Any]]:
+    """Conditions on rows that have an owner and a project; none: all of them are visible."""
+    if sight.everything:
+        return []
+    return [or_(table.c.owner == sight.owner, table.c.project.in_(sorted(sight.projects)))]

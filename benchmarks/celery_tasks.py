@@ -17,7 +17,7 @@ app.conf.update(
 )
 
 
-@app.task
+@app.task  # type: ignore[untyped-decorator]
 def render_nothing(frame: int) -> int:
     """What a frame is to a queue."""
     return frame

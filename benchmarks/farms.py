@@ -7,6 +7,7 @@ from renderctl.core.actors import local_actor
 from renderctl.core.jobs import Input, Job, NewJob, RenderOptions
 from renderctl.core.models import Model, ModelFacts, SceneFacts
 from renderctl.core.settings import Settings
+from renderctl.farm import Farm
 from renderctl.repository import NewModel
 from renderctl.wiring import open_farm
 
@@ -18,7 +19,7 @@ def given_farm(data_dir: Path) -> Any:
     return open_farm(Settings(data_dir=data_dir))
 
 
-def given_model(farm: Any) -> Model:
+def given_model(farm: Farm) -> Model:
     """A model that is known of, and need not be opened."""
     scene = SceneFacts("Scene", None, (), 1, 240, 1, 1, 24.0, (64, 64), 100, "CYCLES", 1, "PNG", ("ViewLayer",), 1, 6)
     facts = ModelFacts("5.0", "5.0.1", "Scene", (scene,), 0, 1, 6)
@@ -27,6 +28,6 @@ def given_model(farm: Any) -> Model:
     return model
 
 
-def given_job(farm: Any, model: Model, frames: str) -> Job:
+def given_job(farm: Farm, model: Model, frames: str) -> Job:
     job, _ = farm.repository.jobs.add(NewJob(model.name, model.id, RenderOptions(), frames), actor=ACTOR)
     return job

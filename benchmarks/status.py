@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,8 @@ def _answers(farm: Any, jobs: dict[str, str]) -> None:
     uncached = replace(farm, cache=ForgetfulCache())
     for name, job_id in jobs.items():
         status(farm, ACTOR, job_id)
-        redis_s = _median(lambda job_id=job_id: status(farm, ACTOR, job_id))
-        mysql_s = _median(lambda job_id=job_id: status(uncached, ACTOR, job_id))
+        redis_s = _median(partial(status, farm, ACTOR, job_id))
+        mysql_s = _median(partial(status, uncached, ACTOR, job_id))
         ratio = f"{mysql_s / redis_s:.0f} times as long"
         print(f"  {name:14} from Redis {redis_s * 1e3:.2f} ms, from MySQL {mysql_s * 1e3:.2f} ms: {ratio}")
 

@@ -206,7 +206,7 @@ def _fill_outputs(connection: Connection, *, kinds: tuple[JobKind, ...], now: da
 
 def _fill_counts(connection: Connection, *, kinds: tuple[JobKind, ...]) -> None:
     """In one row for each job; of those that many workers work on, with rows beside it."""
-    columns = {column.name: 0 for column in job_counts.c}
+    columns: dict[str, object] = {column.name: 0 for column in job_counts.c}
     rows = []
     for kind in kinds:
         shards = SHARDS if _has(kind, _RUNNING) else 1
@@ -216,7 +216,7 @@ def _fill_counts(connection: Connection, *, kinds: tuple[JobKind, ...]) -> None:
         counts |= ends | {"outputs": published, "output_bytes": published * _OUTPUT_BYTES}
         for number in range(1, kind.count + 1):
             key = {"job_id": kind.job_id(number)}
-            rows += [columns | key | {"shard": shard} | (counts if shard == 0 else {}) for shard in range(shards)]
+            rows += [{**columns, **key, "shard": shard, **(counts if shard == 0 else {})} for shard in range(shards)]
     connection.execute(job_counts.insert(), rows)
 
 

@@ -37,7 +37,7 @@ class Receiver:
     answer: bytes = b"thank you"
     headers: dict[str, str] = field(default_factory=dict)
     heard: list[Heard] = field(default_factory=list)
-    on_heard: Callable[[Heard], None] = lambda _heard: None  #: before it answers
+    on_heard: Callable[[Heard], object] = lambda _heard: None  #: before it answers
 
     @property
     def events(self) -> list[str]:

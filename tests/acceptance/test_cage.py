@@ -70,7 +70,9 @@ def _sandboxes(data_dir: Path) -> Executor:
     if landlock_version() < 6:
         lacking("needs a kernel with Landlock (Linux 5.13 or newer, for all of this 6.12)")
     off_limits = OffLimits(data_dir, data_dir / "scratch")
-    options = SandboxOptions(off_limits, memory_mb=2 * BARS.memory_mb, scratch_mb=BARS.scratch_mb, processes=BARS.pids)
+    options = SandboxOptions(
+        off_limits, memory_mb=2 * (BARS.memory_mb or 0), scratch_mb=BARS.scratch_mb, processes=BARS.pids
+    )
     return ProcessExecutor(data_dir.parent / "drivers", sandbox=options)
 
 

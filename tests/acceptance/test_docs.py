@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -77,7 +77,8 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path, server: bool) -> Iterator[Desk]:
     farm = make_farm(tmp_path / "data", settings=Settings(tmp_path / "data"))
-    with through_a_server(farm) if server else nullcontext({}) as told:
+    through: AbstractContextManager[dict[str, str]] = through_a_server(farm) if server else nullcontext({})
+    with through as told:
         yield from _desk(tmp_path, told)
     close(farm)
 

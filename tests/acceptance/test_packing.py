@@ -23,7 +23,9 @@ def python(*words: object) -> None:
 
 
 def pixels(path: Path) -> bytes:
-    return oiio.ImageBuf(str(path)).get_pixels(oiio.UINT8).tobytes()
+    read = oiio.ImageBuf(str(path)).get_pixels(oiio.UINT8)
+    assert read is not None
+    return read.tobytes()
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ HONEST: dict[str, dict[str, Any]] = {
     },
 }
 #: What no field may be.
-ODD = [
+ODD: list[object] = [
     None,
     True,
     -1,

@@ -1,5 +1,7 @@
 """What can be asked of a render, and how a wrong wish is answered."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -50,7 +52,8 @@ def test_a_border_that_is_cropped_to_sets_the_size(studio: Studio) -> None:
 
 
 def test_denoising_changes_the_picture(studio: Studio) -> None:
-    shots, notes = [], ()
+    shots: list[Any] = []
+    notes: tuple[str, ...] = ()
     for denoise in (False, True):
         notes = studio.open(studio.scene("compositor"), denoise=denoise).notes
         shots.append(pixels(studio.render(1).files[0].path))

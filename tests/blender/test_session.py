@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from renderctl.blender.events import Progress
 from renderctl.blender.failures import SessionFailed, SessionStopped
 from renderctl.blender.session import FrameRequest, Limits, Plan, Session
 from renderctl.core.jobs import Fault
@@ -65,7 +66,7 @@ def test_chatter_is_passed_over(tmp_path: Path, clock: FakeClock) -> None:
 def test_a_frame_is_opened_ordered_and_reported(tmp_path: Path, clock: FakeClock, order: FrameRequest) -> None:
     blender = ScriptedBlender(clock, [READY, {"event": "progress", "task": "t", "fraction": 0.5, "phase": "x"}, DONE])
     session = session_of(tmp_path, blender, clock)
-    seen = []
+    seen: list[Progress] = []
     opened = session.open(Plan(Path("/scene.blend")), LIMITS)
     rendered = session.render(order, limits=LIMITS, on_progress=seen.append, stop=threading.Event())
     assert (opened.device, opened.notes) == ("CPU", ("One note.",))

@@ -132,11 +132,11 @@ def served(
 
     Every other seed has proxies between the farm and its servers, and of these some have a database with a replica.
     """
-    seed = getattr(request.node, "callspec", None) and request.node.callspec.params.get("seed")
+    seed: int | None = getattr(request.node, "callspec", None) and request.node.callspec.params.get("seed")
     proxied = seed is not None and seed % 2 == 1
     with ExitStack() as stack:
         replica = None
-        if proxied and seed % REPLICATED == 0:
+        if proxied and seed is not None and seed % REPLICATED == 0:
             first, replica = stack.enter_context(running_pair())
             servers = replace(servers, database=first)
         site = stack.enter_context(served_site(tmp_path, servers, proxies if proxied else None, replica))

@@ -7,6 +7,7 @@ import asyncio
 import ctypes
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from socket import AF_INET, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, socket
 
@@ -48,7 +49,7 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 async def _forward(listeners: dict[int, socket]) -> None:
     for port, listener in listeners.items():
-        await asyncio.start_server(lambda reader, writer, to=port: _join(reader, writer, to), sock=listener)
+        await asyncio.start_server(partial(_join, port=port), sock=listener)
     print("ready", flush=True)
     await asyncio.Event().wait()
 

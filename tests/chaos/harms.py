@@ -46,7 +46,7 @@ def harms_of_broker(site: ServedSite, servers: Servers) -> Sequence[Harm]:
 def harms_of_cache(servers: Servers) -> Sequence[Harm]:
     """It may lose everything at any time."""
 
-    def client() -> "redis.Redis[bytes]":
+    def client() -> "redis.Redis":
         return redis.Redis.from_url(servers.cache.url)
 
     return [

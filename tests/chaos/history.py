@@ -73,12 +73,14 @@ def histories_of(farm: Farm) -> dict[str, JobHistory]:
 
     def reading(connection: Connection) -> dict[str, JobHistory]:
         present = connection.execute(select(jobs).where(jobs.c.removed_at.is_(None)).order_by(jobs.c.id)).all()
-        by_job = [_by_job(connection.execute(select(table)).all(), "job_id") for table in (tasks, attempts, outputs)]
+        rows, tried, published = (
+            _by_job(connection.execute(select(table)).all(), "job_id") for table in (tasks, attempts, outputs)
+        )
         told = select(audits).where(audits.c.action.like("job.%")).order_by(audits.c.id)
         told_of = _by_job(connection.execute(told).all(), "subject")
         unmet = _unmet(connection)
         return {
-            row.id: JobHistory(row, *(rows[row.id] for rows in by_job), told_of[row.id], unmet[row.id])
+            row.id: JobHistory(row, rows[row.id], tried[row.id], published[row.id], told_of[row.id], unmet[row.id])
             for row in present
         }
 

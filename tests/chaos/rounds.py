@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from renderctl.core.errors import Interrupted, Unreachable
 from renderctl.core.models import Model
@@ -190,7 +191,7 @@ class Round(ABC):
         self.crew.log.run(self._connection, Action("gc --scrub", None), lambda asked: asked.scrub(days=1))
         for job_id in [job_id for job_id in self.factory.jobs if self.chance.random() < _RETRIED]:
             action = Action("retry", job_id)
-            self.crew.log.run(self._connection, action, lambda asked, job_id=job_id: asked.retry(job_id))
+            self.crew.log.run(self._connection, action, partial(_retry, job_id))
         patience = CLOCK.monotonic() + _ROUND_S
         while not self._ended_what_is_left():
             assert CLOCK.monotonic() < patience, self.crew.log.counts
@@ -201,15 +202,13 @@ class Round(ABC):
         log, commands = self.crew.log, self._connection
         try:
             for worker in self.farm.repository.workers.all(include_gone=True):
-                log.run(
-                    commands, Action("resume a worker", None), lambda asked, name=worker.id: asked.resume_worker(name)
-                )
+                log.run(commands, Action("resume a worker", None), partial(_resume_worker, worker.id))
             for history in histories_of(self.farm).values():
                 job_id = history.id
                 if history.state in OPEN_JOB and (history.suits_nobody or history.row.task_count >= BIG):
-                    log.run(commands, Action("cancel", job_id), lambda asked, job_id=job_id: asked.cancel(job_id))
+                    log.run(commands, Action("cancel", job_id), partial(_cancel, job_id))
                 elif history.state is JobState.PAUSED:
-                    log.run(commands, Action("resume", job_id), lambda asked, job_id=job_id: asked.resume(job_id))
+                    log.run(commands, Action("resume", job_id), partial(_resume, job_id))
             left = histories_of(self.farm).values()
         except Unreachable:
             return False
@@ -255,9 +254,7 @@ class Round(ABC):
         for name, worker in sorted(self.workers.items()):
             for what, lasts in (("back at once", (0.0, 0.5)), ("back late", (1.5, 3.0))):
                 seconds = (lasts[0] * limit_s, lasts[1] * limit_s)
-                found.append(
-                    Harm(f"worker killed, {what}", name, worker.kill, lambda name=name: self.start(name), seconds)
-                )
+                found.append(Harm(f"worker killed, {what}", name, worker.kill, partial(self.start, name), seconds))
             found.append(Harm("worker frozen", name, worker.freeze, worker.thaw, (1.5 * limit_s, 4.0 * limit_s)))
             found += self._signals_to(name, worker)
         return found
@@ -325,3 +322,19 @@ class Round(ABC):
 def is_at_work(worker: Node) -> bool:
     """Whether it has registered: it says so in its log."""
     return f"worker {worker.name}: " in worker.log.read_text()
+
+
+def _retry(job_id: str, commands: Commands) -> object:
+    return commands.retry(job_id)
+
+
+def _cancel(job_id: str, commands: Commands) -> object:
+    return commands.cancel(job_id)
+
+
+def _resume(job_id: str, commands: Commands) -> object:
+    return commands.resume(job_id)
+
+
+def _resume_worker(name: str, commands: Commands) -> object:
+    return commands.resume_worker(name)

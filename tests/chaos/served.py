@@ -3,6 +3,7 @@
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from renderctl.core.models import Model
@@ -43,6 +44,7 @@ class ServedRound(Round):
     _models: tuple[Model, Model] | None = None
 
     def __post_init__(self) -> None:
+        self._severed = 0  #: commits of which nobody heard, as the proxy counts them
         self.side = SIDE if self.scene else SIZE
         self.small = 4 if self.scene else 20
         self._traits: dict[str, tuple[str, ...]] = {}
@@ -193,6 +195,6 @@ class ServedRound(Round):
             self.start(f"n{self._nodes}")
 
         return [
-            Harm("worker killed, replaced by another node", name, worker.kill, lambda name=name: replace(name))
+            Harm("worker killed, replaced by another node", name, worker.kill, partial(replace, name))
             for name, worker in sorted(self.workers.items())
         ]

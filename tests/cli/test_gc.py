@@ -1,14 +1,18 @@
 """What goes: jobs, models, and what they leave in the store."""
 
+from pathlib import Path
+
 import pytest
 
+from renderctl.farm import Farm
+from tests.cli.conftest import Ctl
 from tests.farms import given_job, given_model, work_off
 
 EITHER_WAY = True
 
 
 @pytest.mark.directly
-def test_gc_frees_what_a_removed_model_has_left(ctl, given):
+def test_gc_frees_what_a_removed_model_has_left(ctl: Ctl, given: Farm) -> None:
     given_model(given)
     assert ctl("models", "rm", "shot").code == 0
     assert ctl("gc").out == (
@@ -22,7 +26,7 @@ def test_gc_frees_what_a_removed_model_has_left(ctl, given):
 
 
 @pytest.mark.directly
-def test_gc_names_what_the_store_lacks_and_says_so_by_its_exit_code(ctl, given):
+def test_gc_names_what_the_store_lacks_and_says_so_by_its_exit_code(ctl: Ctl, given: Farm) -> None:
     job = given_job(given, "1")
     work_off(given)
     (output,) = given.repository.outputs.of_job(job.id)[0]
@@ -36,7 +40,7 @@ def test_gc_names_what_the_store_lacks_and_says_so_by_its_exit_code(ctl, given):
 
 
 @pytest.mark.directly
-def test_gc_leaves_another_farms_store_alone(ctl, given, tmp_path):
+def test_gc_leaves_another_farms_store_alone(ctl: Ctl, given: Farm, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     given.store.put(tmp_path / "file", "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881")
     said = ctl("gc", "--grace", "0")
@@ -45,12 +49,12 @@ def test_gc_leaves_another_farms_store_alone(ctl, given, tmp_path):
 
 
 @pytest.mark.directly
-def test_a_grace_that_makes_no_sense_is_a_usage_error(ctl):
+def test_a_grace_that_makes_no_sense_is_a_usage_error(ctl: Ctl) -> None:
     assert ctl("gc", "--grace", "soon").code == 2
     assert ctl("gc", "--grace", "-1").code == 2
 
 
-def test_jobs_rm_removes_a_job_and_says_what_that_frees(ctl, given):
+def test_jobs_rm_removes_a_job_and_says_what_that_frees(ctl: Ctl, given: Farm) -> None:
     job = given_job(given, "1-2")
     said = ctl("jobs", "rm", job.id)
     assert (said.code, "--force" in said.err) == (9, True)
@@ -62,7 +66,7 @@ def test_jobs_rm_removes_a_job_and_says_what_that_frees(ctl, given):
     assert ctl("jobs").out == "There are no jobs.\n"
 
 
-def test_a_selection_of_jobs_is_removed_only_when_that_is_confirmed(ctl, given):
+def test_a_selection_of_jobs_is_removed_only_when_that_is_confirmed(ctl: Ctl, given: Farm) -> None:
     given_job(given, "1")
     work_off(given)
     assert ctl("jobs", "rm", "--older-than", "30d").out == "No job is that old.\n"

@@ -10,12 +10,15 @@ import sys
 import termios
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pyotp
 import pytest
 
 from renderctl.core.actors import Role
+from renderctl.farm import Farm
 from renderctl.farm.people.users import add_user
+from tests.cli.conftest import Ctl, Said
 from tests.farms import ACTOR, given_job
 from tests.nodes import until
 from tests.server.conftest import Served
@@ -26,13 +29,16 @@ PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(autouse=True)
-def no_keyring(monkeypatch):
+def no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
 
 
-def test_after_a_login_every_command_goes_through_the_server(ctl, given, data_dir, tmp_path, monkeypatch):
+def test_after_a_login_every_command_goes_through_the_server(
+    ctl: Ctl, given: Farm, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job = given_job(given, "1-3")
-    token = Served(given, None).person("bob", Role.ARTIST, "default")["Authorization"].removeprefix("Bearer ")
+    served = Served(given, None)  # type: ignore[arg-type]
+    token = served.person("bob", Role.ARTIST, "default")["Authorization"].removeprefix("Bearer ")
     monkeypatch.setenv("RENDERCTL_DATA_DIR", str(tmp_path / "laptop"))
     with listening(given) as url:
         assert ctl("status", job.id).code == 6
@@ -52,7 +58,9 @@ def test_after_a_login_every_command_goes_through_the_server(ctl, given, data_di
     assert not kept.exists()
 
 
-def test_a_password_makes_a_token_that_is_kept_and_given_back(ctl, given, tmp_path, monkeypatch):
+def test_a_password_makes_a_token_that_is_kept_and_given_back(
+    ctl: Ctl, given: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job = given_job(given, "1-3")
     add_user(given, ACTOR, "ada", Role.ADMIN, password=PASSWORD)
     monkeypatch.setenv("RENDERCTL_DATA_DIR", str(tmp_path / "laptop"))
@@ -75,7 +83,9 @@ def test_a_password_makes_a_token_that_is_kept_and_given_back(ctl, given, tmp_pa
     assert [each.revoked_at is not None for each in given.repository.tokens.all(user="ada")] == [True]
 
 
-def test_a_second_factor_is_set_up_asked_for_at_a_login_and_taken_away(ctl, given, tmp_path, monkeypatch):
+def test_a_second_factor_is_set_up_asked_for_at_a_login_and_taken_away(
+    ctl: Ctl, given: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     add_user(given, ACTOR, "ada", Role.ADMIN, password=PASSWORD)
     login = ("login", "--user", "ada", "--json")
     with listening(given) as url:
@@ -96,14 +106,15 @@ def test_a_second_factor_is_set_up_asked_for_at_a_login_and_taken_away(ctl, give
         assert ctl("users", "totp", "status", "ada").out == "ada has no second factor.\n"
 
 
-def test_a_password_is_asked_for_on_a_terminal_and_not_shown(given, tmp_path):
+def test_a_password_is_asked_for_on_a_terminal_and_not_shown(given: Farm, tmp_path: Path) -> None:
     add_user(given, ACTOR, "ada", Role.ADMIN, password=PASSWORD)
     with listening(given) as url:
         environment = {**os.environ, "HOME": str(tmp_path), "RENDERCTL_DATA_DIR": str(tmp_path / "laptop")}
         ours, theirs = pty.openpty()
         command = [sys.executable, "-m", "renderctl", "login", url, "--user", "ada"]
-        wires = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
-        with subprocess.Popen(command, env=environment, start_new_session=True, **wires) as login:
+        with subprocess.Popen(
+            command, env=environment, start_new_session=True, stdin=theirs, stdout=theirs, stderr=theirs
+        ) as login:
             os.close(theirs)
             said = ""
             while "Password" not in said:
@@ -121,12 +132,12 @@ def test_a_password_is_asked_for_on_a_terminal_and_not_shown(given, tmp_path):
     assert len(list(tmp_path.glob("**/login.json"))) == 1
 
 
-def typed_in(ctl, monkeypatch, text, *words):
+def typed_in(ctl: Ctl, monkeypatch: pytest.MonkeyPatch, text: str, *words: str) -> Said:
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
     return ctl(*words)
 
 
-def test_a_server_that_is_away_is_a_service_out_of_reach(ctl, monkeypatch):
+def test_a_server_that_is_away_is_a_service_out_of_reach(ctl: Ctl, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RENDERCTL_SERVER__URL", "http://127.0.0.1:1")
     monkeypatch.setenv("RENDERCTL_SERVER__TOKEN", "rctl_hush")
     said = ctl("jobs")
@@ -135,7 +146,7 @@ def test_a_server_that_is_away_is_a_service_out_of_reach(ctl, monkeypatch):
     assert "hush" not in said.err
 
 
-def test_a_token_that_is_not_valid_is_told_so(ctl, given, monkeypatch):
+def test_a_token_that_is_not_valid_is_told_so(ctl: Ctl, given: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
     with listening(given) as url:
         monkeypatch.setenv("RENDERCTL_SERVER__URL", url)
         assert ctl("jobs", "--json").document["error"]["code"] == "login_needed"

@@ -1,17 +1,20 @@
 """Users, projects, tokens and the audit log: what the commands say is the same, directly and through a server."""
 
 import io
+from pathlib import Path
 
 import pytest
 
 from renderctl.core.actors import Role
+from renderctl.farm import Farm
+from tests.cli.conftest import Ctl
 from tests.farms import ACTOR, given_job
 
 EITHER_WAY = True
 PASSWORD = "correct horse battery"
 
 
-def test_users_are_added_changed_and_listed(ctl, given):
+def test_users_are_added_changed_and_listed(ctl: Ctl, given: Farm) -> None:
     assert ctl("projects", "add", "film", "--json").code == 0
     added = ctl("users", "add", "bob", "--project", "film", "--json").document
     assert (added["name"], added["role"], added["projects"]) == ("bob", "artist", ["film"])
@@ -25,13 +28,13 @@ def test_users_are_added_changed_and_listed(ctl, given):
     assert "operator" in ctl("users").out
 
 
-def test_whoever_is_invited_has_a_code(ctl, given):
+def test_whoever_is_invited_has_a_code(ctl: Ctl, given: Farm) -> None:
     invited = ctl("users", "invite", "--role", "viewer", "--expires", "1", "--json").document
     assert invited["invitation"]["role"] == "viewer"
     assert ctl("users", "invite").out.startswith(invited["code"].partition("_")[0])
 
 
-def test_open_invitations_are_listed_and_withdrawn(ctl, given):
+def test_open_invitations_are_listed_and_withdrawn(ctl: Ctl, given: Farm) -> None:
     made = ctl("users", "invite", "--role", "viewer", "--project", "default", "--json").document
     assert ctl("users", "invitations", "--json").document == [made["invitation"]]
     shown = ctl("users", "invitations").out
@@ -42,7 +45,7 @@ def test_open_invitations_are_listed_and_withdrawn(ctl, given):
     assert ctl("users", "withdraw", "nope").code == 6
 
 
-def test_projects_have_pools_and_members(ctl, given):
+def test_projects_have_pools_and_members(ctl: Ctl, given: Farm) -> None:
     given.repository.users.add("bob", Role.ARTIST, (), password=None, actor=ACTOR)
     assert ctl("projects", "add", "film", "--pool", "gpu", "--json").document["pools"] == ["gpu"]
     assert ctl("projects", "pools", "film", "gpu", "cpu", "--json").document["pools"] == ["gpu", "cpu"]
@@ -52,7 +55,7 @@ def test_projects_have_pools_and_members(ctl, given):
     assert "film" in ctl("projects").out
 
 
-def test_quota_says_what_is_used_and_allowed(ctl, given):
+def test_quota_says_what_is_used_and_allowed(ctl: Ctl, given: Farm) -> None:
     me = ctl("whoami", "--json").document["name"]
     job = given_job(given, "1-5")
     (mine, *_) = ctl("quota", "--json").document
@@ -66,7 +69,7 @@ def test_quota_says_what_is_used_and_allowed(ctl, given):
     assert ctl("quota", "--project", "nothing").code == 6
 
 
-def test_tokens_are_made_listed_and_revoked(ctl, given):
+def test_tokens_are_made_listed_and_revoked(ctl: Ctl, given: Farm) -> None:
     assert ctl("users", "add", "cy").code == 0
     made = ctl("tokens", "create", "ci", "--user", "cy", "--scope", "read", "--days", "0", "--json").document
     assert made["secret"].startswith("rctl_")
@@ -77,12 +80,12 @@ def test_tokens_are_made_listed_and_revoked(ctl, given):
     assert ctl("tokens", "revoke", "nope").code == 6
 
 
-def test_log_ins_from_browsers_are_listed_and_ended(ctl, given):
+def test_log_ins_from_browsers_are_listed_and_ended(ctl: Ctl, given: Farm) -> None:
     for name in ("cy", "di"):
         assert ctl("users", "add", name).code == 0
-    told = {"lasts_s": 3600.0, "address": "192.0.2.7"}
+    sessions = given.repository.sessions
     opened = [
-        given.repository.sessions.open(name, f"{number}{name}", "hush-hush", **told).session
+        sessions.open(name, f"{number}{name}", "hush-hush", lasts_s=3600.0, address="192.0.2.7").session or ""
         for number, name in enumerate(["cy", "cy", "cy", "di"])
     ]
     listed = ctl("sessions", "list", "cy", "--json").document
@@ -100,12 +103,12 @@ def test_log_ins_from_browsers_are_listed_and_ended(ctl, given):
         assert ctl("sessions", "end", *words).code == 2
 
 
-def test_whoami_says_who_one_is(ctl, given):
+def test_whoami_says_who_one_is(ctl: Ctl, given: Farm) -> None:
     assert ctl("whoami", "--json").document["role"] == "admin"
     assert "admin" in ctl("whoami").out
 
 
-def test_who_did_what_is_told_and_verified(ctl, given):
+def test_who_did_what_is_told_and_verified(ctl: Ctl, given: Farm) -> None:
     job = given_job(given, "1")
     assert ctl("cancel", job.id).code == 0
     (entry,) = ctl("audit", "--job", job.id, "--action", "job.cancel", "--json").document
@@ -116,14 +119,14 @@ def test_who_did_what_is_told_and_verified(ctl, given):
     assert ctl("audit", "verify", "--json").document["problems"] == []
 
 
-def test_a_priority_is_changed(ctl, given):
+def test_a_priority_is_changed(ctl: Ctl, given: Farm) -> None:
     job = given_job(given, "1")
     assert ctl("priority", job.id, "9", "--json").document["priority"] == 9
     assert ctl("priority", job.id, "11").code == 9
 
 
 @pytest.mark.slow
-def test_another_gets_a_password_that_nobody_sees(ctl, given, monkeypatch):
+def test_another_gets_a_password_that_nobody_sees(ctl: Ctl, given: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{PASSWORD}\n"))
     said = ctl("users", "add", "bob", "--password")
     assert (said.code, PASSWORD in said.out + said.err) == (0, False)
@@ -134,7 +137,7 @@ def test_another_gets_a_password_that_nobody_sees(ctl, given, monkeypatch):
 
 
 @pytest.mark.directly
-def test_the_key_of_the_audit_log_is_replaced_and_all_of_it_verifies(ctl, data_dir):
+def test_the_key_of_the_audit_log_is_replaced_and_all_of_it_verifies(ctl: Ctl, data_dir: Path) -> None:
     assert ctl("users", "add", "bob").code == 0
     rotated = ctl("audit", "rotate-key", "--json").document
     assert set(rotated) == {"key", "former"}

@@ -52,8 +52,8 @@ def test_blender_starts_before_anything_heavy_is_imported(scene: Path, program: 
     environment["RENDERCTL_BLENDER__PATHS"] = str(program)
     command = [sys.executable, "-c", WHEN_BLENDER_STARTS, "render", str(scene), "-f", "1"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=tmp_path)
-    program, modules = done.stdout.splitlines()
-    assert program.endswith("session.py")
+    started, modules = done.stdout.splitlines()
+    assert started.endswith("session.py")
     loaded = set(modules.split())
     assert not loaded & HEAVY
     assert not {name for name in loaded if name.startswith(("renderctl.repository", "renderctl.core.jobs"))}

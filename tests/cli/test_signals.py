@@ -130,7 +130,7 @@ def test_afterwards_the_handlers_are_those_that_were_there_before() -> None:
 def test_an_interrupt_raises_at_once_and_sets_the_event_although_its_thread_holds_the_lock_of_it() -> None:
     with pytest.raises(KeyboardInterrupt), interruptible() as stop:  # noqa: PT012
         try:
-            with stop._cond:  # as a thread that begins to wait for it
+            with stop._cond:  # type: ignore[attr-defined]  # as a thread that begins to wait for it
                 signal.raise_signal(signal.SIGINT)
         finally:
             assert stop.wait(_PATIENCE_S)

@@ -81,7 +81,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False).stdout
 
 
-def test_make_check_runs_mypy_over_the_whole_package():
+def test_make_check_runs_mypy_over_the_whole_package() -> None:
     recipe = re.search(r"^static:\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
     assert recipe is not None
     assert "\t.venv/bin/mypy\n" in recipe[1]
@@ -92,7 +92,7 @@ def test_make_check_runs_mypy_over_the_whole_package():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", MISTAKES)
-def test_what_is_misspelt_is_found(report: str, what: str):
+def test_what_is_misspelt_is_found(report: str, what: str) -> None:
     mistake = MISTAKES[what]
     named = SOURCES / (mistake.where or mistake.file)
     lines = [line for line in report.splitlines() if line.startswith(f"{named}:")]

@@ -2,20 +2,23 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from renderctl.core.settings import Settings, WebhookSettings
+from renderctl.farm import Farm
 from renderctl.farm.webhooks.dispatcher import WebhookDispatcher
+from tests.cli.conftest import Ctl
 from tests.farms import ACTOR, close, given_job, make_farm, wait_for
-from tests.receivers import receiving
+from tests.receivers import Receiver, receiving
 
 EITHER_WAY = True
 HERE = WebhookSettings(allow=("127.0.0.1",), timeout=2.0)
 
 
 @pytest.fixture
-def given(data_dir) -> Iterator:
+def given(data_dir: Path) -> Iterator[Farm]:
     """A farm that may tell receivers on this machine; so may what `ctl` starts."""
     farm = make_farm(data_dir, settings=replace(Settings(data_dir), webhooks=HERE))
     yield farm
@@ -23,19 +26,19 @@ def given(data_dir) -> Iterator:
 
 
 @pytest.fixture
-def receiver():
+def receiver() -> Iterator[Receiver]:
     with receiving() as receiver:
         yield receiver
 
 
 @pytest.fixture
-def hooks(ctl, given, monkeypatch):
+def hooks(ctl: Ctl, given: Farm, monkeypatch: pytest.MonkeyPatch) -> Ctl:
     """`renderctl webhooks`, on a machine whose admin allows receivers on it."""
     monkeypatch.setenv("RENDERCTL_WEBHOOKS__ALLOW", "127.0.0.1")
     return lambda *words: ctl("webhooks", *words)
 
 
-def test_a_webhook_is_added_tried_listed_and_removed(hooks, given, receiver):
+def test_a_webhook_is_added_tried_listed_and_removed(hooks: Ctl, given: Farm, receiver: Receiver) -> None:
     job = given_job(given, "1")
     assert hooks().out.startswith("There are no webhooks.")
     added = hooks("add", receiver.url, "--job", job.id, "--event", "job.failed", "--json").document
@@ -54,7 +57,7 @@ def test_a_webhook_is_added_tried_listed_and_removed(hooks, given, receiver):
     assert hooks("rm", webhook).code == 6
 
 
-def test_the_secret_alone_is_printed_for_scripts(hooks, receiver):
+def test_the_secret_alone_is_printed_for_scripts(hooks: Ctl, receiver: Receiver) -> None:
     said = hooks("add", receiver.url, "--project", "default")
     assert said.out.startswith("rctlw_")
     assert len(said.out.split()) == 1
@@ -62,7 +65,7 @@ def test_the_secret_alone_is_printed_for_scripts(hooks, receiver):
 
 
 @pytest.mark.slow
-def test_what_could_not_be_told_is_listed_and_sent_again(hooks, given, receiver):
+def test_what_could_not_be_told_is_listed_and_sent_again(hooks: Ctl, given: Farm, receiver: Receiver) -> None:
     hooks("add", receiver.url, "--project", "default")
     receiver.status, receiver.answer = 410, b"we have moved"
     given.repository.jobs.cancel(given_job(given, "1").id, actor=ACTOR)
@@ -81,7 +84,7 @@ def test_what_could_not_be_told_is_listed_and_sent_again(hooks, given, receiver)
     assert len({each.id for each in receiver.heard}) == 1
 
 
-def test_a_receiver_that_does_not_take_a_ping_is_exit_code_8(hooks, receiver):
+def test_a_receiver_that_does_not_take_a_ping_is_exit_code_8(hooks: Ctl, receiver: Receiver) -> None:
     hooks("add", receiver.url, "--project", "default")
     webhook = hooks("list", "--json").document[0]["id"]
     receiver.status = 500
@@ -102,6 +105,6 @@ def test_a_receiver_that_does_not_take_a_ping_is_exit_code_8(hooks, receiver):
         (("https://93.184.215.14/", "--project", "default", "--event", "job.done"), 2, "usage_error"),
     ],
 )
-def test_what_can_not_be_a_webhook_is_refused(hooks, words, code, error):
+def test_what_can_not_be_a_webhook_is_refused(hooks: Ctl, words: tuple[str, ...], code: int, error: str) -> None:
     said = hooks("add", *words, "--json")
     assert (said.code, said.document["error"]["code"]) == (code, error)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from renderctl.core.settings import load_settings
+from renderctl.core.settings import Settings, load_settings
 from renderctl.farm.admin.compose_init import write_compose
 
 FOLDER = Path(__file__).parents[2] / "compose"
@@ -20,7 +20,7 @@ SETUP = {"mysql-setup", "s3-setup", "database"}  #: they do their work and end
 BUILT = OURS | {"database"}
 
 
-def test_every_service_is_pinned_watched_and_started_again():
+def test_every_service_is_pinned_watched_and_started_again() -> None:
     assert set(SERVICES) == PARTS | OURS | WATCHING | SETUP
     for name, service in SERVICES.items():
         assert service["restart"] == ("on-failure" if name in SETUP else "unless-stopped")
@@ -41,7 +41,7 @@ def test_every_service_is_pinned_watched_and_started_again():
         }
 
 
-def test_every_service_may_do_nothing_but_its_work():
+def test_every_service_may_do_nothing_but_its_work() -> None:
     for service in SERVICES.values():
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
@@ -51,13 +51,13 @@ def test_every_service_may_do_nothing_but_its_work():
         assert {"privileged", "cap_add", "devices", "network_mode", "pid", "ipc"}.isdisjoint(service)
 
 
-def test_every_service_has_a_user_of_its_own():
+def test_every_service_has_a_user_of_its_own() -> None:
     users = {name: service["user"] for name, service in SERVICES.items()}
     assert {name for name, user in users.items() if user.split(":")[0] in ("0", "root")} == {"s3"}
     assert all(re.fullmatch(r"\d+:\d+|redis", user) for user in users.values())
 
 
-def test_no_service_has_the_socket_of_the_engine_or_a_folder_that_it_may_write_to():
+def test_no_service_has_the_socket_of_the_engine_or_a_folder_that_it_may_write_to() -> None:
     mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", [])]
     assert mounts
     for mount in mounts:
@@ -65,7 +65,7 @@ def test_no_service_has_the_socket_of_the_engine_or_a_folder_that_it_may_write_t
         assert source in COMPOSE["volumes"] or (source.startswith("./") and mount.endswith(":ro")), mount
 
 
-def test_what_holds_data_has_no_way_out():
+def test_what_holds_data_has_no_way_out() -> None:
     inside = {"com.docker.network.bridge.enable_ip_masquerade": "false"}
     networks = {name: (network or {}).get("driver_opts") for name, network in COMPOSE["networks"].items()}
     assert networks == {"front": None, "back": inside, "watch": inside}
@@ -76,7 +76,7 @@ def test_what_holds_data_has_no_way_out():
         assert SERVICES[name]["networks"] == ["watch"]
 
 
-def test_no_service_has_a_secret_in_its_environment(tmp_path):
+def test_no_service_has_a_secret_in_its_environment(tmp_path: Path) -> None:
     write_compose(tmp_path, force=False)
     secret = [value for name, value in values_in(tmp_path).items() if name != "SECRETS"]
     for service in SERVICES.values():
@@ -89,7 +89,7 @@ def test_no_service_has_a_secret_in_its_environment(tmp_path):
                 assert value.removeprefix("/run/secrets/") in service["secrets"]
 
 
-def test_every_service_gets_the_secrets_that_it_uses_and_no_others():
+def test_every_service_gets_the_secrets_that_it_uses_and_no_others() -> None:
     for name, service in SERVICES.items():
         folder = {"mysql-setup": "mysql", "s3-setup": "s3", "redis": "redis", "rabbitmq": "rabbitmq"}.get(name)
         files = sorted((FOLDER / folder).iterdir()) if folder else []
@@ -101,7 +101,7 @@ def test_every_service_gets_the_secrets_that_it_uses_and_no_others():
     assert server & worker == {"audit_key", "audit_former"}
 
 
-def test_the_secrets_are_the_files_that_are_written_for_nobody_else_to_enter(tmp_path):
+def test_the_secrets_are_the_files_that_are_written_for_nobody_else_to_enter(tmp_path: Path) -> None:
     write_compose(tmp_path, force=False)
     folder = tmp_path / "secrets"
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -117,12 +117,12 @@ def test_the_secrets_are_the_files_that_are_written_for_nobody_else_to_enter(tmp
     assert (folder / "audit_former").read_text() == ""
 
 
-def test_ports_are_on_loopback_alone():
+def test_ports_are_on_loopback_alone() -> None:
     for service in SERVICES.values():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
-def test_every_password_comes_from_the_env_file_and_has_no_default(tmp_path):
+def test_every_password_comes_from_the_env_file_and_has_no_default(tmp_path: Path) -> None:
     write_compose(tmp_path, force=False)
     text = (FOLDER / "compose.yaml").read_text(encoding="utf-8")
     assert set(re.findall(r"(?<!\$)\$\{(\w+)[:}]", text)) == {"SECRETS"} <= set(values_in(tmp_path))
@@ -132,13 +132,13 @@ def test_every_password_comes_from_the_env_file_and_has_no_default(tmp_path):
     assert ":-" not in text
 
 
-def test_whoever_lacks_a_password_is_told_what_makes_it(tmp_path):
+def test_whoever_lacks_a_password_is_told_what_makes_it(tmp_path: Path) -> None:
     write_compose(tmp_path, force=False)
     told = dict(re.findall(r"\$\{(\w+):\?(.*?)\}", (FOLDER / "compose.yaml").read_text(encoding="utf-8")))
     assert told == {"SECRETS": "run renderctl init --compose"}
 
 
-def test_the_config_points_at_the_services_with_their_passwords(tmp_path):
+def test_the_config_points_at_the_services_with_their_passwords(tmp_path: Path) -> None:
     env, config = write_compose(tmp_path, force=False).files
     assert {path.stat().st_mode & 0o777 for path in (env, config)} == {0o600}
     values = values_in(tmp_path)
@@ -151,7 +151,7 @@ def test_the_config_points_at_the_services_with_their_passwords(tmp_path):
 
 
 @pytest.mark.parametrize("name", sorted(OURS))
-def test_each_of_ours_logs_in_everywhere_as_a_user_of_its_own(tmp_path, name):
+def test_each_of_ours_logs_in_everywhere_as_a_user_of_its_own(tmp_path: Path, name: str) -> None:
     settings = settings_in_compose(tmp_path, name)
     password = values_in(tmp_path)[f"{name.upper()}_PASSWORD"]
     assert settings.database_url == f"mysql+pymysql://{name}:{password}@mysql:3306/renderctl"
@@ -161,20 +161,20 @@ def test_each_of_ours_logs_in_everywhere_as_a_user_of_its_own(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", sorted(OURS))
-def test_what_of_ours_is_in_compose_has_settings_that_there_are(tmp_path, name):
+def test_what_of_ours_is_in_compose_has_settings_that_there_are(tmp_path: Path, name: str) -> None:
     settings = settings_in_compose(tmp_path, name)
     assert (settings.store.kind, settings.queue.kind, settings.cache.kind) == ("minio", "rabbitmq", "redis")
     assert settings.store.secure is False
 
 
-def test_all_sign_the_audit_log_with_the_key_that_the_config_has(tmp_path):
+def test_all_sign_the_audit_log_with_the_key_that_the_config_has(tmp_path: Path) -> None:
     _, config = write_compose(tmp_path, force=False).files
     key = load_settings(config, {}, default_data_dir=tmp_path).audit.key
     assert len(key or "") >= 32
     assert {settings_in_compose(tmp_path, name).audit.key for name in OURS} == {key}
 
 
-def test_all_verify_with_the_keys_that_were_replaced(tmp_path):
+def test_all_verify_with_the_keys_that_were_replaced(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"AUDIT_FORMER={'b' * 32},{'a' * 32}\n")
     _, config = write_compose(tmp_path, force=False).files
     known = [settings_in_compose(tmp_path, name) for name in OURS]
@@ -182,7 +182,7 @@ def test_all_verify_with_the_keys_that_were_replaced(tmp_path):
     assert [each.audit.former for each in known] == [("b" * 32, "a" * 32)] * 3
 
 
-def test_prometheus_asks_the_server_with_the_token_that_it_knows(tmp_path):
+def test_prometheus_asks_the_server_with_the_token_that_it_knows(tmp_path: Path) -> None:
     write_compose(tmp_path, force=False)
     scraping = yaml.safe_load((FOLDER / "prometheus" / "prometheus.yml").read_text())["scrape_configs"][0]
     (secret,) = SERVICES["prometheus"]["secrets"]
@@ -193,7 +193,7 @@ def test_prometheus_asks_the_server_with_the_token_that_it_knows(tmp_path):
     assert scraping["static_configs"] == [{"targets": [f"server:{serve.port}"]}]
 
 
-def test_grafana_finds_its_dashboard_and_prometheus():
+def test_grafana_finds_its_dashboard_and_prometheus() -> None:
     mounts = dict(each.split(":")[:2] for each in SERVICES["grafana"]["volumes"])
     provisioning = FOLDER / "grafana" / "provisioning"
     assert mounts["./grafana/provisioning"] == "/etc/grafana/provisioning"
@@ -207,7 +207,7 @@ def test_grafana_finds_its_dashboard_and_prometheus():
     assert len({panel["id"] for panel in panels}) == len(panels)
 
 
-def settings_in_compose(folder, name):
+def settings_in_compose(folder: Path, name: str) -> Settings:
     """The settings of a service with the values in the folder's .env, written if there are none yet."""
     if not (folder / ".env").exists():
         write_compose(folder, force=False)
@@ -216,11 +216,12 @@ def settings_in_compose(folder, name):
     return load_settings(None, environment, default_data_dir=folder)
 
 
-def values_in(folder):
-    return dict(line.split("=") for line in (folder / ".env").read_text().splitlines())
+def values_in(folder: Path) -> dict[str, str]:
+    lines = (folder / ".env").read_text().splitlines()
+    return {name: value for name, _, value in (line.partition("=") for line in lines)}
 
 
-def test_both_images_have_every_library_that_blender_needs():
+def test_both_images_have_every_library_that_blender_needs() -> None:
     from renderctl.blender.libraries import DRAWING, NEEDED
 
     (libraries,) = re.findall(r'^libraries="(.*)"$', (FOLDER / "blender" / "debian.sh").read_text(), re.M)

@@ -1,11 +1,12 @@
 """`init --compose` where there is something already: an admin's `.env` is added to, and never rewritten."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
 from renderctl.core.errors import BadSettings
-from renderctl.core.settings import load_settings
+from renderctl.core.settings import Settings, load_settings
 from renderctl.farm.admin.compose_init import write_compose
 from renderctl.farm.admin.dotenv_file import values_in
 
@@ -21,7 +22,7 @@ NEWER = (
 )
 
 
-def given_older_farm(folder, before="", behind=""):
+def given_older_farm(folder: Path, before: str = "", behind: str = "") -> str:
     """A folder as an older version has left it, with lines of its admin's; what stands in its `.env`."""
     write_compose(folder, force=False)
     lines = (folder / ".env").read_text().splitlines(keepends=True)
@@ -33,7 +34,7 @@ def given_older_farm(folder, before="", behind=""):
     return text
 
 
-def settings_in(folder):
+def settings_in(folder: Path) -> Settings:
     return load_settings(folder / "renderctl.yaml", {}, default_data_dir=folder)
 
 
@@ -47,7 +48,7 @@ def settings_in(folder):
         ("\ufeffFIRST=1\n", ""),
     ],
 )
-def test_what_an_older_env_file_lacks_comes_behind_what_it_has(tmp_path, before, behind):
+def test_what_an_older_env_file_lacks_comes_behind_what_it_has(tmp_path: Path, before: str, behind: str) -> None:
     text = given_older_farm(tmp_path, before, behind)
     done = write_compose(tmp_path, force=False)
     env = tmp_path / ".env"
@@ -61,7 +62,7 @@ def test_what_an_older_env_file_lacks_comes_behind_what_it_has(tmp_path, before,
     assert len(set(fresh)) == len(fresh)
 
 
-def test_only_its_owner_reads_it_and_nothing_else_is_left_behind(tmp_path):
+def test_only_its_owner_reads_it_and_nothing_else_is_left_behind(tmp_path: Path) -> None:
     given_older_farm(tmp_path)
     (tmp_path / ".env").chmod(0o644)
     write_compose(tmp_path, force=False)
@@ -69,7 +70,7 @@ def test_only_its_owner_reads_it_and_nothing_else_is_left_behind(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {".env", "renderctl.yaml", "secrets"}
 
 
-def test_a_link_to_where_secrets_are_kept_stays_a_link(tmp_path):
+def test_a_link_to_where_secrets_are_kept_stays_a_link(tmp_path: Path) -> None:
     folder, kept = tmp_path / "compose", tmp_path / "secrets"
     given_older_farm(folder)
     (folder / ".env").rename(kept)
@@ -80,7 +81,7 @@ def test_a_link_to_where_secrets_are_kept_stays_a_link(tmp_path):
 
 
 @pytest.mark.parametrize("line", ["GRAFANA_PASSWORD=\n", "GRAFANA_PASSWORD=''\n", "GRAFANA_PASSWORD\n"])
-def test_what_is_set_to_nothing_is_missing_and_its_line_stays(tmp_path, line):
+def test_what_is_set_to_nothing_is_missing_and_its_line_stays(tmp_path: Path, line: str) -> None:
     text = given_older_farm(tmp_path, line)
     assert "GRAFANA_PASSWORD" in write_compose(tmp_path, force=False).added
     after = (tmp_path / ".env").read_text()
@@ -89,7 +90,7 @@ def test_what_is_set_to_nothing_is_missing_and_its_line_stays(tmp_path, line):
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_secrets_of_a_running_farm_are_never_replaced(tmp_path, force):
+def test_secrets_of_a_running_farm_are_never_replaced(tmp_path: Path, force: bool) -> None:
     write_compose(tmp_path, force=False)
     env = tmp_path / ".env"
     before = (env.read_bytes(), env.stat().st_ino, settings_in(tmp_path))
@@ -99,7 +100,7 @@ def test_secrets_of_a_running_farm_are_never_replaced(tmp_path, force):
     assert (env.read_bytes(), env.stat().st_ino, settings_in(tmp_path)) == before
 
 
-def test_a_config_that_lacks_what_was_added_is_told_and_written_anew_by_force_alone(tmp_path):
+def test_a_config_that_lacks_what_was_added_is_told_and_written_anew_by_force_alone(tmp_path: Path) -> None:
     given_older_farm(tmp_path)
     before = (tmp_path / "renderctl.yaml").read_text()
     assert write_compose(tmp_path, force=False).differing == ("AUDIT_KEY",)
@@ -109,7 +110,7 @@ def test_a_config_that_lacks_what_was_added_is_told_and_written_anew_by_force_al
     assert settings_in(tmp_path).audit.key == values_in((tmp_path / ".env").read_text())["AUDIT_KEY"]
 
 
-def test_what_the_config_knows_is_not_made_anew(tmp_path):
+def test_what_the_config_knows_is_not_made_anew(tmp_path: Path) -> None:
     write_compose(tmp_path, force=False)
     settings = settings_in(tmp_path)
     (tmp_path / ".env").unlink()
@@ -126,7 +127,7 @@ REDIS_PASSWORD=${NAME}-secret
 """
 
 
-def test_an_admins_own_passwords_reach_the_config_whatever_is_in_them(tmp_path):
+def test_an_admins_own_passwords_reach_the_config_whatever_is_in_them(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(OWN)
     write_compose(tmp_path, force=False)
     settings = settings_in(tmp_path)
@@ -150,7 +151,9 @@ def test_an_admins_own_passwords_reach_the_config_whatever_is_in_them(tmp_path):
         (b"MYSQL_PASSWORD=hush-\xff", "it is no text"),
     ],
 )
-def test_what_is_not_understood_is_told_by_its_place_and_nothing_is_written(tmp_path, text, sentence):
+def test_what_is_not_understood_is_told_by_its_place_and_nothing_is_written(
+    tmp_path: Path, text: str, sentence: str
+) -> None:
     content = text if isinstance(text, bytes) else text.encode()
     (tmp_path / ".env").write_bytes(content)
     with pytest.raises(BadSettings, match=sentence) as caught:
@@ -160,7 +163,7 @@ def test_what_is_not_understood_is_told_by_its_place_and_nothing_is_written(tmp_
     assert [path.name for path in tmp_path.iterdir()] == [".env"]
 
 
-def test_the_containers_get_the_secrets_of_the_env_file_again_when_it_changes(tmp_path):
+def test_the_containers_get_the_secrets_of_the_env_file_again_when_it_changes(tmp_path: Path) -> None:
     write_compose(tmp_path, force=False)
     env, folder = tmp_path / ".env", tmp_path / "secrets"
     inodes = {path.name: path.stat().st_ino for path in folder.iterdir()}
@@ -172,7 +175,7 @@ def test_the_containers_get_the_secrets_of_the_env_file_again_when_it_changes(tm
     assert changed == {"audit_former", "worker_password", "rabbitmq_definitions"}
 
 
-def test_secrets_may_lie_elsewhere(tmp_path):
+def test_secrets_may_lie_elsewhere(tmp_path: Path) -> None:
     folder = tmp_path / "compose"
     folder.mkdir()
     (folder / ".env").write_text(f"SECRETS={tmp_path}/vault\n")
@@ -181,7 +184,7 @@ def test_secrets_may_lie_elsewhere(tmp_path):
     assert {path.name for path in folder.iterdir()} == {".env", "renderctl.yaml"}
 
 
-def test_an_open_folder_of_secrets_is_closed(tmp_path):
+def test_an_open_folder_of_secrets_is_closed(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir(mode=0o755)
     write_compose(tmp_path, force=False)
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700

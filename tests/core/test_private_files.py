@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,14 @@ import pytest
 from renderctl.core.private_files import make_private
 from renderctl.core.settings import Settings
 from renderctl.repository.database.engine import open_engine
-from renderctl.wiring.ports import open_farm
+from renderctl.wiring.ports import Closable, open_farm
 
 #: Another process that wants to write, and is not to wait.
 WRITER = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN IMMEDIATE')"
 
 
 @pytest.fixture(autouse=True)
-def usual_umask():
+def usual_umask() -> Iterator[None]:
     before = os.umask(0o022)
     yield
     os.umask(before)
@@ -29,9 +30,9 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def given_farm(folder: Path):
+def given_farm(folder: Path) -> list[Closable]:
     """An embedded farm that has done something; what is to be closed."""
-    opened: list[object] = []
+    opened: list[Closable] = []
     farm = open_farm(Settings(folder), opened)
     farm.repository.time()
     farm.queue.get(("default",), 0.0)
@@ -39,7 +40,7 @@ def given_farm(folder: Path):
     return opened
 
 
-def test_the_databases_of_a_new_farm_and_their_folder_are_their_owners_alone(tmp_path):
+def test_the_databases_of_a_new_farm_and_their_folder_are_their_owners_alone(tmp_path: Path) -> None:
     opened = given_farm(tmp_path / "made" / "data")
     kept = {path.name: mode(path) for path in (tmp_path / "made" / "data").glob("*.db*")}
     assert {"renderctl.db", "renderctl.db-wal", "renderctl.db-shm", "queue.db", "cache.db"} <= set(kept)
@@ -49,7 +50,7 @@ def test_the_databases_of_a_new_farm_and_their_folder_are_their_owners_alone(tmp
         port.close()
 
 
-def test_a_database_that_others_could_read_is_closed_to_them_and_its_folder_left_alone(tmp_path):
+def test_a_database_that_others_could_read_is_closed_to_them_and_its_folder_left_alone(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     path = tmp_path / "renderctl.db"
     with sqlite3.connect(path) as old:
@@ -66,7 +67,7 @@ def test_a_database_that_others_could_read_is_closed_to_them_and_its_folder_left
     assert mode(tmp_path) == 0o755
 
 
-def test_closing_a_database_to_others_takes_no_lock_away(tmp_path):
+def test_closing_a_database_to_others_takes_no_lock_away(tmp_path: Path) -> None:
     path = tmp_path / "renderctl.db"
     with sqlite3.connect(path, isolation_level=None) as holder:
         holder.execute("BEGIN IMMEDIATE")

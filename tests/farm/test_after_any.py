@@ -58,7 +58,7 @@ def test_a_job_that_was_to_follow_a_success_waits_says_why_and_goes_on_after_a_r
     fail(farm, first)
     sweep(farm, "w1")
     assert farm.repository.tasks.counts(second.id) == TaskCounts(blocked=3)
-    reason = job_document(farm, second.id)["waiting_reason"]
+    reason = job_document(farm, second.id)["waiting_reason"] or ""
     assert "which is failed" in reason
     assert f"`renderctl retry {first.id}`" in reason
     retry(farm, ACTOR, first.id)

@@ -18,7 +18,7 @@ from renderctl.core.states import JobState
 from renderctl.farm import Farm
 from renderctl.farm.admin.gc import Collected, collect
 from renderctl.farm.jobs.submit import SubmitRequest, submit
-from renderctl.farm.models.upload import upload_missing
+from renderctl.farm.models.blob_upload import upload_missing
 from renderctl.repository import NewModel
 from renderctl.repository.database.unit_of_work import db_now
 from renderctl.repository.schema.jobs import blob_leases
@@ -201,8 +201,8 @@ class Eager(LocalStore):
         self.farm = farm
         self.times = times
 
-    def put(self, path: Path, digest: str) -> bool:
-        new = super().put(path, digest)
+    def put(self, path: Path, digest: str, *, replace: bool = False) -> bool:
+        new = super().put(path, digest, replace=replace)
         if self.times:
             self.times -= 1
             assert collected(self.farm).removed == 1

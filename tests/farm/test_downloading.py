@@ -128,7 +128,7 @@ def test_a_folder_that_can_not_be_made_is_an_error_before_the_work(tmp_path: Pat
     assert not (tmp_path / "new").exists()
 
 
-def test_every_output_has_an_address_that_leads_to_it(farm):
+def test_every_output_has_an_address_that_leads_to_it(farm: Farm) -> None:
     job = given_rendered(farm, "1-2", cameras=("Camera", "Side"))
     found = links(farm, ACTOR, job.id, 60.0)
     assert sorted((each.frame, each.camera) for each in found) == [
@@ -139,6 +139,6 @@ def test_every_output_has_an_address_that_leads_to_it(farm):
             assert answer.read() == f"{job.id} {each.frame} {each.camera}".encode()
 
 
-def test_those_who_try_the_same_new_folder_do_not_get_in_each_others_way(tmp_path):
+def test_those_who_try_the_same_new_folder_do_not_get_in_each_others_way(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: check_writable(tmp_path / "new" / "out"), range(400)))  # raises what one has raised

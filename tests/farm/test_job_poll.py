@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event
 
 from renderctl.core.errors import QueueUnavailable
-from renderctl.core.jobs import Failure, Fault
+from renderctl.core.jobs import Attempt, Failure, Fault
 from renderctl.core.workers import Heartbeat
 from renderctl.farm import Farm
 from renderctl.farm.worker.job_poll import JobPoll
@@ -105,7 +105,7 @@ def test_a_worker_that_leaves_when_it_is_idle_has_asked_before(quiet: Farm) -> N
     job = given_job(quiet, "1")
     assert quiet.queue.get(["default"], 0.0) is not None  # its ticket is lost
     turns = QueueSource(quiet, given_worker(quiet), idle_exit_s=0.2)
-    claims = []
+    claims: list[Attempt] = []
     while not turns.exhausted():
         claims += turns.next(threading.Event()).attempts
     assert [attempt.job_id for attempt in claims] == [job.id]

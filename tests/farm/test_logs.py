@@ -149,4 +149,4 @@ def test_who_follows_a_frame_reads_its_log_while_it_is_rendered(
 
 
 def logs_of(farm: Farm, job: Job) -> list[LogPart]:
-    return logs(farm, ACTOR, job.id) if farm.repository.attempts.of_job(job.id) else []
+    return list(logs(farm, ACTOR, job.id)) if farm.repository.attempts.of_job(job.id) else []

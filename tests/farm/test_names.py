@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from renderctl.farm.models.path_mapping import map_paths
 from renderctl.farm.safe_names import safe_name
 
-TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=200)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 
 
 @given(TEXTS)

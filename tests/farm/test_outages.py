@@ -19,7 +19,7 @@ from renderctl.core.states import AttemptState, JobState
 from renderctl.farm import Farm
 from renderctl.farm.jobs.attempt_logs import kept_log
 from renderctl.farm.jobs.control import cancel
-from renderctl.farm.worker.publisher import failure_from
+from renderctl.farm.worker.failures import failure_from
 from renderctl.queues import Ticket
 from renderctl.stores.local import LocalStore
 from tests.databases import Outage
@@ -36,9 +36,9 @@ class UnsteadyStore(LocalStore):
         self.away = False
         self.refused = 0
 
-    def put(self, path: Path, digest: str) -> None:
+    def put(self, path: Path, digest: str, *, replace: bool = False) -> bool:
         self._require()
-        super().put(path, digest)
+        return super().put(path, digest, replace=replace)
 
     def get(self, digest: str, path: Path) -> None:
         self._require()
@@ -311,7 +311,7 @@ def test_a_worker_that_is_halted_while_the_database_is_away_ends_without_a_word_
     assert tries(farm, job) == [AttemptState.LOST, AttemptState.SUCCEEDED]
 
 
-def test_a_job_whose_model_the_store_has_lost_fails_and_says_so_without_trying_every_frame(farm):
+def test_a_job_whose_model_the_store_has_lost_fails_and_says_so_without_trying_every_frame(farm: Farm) -> None:
     job = given_job(farm, "1-40", max_attempts=1)
     (lost,) = farm.repository.models.inputs(job.model_id)
     farm.store.remove({lost.digest})

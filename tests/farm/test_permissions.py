@@ -56,7 +56,7 @@ class Things:
         self.model: Model = farm.repository.models.add(new, actor=owner)[0]
         request = SubmitRequest(frames="1-3", project=self.project)
         self.job: Job = submit(farm, owner, self.model, request).job
-        told = {"project": self.project, "job_id": self.job.id, "actor": owner}
+        told: dict[str, Any] = {"project": self.project, "job_id": self.job.id, "actor": owner}
         self.webhook = farm.repository.webhooks.add("http://127.0.0.1:9/", "secret", tuple(Event), **told)
         farm.repository.database.write(lambda connection: add_event(connection, Event.TASK_FAILED, self.job.id))
         self.delivery = farm.repository.deliveries.newest([self.webhook.id])[0]

@@ -1,6 +1,7 @@
 """A job that waits says why."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_a_job_that_was_begun_by_render_is_bound_to_it(farm: Farm) -> None:
         ({"requires": ("big", "blender-5.2")}, "no worker of pool default has the tag blender-5.2"),
     ],
 )
-def test_a_job_waits_for_what_no_worker_has(farm: Farm, request_: dict[str, object], said: str) -> None:
+def test_a_job_waits_for_what_no_worker_has(farm: Farm, request_: dict[str, Any], said: str) -> None:
     given_worker(farm, "w1")
     given_worker(farm, "w2", offered=replace(NODE, tags=("big",)))
     assert reason(farm, given_job(farm, **request_)) == said

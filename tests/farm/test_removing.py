@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, Table, func, select
 
 from renderctl.core.errors import AttemptSuperseded, Conflict, IllegalTransition, NotFound
 from renderctl.core.jobs import Failure, Fault, TaskCounts
@@ -39,9 +39,9 @@ def farm(database_url: str, tmp_path: Path) -> Iterator[Farm]:
     close(made)
 
 
-def rows(farm: Farm, *tables: object) -> list[int]:
-    def reading(connection) -> list[int]:  # type: ignore[no-untyped-def]
-        return [connection.scalar(select(func.count()).select_from(table)) for table in tables]
+def rows(farm: Farm, *tables: Table) -> list[int]:
+    def reading(connection: Connection) -> list[int]:
+        return [connection.execute(select(func.count()).select_from(table)).scalar_one() for table in tables]
 
     return farm.repository.database.read(reading)
 

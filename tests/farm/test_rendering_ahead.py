@@ -1,5 +1,7 @@
 """Blender is told of the next short frame while it renders one, and nothing is lost or done twice by that."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from renderctl.core.states import AttemptState, JobState
@@ -51,8 +53,8 @@ def test_a_frame_that_fails_has_begun_after_those_before_it(farm: Farm, executor
     job = given_job(farm, "1-6")
     work_until(farm, job)
     attempts = farm.repository.attempts.of_job(job.id)
+    first = {attempt.number: attempt.started_at or datetime.max.replace(tzinfo=UTC) for attempt in reversed(attempts)}
     assert all(attempt.started_at is not None for attempt in attempts)
-    first = {attempt.number: attempt.started_at for attempt in reversed(attempts)}
     begun = [first[number] for number in range(1, 5)]
     assert begun == sorted(begun)
 
@@ -64,8 +66,8 @@ def test_a_frame_whose_image_is_refused_has_begun_before_those_after_it(farm: Fa
     job = given_job(farm, "1-30")
     work_until(farm, job)
     attempts = farm.repository.attempts.of_job(job.id)
+    first = {attempt.number: attempt.started_at or datetime.max.replace(tzinfo=UTC) for attempt in reversed(attempts)}
     assert all(attempt.started_at is not None for attempt in attempts)
-    first = {attempt.number: attempt.started_at for attempt in reversed(attempts)}
     begun = [first[number] for number in range(1, 31)]
     assert begun == sorted(begun)
 

@@ -42,7 +42,7 @@ def test_the_document_has_the_fields_that_programs_rely_on(farm: Farm) -> None:
     assert (document["name"], document["project"], document["owner"]) == ("shot 12", "film", "ada")
     assert (document["model"], document["state"], document["tasks"]["total"]) == ("shot@1", "queued", 3)
     assert document["created_at"] == "2026-01-01T00:00:00.000000Z"
-    assert document["started_at"] is document["finished_at"] is document["eta_seconds"] is document["error"] is None
+    assert [document["started_at"], document["finished_at"], document["eta_seconds"], document["error"]] == [None] * 4
 
 
 def test_progress_and_time_left_come_from_what_the_frames_took(farm: Farm) -> None:

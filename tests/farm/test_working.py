@@ -1,11 +1,13 @@
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from renderctl.core.errors import QueueUnavailable
 from renderctl.core.jobs import Job, TaskCounts
-from renderctl.core.settings import WorkerSettings
+from renderctl.core.settings import Settings, WorkerSettings
 from renderctl.core.states import AttemptState, JobState
 from renderctl.farm import Farm
 from renderctl.farm.jobs.attempt_logs import kept_log
@@ -33,7 +35,7 @@ def counts(farm: Farm, job_id: str) -> TaskCounts:
     return farm.repository.tasks.counts(job_id)
 
 
-def test_a_worker_renders_a_job_and_publishes_every_frame_once(farm, executor):
+def test_a_worker_renders_a_job_and_publishes_every_frame_once(farm: Farm, executor: FakeExecutor) -> None:
     job = given_job(farm, "1-20")
     work_off(farm)
     assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
@@ -43,7 +45,9 @@ def test_a_worker_renders_a_job_and_publishes_every_frame_once(farm, executor):
     assert not farm.store.missing({output.digest for output in outputs})
 
 
-def test_one_warm_blender_serves_all_frames_of_a_job_and_another_job_of_the_same_scene(farm, executor):
+def test_one_warm_blender_serves_all_frames_of_a_job_and_another_job_of_the_same_scene(
+    farm: Farm, executor: FakeExecutor
+) -> None:
     model = given_model(farm)
     given_job(farm, "1-10", model=model)
     given_job(farm, "11-20", model=model)
@@ -52,7 +56,7 @@ def test_one_warm_blender_serves_all_frames_of_a_job_and_another_job_of_the_same
 
 
 @pytest.mark.slow
-def test_another_scene_gets_another_session(farm, executor):
+def test_another_scene_gets_another_session(farm: Farm, executor: FakeExecutor) -> None:
     given_job(farm, "1-3", model=given_model(farm, "one"))
     given_job(farm, "1-3", model=given_model(farm, "two"))
     work_off(farm)
@@ -60,7 +64,7 @@ def test_another_scene_gets_another_session(farm, executor):
 
 
 @pytest.mark.slow
-def test_a_truncated_image_is_not_published_and_is_rendered_again(farm, executor):
+def test_a_truncated_image_is_not_published_and_is_rendered_again(farm: Farm, executor: FakeExecutor) -> None:
     executor.behaviours[2] = once(truncated)
     job = given_job(farm, "1-3", max_attempts=2)
     work_until(farm, job)
@@ -70,7 +74,7 @@ def test_a_truncated_image_is_not_published_and_is_rendered_again(farm, executor
 
 
 @pytest.mark.slow
-def test_a_crash_of_blender_costs_one_attempt_of_one_frame(farm, executor):
+def test_a_crash_of_blender_costs_one_attempt_of_one_frame(farm: Farm, executor: FakeExecutor) -> None:
     executor.behaviours[2] = once(crashed)
     job = given_job(farm, "1-3")
     work_until(farm, job)
@@ -79,7 +83,7 @@ def test_a_crash_of_blender_costs_one_attempt_of_one_frame(farm, executor):
     assert counts(farm, job.id).succeeded == 3
 
 
-def test_a_hung_blender_is_ended_and_the_reason_told(farm, executor):
+def test_a_hung_blender_is_ended_and_the_reason_told(farm: Farm, executor: FakeExecutor) -> None:
     executor.behaviours[1] = hung
     job = given_job(farm, "1", max_attempts=1)
     work_off(farm)
@@ -89,7 +93,7 @@ def test_a_hung_blender_is_ended_and_the_reason_told(farm, executor):
     assert executor.started[0].stopped.is_set()
 
 
-def test_a_fault_of_the_scene_is_not_tried_again(farm, executor):
+def test_a_fault_of_the_scene_is_not_tried_again(farm: Farm, executor: FakeExecutor) -> None:
     executor.behaviours[2] = failing("scene", "There is no camera 'X'.")
     job = given_job(farm, "1-3")
     work_off(farm)
@@ -97,7 +101,7 @@ def test_a_fault_of_the_scene_is_not_tried_again(farm, executor):
     assert len(farm.repository.attempts.of_job(job.id, 2)) == 1
 
 
-def test_a_scene_that_can_not_be_opened_ends_the_job_at_once(farm, executor):
+def test_a_scene_that_can_not_be_opened_ends_the_job_at_once(farm: Farm, executor: FakeExecutor) -> None:
     executor.refusal = {"fault": "scene", "reason": "Missing DNA block.", "whole_job": True}
     job = given_job(farm, "1-100")
     work_off(farm)
@@ -107,7 +111,7 @@ def test_a_scene_that_can_not_be_opened_ends_the_job_at_once(farm, executor):
     assert counts(farm, job.id).canceled == 99
 
 
-def test_a_retry_renders_what_failed_and_no_more(farm, executor):
+def test_a_retry_renders_what_failed_and_no_more(farm: Farm, executor: FakeExecutor) -> None:
     executor.behaviours[2] = once(failing("scene", "no"))
     job = given_job(farm, "1-3")
     work_off(farm)
@@ -118,7 +122,7 @@ def test_a_retry_renders_what_failed_and_no_more(farm, executor):
     assert sorted(executor.rendered) == [1, 2, 3]
 
 
-def test_frames_that_are_rendered_anew_replace_their_outputs(farm, executor):
+def test_frames_that_are_rendered_anew_replace_their_outputs(farm: Farm, executor: FakeExecutor) -> None:
     job = given_job(farm, "1-3")
     work_off(farm)
     retry(farm, ACTOR, job.id, "2")
@@ -131,7 +135,7 @@ def running(farm: Farm, job: Job) -> bool:
     return len(farm.repository.attempts.running(job.id)) == 1
 
 
-def test_a_canceled_job_stops_its_running_frame(farm, executor):
+def test_a_canceled_job_stops_its_running_frame(farm: Farm, executor: FakeExecutor) -> None:
     executor.behaviours[1] = held
     job = given_job(farm, "1-3")
     with at_work(farm):
@@ -142,7 +146,7 @@ def test_a_canceled_job_stops_its_running_frame(farm, executor):
     assert executor.started[0].stopped.is_set()
 
 
-def test_a_paused_job_finishes_what_runs_and_starts_no_more_until_resumed(farm, executor):
+def test_a_paused_job_finishes_what_runs_and_starts_no_more_until_resumed(farm: Farm, executor: FakeExecutor) -> None:
     executor.behaviours[1] = held
     job = given_job(farm, "1-3")
     with at_work(farm):
@@ -155,7 +159,9 @@ def test_a_paused_job_finishes_what_runs_and_starts_no_more_until_resumed(farm, 
     assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
 
 
-def test_a_drained_worker_finishes_its_frame_and_gives_the_rest_back_free_of_charge(farm, executor):
+def test_a_drained_worker_finishes_its_frame_and_gives_the_rest_back_free_of_charge(
+    farm: Farm, executor: FakeExecutor
+) -> None:
     executor.behaviours[1] = held
     job = given_job(farm, "1-3")
     with at_work(farm) as worker:
@@ -166,7 +172,7 @@ def test_a_drained_worker_finishes_its_frame_and_gives_the_rest_back_free_of_cha
     assert [task.attempts for task in farm.repository.tasks.of_job(job.id)] == [0, 0, 0]
 
 
-def test_a_halted_worker_gives_its_frame_back_free_of_charge(farm, executor):
+def test_a_halted_worker_gives_its_frame_back_free_of_charge(farm: Farm, executor: FakeExecutor) -> None:
     executor.behaviours[1] = held
     job = given_job(farm, "1-3")
     with at_work(farm) as worker:
@@ -183,7 +189,7 @@ class BrokenQueue(Queue):
     def put(self, ticket: Ticket, *, pool: str, priority: int, delay_s: float = 0.0) -> None:
         raise QueueUnavailable
 
-    def get(self, pools, timeout_s, stop=None):
+    def get(self, pools: Sequence[str], timeout_s: float, stop: threading.Event | None = None) -> None:
         raise QueueUnavailable
 
     def check(self) -> str:
@@ -194,7 +200,7 @@ class BrokenQueue(Queue):
 
 
 @pytest.mark.slow
-def test_without_a_queue_slots_ask_the_database(farm):
+def test_without_a_queue_slots_ask_the_database(farm: Farm) -> None:
     bereft = replace(farm, queue=BrokenQueue())
     job = given_job(bereft, "1-5")
     work_until(bereft, job)
@@ -202,21 +208,21 @@ def test_without_a_queue_slots_ask_the_database(farm):
 
 
 @pytest.mark.slow
-def test_a_lost_ticket_costs_a_second_and_no_frame(farm):
+def test_a_lost_ticket_costs_a_second_and_no_frame(farm: Farm) -> None:
     job = given_job(farm, "1-5")
     assert farm.queue.get(["default"], 0.0) is not None
     work_until(farm, job)
     assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
 
 
-def test_without_a_cache_everything_works(farm):
+def test_without_a_cache_everything_works(farm: Farm) -> None:
     bereft = replace(farm, cache=ForgetfulCache())
     job = given_job(bereft, "1-5")
     work_off(bereft)
     assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
 
 
-def test_a_job_after_another_starts_when_that_one_has_succeeded(farm, executor):
+def test_a_job_after_another_starts_when_that_one_has_succeeded(farm: Farm, executor: FakeExecutor) -> None:
     first = given_job(farm, "1-2")
     second = given_job(farm, "11-12", after=(first.id,))
     assert counts(farm, second.id).blocked == 2
@@ -226,7 +232,7 @@ def test_a_job_after_another_starts_when_that_one_has_succeeded(farm, executor):
 
 
 @pytest.mark.slow
-def test_jobs_of_one_priority_take_turns_and_a_higher_one_goes_first(farm, executor):
+def test_jobs_of_one_priority_take_turns_and_a_higher_one_goes_first(farm: Farm, executor: FakeExecutor) -> None:
     farm = replace(farm, settings=replace(farm.settings, worker=replace(QUICK, quantum=1e-6)))
     model = given_model(farm)
     given_job(farm, "1-3", model=model)
@@ -236,7 +242,7 @@ def test_jobs_of_one_priority_take_turns_and_a_higher_one_goes_first(farm, execu
     assert executor.rendered == [21, 22, 1, 11, 2, 12, 3, 13]
 
 
-def test_the_log_of_an_attempt_begins_with_the_exact_command(farm):
+def test_the_log_of_an_attempt_begins_with_the_exact_command(farm: Farm) -> None:
     job = given_job(farm, "1")
     work_off(farm)
     log = log_of(farm.store, farm.repository.attempts.of_job(job.id)[0].id)
@@ -245,7 +251,7 @@ def test_the_log_of_an_attempt_begins_with_the_exact_command(farm):
     assert b"session.py" in log.splitlines()[0]
 
 
-def test_the_logs_of_short_frames_are_kept_together_and_read_apart(farm):
+def test_the_logs_of_short_frames_are_kept_together_and_read_apart(farm: Farm) -> None:
     job = given_job(farm, "1-40")
     work_off(farm)
     attempts = farm.repository.attempts.of_job(job.id)
@@ -258,7 +264,9 @@ def test_the_logs_of_short_frames_are_kept_together_and_read_apart(farm):
 
 
 @pytest.mark.slow
-def test_two_workers_share_a_job_and_no_frame_is_rendered_twice(tmp_path, settings, executor):
+def test_two_workers_share_a_job_and_no_frame_is_rendered_twice(
+    tmp_path: Path, settings: Settings, executor: FakeExecutor
+) -> None:
     patient = replace(settings, worker=WorkerSettings())  # a busy machine is no lost worker
     farm = make_farm(tmp_path, executor=executor, settings=patient)
     job = given_job(farm, "1-200")
@@ -272,14 +280,14 @@ def test_two_workers_share_a_job_and_no_frame_is_rendered_twice(tmp_path, settin
     close(farm)
 
 
-def test_the_executor_that_renders_nothing_is_enough_for_a_lifecycle(farm):
+def test_the_executor_that_renders_nothing_is_enough_for_a_lifecycle(farm: Farm) -> None:
     quick = FakeExecutor(writes=False)
     job = given_job(farm, "1-50")
     work_off(replace(farm, executor=quick))
     assert farm.repository.jobs.get(job.id).state is JobState.SUCCEEDED
 
 
-def test_a_worker_is_not_refused_because_another_start_is_looking_for_the_dead(farm):
+def test_a_worker_is_not_refused_because_another_start_is_looking_for_the_dead(farm: Farm) -> None:
     looked_at = Scratch.claim(scratch_root(farm) / "w1")
     assert looked_at is not None
     looking = threading.Timer(0.2, looked_at.remove)
@@ -291,7 +299,7 @@ def test_a_worker_is_not_refused_because_another_start_is_looking_for_the_dead(f
 
 
 @pytest.mark.slow
-def test_new_scratch_is_to_be_had_while_others_look_for_what_the_dead_have_left(tmp_path):
+def test_new_scratch_is_to_be_had_while_others_look_for_what_the_dead_have_left(tmp_path: Path) -> None:
     over, had = threading.Event(), []
 
     def look() -> None:

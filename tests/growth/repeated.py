@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from renderctl.core.jobs import Failure, Fault, Output
 from renderctl.core.permissions import ALL
@@ -49,14 +50,14 @@ def _of_workers(farm: Farm) -> Iterator[Action]:
     yield "claim of a job that waits", lambda: repository.attempts.claim(_BLOCKED, _SLOT)
     for job_id in (_HUGE, _RUNNING):
         first, second, *ahead = repository.attempts.claim(job_id, _SLOT, limit=50).attempts
-        yield "claim", lambda job_id=job_id: repository.attempts.claim(job_id, _SLOT).attempts
-        yield "start", lambda first=first: repository.attempts.start(first)
+        yield "claim", partial(repository.attempts.claim, job_id, _SLOT)
+        yield "start", partial(repository.attempts.start, first)
         output = Output("1.png", "a" * 64, 1)
-        yield "complete", lambda first=first, output=output: repository.attempts.complete(first, [output], Cost(1.0))
+        yield "complete", partial(repository.attempts.complete, first, [output], Cost(1.0))
         broken = Failure(Fault.MACHINE, "It broke.")
-        yield "fail", lambda second=second, broken=broken: repository.attempts.fail(second, broken, Cost(1.0))
-        yield "give back", lambda ahead=ahead: repository.attempts.release(ahead[:2])
-        yield "end of a job", lambda job_id=job_id: finish_job_if_done(farm, job_id)
+        yield "fail", partial(repository.attempts.fail, second, broken, Cost(1.0))
+        yield "give back", partial(repository.attempts.release, ahead[:2])
+        yield "end of a job", partial(finish_job_if_done, farm, job_id)
 
 
 def _of_sweeps(farm: Farm) -> Iterator[Action]:
@@ -88,16 +89,16 @@ def _of_pages(farm: Farm) -> Iterator[Action]:
     yield "jobs", lambda: jobs(farm, ACTOR)
     yield "jobs by state", lambda: jobs(farm, ACTOR, [JobState.RUNNING], search="big")
     for job_id in (_HUGE, _RUNNING, _QUEUED, _BLOCKED, SUCCEEDED.job_id(1), FAILED.job_id(1)):
-        yield "status", lambda job_id=job_id: status(farm, ACTOR, job_id, cached=False)
+        yield "status", partial(status, farm, ACTOR, job_id, cached=False)
     yield "tasks", lambda: tasks(farm, ACTOR, _HUGE)
     yield "tasks by state", lambda: tasks(farm, ACTOR, _HUGE, [TaskState.RUNNING])
     yield "task", lambda: task_status(farm, ACTOR, f"{_HUGE}-7")
     first_attempts = repository.attempts.of_job(_HUGE, limit=500)
     for after in ("", first_attempts[-1].id):
-        yield "attempts", lambda after=after: attempts(farm, ACTOR, _HUGE, after=after)
+        yield "attempts", partial(attempts, farm, ACTOR, _HUGE, after=after)
     yield "attempts at some tasks", lambda: attempts(farm, ACTOR, _HUGE, tasks_between=(501, 1000))
     for place in (0, repository.change_feed.newest_output_number() - 100_000):
-        yield "outputs", lambda place=place: outputs(farm, ACTOR, _HUGE, after=place)
+        yield "outputs", partial(outputs, farm, ACTOR, _HUGE, after=place)
     yield "latest outputs", lambda: repository.outputs.latest(_HUGE, 12)
     yield "seconds to a retry", lambda: repository.tasks.seconds_to_retry(_HUGE)
     yield "workers", repository.workers.all
@@ -109,7 +110,7 @@ def _of_collections(farm: Farm) -> Iterator[Action]:
     digests = repository.gc.digests(after="5", limit=1000)
     yield "gc: digests", lambda: repository.gc.digests(after="5", limit=1000)
     yield "gc: pointers", lambda: repository.gc.pointers(digests[:50])
-    yield "gc: a batch", lambda: repository.gc.collect(["e" * 64], list, limit_s=1.0)
+    yield "gc: a batch", lambda: repository.gc.collect(["e" * 64], lambda _digests: None, limit_s=1.0)
     yield "gc: logs", lambda: repository.gc.unknown_logs(["a" * 20])
     yield "gc: leases", repository.gc.tidy_leases
 

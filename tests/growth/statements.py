@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,7 +85,7 @@ class StatementLog:
 
 
 def _rows_read(connection: Connection) -> int:
-    with connection.connection.cursor() as cursor:
+    with closing(connection.connection.cursor()) as cursor:
         cursor.execute(_READS)
         return sum(int(value) for _, value in cursor.fetchall())
 

@@ -59,7 +59,9 @@ def client(docker_host: str) -> Iterator[docker.DockerClient]:
     client.close()
 
 
-def test_an_image_that_was_built_is_listed_and_found_by_its_version(images: DockerImages, render_image: RenderImage):
+def test_an_image_that_was_built_is_listed_and_found_by_its_version(
+    images: DockerImages, render_image: RenderImage
+) -> None:
     assert render_image in images.list()
     assert images.resolve(render_image.blender).digest == render_image.digest
     assert images.resolve(render_image.blender.rpartition(".")[0]).blender == render_image.blender
@@ -72,7 +74,7 @@ def test_an_image_that_was_built_is_listed_and_found_by_its_version(images: Dock
 
 def test_an_image_renders_without_a_display_a_network_rights_or_a_disk_to_write_to(
     client: docker.DockerClient, render_image: RenderImage
-):
+) -> None:
     words = [str(render_image.program), "-c", RENDERS]
     assert render_image.module
     said = client.containers.run(render_image.digest, words, remove=True, **CAGE).decode()
@@ -80,7 +82,9 @@ def test_an_image_renders_without_a_display_a_network_rights_or_a_disk_to_write_
     assert f"BLENDER_WORKBENCH {render_image.blender}" in said
 
 
-def test_nothing_in_an_image_says_how_or_where_it_was_built(client: docker.DockerClient, render_image: RenderImage):
+def test_nothing_in_an_image_says_how_or_where_it_was_built(
+    client: docker.DockerClient, render_image: RenderImage
+) -> None:
     image = client.images.get(render_image.digest)
     history = " ".join(layer["CreatedBy"] for layer in image.history())
     assert "pip" not in history
@@ -91,7 +95,7 @@ def test_nothing_in_an_image_says_how_or_where_it_was_built(client: docker.Docke
     assert client.containers.run(render_image.digest, words, remove=True, **CAGE).decode() == ""
 
 
-def test_an_image_brings_its_bill_of_materials_along(client: docker.DockerClient, render_image: RenderImage):
+def test_an_image_brings_its_bill_of_materials_along(client: docker.DockerClient, render_image: RenderImage) -> None:
     from cyclonedx.schema import SchemaVersion  # loads grammars for some seconds: nobody else should pay for it
     from cyclonedx.validation.json import JsonStrictValidator
 
@@ -105,7 +109,9 @@ def test_an_image_brings_its_bill_of_materials_along(client: docker.DockerClient
         assert versions[package.partition(":")[0]] == version
 
 
-def test_only_render_images_are_removed(images: DockerImages, client: docker.DockerClient, render_image: RenderImage):
+def test_only_render_images_are_removed(
+    images: DockerImages, client: docker.DockerClient, render_image: RenderImage
+) -> None:
     client.images.get(render_image.digest).tag("renderctl-blender", "spare")
     assert images.remove("renderctl-blender:spare").digest == render_image.digest
     assert render_image in images.list()
@@ -117,7 +123,7 @@ def test_only_render_images_are_removed(images: DockerImages, client: docker.Doc
 
 
 @pytest.mark.parametrize("version", ["", "5", "4.1", "5.1", "6.0.0", "4.3", "4.5.x", "--help"])
-def test_a_blender_without_a_recipe_is_refused_with_those_that_there_are(images: DockerImages, version: str):
+def test_a_blender_without_a_recipe_is_refused_with_those_that_there_are(images: DockerImages, version: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         images.build(Recipe(version), lambda *_: None)
     assert "4.5.15" in str(caught.value.hint)
@@ -150,7 +156,7 @@ def given_small_image(client: docker.DockerClient, repository: str) -> str:
 
 def test_an_image_comes_from_a_registry_by_its_tag_and_by_its_digest(
     images: DockerImages, client: docker.DockerClient, registry: Registry
-):
+) -> None:
     repository = f"{registry.url}/blender"
     digest = given_small_image(client, repository)
     client.images.push(repository, "4.5.0")
@@ -167,7 +173,7 @@ def test_an_image_comes_from_a_registry_by_its_tag_and_by_its_digest(
         images.remove(digest)
 
 
-def test_what_can_be_wrong_with_a_pull_is_told_apart(images: DockerImages, registry: Registry):
+def test_what_can_be_wrong_with_a_pull_is_told_apart(images: DockerImages, registry: Registry) -> None:
     with pytest.raises(NotFound, match=r"No registry has .*/blender:9 for us"):
         images.pull(f"{registry.url}/blender:9", lambda *_: None)
     with pytest.raises(PullFailed, match=r"127.0.0.1:1/blender:9 can not be pulled: .*refused\.$"):
@@ -178,7 +184,7 @@ def test_what_can_be_wrong_with_a_pull_is_told_apart(images: DockerImages, regis
         images.pull(f"{locked.url}/blender:9", lambda *_: None)
 
 
-def test_a_build_that_fails_ends_with_the_last_lines_and_what_to_do(images: DockerImages):
+def test_a_build_that_fails_ends_with_the_last_lines_and_what_to_do(images: DockerImages) -> None:
     recipe = Recipe(
         "4.5.99", network="host", apt_mirror="http://127.0.0.1:1/debian", reference="renderctl-test:broken", **LOCAL
     )
@@ -190,7 +196,7 @@ def test_a_build_that_fails_ends_with_the_last_lines_and_what_to_do(images: Dock
         images.remove("renderctl-test:broken")
 
 
-def test_an_index_with_a_password_is_told_to_nobody(images: DockerImages, client: docker.DockerClient):
+def test_an_index_with_a_password_is_told_to_nobody(images: DockerImages, client: docker.DockerClient) -> None:
     index = "http://ada:pa55word@127.0.0.1:1/simple"
     steps: list[str] = []
     with pytest.raises(BuildFailed) as caught:
@@ -198,7 +204,7 @@ def test_an_index_with_a_password_is_told_to_nobody(images: DockerImages, client
     assert "pa55word" not in f"{caught.value.message} {steps} {given_recipe(index)!r}"
 
 
-def test_an_engine_that_is_away_is_named(tmp_path):
+def test_an_engine_that_is_away_is_named(tmp_path: Path) -> None:
     images = DockerImages(Engine(f"unix://{tmp_path / 'socket'}"))
     for ask in (images.list, lambda: images.build(Recipe(), lambda *_: None), lambda: images.resolve("4.5")):
         with pytest.raises(EngineUnavailable, match="is out of reach"):
@@ -207,6 +213,6 @@ def test_an_engine_that_is_away_is_named(tmp_path):
 
 def test_an_image_brings_along_what_eevee_would_compile_for_its_first_frame(
     client: docker.DockerClient, render_image: RenderImage
-):
+) -> None:
     words = ["sh", "-c", "find /opt/blender/shaders -type f -readable | wc -l"]
     assert int(client.containers.run(render_image.digest, words, remove=True, **CAGE)) > 50

@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -137,14 +138,14 @@ def counted(farm: Farm, job: Job) -> dict[str, int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
-def test_after_every_action_of_anybody_counts_are_what_the_rows_come_to(farm, seed):
+def test_after_every_action_of_anybody_counts_are_what_the_rows_come_to(farm: Farm, seed: int) -> None:
     operators = Operators(farm, seed, given_jobs(farm))
     for _ in range(40):
         done = operators.act()
         assert farm.repository.count_checks.find_wrong() == [], done
 
 
-def test_counts_of_tasks_are_read_as_the_rows_have_them(farm):
+def test_counts_of_tasks_are_read_as_the_rows_have_them(farm: Farm) -> None:
     operators = Operators(farm, 7, given_jobs(farm)[:1])
     for _ in range(40):
         operators.act()
@@ -154,7 +155,7 @@ def test_counts_of_tasks_are_read_as_the_rows_have_them(farm):
         )
 
 
-def test_the_counts_of_a_job_go_with_it(farm):
+def test_the_counts_of_a_job_go_with_it(farm: Farm) -> None:
     job = given_job(farm, "1-3")
     farm.repository.attempts.claim(job.id, given_worker(farm), limit=2)
     farm.repository.jobs.cancel(job.id, actor=ACTOR)
@@ -166,13 +167,13 @@ def test_the_counts_of_a_job_go_with_it(farm):
     assert farm.repository.database.read(lambda connection: connection.execute(select(job_counts)).all()) == []
 
 
-def test_a_job_that_was_taken_back_leaves_no_counts(farm):
+def test_a_job_that_was_taken_back_leaves_no_counts(farm: Farm) -> None:
     job = given_job(farm, "1-3")
     farm.repository.jobs.discard(job.id, "its scene has no camera", actor=ACTOR)
     assert farm.repository.database.read(lambda connection: connection.execute(select(job_counts)).all()) == []
 
 
-def test_a_transaction_that_is_undone_counts_nothing(farm):
+def test_a_transaction_that_is_undone_counts_nothing(farm: Farm) -> None:
     job = given_job(farm, "1-3")
     slot = given_worker(farm)
 
@@ -188,7 +189,7 @@ def test_a_transaction_that_is_undone_counts_nothing(farm):
     assert farm.repository.count_checks.find_wrong() == []
 
 
-def test_what_was_rendered_anew_is_counted_once(farm):
+def test_what_was_rendered_anew_is_counted_once(farm: Farm) -> None:
     job, slot = given_job(farm, "1"), given_worker(farm)
     for size in (10, 7):
         attempt = farm.repository.attempts.claim(job.id, slot).attempts[0]
@@ -199,7 +200,7 @@ def test_what_was_rendered_anew_is_counted_once(farm):
         farm.repository.jobs.retry(job.id, actor=ACTOR, frames=[1])
 
 
-def test_a_sweep_puts_wrong_counts_right_and_says_so(farm, caplog):
+def test_a_sweep_puts_wrong_counts_right_and_says_so(farm: Farm, caplog: pytest.LogCaptureFixture) -> None:
     job = given_job(farm, "1-3")
     farm.repository.database.write(lambda connection: count_change(connection, job.id, {"queued": 2, "outputs": -1}))
     assert [str(wrong) for wrong in farm.repository.count_checks.find_wrong()] == [
@@ -214,7 +215,7 @@ def test_a_sweep_puts_wrong_counts_right_and_says_so(farm, caplog):
     assert "counts" not in caplog.text
 
 
-def test_a_large_job_is_compared_in_pieces(farm):
+def test_a_large_job_is_compared_in_pieces(farm: Farm) -> None:
     job = given_jobs(farm)[0]
     operators = Operators(farm, 5, [job])
     for _ in range(30):
@@ -225,20 +226,18 @@ def test_a_large_job_is_compared_in_pieces(farm):
     assert [dict(job.missing) for job in wrong] == [{"queued": -2, "outputs": 1}]
 
 
-def test_in_time_every_job_is_compared(farm):
+def test_in_time_every_job_is_compared(farm: Farm) -> None:
     model = given_model(farm)
     jobs = [given_job(farm, "1-2", model=model) for _ in range(11)]
     for job in jobs[::2]:
         farm.repository.jobs.cancel(job.id, actor=ACTOR)
     for job in jobs:
-        farm.repository.database.write(
-            lambda connection, job_id=job.id: count_change(connection, job_id, {"queued": 1})
-        )
+        farm.repository.database.write(partial(count_change, job_id=job.id, changes={"queued": 1}))
     corrected = [wrong.job_id for _ in range(8) for wrong in farm.repository.count_checks.check_sample()]
     assert sorted(corrected) == sorted(job.id for job in jobs)
 
 
-def test_counts_are_corrected_once_by_many_at_a_time(tmp_path, database_url):
+def test_counts_are_corrected_once_by_many_at_a_time(tmp_path: Path, database_url: str) -> None:
     farm = farm_on(database_url, tmp_path)
     job = given_job(farm, "1-3")
     farm.repository.database.write(lambda connection: count_change(connection, job.id, {"queued": 2}))
@@ -252,7 +251,7 @@ def test_counts_are_corrected_once_by_many_at_a_time(tmp_path, database_url):
 
 
 @pytest.mark.slow
-def test_at_work_at_the_same_time_they_count_right(tmp_path, database_url):
+def test_at_work_at_the_same_time_they_count_right(tmp_path: Path, database_url: str) -> None:
     farm = farm_on(database_url, tmp_path)
     jobs = given_jobs(farm)
     errors: list[BaseException] = []
@@ -292,7 +291,7 @@ def statements_of(farm: Farm, work: Callable[[], object]) -> list[str]:
     return statements
 
 
-def test_whoever_reads_counts_looks_at_no_task(farm):
+def test_whoever_reads_counts_looks_at_no_task(farm: Farm) -> None:
     jobs = given_jobs(farm)
     slot = given_worker(farm)
     attempts = farm.repository.attempts.claim(jobs[0].id, slot, limit=3).attempts
@@ -310,7 +309,7 @@ def test_whoever_reads_counts_looks_at_no_task(farm):
             assert "count(*)" not in statement or " output" not in statement, statement
 
 
-def test_many_jobs_are_summed_up_with_as_many_questions_as_one(farm):
+def test_many_jobs_are_summed_up_with_as_many_questions_as_one(farm: Farm) -> None:
     model, slot = given_model(farm), given_worker(farm)
     jobs = [given_job(farm, "1-4", model=model) for _ in range(5)]
     for number, job in enumerate(jobs):
@@ -327,7 +326,7 @@ def test_many_jobs_are_summed_up_with_as_many_questions_as_one(farm):
     assert shown == {job.id: (1.0 + number, f"i{number}") for number, job in enumerate(jobs)}
 
 
-def test_a_transaction_writes_its_counts_with_one_statement_its_last(farm):
+def test_a_transaction_writes_its_counts_with_one_statement_its_last(farm: Farm) -> None:
     job, slot = given_job(farm, "1-6"), given_worker(farm)
     claim = statements_of(farm, lambda: farm.repository.attempts.claim(job.id, slot, limit=4))
     attempts = farm.repository.attempts.of_job(job.id)
@@ -339,7 +338,7 @@ def test_a_transaction_writes_its_counts_with_one_statement_its_last(farm):
 
 
 @pytest.mark.slow
-def test_each_worker_counts_in_its_own_shard(tmp_path, ready_mysql_url):
+def test_each_worker_counts_in_its_own_shard(tmp_path: Path, ready_mysql_url: str) -> None:
     farm = farm_on(ready_mysql_url, tmp_path)
     job = given_job(farm, "1-6")
     for name in WORKERS:
@@ -351,7 +350,7 @@ def test_each_worker_counts_in_its_own_shard(tmp_path, ready_mysql_url):
 
 
 @pytest.mark.slow
-def test_an_older_database_is_counted_when_it_is_upgraded(tmp_path, new_database_url):
+def test_an_older_database_is_counted_when_it_is_upgraded(tmp_path: Path, new_database_url: str) -> None:
     farm = farm_on(new_database_url, tmp_path)
     operators = Operators(farm, 3, given_jobs(farm))
     operators.actions = tuple(each for each in operators.actions if each.__name__ != "remove")
@@ -372,7 +371,7 @@ def test_an_older_database_is_counted_when_it_is_upgraded(tmp_path, new_database
     close(farm)
 
 
-def test_no_statement_gives_a_task_a_state_but_those_that_count():
+def test_no_statement_gives_a_task_a_state_but_those_that_count() -> None:
     """Who adds one elsewhere has counts that drift."""
     changing = re.compile(r"\btasks\s*\.(insert|update|delete)\(")
     sources = Path(renderctl.__file__).parent

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -222,7 +223,7 @@ def test_what_a_large_job_waits_for_ends_while_it_comes(both: Farm, tmp_path: Pa
 
     for number in (2, 3, TRANSACTIONS):
         first = given_job(both, "1", model=model)
-        before_transaction(both, number, lambda first=first: finish(first))
+        before_transaction(both, number, partial(finish, first))
         job, _ = both.repository.jobs.add(large(model, after=(first.id,)), actor=ACTOR)
         assert both.repository.tasks.counts(job.id) == TaskCounts(queued=LARGE)
     waits = given_job(both, "1", model=model)
@@ -239,7 +240,7 @@ def test_what_a_large_job_waits_for_is_removed_while_it_comes(both: Farm, tmp_pa
     for number in range(2, TRANSACTIONS + 1):
         first = given_job(both, "1", model=model)
         both.repository.jobs.cancel(first.id, actor=ACTOR)
-        before_transaction(both, number, lambda first=first: other.repository.jobs.remove(first.id, actor=ACTOR))
+        before_transaction(both, number, partial(other.repository.jobs.remove, first.id, actor=ACTOR))
         with pytest.raises(NotFound, match=first.id):
             both.repository.jobs.add(large(model, after=(first.id,)), actor=ACTOR)
         erase(both)

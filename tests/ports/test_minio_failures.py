@@ -13,6 +13,7 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -238,7 +239,7 @@ def test_an_untrusted_certificate_is_explained_and_a_trusted_one_accepted(
     ("change", "expected"),
     [({"access_key": "nobody"}, "store.access_key"), ({"secret_key": "s3cr3t"}, "store.secret_key")],
 )
-def test_wrong_keys_are_explained(s3: StoreSettings, change: dict[str, str], expected: str) -> None:
+def test_wrong_keys_are_explained(s3: StoreSettings, change: dict[str, Any], expected: str) -> None:
     assert expected in error_text(MinioStore(replace(s3, **change)))
 
 

@@ -84,7 +84,7 @@ def test_a_writer_that_is_killed_leaves_no_half_blob(s3: StoreSettings, tmp_path
     store = MinioStore(s3)
     store.check()
     with subprocess.Popen([sys.executable, "-c", WRITER, *map(str, argv)]) as writer:
-        assert until(lambda: unfinished(s3), 60)
+        assert until(lambda: unfinished(s3) > 0, 60)
         writer.send_signal(signal.SIGKILL)
     assert store.missing({digest}) == {digest}
     assert list(store.blobs()) == []
@@ -97,7 +97,7 @@ def test_a_writer_that_is_killed_leaves_no_half_blob(s3: StoreSettings, tmp_path
 
 def test_what_a_dead_writer_left_is_forgotten_after_a_day(s3: StoreSettings, tmp_path: Path) -> None:
     MinioStore(s3).check()
-    bucket = Bucket(raw(s3), s3.bucket)
+    bucket = Bucket(raw(s3), s3.bucket)  # type: ignore[arg-type]
     raw(s3)._create_multipart_upload(s3.bucket, "blobs/ab/cd", {})
     now = datetime.now(UTC)
     bucket.abort_uploads(before=now - timedelta(minutes=1))

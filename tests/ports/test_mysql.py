@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pymysql
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from renderctl.core.clocks import SystemClock
 from renderctl.core.errors import DatabaseUnavailable
@@ -44,7 +44,7 @@ def opened(url: str) -> Repository:
     return open_repository(url, now=SystemClock().now, heartbeat_limit_s=1.0)
 
 
-def test_a_job_whose_commit_nobody_heard_of_is_added_once_and_is_new(severed):
+def test_a_job_whose_commit_nobody_heard_of_is_added_once_and_is_new(severed: tuple[Farm, Wire]) -> None:
     farm, wire = severed
     model = given_model(farm)
     wire.severs.set()
@@ -53,7 +53,7 @@ def test_a_job_whose_commit_nobody_heard_of_is_added_once_and_is_new(severed):
     assert (new, farm.repository.jobs.open_ids()) == (True, [job.id])
 
 
-def test_what_is_committed_while_it_is_tried_again_is_done_once(severed):
+def test_what_is_committed_while_it_is_tried_again_is_done_once(severed: tuple[Farm, Wire]) -> None:
     farm, wire = severed
     wire.late_s = 0.7
     model, gone = given_model(farm), given_model(farm, "gone")
@@ -73,7 +73,7 @@ def test_what_is_committed_while_it_is_tried_again_is_done_once(severed):
     assert [actions.count(action) for action in ("job.submit", "job.priority", "model.remove")] == [1, 1, 1]
 
 
-def test_a_claim_whose_commit_nobody_heard_of_gets_what_it_got(severed):
+def test_a_claim_whose_commit_nobody_heard_of_gets_what_it_got(severed: tuple[Farm, Wire]) -> None:
     farm, wire = severed
     job, slot = given_job(farm, "1-9"), given_worker(farm)
     wire.severs.set()
@@ -83,7 +83,9 @@ def test_a_claim_whose_commit_nobody_heard_of_gets_what_it_got(severed):
     assert farm.repository.tasks.counts(job.id) == TaskCounts(queued=6, running=3)
 
 
-def test_starting_failing_and_completing_say_the_same_when_their_commit_was_not_heard_of(severed):
+def test_starting_failing_and_completing_say_the_same_when_their_commit_was_not_heard_of(
+    severed: tuple[Farm, Wire],
+) -> None:
     farm, wire = severed
     job, slot = given_job(farm, "1-2"), given_worker(farm)
     first, second = farm.repository.attempts.claim(job.id, slot, limit=2).attempts
@@ -100,7 +102,7 @@ def test_starting_failing_and_completing_say_the_same_when_their_commit_was_not_
     assert farm.repository.outputs.count(job.id) == 1
 
 
-def test_what_people_do_is_done_once_when_its_commit_was_not_heard_of(severed):
+def test_what_people_do_is_done_once_when_its_commit_was_not_heard_of(severed: tuple[Farm, Wire]) -> None:
     farm, wire = severed
     job = given_job(farm, "1-3")
     farm.repository.jobs.pause(job.id, actor=ACTOR)
@@ -117,13 +119,13 @@ def test_what_people_do_is_done_once_when_its_commit_was_not_heard_of(severed):
     assert model.version == 1
 
 
-def test_a_heartbeat_that_comes_with_a_drain_does_not_take_its_reason_away(severed):
+def test_a_heartbeat_that_comes_with_a_drain_does_not_take_its_reason_away(severed: tuple[Farm, Wire]) -> None:
     farm, _ = severed
     given_worker(farm)
     (worker,) = farm.repository.workers.all()
     drained, waiting = threading.Event(), text("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")
 
-    def draining(connection):
+    def draining(connection: Connection) -> None:
         held = {"held": WorkerState.DRAINING, "state": WorkerState.DRAINING, "reason": "asked for by ada"}
         connection.execute(workers.update().where(workers.c.id == worker.id).values(held))
         drained.set()
@@ -139,7 +141,9 @@ def test_a_heartbeat_that_comes_with_a_drain_does_not_take_its_reason_away(sever
     assert (worker.state, worker.reason) == (WorkerState.DRAINING, "asked for by ada")
 
 
-def test_the_end_of_the_audit_log_is_known_though_the_answer_to_its_chaining_was_lost(severed):
+def test_the_end_of_the_audit_log_is_known_though_the_answer_to_its_chaining_was_lost(
+    severed: tuple[Farm, Wire],
+) -> None:
     farm, wire = severed
     given_model(farm)
     wire.severs.set()
@@ -148,7 +152,7 @@ def test_the_end_of_the_audit_log_is_known_though_the_answer_to_its_chaining_was
     assert head == farm.repository.audit_chain.verify().head
 
 
-def test_a_frozen_server_is_an_outage_within_seconds_and_a_restarted_one_costs_nothing():
+def test_a_frozen_server_is_an_outage_within_seconds_and_a_restarted_one_costs_nothing() -> None:
     require(MariaDb)
     clock = SystemClock()
     with running(MariaDb) as server:
@@ -167,12 +171,12 @@ def test_a_frozen_server_is_an_outage_within_seconds_and_a_restarted_one_costs_n
         repository.close()
 
 
-def test_a_process_makes_no_more_connections_than_the_url_allows_and_the_rest_wait(ready_mysql_url):
+def test_a_process_makes_no_more_connections_than_the_url_allows_and_the_rest_wait(ready_mysql_url: str) -> None:
     engine = open_engine(f"{ready_mysql_url}?connections=2")
     repository = Repository.of(Database(engine, now=SystemClock().now, heartbeat_limit_s=15.0))
     held, free = threading.Barrier(3, timeout=30), threading.Event()
 
-    def hold(connection):
+    def hold(connection: Connection) -> None:
         held.wait()
         free.wait(30)
 
@@ -180,16 +184,16 @@ def test_a_process_makes_no_more_connections_than_the_url_allows_and_the_rest_wa
         holding = [pool.submit(repository.database.read, hold) for _ in range(2)]
         held.wait()
         waiting = pool.submit(repository.workers.all)
-        assert engine.pool.checkedout() == 2
+        assert engine.pool.checkedout() == 2  # type: ignore[attr-defined]
         assert not waiting.done()
         free.set()
         assert waiting.result(30) == []
         assert [each.result(30) for each in holding] == [None, None]
-    assert engine.pool.checkedin() <= 2
+    assert engine.pool.checkedin() <= 2  # type: ignore[attr-defined]
     repository.close()
 
 
-def test_a_database_that_is_not_there_is_made_and_one_that_may_not_be_says_how(ready_mysql_url):
+def test_a_database_that_is_not_there_is_made_and_one_that_may_not_be_says_how(ready_mysql_url: str) -> None:
     parts = urlsplit(ready_mysql_url)
     root = pymysql.connect(host=parts.hostname, port=parts.port or 3306, user=parts.username or "root")
     place = f"{parts.hostname}:{parts.port}"
@@ -213,7 +217,7 @@ def test_a_database_that_is_not_there_is_made_and_one_that_may_not_be_says_how(r
 
 
 @pytest.mark.parametrize("left", ["DELETE FROM alembic_version", "UPDATE alembic_version SET version_num = '0001'"])
-def test_a_set_up_that_was_killed_half_way_is_finished_by_the_next_one(mysql_url, left):
+def test_a_set_up_that_was_killed_half_way_is_finished_by_the_next_one(mysql_url: str, left: str) -> None:
     opened(mysql_url).close()
     engine = open_engine(mysql_url, patient=True)
     with engine.begin() as connection:

@@ -55,14 +55,14 @@ def plans_of(farm: Farm, work: Callable[[Connection], object]) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["user", "project"])
-def test_open_jobs_and_tasks_are_summed_up_from_an_index(farm, kind):
+def test_open_jobs_and_tasks_are_summed_up_from_an_index(farm: Farm, kind: str) -> None:
     owner = given_many_jobs(farm)
     holder = Holder(kind, owner if kind == "user" else "bob")
     for plan in plans_of(farm, lambda connection: _open_work(connection, holder)):
         assert "COVERING INDEX" in plan or "Using index" in plan, plan
 
 
-def test_what_was_rendered_is_summed_up_from_an_index(farm):
+def test_what_was_rendered_is_summed_up_from_an_index(farm: Farm) -> None:
     """On MySQL without the rows of jobs; SQLite looks them up for their ids."""
     holder = Holder("user", given_many_jobs(farm))
     for plan in plans_of(farm, lambda connection: _rendered(connection, holder)):

@@ -1,7 +1,7 @@
 """An error of a broker says where it is, what is wrong and what to do; never the password."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -87,7 +87,11 @@ def test_a_queue_that_was_made_by_others_with_other_properties(broker: TlsRabbit
     with channel_to(broker.url + "%2F") as channel:
         channel.queue_declare("renderctl.theirs", durable=True)
     queue = RabbitQueue(broker.url, SystemClock())
-    for use in (lambda: queue.put(TICKET, pool="theirs", priority=5), lambda: queue.get(["theirs"], 0)):
+    uses: list[Callable[[], object]] = [
+        lambda: queue.put(TICKET, pool="theirs", priority=5),
+        lambda: queue.get(["theirs"], 0),
+    ]
+    for use in uses:
         with pytest.raises(QueueUnavailable, match=r"other properties: .*renderctl\.theirs") as caught:
             use()
         assert "delete_queue" in (caught.value.hint or "")

@@ -112,13 +112,13 @@ def test_a_password_is_needed_wrong_or_too_much(server: Redis, clock: FakeClock)
 def test_a_user_with_too_few_rights_is_told_which_they_need(
     server: Redis, client: "redis.Redis", clock: FakeClock
 ) -> None:
-    client.execute_command("ACL", "SETUSER", "farm", "on", ">key", "~renderctl:*", "+get", "+info")
+    client.execute_command("ACL", "SETUSER", "farm", "on", ">key", "~renderctl:*", "+get", "+info")  # type: ignore[no-untyped-call]
     url = f"redis://farm:key@127.0.0.1:{server.port}/0"
     used(RedisCache(url, clock))
     message = error_text(RedisCache(url, clock))
     assert "does not grant this user" in message
     rights = message[message.index("~renderctl") : message.rindex(".")].strip("`").split()
-    client.execute_command("ACL", "SETUSER", "farm", *rights)
+    client.execute_command("ACL", "SETUSER", "farm", *rights)  # type: ignore[no-untyped-call]
     cache = RedisCache(url, clock)
     assert works(cache)
     assert "Redis" in cache.check()

@@ -17,6 +17,7 @@ from renderctl.core.errors import AttemptSuperseded, Conflict, DatabaseOutdated,
 from renderctl.core.jobs import Failure, Fault, NewJob, Output, RenderOptions, TaskCounts
 from renderctl.core.states import AttemptState, JobState, TaskState
 from renderctl.core.workers import Heartbeat
+from renderctl.farm import Farm
 from renderctl.repository import migrations as migrated
 from renderctl.repository import open_repository
 from renderctl.repository.attempts.completion import Completion
@@ -24,12 +25,13 @@ from renderctl.repository.attempts.lifecycle import Cost
 from renderctl.repository.database.engine import open_engine
 from renderctl.repository.schema.jobs import attempts
 from tests.databases import farm_on
+from tests.fakes import FakeClock
 from tests.farms import ACTOR, close, given_job, given_model, given_worker
 
 IMAGE = Output("0001.png", "a" * 64, 10)
 
 
-def test_a_claim_takes_tasks_in_their_order_and_moves_the_serial_on(farm):
+def test_a_claim_takes_tasks_in_their_order_and_moves_the_serial_on(farm: Farm) -> None:
     job, slot = given_job(farm, "5,3,9"), given_worker(farm)
     claim = farm.repository.attempts.claim(job.id, slot, limit=2, serial=job.serial)
     assert [attempt.frame for attempt in claim.attempts] == [5, 3]
@@ -37,37 +39,37 @@ def test_a_claim_takes_tasks_in_their_order_and_moves_the_serial_on(farm):
     assert farm.repository.jobs.get(job.id).state is JobState.RUNNING
 
 
-def test_a_stale_ticket_is_worth_nothing(farm):
+def test_a_stale_ticket_is_worth_nothing(farm: Farm) -> None:
     job, slot = given_job(farm, "1-3"), given_worker(farm)
     farm.repository.attempts.claim(job.id, slot, serial=job.serial)
     assert farm.repository.attempts.claim(job.id, slot, serial=job.serial).attempts == ()
 
 
-def test_the_last_claim_leaves_no_ticket(farm):
+def test_the_last_claim_leaves_no_ticket(farm: Farm) -> None:
     job, slot = given_job(farm, "1"), given_worker(farm)
     assert farm.repository.attempts.claim(job.id, slot, serial=job.serial).serial is None
 
 
 @pytest.mark.parametrize("verb", ["pause", "cancel"])
-def test_a_job_that_does_not_run_gives_nothing(farm, verb):
+def test_a_job_that_does_not_run_gives_nothing(farm: Farm, verb: str) -> None:
     job, slot = given_job(farm, "1-3"), given_worker(farm)
-    getattr(farm.repository, verb)(job.id, actor=ACTOR)
+    getattr(farm.repository.jobs, verb)(job.id, actor=ACTOR)
     assert farm.repository.attempts.claim(job.id, slot).attempts == ()
 
 
-def test_a_pool_that_a_worker_does_not_serve_gives_it_nothing_and_keeps_its_ticket(farm):
+def test_a_pool_that_a_worker_does_not_serve_gives_it_nothing_and_keeps_its_ticket(farm: Farm) -> None:
     job, slot = given_job(farm, "1-3", pool="gpu"), given_worker(farm)
     claim = farm.repository.attempts.claim(job.id, slot, serial=job.serial)
     assert (claim.attempts, claim.serial, claim.delay_s) == ((), job.serial, 1.0)
 
 
-def test_a_slot_limit_holds_across_workers(farm):
+def test_a_slot_limit_holds_across_workers(farm: Farm) -> None:
     job = given_job(farm, "1-3", max_slots=1)
     assert farm.repository.attempts.claim(job.id, given_worker(farm, "w1")).attempts
     assert not farm.repository.attempts.claim(job.id, given_worker(farm, "w2")).attempts
 
 
-def test_a_bound_job_is_its_workers_while_that_ones_heart_beats(farm, clock):
+def test_a_bound_job_is_its_workers_while_that_ones_heart_beats(farm: Farm, clock: FakeClock) -> None:
     given_worker(farm, "own")
     other = given_worker(farm, "other")
     job = given_job(farm, "1-3", bound_to="own")
@@ -76,7 +78,7 @@ def test_a_bound_job_is_its_workers_while_that_ones_heart_beats(farm, clock):
     assert farm.repository.attempts.claim(job.id, other).attempts
 
 
-def test_outputs_are_published_once_and_a_repeated_completion_changes_nothing(farm):
+def test_outputs_are_published_once_and_a_repeated_completion_changes_nothing(farm: Farm) -> None:
     job, slot = given_job(farm, "1"), given_worker(farm)
     (attempt,) = farm.repository.attempts.claim(job.id, slot).attempts
     farm.repository.attempts.start(attempt)
@@ -86,7 +88,7 @@ def test_outputs_are_published_once_and_a_repeated_completion_changes_nothing(fa
     assert farm.repository.jobs.finish_if_done(job.id) is JobState.SUCCEEDED
 
 
-def test_a_zombie_can_not_publish_after_its_task_was_queued_again(farm, clock):
+def test_a_zombie_can_not_publish_after_its_task_was_queued_again(farm: Farm, clock: FakeClock) -> None:
     job, slot = given_job(farm, "1"), given_worker(farm)
     (zombie,) = farm.repository.attempts.claim(job.id, slot).attempts
     farm.repository.attempts.start(zombie)
@@ -101,7 +103,9 @@ def test_a_zombie_can_not_publish_after_its_task_was_queued_again(farm, clock):
     assert [output.name for output in outputs] == ["0001.png"]
 
 
-def test_of_frames_that_are_published_together_one_that_was_taken_away_is_left_out(farm, clock):
+def test_of_frames_that_are_published_together_one_that_was_taken_away_is_left_out(
+    farm: Farm, clock: FakeClock
+) -> None:
     job, slot = given_job(farm, "1-3"), given_worker(farm)
     claimed = farm.repository.attempts.claim(job.id, slot, limit=3).attempts
     first, zombie, _ = claimed
@@ -119,7 +123,7 @@ def test_of_frames_that_are_published_together_one_that_was_taken_away_is_left_o
     assert farm.repository.jobs.finish_if_done(job.id) is JobState.SUCCEEDED
 
 
-def test_frames_that_are_published_together_keep_their_own_costs_and_places_of_logs(farm):
+def test_frames_that_are_published_together_keep_their_own_costs_and_places_of_logs(farm: Farm) -> None:
     job, slot = given_job(farm, "1-2"), given_worker(farm)
     one, two = farm.repository.attempts.claim(job.id, slot, limit=2).attempts
     farm.repository.attempts.complete_all(
@@ -133,7 +137,7 @@ def test_frames_that_are_published_together_keep_their_own_costs_and_places_of_l
     assert farm.repository.database.read(lambda connection: list(connection.scalars(costs))) == [1.0, 3.0]
 
 
-def test_a_restarted_worker_fences_its_predecessor_at_once(farm):
+def test_a_restarted_worker_fences_its_predecessor_at_once(farm: Farm) -> None:
     job, slot = given_job(farm, "1-2"), given_worker(farm, start="first")
     held = farm.repository.attempts.claim(job.id, slot, limit=2).attempts
     farm.repository.attempts.start(held[0])
@@ -145,7 +149,7 @@ def test_a_restarted_worker_fences_its_predecessor_at_once(farm):
     assert farm.repository.workers.heartbeat(Heartbeat("w1", "first", {held[0].id: 0.5})).superseded
 
 
-def test_heartbeats_keep_attempts_and_say_what_to_stop(farm, clock):
+def test_heartbeats_keep_attempts_and_say_what_to_stop(farm: Farm, clock: FakeClock) -> None:
     job, slot = given_job(farm, "1"), given_worker(farm)
     (attempt,) = farm.repository.attempts.claim(job.id, slot).attempts
     beat = Heartbeat(slot.worker_id, slot.incarnation, {attempt.id: 0.5, "unknown": 0.1})
@@ -157,7 +161,7 @@ def test_heartbeats_keep_attempts_and_say_what_to_stop(farm, clock):
     assert attempt.id in farm.repository.workers.heartbeat(beat).stop
 
 
-def test_an_attempt_that_its_own_worker_does_not_list_any_more_is_queued_again(farm, clock):
+def test_an_attempt_that_its_own_worker_does_not_list_any_more_is_queued_again(farm: Farm, clock: FakeClock) -> None:
     job, slot = given_job(farm, "1"), given_worker(farm)
     farm.repository.attempts.claim(job.id, slot)
     clock.advance(seconds=0.9)
@@ -167,7 +171,9 @@ def test_an_attempt_that_its_own_worker_does_not_list_any_more_is_queued_again(f
     assert farm.repository.tasks.counts(job.id) == TaskCounts(queued=1)
 
 
-def test_a_fault_of_the_machine_is_tried_again_after_a_while_and_ends_with_its_attempts(farm, clock):
+def test_a_fault_of_the_machine_is_tried_again_after_a_while_and_ends_with_its_attempts(
+    farm: Farm, clock: FakeClock
+) -> None:
     job, slot = given_job(farm, "1", max_attempts=2), given_worker(farm)
     failure = Failure(Fault.MACHINE, "Blender crashed.")
     (first,) = farm.repository.attempts.claim(job.id, slot).attempts
@@ -181,7 +187,7 @@ def test_a_fault_of_the_machine_is_tried_again_after_a_while_and_ends_with_its_a
     assert farm.repository.jobs.get(job.id).error == "Blender crashed."
 
 
-def test_a_task_that_failed_here_goes_elsewhere_while_there_is_an_elsewhere(farm, clock):
+def test_a_task_that_failed_here_goes_elsewhere_while_there_is_an_elsewhere(farm: Farm, clock: FakeClock) -> None:
     job, here = given_job(farm, "1"), given_worker(farm, "here")
     (attempt,) = farm.repository.attempts.claim(job.id, here).attempts
     farm.repository.attempts.fail(attempt, Failure(Fault.MACHINE, "no memory"), Cost())
@@ -191,14 +197,14 @@ def test_a_task_that_failed_here_goes_elsewhere_while_there_is_an_elsewhere(farm
     assert farm.repository.attempts.claim(job.id, there).attempts
 
 
-def test_what_was_claimed_and_not_started_goes_back_free_of_charge(farm):
+def test_what_was_claimed_and_not_started_goes_back_free_of_charge(farm: Farm) -> None:
     job, slot = given_job(farm, "1-3"), given_worker(farm)
     farm.repository.attempts.release(farm.repository.attempts.claim(job.id, slot, limit=3).attempts)
     assert farm.repository.tasks.counts(job.id) == TaskCounts(queued=3)
     assert [task.attempts for task in farm.repository.tasks.of_job(job.id)] == [0, 0, 0]
 
 
-def test_a_job_that_was_canceled_keeps_what_is_finished(farm):
+def test_a_job_that_was_canceled_keeps_what_is_finished(farm: Farm) -> None:
     job, slot = given_job(farm, "1-3"), given_worker(farm)
     (attempt,) = farm.repository.attempts.claim(job.id, slot).attempts
     farm.repository.attempts.complete(attempt, [IMAGE], Cost())
@@ -206,14 +212,14 @@ def test_a_job_that_was_canceled_keeps_what_is_finished(farm):
     assert farm.repository.tasks.counts(job.id) == TaskCounts(succeeded=1, canceled=2)
 
 
-def test_an_illegal_step_is_refused_with_what_is_legal(farm):
+def test_an_illegal_step_is_refused_with_what_is_legal(farm: Farm) -> None:
     job = given_job(farm, "1")
     farm.repository.jobs.cancel(job.id, actor=ACTOR)
     with pytest.raises(IllegalTransition, match="A canceled job cannot become paused"):
         farm.repository.jobs.pause(job.id, actor=ACTOR)
 
 
-def test_tasks_of_a_dependent_job_wait_for_every_job_before_it(farm):
+def test_tasks_of_a_dependent_job_wait_for_every_job_before_it(farm: Farm) -> None:
     one, two, slot = given_job(farm, "1"), given_job(farm, "1"), given_worker(farm)
     last = given_job(farm, "1", after=(one.id, two.id))
     for job, waiting in ((one, TaskState.BLOCKED), (two, TaskState.QUEUED)):
@@ -223,7 +229,7 @@ def test_tasks_of_a_dependent_job_wait_for_every_job_before_it(farm):
         assert farm.repository.tasks.of_job(last.id)[0].state is waiting
 
 
-def test_an_idempotency_key_makes_one_job_and_refuses_another_request(farm):
+def test_an_idempotency_key_makes_one_job_and_refuses_another_request(farm: Farm) -> None:
     model = given_model(farm)
     new = NewJob("night", model.id, RenderOptions(), "1-3", idempotency_key="build-7")
     job, fresh = farm.repository.jobs.add(new, actor=ACTOR)
@@ -235,7 +241,7 @@ def test_an_idempotency_key_makes_one_job_and_refuses_another_request(farm):
         )
 
 
-def test_a_beginning_that_means_two_jobs_names_them(farm):
+def test_a_beginning_that_means_two_jobs_names_them(farm: Farm) -> None:
     one, two = given_job(farm, "1", name="twin"), given_job(farm, "1", name="twin")
     with pytest.raises(NotFound, match="more than one") as caught:
         farm.repository.jobs.find("twin")
@@ -243,7 +249,7 @@ def test_a_beginning_that_means_two_jobs_names_them(farm):
     assert two.id in (caught.value.hint or "")
 
 
-def test_every_deed_leaves_an_audit_row(farm):
+def test_every_deed_leaves_an_audit_row(farm: Farm) -> None:
     job = given_job(farm, "1-2")
     farm.repository.jobs.pause(job.id, actor=ACTOR)
     farm.repository.jobs.resume(job.id, actor=ACTOR)
@@ -255,7 +261,7 @@ def test_every_deed_leaves_an_audit_row(farm):
     assert log == [("ada", deed) for deed in deeds]
 
 
-def test_who_gains_the_lease_expires_nobody_for_a_heartbeat_limit(farm, clock):
+def test_who_gains_the_lease_expires_nobody_for_a_heartbeat_limit(farm: Farm, clock: FakeClock) -> None:
     assert not farm.repository.recovery.acquire_sweep_lease("one").may_expire
     assert not farm.repository.recovery.acquire_sweep_lease("two").held
     for _ in range(3):
@@ -267,7 +273,7 @@ def test_who_gains_the_lease_expires_nobody_for_a_heartbeat_limit(farm, clock):
     assert not farm.repository.recovery.acquire_sweep_lease("two").may_expire
 
 
-def test_an_unserved_job_is_named_again_ever_more_rarely(farm, clock):
+def test_an_unserved_job_is_named_again_ever_more_rarely(farm: Farm, clock: FakeClock) -> None:
     job = given_job(farm, "1")
     named = []
     for second in range(100):
@@ -277,7 +283,7 @@ def test_an_unserved_job_is_named_again_ever_more_rarely(farm, clock):
     assert named == [10, 30, 70]
 
 
-def test_the_migrations_make_the_tables_that_the_code_knows(new_database_url):
+def test_the_migrations_make_the_tables_that_the_code_knows(new_database_url: str) -> None:
     engine = open_engine(new_database_url)
     migrated.upgrade(engine)
     with engine.connect().execution_options(reads=True) as connection:
@@ -287,7 +293,7 @@ def test_the_migrations_make_the_tables_that_the_code_knows(new_database_url):
 
 
 @pytest.mark.slow
-def test_who_is_logged_in_stays_so_when_log_ins_get_names(new_database_url, clock):
+def test_who_is_logged_in_stays_so_when_log_ins_get_names(new_database_url: str, clock: FakeClock) -> None:
     engine, config = open_engine(new_database_url), Config()
     config.set_main_option("script_location", str(Path(migrated.__file__).parent))
     columns = "digest, user, csrf, created_at, expires_at"
@@ -311,7 +317,7 @@ def test_who_is_logged_in_stays_so_when_log_ins_get_names(new_database_url, cloc
     repository.close()
 
 
-def test_an_old_database_is_refused_until_it_is_upgraded(new_database_url, clock):
+def test_an_old_database_is_refused_until_it_is_upgraded(new_database_url: str, clock: FakeClock) -> None:
     engine = open_engine(new_database_url)
     migrated.upgrade(engine)
     with engine.begin() as connection:
@@ -333,7 +339,7 @@ def _claim_all(url: str, folder: Path, job_id: str, name: str, taken: "multiproc
 
 
 @pytest.mark.slow
-def test_eight_processes_claim_two_thousand_tasks_each_exactly_once(tmp_path, database_url):
+def test_eight_processes_claim_two_thousand_tasks_each_exactly_once(tmp_path: Path, database_url: str) -> None:
     farm = farm_on(database_url, tmp_path)
     job = given_job(farm, "1-2000")
     close(farm)

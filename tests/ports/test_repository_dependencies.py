@@ -1,5 +1,6 @@
 """What a job needs does not go while the job comes: its model, and the jobs that it waits for."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -61,8 +62,8 @@ def test_a_removal_at_the_moment_of_a_submission_leaves_nothing_that_can_not_be_
     for _ in range(10):
         first = given_succeeded_job(both, model)
         outcomes = at_once(
-            lambda first=first: both.repository.jobs.remove(first.id, actor=ACTOR),
-            lambda first=first: _added(both, waiting_for(model, first)),
+            partial(both.repository.jobs.remove, first.id, actor=ACTOR),
+            partial(_added, both, waiting_for(model, first)),
         )
         added = outcomes[1]
         while both.repository.recovery.delete_removed_batch():
@@ -84,8 +85,8 @@ def test_a_removal_of_a_model_at_the_moment_of_a_submission_is_one_or_the_other(
     for number in range(10):
         model = given_model(both, f"shot-{number}")
         removed, added = at_once(
-            lambda model=model: _model_removed(both, model),
-            lambda model=model: _added(both, waiting_for(model)),
+            partial(_model_removed, both, model),
+            partial(_added, both, waiting_for(model)),
         )
         assert removed is (added is None)
 

@@ -6,11 +6,11 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from renderctl.repository.jobs.batches import FIRST_ROWS as BATCH
 from sqlalchemy import event, select
 
 from renderctl.core.clocks import SystemClock
@@ -22,6 +22,7 @@ from renderctl.farm import Farm
 from renderctl.farm.admin.sweep import sweep
 from renderctl.repository import Claimant, NewModel, open_repository
 from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository.database.batches import FIRST_ROWS as BATCH
 from renderctl.repository.database.engine import open_engine
 from renderctl.repository.migrations import HEAD, current_revision, require_current
 from renderctl.repository.schema.jobs import attempts, outputs, tasks
@@ -262,9 +263,9 @@ class Crowd:
 
     def steer(self) -> None:
         job, repository = self.chance.choice(self.jobs), self.farm.repository
-        verb = self.chance.choice(
-            [repository.jobs.pause, repository.jobs.resume, repository.jobs.cancel, repository.jobs.retry]
-        )
+        jobs = repository.jobs
+        verbs: list[Callable[..., object]] = [jobs.pause, jobs.resume, jobs.cancel, jobs.retry]
+        verb = self.chance.choice(verbs)
         try:
             verb(job.id, actor=ACTOR)
         except IllegalTransition:
@@ -344,6 +345,6 @@ def test_a_retry_at_the_moment_when_a_frame_is_stopped_leaves_no_frame_behind(
             else:
                 farm.repository.attempts.fail(attempt, Failure(Fault.MACHINE, "GPU lost"), Cost())
 
-        at_once(stop, lambda job=job: farm.repository.jobs.retry(job.id, actor=ACTOR))
+        at_once(stop, partial(farm.repository.jobs.retry, job.id, actor=ACTOR))
         assert farm.repository.tasks.counts(job.id) == TaskCounts(queued=3)
     close(farm)

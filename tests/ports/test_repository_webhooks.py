@@ -336,7 +336,7 @@ def test_one_at_a_time_holds_the_lease(farm: Farm, clock: FakeClock) -> None:
     assert farm.repository.leases.acquire(WEBHOOKS, "two") is None
     assert farm.repository.recovery.acquire_sweep_lease("two").held, "another lease is another's"
     clock.advance(seconds=0.9)
-    assert farm.repository.leases.acquire(WEBHOOKS, "one") == Lease(pytest.approx(0.9))
+    assert farm.repository.leases.acquire(WEBHOOKS, "one") == Lease(pytest.approx(0.9))  # type: ignore[arg-type]
     clock.advance(seconds=1.1)
     assert farm.repository.leases.acquire(WEBHOOKS, "two") == Lease(0.0)
     farm.repository.leases.release(WEBHOOKS, "one")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -176,7 +177,7 @@ def test_who_is_no_admin_sees_his_mates_and_changes_nobody(client: TestClient, s
     assert client.get("/users/eve").status_code == 404
     for page in ("/users", "/users/ada", "/projects"):
         assert not deeds(client.get(page).text), page
-    refused = [
+    refused: list[tuple[str, str, Any]] = [
         ("POST", "/users/ada/disable", None),
         ("PUT", "/users/vic/role", {"role": "admin"}),
         ("PUT", "/users/ada/password", {"password": "a new password"}),

@@ -16,7 +16,7 @@ from renderctl.farm import Farm
 from tests.fake_blender import FakeExecutor
 from tests.farms import FACTS, close, make_farm, wait_for
 from tests.server.conftest import Served
-from tests.server.test_page import log_in
+from tests.server.pages import log_in
 from tests.server.test_uploads import API, DIGEST, SCENE, file, send
 
 WOOD = b"\x89PNG of wood"

@@ -66,7 +66,7 @@ class Matrix:
         if about in ("session", "list", "token"):
             given["session"] = self._session(owner)
         if "{invitation}" in path or about == "token":
-            told = {"lasts_s": 3600.0, "actor": ACTOR}
+            told: dict[str, Any] = {"lasts_s": 3600.0, "actor": ACTOR}
             given["invitation"] = self.served.farm.repository.invitations.add(name, Role.VIEWER, (), **told).id
         given["name"] = "extra" if "/projects/" in path else {"job": "0001.png", "user": owner}.get(about, "nobody")
         given |= {"own": self.own, "home": _HERE, "pool": "default" if relation is Relation.PROJECT else "slow"}
@@ -81,12 +81,12 @@ class Matrix:
     def _session(self, name: str) -> str:
         """A log-in of somebody's from a browser."""
         secret = f"session {next(_numbers)}"
-        told = {"lasts_s": 3600.0, "address": None}
+        told: dict[str, Any] = {"lasts_s": 3600.0, "address": None}
         return str(self.served.farm.repository.sessions.open(name, token_digest(secret), "csrf", **told).session)
 
     def _webhook(self, job: Job, actor: Actor) -> dict[str, str]:
         """A webhook that somebody has set up for a job, at a door that is closed, and something that it was told."""
-        told = {"project": job.project, "job_id": job.id, "actor": actor}
+        told: dict[str, Any] = {"project": job.project, "job_id": job.id, "actor": actor}
         repository = self.served.farm.repository
         webhook = repository.webhooks.add("http://127.0.0.1:9/", "secret", tuple(Event), **told)
         repository.database.write(lambda connection: add_event(connection, Event.TASK_FAILED, job.id))
@@ -182,7 +182,7 @@ def test_a_route_lets_in_whom_the_table_allows_and_nobody_else(
 _OUTCOMES = {Verdict.REFUSED: "refused", Verdict.HIDDEN: "hidden"}
 
 
-def last_refusal(matrix: Matrix, role: Role) -> tuple[str, str, str]:
+def last_refusal(matrix: Matrix, role: Role) -> tuple[str, str | None, str | None]:
     """What the audit log says of the last thing that the one with this role might not do: action, outcome, way in."""
     told = AuditFilter(by=f"the-{role}", refused=True)
     (entry,) = matrix.served.farm.repository.audit.newest(wanted=told, limit=1)

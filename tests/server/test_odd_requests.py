@@ -131,7 +131,10 @@ RANGES = st.one_of(TEXT, st.from_regex(r"bytes=-?[0-9]{0,25}-[0-9]{0,25}(,[0-9]{
 @given(said=RANGES)
 def test_any_range_is_answered_with_that_part_of_the_image_or_all_of_it(place: Place, said: str) -> None:
     whole = place.client.get(place.image, headers=place.headers).content
-    answer = place.client.get(place.image, headers=place.headers | {"Range": said.encode("latin-1")})  # type: ignore[dict-item]
+    answer = place.client.get(
+        place.image,
+        headers=[*place.headers.items(), ("Range", said.encode("latin-1"))],  # type: ignore[arg-type]
+    )
     assert answer.status_code in (200, 206, 416)
     if answer.status_code == 200:
         assert answer.content == whole
@@ -141,8 +144,17 @@ def test_any_range_is_answered_with_that_part_of_the_image_or_all_of_it(place: P
         assert answer.content == whole[int(first) : int(last) + 1] != b""
 
 
-HEADERS = ("Authorization", "Cookie", "X-CSRF-Token", "If-None-Match", "If-Range", "Idempotency-Key", "X-Forwarded-For")
-HEADERS += ("Accept", "Content-Type", "Content-Length", "Host", "Last-Event-ID", "X-Forwarded-Proto")
+HEADERS: tuple[str, ...] = ("Authorization", "Cookie", "X-CSRF-Token", "If-None-Match", "If-Range")
+HEADERS += (
+    "Idempotency-Key",
+    "X-Forwarded-For",
+    "Accept",
+    "Content-Type",
+    "Content-Length",
+    "Host",
+    "Last-Event-ID",
+    "X-Forwarded-Proto",
+)
 
 
 @QUICK

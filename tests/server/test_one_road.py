@@ -53,6 +53,6 @@ def test_a_hundred_reads_begin_no_transaction_that_writes(farm: Farm, monkeypatc
             for path in reads:
                 assert client.get(path, headers=ada).status_code == 200
     assert begun == []
-    client.app.state.parts.authentication.stop()
+    client.app.state.parts.authentication.stop()  # type: ignore[attr-defined]
     (token,) = farm.repository.tokens.all(user="ada")
     assert token.used_at is not None

@@ -77,7 +77,7 @@ def _asked(operation: Any, headers: dict[str, str], real: dict[str, str]) -> int
         suppress_health_check=list(HealthCheck),
     )
     @given(case=operation.as_strategy(), about_real_things=booleans())
-    def ask(case: schemathesis.Case, about_real_things: bool) -> None:
+    def ask(case: schemathesis.Case[Any], about_real_things: bool) -> None:
         nonlocal asked
         asked += 1
         if about_real_things:
@@ -96,7 +96,7 @@ def _real_things(served: Served, *, finished: bool = False) -> dict[str, str]:
     if finished:
         work_off(served.farm, name="w2", pools=("fuzz",), idle_exit_s=0.05)
     repository = served.farm.repository
-    told = {"project": job.project, "job_id": job.id, "actor": ACTOR}
+    told: dict[str, Any] = {"project": job.project, "job_id": job.id, "actor": ACTOR}
     webhook = repository.webhooks.add("http://127.0.0.1:9/", "secret", tuple(Event), **told)
     repository.database.write(lambda connection: add_event(connection, Event.TASK_FAILED, job.id))
     attempts = repository.attempts.of_job(job.id)

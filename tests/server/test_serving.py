@@ -50,7 +50,8 @@ def test_a_large_file_passes_through_in_constant_memory(site: Site, farm: Farm, 
     for _ in range(megabytes):
         seen.update(PIECE)
     with httpx2.Client(headers=ada, timeout=300) as client:
-        before = client.get(f"{url}/healthz") and server.memory_info().rss
+        assert client.get(f"{url}/healthz").status_code == 200
+        before = server.memory_info().rss
         address = f"{url}/api/v1/uploads/{seen.hexdigest()}?size={size}"
         most = 0
 
@@ -84,15 +85,15 @@ def test_a_client_that_goes_away_in_the_middle_goes_on_where_it_broke_off(site: 
     content = PIECE * 8
     digest = hashlib.sha256(content).hexdigest()
     path = f"/api/v1/uploads/{digest}"
-    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as client:
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as wire:
         head = f"PUT {path}?size={len(content)} HTTP/1.1\r\nHost: x\r\nAuthorization: {ada['Authorization']}\r\n"
-        client.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content[: 5 << 20])
+        wire.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content[: 5 << 20])
     with httpx2.Client(headers=ada, base_url=url, timeout=60) as client:
         there = 0
 
         def has_arrived() -> bool:
             nonlocal there
-            there = client.get(path).json()["received"]
+            there = int(client.get(path).json()["received"])
             return there >= 3 << 20
 
         until(has_arrived, 20, what="what was sent before")

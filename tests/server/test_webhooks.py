@@ -9,8 +9,9 @@ from tests.server.routes import API
 
 def test_a_server_sends_and_measures_what_it_could_not_send(served: Served) -> None:
     job = given_job(served.farm, "1")
-    told = {"project": "default", "job_id": None, "actor": ACTOR}
-    webhook = served.farm.repository.webhooks.add("http://127.0.0.1:9/", "secret", tuple(Event), **told)
+    webhook = served.farm.repository.webhooks.add(
+        "http://127.0.0.1:9/", "secret", tuple(Event), project="default", job_id=None, actor=ACTOR
+    )
     olga = served.person("olga", Role.OPERATOR)
     served.farm.repository.jobs.cancel(job.id, actor=ACTOR)
     path = f"{API}/webhooks/{webhook.id}/deliveries?undeliverable=true"

@@ -170,7 +170,8 @@ def _listens(url: str) -> bool:
         with socket.socket(socket.AF_UNIX) as client:
             return client.connect_ex(parts.path) == 0
     connections = psutil.net_connections("tcp")
-    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == parts.port for each in connections)
+    listening = [each.laddr for each in connections if each.status == psutil.CONN_LISTEN]
+    return any(address and address.port == parts.port for address in listening)
 
 
 def test_the_folders_of_servers_have_short_paths() -> None:

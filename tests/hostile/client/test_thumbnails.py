@@ -58,7 +58,8 @@ def wanted(farm: Farm) -> OpenOutput:
 
 @pytest.mark.slow
 def test_a_crowd_that_waits_for_one_small_copy_stops_nobody_else(farm: Farm, wanted: OpenOutput) -> None:
-    assert isinstance(farm.store, SlowStore)
+    store = farm.store
+    assert isinstance(store, SlowStore)
     job_id = farm.repository.jobs.find("shot").id
     eve = Served(farm, None).person("eve", Role.ARTIST, "default")  # type: ignore[arg-type]
     http = urllib3.PoolManager(headers=eve, retries=False, maxsize=CROWD, timeout=30.0)
@@ -67,14 +68,14 @@ def test_a_crowd_that_waits_for_one_small_copy_stops_nobody_else(farm: Farm, wan
         up = urllib3.Retry(connect=50, backoff_factor=0.1, backoff_max=0.5)
         assert http.request("GET", f"{url}/api/v1/jobs?limit=1", retries=up).status == 200
         asked = [crowd.submit(http.request, "GET", address) for _ in range(CROWD)]
-        wait_for(farm, lambda: farm.store.fetched)
+        wait_for(farm, lambda: store.fetched)
         for _ in range(5):
             assert http.request("GET", f"{url}/api/v1/jobs?limit=1", timeout=10.0).status == 200
-        farm.store.gate.set()
+        store.gate.set()
         answers = [each.result() for each in asked]
     assert [each.status for each in answers] == [200] * CROWD
     assert {each.data[:4] for each in answers} == {b"RIFF"}
-    assert len(farm.store.fetched) == 1
+    assert len(store.fetched) == 1
 
 
 def test_who_would_wait_long_is_asked_to_come_again(farm: Farm, wanted: OpenOutput) -> None:
@@ -84,22 +85,24 @@ def test_who_would_wait_long_is_asked_to_come_again(farm: Farm, wanted: OpenOutp
     with pytest.raises(Busy) as refused:
         thumbnails.request(another(wanted, 64), 160, "ada")
     assert refused.value.retry_after_s
-    assert isinstance(farm.store, SlowStore)
-    farm.store.gate.set()
+    store = farm.store
+    assert isinstance(store, SlowStore)
+    store.gate.set()
     thumbnails.close()
 
 
 def test_one_user_has_never_all_that_makes_small_copies(farm: Farm, wanted: OpenOutput) -> None:
-    assert isinstance(farm.store, SlowStore)
+    store = farm.store
+    assert isinstance(store, SlowStore)
     thumbnails = Thumbnails(farm)
     for number in range(16):
         thumbnails.request(another(wanted, number), 160, "eve")
     with pytest.raises(Busy):
         thumbnails.request(another(wanted, 16), 160, "eve")
     made = thumbnails.request(wanted, 160, "bob")
-    wait_for(farm, lambda: len(farm.store.fetched) == 2)
-    assert wanted.output.digest in farm.store.fetched  # though fifteen of hers are older
-    farm.store.gate.set()
+    wait_for(farm, lambda: len(store.fetched) == 2)
+    assert wanted.output.digest in store.fetched  # though fifteen of hers are older
+    store.gate.set()
     assert isinstance(made, Future)
     assert made.result(30).is_file()
     thumbnails.close()
@@ -111,13 +114,14 @@ def another(wanted: OpenOutput, number: int) -> OpenOutput:
 
 
 def test_what_is_no_image_is_decoded_once(farm: Farm, wanted: OpenOutput, tmp_path: Path) -> None:
-    assert isinstance(farm.store, SlowStore)
-    farm.store.gate.set()
-    broken = farm.store.root / "blobs" / wanted.output.digest[:2] / wanted.output.digest[2:]
+    store = farm.store
+    assert isinstance(store, SlowStore)
+    store.gate.set()
+    broken = store.root / "blobs" / wanted.output.digest[:2] / wanted.output.digest[2:]
     content = broken.read_bytes()[:40]
     (tmp_path / "broken.png").write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
-    farm.store.put(tmp_path / "broken.png", digest)
+    store.put(tmp_path / "broken.png", digest)
     wanted = replace(wanted, output=replace(wanted.output, digest=digest))
     thumbnails = Thumbnails(farm)
     making = thumbnails.request(wanted, 160, "eve")
@@ -130,5 +134,5 @@ def test_what_is_no_image_is_decoded_once(farm: Farm, wanted: OpenOutput, tmp_pa
             thumbnails.request(wanted, 160, "eve")
         lengths.append(len(traceback.extract_tb(refused.value.__traceback__)))
     assert lengths == [2, 2, 2]  # what is kept of the error does not grow, nor hold on to who asked
-    assert farm.store.fetched == [digest]
+    assert store.fetched == [digest]
     thumbnails.close()

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -81,7 +81,7 @@ def test_the_store_works_with_the_rights_that_it_has(endpoint: str, tmp_path: Pa
 
 def test_nothing_else_of_the_store_is_seen_or_changed(endpoint: str) -> None:
     client = Minio(endpoint, KEY, SECRET, secure=False)
-    forbidden = [
+    forbidden: list[Callable[[], object]] = [
         lambda: client.get_object(bucket_name=OTHER, object_name="theirs"),
         lambda: client.put_object(bucket_name=OTHER, object_name="ours", data=io.BytesIO(b"x"), length=1),
         lambda: list(client.list_objects(bucket_name=OTHER)),

@@ -1,6 +1,5 @@
 """Whoever passes by asks again and again whether the server is ready: the store is asked for no more than that."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from fastapi.testclient import TestClient
@@ -18,7 +17,7 @@ class CountingStore(LocalStore):
 
     asked = 0
 
-    def missing(self, digests: Iterable[str]) -> set[str]:
+    def missing(self, digests: set[str]) -> set[str]:
         self.asked += 1
         return super().missing(digests)
 

@@ -71,6 +71,7 @@ class Farm:
 
     def colour(self, scene: str) -> tuple[float, ...]:
         pixels = oiio.ImageBuf(str(self.scratch / f"{Path(scene).stem}.png")).get_pixels(oiio.FLOAT)
+        assert pixels is not None
         return tuple(round(float(value), 2) for value in pixels[8, 8, :3])
 
 

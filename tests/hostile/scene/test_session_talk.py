@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,7 @@ def test_whatever_is_said_the_session_fails_or_goes_on(tmp_path: Path, data: st.
     session = Session(
         ScriptedBlender(clock, data.draw(lines(AWAITED[asked]))), tmp_path, log=tmp_path / "log", clock=clock.monotonic
     )
-    operations = {
+    operations: dict[str, Callable[[], object]] = {
         "started": lambda: session.started(LIMITS),
         "inspect": lambda: session.inspect(Path("/a.blend"), LIMITS),
         "devices": lambda: session.devices(LIMITS),

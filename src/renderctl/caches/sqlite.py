@@ -28,16 +28,16 @@ _SCHEMA = """
     );
 """
 _PUT = """
-    INSERT INTO copies (key, version, put_at, expires_at, document) VALUES (?1, ?2, ?3, ?3 + ?4, ?5)
+    INSERT INTO copies (key, version, put_at, expires_at, document) VALUES (:key, :version, :now, :now + :ttl_s, :text)
     ON CONFLICT (key) DO UPDATE SET
         version = excluded.version, put_at = excluded.put_at, expires_at = excluded.expires_at,
         document = excluded.document
-    WHERE excluded.version >= version OR expires_at <= ?3
+    WHERE excluded.version >= version OR expires_at <= :now
 """
 _GET = "SELECT document, put_at FROM copies WHERE key = ? AND expires_at > ?"
 _LOG = "SELECT kept_from, ends_at FROM logs WHERE key = ? AND expires_at > ?"
 _PUT_LOG = """
-    INSERT INTO logs (key, kept_from, ends_at, expires_at) VALUES (?1, ?2, ?3, ?4)
+    INSERT INTO logs (key, kept_from, ends_at, expires_at) VALUES (?, ?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET
         kept_from = excluded.kept_from, ends_at = excluded.ends_at, expires_at = excluded.expires_at
 """
@@ -61,7 +61,8 @@ class SqliteCache(Cache):
         def write(connection: sqlite3.Connection) -> None:
             now = self._now()
             self._purge_if_due(connection, now)
-            connection.execute(_PUT, (encode_key(key), version, now, ttl_s, text))
+            row = {"key": encode_key(key), "version": version, "now": now, "ttl_s": ttl_s, "text": text}
+            connection.execute(_PUT, row)
 
         self._call(write, None)
 

@@ -16,13 +16,12 @@ from typing import Any
 from sqlalchemy import String, cast, func, literal, select
 
 from benchmarks.timing import empty_folder
+from renderctl.core.attempts import Claimant, Cost
 from renderctl.core.jobs import Attempt, Job, Output
 from renderctl.core.states import AttemptState, TaskState
 from renderctl.core.workers import Heartbeat
 from renderctl.farm import Farm
 from renderctl.farm.admin.sweep import sweep
-from renderctl.repository import Claimant
-from renderctl.repository.attempts.lifecycle import Cost
 from renderctl.repository.database.engine import open_engine
 from renderctl.repository.schema.jobs import attempts, outputs, tasks
 from tests.databases import farm_on

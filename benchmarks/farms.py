@@ -6,9 +6,9 @@ from typing import Any
 from renderctl.core.actors import local_actor
 from renderctl.core.jobs import Input, Job, NewJob, RenderOptions
 from renderctl.core.models import Model, ModelFacts, SceneFacts
+from renderctl.core.new_model import NewModel
 from renderctl.core.settings import Settings
 from renderctl.farm import Farm
-from renderctl.repository import NewModel
 from renderctl.wiring import open_farm
 
 ACTOR = local_actor("bench")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.submitting import timed_beside_a_writer
 from benchmarks.timing import empty_folder
+from renderctl.core.attempts import Claimant
 from renderctl.core.clocks import SystemClock
 from renderctl.core.jobs import NewJob, RenderOptions
 from renderctl.core.settings import DatabaseSettings
@@ -18,7 +19,7 @@ from renderctl.farm import Farm
 from renderctl.farm.change_feed import ChangeFeed
 from renderctl.farm.jobs.log_follower import LogFollower
 from renderctl.farm.jobs.status import job_document
-from renderctl.repository import Claimant, open_repository
+from renderctl.repository import open_repository
 from renderctl.repository.database.engine import open_engine
 from tests.big_tables import HUGE, fill
 from tests.farms import ACTOR, NODE, close, given_job, given_model, make_farm, quick_settings

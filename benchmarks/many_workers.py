@@ -29,7 +29,7 @@ _PATIENCE_S = 120.0
 #: What a call is for, in the order in which it is listed.
 _CALLS = (
     *("Workers.heartbeat", "sweep", "Attempts.claimable_jobs", "Attempts.claim", "Attempts.start"),
-    *("Attempts.complete_all", "finish_job_if_done", "Leases.acquire"),
+    *("Attempts.complete_all", "finish_job_if_done", "Deliveries.acquire_lease"),
 )
 
 

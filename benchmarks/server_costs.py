@@ -20,6 +20,7 @@ from benchmarks.services import Site, service_site
 from benchmarks.simulation.followers import PRINTED
 from benchmarks.simulation.servers import Servers
 from benchmarks.simulation.worker import CAPABILITIES, result_of
+from renderctl.core.attempts import Claimant, Completion, Cost
 from renderctl.core.jobs import Attempt
 from renderctl.core.states import WorkerState
 from renderctl.core.workers import Heartbeat, Worker
@@ -27,9 +28,6 @@ from renderctl.farm import Farm
 from renderctl.farm.admin.sweep import sweep
 from renderctl.farm.jobs.submit import SubmitRequest, submit
 from renderctl.queues import Ticket
-from renderctl.repository import Claimant
-from renderctl.repository.attempts.completion import Completion
-from renderctl.repository.attempts.lifecycle import Cost
 from renderctl.repository.database.engine import open_engine
 
 _CONNECTIONS = 400

@@ -22,11 +22,11 @@ from benchmarks.farms import ACTOR
 from benchmarks.timing import PYTHON, empty_folder
 from renderctl.core.jobs import Input
 from renderctl.core.models import ModelFacts
+from renderctl.core.new_model import NewModel
 from renderctl.core.settings import DatabaseSettings, Settings, StoreSettings
 from renderctl.farm.models.blob_upload import upload_missing
 from renderctl.farm.models.file_hashes import hash_files
 from renderctl.farm.models.upload import manifest_digest
-from renderctl.repository import NewModel
 from renderctl.wiring import open_farm
 from tests.services import MariaDb, RadosGateway, Server
 from tests.services.fresh import fresh_bucket, fresh_mysql

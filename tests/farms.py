@@ -18,9 +18,11 @@ from renderctl.caches import Cache
 from renderctl.caches.redis import RedisCache
 from renderctl.caches.sqlite import SqliteCache
 from renderctl.core.actors import local_actor
+from renderctl.core.attempts import Claimant
 from renderctl.core.clocks import Clock, SystemClock
 from renderctl.core.jobs import Input, Job
 from renderctl.core.models import Model, ModelFacts, SceneFacts
+from renderctl.core.new_model import NewModel
 from renderctl.core.settings import BlenderSettings, DecoderSettings, Settings, WorkerSettings
 from renderctl.core.states import ENDED_JOB, WorkerState
 from renderctl.core.workers import Capabilities
@@ -34,7 +36,7 @@ from renderctl.farm.worker import Worker, WorkOptions, worker_for
 from renderctl.queues import Queue
 from renderctl.queues.rabbitmq import RabbitQueue
 from renderctl.queues.sqlite import SqliteQueue
-from renderctl.repository import Claimant, NewModel, Repository, open_repository
+from renderctl.repository import Repository, open_repository
 from renderctl.stores import Store
 from renderctl.stores.local import LocalStore
 from renderctl.stores.minio import MinioStore

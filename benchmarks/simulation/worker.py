@@ -17,6 +17,7 @@ from benchmarks.simulation.calls import AwaitingClock, AwaitingPort, Calls
 from benchmarks.simulation.frames import SimulatedFrame
 from benchmarks.simulation.queue import AwaitingQueue
 from renderctl.core.actors import local_actor
+from renderctl.core.attempts import Claim, Claimant, Completion, Cost
 from renderctl.core.errors import DatabaseUnavailable, RenderctlError
 from renderctl.core.ids import new_token
 from renderctl.core.jobs import Attempt, Job, Output
@@ -28,10 +29,6 @@ from renderctl.farm.admin.sweep import finish_job_if_done, sweep
 from renderctl.farm.worker.heartbeat import COUNT_EVERY
 from renderctl.farm.worker.job_poll import JobPoll
 from renderctl.farm.worker.work_source import QueueSource
-from renderctl.repository import Claim, Claimant
-from renderctl.repository.attempts.completion import Completion
-from renderctl.repository.attempts.lifecycle import Cost
-from renderctl.repository.webhooks.delivery import WEBHOOKS
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +111,7 @@ class SimulatedWorker:
     async def leave(self) -> None:
         """As a real worker leaves: nobody has to find out that it is gone."""
         repository = self._farm.repository
-        await self._calls.insist(repository.leases.release, WEBHOOKS, self._id)
+        await self._calls.insist(repository.deliveries.release_lease, self._id)
         await self._calls.insist(repository.workers.deregister, self._id, self._incarnation, actor=_ACTOR)
         await self._calls.insist(repository.recovery.release_sweep_lease, self._id)
 
@@ -164,7 +161,7 @@ class SimulatedWorker:
             now = self._farm.clock.monotonic()
             try:
                 if now >= ask_at:
-                    held = await self._calls.run(repository.leases.acquire, WEBHOOKS, self._id) is not None
+                    held = await self._calls.run(repository.deliveries.acquire_lease, self._id)
                     ask_at = now + (limit_s / 3 if held else limit_s)
                 if held:
                     await self._calls.run(repository.deliveries.due_webhooks)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from renderctl.core.models import Model
+from renderctl.core.new_model import NewModel
 from renderctl.farm import Farm
 from renderctl.farm.jobs.submit import SubmitRequest
-from renderctl.repository import NewModel
 from renderctl.wiring import Commands, LocalCommands
 
 #: So many that chance can not use them up: every kill costs the frame that it hits one attempt.

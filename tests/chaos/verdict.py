@@ -17,7 +17,7 @@ from renderctl.decoder.pixels import verify
 from renderctl.farm import Farm
 from renderctl.farm.jobs.attempt_logs import kept_log
 from renderctl.farm.jobs.download import download
-from renderctl.repository.recovery import SWEEP
+from renderctl.repository.leases import SWEEP
 from renderctl.repository.schema.counts import job_counts
 from renderctl.repository.schema.jobs import attempts, jobs, leases, outputs, tasks
 from renderctl.wiring import LocalCommands

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from renderctl.core.attempts import Cost
 from renderctl.core.jobs import Failure, Fault, Job, TaskCounts
 from renderctl.core.models import Model
 from renderctl.core.states import JobState
@@ -12,7 +13,6 @@ from renderctl.farm.admin.sweep import finish_job_if_done, sweep
 from renderctl.farm.jobs.control import cancel, retry
 from renderctl.farm.jobs.remove import remove_jobs
 from renderctl.farm.jobs.status import job_document
-from renderctl.repository.attempts.lifecycle import Cost
 from tests.farms import ACTOR, given_job, given_model, given_worker
 
 

@@ -10,12 +10,12 @@ from sqlalchemy import Connection, event
 
 from renderctl.caches import Cache
 from renderctl.caches.redis import RedisCache
+from renderctl.core.attempts import Cost
 from renderctl.core.jobs import Job
 from renderctl.farm import Farm
 from renderctl.farm.jobs.control import cancel, pause, retry
 from renderctl.farm.jobs.status import status
 from renderctl.repository import open_repository
-from renderctl.repository.attempts.lifecycle import Cost
 from tests.caches import BOTH_CACHES, Age, open_cache
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, close, given_job, given_worker, make_farm

@@ -14,12 +14,12 @@ from sqlalchemy import Connection, select
 from renderctl.core.actors import local_actor
 from renderctl.core.errors import BlobCollected, Conflict, StoreUnavailable
 from renderctl.core.jobs import Input
+from renderctl.core.new_model import NewModel
 from renderctl.core.states import JobState
 from renderctl.farm import Farm
 from renderctl.farm.admin.gc import Collected, collect
 from renderctl.farm.jobs.submit import SubmitRequest, submit
 from renderctl.farm.models.blob_upload import upload_missing
-from renderctl.repository import NewModel
 from renderctl.repository.database.unit_of_work import db_now
 from renderctl.repository.schema.jobs import blob_leases
 from renderctl.stores.local import LocalStore

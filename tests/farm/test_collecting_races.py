@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
+from renderctl.core.attempts import Cost
 from renderctl.core.errors import BlobCollected
 from renderctl.core.jobs import Attempt, Input, Output
+from renderctl.core.new_model import NewModel
 from renderctl.core.settings import DatabaseSettings, Settings, StoreSettings
 from renderctl.farm import Farm
 from renderctl.farm.admin.gc import collect
 from renderctl.farm.models.blob_upload import upload_missing
 from renderctl.farm.models.upload import manifest_digest
-from renderctl.repository import NewModel
-from renderctl.repository.attempts.lifecycle import Cost
 from renderctl.repository.database.unit_of_work import db_now
 from renderctl.repository.schema.jobs import blob_leases
 from renderctl.wiring import LocalCommands

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from minio import Minio
 
+from renderctl.core.attempts import Cost
 from renderctl.core.errors import DigestMismatch, OutputNotWritable
 from renderctl.core.jobs import Job, Output
 from renderctl.farm import Farm
 from renderctl.farm.jobs.download import check_writable, download, links
-from renderctl.repository.attempts.lifecycle import Cost
 from tests.farms import ACTOR, given_job, given_model, given_worker
 
 

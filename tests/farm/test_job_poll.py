@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from renderctl.core.attempts import Claim, Claimant, Cost
 from renderctl.core.errors import QueueUnavailable
 from renderctl.core.jobs import Attempt, Failure, Fault
 from renderctl.core.workers import Heartbeat
 from renderctl.farm import Farm
 from renderctl.farm.worker.job_poll import JobPoll
 from renderctl.farm.worker.work_source import QueueSource
-from renderctl.repository import Claim, Claimant
-from renderctl.repository.attempts.lifecycle import Cost
 from tests.fakes import FakeClock
 from tests.farms import at_work, given_job, given_model, given_worker, wait_for
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from renderctl.core.attempts import Cost
 from renderctl.core.jobs import Attempt, Job
 from renderctl.farm import Farm
 from renderctl.farm.admin.sweep import finish_job_if_done
 from renderctl.farm.jobs.log_follower import LogFollower
-from renderctl.repository.attempts.lifecycle import Cost
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, close, given_job, given_worker, make_farm
 

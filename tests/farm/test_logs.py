@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from renderctl.core.attempts import Cost
 from renderctl.core.errors import StoreUnavailable
 from renderctl.core.jobs import Attempt, Job
 from renderctl.core.settings import Settings
 from renderctl.farm import Farm
 from renderctl.farm.jobs.attempt_logs import LogPart
 from renderctl.farm.jobs.logs import follow, logs
-from renderctl.repository.attempts.lifecycle import Cost
 from renderctl.stores.local import LocalStore
 from tests.caches import BOTH_CACHES, open_cache
 from tests.fake_blender import FakeExecutor, held

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from renderctl.core.actors import Role, Scope, Via
+from renderctl.core.audit import AuditFilter
 from renderctl.core.errors import (
     Conflict,
     InvitationRefused,
@@ -40,7 +41,6 @@ from renderctl.farm.people.users import (
     set_role,
     withdraw_invitation,
 )
-from renderctl.repository.audit.log import AuditFilter
 from renderctl.repository.schema.people import tokens, users, web_sessions
 from tests.databases import farm_on
 from tests.fakes import FakeClock

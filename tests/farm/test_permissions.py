@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 
 from renderctl.core.actors import Actor, Role, Scope, Via
+from renderctl.core.audit import AuditFilter
 from renderctl.core.errors import NotAllowed, NotFound, RenderctlError
 from renderctl.core.jobs import Job
 from renderctl.core.models import Model
+from renderctl.core.new_model import NewModel
 from renderctl.core.permissions import TABLE, Relation, Subject, Verdict, authorize, verdict, visibility_of
 from renderctl.core.webhooks import Event
 from renderctl.farm import Farm
 from renderctl.farm.jobs.submit import SubmitRequest, submit
 from renderctl.farm.models.upload import UploadOptions, UploadRequest
 from renderctl.farm.worker import WorkOptions
-from renderctl.repository import NewModel
-from renderctl.repository.audit.log import AuditFilter
 from renderctl.repository.webhooks.outbox import add_event
 from renderctl.wiring import LocalCommands
 from tests.databases import farm_on

@@ -2,14 +2,13 @@
 
 import pytest
 
+from renderctl.core.attempts import Claimant, Cost
 from renderctl.core.jobs import Attempt, Failure, Fault, Job, Output
 from renderctl.core.states import JobState, WorkerState
 from renderctl.core.workers import Heartbeat, Worker
 from renderctl.farm import Farm
 from renderctl.farm.admin.sweep import sweep
 from renderctl.farm.jobs.control import retry
-from renderctl.repository import Claimant
-from renderctl.repository.attempts.lifecycle import Cost
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, given_job, given_model, given_worker
 

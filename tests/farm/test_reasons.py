@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from renderctl.core.attempts import Cost
 from renderctl.core.jobs import Failure, Fault, Job, RenderOptions
 from renderctl.core.workers import Heartbeat
 from renderctl.farm import Farm
 from renderctl.farm.admin.workers import drain_worker
 from renderctl.farm.jobs.control import cancel, pause
 from renderctl.farm.jobs.status import status
-from renderctl.repository.attempts.lifecycle import Cost
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, FACTS, NODE, QUICK, given_job, given_model, given_worker
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, Table, func, select
 
+from renderctl.core.attempts import Cost
 from renderctl.core.errors import AttemptSuperseded, Conflict, IllegalTransition, NotFound
 from renderctl.core.jobs import Failure, Fault, TaskCounts
 from renderctl.core.settings import RetentionSettings
@@ -16,7 +17,6 @@ from renderctl.farm import Farm
 from renderctl.farm.admin.sweep import sweep
 from renderctl.farm.jobs.control import cancel, retry
 from renderctl.farm.jobs.remove import remove_jobs, select_jobs
-from renderctl.repository.attempts.lifecycle import Cost
 from renderctl.repository.database.unit_of_work import db_now
 from renderctl.repository.schema.audit import audits
 from renderctl.repository.schema.jobs import (

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from renderctl.core.attempts import Cost
 from renderctl.core.jobs import Failure, Fault, RenderOptions
 from renderctl.core.requirements import Requirements
 from renderctl.core.states import JobState
 from renderctl.core.workers import Capabilities
 from renderctl.farm import Farm
-from renderctl.repository.attempts.lifecycle import Cost
 from tests.fake_blender import FakeExecutor
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, FACTS, NODE, at_work, given_job, given_model, given_worker, wait_for, work_until

@@ -8,9 +8,9 @@ import pytest
 
 from renderctl.core.errors import FileChanged, StoreUnavailable
 from renderctl.core.jobs import Input
+from renderctl.core.new_model import NewModel
 from renderctl.farm import Farm
 from renderctl.farm.models.blob_upload import upload_missing
-from renderctl.repository import NewModel
 from renderctl.stores.minio import MinioStore
 from tests.farms import ACTOR, FACTS
 

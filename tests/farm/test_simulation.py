@@ -40,7 +40,7 @@ COUNTED = {
     *(f"repository.attempts.{verb}" for verb in ("claim", "start", "complete_all")),
     *(f"repository.models.{verb}" for verb in ("get", "inputs")),
     *(f"repository.workers.{verb}" for verb in ("register", "deregister")),
-    *("repository.jobs.inputs", "repository.leases.release", "repository.recovery.release_sweep_lease"),
+    *("repository.jobs.inputs", "repository.deliveries.release_lease", "repository.recovery.release_sweep_lease"),
     "queue.put",
 }
 #: Calls that are made again and again while time goes by.

@@ -2,12 +2,12 @@
 
 import pytest
 
+from renderctl.core.attempts import Cost
 from renderctl.core.errors import InvalidInput
 from renderctl.core.jobs import Attempt, Job, Output
 from renderctl.farm import Farm
 from renderctl.farm.jobs.control import cancel, pause, retry
 from renderctl.farm.jobs.status import invalidate, jobs, status
-from renderctl.repository.attempts.lifecycle import Cost
 from tests.caches import let_redis_age
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, given_job, given_model, given_worker

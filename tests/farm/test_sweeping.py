@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from renderctl.core.attempts import Cost
 from renderctl.core.jobs import Failure, Fault, TaskCounts
 from renderctl.core.states import JobState
 from renderctl.core.workers import Heartbeat
 from renderctl.farm import Farm
 from renderctl.farm.admin.sweep import sweep
 from renderctl.farm.jobs.control import priority
-from renderctl.repository.attempts.lifecycle import Cost
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, at_work, given_job, given_model, given_worker, make_farm, wait_for
 

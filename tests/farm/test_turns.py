@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from renderctl.core.attempts import Claim
 from renderctl.core.errors import WorkerNameTaken
 from renderctl.core.jobs import Attempt, Job, TaskCounts
 from renderctl.core.settings import BlenderSettings
@@ -15,7 +16,6 @@ from renderctl.farm.jobs.remove import remove_jobs
 from renderctl.farm.worker import WorkOptions, worker_for
 from renderctl.farm.worker.slot_parts import Listeners
 from renderctl.farm.worker.work_source import QueueSource
-from renderctl.repository import Claim
 from renderctl.repository.attempts.store import Attempts
 from tests.fake_blender import FakeExecutor, held, long, once, truncated
 from tests.farms import (

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
+from renderctl.core.attempts import Claimant, Cost
 from renderctl.core.jobs import Failure, Fault, Output
 from renderctl.core.permissions import ALL
 from renderctl.core.states import ENDED_JOB, JobState, TaskState
@@ -16,8 +17,6 @@ from renderctl.farm.jobs.logs import logs
 from renderctl.farm.jobs.outputs import outputs
 from renderctl.farm.jobs.status import jobs, status
 from renderctl.farm.jobs.tasks import attempts, task_status, tasks
-from renderctl.repository import Claimant
-from renderctl.repository.attempts.lifecycle import Cost
 from tests.big_tables import BLOCKED, FAILED, HUGE, QUEUED, RUNNING, SUCCEEDED
 from tests.farms import ACTOR, NODE
 

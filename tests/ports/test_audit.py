@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy import select
 
 from renderctl.core.actors import Actor, Role, Via
+from renderctl.core.audit import AuditFilter, ChainHead
 from renderctl.core.errors import Conflict
 from renderctl.core.permissions import FARM, Subject
 from renderctl.farm import Farm
 from renderctl.repository import Repository
 from renderctl.repository.audit.key_file import KeyFile
-from renderctl.repository.audit.log import AuditFilter
-from renderctl.repository.database.audit_chain import ChainHead, HeadFile, SigningKeys, chain_mac, key_id, signature
+from renderctl.repository.database.audit_chain import HeadFile, SigningKeys, chain_mac, key_id, signature
 from renderctl.repository.database.transactions import Database
 from renderctl.repository.schema.audit import audit_heads, audits
 from tests.fakes import FakeClock

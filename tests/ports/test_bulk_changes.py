@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, event, select
 
+from renderctl.core.attempts import Cost
 from renderctl.core.jobs import Job, TaskCounts
 from renderctl.core.models import Model
 from renderctl.core.states import JobState, TaskState
 from renderctl.farm import Farm
-from renderctl.repository.attempts.lifecycle import Cost
 from renderctl.repository.database.batches import FIRST_ROWS
 from renderctl.repository.jobs.task_states import move_first, move_tasks
 from renderctl.repository.schema.jobs import jobs, tasks

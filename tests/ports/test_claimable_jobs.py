@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, or_, select
 
+from renderctl.core.attempts import Claimant, Cost
 from renderctl.core.jobs import Failure, Fault, Job
 from renderctl.core.states import TaskState
 from renderctl.farm import Farm
-from renderctl.repository import Claimant
-from renderctl.repository.attempts.lifecycle import Cost
 from renderctl.repository.schema.jobs import jobs, tasks
 from tests.databases import farm_on
 from tests.fakes import FakeClock

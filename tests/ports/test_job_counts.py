@@ -15,14 +15,13 @@ from alembic.config import Config
 from sqlalchemy import Connection, event, func, select
 
 import renderctl
+from renderctl.core.attempts import Completion, Cost
 from renderctl.core.errors import AttemptSuperseded, Conflict, IllegalTransition, NotFound
 from renderctl.core.jobs import Attempt, Failure, Fault, Job, Output
 from renderctl.farm import Farm
 from renderctl.farm.admin.sweep import sweep
 from renderctl.farm.jobs.status import job_document
 from renderctl.repository import migrations as migrated
-from renderctl.repository.attempts.completion import Completion
-from renderctl.repository.attempts.lifecycle import Cost
 from renderctl.repository.counts import SHARDS, count_change, shard_of
 from renderctl.repository.database.engine import open_engine
 from renderctl.repository.schema.counts import job_counts

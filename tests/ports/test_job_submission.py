@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import Connection, event, func, select
 
 from renderctl.core.actors import Role, Via
+from renderctl.core.attempts import Cost
 from renderctl.core.errors import Conflict, NotFound, QuotaExceeded, SubmissionLost, TokenRefused
 from renderctl.core.jobs import Input, Job, NewJob, RenderOptions, TaskCounts
 from renderctl.core.models import Model
@@ -20,7 +21,6 @@ from renderctl.core.quotas import Limits, Quotas
 from renderctl.core.states import JobState
 from renderctl.farm import Farm
 from renderctl.farm.admin.sweep import sweep
-from renderctl.repository.attempts.lifecycle import Cost
 from renderctl.repository.database.batches import FIRST_ROWS, MOST_ROWS, BatchSize
 from renderctl.repository.schema.jobs import job_dependencies, job_inputs, jobs, tasks
 from tests.databases import farm_on

@@ -10,6 +10,7 @@ import pymysql
 import pytest
 from sqlalchemy import Connection, text
 
+from renderctl.core.attempts import Cost
 from renderctl.core.clocks import SystemClock
 from renderctl.core.errors import DatabaseUnavailable
 from renderctl.core.jobs import Failure, Fault, NewJob, Output, RenderOptions, TaskCounts
@@ -17,7 +18,6 @@ from renderctl.core.states import AttemptState, JobState, WorkerState
 from renderctl.core.workers import Heartbeat
 from renderctl.farm import Farm
 from renderctl.repository import Repository, open_repository
-from renderctl.repository.attempts.lifecycle import Cost
 from renderctl.repository.database.engine import open_engine
 from renderctl.repository.database.transactions import Database
 from renderctl.repository.migrations import HEAD, upgrade

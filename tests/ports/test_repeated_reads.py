@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import Connection, event, select
 from sqlalchemy.exc import OperationalError
 
+from renderctl.core.attempts import Cost
 from renderctl.core.errors import DatabaseUnavailable
 from renderctl.core.jobs import Failure, Fault, Job
 from renderctl.core.permissions import Subject
 from renderctl.core.states import AttemptState, JobState
 from renderctl.farm import Farm
 from renderctl.farm.change_feed import ChangeFeed
-from renderctl.repository.attempts.lifecycle import Cost
 from renderctl.repository.schema.jobs import jobs
 from tests.databases import farm_on
 from tests.fakes import FakeClock

@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 from sqlmodel import SQLModel
 
+from renderctl.core.attempts import Completion, Cost
 from renderctl.core.errors import AttemptSuperseded, Conflict, DatabaseOutdated, IllegalTransition, NotFound
 from renderctl.core.jobs import Failure, Fault, NewJob, Output, RenderOptions, TaskCounts
 from renderctl.core.states import AttemptState, JobState, TaskState
@@ -20,8 +21,6 @@ from renderctl.core.workers import Heartbeat
 from renderctl.farm import Farm
 from renderctl.repository import migrations as migrated
 from renderctl.repository import open_repository
-from renderctl.repository.attempts.completion import Completion
-from renderctl.repository.attempts.lifecycle import Cost
 from renderctl.repository.database.engine import open_engine
 from renderctl.repository.schema.jobs import attempts
 from tests.databases import farm_on

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, select
 
+from renderctl.core.attempts import Cost
 from renderctl.core.jobs import Input, NewJob, Output, RenderOptions
+from renderctl.core.new_model import NewModel
 from renderctl.farm import Farm
-from renderctl.repository import NewModel
-from renderctl.repository.attempts.lifecycle import Cost
 from renderctl.repository.database.unit_of_work import db_now
 from renderctl.repository.schema.jobs import blob_leases
 from tests.databases import farm_on

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from renderctl.core.attempts import Cost
 from renderctl.core.errors import Conflict, NotFound
 from renderctl.core.jobs import Job, NewJob, RenderOptions, TaskCounts
 from renderctl.core.models import Model
@@ -13,7 +14,6 @@ from renderctl.core.states import JobState
 from renderctl.farm import Farm
 from renderctl.farm.admin.sweep import sweep
 from renderctl.farm.jobs.remove import remove_jobs
-from renderctl.repository.attempts.lifecycle import Cost
 from renderctl.repository.schema.jobs import job_dependencies, jobs
 from tests.databases import farm_on
 from tests.farms import ACTOR, close, given_job, given_model, given_worker

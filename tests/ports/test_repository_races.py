@@ -13,15 +13,16 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select
 
+from renderctl.core.attempts import Claimant, Cost
 from renderctl.core.clocks import SystemClock
 from renderctl.core.errors import AttemptSuperseded, IllegalTransition
 from renderctl.core.jobs import Attempt, Failure, Fault, Input, Job, NewJob, Output, RenderOptions, TaskCounts
+from renderctl.core.new_model import NewModel
 from renderctl.core.states import ENDED_JOB, OPEN_ATTEMPT, AttemptState, JobState, TaskState
 from renderctl.core.workers import Heartbeat
 from renderctl.farm import Farm
 from renderctl.farm.admin.sweep import sweep
-from renderctl.repository import Claimant, NewModel, open_repository
-from renderctl.repository.attempts.lifecycle import Cost
+from renderctl.repository import open_repository
 from renderctl.repository.database.batches import FIRST_ROWS as BATCH
 from renderctl.repository.database.engine import open_engine
 from renderctl.repository.migrations import HEAD, current_revision, require_current

@@ -5,15 +5,22 @@ from typing import Any
 
 import pytest
 
+from renderctl.core.attempts import Completion, Cost
 from renderctl.core.errors import AttemptSuperseded, BlobCollected, Conflict, NotFound
 from renderctl.core.jobs import Attempt, Failure, Fault, Job, Output
-from renderctl.core.webhooks import MAX_TRIES, Delivery, DeliveryState, Event, Webhook, retry_delay
+from renderctl.core.webhooks import (
+    MAX_TRIES,
+    Delivery,
+    DeliveryAttempt,
+    DeliveryState,
+    Event,
+    PreparedDelivery,
+    Webhook,
+    retry_delay,
+)
 from renderctl.farm import Farm
-from renderctl.repository.attempts.completion import Completion
-from renderctl.repository.attempts.lifecycle import Cost
-from renderctl.repository.leases import Lease
+from renderctl.repository.leases import WEBHOOKS, Lease
 from renderctl.repository.schema.jobs import blob_leases
-from renderctl.repository.webhooks.delivery import WEBHOOKS, DeliveryAttempt, PreparedDelivery
 from renderctl.repository.webhooks.outbox import add_event
 from renderctl.repository.webhooks.registrations import MOST
 from tests.fakes import FakeClock

@@ -11,14 +11,14 @@ from fastapi import APIRouter
 from fastapi.testclient import TestClient
 
 from renderctl.core.actors import Actor, Role, Scope
+from renderctl.core.audit import AuditFilter
 from renderctl.core.clocks import SystemClock
 from renderctl.core.jobs import Input, Job
+from renderctl.core.new_model import NewModel
 from renderctl.core.permissions import TABLE, Relation, Verdict
 from renderctl.core.webhooks import Event
 from renderctl.farm.jobs.submit import SubmitRequest, submit
 from renderctl.farm.people.secrets import token_digest
-from renderctl.repository import NewModel
-from renderctl.repository.audit.log import AuditFilter
 from renderctl.repository.webhooks.outbox import add_event
 from renderctl.server import api
 from renderctl.server.app import create_app

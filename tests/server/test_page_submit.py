@@ -8,9 +8,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from renderctl.core.actors import Role
+from renderctl.core.audit import AuditFilter
 from renderctl.core.jobs import RenderOptions
 from renderctl.core.models import Dependency, Model
-from renderctl.repository.audit.log import AuditFilter
 from tests.farms import ACTOR, FACTS, SCENE, given_model, given_worker
 from tests.server.conftest import Served
 from tests.server.pages import csrf, log_in

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 from renderctl.client.connection import ServerConnection
 from renderctl.client.responses import typed
+from renderctl.core.audit import AuditEntry, AuditFilter, AuditVerdict
 from renderctl.core.outages import OutageGrace
-from renderctl.repository.audit.log import AuditEntry, AuditFilter
-from renderctl.repository.audit.verification import AuditVerdict
 
 _LOOK_EVERY_S, _MOST = 1.0, 10_000
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from typing import TypedDict
 
     from renderctl.core.job_status import JobStatus
+    from renderctl.core.jobs import RemovedJob
     from renderctl.core.models import Model
     from renderctl.farm.jobs.submit import SubmitRequest
-    from renderctl.repository.jobs.deletion import Removed
 
     class _JobPage(TypedDict):
         jobs: list[JobStatus]
@@ -145,12 +145,12 @@ def select_jobs(server: ServerConnection, *, older_than: timedelta, states: Sequ
 
 def remove_jobs(
     server: ServerConnection, refs: Sequence[str], *, force: bool = False, dry_run: bool = False
-) -> "list[Removed]":
+) -> "list[RemovedJob]":
     """Remove ended jobs."""
-    from renderctl.repository.jobs.deletion import Removed
+    from renderctl.core.jobs import RemovedJob
 
     body = {"jobs": list(refs), "force": force, "dry_run": dry_run}
-    return typed(list[Removed], server.api.post("/jobs/remove", body, patience_s=_BULK_S))
+    return typed(list[RemovedJob], server.api.post("/jobs/remove", body, patience_s=_BULK_S))
 
 
 def watch(

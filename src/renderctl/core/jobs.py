@@ -294,3 +294,28 @@ def retry_delay(failure: Failure, attempts: int, max_attempts: int) -> float | N
     if failure.fault is Fault.SCENE or lost or attempts >= max_attempts:
         return None
     return RETRY_DELAYS_S[min(attempts, len(RETRY_DELAYS_S)) - 1]
+
+
+@dataclass(frozen=True)
+class RemovedJob:
+    """A job that is out of sight."""
+
+    job_id: str
+    name: str
+    tasks: int
+    outputs: int
+    output_bytes: int  #: what `gc` frees of the store, unless other jobs have rendered the same
+    freed: tuple[str, ...] = ()  #: jobs that no longer wait
+
+
+@dataclass(frozen=True)
+class JobSummary:
+    """A job, and what has become of it so far."""
+
+    job: Job
+    counts: TaskCounts
+    outputs: int
+    running: dict[str, float]  #: how far each frame is that is being rendered, by the ids of the attempts
+    frame_seconds: float | None  #: what the last frames took on average; None: none is finished, or none is running
+    at: datetime  #: by the database's clock: all that was committed before it is in here
+    image: str | None = None  #: digest of the container image that rendered the last of its frames

@@ -1,7 +1,7 @@
 """People: users, projects, API tokens, web sessions and invitations."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from renderctl.core.actors import Actor, Role, Scope
@@ -121,3 +121,20 @@ def validated_password(password: str) -> str:
     if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
         raise InvalidInput(f"A password must have {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters.")
     return password
+
+
+@dataclass(frozen=True)
+class TotpSecret:
+    """What the codes of a user are made of."""
+
+    secret: str = field(repr=False)  #: base32
+    is_confirmed: bool  #: False: it was shown of late, and counts for nothing yet
+    last_step: int  #: of the last code that was used
+
+
+@dataclass(frozen=True)
+class ShownCredentials:
+    """What somebody has shown to be let in."""
+
+    password: str | None = field(repr=False)  #: the hash that it was held against
+    code: bool  #: whether there was a code of the second factor, too

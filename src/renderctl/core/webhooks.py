@@ -5,6 +5,7 @@ import hmac
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 
 class Event(StrEnum):
@@ -80,3 +81,28 @@ def signature(secret: str, body: bytes, at: int) -> str:
     """Return the signature header: HMAC-SHA256 of the body and the time `at` (Unix seconds)."""
     signed = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256)
     return f"t={at},v1={signed.hexdigest()}"
+
+
+@dataclass(frozen=True)
+class PreparedDelivery:
+    """A delivery that is due, and all that sending it takes."""
+
+    delivery: Delivery
+    url: str
+    secret: str
+    told: dict[str, Any]  #: what was known in the transaction of the event
+    body: str | None  #: as it was sent before; None: this is the first try
+    at: datetime  #: now, by the database's clock
+
+    def __repr__(self) -> str:
+        return f"Parcel({self.delivery.id})"  # the secret and the address are for nobody's log
+
+
+@dataclass(frozen=True)
+class DeliveryAttempt:
+    """What a try came to. Without an error it was delivered."""
+
+    status: int | None  #: of the answer; None: there was none
+    answer: str | None  #: how it began
+    error: str | None
+    final: bool = False  #: trying again can not help

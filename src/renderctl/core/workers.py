@@ -113,3 +113,28 @@ class CurrentWork:
     started_at: datetime | None
     progress: float  #: 0 to 1
     task: RunningTask | None  #: None if the caller may not see its job
+
+
+@dataclass(frozen=True)
+class Sweeper:
+    """Who swept last."""
+
+    holder: str
+    seconds_ago: float  #: by the database's clock
+
+
+@dataclass(frozen=True)
+class SweepLease:
+    """What holding the sweep's lease allows."""
+
+    held: bool
+    may_expire: bool  #: false in the first heartbeat limit: silence may not have been the workers' fault
+    clock_set_back: bool = False  #: the database's clock, since the last sweep
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A worker that was just put into quarantine, and why."""
+
+    worker_id: str
+    reason: str

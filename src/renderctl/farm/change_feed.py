@@ -3,13 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from renderctl.core.change_feed import job_state
 from renderctl.core.job_status import JobStatus
 from renderctl.core.permissions import Subject
 from renderctl.core.serialization import to_json_value
 from renderctl.core.states import JobState
 from renderctl.farm import Farm
 from renderctl.farm.jobs.status import job_documents
-from renderctl.repository import job_state
 
 #: Outputs are asked for again from so many before the newest: a commit may overtake another.
 _OVERLAP = 200

@@ -4,28 +4,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from renderctl.repository.attempts.claim_query import Claimant
-from renderctl.repository.attempts.claims import Claim
 from renderctl.repository.attempts.store import Attempts
+from renderctl.repository.audit.key_file import KeyFile
 from renderctl.repository.audit.log import AuditLog
 from renderctl.repository.audit.verification import AuditChain
-from renderctl.repository.blobs.access import BlobReader, Blobs
+from renderctl.repository.blobs.access import Blobs
 from renderctl.repository.blobs.damage import DamagedBlobs
 from renderctl.repository.blobs.gc import GarbageCollection
 from renderctl.repository.database import Database, db_now
-from renderctl.repository.database.audit_chain import SigningKeys
+from renderctl.repository.database.audit_chain import HeadFile, SigningKeys
 from renderctl.repository.database.engine import open_engine
-from renderctl.repository.diagnostics import Diagnostics, Sweeper
-from renderctl.repository.jobs.change_feed import ChangeFeed, WatchSnapshot, job_state
+from renderctl.repository.diagnostics import Diagnostics
+from renderctl.repository.jobs.change_feed import ChangeFeed
 from renderctl.repository.jobs.count_checks import CountChecks
 from renderctl.repository.jobs.outputs import Outputs
 from renderctl.repository.jobs.store import Jobs
-from renderctl.repository.jobs.summaries import Summaries, Summary
+from renderctl.repository.jobs.summaries import Summaries
 from renderctl.repository.jobs.tasks import Tasks
 from renderctl.repository.leases import Leases
 from renderctl.repository.metrics import Metrics
-from renderctl.repository.migrations import require_current
-from renderctl.repository.models import Models, NewModel
+from renderctl.repository.migrations import HEAD, current_revision, fence_workers, require_current, upgrade
+from renderctl.repository.models import Models
 from renderctl.repository.people.credential_uses import CredentialUses
 from renderctl.repository.people.invitations import Invitations
 from renderctl.repository.people.login_attempts import LoginAttempts
@@ -41,16 +40,12 @@ from renderctl.repository.webhooks.registrations import Webhooks
 from renderctl.repository.workers import Workers
 
 __all__ = [
-    "BlobReader",
-    "Claim",
-    "Claimant",
-    "NewModel",
+    "HeadFile",
+    "KeyFile",
     "Repository",
-    "Summary",
-    "Sweeper",
-    "WatchSnapshot",
-    "job_state",
+    "SigningKeys",
     "open_repository",
+    "upgrade_database",
 ]
 
 
@@ -121,7 +116,7 @@ class Repository:
             audit=AuditLog(database),
             audit_chain=AuditChain(database),
             webhooks=Webhooks(database),
-            deliveries=Deliveries(database),
+            deliveries=Deliveries(database, leases),
             metrics=Metrics(database),
             diagnostics=Diagnostics(database),
         )
@@ -136,12 +131,27 @@ class Repository:
 
 
 def open_repository(
-    url: str, *, now: Callable[[], datetime], heartbeat_limit_s: float, seal: SigningKeys | None = None
+    url: str, *, now: Callable[[], datetime], heartbeat_limit_s: float, signing_keys: SigningKeys | None = None
 ) -> Repository:
     """The repository at `url`; a database that is empty is set up. Raises DatabaseUnavailable, DatabaseOutdated.
 
-    `seal`: how entries of the audit log are signed, and where their end is remembered.
+    `signing_keys`: how entries of the audit log are signed, and where their end is remembered.
     """
     engine = open_engine(url)
     require_current(engine)
-    return Repository.of(Database(engine, now=now, heartbeat_limit_s=heartbeat_limit_s, signing_keys=seal))
+    return Repository.of(Database(engine, now=now, heartbeat_limit_s=heartbeat_limit_s, signing_keys=signing_keys))
+
+
+def upgrade_database(url: str, *, heartbeat_limit_s: float) -> tuple[str, bool]:
+    """Bring the database to the revision that this renderctl needs; that revision, and whether it had an older one.
+
+    Raises DatabaseUnavailable, and Conflict while workers are at work with the old one.
+    """
+    engine = open_engine(url, patient=True)
+    try:
+        if current_revision(engine) in (None, HEAD):
+            return upgrade(engine), False
+        fence_workers(engine, heartbeat_limit_s)
+        return upgrade(engine), True
+    finally:
+        engine.dispose()

@@ -1,7 +1,6 @@
 """The database as the doctor sees it: whether it is set up as the farm needs it, and who works on what is in it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, func, select, text
 
@@ -9,10 +8,11 @@ from renderctl.core.errors import DatabaseUnavailable
 from renderctl.core.ids import new_token
 from renderctl.core.jobs import Job
 from renderctl.core.states import PRESENT_WORKER_STATES, JobState, TaskState
+from renderctl.core.workers import Sweeper
 from renderctl.repository.database import Part, db_now, read, unit_of, write
 from renderctl.repository.database.engine import collation
+from renderctl.repository.leases import SWEEP
 from renderctl.repository.migrations import HEAD
-from renderctl.repository.recovery import SWEEP
 from renderctl.repository.schema.jobs import jobs, leases, tasks, workers
 from renderctl.repository.schema.mappers import to_job
 
@@ -20,14 +20,6 @@ from renderctl.repository.schema.mappers import to_job
 _CLOCKS_S = 60.0
 #: Connections that a worker needs beside those of its slots.
 _BESIDE_SLOTS = 2
-
-
-@dataclass(frozen=True)
-class Sweeper:
-    """Who swept last."""
-
-    holder: str
-    seconds_ago: float  #: by the database's clock
 
 
 class Diagnostics(Part):

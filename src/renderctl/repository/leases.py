@@ -9,6 +9,8 @@ from sqlalchemy import Connection, Row, Select, select
 from renderctl.repository.database import Part, db_now
 from renderctl.repository.schema.jobs import leases
 
+#: The lease of the sweep, and that of whoever sends webhooks.
+SWEEP, WEBHOOKS = "sweep", "webhooks"
 #: Seconds that no lease is taken for.
 _LONGEST_S = 300.0
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Table, and_, case, func, or_, select
 
+from renderctl.core.metrics import Cursor, Measures, Since
 from renderctl.core.states import (
     ENDED_JOB,
     OPEN_ATTEMPT,
@@ -27,38 +28,6 @@ from renderctl.repository.schema.webhooks import deliveries
 _AGAIN, _AGAIN_S = 1000, 30
 #: Outputs of one look; what is left comes with the next.
 _MOST = 20_000
-
-
-@dataclass(frozen=True)
-class Cursor:
-    """Up to where somebody has counted."""
-
-    output: int
-    at: datetime
-    known: frozenset[str]  #: the attempts and jobs among those that are looked at once more
-
-
-@dataclass(frozen=True)
-class Since:
-    """What has come since a mark."""
-
-    frames_s: tuple[float, ...]  #: what each rendered frame took, in seconds
-    waits_s: tuple[float, ...]  #: how long each job has waited whose first task was claimed
-    mark: Cursor
-
-
-@dataclass(frozen=True)
-class Measures:
-    """How the farm is, at one moment."""
-
-    tasks: dict[str, int]  #: of jobs that have not ended, by state
-    jobs: dict[str, int]  #: by state
-    workers: dict[str, int]  #: by state
-    attempts: dict[str, int]  #: by state, of all jobs that are kept
-    waiting_s: float  #: since the oldest job was submitted that has work and of which nothing was ever claimed; 0: none
-    queue_depth: int  #: jobs that have work to give
-    slots: int  #: of the workers that are there
-    deliveries: dict[str, int]  #: of webhooks, by state: those that wait, and those that are undeliverable
 
 
 class Metrics(Part):

@@ -1,7 +1,7 @@
 """Models and their versions."""
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,8 @@ from renderctl.core.actors import Actor
 from renderctl.core.errors import Conflict, NotFound, did_you_mean
 from renderctl.core.ids import new_id
 from renderctl.core.jobs import Input
-from renderctl.core.models import Model, ModelFacts, abridge
+from renderctl.core.models import Model, abridge
+from renderctl.core.new_model import NewModel
 from renderctl.core.permissions import ALL, Visibility
 from renderctl.core.quotas import UNLIMITED, Quotas
 from renderctl.core.states import OPEN_JOB
@@ -28,18 +29,6 @@ _LISTED = (
     *(column for column in models.c if column.name not in ("facts", "listed_facts")),
     func.coalesce(models.c.listed_facts, models.c.facts, type_=JSON()).label("facts"),
 )
-
-
-@dataclass(frozen=True)
-class NewModel:
-    """An upload whose blobs are in the store."""
-
-    name: str
-    main: str  #: path of the .blend among the inputs
-    digest: str  #: of the manifest
-    facts: ModelFacts
-    inputs: tuple[Input, ...]
-    project: str = "default"
 
 
 class Models(Part):

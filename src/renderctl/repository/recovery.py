@@ -1,38 +1,27 @@
 """The repair that turns what crashed back into what is queued."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import Connection, or_, select
 
 from renderctl.core.jobs import RETRY_DELAYS_S, Attempt, Job
 from renderctl.core.states import OPEN_ATTEMPT, OPEN_JOB, PRESENT_WORKER_STATES, JobState, TaskState, WorkerState
+from renderctl.core.workers import SweepLease
 from renderctl.repository.attempts.lifecycle import requeue_attempts
 from renderctl.repository.database import Database, Part, db_now, read, write
 from renderctl.repository.jobs.deletion import delete_removed_batch
 from renderctl.repository.jobs.job_rows import HAS_WORK, OVER, STOPPED, WAITING
 from renderctl.repository.jobs.tasks import Tasks
-from renderctl.repository.leases import Leases
+from renderctl.repository.leases import SWEEP, Leases
 from renderctl.repository.schema.jobs import attempts, by_state, job_dependencies, jobs, tasks, workers
 from renderctl.repository.schema.mappers import to_job
 
-#: The name of the lease.
-SWEEP = "sweep"
 #: Seconds without service after which a job's ticket counts as lost; doubled with each new one, up to the limit.
 _UNSERVED_S, _UNSERVED_LIMIT_S = 10.0, 600.0
 #: Tasks of a job that one sweep cancels: the heart of a worker sweeps, and must not stop for it.
 _CANCELED_AT_ONCE = 20_000
 #: Stopped jobs that one sweep looks at.
 _SETTLED_AT_ONCE = 500
-
-
-@dataclass(frozen=True)
-class SweepLease:
-    """What holding the sweep's lease allows."""
-
-    held: bool
-    may_expire: bool  #: false in the first heartbeat limit: silence may not have been the workers' fault
-    clock_set_back: bool = False  #: the database's clock, since the last sweep
 
 
 class Recovery(Part):

@@ -11,9 +11,9 @@ from renderctl.core.errors import NotFound, WorkerNameTaken, did_you_mean
 from renderctl.core.jobs import Attempt
 from renderctl.core.permissions import Visibility
 from renderctl.core.states import OPEN_ATTEMPT, PRESENT_WORKER_STATES, AttemptState, JobState, WorkerState
-from renderctl.core.workers import CurrentWork, Heartbeat, HeartbeatReply, Worker, effective_state
+from renderctl.core.workers import CurrentWork, Heartbeat, HeartbeatReply, Quarantined, Worker, effective_state
 from renderctl.repository.attempts.lifecycle import requeue_attempts
-from renderctl.repository.attempts.quarantine import Quarantined, clear_exclusions, quarantine, suspects
+from renderctl.repository.attempts.quarantine import clear_exclusions, quarantine, suspects
 from renderctl.repository.database import Part, add_audit_entry, db_now, read, write
 from renderctl.repository.schema.jobs import attempts, job_exclusions, jobs, worker_pools, workers
 from renderctl.repository.schema.mappers import ANY_ATTEMPT, to_work, to_worker, visible

@@ -9,9 +9,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from renderctl.core.clocks import Clock
+from renderctl.core.metrics import Cursor, Measures, Since
 from renderctl.core.states import AttemptState, JobState, TaskState, WorkerState
 from renderctl.core.webhooks import UNDELIVERED_STATES
-from renderctl.repository.metrics import Cursor, Measures, Since
 from renderctl.wiring import LocalCommands
 
 REQUESTS = CollectorRegistry()

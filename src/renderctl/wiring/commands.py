@@ -309,18 +309,12 @@ class LocalCommands(Commands, FarmBinding):
 
         Raises DatabaseUnavailable, and Conflict while workers are at work with the old one.
         """
-        from renderctl.repository.database.engine import open_engine
-        from renderctl.repository.migrations import HEAD, current_revision, fence_workers, upgrade
+        from renderctl.repository import upgrade_database
 
-        engine = open_engine(self.settings.database_url, patient=True)
-        try:
-            if current_revision(engine) in (None, HEAD):
-                return upgrade(engine)
-            fence_workers(engine, self.settings.worker.heartbeat_limit)
-            revision = upgrade(engine)
-        finally:
-            engine.dispose()
-        self.farm.repository.recovery.expire_silent()  # by the rules of the new code
+        heartbeat_limit_s = self.settings.worker.heartbeat_limit
+        revision, was_outdated = upgrade_database(self.settings.database_url, heartbeat_limit_s=heartbeat_limit_s)
+        if was_outdated:
+            self.farm.repository.recovery.expire_silent()  # by the rules of the new code
         return revision
 
     def close(self) -> None:

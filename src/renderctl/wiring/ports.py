@@ -73,13 +73,14 @@ def _repository(settings: "Settings", clock: "Clock") -> Any:
 
     _make_data_dir(settings)
     limit_s = settings.worker.heartbeat_limit
-    return open_repository(settings.database_url, now=clock.now, heartbeat_limit_s=limit_s, seal=_seal(settings))
+    return open_repository(
+        settings.database_url, now=clock.now, heartbeat_limit_s=limit_s, signing_keys=_signing_keys(settings)
+    )
 
 
-def _seal(settings: "Settings") -> Any:
+def _signing_keys(settings: "Settings") -> Any:
     """How the audit log is signed here, and where its end is remembered."""
-    from renderctl.repository.audit.key_file import KeyFile
-    from renderctl.repository.database.audit_chain import HeadFile, SigningKeys
+    from renderctl.repository import HeadFile, KeyFile, SigningKeys
 
     head = HeadFile(settings.data_dir / "audit.head")
     if settings.audit.key is not None:

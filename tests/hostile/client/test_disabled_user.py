@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from renderctl.core.actors import Actor, Role, Via
+from renderctl.core.audit import AuditFilter
 from renderctl.core.errors import TokenRefused
 from renderctl.core.states import JobState
 from renderctl.farm import Farm
@@ -14,7 +15,6 @@ from renderctl.farm.jobs.control import pause, resume, retry
 from renderctl.farm.jobs.status import status
 from renderctl.farm.jobs.submit import SubmitRequest, submit
 from renderctl.farm.people.users import add_user, disable_user, enable_user
-from renderctl.repository.audit.log import AuditFilter
 from tests.databases import farm_on
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, close, given_model, given_worker

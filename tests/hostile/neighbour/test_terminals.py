@@ -9,10 +9,10 @@ from rich.text import Text
 
 from renderctl.cli.logging import log_to_stderr
 from renderctl.cli.ui import console, escaping
+from renderctl.core.attempts import Cost
 from renderctl.core.errors import NotFound
 from renderctl.core.jobs import Failure, Fault, Job
 from renderctl.farm import Farm
-from renderctl.repository.attempts.lifecycle import Cost
 from tests.cli.conftest import Ctl, ctl, data_dir, given, server  # noqa: F401
 from tests.farms import given_job, given_model, given_worker
 

@@ -11,12 +11,12 @@ import argon2
 import pytest
 
 from renderctl.core.actors import Role
+from renderctl.core.audit import AuditFilter
 from renderctl.core.errors import Busy, InvitationRefused, TooManyGuesses
 from renderctl.farm import Farm
 from renderctl.farm.people.passwords import KNOWN_GATE, STRANGER_GATE, HashGate, Hashing
 from renderctl.farm.people.sessions import log_in
 from renderctl.farm.people.users import add_user, invite, register, set_password
-from renderctl.repository.audit.log import AuditFilter
 from tests.fakes import FakeClock
 from tests.farms import ACTOR, close, make_farm
 from tests.passwords import QUICK

@@ -9,6 +9,7 @@ import pyotp
 import pytest
 
 from renderctl.core.actors import Actor, Role, Via
+from renderctl.core.audit import AuditFilter
 from renderctl.core.errors import CodeNeeded, Conflict, LoginRefused, NotAllowed, TokenRefused, TooManyGuesses
 from renderctl.farm import Farm
 from renderctl.farm.people.authentication import Authentication
@@ -22,7 +23,6 @@ from renderctl.farm.people.totp import (
     totp_status,
 )
 from renderctl.farm.people.users import add_user
-from renderctl.repository.audit.log import AuditFilter
 from renderctl.repository.schema.people import recovery_codes
 from tests.databases import farm_on
 from tests.fakes import FakeClock

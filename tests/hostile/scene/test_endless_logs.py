@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from renderctl.core.attempts import Cost
 from renderctl.core.jobs import Attempt
 from renderctl.core.settings import Settings
 from renderctl.farm import Farm
@@ -19,7 +20,6 @@ from renderctl.farm.jobs.tasks import attempt_log
 from renderctl.farm.worker.in_flight import InFlight
 from renderctl.farm.worker.log_files import LogExcerpt, release_middle
 from renderctl.farm.worker.reporting import Reporter
-from renderctl.repository.attempts.lifecycle import Cost
 from tests.fake_blender import FakeBlender, FakeExecutor, rendered
 from tests.farms import (
     ACTOR,

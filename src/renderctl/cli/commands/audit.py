@@ -36,7 +36,7 @@ def audit(
     """Show who did what to what, when, from where and to what end, the refused included. With -f --json: one a line."""
     if context.invoked_subcommand is not None:
         return
-    from renderctl.repository.audit.log import AuditFilter
+    from renderctl.core.audit import AuditFilter
 
     connection = connect()
     wanted = AuditFilter(by=by, action=action, subject=job, since=since, until=until, refused=refused)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from renderctl.core.job_status import JobStatus
-    from renderctl.core.jobs import Attempt
+    from renderctl.core.jobs import Attempt, RemovedJob
     from renderctl.core.models import Dependency, Model, SceneFacts
     from renderctl.core.workers import Capabilities, Worker
     from renderctl.executors.images import RenderImage
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from renderctl.farm.doctor import Finding
     from renderctl.farm.jobs.download import Downloaded, Link
     from renderctl.farm.models.upload import Uploaded
-    from renderctl.repository.jobs.deletion import Removed
 
     class FetchedStatus(JobStatus):
         """A job whose images are in a folder."""
@@ -37,7 +36,7 @@ class RemovedJobs(TypedDict):
     """What a removal came to, or would come to."""
 
     dry_run: bool
-    jobs: "Sequence[Removed]"
+    jobs: "Sequence[RemovedJob]"
 
 
 _COLOURS = {

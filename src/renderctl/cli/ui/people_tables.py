@@ -12,13 +12,12 @@ from renderctl.cli.ui.job_tables import counted, moment, new_table, size
 
 if TYPE_CHECKING:
     from renderctl.core.actors import Actor
+    from renderctl.core.audit import AuditEntry, AuditVerdict, RotatedKey
     from renderctl.core.people import Invitation, Project, Token, TotpStatus, User, WebSession
     from renderctl.core.quotas import Amount, QuotaReport
     from renderctl.farm.people.tokens import NewToken
     from renderctl.farm.people.totp import RecoveryCodes, TotpEnrollment
     from renderctl.farm.people.users import Invited
-    from renderctl.repository.audit.log import AuditEntry, RotatedKey
-    from renderctl.repository.audit.verification import AuditVerdict
 
 
 class Identity(TypedDict):

@@ -5,13 +5,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from renderctl.core.actors import Actor
+from renderctl.core.audit import AuditEntry, AuditFilter, AuditVerdict, ChainHead, RotatedKey
 from renderctl.core.errors import InvalidInput
 from renderctl.core.outages import OutageGrace
 from renderctl.farm import Farm
 from renderctl.farm.authorization import require
-from renderctl.repository.audit.log import AuditEntry, AuditFilter, RotatedKey
-from renderctl.repository.audit.verification import AuditVerdict
-from renderctl.repository.database.audit_chain import ChainHead
 
 _LOOK_EVERY_S = 0.5
 

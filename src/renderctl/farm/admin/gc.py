@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from renderctl.core.actors import Actor
+from renderctl.core.blobs import BlobPointer
 from renderctl.core.errors import Conflict
 from renderctl.farm import Farm, OnProgress, Progress, ignore_progress
 from renderctl.farm.authorization import require
-from renderctl.repository.blobs.gc import Pointer
 from renderctl.stores import StoredBlob
 
 #: Blobs that are removed in one transaction: so long, at most, does who asks for one of them wait.
@@ -28,7 +28,7 @@ class Collected:
     logs_bytes: int = 0
     kept: int = 0  #: blobs that stay
     young: int = 0  #: of these, those that nothing points to yet: within the grace, or somebody has asked for them
-    missing: list[Pointer] = field(default_factory=list)  #: rows that point to blobs which the store lacks
+    missing: list[BlobPointer] = field(default_factory=list)  #: rows that point to blobs which the store lacks
 
 
 def collect(

@@ -7,7 +7,7 @@ from renderctl.farm import Farm
 from renderctl.farm.authorization import require
 
 if TYPE_CHECKING:
-    from renderctl.repository.metrics import Cursor, Measures, Since
+    from renderctl.core.metrics import Cursor, Measures, Since
 
 
 def may_read_metrics(farm: Farm, actor: Actor) -> None:

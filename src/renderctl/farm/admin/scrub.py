@@ -4,11 +4,11 @@ import hashlib
 from dataclasses import dataclass, field
 
 from renderctl.core.actors import Actor
+from renderctl.core.blobs import BlobPointer
 from renderctl.core.errors import NotStored
 from renderctl.farm import Farm, OnProgress, Progress, ignore_progress
 from renderctl.farm.authorization import require
 from renderctl.farm.node_id import host_name
-from renderctl.repository.blobs.gc import Pointer
 
 #: The digests are spread over so many parts, and a day's share is some of them.
 _PARTS = 1 << 16
@@ -23,7 +23,7 @@ class Scrubbed:
     read_bytes: int = 0
     repaired: int = 0  #: were known to be damaged, and are sound now
     damaged: list[str] = field(default_factory=list)  #: digests
-    needed_by: list[Pointer] = field(default_factory=list)  #: rows that point to what is damaged
+    needed_by: list[BlobPointer] = field(default_factory=list)  #: rows that point to what is damaged
 
 
 def scrub(

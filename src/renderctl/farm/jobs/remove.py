@@ -7,13 +7,13 @@ from datetime import timedelta
 
 from renderctl.core.actors import Actor, Via
 from renderctl.core.errors import InvalidInput, NotFound, RenderctlError, did_you_mean
+from renderctl.core.jobs import RemovedJob
 from renderctl.core.permissions import visibility_of
 from renderctl.core.states import ENDED_JOB, OPEN_JOB, JobState
 from renderctl.farm import Farm
 from renderctl.farm.authorization import authorized_job
 from renderctl.farm.jobs.status import invalidate
 from renderctl.farm.jobs.tickets import enqueue_ticket
-from renderctl.repository.jobs.deletion import Removed
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ _ERASE_FOR_CLIENT_S = 10.0
 
 def remove_jobs(
     farm: Farm, actor: Actor, refs: Sequence[str], *, force: bool = False, dry_run: bool = False
-) -> list[Removed]:
+) -> list[RemovedJob]:
     """Remove ended jobs with all that they rendered; the files go with the next `gc`. With `force` open ones, too.
 
     A job that waits for another of them is removed before it. Raises NotFound, IllegalTransition, Conflict.
@@ -96,7 +96,7 @@ def _remove_if_possible(farm: Farm, job_id: str) -> None:
         logger.info("job %s is kept: %s", job_id, error, extra={"job": job_id})
 
 
-def _remove(farm: Farm, job_id: str, actor: Actor, *, dry_run: bool) -> Removed:
+def _remove(farm: Farm, job_id: str, actor: Actor, *, dry_run: bool) -> RemovedJob:
     removed = farm.repository.jobs.remove(job_id, actor=actor, dry_run=dry_run)
     invalidate(farm, job_id)
     for freed in removed.freed:

@@ -14,9 +14,8 @@ from renderctl.farm import Farm
 from renderctl.farm.authorization import authorized_job_at
 
 if TYPE_CHECKING:
-    from renderctl.core.jobs import Job, TaskCounts
+    from renderctl.core.jobs import Job, JobSummary, TaskCounts
     from renderctl.farm.jobs.waiting_reasons import PoolSnapshot
-    from renderctl.repository import Summary
 
 #: Seconds for which a copy in the cache is good as it is, and for which one of an ended job is kept: when it is older
 #: than the first, it is compared with the job's row.
@@ -117,7 +116,7 @@ class _Pace:
     eta_seconds: float | None
 
 
-def _shown(farm: Farm, summary: "Summary", floors: "dict[str, PoolSnapshot]") -> JobStatus:
+def _shown(farm: Farm, summary: "JobSummary", floors: "dict[str, PoolSnapshot]") -> JobStatus:
     document = _document(farm, summary, floors)
     over = summary.job.state in ENDED_JOB and not summary.counts.running
     ttl_s = _ENDED_S if over else _FRESH_S
@@ -125,7 +124,7 @@ def _shown(farm: Farm, summary: "Summary", floors: "dict[str, PoolSnapshot]") ->
     return document
 
 
-def _document(farm: Farm, summary: "Summary", floors: "dict[str, PoolSnapshot]") -> JobStatus:
+def _document(farm: Farm, summary: "JobSummary", floors: "dict[str, PoolSnapshot]") -> JobStatus:
     from renderctl.farm.jobs.waiting_reasons import waiting_reason  # a cached status needs none
 
     pace = _pace(farm, summary)
@@ -174,7 +173,7 @@ def _of_the_row(job: "Job") -> JobRowStatus:
     }
 
 
-def _pace(farm: Farm, summary: "Summary") -> _Pace:
+def _pace(farm: Farm, summary: "JobSummary") -> _Pace:
     job, counts = summary.job, summary.counts
     running = _progress(farm, summary)
     done = counts.succeeded + sum(running)
@@ -185,7 +184,7 @@ def _pace(farm: Farm, summary: "Summary") -> _Pace:
     return _Pace(progress, round(left * summary.frame_seconds / max(1, len(running)), 1))
 
 
-def _progress(farm: Farm, summary: "Summary") -> list[float]:
+def _progress(farm: Farm, summary: "JobSummary") -> list[float]:
     """How far the running frames are: the database knows it from the last heartbeat, the cache as of now."""
     live = farm.cache.get_many([f"attempt:{attempt_id}" for attempt_id in summary.running]) if summary.running else {}
     return [

@@ -28,7 +28,7 @@ from renderctl.farm.models.disk_reserve import require_space
 from renderctl.farm.people.quotas import quotas_for
 
 if TYPE_CHECKING:
-    from renderctl.repository import BlobReader
+    from renderctl.core.blobs import BlobReader
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 #: Seconds for which an address is good, and after which a file that nobody goes on sending is given up.
@@ -199,7 +199,7 @@ def validated_path(path: str) -> str:
 
 
 def _reader(actor: Actor) -> "BlobReader":
-    from renderctl.repository import BlobReader
+    from renderctl.core.blobs import BlobReader
 
     return BlobReader(actor.name, visibility_of(actor, "model.see"), visibility_of(actor, "job.see"))
 

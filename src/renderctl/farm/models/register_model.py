@@ -30,7 +30,7 @@ def add_model(farm: Farm, actor: Actor, offered: UploadedModel, *, project: str 
 
     Raises MissingFiles, InvalidInput, NotAllowed, QuotaExceeded.
     """
-    from renderctl.repository import NewModel
+    from renderctl.core.new_model import NewModel
 
     require(farm, actor, "model.upload", subject_of_project(project or actor.default_project))
     _check(offered)

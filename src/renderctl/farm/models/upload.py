@@ -26,7 +26,7 @@ from renderctl.farm.models.outside_files import OnOutside, check_outside, owners
 from renderctl.farm.models.path_mapping import PathMapping, map_paths
 
 if TYPE_CHECKING:
-    from renderctl.repository import NewModel
+    from renderctl.core.new_model import NewModel
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def _hashed(farm: Farm, layout: PathMapping, on_advance: OnProgress) -> dict[str
 def _new_model(
     request: UploadRequest, layout: PathMapping, hashed: Mapping[str, Input], facts: ModelFacts
 ) -> "NewModel":
-    from renderctl.repository import NewModel
+    from renderctl.core.new_model import NewModel
 
     scene = Path(os.path.normpath(request.scene.expanduser().absolute()))
     inputs = tuple(sorted(hashed.values(), key=lambda each: each.path))

@@ -16,7 +16,7 @@ from renderctl.farm.people.totp import check_second_factor
 from renderctl.farm.people.users import register
 
 if TYPE_CHECKING:
-    from renderctl.repository.people.sessions import Shown
+    from renderctl.core.people import ShownCredentials
 
 #: Seconds after which somebody has to log in again.
 SESSION_S = 7 * 86_400.0
@@ -47,7 +47,7 @@ def log_in(farm: Farm, name: str, password: str, *, address: str | None, proof: 
 
     A password without its code counts as a wrong one. Raises LoginRefused, CodeNeeded, TooManyGuesses, Busy.
     """
-    from renderctl.repository.people.sessions import Shown
+    from renderctl.core.people import ShownCredentials
 
     attempt = attempt_password(farm, name, password, Origin(address, proof.device))
     whoever = Actor(name[:64], via=Via.SESSION, address=address)
@@ -62,7 +62,7 @@ def log_in(farm: Farm, name: str, password: str, *, address: str | None, proof: 
         asked_for_code(farm, attempt)
         raise
     device = succeeded(farm, attempt, device=proof.keeps_device)
-    return _opened(farm, name, address, device, Shown(attempt.kept, code))
+    return _opened(farm, name, address, device, ShownCredentials(attempt.kept, code))
 
 
 def sign_up(farm: Farm, code: str, name: str, password: str, *, address: str | None) -> LoggedIn:
@@ -74,7 +74,9 @@ def sign_up(farm: Farm, code: str, name: str, password: str, *, address: str | N
     return _opened(farm, new, address, known_from(farm, new, Origin(address), device=True))
 
 
-def _opened(farm: Farm, name: str, address: str | None, device: str | None, shown: "Shown | None" = None) -> LoggedIn:
+def _opened(
+    farm: Farm, name: str, address: str | None, device: str | None, shown: "ShownCredentials | None" = None
+) -> LoggedIn:
     secret, csrf = new_secret(), new_secret()
     actor = farm.repository.sessions.open(
         name, token_digest(secret), csrf, lasts_s=SESSION_S, address=address, shown=shown

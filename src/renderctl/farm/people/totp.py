@@ -10,14 +10,13 @@ import pyotp
 
 from renderctl.core.actors import Actor, Via
 from renderctl.core.errors import CodeNeeded, Conflict, LoginRefused
-from renderctl.core.people import TotpStatus
+from renderctl.core.people import TotpSecret, TotpStatus
 from renderctl.core.permissions import Subject
 from renderctl.farm import Farm
 from renderctl.farm.authorization import require
 from renderctl.farm.people.login_throttle import count, forget
 from renderctl.farm.people.secrets import token_digest
 from renderctl.farm.people.users import require_own_password
-from renderctl.repository.people.second_factors import TotpSecret
 
 #: What an app shows as the place that the codes are for.
 _ISSUER = "renderctl"

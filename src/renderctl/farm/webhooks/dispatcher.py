@@ -9,11 +9,10 @@ import threading
 from collections.abc import Mapping
 
 from renderctl.core.errors import RenderctlError
-from renderctl.core.webhooks import DeliveryState
+from renderctl.core.webhooks import DeliveryAttempt, DeliveryState, PreparedDelivery
 from renderctl.farm import Farm
 from renderctl.farm.periodic import PeriodicThread
 from renderctl.farm.webhooks.payload import body_of, headers_of
-from renderctl.repository.webhooks.delivery import WEBHOOKS, DeliveryAttempt, PreparedDelivery
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +74,7 @@ class WebhookDispatcher:
             thread.join(max(0.0, ends - self._farm.clock.monotonic()))
         self._stopped.set()
         try:
-            self._farm.repository.leases.release(WEBHOOKS, self._name)
+            self._farm.repository.deliveries.release_lease(self._name)
         except RenderctlError as error:
             logger.info("the lease of the webhooks was not given back: %s", error)
 
@@ -91,7 +90,7 @@ class WebhookDispatcher:
         now, limit_s = self._farm.clock.monotonic(), self._farm.settings.worker.heartbeat_limit
         if now >= self._ask_at:
             self._ask_at = now + limit_s
-            self._held = self._farm.repository.leases.acquire(WEBHOOKS, self._name) is not None
+            self._held = self._farm.repository.deliveries.acquire_lease(self._name)
             if self._held:
                 self._ask_at = now + limit_s / 3
         return self._held

@@ -13,8 +13,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from renderctl.core.errors import InvalidInput, NotAllowed
 from renderctl.core.settings import WebhookSettings
+from renderctl.core.webhooks import DeliveryAttempt
 from renderctl.farm.webhooks.receiver_address import Receiver, receiver_of, resolved
-from renderctl.repository.webhooks.delivery import DeliveryAttempt
 
 #: Bytes of an answer that are read, and characters that are kept.
 _READ, _KEPT = 1024, 200

@@ -8,7 +8,7 @@ from renderctl.core.actors import Actor
 from renderctl.core.errors import InvalidInput, NotAllowed, UsageError, did_you_mean
 from renderctl.core.ids import new_token
 from renderctl.core.permissions import Subject, visibility_of
-from renderctl.core.webhooks import PING, Delivery, DeliveryState, Event, Webhook
+from renderctl.core.webhooks import PING, Delivery, DeliveryState, Event, PreparedDelivery, Webhook
 from renderctl.farm import Farm
 from renderctl.farm.authorization import (
     authorized_delivery,
@@ -22,7 +22,6 @@ from renderctl.farm.people.quotas import quotas_for
 from renderctl.farm.people.secrets import SIGNING_PREFIX, new_secret
 from renderctl.farm.webhooks.dispatcher import deliver
 from renderctl.farm.webhooks.receiver_address import receiver_of, resolved
-from renderctl.repository.webhooks.delivery import PreparedDelivery
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ import random
 import threading
 from collections.abc import Callable
 
+from renderctl.core.attempts import Claim, Claimant
 from renderctl.core.errors import QueueUnavailable
 from renderctl.farm import Farm
-from renderctl.repository import Claim, Claimant
 
 logger = logging.getLogger(__name__)
 

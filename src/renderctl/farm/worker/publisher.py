@@ -10,6 +10,7 @@ from pathlib import Path
 
 from renderctl.blender.events import Opened, Rendered, Written
 from renderctl.blender.failures import SessionStopped
+from renderctl.core.attempts import Completion, Cost
 from renderctl.core.errors import (
     BadImage,
     BlobCollected,
@@ -32,8 +33,6 @@ from renderctl.farm.worker.failures import failure_from, unexpected_failure
 from renderctl.farm.worker.health import Health
 from renderctl.farm.worker.log_bundle import store_log, store_together
 from renderctl.farm.worker.retries import STORE_LIMIT_S, Retries
-from renderctl.repository.attempts.completion import Completion
-from renderctl.repository.attempts.lifecycle import Cost
 
 logger = logging.getLogger(__name__)
 

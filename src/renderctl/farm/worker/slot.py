@@ -12,6 +12,7 @@ from pathlib import Path
 from renderctl.blender.events import Progress
 from renderctl.blender.failures import SessionFailed, SessionStopped
 from renderctl.blender.session import FrameRequest
+from renderctl.core.attempts import Claim
 from renderctl.core.errors import DatabaseUnavailable, RenderctlError, StoreUnavailable, Unreachable
 from renderctl.core.jobs import Attempt, Failure, Fault, Job
 from renderctl.farm import Farm
@@ -24,7 +25,6 @@ from renderctl.farm.worker.publisher import PublishedFrame, Publisher, RenderedF
 from renderctl.farm.worker.session_slot import OpenSession
 from renderctl.farm.worker.slot_parts import Listeners, RequestedFrame, SlotParts
 from renderctl.farm.worker.stop_flags import StopFlags
-from renderctl.repository import Claim
 
 logger = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import replace
 
+from renderctl.core.attempts import Claim, Claimant
 from renderctl.core.errors import NotFound, QueueUnavailable
 from renderctl.core.jobs import Attempt, Job
 from renderctl.core.states import ENDED_JOB, JobState
@@ -15,7 +16,6 @@ from renderctl.farm.jobs.tickets import enqueue_ticket
 from renderctl.farm.jobs.waiting_reasons import waiting_reason
 from renderctl.farm.worker.job_poll import JobPoll
 from renderctl.queues import Ticket
-from renderctl.repository import Claim, Claimant
 
 logger = logging.getLogger(__name__)
 

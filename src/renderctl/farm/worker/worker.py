@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from renderctl.core.actors import Actor
+from renderctl.core.attempts import Claimant
 from renderctl.core.errors import (
     DatabaseUnavailable,
     DecoderUnavailable,
@@ -36,7 +37,6 @@ from renderctl.farm.worker.slot import Slot
 from renderctl.farm.worker.slot_parts import Listeners, SlotParts
 from renderctl.farm.worker.stop_flags import StopFlags
 from renderctl.farm.worker.work_source import QueueSource, ReservedJobSource
-from renderctl.repository import Claimant
 
 logger = logging.getLogger(__name__)
 

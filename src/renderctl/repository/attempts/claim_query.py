@@ -25,29 +25,13 @@ from sqlalchemy import (
     true,
 )
 
-from renderctl.core.requirements import Requirements
+from renderctl.core.attempts import Claimant
 from renderctl.core.states import CLAIMABLE_JOB, PRESENT_WORKER_STATES, AttemptState, JobState, TaskState, WorkerState
-from renderctl.core.workers import NO_CAPABILITIES, Capabilities
 from renderctl.repository.database import db_now
 from renderctl.repository.schema.jobs import attempts, by_state, job_exclusions, jobs, tasks, worker_pools, workers
 
 #: The states of a job whose tasks may be claimed.
 SERVED = tuple(sorted(CLAIMABLE_JOB))
-
-
-@dataclass(frozen=True)
-class Claimant:
-    """A slot that asks for work."""
-
-    worker_id: str
-    incarnation: str
-    slot: int
-    pools: tuple[str, ...]
-    capabilities: Capabilities = NO_CAPABILITIES
-
-    def suits(self, requirements: Requirements, bound_to: str | None) -> bool:
-        """Whether the worker has what a job requires. Its own worker was chosen by a person, who is told the rest."""
-        return bound_to == self.worker_id or self.capabilities.lacks(requirements) is None
 
 
 @dataclass(frozen=True)

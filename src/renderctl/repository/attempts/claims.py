@@ -7,10 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Executable, Row, exists, or_, select
 
+from renderctl.core.attempts import Claim, Claimant
 from renderctl.core.jobs import Attempt, Job
 from renderctl.core.states import OPEN_ATTEMPT, AttemptState, JobState, TaskState, WorkerState
 from renderctl.repository.attempts import claim_query
-from renderctl.repository.attempts.claim_query import SERVED, Claimant, ClaimContext, DbTime
+from renderctl.repository.attempts.claim_query import SERVED, ClaimContext, DbTime
 from renderctl.repository.database import db_now
 from renderctl.repository.jobs import claim_times
 from renderctl.repository.jobs.task_states import take_tasks
@@ -22,16 +23,6 @@ _SERVED_LATELY_S = 1.0
 #: Seconds after which a ticket comes back that was refused for what the worker lacks, at first and at last.
 _REFUSED_FIRST_S, _REFUSED_LAST_S = 1.0, 60.0
 _CLAIMED = AttemptState.CLAIMED
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What a slot got of a job, and what becomes of the job's ticket."""
-
-    job: Job | None = None  #: None: the ticket was stale, or the job has nothing to give
-    attempts: tuple[Attempt, ...] = ()
-    serial: int | None = None  #: a ticket with this serial goes back to the queue; None: none does
-    delay_s: float = 0.0  #: after so many seconds
 
 
 @dataclass(frozen=True)

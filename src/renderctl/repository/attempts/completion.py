@@ -1,16 +1,17 @@
 """Frames that are done: their outputs published and their tasks ended, in one transaction for as many as there are."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, case, func, select
 
+from renderctl.core.attempts import Completion
 from renderctl.core.jobs import Attempt, Output
 from renderctl.core.states import OPEN_ATTEMPT, AttemptState, TaskState
 from renderctl.core.webhooks import Event
-from renderctl.repository.attempts.lifecycle import Cost, start, task_document
+from renderctl.repository.attempts.lifecycle import start, task_document
 from renderctl.repository.blobs.references import require_not_collected
 from renderctl.repository.counts import count_change, count_ended_attempts
 from renderctl.repository.database import db_now
@@ -31,16 +32,6 @@ _OF_TASKS = (outputs.c.job_id == bindparam("job")) & outputs.c.number.in_(_NUMBE
 _PUBLISHED = select(func.count(), func.coalesce(func.sum(outputs.c.size), 0)).where(_OF_TASKS)
 _UNPUBLISH = outputs.delete().where(_OF_TASKS)
 _PUBLISH = outputs.insert()
-
-
-@dataclass(frozen=True)
-class Completion:
-    """What an attempt came to."""
-
-    attempt: Attempt
-    outputs: tuple[Output, ...]
-    cost: Cost
-    log: str | None = None  #: where its log is, if not under the attempt's own id: see Attempt.log
 
 
 def complete_all(

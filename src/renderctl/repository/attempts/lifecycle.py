@@ -1,11 +1,11 @@
 """What becomes of an attempt: started, completed, failed, given back. Its id is the fencing token."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from renderctl.core.attempts import Cost
 from renderctl.core.jobs import Attempt, Failure, Fault, retry_delay
 from renderctl.core.states import OPEN_ATTEMPT, AttemptState, JobState, TaskState
 from renderctl.core.webhooks import Event
@@ -25,15 +25,6 @@ _START = (
     .values(state=AttemptState.RUNNING, seen_at=bindparam("now"))
     .values(started_at=func.coalesce(attempts.c.started_at, bindparam("now")))
 )
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What an attempt used."""
-
-    seconds: float | None = None
-    memory_mb: float | None = None
-    device: str | None = None
 
 
 def fail(connection: Connection, attempt: Attempt, failure: Failure, cost: Cost) -> float | None:

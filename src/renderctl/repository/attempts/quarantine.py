@@ -6,7 +6,6 @@ until somebody resumes it, if it succeeds at nothing, or fails such frames of jo
 succeeds at anything. A job that fails everywhere proves nothing against anybody, nor does one that is too heavy.
 """
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import Connection, and_, exists, func, or_, select
@@ -14,6 +13,7 @@ from sqlalchemy import Connection, and_, exists, func, or_, select
 from renderctl.core.actors import Actor
 from renderctl.core.jobs import Attempt, Fault
 from renderctl.core.states import PRESENT_WORKER_STATES, AttemptState, WorkerState
+from renderctl.core.workers import Quarantined
 from renderctl.repository.database import add_audit_entry, db_now
 from renderctl.repository.schema.jobs import attempts, job_exclusions, workers
 
@@ -26,14 +26,6 @@ _EXCLUDED_FOR = timedelta(days=1)
 _FARM = Actor("renderctl", "farm")
 #: Attempts by what one worker did: a server whose statistics are old would look through all of a job instead.
 _OF_WORKER = select(attempts.c.ended_at).with_hint(attempts, "FORCE INDEX (ix_attempt_worker)", "mysql")
-
-
-@dataclass(frozen=True)
-class Quarantined:
-    """A worker that was just put into quarantine, and why."""
-
-    worker_id: str
-    reason: str
 
 
 def exclude_after_failures(connection: Connection, attempt: Attempt) -> None:

@@ -2,9 +2,9 @@
 
 from sqlalchemy import Connection, select
 
+from renderctl.core.attempts import Claimant
 from renderctl.core.requirements import Requirements
 from renderctl.repository.attempts import claim_query
-from renderctl.repository.attempts.claim_query import Claimant
 from renderctl.repository.schema.jobs import jobs
 
 #: From so many different requirements on, jobs are looked through for those that are required now.

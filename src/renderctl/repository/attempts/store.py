@@ -5,15 +5,14 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
+from renderctl.core.attempts import Claim, Claimant, Completion, Cost
 from renderctl.core.errors import AttemptSuperseded, NotFound
 from renderctl.core.ids import new_token
 from renderctl.core.jobs import Attempt, Failure, Job, Output
 from renderctl.core.states import AttemptState
 from renderctl.repository.attempts import claim_query, claims, completion, lifecycle
-from renderctl.repository.attempts.claim_query import Claimant, ClaimContext, claim_time
-from renderctl.repository.attempts.claims import Claim
-from renderctl.repository.attempts.completion import Completion
-from renderctl.repository.attempts.lifecycle import Cost, give_back
+from renderctl.repository.attempts.claim_query import ClaimContext, claim_time
+from renderctl.repository.attempts.lifecycle import give_back
 from renderctl.repository.attempts.requirement_keys import RequirementKeys
 from renderctl.repository.database import Database, Part, db_now, read, write
 from renderctl.repository.jobs.claim_times import bring_forward

@@ -1,13 +1,13 @@
 """Who did what to what, when, from where, and to what end."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
 from renderctl.core.actors import Actor
+from renderctl.core.audit import AuditEntry, AuditFilter, RotatedKey
 from renderctl.core.errors import Conflict
 from renderctl.core.ids import new_token
 from renderctl.core.permissions import FORMER_NAMES, Subject
@@ -22,53 +22,18 @@ _FORGET = "audit.forget"
 BEFORE_CHAIN = audits.c.seq <= 0
 
 
-@dataclass(frozen=True)
-class RotatedKey:
-    """The names of two keys, which tell nothing of them: as entries have them."""
-
-    key: str  #: with which is signed from now on
-    former: str
-
-
-@dataclass(frozen=True)
-class AuditEntry:
-    seq: int | None  #: its place in the chain; None: it gets one in a moment; 0 or below: from before there was one
-    at: datetime
-    actor: str
-    kind: str  #: user, worker or farm
-    via: str | None  #: local, token or session
-    address: str | None
-    action: str
-    subject: str
-    outcome: str | None  #: done, refused, or hidden: refused as if it did not exist
-    details: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class AuditFilter:
-    """Which entries are wanted."""
-
-    by: str | None = None
-    action: str | None = None  #: or the beginning of it: `job`
-    subject: str | None = None  #: or the beginning of it
-    since: datetime | None = None
-    until: datetime | None = None
-    refused: bool = False
-    after: int | None = None  #: those that follow this one in the chain
-    before: int | None = None  #: those that it follows
-
-    def conditions(self) -> list[ColumnElement[Any]]:
-        chosen = [
-            None if self.by is None else audits.c.actor == self.by,
-            None if self.action is None else _is_action(self.action),
-            None if self.subject is None else audits.c.subject.startswith(self.subject, autoescape=True),
-            None if self.since is None else audits.c.at >= self.since,
-            None if self.until is None else audits.c.at < self.until,
-            audits.c.outcome.in_(("refused", "hidden")) if self.refused else None,
-            None if self.after is None else audits.c.seq > self.after,
-            None if self.before is None else audits.c.seq < self.before,
-        ]
-        return [each for each in chosen if each is not None]
+def _conditions(wanted: AuditFilter) -> list[ColumnElement[Any]]:
+    chosen = [
+        None if wanted.by is None else audits.c.actor == wanted.by,
+        None if wanted.action is None else _is_action(wanted.action),
+        None if wanted.subject is None else audits.c.subject.startswith(wanted.subject, autoescape=True),
+        None if wanted.since is None else audits.c.at >= wanted.since,
+        None if wanted.until is None else audits.c.at < wanted.until,
+        audits.c.outcome.in_(("refused", "hidden")) if wanted.refused else None,
+        None if wanted.after is None else audits.c.seq > wanted.after,
+        None if wanted.before is None else audits.c.seq < wanted.before,
+    ]
+    return [each for each in chosen if each is not None]
 
 
 def _is_action(prefix: str) -> ColumnElement[bool]:
@@ -93,7 +58,7 @@ class AuditLog(Part):
         """The latest entries, the newest first; those `before` another one in the order of the chain."""
         wanted = wanted or AuditFilter()
         order = audits.c.id if wanted.before is None else audits.c.seq
-        query = select(audits).where(*wanted.conditions()).order_by(order.desc()).limit(limit)
+        query = select(audits).where(*_conditions(wanted)).order_by(order.desc()).limit(limit)
         if subject is not None:
             query = query.where(audits.c.subject == subject)
         rows = self._database.read(lambda connection: connection.execute(query).all())
@@ -101,7 +66,7 @@ class AuditLog(Part):
 
     def after(self, wanted: AuditFilter, *, limit: int = 1000) -> list[AuditEntry]:
         """The entries after `wanted.after`, the oldest first."""
-        query = select(audits).where(*wanted.conditions()).order_by(audits.c.seq).limit(limit)
+        query = select(audits).where(*_conditions(wanted)).order_by(audits.c.seq).limit(limit)
         return [_entry(row) for row in self._database.read(lambda connection: connection.execute(query).all())]
 
     @write

@@ -3,46 +3,20 @@
 import hmac
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
+from renderctl.core.audit import AuditVerdict, ChainHead
 from renderctl.repository.audit.log import BEFORE_CHAIN
 from renderctl.repository.database import Part
-from renderctl.repository.database.audit_chain import NOTHING, ChainHead, chain_mac, key_id, signature
+from renderctl.repository.database.audit_chain import NOTHING, chain_mac, key_id, signature
 from renderctl.repository.schema.audit import audit_heads, audits
 
 _PAGE = 1000
 logger = logging.getLogger(__name__)
-#: Problems that are told one by one.
-_TOLD = 100
 #: Rows that are named, of those that stand before the chain.
 _NAMED = 10
-
-
-@dataclass(frozen=True)
-class AuditProblem:
-    """Something that is not as it was written."""
-
-    seq: int | None  #: the entry
-    what: str
-
-
-@dataclass
-class AuditVerdict:
-    """What a verification has come to."""
-
-    entries: int = 0  #: in the chain
-    waiting: int = 0  #: signed, and about to get their places
-    before: int = 0  #: that claim to be from before there was a chain: each of them is a problem, until it is adopted
-    head: ChainHead | None = None  #: the end; whoever keeps it elsewhere can compare
-    weak: int = 0  #: those signed with the key that lies in the database: whoever could write there could forge them
-    problems: list[AuditProblem] = field(default_factory=list)
-
-    def found(self, seq: int | None, what: str) -> None:
-        if len(self.problems) < _TOLD:
-            self.problems.append(AuditProblem(seq, what))
 
 
 class AuditChain(Part):

@@ -1,12 +1,11 @@
 """Which blobs somebody may read: he need not send them, and may make models and jobs of them."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import Connection, Select, select
 
-from renderctl.core.permissions import Visibility
+from renderctl.core.blobs import BlobReader
 from renderctl.core.quotas import Quotas, UploadState
 from renderctl.repository.blobs.leases import lease_blobs, unneeded
 from renderctl.repository.database import Part, db_now, read, write
@@ -19,15 +18,6 @@ _BATCH = 1000
 _RECEIVED = (UploadState.RECEIVED, UploadState.USED)
 #: For how long it is remembered what somebody has sent: as long as the garbage collection leaves it alone.
 _REMEMBERED = timedelta(hours=24)
-
-
-@dataclass(frozen=True)
-class BlobReader:
-    """Somebody, and which models and jobs he may see."""
-
-    name: str
-    models: Visibility
-    jobs: Visibility
 
 
 class Blobs(Part):

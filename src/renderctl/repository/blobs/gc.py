@@ -8,7 +8,6 @@ after the deadline the blobs count as removed, and are put anew.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
 from typing import Any
@@ -17,6 +16,7 @@ from sqlalchemy import Connection, func, literal, select
 from sqlalchemy.dialects import mysql, sqlite
 
 from renderctl.core.actors import Actor
+from renderctl.core.blobs import BlobPointer
 from renderctl.core.ids import new_token
 from renderctl.core.jobs import SHARED_LOG
 from renderctl.core.states import OPEN_ATTEMPT
@@ -32,14 +32,6 @@ from renderctl.repository.schema.jobs import (
     models,
     outputs,
 )
-
-
-@dataclass(frozen=True)
-class Pointer:
-    """A row that points to a blob."""
-
-    digest: str
-    what: str  #: such as `model shot@3, textures/wood.png`
 
 
 class GarbageCollection(Part):
@@ -62,20 +54,20 @@ class GarbageCollection(Part):
         return sorted(found)[:limit]
 
     @read
-    def pointers(self, connection: Connection, digests: Sequence[str]) -> list[Pointer]:
+    def pointers(self, connection: Connection, digests: Sequence[str]) -> list[BlobPointer]:
         """The rows that point to the blobs."""
         of_models = select(model_inputs.c.digest, model_inputs.c.path, models.c.name, models.c.version)
         of_models = of_models.join(models, models.c.id == model_inputs.c.model_id)
         of_jobs = select(job_inputs.c.digest, job_inputs.c.path, job_inputs.c.job_id)
         of_tasks = select(outputs.c.digest, outputs.c.name, outputs.c.job_id, outputs.c.number)
         found = [
-            Pointer(digest, f"model {name}@{version}, {path}")
+            BlobPointer(digest, f"model {name}@{version}, {path}")
             for digest, path, name, version in connection.execute(of_models.where(model_inputs.c.digest.in_(digests)))
         ]
         for digest, path, job_id in connection.execute(of_jobs.where(job_inputs.c.digest.in_(digests))):
-            found.append(Pointer(digest, f"job {job_id}, {path}"))
+            found.append(BlobPointer(digest, f"job {job_id}, {path}"))
         for digest, name, job_id, number in connection.execute(of_tasks.where(outputs.c.digest.in_(digests))):
-            found.append(Pointer(digest, f"job {job_id}, {name} of task {number}"))
+            found.append(BlobPointer(digest, f"job {job_id}, {name} of task {number}"))
         return sorted(found, key=lambda each: (each.digest, each.what))
 
     @read

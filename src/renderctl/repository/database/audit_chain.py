@@ -21,6 +21,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from renderctl.core.audit import ChainHead
 from renderctl.repository.schema.audit import audit_heads, audits
 
 logger = logging.getLogger(__name__)
@@ -31,14 +32,6 @@ SIGNED = ("at", "actor", "kind", "via", "address", "action", "subject", "outcome
 BATCH = 100
 #: What comes before the first entry.
 NOTHING = "0" * 64
-
-
-@dataclass(frozen=True)
-class ChainHead:
-    """Where the chain ends."""
-
-    seq: int
-    mac: str
 
 
 class HeadFile:

@@ -17,9 +17,10 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine, Row, select
 from sqlalchemy.exc import DBAPIError, InternalError, OperationalError, TimeoutError
 
+from renderctl.core.audit import ChainHead
 from renderctl.core.errors import DatabaseUnavailable, RenderctlError
 from renderctl.core.ids import new_token
-from renderctl.repository.database.audit_chain import ChainHead, SigningKeys, extend, signed
+from renderctl.repository.database.audit_chain import SigningKeys, extend, signed
 from renderctl.repository.database.errors import busy, lost_race, read_only, tries, unavailable
 from renderctl.repository.database.unit_of_work import UnitOfWork
 from renderctl.repository.schema.audit import audits

@@ -1,7 +1,6 @@
 """What has changed lately, asked by whoever tells it to others: a few questions for all of them together."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import reduce
 from typing import Any
@@ -21,9 +20,10 @@ from sqlalchemy import (
     type_coerce,
 )
 
+from renderctl.core.change_feed import WatchSnapshot
 from renderctl.core.jobs import Attempt, Output
 from renderctl.core.permissions import Subject
-from renderctl.core.states import ENDED_JOB, OPEN_JOB, AttemptState, JobState
+from renderctl.core.states import ENDED_JOB, OPEN_JOB, AttemptState
 from renderctl.repository.database import Part, db_now, read
 from renderctl.repository.schema.jobs import attempts, jobs, outputs
 from renderctl.repository.schema.mappers import ANY_ATTEMPT, ATTEMPTS_IN_ORDER, to_attempt, to_output
@@ -82,20 +82,6 @@ _PROGRESS_OF = _as_one_text(_RUNNING.where(attempts.c.job_id.in_(_ONLY)), attemp
 _NEW_OUTPUTS = select(outputs).where(outputs.c.id > bindparam("after")).order_by(outputs.c.id).limit(_MOST)
 _NEW_OUTPUTS = _as_one_text(_NEW_OUTPUTS, outputs.c.id)
 _SUBJECTS = select(jobs.c.id, jobs.c.owner, jobs.c.project).where(jobs.c.id.in_(_ONLY))
-
-
-@dataclass(frozen=True)
-class WatchSnapshot:
-    """What tells what has changed since the last one, without tasks being counted. The texts are for comparison."""
-
-    jobs: dict[str, str]  #: what a change changes in a job's row, by the job's id
-    progress: dict[str, str]  #: how far each frame is that is being rendered, by the ids of the attempts
-    outputs: list[int]  #: the numbers of new outputs, of all jobs, in their order
-
-
-def job_state(row: str) -> JobState:
-    """The state that stands in a text of WatchSnapshot.jobs."""
-    return JobState(row.split("|", 2)[1])
 
 
 class ChangeFeed(Part):

@@ -1,11 +1,10 @@
 """Ended jobs are removed: out of sight at once, in one transaction; their rows follow in small ones."""
 
-from dataclasses import dataclass
-
 from sqlalchemy import ColumnElement, Connection, exists, func, select
 
 from renderctl.core.actors import Actor
 from renderctl.core.errors import Conflict, IllegalTransition
+from renderctl.core.jobs import RemovedJob
 from renderctl.core.states import ENDED_JOB, OPEN_ATTEMPT, OPEN_JOB, JobState, TaskState
 from renderctl.repository.counts import delete_counts, read_counts
 from renderctl.repository.database import add_audit_entry, db_now
@@ -29,19 +28,7 @@ from renderctl.repository.schema.jobs import (
 _BATCH = 1000
 
 
-@dataclass(frozen=True)
-class Removed:
-    """A job that is out of sight."""
-
-    job_id: str
-    name: str
-    tasks: int
-    outputs: int
-    output_bytes: int  #: what `gc` frees of the store, unless other jobs have rendered the same
-    freed: tuple[str, ...] = ()  #: jobs that no longer wait
-
-
-def remove(connection: Connection, job_id: str, actor: Actor, *, dry_run: bool) -> Removed:
+def remove(connection: Connection, job_id: str, actor: Actor, *, dry_run: bool) -> RemovedJob:
     """As `Jobs.remove`, but for what waits for it. Raises NotFound, IllegalTransition, Conflict."""
     job = locked(connection, job_id)
     if job.state in OPEN_JOB:
@@ -114,9 +101,9 @@ def _require_idle(connection: Connection, job_id: str) -> None:
         raise IllegalTransition(f"Worker {worker} still renders a frame of job {job_id}.", hint="Try again soon.")
 
 
-def _measured(connection: Connection, job_id: str, name: str) -> Removed:
+def _measured(connection: Connection, job_id: str, name: str) -> RemovedJob:
     counts = read_counts(connection, [job_id])[job_id]
-    return Removed(job_id, name, counts.tasks.total, counts.outputs, counts.output_bytes)
+    return RemovedJob(job_id, name, counts.tasks.total, counts.outputs, counts.output_bytes)
 
 
 def _let_go(connection: Connection, job_id: str, state: JobState) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, or_, select
 
 from renderctl.core.actors import Actor
 from renderctl.core.errors import IllegalTransition, NotFound
-from renderctl.core.jobs import Input, Job, NewJob
+from renderctl.core.jobs import Input, Job, NewJob, RemovedJob
 from renderctl.core.limits import MAX_NOTES
 from renderctl.core.permissions import ALL, Visibility
 from renderctl.core.quotas import UNLIMITED, Quotas
@@ -16,7 +16,6 @@ from renderctl.core.states import ENDED_JOB, OPEN_JOB, JobState
 from renderctl.repository.database import Database, Part, add_audit_entry, db_now, durable_write, read, write
 from renderctl.repository.jobs import deletion, lifecycle
 from renderctl.repository.jobs.claim_times import bring_forward
-from renderctl.repository.jobs.deletion import Removed
 from renderctl.repository.jobs.job_rows import OVER, find_row, locked
 from renderctl.repository.jobs.retry import retry_tasks
 from renderctl.repository.jobs.submission import JobSubmission
@@ -191,7 +190,7 @@ class Jobs(Part):
         """
         return retry_tasks(self._database, job_id, actor=actor, frames=frames, quotas=quotas)
 
-    def remove(self, job_id: str, *, actor: Actor, dry_run: bool = False) -> Removed:
+    def remove(self, job_id: str, *, actor: Actor, dry_run: bool = False) -> RemovedJob:
         """Take an ended job out of sight; the sweep deletes its rows. With `dry_run`, say what would go.
 
         Raises IllegalTransition while it is open or being rendered, Conflict while another job waits for it.
@@ -201,7 +200,7 @@ class Jobs(Part):
             freed = self._tasks.unblock_dependents(job_id)
         removed = self._database.durable_write(
             lambda connection: deletion.remove(connection, job_id, actor, dry_run=dry_run),
-            recover=lambda _connection, audit: Removed(job_id, **audit.details),
+            recover=lambda _connection, audit: RemovedJob(job_id, **audit.details),
         )
         return replace(removed, freed=tuple(freed))
 

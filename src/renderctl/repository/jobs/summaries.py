@@ -1,14 +1,13 @@
 """Jobs as they stand: what a job document says, read at one moment."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam, or_, select, text
 
 from renderctl.core.errors import NotFound
-from renderctl.core.jobs import Job, TaskCounts
+from renderctl.core.jobs import Job, JobSummary
 from renderctl.core.permissions import ALL, Visibility
 from renderctl.core.states import AttemptState, JobState
 from renderctl.repository.counts import read_counts
@@ -37,24 +36,11 @@ _LAST_IMAGE = select(outputs.c.image).where(outputs.c.job_id == jobs.c.id).order
 _IMAGES = select(jobs.c.id, _LAST_IMAGE.scalar_subquery()).where(jobs.c.id.in_(_IDS))
 
 
-@dataclass(frozen=True)
-class Summary:
-    """A job, and what has become of it so far."""
-
-    job: Job
-    counts: TaskCounts
-    outputs: int
-    running: dict[str, float]  #: how far each frame is that is being rendered, by the ids of the attempts
-    frame_seconds: float | None  #: what the last frames took on average; None: none is finished, or none is running
-    at: datetime  #: by the database's clock: all that was committed before it is in here
-    image: str | None = None  #: digest of the container image that rendered the last of its frames
-
-
 class Summaries(Part):
     """How jobs stand."""
 
     @read
-    def get(self, connection: Connection, job_id: str) -> Summary:
+    def get(self, connection: Connection, job_id: str) -> JobSummary:
         """How a job stands. Raises NotFound."""
         now = db_now(connection)
         row = connection.execute(select(jobs).where(jobs.c.id == job_id, jobs.c.removed_at.is_(None))).first()
@@ -62,10 +48,10 @@ class Summaries(Part):
             raise NotFound(f"There is no job {job_id!r}.")
         return _summaries(connection, [to_job(row)], now)[0]
 
-    def by_ids(self, ids: Sequence[str]) -> list[Summary]:
+    def by_ids(self, ids: Sequence[str]) -> list[JobSummary]:
         """How these jobs stand, as far as there are such."""
 
-        def reading(connection: Connection) -> list[Summary]:
+        def reading(connection: Connection) -> list[JobSummary]:
             now = db_now(connection)
             rows = connection.execute(_JOBS, {"jobs": ids})
             return _summaries(connection, [to_job(row) for row in rows], now)
@@ -85,7 +71,7 @@ class Summaries(Part):
         model_id: str | None = None,
         limit: int = 50,
         sight: Visibility = ALL,
-    ) -> list[Summary]:
+    ) -> list[JobSummary]:
         """How the jobs stand, the newest first; those that are older than job `before`."""
         there = [jobs.c.removed_at.is_(None), *visible(jobs, sight)]
         if before is not None:
@@ -111,7 +97,7 @@ def _like(search: str) -> ColumnElement[bool]:
     return or_(*named, jobs.c.id.startswith(search, autoescape=True))
 
 
-def _summaries(connection: Connection, found: Sequence[Job], now: datetime) -> list[Summary]:
+def _summaries(connection: Connection, found: Sequence[Job], now: datetime) -> list[JobSummary]:
     ids = [job.id for job in found]
     counted = read_counts(connection, ids)
     busy = [job_id for job_id in ids if counted[job_id].tasks.running]
@@ -119,7 +105,7 @@ def _summaries(connection: Connection, found: Sequence[Job], now: datetime) -> l
     paces = _frame_seconds(connection, busy)
     images = _images(connection, [job_id for job_id in ids if counted[job_id].outputs])
     return [
-        Summary(
+        JobSummary(
             job,
             counted[job.id].tasks,
             counted[job.id].outputs,

@@ -1,29 +1,19 @@
 """Second factors: the secrets of time-based codes (TOTP, RFC 6238), and codes for whoever has lost theirs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
 from renderctl.core.actors import Actor
 from renderctl.core.errors import Conflict
-from renderctl.core.people import TotpStatus
+from renderctl.core.people import TotpSecret, TotpStatus
 from renderctl.repository.database import Part, add_audit_entry, db_now, durable_write, read, write
 from renderctl.repository.people.rows import find_user
 from renderctl.repository.schema.people import recovery_codes, totps, web_sessions
 
 #: For how long a secret that was shown may be confirmed.
 _PENDING_FOR = timedelta(minutes=15)
-
-
-@dataclass(frozen=True)
-class TotpSecret:
-    """What the codes of a user are made of."""
-
-    secret: str = field(repr=False)  #: base32
-    is_confirmed: bool  #: False: it was shown of late, and counts for nothing yet
-    last_step: int  #: of the last code that was used
 
 
 class SecondFactors(Part):

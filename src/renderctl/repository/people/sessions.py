@@ -1,6 +1,6 @@
 """Sessions: what the browsers of people who have logged in hold. The database knows SHA-256s of them."""
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,25 +9,24 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 from renderctl.core.actors import Actor, Via
 from renderctl.core.errors import LoginRefused, NotFound, TokenRefused
 from renderctl.core.ids import new_id
-from renderctl.core.people import SessionUse, WebSession
+from renderctl.core.people import SessionUse, ShownCredentials, WebSession
 from renderctl.repository.database import Part, add_audit_entry, db_now, read
 from renderctl.repository.people.rows import find_user, to_actor
 from renderctl.repository.schema.people import totps, web_sessions
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What somebody has shown to be let in."""
-
-    password: str | None = field(repr=False)  #: the hash that it was held against
-    code: bool  #: whether there was a code of the second factor, too
 
 
 class Sessions(Part):
     """Who is logged in."""
 
     def open(
-        self, name: str, digest: str, csrf: str, *, lasts_s: float, address: str | None, shown: Shown | None = None
+        self,
+        name: str,
+        digest: str,
+        csrf: str,
+        *,
+        lasts_s: float,
+        address: str | None,
+        shown: ShownCredentials | None = None,
     ) -> Actor:
         """Somebody has logged in: the session that his browser holds from now on.
 
@@ -145,7 +144,7 @@ def _sessions(connection: Connection, query: Select[Any]) -> list[WebSession]:
     return [WebSession(**{name: getattr(row, name) for name in names}) for row in connection.execute(query)]
 
 
-def _is_enough(connection: Connection, who: Row[Any], shown: Shown) -> bool:
+def _is_enough(connection: Connection, who: Row[Any], shown: ShownCredentials) -> bool:
     """Whether it still lets somebody in, whose row nobody else changes now."""
     if who.password != shown.password:
         return False

@@ -1,23 +1,21 @@
 """What is in the outbox: taken out when it is due, kept until it was delivered or has failed for good."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
 from renderctl.core.actors import Actor
 from renderctl.core.permissions import ALL, Visibility
-from renderctl.core.webhooks import Delivery, DeliveryState, Webhook, retry_delay
-from renderctl.repository.database import Part, add_audit_entry, db_now, durable_write, read, write
+from renderctl.core.webhooks import Delivery, DeliveryAttempt, DeliveryState, PreparedDelivery, Webhook, retry_delay
+from renderctl.repository.database import Database, Part, add_audit_entry, db_now, durable_write, read, write
+from renderctl.repository.leases import WEBHOOKS, Leases
 from renderctl.repository.schema.jobs import jobs
 from renderctl.repository.schema.mappers import visible
 from renderctl.repository.schema.people import users
 from renderctl.repository.schema.webhooks import deliveries, webhooks
 from renderctl.repository.webhooks.registrations import find_row, to_webhook
 
-#: The name of the lease.
-WEBHOOKS = "webhooks"
 #: A receiver that has taken nothing for so long gets nothing any more that is as old.
 GIVE_UP_AFTER = timedelta(days=1)
 #: Rows that are deleted in one transaction.
@@ -27,33 +25,20 @@ _WAITING = deliveries.c.state == DeliveryState.WAITING
 _LET_IN = webhooks.c.owner.not_in(select(users.c.name).where(users.c.disabled_at.is_not(None)))
 
 
-@dataclass(frozen=True)
-class PreparedDelivery:
-    """A delivery that is due, and all that sending it takes."""
-
-    delivery: Delivery
-    url: str
-    secret: str
-    told: dict[str, Any]  #: what was known in the transaction of the event
-    body: str | None  #: as it was sent before; None: this is the first try
-    at: datetime  #: now, by the database's clock
-
-    def __repr__(self) -> str:
-        return f"Parcel({self.delivery.id})"  # the secret and the address are for nobody's log
-
-
-@dataclass(frozen=True)
-class DeliveryAttempt:
-    """What a try came to. Without an error it was delivered."""
-
-    status: int | None  #: of the answer; None: there was none
-    answer: str | None  #: how it began
-    error: str | None
-    final: bool = False  #: trying again can not help
-
-
 class Deliveries(Part):
     """The outbox, where it is emptied."""
+
+    def __init__(self, database: Database, leases: Leases) -> None:
+        super().__init__(database)
+        self._leases = leases
+
+    def acquire_lease(self, holder: str) -> bool:
+        """Take or keep the one lease of whoever sends deliveries, for a heartbeat limit; False: it is another's."""
+        return self._leases.acquire(WEBHOOKS, holder) is not None
+
+    def release_lease(self, holder: str) -> None:
+        """Leave the lease to the next one."""
+        self._leases.release(WEBHOOKS, holder)
 
     @read
     def find(self, connection: Connection, ref: str, *, sight: Visibility = ALL) -> tuple[Delivery, Webhook]:

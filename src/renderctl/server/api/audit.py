@@ -4,8 +4,7 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
-from renderctl.repository.audit.log import AuditEntry, AuditFilter
-from renderctl.repository.audit.verification import AuditVerdict
+from renderctl.core.audit import AuditEntry, AuditFilter, AuditVerdict
 from renderctl.server.api import new_router
 from renderctl.server.authentication import Commands
 from renderctl.server.request_models import Moment

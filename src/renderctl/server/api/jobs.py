@@ -7,10 +7,9 @@ from typing import Annotated
 from fastapi import Header, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from renderctl.core.jobs import Job, RenderOptions
+from renderctl.core.jobs import Job, RemovedJob, RenderOptions
 from renderctl.core.limits import MAX_AFTER, MAX_CAMERAS, MAX_FILES, MAX_FRAMES_TEXT, MAX_TAGS
 from renderctl.farm.jobs.submit import SubmitRequest
-from renderctl.repository.jobs.deletion import Removed
 from renderctl.server.api import new_router
 from renderctl.server.authentication import Commands
 from renderctl.server.request_models import FileBody, Name
@@ -115,7 +114,7 @@ def removable(
     return json_response(verbs.select_jobs(older_than=timedelta(seconds=older_than_s), states=tuple(state or ())))
 
 
-@router.post("/jobs/remove", response_model=list[Removed])
+@router.post("/jobs/remove", response_model=list[RemovedJob])
 def remove(verbs: Commands, body: RemoveBody) -> Response:
     """Remove ended jobs with their images, tasks, attempts and logs."""
     return json_response(verbs.remove_jobs(body.jobs, force=body.force, dry_run=body.dry_run))
@@ -131,7 +130,7 @@ def status(
     return json_response(verbs.status(job, cached=cached))
 
 
-@router.delete("/jobs/{job}", response_model=Removed)
+@router.delete("/jobs/{job}", response_model=RemovedJob)
 def remove_one(verbs: Commands, job: JobRef, force: bool = False) -> Response:
     """Remove an ended job."""
     return json_response(verbs.remove_jobs([job], force=force)[0])

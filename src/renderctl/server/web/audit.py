@@ -6,9 +6,9 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
+from renderctl.core.audit import AuditEntry, AuditFilter
 from renderctl.core.errors import InvalidInput
 from renderctl.core.permissions import TABLE
-from renderctl.repository.audit.log import AuditEntry, AuditFilter
 from renderctl.server.web.context import CurrentPage, PageContext, new_router
 from renderctl.server.web.pagination import Word, address
 

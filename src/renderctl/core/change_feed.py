@@ -1,0 +1,19 @@
+"""Snapshots of what has changed, as the change feed compares them."""
+
+from dataclasses import dataclass
+
+from renderctl.core.states import JobState
+
+
+@dataclass(frozen=True)
+class WatchSnapshot:
+    """What tells what has changed since the last one, without tasks being counted. The texts are for comparison."""
+
+    jobs: dict[str, str]  #: what a change changes in a job's row, by the job's id
+    progress: dict[str, str]  #: how far each frame is that is being rendered, by the ids of the attempts
+    outputs: list[int]  #: the numbers of new outputs, of all jobs, in their order
+
+
+def job_state(row: str) -> JobState:
+    """The state that stands in a text of WatchSnapshot.jobs."""
+    return JobState(row.split("|", 2)[1])

@@ -24,7 +24,7 @@ from tests.farms import ACTOR
 def listening(farm: Farm) -> Iterator[str]:
     """The address of a server of the farm, for as long as the context."""
     app = create_app(LocalCommands(farm.settings, ACTOR, farm))
-    config = server_config(app, farm.settings.serve, "127.0.0.1", 0, leave_s=2)
+    config = server_config(app, farm.settings.serve, "127.0.0.1", 0, shutdown_s=2)
     server, started = uvicorn.Server(config), Queue[str]()
     with config.bind_socket() as socket:
         socket.listen()  # whoever reads the address may ask at once
@@ -38,7 +38,7 @@ def listening(farm: Farm) -> Iterator[str]:
         try:
             yield started.get(timeout=30)
         finally:
-            app.state.leaving.set()
+            app.state.stopping.set()
             server.should_exit = True
             thread.join(30)
     assert not thread.is_alive()

@@ -12,7 +12,7 @@ from tests.server.crowd import PASSWORD
 
 def log_in(client: TestClient, name: str) -> None:
     """Give the browser a session that is like any other, without the wait that argon2 makes of every password."""
-    secret, repository = new_secret(), client.app.state.connection.farm.repository  # type: ignore[attr-defined]
+    secret, repository = new_secret(), client.app.state.commands.farm.repository  # type: ignore[attr-defined]
     repository.sessions.open(name, token_digest(secret), new_secret(), lasts_s=SESSION_S, address="testclient")
     client.cookies.set(COOKIE, secret, domain=client.base_url.host, path="/")
 

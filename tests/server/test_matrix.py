@@ -103,7 +103,7 @@ def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
     farm = make_farm(tmp_path_factory.mktemp("matrix") / "data")
     app = create_app(LocalCommands(farm.settings, ACTOR, farm))
     with TestClient(app, base_url="http://farm.test", raise_server_exceptions=False) as client:
-        app.state.leaving.set()  # so that what is followed ends at once
+        app.state.stopping.set()  # so that what is followed ends at once
         yield Matrix(Served(farm, client))
     close(farm)
 

@@ -40,7 +40,7 @@ def samples(text: str) -> dict[str, float]:
 
 
 def told(farm: Farm, figures: Exporter) -> dict[str, float]:
-    return samples(figures.told(LocalCommands(farm.settings, ACTOR, farm))[0].decode())
+    return samples(figures.render(LocalCommands(farm.settings, ACTOR, farm))[0].decode())
 
 
 def test_prometheus_reads_the_figures_with_a_token_and_nobody_else(served: Served) -> None:

@@ -12,7 +12,7 @@ import renderctl.server
 from renderctl.core.actors import Role
 from renderctl.farm import Farm
 from renderctl.server.app import create_app
-from renderctl.server.authentication import FRESH_S
+from renderctl.server.authentication import CACHE_S
 from renderctl.wiring import LocalCommands
 from tests.databases import writes
 from tests.farms import ACTOR, given_job, given_worker
@@ -42,7 +42,7 @@ def test_the_server_takes_types_of_the_farm_and_calls_none_of_its_functions(modu
 
 
 def test_a_hundred_reads_begin_no_transaction_that_writes(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("renderctl.server.authentication.FRESH_S", -FRESH_S)  # nobody is known from a moment ago
+    monkeypatch.setattr("renderctl.server.authentication.CACHE_S", -CACHE_S)  # every request is checked
     job = given_job(farm, "1-3")
     given_worker(farm)
     client = TestClient(create_app(LocalCommands(farm.settings, ACTOR, farm)), base_url="http://farm.test")

@@ -45,7 +45,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FastAPI, Ser
     given_worker(farm)
     app = create_app(LocalCommands(farm.settings, ACTOR, farm))
     with TestClient(app, base_url="http://farm.test", raise_server_exceptions=False) as client:
-        app.state.leaving.set()  # so that what is followed ends at once
+        app.state.stopping.set()  # so that what is followed ends at once
         yield app, Served(farm, client)
     close(farm)
 

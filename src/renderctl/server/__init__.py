@@ -1,9 +1,9 @@
-"""The server: the use-cases over HTTP. It decides nothing: whoever asks gets the verbs of `wiring`, bound to them.
+"""The server: the use-cases over HTTP. It decides nothing: a request is authenticated, and calls verbs as its user.
 
-app.py      the application: routes, errors, headers      authentication.py     tokens, sessions, forgery
-api/        the routes, one noun a file                   runner.py             a process that serves
-web/        the pages, likewise                           streams.py            long answers, and their limits
+app.py      the application: routes, errors, headers      authentication.py     tokens, sessions, CSRF
+api/        the routes of the API, one noun a file        runner.py             runs the server process
+web/        the pages, likewise                           streams.py            event streams and their limits
 
-routing.py, request_body.py, strict_json.py     a body is read when it is known who asks, and only so much of it
-connection_limits.py, protocol.py               how many there may be, how slow, and how large their headers
+routing.py, request_body.py, strict_json.py     authenticate first, then read a limited body
+connection_limits.py, protocol.py               limits of connections, their speed and their headers
 """

@@ -1,4 +1,4 @@
-"""The application: every route, with errors, headers and limits that all of them share."""
+"""The application: all routes, and the errors, headers and limits that they share."""
 
 import threading
 from collections.abc import AsyncIterator
@@ -33,16 +33,15 @@ from renderctl.server.connection_limits import ConnectionMiddleware
 from renderctl.server.errors import add_error_handlers
 from renderctl.server.event_broadcaster import Broadcaster
 from renderctl.server.headers import SecurityHeadersMiddleware
-from renderctl.server.outbound_requests import OutgoingCalls
+from renderctl.server.outbound_requests import OutboundRequests
 from renderctl.server.request_body import RequestBodyMiddleware
-from renderctl.server.streams import Streams
-from renderctl.server.web.context import nowhere
+from renderctl.server.streams import StreamLimits
+from renderctl.server.web.context import not_found
 from renderctl.wiring import LocalCommands
 from renderctl.wiring.server_parts import ServerParts
 
 _NOUNS = (jobs, tasks, outputs, uploads, models, events, workers, people, totp, sessions, webhooks, quotas, audit)
-#: FastAPI works much out of a route, once, when it is imported. Including the routers in an application would have it
-#: done again, for each application and within the first request to it.
+#: FastAPI analyses a route when its module is imported. To include the routers would repeat that for each application.
 _ROUTES = [
     *(route for noun in _NOUNS for route in noun.router.routes),
     *health.router.routes,
@@ -51,15 +50,15 @@ _ROUTES = [
 ]
 
 
-def create_app(connection: LocalCommands) -> FastAPI:
-    """The application that serves the farm of a connection."""
+def create_app(commands: LocalCommands) -> FastAPI:
+    """The application that serves a farm: its requests call these commands, as their users."""
     app = FastAPI(
         title="renderctl",
         version=__version__,
         summary="A render farm controller for Blender.",
         description=(
-            "The use-cases of the command line. Show a token (`Authorization: Bearer TOKEN`); errors are the "
-            "documents that `--json` prints, and nothing here may do more than the same user's command line."
+            "The commands of `renderctl` over HTTP. Send a token (`Authorization: Bearer TOKEN`). Errors are the "
+            "documents that `--json` prints; permissions are those of the same user on the command line."
         ),
         openapi_url=f"{PREFIX}/openapi.json",
         docs_url=None,
@@ -68,20 +67,20 @@ def create_app(connection: LocalCommands) -> FastAPI:
         redirect_slashes=False,
         routes=_ROUTES,
     )
-    parts = ServerParts(connection)
-    app.state.connection = connection
+    parts = ServerParts(commands)
+    app.state.commands = commands
     app.state.parts = parts
-    app.state.doors = Authenticator(parts)
+    app.state.authenticator = Authenticator(parts)
     app.state.readiness = health.ReadinessProbe(parts)
-    app.state.figures = metrics.Exporter(parts.clock)
-    app.state.outgoing = OutgoingCalls(connection.settings.quota.user_pings)
-    app.state.leaving = threading.Event()
-    serve = connection.settings.serve
-    app.state.streams = Streams(serve.connections // 2, serve.streams_per_user)
-    app.state.watch = Broadcaster(parts, app.state.leaving)
+    app.state.exporter = metrics.Exporter(parts.clock)
+    app.state.outbound = OutboundRequests(commands.settings.quota.user_pings)
+    app.state.stopping = threading.Event()
+    serve = commands.settings.serve
+    app.state.stream_limits = StreamLimits(serve.connections // 2, serve.streams_per_user)
+    app.state.broadcaster = Broadcaster(parts, app.state.stopping)
     add_error_handlers(app)
-    app.add_exception_handler(404, nowhere)
-    app.add_middleware(RequestBodyMiddleware, patience_s=serve.body_timeout)
+    app.add_exception_handler(404, not_found)
+    app.add_middleware(RequestBodyMiddleware, timeout_s=serve.body_timeout)
     app.add_middleware(SecurityHeadersMiddleware, hosts=serve.hosts)
     app.add_middleware(MetricsMiddleware)
     app.add_middleware(ConnectionMiddleware)
@@ -92,14 +91,14 @@ def create_app(connection: LocalCommands) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     parts: ServerParts = app.state.parts
     parts.start()
-    async with app.state.watch.running():
+    async with app.state.broadcaster.running():
         yield
-    app.state.leaving.set()
+    app.state.stopping.set()
     await anyio.to_thread.run_sync(parts.stop)
 
 
 class MetricsMiddleware:
-    """Counts every request, and how long its answer took to begin."""
+    """Counts requests, and measures the seconds until the response begins."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -108,12 +107,12 @@ class MetricsMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, method = perf_counter(), scope["method"]
+        started, method = perf_counter(), scope["method"]
 
-        async def sending(message: Message) -> None:
+        async def send_measured(message: Message) -> None:
             if message["type"] == "http.response.start":
-                metrics.requests.labels(method, message["status"]).inc()
-                metrics.seconds.labels(method).observe(perf_counter() - began)
+                metrics.request_count.labels(method, message["status"]).inc()
+                metrics.request_seconds.labels(method).observe(perf_counter() - started)
             await send(message)
 
-        await self._app(scope, receive, sending)
+        await self._app(scope, receive, send_measured)

@@ -1,4 +1,4 @@
-"""Who asks: whoever shows a token, or has logged in from a browser. Everybody else is nobody."""
+"""Authentication of requests: by a token, or by the session of a browser."""
 
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,10 +20,10 @@ from renderctl.wiring.server_parts import ServerParts
 
 COOKIE = "renderctl_session"
 CSRF_HEADER = "X-CSRF-Token"
-#: Seconds for which somebody is still let in whose token was revoked through another process.
-FRESH_S = 2.0
-_MOST_KNOWN = 10_000
-_READS = ("GET", "HEAD", "OPTIONS")
+#: Seconds for which a valid credential is not checked again; one that another process has revoked works for as long.
+CACHE_S = 2.0
+_MAX_CACHED = 10_000
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 bearer_token = HTTPBearer(auto_error=False, description="A token: `renderctl tokens create`.")
 _cookie = APIKeyCookie(
@@ -33,157 +33,165 @@ _cookie = APIKeyCookie(
 
 @dataclass(frozen=True)
 class Principal:
-    """Who asks, and what his browser has to bring along when he writes."""
+    """An authenticated user, and the CSRF token that their browser sends with each write (None: they use a token)."""
 
     actor: Actor
     csrf: str | None = None
 
 
 class Authenticator:
-    """Lets people in; remembers for a moment whom it has let in."""
+    """Checks tokens and sessions, and caches valid ones for CACHE_S seconds."""
 
     def __init__(self, parts: ServerParts) -> None:
         self._authentication = parts.authentication
         self._clock = parts.clock
-        self._known: dict[tuple[Via, str, str | None], tuple[Principal, float]] = {}
+        self._cached: dict[tuple[Via, str, str | None], tuple[Principal, float]] = {}
         self._lock = Lock()
 
-    async def admit(self, kind: Via, secret: str, address: str | None, *, fresh: bool = False) -> Principal:
-        """Who shows this token or session; `fresh`: not as it was a moment ago. Raises TokenRefused."""
+    async def authenticate(self, kind: Via, secret: str, address: str | None, *, fresh: bool = False) -> Principal:
+        """The user of a token or a session; `fresh`: not from the cache. Raises TokenRefused, DatabaseUnavailable."""
         key = kind, sha256(secret.encode("utf-8", "surrogatepass")).hexdigest(), address  # no secret is kept
         now = self._clock.monotonic()
-        found = self._known.get(key)
-        if found is not None and now < found[1] and not fresh:
-            return found[0]
-        ask: Callable[[], Principal] = partial(self._asked, kind, secret, address)
-        admitted = await anyio.to_thread.run_sync(ask)
+        cached = self._cached.get(key)
+        if cached is not None and now < cached[1] and not fresh:
+            return cached[0]
+        check: Callable[[], Principal] = partial(self._check, kind, secret, address)
+        principal = await anyio.to_thread.run_sync(check)
         with self._lock:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            self._known[key] = admitted, now + FRESH_S
-        return admitted
+            if len(self._cached) >= _MAX_CACHED:
+                self._cached.clear()
+            self._cached[key] = principal, now + CACHE_S
+        return principal
 
-    def forget(self) -> None:
-        """Somebody's rights have changed: ask about everybody again."""
+    def clear_cache(self) -> None:
+        """Empty the cache: the permissions of some user have changed."""
         with self._lock:
-            self._known.clear()
+            self._cached.clear()
 
-    def _asked(self, kind: Via, secret: str, address: str | None) -> Principal:
+    def _check(self, kind: Via, secret: str, address: str | None) -> Principal:
         if kind is Via.TOKEN:
             return Principal(self._authentication.actor_of_token(secret, address=address))
         return Principal(*self._authentication.actor_of_session(secret, address=address))
 
 
-def address_of(request: Request) -> str | None:
-    """Where a request comes from; behind a proxy that is believed, what that says."""
+def client_address(request: Request) -> str | None:
+    """The address of the client: behind a trusted proxy, the one that the proxy reports."""
     return request.client.host if request.client else None
 
 
 async def authenticate(request: Request, *, fresh: bool = False) -> Principal:
-    """Who asks, by the headers alone: the routes call it before anything of the body is read.
+    """The user of a request, by its headers alone: routes call it before they read the body.
 
-    Raises LoginNeeded, TokenRefused, and NotAllowed for a write that a browser may be tricked into.
+    Raises LoginNeeded, TokenRefused, and NotAllowed for a write of a browser without its CSRF token.
     """
     bearer = await bearer_token(request)
     if bearer is not None:
-        doors: Authenticator = request.app.state.doors
-        found = await doors.admit(Via.TOKEN, bearer.credentials, address_of(request), fresh=fresh)
+        authenticator: Authenticator = request.app.state.authenticator
+        principal = await authenticator.authenticate(
+            Via.TOKEN, bearer.credentials, client_address(request), fresh=fresh
+        )
     else:
-        found = await authenticate_session(request, fresh=fresh)
-        shown = request.headers.get(CSRF_HEADER, "")
-        if request.method not in _READS and not hmac.compare_digest(shown.encode(), (found.csrf or "").encode()):
-            hint = "GET /api/v1/session tells its value."
+        principal = await authenticate_session(request, fresh=fresh)
+        csrf = request.headers.get(CSRF_HEADER, "")
+        if request.method not in _SAFE_METHODS and not hmac.compare_digest(
+            csrf.encode(), (principal.csrf or "").encode()
+        ):
+            hint = "GET /api/v1/session returns its value."
             raise NotAllowed(f"The header {CSRF_HEADER} is missing or wrong.", hint=hint)
-    request.state.admitted = found
-    return found
+    request.state.principal = principal
+    return principal
 
 
 async def authenticate_session(request: Request, *, fresh: bool = False) -> Principal:
-    """Who has logged in from this browser. What its form brings along is for the form to check."""
-    secret = session_of(request)
+    """The user of a browser's session. Its CSRF token is not checked: a form does that itself."""
+    secret = session_cookie(request)
     if secret is None:
-        raise LoginNeeded(hint="Show a token (Authorization: Bearer TOKEN), or log in.")
-    doors: Authenticator = request.app.state.doors
-    found = await doors.admit(Via.SESSION, secret, address_of(request), fresh=fresh)
-    request.state.admitted_session = found
-    return found
+        raise LoginNeeded(hint="Send a token (Authorization: Bearer TOKEN), or log in.")
+    authenticator: Authenticator = request.app.state.authenticator
+    principal = await authenticator.authenticate(Via.SESSION, secret, client_address(request), fresh=fresh)
+    request.state.session_principal = principal
+    return principal
 
 
-async def admitted(
+async def current_principal(
     request: Request,
     _bearer: Annotated[HTTPAuthorizationCredentials | None, Security(bearer_token)] = None,
     _session: Annotated[str | None, Security(_cookie)] = None,
 ) -> Principal:
-    """Who asks, as the route has found out. Raises what `authenticate` raises."""
-    known: Principal | None = getattr(request.state, "admitted", None)
+    """The user of the request, as its route has authenticated them. Raises what `authenticate` raises."""
+    known: Principal | None = getattr(request.state, "principal", None)
     return known if known is not None else await authenticate(request)
 
 
-async def admitted_session(request: Request) -> Principal:
-    """Who has logged in from this browser, as the route has found out. Raises what `authenticate_session` raises."""
-    known: Principal | None = getattr(request.state, "admitted_session", None)
+async def current_session_principal(request: Request) -> Principal:
+    """The user of the browser, as the route has authenticated them. Raises what `authenticate_session` raises."""
+    known: Principal | None = getattr(request.state, "session_principal", None)
     return known if known is not None else await authenticate_session(request)
 
 
-#: What a route depends on that has to know who asks, and how it is found out before the body is read.
+#: For each dependency that names the user: how a route authenticates them before it reads the body.
 AUTHENTICATORS: Mapping[Any, Callable[[Request], Awaitable[Principal]]] = {
-    admitted: authenticate,
-    admitted_session: authenticate_session,
+    current_principal: authenticate,
+    current_session_principal: authenticate_session,
 }
 
 
-async def bound(request: Request, who: Annotated[Principal, Depends(admitted)]) -> LocalCommands:
-    """The verbs of the farm, bound to whoever asks."""
-    connection: LocalCommands = request.app.state.connection
-    return connection.acting(who.actor)
+async def bound_commands(
+    request: Request, principal: Annotated[Principal, Depends(current_principal)]
+) -> LocalCommands:
+    """The verbs of the farm, bound to the user of the request."""
+    farm_commands: LocalCommands = request.app.state.commands
+    return farm_commands.acting(principal.actor)
 
 
-#: What a route takes that needs to know who asks: the verbs, bound to him.
-Commands = Annotated[LocalCommands, Depends(bound)]
+#: The parameter of a route that needs a user: the verbs, bound to them.
+Commands = Annotated[LocalCommands, Depends(bound_commands)]
 
 
-async def bound_to_measure(
+async def metrics_commands(
     request: Request,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(bearer_token)] = None,
     session: Annotated[str | None, Security(_cookie)] = None,
 ) -> LocalCommands:
-    """As `bound`; the token in the settings is good for this, and for nothing else."""
-    connection: LocalCommands = request.app.state.connection
-    expected = connection.settings.serve.metrics_token
+    """As `bound_commands`; `serve.metrics_token` of the settings is accepted, too, here alone."""
+    farm_commands: LocalCommands = request.app.state.commands
+    expected = farm_commands.settings.serve.metrics_token
     if bearer and expected and hmac.compare_digest(bearer.credentials.encode(), expected.encode()):
-        who = Actor("metrics", role=Role.OPERATOR, via=Via.TOKEN, address=address_of(request), scope=Scope.READ)
-        return connection.acting(who)
-    return await bound(request, await admitted(request, bearer, session))
+        address = client_address(request)
+        actor = Actor("metrics", role=Role.OPERATOR, via=Via.TOKEN, address=address, scope=Scope.READ)
+        return farm_commands.acting(actor)
+    return await bound_commands(request, await current_principal(request, bearer, session))
 
 
-MetricsCommands = Annotated[LocalCommands, Depends(bound_to_measure)]
+MetricsCommands = Annotated[LocalCommands, Depends(metrics_commands)]
 
 
-def session_of(request: Request) -> str | None:
-    """The session that a browser shows."""
+def session_cookie(request: Request) -> str | None:
+    """The secret of the session that a browser sends; None: it sends none."""
     return request.cookies.get(_cookie_name(request))
 
 
-def set_cookie(request: Request, response: Response, secret: str, lasts_s: float) -> None:
-    """Have the browser keep a session: out of reach of scripts, and of other sites."""
-    name, most = _cookie_name(request), int(lasts_s)
-    response.set_cookie(name, secret, max_age=most, httponly=True, samesite="strict", secure=_is_tls(request), path="/")
+def set_session_cookie(request: Request, response: Response, secret: str, lasts_s: float) -> None:
+    """Set the cookie of a session for `lasts_s` seconds: HttpOnly and SameSite=Strict."""
+    name, max_age = _cookie_name(request), int(lasts_s)
+    secure = _is_tls(request)
+    response.set_cookie(name, secret, max_age=max_age, httponly=True, samesite="strict", secure=secure, path="/")
 
 
-def clear_cookie(request: Request, response: Response) -> None:
-    """Have the browser forget its session."""
+def clear_session_cookie(request: Request, response: Response) -> None:
+    """Delete the cookie of the session."""
     name, secure = _cookie_name(request), _is_tls(request)
     response.delete_cookie(name, path="/", httponly=True, samesite="strict", secure=secure)
 
 
 def _cookie_name(request: Request) -> str:
-    """Behind TLS one that no other host of the domain can set, and no page that came without it."""
+    """With TLS a `__Host-` cookie: no other host of the domain can set it, and no page without TLS."""
     return f"__Host-{COOKIE}" if _is_tls(request) else COOKIE
 
 
 def is_unencrypted(request: Request) -> bool:
-    """Whether what is sent can be read on the way: by plain HTTP, from another machine."""
-    return not _is_tls(request) and not is_loopback(address_of(request) or "")
+    """Whether the request can be read on the way: plain HTTP, from another machine."""
+    return not _is_tls(request) and not is_loopback(client_address(request) or "")
 
 
 def _is_tls(request: Request) -> bool:

@@ -1,24 +1,24 @@
-"""The cookie that tells a browser in which somebody has logged in before: it lets nobody in, and spares it waiting."""
+"""The cookie of a browser that has logged in before: it is no credential, but exempts it from the login throttle."""
 
 from fastapi import Request, Response
 
 _NAME = "renderctl_device"
-_LASTS_S = 90 * 86_400
-#: A cookie of ours is far shorter.
-_LONGEST = 128
+_LIFETIME_S = 90 * 86_400
+#: Characters of a cookie that is read; our own are far shorter.
+_MAX_LENGTH = 128
 
 
-def device_of(request: Request) -> str | None:
-    """What the browser's cookie says."""
+def device_cookie(request: Request) -> str | None:
+    """The secret of the browser's device cookie, if it sends one."""
     secret = request.cookies.get(_name(request))
-    return secret if secret and len(secret) <= _LONGEST else None
+    return secret if secret and len(secret) <= _MAX_LENGTH else None
 
 
-def keep_device(request: Request, response: Response, secret: str | None) -> None:
-    """Have the browser keep the cookie: out of reach of scripts, and of other sites."""
+def set_device_cookie(request: Request, response: Response, secret: str | None) -> None:
+    """Set the device cookie: HttpOnly and SameSite=Strict."""
     if secret is not None:
         name, secure = _name(request), _is_tls(request)
-        response.set_cookie(name, secret, _LASTS_S, path="/", secure=secure, httponly=True, samesite="strict")
+        response.set_cookie(name, secret, _LIFETIME_S, path="/", secure=secure, httponly=True, samesite="strict")
 
 
 def _name(request: Request) -> str:

@@ -1,4 +1,4 @@
-"""Errors as HTTP has them: the documents of `--json`, each with a status that its class has in one table."""
+"""Errors over HTTP: the documents of `--json`, with a status for each class of error."""
 
 import logging
 import math
@@ -17,7 +17,7 @@ from renderctl.core.serialization import error_document
 
 logger = logging.getLogger(__name__)
 
-#: The status of an error is that of its class, or of the nearest class above it.
+#: The status of an error: that of its class, or of the nearest class above it.
 STATUS: Mapping[type[RenderctlError], int] = {
     errors.UsageError: 400,
     errors.LoginNeeded: 401,
@@ -37,65 +37,63 @@ STATUS: Mapping[type[RenderctlError], int] = {
     errors.Unreachable: 503,
     errors.RenderctlError: 500,
 }
-_OF_HTTP: Mapping[int, tuple[type[RenderctlError], str]] = {
+_HTTP_ERRORS: Mapping[int, tuple[type[RenderctlError], str]] = {
     404: (errors.NotFound, "There is no such address."),
-    405: (errors.UsageError, "That can not be done at this address."),
+    405: (errors.UsageError, "This address does not support the method."),
     413: (errors.TooLarge, "The request is too large."),
 }
 
 
 def status_of(kind: type[RenderctlError]) -> int:
-    """The status of an answer that tells of such an error."""
-    return next(STATUS[each] for each in kind.__mro__ if each in STATUS)
+    """The HTTP status for a class of errors."""
+    return next(STATUS[base] for base in kind.__mro__ if base in STATUS)
 
 
 def error_response(error: RenderctlError, *, status: int | None = None) -> JSONResponse:
-    """The answer that tells of an error; `for_others` makes one of what may name places of the server."""
+    """The response for an error; call `redact_error` first where it may name paths of the server."""
     return JSONResponse(error_document(error), status or status_of(type(error)), _headers(error))
 
 
-def for_others(error: RenderctlError, request: Request) -> RenderctlError:
-    """The error as whoever asks may read it: without places of the server."""
-    settings = request.app.state.connection.settings
+def redact_error(error: RenderctlError, request: Request) -> RenderctlError:
+    """The error as clients may read it: without paths of the server."""
+    settings = request.app.state.commands.settings
     error.message = redacted(error.message, settings)
     error.hint = redacted(error.hint, settings) if error.hint else None
     return error
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Have every error answered with its document."""
+    """Answer every error with its document."""
 
     @app.exception_handler(RenderctlError)
-    def known(request: Request, error: Exception) -> JSONResponse:
+    def handle_known(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RenderctlError)
         if status_of(type(error)) >= 500:
             logger.warning("%s", error)
-        return error_response(for_others(error, request))
+        return error_response(redact_error(error, request))
 
     @app.exception_handler(RequestValidationError)
-    def invalid(_request: Request, error: Exception) -> JSONResponse:
+    def handle_invalid(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         return error_response(errors.InvalidInput(f"The request is not valid: {_described(error.errors())}."))
 
     @app.exception_handler(OverflowError)
-    def beyond(request: Request, error: Exception) -> JSONResponse:
-        logger.warning(
-            "%s %s: a number or a time is beyond all that can be: %s", request.method, request.url.path, error
-        )
-        return error_response(errors.InvalidInput("A number or a time of the request is beyond all that can be."))
+    def handle_overflow(request: Request, error: Exception) -> JSONResponse:
+        logger.warning("%s %s: a number or a time is out of range: %s", request.method, request.url.path, error)
+        return error_response(errors.InvalidInput("A number or a time of the request is out of range."))
 
     @app.exception_handler(HTTPException)
-    def refused(_request: Request, error: Exception) -> JSONResponse:
+    def handle_http(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        kind, sentence = _OF_HTTP.get(error.status_code, (errors.UsageError, str(error.detail)))
-        answer = error_response(kind(sentence), status=error.status_code)
-        answer.headers.update(error.headers or {})
-        return answer
+        kind, message = _HTTP_ERRORS.get(error.status_code, (errors.UsageError, str(error.detail)))
+        response = error_response(kind(message), status=error.status_code)
+        response.headers.update(error.headers or {})
+        return response
 
     @app.exception_handler(Exception)
-    def unexpected(request: Request, error: Exception) -> JSONResponse:
+    def handle_unexpected(request: Request, error: Exception) -> JSONResponse:
         logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return error_response(RenderctlError(hint="The log of the server says more."))
+        return error_response(RenderctlError(hint="The log of the server has the details."))
 
 
 def _headers(error: RenderctlError) -> dict[str, str]:
@@ -105,6 +103,6 @@ def _headers(error: RenderctlError) -> dict[str, str]:
     return headers
 
 
-def _described(found: Any) -> str:
-    """What is wrong, and where; never the value, which may be a password."""
-    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in list(found)[:5])
+def _described(mistakes: Any) -> str:
+    """The first mistakes and their places; never the values, which may be passwords."""
+    return "; ".join(f"{'.'.join(map(str, mistake['loc']))}: {mistake['msg']}" for mistake in list(mistakes)[:5])

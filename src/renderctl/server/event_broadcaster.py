@@ -1,4 +1,4 @@
-"""One look at the farm for all who follow it: however many there are, the database is asked once."""
+"""Broadcasts changes of the farm to all subscribers; the database is polled once for all of them."""
 
 import json
 import logging
@@ -20,53 +20,53 @@ from renderctl.wiring.server_parts import ServerParts
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks; and changes that wait for a follower who does not read, before he is told to start anew.
-LOOK_EVERY_S, _MOST_WAITING = 0.5, 2000
+#: Seconds between two polls; and events that are kept for a subscriber who does not read, before all of them are lost.
+POLL_EVERY_S, _MAX_PENDING = 0.5, 2000
 LOST = format_sse_event(data_str="{}", event="lost")
 
 
 @dataclass(eq=False)
 class Subscriber:
-    """Somebody who is told what changes, as far as he may see it."""
+    """A reader of changes: of one job, or of all jobs that the actor may see."""
 
     actor: Actor
     job: str | None
-    waiting: list[bytes] = field(default_factory=list)
-    more: anyio.Event = field(default_factory=anyio.Event)
+    pending: list[bytes] = field(default_factory=list)
+    has_events: anyio.Event = field(default_factory=anyio.Event)
 
-    def tell(self, change: Change, text: bytes) -> None:
-        """Unless it is not for him."""
+    def publish(self, change: Change, event: bytes) -> None:
+        """Queue the event of a change, if the actor may see its job."""
         if self.job is not None and change.subject.id != self.job:
             return
         if verdict(self.actor, "job.see", change.subject) is not Verdict.ALLOWED:
             return
-        if len(self.waiting) >= _MOST_WAITING:
-            self.waiting[:] = [LOST]
-        self.waiting.append(text)
-        self.more.set()
+        if len(self.pending) >= _MAX_PENDING:
+            self.pending[:] = [LOST]
+        self.pending.append(event)
+        self.has_events.set()
 
-    async def news(self, patience_s: float) -> list[bytes]:
-        """What he was told since; empty after so many seconds without anything."""
-        with anyio.move_on_after(patience_s):
-            await self.more.wait()
-        self.more = anyio.Event()
-        news, self.waiting = self.waiting, []
-        return news
+    async def receive(self, timeout_s: float) -> list[bytes]:
+        """The events since the last call; empty when none came within `timeout_s` seconds."""
+        with anyio.move_on_after(timeout_s):
+            await self.has_events.wait()
+        self.has_events = anyio.Event()
+        events, self.pending = self.pending, []
+        return events
 
 
 class Broadcaster:
-    """Looks while anybody follows."""
+    """Polls the change feed while there are subscribers."""
 
-    def __init__(self, parts: ServerParts, leaving: threading.Event) -> None:
+    def __init__(self, parts: ServerParts, stopping: threading.Event) -> None:
         self._parts = parts
-        self._leaving = leaving
-        self._followers: set[Subscriber] = set()
+        self._stopping = stopping
+        self._subscribers: set[Subscriber] = set()
         self._group: TaskGroup | None = None
-        self._looking = False
+        self._polling = False
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """For as long as the server runs."""
+        """Poll within the context: for as long as the server runs."""
         async with anyio.create_task_group() as group:
             self._group = group
             try:
@@ -75,36 +75,36 @@ class Broadcaster:
                 group.cancel_scope.cancel()
 
     @asynccontextmanager
-    async def following(self, follower: Subscriber) -> AsyncIterator[None]:
-        """Tell him what changes for as long as the context."""
-        self._followers.add(follower)
-        if not self._looking and self._group is not None:
-            self._looking = True
-            self._group.start_soon(self._look_on)
+    async def subscribe(self, subscriber: Subscriber) -> AsyncIterator[None]:
+        """Publish changes to the subscriber for as long as the context lasts."""
+        self._subscribers.add(subscriber)
+        if not self._polling and self._group is not None:
+            self._polling = True
+            self._group.start_soon(self._poll)
         try:
             yield
         finally:
-            self._followers.discard(follower)
+            self._subscribers.discard(subscriber)
 
-    async def _look_on(self) -> None:
-        changes = self._parts.change_feed()
+    async def _poll(self) -> None:
+        feed = self._parts.change_feed()
         try:
-            while self._followers:
-                only = {each.job for each in self._followers}
-                jobs = None if None in only else {job for job in only if job is not None}
-                found: list[Change] = []
-                with suppress(RenderctlError):  # it comes back, and what was missed is told then
-                    found = await anyio.to_thread.run_sync(changes.look, jobs)
-                self._tell(found)
-                await anyio.sleep(LOOK_EVERY_S)
+            while self._subscribers:
+                followed = {subscriber.job for subscriber in self._subscribers}
+                jobs = None if None in followed else {job for job in followed if job is not None}
+                changes: list[Change] = []
+                with suppress(RenderctlError):  # an outage: the next poll finds what this one has missed
+                    changes = await anyio.to_thread.run_sync(feed.look, jobs)
+                self._publish(changes)
+                await anyio.sleep(POLL_EVERY_S)
         finally:
-            self._looking = False
+            self._polling = False
 
-    def _tell(self, found: list[Change]) -> None:
-        if self._leaving.is_set():
-            for follower in self._followers:
-                follower.more.set()
-        for change in found:
-            text = format_sse_event(data_str=json.dumps(change.told), event=change.kind)
-            for follower in list(self._followers):
-                follower.tell(change, text)
+    def _publish(self, changes: list[Change]) -> None:
+        if self._stopping.is_set():
+            for subscriber in self._subscribers:
+                subscriber.has_events.set()
+        for change in changes:
+            event = format_sse_event(data_str=json.dumps(change.told), event=change.kind)
+            for subscriber in list(self._subscribers):
+                subscriber.publish(change, event)

@@ -1,4 +1,4 @@
-"""What every answer says of itself, and by which names the server is asked at all."""
+"""Security headers of every response, and the host names that the server answers to."""
 
 from collections.abc import Sequence
 
@@ -7,10 +7,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from renderctl.core.errors import UsageError
 from renderctl.server.errors import error_response
 
-#: The status of a request for somebody else: 421 Misdirected Request.
+#: 421 Misdirected Request: the request is for another host.
 _MISDIRECTED = 421
-#: What programs ask that watch over the server, often by its bare address.
-_OF_ANY_NAME = ("/healthz", "/readyz", "/metrics")
+#: Paths of monitoring, which often asks by the bare address: any host name will do.
+_ANY_HOST_PATHS = ("/healthz", "/readyz", "/metrics")
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -19,17 +19,17 @@ _HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
 )
 _API_HEADERS = ((b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; sandbox"),)
-#: A browser that has come by TLS once, comes by nothing else for two years.
+#: For two years a browser that has used TLS once uses nothing else.
 _TLS_HEADERS = ((b"strict-transport-security", b"max-age=63072000"),)
-_UNCACHED = ((b"cache-control", b"no-store"),)
+_NO_STORE = ((b"cache-control", b"no-store"),)
 
 
 class SecurityHeadersMiddleware:
-    """Headers against misuse. What does not say for itself how it may be kept, is kept nowhere."""
+    """Adds security headers; a response without `Cache-Control` is not cached anywhere."""
 
     def __init__(self, app: ASGIApp, hosts: Sequence[str] = ()) -> None:
         self._app = app
-        self._hosts = frozenset(name_of(each) for each in hosts)
+        self._hosts = frozenset(host_name(host) for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -38,28 +38,28 @@ class SecurityHeadersMiddleware:
         own = (*_HEADERS, *(_API_HEADERS if scope["path"].startswith("/api/") else ()))
         own += _TLS_HEADERS if scope["scheme"] == "https" else ()
 
-        async def sending(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = message.get("headers", ())
-                is_kept = any(name.lower() == b"cache-control" for name, _ in headers)
-                message["headers"] = [*headers, *own, *(() if is_kept else _UNCACHED)]
+                has_cache_control = any(name.lower() == b"cache-control" for name, _ in headers)
+                message["headers"] = [*headers, *own, *(() if has_cache_control else _NO_STORE)]
             await send(message)
 
-        if self._hosts and scope["path"] not in _OF_ANY_NAME and not self._is_ours(scope):
-            hint = "serve.hosts of the server has the names by which it is asked."
-            await error_response(UsageError("No server of that name is here.", hint=hint), status=_MISDIRECTED)(
-                scope, receive, sending
-            )
+        if self._hosts and scope["path"] not in _ANY_HOST_PATHS and not self._is_own_host(scope):
+            hint = "serve.hosts of the server lists its names."
+            await error_response(
+                UsageError("This server does not answer to that host name.", hint=hint), status=_MISDIRECTED
+            )(scope, receive, send_with_headers)
             return
-        await self._app(scope, receive, sending)
+        await self._app(scope, receive, send_with_headers)
 
-    def _is_ours(self, scope: Scope) -> bool:
-        asked = [value for name, value in scope["headers"] if name == b"host"]
-        return len(asked) == 1 and name_of(asked[0].decode("latin-1")) in self._hosts
+    def _is_own_host(self, scope: Scope) -> bool:
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        return len(hosts) == 1 and host_name(hosts[0].decode("latin-1")) in self._hosts
 
 
-def name_of(host: str) -> str:
-    """A name or address as it is compared: without a port, in lower case."""
+def host_name(host: str) -> str:
+    """The host name or address without its port, in lower case, to be compared."""
     host = host.strip().lower()
     if host.startswith("["):
         return host[1:].partition("]")[0]

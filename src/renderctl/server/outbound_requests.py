@@ -1,6 +1,6 @@
-"""Requests that wait for servers of others: with threads of their own, and only a few for each user.
+"""Requests to webhook receivers: in threads of their own, and only a few per user.
 
-A receiver that answers slowly, or whose name takes long to look up, holds up whoever has named it, and nobody else.
+A receiver that responds slowly, or whose name takes long to resolve, delays the user who named it, and nobody else.
 """
 
 from collections import Counter
@@ -13,12 +13,12 @@ import anyio.to_thread
 from renderctl.core.errors import Busy, TooManyRequests
 
 Result = TypeVar("Result")
-#: Threads for it, whoever asks.
+#: Threads for all users together.
 _THREADS = 8
 
 
-class OutgoingCalls:
-    """What is under way. For the event loop alone."""
+class OutboundRequests:
+    """Counts requests under way. Not thread-safe: for the event loop alone."""
 
     def __init__(self, per_user: int | None) -> None:
         self._per_user = per_user if per_user is not None else _THREADS
@@ -26,18 +26,18 @@ class OutgoingCalls:
         self._of_user: Counter[str] = Counter()
 
     async def run(self, user: str, call: Callable[[], Result]) -> Result:
-        """What the call returns. Raises TooManyRequests while the user has as many under way as is allowed, and Busy.
+        """Run the call in a thread. Raises TooManyRequests at the limit of the user, and Busy at that of the server.
 
-        Whoever is refused comes again: nobody waits here in a line that others could fill.
+        Nothing is queued: others could fill the queue.
         """
         if self._of_user[user] >= self._per_user:
-            hint = "Wait until those have ended, then try again (quota.user_pings)."
-            raise TooManyRequests(f"{self._per_user} receivers are being asked for you already.", hint=hint)
+            hint = "Try again when those have ended (quota.user_pings)."
+            raise TooManyRequests(f"{self._per_user} requests to receivers are under way for you already.", hint=hint)
         if self._of_user.total() >= _THREADS:
-            raise Busy("Receivers are being asked for others at the moment.", hint="Try again soon.")
+            raise Busy("All requests to receivers are under way for others.", hint="Try again soon.")
         self._of_user[user] += 1
         try:
             return await anyio.to_thread.run_sync(call, limiter=self._threads)
         finally:
             self._of_user[user] -= 1
-            self._of_user += Counter()  # forget users with none
+            self._of_user += Counter()  # drop users with none

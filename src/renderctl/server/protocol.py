@@ -1,7 +1,7 @@
-"""A connection as uvicorn has it, with limits of ours.
+"""uvicorn's protocol, with our limits.
 
-uvicorn has no limit for headers, neither for their size nor for their time, nor for what comes that nobody reads. Of
-its protocol only what asyncio and httptools call is extended.
+uvicorn limits neither the size nor the time of headers, nor data that nobody reads. Only methods of its protocol that
+asyncio and httptools call are extended.
 """
 
 import asyncio
@@ -11,28 +11,28 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from renderctl.server.connection_limits import KEY, REFUSED, REFUSED_S, Connections
+from renderctl.server.connection_limits import CONNECTION_KEY, MAX_REFUSED, REFUSED_S, ConnectionRegistry
 
-#: Headers of a request, and bytes of them, with its address.
-_MOST_HEADERS, _HEADER_BYTES = 200, 32 << 10
-#: Bytes that come without anybody reading them; and requests that wait behind one that is not answered yet.
-_UNREAD_BYTES, _MOST_PIPELINED = 1 << 20, 16
+#: Headers of a request, and their bytes, with the address.
+_MAX_HEADERS, _HEADER_BYTES = 200, 32 << 10
+#: Received bytes that nobody has read; and requests that are pipelined behind an unanswered one.
+_UNREAD_BYTES, _MAX_PIPELINED = 1 << 20, 16
 #: Seconds between two requests of a connection.
 KEEP_ALIVE_S = 30
 
 
 class GuardedConfig(uvicorn.Config):
-    """What uvicorn is told, and the limits of its connections."""
+    """The configuration of uvicorn, with the limits of its connections."""
 
-    def __init__(self, app: Any, connections: Connections, **options: Any) -> None:
-        most = connections.limits.connections + 2 * REFUSED  # uvicorn's own limit, behind ours: its 503 says nothing
-        options |= {"timeout_keep_alive": KEEP_ALIVE_S, "limit_concurrency": most}
+    def __init__(self, app: Any, connections: ConnectionRegistry, **options: Any) -> None:
+        limit = connections.limits.connections + 2 * MAX_REFUSED  # above our own limit: uvicorn's 503 has no message
+        options |= {"timeout_keep_alive": KEEP_ALIVE_S, "limit_concurrency": limit}
         super().__init__(app, http=GuardedProtocol, ws="none", **options)
         self.connections = connections
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """One connection, with limits. The application says when it has a request, and when that is answered."""
+    """One connection, with limits. The application reports when it gets a request, and when it has answered it."""
 
     def __init__(
         self,
@@ -41,48 +41,48 @@ class GuardedProtocol(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, server_state, {**app_state, KEY: self}, _loop)
+        super().__init__(config, server_state, {**app_state, CONNECTION_KEY: self}, _loop)
         self.is_refused = self.is_counted = self.is_proxy = False
         self.registry = config.connections
         self._limits = config.connections.limits
         self._address_key: str | None = None
-        self._answering = 0  #: requests of this connection that the application has
-        self._pipelined = 0  #: and those that were read, all together
-        self._late_at: float | None = None  #: when it is cut off; None: it is the application's turn
-        self._has_asked = False
+        self._answering = 0  #: requests of this connection that the application is answering
+        self._pipelined = 0  #: those that were parsed, in all
+        self._deadline: float | None = None  #: when it is aborted; None: the application is answering
+        self._is_idle = False
         self._in_headers = False
         self._messages = self._headers = self._unread = 0
-        self._header_bytes = 0  #: that have come since the piece in which they began
-        self._read_bytes = 0  #: that the parser has made headers of
+        self._header_bytes = 0  #: received since the chunk in which they began
+        self._read_bytes = 0  #: that the parser has turned into headers
 
-    # What asyncio calls
+    # Called by asyncio
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
-        self._address_key = self.registry.enter(self, peer[0] if isinstance(peer, tuple) else None)
+        self._address_key = self.registry.add(self, peer[0] if isinstance(peer, tuple) else None)
         if self._address_key is None:
             transport.abort()
-        self._late_at = self.loop.time() + (REFUSED_S if self.is_refused else self._limits.header_s)
+        self._deadline = self.loop.time() + (REFUSED_S if self.is_refused else self._limits.header_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         if self._address_key is not None:
-            self.registry.leave(self, self._address_key)
+            self.registry.remove(self, self._address_key)
 
     def data_received(self, data: bytes) -> None:
         self._unread += len(data)
-        if self._late_at is not None and self._has_asked:  # the next request of a connection that waited for it
-            self._has_asked = False
-            self._late_at = self.loop.time() + self._limits.header_s
-        before = self._messages
+        if self._deadline is not None and self._is_idle:  # the next request of an idle connection
+            self._is_idle = False
+            self._deadline = self.loop.time() + self._limits.header_s
+        messages = self._messages
         super().data_received(data)
-        if self._in_headers and self._messages == before:
+        if self._in_headers and self._messages == messages:
             self._header_bytes += len(data)
         if self._header_bytes > _HEADER_BYTES or self._unread > _UNREAD_BYTES:
-            self.cut_off()
+            self.abort()
 
-    # What the parser calls; what is raised here is answered with 400
+    # Called by the parser; an exception is answered with 400
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -93,47 +93,47 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers += 1
         self._read_bytes += len(name) + len(value)
-        if self._headers > _MOST_HEADERS or self._read_bytes > _HEADER_BYTES:
+        if self._headers > _MAX_HEADERS or self._read_bytes > _HEADER_BYTES:
             raise ValueError("too many headers")
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_headers = False
         self._pipelined += 1
-        if self._pipelined > _MOST_PIPELINED:
+        if self._pipelined > _MAX_PIPELINED:
             raise ValueError("too many requests at once")
         super().on_headers_complete()
 
-    # What the application calls
+    # Called by the application
 
     def begin(self) -> None:
-        """The application has a request."""
+        """The application begins to answer a request."""
         self._answering += 1
-        self._late_at = None
+        self._deadline = None
 
     def consumed(self) -> None:
-        """The application has read what has come of a body."""
+        """The application has read the received part of a body."""
         self._unread = 0
 
     def end(self) -> None:
-        """It is answered."""
+        """The application has answered a request."""
         self._answering -= 1
         self._pipelined -= 1
         self._unread = 0
         if not self._answering:
-            self._has_asked = True
-            self._late_at = self.loop.time() + max(KEEP_ALIVE_S, self._limits.header_s)
+            self._is_idle = True
+            self._deadline = self.loop.time() + max(KEEP_ALIVE_S, self._limits.header_s)
 
-    def cut_off(self) -> None:
-        """Let go of the client at once, whatever it has not read."""
+    def abort(self) -> None:
+        """Abort the connection at once, whatever the client has not read."""
         self.transport.abort()
 
-    def uncount(self) -> None:
-        """It counts for its address no more: something else limits it."""
+    def stop_counting(self) -> None:
+        """Stop counting the connection for its address: another limit applies."""
         if self._address_key is not None:
-            self.registry.uncount(self, self._address_key)
+            self.registry.stop_counting(self, self._address_key)
 
-    def cut_off_if_late(self, now: float) -> None:
-        """Let go of a client that asks too slowly, or does not read its answer."""
-        if self._late_at is not None and now >= self._late_at:
-            self.cut_off()
+    def abort_if_late(self, now: float) -> None:
+        """Abort the connection of a client that sends a request too slowly."""
+        if self._deadline is not None and now >= self._deadline:
+            self.abort()

@@ -1,4 +1,4 @@
-"""What several routes are sent."""
+"""Request models that several routes share."""
 
 from datetime import datetime
 from typing import Annotated
@@ -8,17 +8,17 @@ from pydantic import AfterValidator, BaseModel, Field
 from renderctl.core.jobs import Input
 from renderctl.core.limits import MAX_COUNT, MAX_NAME, MAX_PATH
 
-#: Years that every database and every time zone has.
+#: Years within the range of every database and time zone.
 _FIRST_YEAR, _LAST_YEAR = 1900, 9990
 
 
-def _within_reach(moment: datetime) -> datetime:
-    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-        raise ValueError("is too long ago, or too far ahead")
-    return moment
+def _in_range(time: datetime) -> datetime:
+    if not _FIRST_YEAR <= time.year <= _LAST_YEAR:
+        raise ValueError("is out of range")
+    return time
 
 
-Moment = Annotated[datetime, AfterValidator(_within_reach)]
+Timestamp = Annotated[datetime, AfterValidator(_in_range)]
 Name = Annotated[str, Field(max_length=MAX_NAME)]
 
 

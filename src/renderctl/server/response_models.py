@@ -1,4 +1,4 @@
-"""What the API answers where the core's own dataclasses do not say all of it."""
+"""Response models of the API, where they differ from the dataclasses of the core."""
 
 from datetime import datetime
 
@@ -16,7 +16,7 @@ class ErrorBody(BaseModel):
 
 
 class ErrorDocument(BaseModel):
-    """As `--json` prints an error."""
+    """An error, as `--json` prints it."""
 
     error: ErrorBody
 
@@ -32,7 +32,7 @@ class TaskCounts(BaseModel):
 
 
 class JobDocument(BaseModel):
-    """As `renderctl status --json` prints it."""
+    """A job, as `renderctl status --json` prints it."""
 
     id: str
     name: str
@@ -49,7 +49,7 @@ class JobDocument(BaseModel):
     eta_seconds: float | None
     waiting_reason: str | None
     outputs: int
-    image: str | None  #: digest of the container image that rendered its last frame; null: no container did
+    image: str | None  #: digest of the container image that rendered its last frame; null: without a container
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -64,13 +64,13 @@ class JobPage(BaseModel):
 
 class SubmittedDocument(BaseModel):
     job: JobDocument
-    new: bool  #: false: the idempotency key had been used for the same request
+    new: bool  #: false: the idempotency key was used for the same request before
     notes: list[str]
 
 
 class RetriedDocument(BaseModel):
     job: JobDocument
-    tasks: int  #: that were queued
+    tasks: int  #: how many were queued
 
 
 class ModelDocument(BaseModel):
@@ -134,7 +134,7 @@ class LogRangeDocument(LogPartDocument):
 
 
 class SessionDocument(BaseModel):
-    """Whoever is logged in, and what his browser shows when it writes: header X-CSRF-Token."""
+    """The logged-in user, and the value of the header X-CSRF-Token with which their browser writes."""
 
     name: str
     role: str

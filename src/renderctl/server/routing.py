@@ -1,4 +1,4 @@
-"""Routes that ask first who it is, and read the body of a request only then."""
+"""Routes that authenticate a request first, and read its body only then."""
 
 from collections.abc import Callable, Coroutine
 from functools import cache
@@ -11,72 +11,72 @@ from fastapi.routing import APIRoute
 
 from renderctl.server import strict_json
 from renderctl.server.authentication import AUTHENTICATORS
-from renderctl.server.request_body import STRANGER_BYTES, body_of
+from renderctl.server.request_body import ANONYMOUS_BODY_BYTES, body_of
 from renderctl.server.validation import BodyValidator
 
-#: Bytes of a document that is read on the spot; what is longer is read in a thread, and gives others a turn.
-_SHORT = 4096
+#: Bytes of a document that is parsed on the event loop; a longer one is parsed in a thread.
+_INLINE_BYTES = 4096
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
-_ALLOWED = "renderctl_body_bytes"
+_LIMIT_ATTRIBUTE = "renderctl_body_bytes"
 
 
-def takes_body(most: int | None) -> Callable[[Endpoint], Endpoint]:
-    """A route that takes more than `serve.body_kb`; None: it reads piece by piece, and counts for itself."""
+def body_limit(max_bytes: int | None) -> Callable[[Endpoint], Endpoint]:
+    """Give a route another limit than `serve.body_kb`; None: it reads in chunks, and counts them itself."""
 
-    def marked(endpoint: Endpoint) -> Endpoint:
-        setattr(endpoint, _ALLOWED, most)
+    def mark(endpoint: Endpoint) -> Endpoint:
+        setattr(endpoint, _LIMIT_ATTRIBUTE, max_bytes)
         return endpoint
 
-    return marked
+    return mark
 
 
 class AuthenticatedRoute(APIRoute):
-    """Who asks is known before a byte of the body is read. Without log-in, a route takes what strangers may send."""
+    """Authenticates before a byte of the body is read. A route without authentication takes ANONYMOUS_BODY_BYTES."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         dependencies = set(_dependencies(self.dependant))
-        authenticators = [ask for dependency, ask in AUTHENTICATORS.items() if dependency in dependencies]
+        authenticators = [check for dependency, check in AUTHENTICATORS.items() if dependency in dependencies]
         field = self.body_field
 
         @cache
-        def validator() -> BodyValidator:  # not before it is needed: it takes its time
+        def validator() -> BodyValidator:  # built when it is first needed: it takes a while
             assert field is not None
             return BodyValidator(field.field_info.annotation)
 
-        async def handling(request: Request) -> Response:
-            allowed: int | None = STRANGER_BYTES
+        async def handle_authenticated(request: Request) -> Response:
+            max_bytes: int | None = ANONYMOUS_BODY_BYTES
             if authenticators:
                 await authenticators[0](request)
-                default = request.app.state.connection.settings.serve.body_kb << 10
-                allowed = getattr(self.endpoint, _ALLOWED, default)
-            body_of(request.scope).allow(allowed)
+                default = request.app.state.commands.settings.serve.body_kb << 10
+                max_bytes = getattr(self.endpoint, _LIMIT_ATTRIBUTE, default)
+            body_of(request.scope).allow(max_bytes)
             if field is not None:
                 request = _JsonRequest(request.scope, request.receive)
-                await request.read(allowed or STRANGER_BYTES, validator())
+                await request.read(max_bytes or ANONYMOUS_BODY_BYTES, validator())
             return await handle(request)
 
-        return handling
+        return handle_authenticated
 
 
 class _JsonRequest(Request):
-    """Its document is read before the route has it: what is wrong is an error of ours."""
+    """A request whose document is parsed and validated before FastAPI does it, with errors of our own."""
 
     _document: Any = None
 
-    async def read(self, allowed: int, validator: BodyValidator) -> None:
+    async def read(self, max_bytes: int, validator: BodyValidator) -> None:
         body = await self.body()
         if not body or "json" not in self.headers.get("content-type", ""):
             return
 
-        def understood() -> Any:
-            return validator.validate(strict_json.parse(body, allowed=allowed))
+        def parse() -> Any:
+            return validator.validate(strict_json.parse_json(body, max_bytes=max_bytes))
 
-        self._document = understood() if len(body) <= _SHORT else await anyio.to_thread.run_sync(understood)
+        self._document = parse() if len(body) <= _INLINE_BYTES else await anyio.to_thread.run_sync(parse)
 
     async def json(self) -> Any:
         return self._document
 
 
 def _dependencies(dependant: Dependant) -> list[Any]:
-    return [dependant.call, *(call for each in dependant.dependencies for call in _dependencies(each))]
+    return [dependant.call, *(call for child in dependant.dependencies for call in _dependencies(child))]

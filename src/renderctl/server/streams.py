@@ -1,4 +1,4 @@
-"""Answers that go on for long: how many there may be, and for how long whoever reads one may do so."""
+"""Event streams: how many may be open, and that a user may still read them."""
 
 import asyncio
 import logging
@@ -14,36 +14,38 @@ from starlette.types import Message, Receive, Scope, Send
 
 from renderctl.core.errors import NotAllowed, NotFound, Overloaded, RenderctlError, TooManyRequests
 from renderctl.server.authentication import Principal, authenticate
-from renderctl.server.connection_limits import uncount
+from renderctl.server.connection_limits import stop_counting
 
 logger = logging.getLogger(__name__)
 
-#: Seconds, by the clock, after which it is asked again whether somebody may still read.
+#: Seconds between two checks that the user may still read a stream.
 CHECK_EVERY_S = 5.0
-#: Seconds after which whoever has too many open may ask again.
+#: Seconds after which a user with too many streams may try again.
 _RETRY_S = 5.0
-#: Seconds that a reader has for the end of a stream.
+#: Seconds that a client has to read the end of a stream.
 _END_S = 1.0
 
 
-class Streams:
-    """The streams that are open: so many in all, and so many of each user."""
+class StreamLimits:
+    """Counts open streams, in all and per user."""
 
-    def __init__(self, most: int, most_of_a_user: int) -> None:
-        self._most = most
-        self._most_of_a_user = most_of_a_user
+    def __init__(self, limit: int, limit_per_user: int) -> None:
+        self._limit = limit
+        self._limit_per_user = limit_per_user
         self._open: Counter[str] = Counter()
 
     @contextmanager
-    def opened(self, user: str) -> Iterator[None]:
-        """One more, for as long as the context. Raises TooManyRequests, Overloaded."""
-        if self._open[user] >= self._most_of_a_user:
-            hint = "Close a page or a command that follows; serve.streams_per_user of the server says how many."
-            raise TooManyRequests(
-                f"{self._most_of_a_user} streams of yours are open.", hint=hint, retry_after_s=_RETRY_S
+    def open(self, user: str) -> Iterator[None]:
+        """Count a stream for as long as the context lasts. Raises TooManyRequests, Overloaded."""
+        if self._open[user] >= self._limit_per_user:
+            hint = (
+                "Close a page, or a command that follows something. The limit is serve.streams_per_user of the server."
             )
-        if self._open.total() >= self._most:
-            raise Overloaded("The server has as many streams open as it can.")
+            raise TooManyRequests(
+                f"You have {self._limit_per_user} streams open already.", hint=hint, retry_after_s=_RETRY_S
+            )
+        if self._open.total() >= self._limit:
+            raise Overloaded("The server has no room for another stream.")
         self._open[user] += 1
         try:
             yield
@@ -54,57 +56,61 @@ class Streams:
 
 
 class EventStream(StreamingResponse):
-    """Events, until there are no more or their reader may not read them any longer: the stream ends then.
+    """A stream of events, which ends after the last one, or when the user may not read it any more.
 
-    `may_read` gets who it is by now, in a thread, and raises NotAllowed or NotFound.
+    `check_access` gets the user, authenticated anew; it is called in a thread, and raises NotAllowed or NotFound.
     """
 
     media_type = "text/event-stream"
 
     def __init__(
-        self, request: Request, events: AsyncIterator[bytes], who: Principal, may_read: Callable[[Principal], None]
+        self,
+        request: Request,
+        events: AsyncIterator[bytes],
+        principal: Principal,
+        check_access: Callable[[Principal], None],
     ) -> None:
         super().__init__(events)
         self._request = request
-        self._user = who.actor.name
-        self._may_read = may_read
+        self._user = principal.actor.name
+        self._check_access = check_access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        streams: Streams = self._request.app.state.streams
-        over = False
+        limits: StreamLimits = self._request.app.state.stream_limits
+        is_complete = False
 
-        async def sending(message: Message) -> None:
-            nonlocal over
+        async def send_tracked(message: Message) -> None:
+            nonlocal is_complete
             await send(message)
-            over = message["type"] == "http.response.body" and not message.get("more_body", False)
+            is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
-        with streams.opened(self._user):
-            uncount(scope)
-            with anyio.CancelScope() as reading:
-                check = asyncio.create_task(self._end_when_refused(reading))
+        with limits.open(self._user):
+            stop_counting(scope)
+            with anyio.CancelScope() as stream:
+                check = asyncio.create_task(self._cancel_when_refused(stream))
                 try:
-                    await super().__call__(scope, receive, sending)
+                    await super().__call__(scope, receive, send_tracked)
                 finally:
                     check.cancel()
-            if reading.cancelled_caught and not over:
+            if stream.cancelled_caught and not is_complete:
                 with anyio.move_on_after(_END_S):
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _end_when_refused(self, reading: anyio.CancelScope) -> None:
+    async def _cancel_when_refused(self, stream: anyio.CancelScope) -> None:
         await anyio.sleep(CHECK_EVERY_S)
         while await self._is_allowed():
             await anyio.sleep(CHECK_EVERY_S)
-        reading.cancel()
+        stream.cancel()
 
     async def _is_allowed(self) -> bool:
         try:
-            who = await authenticate(self._request, fresh=True)
-            await anyio.to_thread.run_sync(self._may_read, who)
+            principal = await authenticate(self._request, fresh=True)
+            await anyio.to_thread.run_sync(self._check_access, principal)
         except (NotAllowed, NotFound):
             return False
-        except RenderctlError:  # nobody can say, and what there is to read comes from where nobody can say it
+        except RenderctlError:  # an outage: the events come from the same database
             return True
         except Exception:
-            logger.exception("A stream is ended: nobody knows whether it may be read.")
+            logger.exception("A stream is closed: the check of its access failed.")
             return False
         return True

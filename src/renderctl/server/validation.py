@@ -1,7 +1,6 @@
-"""Documents as the models of their routes: the first mistake of a list ends it, and long lists are taken in slices.
+"""Validation of documents: it stops at the first mistake of a list, and takes long lists in slices.
 
-pydantic tells of every mistake there is, which takes seconds where somebody makes a hundred thousand of them, and holds
-the interpreter's lock meanwhile. Whoever makes one learns of one.
+pydantic reports every mistake: for a hundred thousand of them it holds the interpreter lock for seconds.
 """
 
 from typing import Any, get_origin
@@ -10,15 +9,15 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import SchemaValidator
 
-#: Items of a list that are looked at without letting others have a turn.
+#: Items of a list that are validated before other threads get a turn.
 _SLICE = 500
-#: Mistakes that are told.
-_MOST_MISTAKES = 5
+#: Mistakes that are reported.
+_MAX_MISTAKES = 5
 _LISTS = ("list", "tuple", "set", "frozenset")
 
 
 class BodyValidator:
-    """Makes what a route takes of a document."""
+    """Validates the documents of one route."""
 
     def __init__(self, annotation: Any) -> None:
         self._whole = _fail_fast(annotation)
@@ -30,7 +29,7 @@ class BodyValidator:
         }
 
     def validate(self, document: Any) -> Any:
-        """What the route takes. Raises RequestValidationError."""
+        """The parameter of the route. Raises RequestValidationError."""
         if isinstance(document, dict):
             self._refuse_unknown(document)
             for name, validator in self._lists.items():
@@ -46,39 +45,39 @@ class BodyValidator:
 
 
 def _in_slices(validator: SchemaValidator, name: str, items: list[Any]) -> list[Any]:
-    """The items as they are validated; a list that is short is left for the whole."""
+    """The validated items; a short list is left to the validation of the whole document."""
     if len(items) <= _SLICE:
         return items
-    found: list[Any] = []
+    validated: list[Any] = []
     for begin in range(0, len(items), _SLICE):
-        found += _validated(validator, items[begin : begin + _SLICE], ("body", name), begin)
-    return found
+        validated += _validated(validator, items[begin : begin + _SLICE], ("body", name), begin)
+    return validated
 
 
 def _validated(validator: SchemaValidator, value: Any, place: tuple[str, ...], begin: int = 0) -> Any:
     try:
         return validator.validate_python(value)
     except ValidationError as error:
-        mistakes = error.errors(include_url=False, include_context=False, include_input=False)[:_MOST_MISTAKES]
+        mistakes = error.errors(include_url=False, include_context=False, include_input=False)[:_MAX_MISTAKES]
         raise RequestValidationError(
-            [{**each, "loc": (*place, *_place(each["loc"], begin))} for each in mistakes]
+            [{**mistake, "loc": (*place, *_place(mistake["loc"], begin))} for mistake in mistakes]
         ) from error
 
 
 def _place(loc: tuple[int | str, ...], begin: int) -> tuple[int | str, ...]:
-    """Where it is in the whole list."""
+    """The place in the whole list."""
     return (loc[0] + begin, *loc[1:]) if loc and isinstance(loc[0], int) else loc
 
 
 def _fail_fast(annotation: Any) -> SchemaValidator:
-    return SchemaValidator(_ending_at_the_first(TypeAdapter(annotation).core_schema))
+    return SchemaValidator(_with_fail_fast(TypeAdapter(annotation).core_schema))
 
 
-def _ending_at_the_first(schema: Any) -> Any:
-    """The schema, each list of which ends with its first mistake."""
+def _with_fail_fast(schema: Any) -> Any:
+    """The schema, whose lists stop at their first mistake."""
     if isinstance(schema, list):
-        return [_ending_at_the_first(each) for each in schema]
+        return [_with_fail_fast(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    changed = {name: _ending_at_the_first(each) for name, each in schema.items()}
+    changed = {name: _with_fail_fast(part) for name, part in schema.items()}
     return changed | {"fail_fast": True} if changed.get("type") in _LISTS else changed

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from renderctl.core.actors import Role
 from renderctl.core.settings.groups import ServeSettings
 from renderctl.farm import Farm
-from renderctl.server.connection_limits import ConnectionMiddleware, Connections, address_key
+from renderctl.server.connection_limits import ConnectionMiddleware, ConnectionRegistry, address_key
 from renderctl.server.runner import server_config
 from tests.farms import wait_for
 from tests.hostile.passerby.sockets import Client, clients, get, status
@@ -202,8 +202,8 @@ async def _stuck(scope: Scope, _receive: Receive, _send: Send) -> None:
 
 
 @contextmanager
-def talking(serve: ServeSettings, application: ASGIApp = _endless) -> Iterator[tuple[str, Connections]]:
-    config = server_config(ConnectionMiddleware(application), serve, "127.0.0.1", 0, leave_s=1)
+def talking(serve: ServeSettings, application: ASGIApp = _endless) -> Iterator[tuple[str, ConnectionRegistry]]:
+    config = server_config(ConnectionMiddleware(application), serve, "127.0.0.1", 0, shutdown_s=1)
     server = uvicorn.Server(config)
     with config.bind_socket() as socket:
         socket.listen()

@@ -9,27 +9,27 @@ from renderctl.server.routing import AuthenticatedRoute
 
 PREFIX = "/api/v1"
 _SCHEMA = {"application/json": {"schema": {"$ref": f"#/components/schemas/{ErrorDocument.__name__}"}}}
-#: What any route may answer besides what it says itself. A `model` is worked out for each status of each route, which
-#: took a start longer than all the rest: the last one puts it among the schemas, to which the others refer.
+#: Errors that any route may answer with. FastAPI builds a schema for each `model` of each route, which took most of the
+#: start: one entry puts the model among the schemas, and the others refer to it.
 ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"description": said, **({"model": ErrorDocument} if status == 500 else {"content": _SCHEMA})}
-    for status, said in {
-        400: "The request makes no sense.",
-        401: "Nobody is logged in, or the token is not valid any more.",
-        403: "Whoever asks may not do that.",
-        404: "There is no such thing, or none that whoever asks may know of.",
-        408: "The request came too slowly.",
-        409: "It is in another state, or was done already in another way.",
+    status: {"description": description, **({"model": ErrorDocument} if status == 500 else {"content": _SCHEMA})}
+    for status, description in {
+        400: "The request is malformed.",
+        401: "The request has no valid token or session.",
+        403: "The user may not do that.",
+        404: "There is no such thing, or none that the user may see.",
+        408: "The client sent the request too slowly.",
+        409: "The state of the thing conflicts with the request.",
         413: "The request is too large.",
-        422: "The input is not valid.",
-        429: "Too many wrong passwords, or too much of this at a time.",
-        500: "Something went wrong that was not expected.",
-        503: "A part of the farm is out of reach.",
-        507: "The store has no room left.",
+        422: "The request is not valid.",
+        429: "Too many requests of this kind, or too many wrong passwords.",
+        500: "The server has failed unexpectedly.",
+        503: "A part of the farm cannot be reached.",
+        507: "The store is full.",
     }.items()
 }
 
 
 def new_router(noun: str, prefix: str = PREFIX) -> APIRouter:
-    """A router for the routes of a noun."""
+    """A router for the routes of one noun, authenticated before their bodies are read."""
     return APIRouter(prefix=prefix, tags=[noun], responses=ERRORS, route_class=AuthenticatedRoute)

@@ -1,4 +1,4 @@
-"""Events: what changes, as it does."""
+"""The event stream: changes of jobs, tasks and outputs."""
 
 import json
 from collections.abc import AsyncIterator
@@ -11,62 +11,62 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from renderctl.core.errors import RenderctlError
 from renderctl.server.api import new_router
-from renderctl.server.api.tasks import STREAM
-from renderctl.server.authentication import Commands, Principal, admitted
-from renderctl.server.event_broadcaster import LOOK_EVERY_S, LOST, Broadcaster, Subscriber
+from renderctl.server.api.tasks import EVENT_STREAM_RESPONSE
+from renderctl.server.authentication import Commands, Principal, current_principal
+from renderctl.server.event_broadcaster import LOST, POLL_EVERY_S, Broadcaster, Subscriber
 from renderctl.server.streams import EventStream
 from renderctl.wiring import LocalCommands
 
 router = new_router("events")
-#: Seconds without an event after which a sign of life is sent.
-_QUIET_S = 10.0
-#: The same at the beginning: by then the watch has looked.
-_FIRST_S = 2 * LOOK_EVERY_S
+#: Seconds without an event after which a keepalive is sent.
+_KEEPALIVE_S = 10.0
+#: The same for the first one: by then the change feed was polled.
+_FIRST_S = 2 * POLL_EVERY_S
 
 
-@router.get("/events", response_class=StreamingResponse, responses=STREAM)
+@router.get("/events", response_class=StreamingResponse, responses=EVENT_STREAM_RESPONSE)
 async def events(
     request: Request,
     verbs: Commands,
-    who: Annotated[Principal, Depends(admitted)],
-    job: Annotated[str | None, Query(description="Of this job alone; else of all that one may see.")] = None,
+    principal: Annotated[Principal, Depends(current_principal)],
+    job: Annotated[str | None, Query(description="Only of this job; else of all that the user may see.")] = None,
 ) -> Response:
-    """Events `job` (its document), `task` (an attempt at one), `output`, `removed`.
+    """Stream events: `job` (its document), `task` (an attempt), `output`, `removed`.
 
-    With a job the first one is how it stands. `lost`: more happened than was read; ask anew.
+    With a job, the first event is its document. `lost`: the client has read too slowly; reload everything.
     """
     document = await anyio.to_thread.run_sync(lambda: verbs.status(job, cached=False)) if job is not None else None
-    follower = Subscriber(who.actor, document["id"] if document else None)
-    connection: LocalCommands = request.app.state.connection
+    subscriber = Subscriber(principal.actor, document["id"] if document else None)
+    farm_commands: LocalCommands = request.app.state.commands
 
-    def may_read(now: Principal) -> None:
-        follower.actor = now.actor
-        if follower.job is not None:
-            connection.acting(now.actor).require_job_access(follower.job)
+    def check_access(current: Principal) -> None:
+        subscriber.actor = current.actor
+        if subscriber.job is not None:
+            farm_commands.acting(current.actor).require_job_access(subscriber.job)
 
-    return EventStream(request, _told(request, verbs, follower), who, may_read)
-
-
-async def _told(request: Request, verbs: Commands, follower: Subscriber) -> AsyncIterator[bytes]:
-    watch: Broadcaster = request.app.state.watch
-    quiet_s = _FIRST_S
-    async with watch.following(follower):
-        yield await _standing(verbs, follower)
-        while not (await request.is_disconnected() or request.app.state.leaving.is_set()):
-            news = await follower.news(quiet_s)
-            for text in news or [await _standing(verbs, follower)]:
-                yield text
-            if not news:
-                quiet_s = _QUIET_S
+    return EventStream(request, _events(request, verbs, subscriber), principal, check_access)
 
 
-async def _standing(verbs: Commands, follower: Subscriber) -> bytes:
-    """How the followed job stands: what happened before the watch first looked at it was told to nobody."""
-    job = follower.job
+async def _events(request: Request, verbs: Commands, subscriber: Subscriber) -> AsyncIterator[bytes]:
+    broadcaster: Broadcaster = request.app.state.broadcaster
+    timeout_s = _FIRST_S
+    async with broadcaster.subscribe(subscriber):
+        yield await _job_event(verbs, subscriber)
+        while not (await request.is_disconnected() or request.app.state.stopping.is_set()):
+            received = await subscriber.receive(timeout_s)
+            for event in received or [await _job_event(verbs, subscriber)]:
+                yield event
+            if not received:
+                timeout_s = _KEEPALIVE_S
+
+
+async def _job_event(verbs: Commands, subscriber: Subscriber) -> bytes:
+    """The document of the subscriber's job: changes from before the first poll are no events."""
+    job = subscriber.job
     if job is None:
         return KEEPALIVE_COMMENT
     try:
         document = await anyio.to_thread.run_sync(lambda: verbs.status(job, cached=False))
-    except RenderctlError:  # removed, or the database is away: whoever asks anew is told which
+    except RenderctlError:  # removed, or the database is away: the next request gets the error
         return LOST
     return format_sse_event(data_str=json.dumps(document), event="job")

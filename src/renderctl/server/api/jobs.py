@@ -1,4 +1,4 @@
-"""Jobs: submitted, listed, steered, removed."""
+"""Jobs: submit, list, control, remove."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -19,11 +19,11 @@ from renderctl.server.responses import json_response
 router = new_router("jobs")
 JobRef = Annotated[str, Path(description="An id, a unique beginning of one, or a unique name.", max_length=255)]
 Frames = Annotated[str, Field(max_length=MAX_FRAMES_TEXT)]
-_MOST_JOBS = 1000
+_MAX_JOBS = 1000
 
 
 class SubmitBody(BaseModel):
-    """A model, and how it is to be rendered; what is left out is as the scene says."""
+    """A model and its render options; those left out are the scene's own."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -33,7 +33,7 @@ class SubmitBody(BaseModel):
     animation: bool = False
     cameras: list[Name] = Field([], max_length=MAX_CAMERAS)
     inputs: list[FileBody] = Field(
-        [], description="Files that were sent, for the replacements in `options`.", max_length=MAX_FILES
+        [], description="Uploaded files, for the replacements in `options`.", max_length=MAX_FILES
     )
     name: Name | None = None
     project: Name | None = None
@@ -42,21 +42,23 @@ class SubmitBody(BaseModel):
     max_slots: int | None = None
     max_attempts: int = 3
     frame_timeout_s: float | None = None
-    after: list[Name] = Field([], description="Jobs that have to succeed first.", max_length=MAX_AFTER)
-    after_any: list[Name] = Field([], description="Jobs that have to end first, in any way.", max_length=MAX_AFTER)
+    after: list[Name] = Field([], description="Jobs that must succeed first.", max_length=MAX_AFTER)
+    after_any: list[Name] = Field([], description="Jobs that must finish first, in any state.", max_length=MAX_AFTER)
     paused: bool = False
     requires: list[Name] = Field([], max_length=MAX_TAGS)
 
     def request(self, key: str | None) -> SubmitRequest:
-        """As the use-case takes it. Raises BadFrames, InvalidInput."""
-        said = {name: getattr(self, name) for name in type(self).model_fields if name != "model"}
-        tuples = {name: tuple(said[name]) for name in ("cameras", "after", "after_any", "requires")}
-        tuples["inputs"] = tuple(each.input() for each in self.inputs)
-        return replace(SubmitRequest(), **said | tuples, idempotency_key=key)
+        """The request of the use-case. Raises BadFrames, InvalidInput."""
+        values = {name: getattr(self, name) for name in type(self).model_fields if name != "model"}
+        tuples = {name: tuple(values[name]) for name in ("cameras", "after", "after_any", "requires")}
+        tuples["inputs"] = tuple(file.input() for file in self.inputs)
+        return replace(SubmitRequest(), **values | tuples, idempotency_key=key)
 
 
 class RetryBody(BaseModel):
-    frames: Frames | None = Field(None, description="These, even if they succeeded; null: what failed or was canceled.")
+    frames: Frames | None = Field(
+        None, description="These, even those that succeeded; null: all failed and canceled ones."
+    )
 
 
 class PriorityBody(BaseModel):
@@ -64,8 +66,8 @@ class PriorityBody(BaseModel):
 
 
 class RemoveBody(BaseModel):
-    jobs: list[Name] = Field(max_length=_MOST_JOBS)
-    force: bool = Field(False, description="Cancel those that have not ended.")
+    jobs: list[Name] = Field(max_length=_MAX_JOBS)
+    force: bool = Field(False, description="Cancel unfinished jobs first.")
     dry_run: bool = False
 
 
@@ -75,33 +77,35 @@ def list_jobs(
     state: Annotated[list[Name] | None, Query()] = None,
     owner: Annotated[str | None, Query(max_length=255)] = None,
     project: Annotated[str | None, Query(max_length=255)] = None,
-    before: Annotated[str | None, Query(description="Only jobs that are older than this one.", max_length=20)] = None,
+    before: Annotated[str | None, Query(description="Only jobs older than this one.", max_length=20)] = None,
     search: Annotated[
         str | None,
         Query(description="A part of the job's or its model's name, or the beginning of its id.", max_length=255),
     ] = None,
     model: Annotated[str | None, Query(description="The id of the model that they are made of.", max_length=20)] = None,
-    limit: Annotated[int, Query(ge=1, le=_MOST_JOBS)] = 50,
+    limit: Annotated[int, Query(ge=1, le=_MAX_JOBS)] = 50,
 ) -> Response:
-    """List jobs, the newest first."""
-    found = verbs.jobs(
+    """List jobs, newest first."""
+    jobs = verbs.jobs(
         tuple(state or ()), owner=owner, project=project, before=before, search=search, model_id=model, limit=limit
     )
-    return json_response({"jobs": found, "next": found[-1]["id"] if len(found) == limit else None})
+    return json_response({"jobs": jobs, "next": jobs[-1]["id"] if len(jobs) == limit else None})
 
 
 @router.post("/jobs", response_model=SubmittedDocument, status_code=201, responses={200: {"model": SubmittedDocument}})
 def submit(
     verbs: Commands,
     body: SubmitBody,
-    idempotency_key: Annotated[str | None, Header(description="Makes the same job once.", max_length=255)] = None,
+    idempotency_key: Annotated[
+        str | None, Header(description="The same key creates the job only once.", max_length=255)
+    ] = None,
 ) -> Response:
-    """Queue a job. 200: its idempotency key had been used for the same request."""
+    """Submit a job. 200: its idempotency key was used for the same request before."""
     request = body.request(idempotency_key)
     model = verbs.show_model(body.model, project=request.project or verbs.actor.default_project)
-    done = verbs.submit(model, request)
-    job = verbs.status(done.job.id, cached=False)
-    return json_response({"job": job, "new": done.new, "notes": done.notes}, 201 if done.new else 200)
+    submitted = verbs.submit(model, request)
+    job = verbs.status(submitted.job.id, cached=False)
+    return json_response({"job": job, "new": submitted.new, "notes": submitted.notes}, 201 if submitted.new else 200)
 
 
 @router.get("/jobs/removable", response_model=list[str])
@@ -110,13 +114,13 @@ def removable(
     older_than_s: Annotated[float, Query(ge=0, le=1e10)],
     state: Annotated[list[Name] | None, Query()] = None,
 ) -> Response:
-    """The ids of jobs that ended so long ago and that whoever asks may remove."""
+    """List the ids of jobs that finished so long ago, and that the user may remove."""
     return json_response(verbs.select_jobs(older_than=timedelta(seconds=older_than_s), states=tuple(state or ())))
 
 
 @router.post("/jobs/remove", response_model=list[RemovedJob])
 def remove(verbs: Commands, body: RemoveBody) -> Response:
-    """Remove ended jobs with their images, tasks, attempts and logs."""
+    """Remove finished jobs with their images, tasks, attempts and logs."""
     return json_response(verbs.remove_jobs(body.jobs, force=body.force, dry_run=body.dry_run))
 
 
@@ -124,48 +128,48 @@ def remove(verbs: Commands, body: RemoveBody) -> Response:
 def status(
     verbs: Commands,
     job: JobRef,
-    cached: Annotated[bool, Query(description="Whether an answer may be two seconds old.")] = True,
+    cached: Annotated[bool, Query(description="Allow a response that is up to two seconds old.")] = True,
 ) -> Response:
-    """Say where a job stands, and why it waits."""
+    """Show a job: its status, and why it waits."""
     return json_response(verbs.status(job, cached=cached))
 
 
 @router.delete("/jobs/{job}", response_model=RemovedJob)
 def remove_one(verbs: Commands, job: JobRef, force: bool = False) -> Response:
-    """Remove an ended job."""
+    """Remove a finished job."""
     return json_response(verbs.remove_jobs([job], force=force)[0])
 
 
 @router.post("/jobs/{job}/cancel", response_model=JobDocument)
 def cancel(verbs: Commands, job: JobRef) -> Response:
-    """Stop a job; finished frames are kept."""
-    return _steered(verbs, verbs.cancel(job))
+    """Cancel a job; finished frames are kept."""
+    return _current(verbs, verbs.cancel(job))
 
 
 @router.post("/jobs/{job}/pause", response_model=JobDocument)
 def pause(verbs: Commands, job: JobRef) -> Response:
-    """Let running frames finish and start no more."""
-    return _steered(verbs, verbs.pause(job))
+    """Pause a job: running frames finish, and no more are started."""
+    return _current(verbs, verbs.pause(job))
 
 
 @router.post("/jobs/{job}/resume", response_model=JobDocument)
 def resume(verbs: Commands, job: JobRef) -> Response:
-    """Go on with a paused job."""
-    return _steered(verbs, verbs.resume(job))
+    """Resume a paused job."""
+    return _current(verbs, verbs.resume(job))
 
 
 @router.post("/jobs/{job}/retry", response_model=RetriedDocument)
 def retry(verbs: Commands, job: JobRef, body: RetryBody | None = None) -> Response:
-    """Render again what failed or was canceled, or the given frames."""
-    again, count = verbs.retry(job, body.frames if body else None)
-    return json_response({"job": verbs.status(again.id, cached=False), "tasks": count})
+    """Retry failed and canceled frames, or the given ones."""
+    retried, count = verbs.retry(job, body.frames if body else None)
+    return json_response({"job": verbs.status(retried.id, cached=False), "tasks": count})
 
 
 @router.put("/jobs/{job}/priority", response_model=JobDocument)
 def priority(verbs: Commands, job: JobRef, body: PriorityBody) -> Response:
-    """Change a job's priority, from its next turn on."""
-    return _steered(verbs, verbs.priority(job, body.priority))
+    """Change the priority of a job, for its next frames."""
+    return _current(verbs, verbs.priority(job, body.priority))
 
 
-def _steered(verbs: Commands, job: Job) -> Response:
+def _current(verbs: Commands, job: Job) -> Response:
     return json_response(verbs.status(job.id, cached=False))

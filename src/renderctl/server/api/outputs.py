@@ -1,4 +1,4 @@
-"""Outputs: what there is, addresses, and the files themselves."""
+"""Outputs: lists, links, and the files themselves."""
 
 from typing import Annotated
 from urllib.parse import quote
@@ -14,7 +14,7 @@ from renderctl.server.authentication import Commands
 from renderctl.server.responses import file_response, json_response
 
 router = new_router("outputs")
-_DIRECT_S = 600.0
+_REDIRECT_LIFETIME_S = 600.0
 
 
 @router.get("/jobs/{job}/outputs", response_model=OutputPage)
@@ -24,7 +24,7 @@ def outputs(
     after: Annotated[int, Query(description="`next` of the last page.", ge=0, le=1 << 53)] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> Response:
-    """List a job's outputs, in the order in which they were published."""
+    """List a job's outputs, oldest first."""
     return json_response(verbs.outputs(job, after=after, limit=limit))
 
 
@@ -32,23 +32,23 @@ def outputs(
 def links(
     request: Request, verbs: Commands, job: JobRef, expires_s: Annotated[float, Query(ge=1, le=604_800)] = 86_400.0
 ) -> Response:
-    """Addresses at which anyone may fetch the job's images, for so many seconds.
+    """List links with which anybody may download the job's images, for `expires_s` seconds.
 
-    Where the farm keeps them in a folder there is none but here, for whoever shows a token.
+    Where the farm stores them in a folder, the links lead to this server, and need a token.
     """
     if verbs.settings.store.kind != "local":
         return json_response(verbs.links(job, expires_s))
-    here = f"{request.base_url}{PREFIX.strip('/')}/jobs/{quote(job, safe='')}/outputs"
-    return json_response(verbs.links_to(job, lambda output: f"{here}/{output.number}/{quote(output.name)}"))
+    base = f"{request.base_url}{PREFIX.strip('/')}/jobs/{quote(job, safe='')}/outputs"
+    return json_response(verbs.links_to(job, lambda output: f"{base}/{output.number}/{quote(output.name)}"))
 
 
 @router.get(
     "/jobs/{job}/outputs/{number}/{name:path}",
     response_class=FileResponse,
     responses={
-        206: {"description": "The range that was asked for."},
-        304: {"description": "It is what the browser has."},
-        307: {"description": "It is to be fetched from the store."},
+        206: {"description": "The requested range."},
+        304: {"description": "The client has the current file."},
+        307: {"description": "The store has the file."},
         416: {"description": "The file has no such range."},
     },
 )
@@ -58,11 +58,11 @@ def output(
     job: JobRef,
     number: Annotated[int, Path(description="The task's number.", ge=1, le=1 << 31)],
     name: Annotated[str, Path(max_length=255)],
-    direct: Annotated[bool, Query(description="false: by way of the server, also where the store is open.")] = True,
+    direct: Annotated[bool, Query(description="false: never redirect to the store.")] = True,
     range: Annotated[str | None, Header(description="bytes=FIRST-LAST")] = None,
 ) -> Response:
-    """The file, or a range of it."""
-    found = verbs.open_output(job, number, name)
+    """Download an output, or a range of it."""
+    output_file = verbs.open_output(job, number, name)
     if direct and verbs.settings.serve.direct and verbs.settings.store.kind != "local":
-        return RedirectResponse(found.url(_DIRECT_S), 307)
-    return file_response(request, found)
+        return RedirectResponse(output_file.url(_REDIRECT_LIFETIME_S), 307)
+    return file_response(request, output_file)

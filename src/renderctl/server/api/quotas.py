@@ -1,4 +1,4 @@
-"""Quotas: what users and projects use of the farm, and may use."""
+"""Quotas: usage and limits of users and projects."""
 
 from typing import Annotated
 
@@ -18,5 +18,5 @@ def quota(
     user: Annotated[str | None, Query(description="Of this user.", max_length=64)] = None,
     project: Annotated[str | None, Query(description="Of this project.", max_length=64)] = None,
 ) -> Response:
-    """Say what a user or a project uses and may use; of neither: whoever asks, and their projects."""
+    """Show the usage and quota of a user or a project; of neither: one's own, and those of one's projects."""
     return json_response(verbs.quota(user=user, project=project))

@@ -1,4 +1,4 @@
-"""Workers: listed, drained, resumed."""
+"""Workers: list, drain, resume."""
 
 from typing import Annotated
 
@@ -15,19 +15,19 @@ WorkerRef = Annotated[str, Path(description="A worker's id, or a unique beginnin
 
 @router.get("/workers", response_model=list[Worker])
 def list_workers(
-    verbs: Commands, every: Annotated[bool, Query(description="Those that are gone, too.")] = False
+    verbs: Commands, every: Annotated[bool, Query(description="Include workers that are gone.")] = False
 ) -> Response:
-    """List workers: their state, what they offer, what they work on."""
+    """List workers with their states, capabilities and tasks."""
     return json_response(verbs.list_workers(all_of_them=every))
 
 
 @router.post("/workers/{worker:path}/drain", response_model=Worker)
 def drain(verbs: Commands, worker: WorkerRef) -> Response:
-    """Let a worker finish its frames and take no more until it is resumed."""
+    """Drain a worker: it finishes its frames, and takes no more until it is resumed."""
     return json_response(verbs.drain_worker(worker))
 
 
 @router.post("/workers/{worker:path}/resume", response_model=Worker)
 def resume(verbs: Commands, worker: WorkerRef) -> Response:
-    """Let a drained or quarantined worker take work again."""
+    """Resume a drained or quarantined worker."""
     return json_response(verbs.resume_worker(worker))

@@ -1,7 +1,7 @@
-"""The farm in a browser: pages made on the server, of the same verbs as the API's answers.
+"""The pages: rendered on the server, from the same verbs as the API.
 
-visiting.py  who looks, what he may do, and the page that he gets      rendering.py  templates and how they write things
-one file a noun for the routes      templates/  the pages      static/  one style sheet, a few scripts; nothing is built
+context.py  who looks at a page, and how it is answered     templating.py  templates and their filters
+one file per noun for the routes     templates/  the pages     static/  a style sheet and scripts, without a build step
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ _NOUNS = (auth, jobs, job, frame, models, submit, workers, people, account, audi
 
 
 class _Static(StaticFiles):
-    """Asked for anew each time, and sent only when it has changed."""
+    """Static files, which a browser revalidates each time: they are sent only when they have changed."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
@@ -25,7 +25,7 @@ class _Static(StaticFiles):
         return response
 
 
-#: The pages, and what they are drawn with.
+#: The routes of the pages and of their static files.
 ROUTES = [
     *(route for noun in _NOUNS for route in noun.router.routes),
     Mount("/static", _Static(directory=Path(__file__).parent / "static"), name="static"),

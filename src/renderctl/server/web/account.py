@@ -12,40 +12,40 @@ router = new_router()
 SCOPES = {Scope.READ: "see and fetch", Scope.WORK: "and upload, submit, steer", Scope.ALL: "all that one may oneself"}
 _DAY_S = 86_400
 #: For how long a token may be good, as people say it, in seconds; null: for ever.
-LASTS = (("a week", 7 * _DAY_S), ("90 days", 90 * _DAY_S), ("a year", 365 * _DAY_S), ("for ever", "null"))
+TOKEN_LIFETIMES = (("a week", 7 * _DAY_S), ("90 days", 90 * _DAY_S), ("a year", 365 * _DAY_S), ("for ever", "null"))
 
 
 @router.get("/account")
-def account(visitor: CurrentPage) -> Response:
+def account(context: CurrentPage) -> Response:
     """Whoever asks, to himself."""
-    actor = visitor.verbs.whoami()
+    actor = context.verbs.whoami()
     own = Subject("user", actor.name, owner=actor.name)
     by_password = actor.via is Via.SESSION
-    totp = visitor.verbs.totp_status(actor.name) if by_password and visitor.may("totp.enroll", own) else None
-    return visitor.show(
+    totp = context.verbs.totp_status(actor.name) if by_password and context.can("totp.enroll", own) else None
+    return context.show(
         "account",
         actor=actor,
         by_password=by_password,
-        sessions=visitor.verbs.list_sessions(actor.name) if visitor.may("session.see", own) else None,
-        ends_sessions=visitor.may("session.end", own),
-        tokens=tokens_of(visitor, actor.name),
-        makes_tokens=visitor.may("token.create", own),
-        sets_password=visitor.may("user.password", own) and by_password,
+        sessions=context.verbs.list_sessions(actor.name) if context.can("session.see", own) else None,
+        ends_sessions=context.can("session.end", own),
+        tokens=tokens_of(context, actor.name),
+        makes_tokens=context.can("token.create", own),
+        sets_password=context.can("user.password", own) and by_password,
         totp=totp,
-        needs_totp=totp is not None and needs_totp(visitor),
+        needs_totp=totp is not None and needs_totp(context),
         scopes=SCOPES,
-        lasts=LASTS,
+        lasts=TOKEN_LIFETIMES,
         least_password=MIN_PASSWORD_LENGTH,
     )
 
 
-def needs_totp(visitor: PageContext) -> bool:
-    """Whether the visitor is an admin who does less for want of a second factor."""
-    return visitor.verbs.is_limited()
+def needs_totp(context: PageContext) -> bool:
+    """Whether the page is an admin who does less for want of a second factor."""
+    return context.verbs.is_limited()
 
 
-def tokens_of(visitor: PageContext, name: str) -> list[Token]:
+def tokens_of(context: PageContext, name: str) -> list[Token]:
     """The tokens of a user that are good for something still, the newest first."""
-    now = visitor.request.app.state.parts.clock.now()
-    found: list[Token] = visitor.verbs.list_tokens(name)
+    now = context.request.app.state.parts.clock.now()
+    found: list[Token] = context.verbs.list_tokens(name)
     return [each for each in found if each.revoked_at is None and (each.expires_at is None or each.expires_at > now)]

@@ -10,7 +10,7 @@ from renderctl.core.audit import AuditEntry, AuditFilter
 from renderctl.core.errors import InvalidInput
 from renderctl.core.permissions import TABLE
 from renderctl.server.web.context import CurrentPage, PageContext, new_router
-from renderctl.server.web.pagination import Word, address
+from renderctl.server.web.pagination import FilterText, url_with
 
 router = new_router()
 _A_PAGE = 50
@@ -24,10 +24,10 @@ _PLACES = {"job": "/jobs/", "worker": "/workers/", "user": "/users/", "session":
 
 @router.get("/audit")
 def audit(
-    visitor: CurrentPage,
-    by: Word = "",
-    action: Word = "",
-    subject: Word = "",
+    context: CurrentPage,
+    by: FilterText = "",
+    action: FilterText = "",
+    subject: FilterText = "",
     outcome: Annotated[str, Query(pattern="^(refused)?$")] = "",
     since: Day = "",
     until: Day = "",
@@ -43,32 +43,32 @@ def audit(
         until=_midnight(until, days=1),
         refused=bool(outcome),
     )
-    found = _entries(visitor, wanted, before)
+    found = _entries(context, wanted, before)
     last = found[-1].seq if len(found) >= _A_PAGE else None
-    return visitor.show(
+    return context.show(
         "audit",
         entries=found,
         places=_PLACES,
         said=said,
         filtered=any(said.values()),
-        newest=address("/audit", said) if before < _END else None,
-        older=address("/audit", said | {"before": str(last)}) if last is not None else None,
+        newest=url_with("/audit", said) if before < _END else None,
+        older=url_with("/audit", said | {"before": str(last)}) if last is not None else None,
         actions=sorted({each.partition(".")[0] for each in TABLE} | set(TABLE)),
     )
 
 
 @router.get("/audit/verify")
-def verify(visitor: CurrentPage, seen: Word = "") -> Response:
+def verify(context: CurrentPage, seen: FilterText = "") -> Response:
     """Whether every entry is what was written, and none is missing; `seen`: an end that was told earlier."""
-    return visitor.show("verified", verdict=visitor.verbs.verify_audit(seen.strip() or None), seen=seen)
+    return context.show("verified", verdict=context.verbs.verify_audit(seen.strip() or None), seen=seen)
 
 
-def _entries(visitor: PageContext, wanted: AuditFilter, before: int) -> list[AuditEntry]:
+def _entries(context: PageContext, wanted: AuditFilter, before: int) -> list[AuditEntry]:
     """In the order of the chain, the newest first; on the first page also those that get their places in a moment."""
-    chained = visitor.verbs.audit(replace(wanted, before=before), limit=_A_PAGE)[::-1]
+    chained = context.verbs.audit(replace(wanted, before=before), limit=_A_PAGE)[::-1]
     if before < _END:
         return chained
-    fresh = visitor.verbs.audit(wanted, limit=_A_PAGE)[::-1]
+    fresh = context.verbs.audit(wanted, limit=_A_PAGE)[::-1]
     return [*(each for each in fresh if each.seq is None), *chained]
 
 

@@ -12,15 +12,15 @@ from renderctl.core.errors import NotAllowed, RenderctlError, TooLarge
 from renderctl.farm.people.sessions import Proof
 from renderctl.server.authentication import (
     Principal,
-    address_of,
-    admitted_session,
-    clear_cookie,
-    session_of,
-    set_cookie,
+    clear_session_cookie,
+    client_address,
+    current_session_principal,
+    session_cookie,
+    set_session_cookie,
 )
-from renderctl.server.device_cookie import device_of, keep_device
-from renderctl.server.errors import for_others, status_of
-from renderctl.server.web.context import PageContext, new_router, shown
+from renderctl.server.device_cookie import device_cookie, set_device_cookie
+from renderctl.server.errors import redact_error, status_of
+from renderctl.server.web.context import PageContext, new_router, render_page
 from renderctl.wiring.server_parts import ServerParts
 
 router = new_router()
@@ -29,7 +29,7 @@ _MOST_FIELDS = 5000
 Next = Annotated[str, Query(max_length=2000)]
 
 
-async def form(request: Request) -> dict[str, str]:
+async def parse_form(request: Request) -> dict[str, str]:
     """What a form has sent. Raises NotAllowed for one that stood on another site."""
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
@@ -41,97 +41,97 @@ async def form(request: Request) -> dict[str, str]:
         raise TooLarge(f"A form has {_MOST_FIELDS} fields at most.") from error
 
 
-Form = Annotated[dict[str, str], Depends(form)]
+Form = Annotated[dict[str, str], Depends(parse_form)]
 
 
 @router.get("/login")
 def login_page(request: Request, next: Next = "/") -> Response:
     """Where one says who one is."""
-    return shown(request, "login", next=next, name="")
+    return render_page(request, "login", next=next, name="")
 
 
 @router.post("/login")
 def login(request: Request, said: Form) -> Response:
     """Open a session by a password."""
     parts: ServerParts = request.app.state.parts
-    place, address = _local(said.get("next", "/")), address_of(request)
+    place, address = _local(said.get("next", "/")), client_address(request)
     try:
-        proof = Proof(code=said.get("otp"), device=device_of(request), keeps_device=True)
+        proof = Proof(code=said.get("otp"), device=device_cookie(request), keeps_device=True)
         name, password = said.get("name", ""), said.get("password", "")
         found = parts.authentication.log_in(name, password, address=address, proof=proof)
     except RenderctlError as error:
-        return shown(
+        return render_page(
             request,
             "login",
             status=status_of(type(error)),
-            error=for_others(error, request),
+            error=redact_error(error, request),
             next=place,
             name=said.get("name", ""),
         )
     response = RedirectResponse(place, 303)
-    set_cookie(request, response, found.secret, found.lasts_s)
-    keep_device(request, response, found.device)
+    set_session_cookie(request, response, found.secret, found.lasts_s)
+    set_device_cookie(request, response, found.device)
     return response
 
 
 @router.get("/register")
 def register_page(request: Request) -> Response:
     """Where an invitation leads. Its code stands behind the `#` of the address, which is never sent here."""
-    return shown(request, "register", code="")
+    return render_page(request, "register", code="")
 
 
 @router.post("/register")
-def registering(request: Request, said: Form) -> Response:
+def register(request: Request, said: Form) -> Response:
     """Become a user by the code of an invitation, and log in."""
     parts: ServerParts = request.app.state.parts
-    address = address_of(request)
+    address = client_address(request)
     name, password = said.get("name", ""), said.get("password", "")
     try:
         found = parts.authentication.sign_up(said.get("code", ""), name, password, address=address)
     except RenderctlError as error:
-        return shown(
+        return render_page(
             request,
             "register",
             status=status_of(type(error)),
-            error=for_others(error, request),
+            error=redact_error(error, request),
             code=said.get("code", ""),
         )
     response = RedirectResponse("/", 303)
-    set_cookie(request, response, found.secret, found.lasts_s)
-    keep_device(request, response, found.device)
+    set_session_cookie(request, response, found.secret, found.lasts_s)
+    set_device_cookie(request, response, found.device)
     return response
 
 
-Sending = Annotated[Principal, Depends(admitted_session)]
+SessionPrincipal = Annotated[Principal, Depends(current_session_principal)]
 
 
-async def own_form(said: Form, who: Sending) -> dict[str, str]:
+async def check_csrf(said: Form, who: SessionPrincipal) -> dict[str, str]:
     """A form that brings along what only a page of the same session knows. Raises NotAllowed."""
     if not hmac.compare_digest(said.get("csrf", "").encode(), (who.csrf or "").encode()):
         raise NotAllowed("This form is too old, or was not sent from a page of this farm.", hint="Load it again.")
     return said
 
 
-OwnForm = Annotated[dict[str, str], Depends(own_form)]
+CheckedForm = Annotated[dict[str, str], Depends(check_csrf)]
 
 
-async def _sender(request: Request, who: Sending, _said: OwnForm) -> PageContext:
-    return PageContext(request, who, request.app.state.connection.acting(who.actor))
+async def _sender(request: Request, who: SessionPrincipal, _said: CheckedForm) -> PageContext:
+    return PageContext(request, who, request.app.state.commands.acting(who.actor))
 
 
 #: Who has sent such a form: what a route takes beside it.
-Sender = Annotated[PageContext, Depends(_sender)]
+FormPage = Annotated[PageContext, Depends(_sender)]
 
 
 @router.post("/logout")
-async def logout(request: Request, who: Sending, _said: OwnForm) -> Response:
+async def logout(request: Request, who: SessionPrincipal, _said: CheckedForm) -> Response:
     """End the session."""
     parts: ServerParts = request.app.state.parts
-    secret = session_of(request) or ""
+    secret = session_cookie(request) or ""
     await anyio.to_thread.run_sync(lambda: parts.authentication.log_out(who.actor, secret))
-    request.app.state.doors.forget()
+    request.app.state.authenticator.clear_cache()
     response = RedirectResponse("/login", 303)
-    clear_cookie(request, response)
+    clear_session_cookie(request, response)
     return response
 
 

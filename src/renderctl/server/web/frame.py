@@ -8,7 +8,7 @@ from renderctl.core.errors import NotFound, RenderctlError
 from renderctl.core.jobs import Attempt
 from renderctl.core.states import OPEN_ATTEMPT
 from renderctl.farm.jobs.tasks import LogRange, TaskStatus
-from renderctl.server.errors import for_others
+from renderctl.server.errors import redact_error
 from renderctl.server.web.context import CurrentPage, PageContext, new_router
 from renderctl.server.web.job import JobRef
 
@@ -19,21 +19,21 @@ _SHOWN = 1 << 18
 
 @router.get("/jobs/{job}/frames/{number}")
 def frame(
-    visitor: CurrentPage,
+    context: CurrentPage,
     job: JobRef,
     number: Annotated[int, Path(ge=1, le=1 << 31)],
     attempt: Annotated[str, Query(max_length=24)] = "",
 ) -> Response:
     """One frame, seen by one camera; the log is that of the latest attempt, or of the one that is asked for."""
-    document = visitor.verbs.status(job)
-    found: TaskStatus = visitor.verbs.task_status(f"{document['id']}-{number}")
+    document = context.verbs.status(job)
+    found: TaskStatus = context.verbs.task_status(f"{document['id']}-{number}")
     shown = _chosen(found, attempt)
-    return visitor.show(
+    return context.show(
         "frame",
         job=document,
         found=found,
         shown=shown,
-        log=_log(visitor, shown) if shown else None,
+        log=_log(context, shown) if shown else None,
         live=shown is not None and shown.state in OPEN_ATTEMPT,
     )
 
@@ -47,10 +47,10 @@ def _chosen(found: TaskStatus, wanted: str) -> Attempt | None:
     raise NotFound(f"There is no attempt {wanted!r} at this frame.")
 
 
-def _log(visitor: PageContext, attempt: Attempt) -> str:
+def _log(context: PageContext, attempt: Attempt) -> str:
     try:
-        end: LogRange = visitor.verbs.attempt_log(attempt.id, start=-_SHOWN)
+        end: LogRange = context.verbs.attempt_log(attempt.id, start=-_SHOWN)
         hint = f"[... {end.start:,} bytes before this: `renderctl logs {attempt.job_id} --task {attempt.number}` ...]\n"
         return (hint if end.start else "") + end.text
     except RenderctlError as error:  # the rest of the page is worth its while
-        return for_others(error, visitor.request).message
+        return redact_error(error, context.request).message

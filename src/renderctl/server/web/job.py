@@ -38,21 +38,21 @@ _ACTIONS = {
 
 @router.get("/jobs/{job}")
 def job(
-    visitor: CurrentPage,
+    context: CurrentPage,
     job: JobRef,
     state: Annotated[str, Query(max_length=20)] = "",
     after: After = 0,
     glance: After = 0,
 ) -> Response:
     """One job."""
-    verbs = visitor.verbs
+    verbs = context.verbs
     document = verbs.status(job, cached=False)
     tasks = verbs.tasks(document["id"], (state,) if state else (), after=after, limit=_LISTED)
     latest = verbs.outputs(document["id"], latest=True, limit=_STRIP).outputs
-    return visitor.show(
+    return context.show(
         "job",
         job=document,
-        deeds=allowed_actions(visitor, document),
+        deeds=allowed_actions(context, document),
         tasks=tasks,
         latest=latest,
         state=state,
@@ -64,19 +64,19 @@ def job(
     )
 
 
-def allowed_actions(visitor: PageContext, document: JobStatus) -> list[str]:
-    """What the visitor may do with the job, as it stands."""
+def allowed_actions(context: PageContext, document: JobStatus) -> list[str]:
+    """What the page may do with the job, as it stands."""
     return [
         deed
         for deed, states in _ACTIONS.items()
-        if document["state"] in states and visitor.may_job(f"job.{deed}", document)
+        if document["state"] in states and context.can_job(f"job.{deed}", document)
     ]
 
 
 @router.get("/jobs/{job}/glance.json")
-def frame_states(visitor: CurrentPage, job: JobRef, after: After = 0) -> Response:
+def frame_states(context: CurrentPage, job: JobRef, after: After = 0) -> Response:
     """The state of each frame, and how many seconds it took, as short as can be: there may be 10,000."""
-    tasks: list[Task] = visitor.verbs.tasks(job, after=after, limit=GLANCE)
+    tasks: list[Task] = context.verbs.tasks(job, after=after, limit=GLANCE)
     cameras = list(dict.fromkeys(each.camera for each in tasks))
     told = {
         "after": after,
@@ -84,18 +84,18 @@ def frame_states(visitor: CurrentPage, job: JobRef, after: After = 0) -> Respons
         "cameras": cameras,
         "camera": [cameras.index(each.camera) for each in tasks] if len(cameras) > 1 else [],
         "states": "".join(each.state[0] for each in tasks),
-        "seconds": _seconds(visitor, job, tasks),
+        "seconds": _seconds(context, job, tasks),
     }
     return Response(json.dumps(told, separators=(",", ":")), media_type="application/json")
 
 
-def _seconds(visitor: PageContext, job: str, tasks: list[Task]) -> list[float | None]:
+def _seconds(context: PageContext, job: str, tasks: list[Task]) -> list[float | None]:
     """What each of the tasks took, where it succeeded."""
     took: dict[int, float] = {}
     last = ""
     while tasks:
         between = (tasks[0].number, tasks[-1].number)
-        page: list[Attempt] = visitor.verbs.attempts(job, tasks_between=between, after=last, limit=GLANCE)
+        page: list[Attempt] = context.verbs.attempts(job, tasks_between=between, after=last, limit=GLANCE)
         for each in page:
             if each.state is AttemptState.SUCCEEDED and each.started_at and each.ended_at:
                 took[each.number] = round((each.ended_at - each.started_at).total_seconds(), 3)
@@ -107,17 +107,19 @@ def _seconds(visitor: PageContext, job: str, tasks: list[Task]) -> list[float | 
 
 @router.get("/jobs/{job}/images/{number}/{name}")
 async def image(
-    visitor: CurrentPage,
+    context: CurrentPage,
     job: JobRef,
     number: Annotated[int, Path(ge=1, le=1 << 31)],
     name: Annotated[str, Path(max_length=255)],
     side: Annotated[int, Query(ge=1, le=10_000)] = 480,
 ) -> Response:
     """A small copy of an output, whatever its format."""
-    parts: ServerParts = visitor.request.app.state.parts
+    parts: ServerParts = context.request.app.state.parts
     try:
         place = await anyio.to_thread.run_sync(
-            lambda: parts.thumbnails.request(visitor.verbs.open_output(job, number, name), side, visitor.who.actor.name)
+            lambda: parts.thumbnails.request(
+                context.verbs.open_output(job, number, name), side, context.principal.actor.name
+            )
         )
         if isinstance(place, Future):
             place = await _finished(place)

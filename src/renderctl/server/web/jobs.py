@@ -4,7 +4,7 @@ from fastapi import Response
 
 from renderctl.core.states import JobState
 from renderctl.server.web.context import CurrentPage, new_router
-from renderctl.server.web.pagination import Word, address
+from renderctl.server.web.pagination import FilterText, url_with
 
 router = new_router()
 _A_PAGE = 50
@@ -12,22 +12,27 @@ _A_PAGE = 50
 
 @router.get("/")
 def jobs(
-    visitor: CurrentPage, state: Word = "", owner: Word = "", q: Word = "", project: Word = "", before: Word = ""
+    context: CurrentPage,
+    state: FilterText = "",
+    owner: FilterText = "",
+    q: FilterText = "",
+    project: FilterText = "",
+    before: FilterText = "",
 ) -> Response:
     """Jobs, the newest first: all, or those that are asked for."""
     states = tuple(filter(None, state.split(",")))
     asked = {"owner": owner or None, "project": project or None, "before": before or None}
-    found = visitor.verbs.jobs(states, **asked, search=q or None, limit=_A_PAGE)
+    found = context.verbs.jobs(states, **asked, search=q or None, limit=_A_PAGE)
     said = {"state": state, "owner": owner, "q": q, "project": project}
     older = {**said, "before": found[-1]["id"]} if len(found) == _A_PAGE else None
-    return visitor.show(
+    return context.show(
         "jobs",
         jobs=found,
         said=said,
         before=before,
         states=tuple(JobState),
-        projects=[each.name for each in visitor.verbs.list_projects()],
-        older=address("/", older) if older else None,
-        newest=address("/", said),
+        projects=[each.name for each in context.verbs.list_projects()],
+        older=url_with("/", older) if older else None,
+        newest=url_with("/", said),
         filtered=any(said.values()),
     )

@@ -10,7 +10,7 @@ from renderctl.core.people import MIN_PASSWORD_LENGTH, User
 from renderctl.core.permissions import Subject
 from renderctl.server.web.account import tokens_of
 from renderctl.server.web.context import CurrentPage, PageContext, new_router
-from renderctl.server.web.pagination import PageNumber, Word, paginate
+from renderctl.server.web.pagination import FilterText, PageNumber, paginate
 
 router = new_router()
 _A_PAGE = 50
@@ -19,62 +19,67 @@ _STATES = ("enabled", "disabled")
 
 @router.get("/users")
 def users(
-    visitor: CurrentPage, q: Word = "", role: Word = "", project: Word = "", state: Word = "", page: PageNumber = 1
+    context: CurrentPage,
+    q: FilterText = "",
+    role: FilterText = "",
+    project: FilterText = "",
+    state: FilterText = "",
+    page: PageNumber = 1,
 ) -> Response:
     """The users, or those that are asked for."""
     said = {"q": q, "role": role, "project": project, "state": state}
-    found = [each for each in visitor.verbs.list_users() if _is_wanted(each, said)]
-    return visitor.show(
+    found = [each for each in context.verbs.list_users() if _is_wanted(each, said)]
+    return context.show(
         "users",
         part=paginate(found, page, _A_PAGE, "/users", said),
         said=said,
         filtered=any(said.values()),
         states=_STATES,
-        projects=_project_names(visitor),
-        adds=visitor.may("user.add"),
-        invitations=visitor.verbs.list_invitations() if visitor.may("invitation.see") else None,
-        withdraws=visitor.may("invitation.withdraw"),
+        projects=_project_names(context),
+        adds=context.can("user.add"),
+        invitations=context.verbs.list_invitations() if context.can("invitation.see") else None,
+        withdraws=context.can("invitation.withdraw"),
         **_choices(),
     )
 
 
 @router.get("/users/{name}")
-def user(visitor: CurrentPage, name: Annotated[str, Path(max_length=64)]) -> Response:
+def user(context: CurrentPage, name: Annotated[str, Path(max_length=64)]) -> Response:
     """One user."""
-    found = next((each for each in visitor.verbs.list_users() if each.name == name), None)
+    found = next((each for each in context.verbs.list_users() if each.name == name), None)
     if found is None:
         raise NotFound(f"There is no user {name!r}.")
     his = Subject("user", name, owner=name)
-    is_self = name == visitor.who.actor.name
-    return visitor.show(
+    is_self = name == context.principal.actor.name
+    return context.show(
         "user",
         user=found,
         is_self=is_self,
-        projects=_project_names(visitor),
-        tokens=tokens_of(visitor, name) if visitor.may("token.see", his) else None,
-        sessions=visitor.verbs.list_sessions(name) if visitor.may("session.see", his) else None,
-        ends_sessions=visitor.may("session.end", his),
-        totp=visitor.verbs.totp_status(name) if visitor.may("totp.see", his) else None,
-        resets_totp=visitor.may("totp.disable", his) and not is_self,
-        makes_tokens=visitor.may("token.create", his),
-        sets_role=visitor.may("user.role"),
-        disables=visitor.may("user.disable"),
-        joins=visitor.may("project.change"),
-        sets_password=visitor.may("user.password", his) and not is_self,
-        audits=visitor.may("audit.see"),
+        projects=_project_names(context),
+        tokens=tokens_of(context, name) if context.can("token.see", his) else None,
+        sessions=context.verbs.list_sessions(name) if context.can("session.see", his) else None,
+        ends_sessions=context.can("session.end", his),
+        totp=context.verbs.totp_status(name) if context.can("totp.see", his) else None,
+        resets_totp=context.can("totp.disable", his) and not is_self,
+        makes_tokens=context.can("token.create", his),
+        sets_role=context.can("user.role"),
+        disables=context.can("user.disable"),
+        joins=context.can("project.change"),
+        sets_password=context.can("user.password", his) and not is_self,
+        audits=context.can("audit.see"),
         **_choices(),
     )
 
 
 @router.get("/projects")
-def projects(visitor: CurrentPage, q: Word = "", page: PageNumber = 1) -> Response:
+def projects(context: CurrentPage, q: FilterText = "", page: PageNumber = 1) -> Response:
     """The projects, or those that are asked for."""
-    found = [each for each in visitor.verbs.list_projects() if q.casefold() in each.name]
-    return visitor.show(
+    found = [each for each in context.verbs.list_projects() if q.casefold() in each.name]
+    return context.show(
         "projects",
         part=paginate(found, page, _A_PAGE, "/projects", {"q": q}),
         said={"q": q},
-        changes=visitor.may("project.change"),
+        changes=context.can("project.change"),
     )
 
 
@@ -82,8 +87,8 @@ def _choices() -> dict[str, Any]:
     return {"roles": tuple(Role), "least_password": MIN_PASSWORD_LENGTH}
 
 
-def _project_names(visitor: PageContext) -> list[str]:
-    return [each.name for each in visitor.verbs.list_projects()]
+def _project_names(context: PageContext) -> list[str]:
+    return [each.name for each in context.verbs.list_projects()]
 
 
 def _is_wanted(user: User, said: dict[str, str]) -> bool:

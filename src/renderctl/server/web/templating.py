@@ -1,4 +1,4 @@
-"""Templates, and how they write times, sizes and states."""
+"""Jinja templates, and their filters for times, sizes and names."""
 
 import re
 from datetime import UTC, datetime
@@ -11,8 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from renderctl.core.models import Model
 
-#: No dots alone, no slashes: browsers take such a path apart.
-_PLAIN = re.compile(r"[^/\\%?#.][^/\\%?#]*")
+#: Names that can be a path segment: without slashes, and not only dots, which browsers resolve.
+_PATH_SEGMENT = re.compile(r"[^/\\%?#.][^/\\%?#]*")
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
 
 
@@ -25,17 +25,23 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"duration": duration, "moment": moment, "size": size, "engine": engine, "place": place}
+    environment.filters |= {
+        "duration": duration,
+        "moment": to_datetime,
+        "size": file_size,
+        "engine": engine_name,
+        "place": model_path,
+    }
     return environment
 
 
-def rendered(template: str, **values: Any) -> str:
-    """The text of a page."""
+def render(template: str, **values: Any) -> str:
+    """The HTML of a page."""
     return _environment().get_template(f"{template}.html.j2").render(**values)
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: 4.2 s, 12 min, 3 h 20 min."""
+    """Seconds in readable units: 4.2 s, 12 min, 3 h 20 min."""
     if seconds < 10:
         return f"{max(0.0, seconds):.1f} s"
     if seconds < 60:
@@ -49,26 +55,26 @@ def duration(seconds: float) -> str:
     raise AssertionError(seconds)
 
 
-def moment(said: str | datetime) -> datetime:
-    """A time of a document."""
-    return said if isinstance(said, datetime) else datetime.fromisoformat(said).astimezone(UTC)
+def to_datetime(value: str | datetime) -> datetime:
+    """The time of a field of a document, in UTC."""
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value).astimezone(UTC)
 
 
-def engine(identifier: str) -> str:
-    """A render engine as artists call it."""
+def engine_name(identifier: str) -> str:
+    """The name of a render engine as Blender's interface has it."""
     name = identifier.removeprefix("BLENDER_").removesuffix("_NEXT")
     return name if name == "EEVEE" else name.capitalize()
 
 
-def place(model: Model) -> str:
-    """The address of a model's page: by its name, where that can be part of an address."""
-    if not _PLAIN.fullmatch(model.name):
+def model_path(model: Model) -> str:
+    """The path of a model's page: by its name, if that can be in a path, else by its id."""
+    if not _PATH_SEGMENT.fullmatch(model.name):
         return f"/models/{model.id}"
     return f"/models/{quote(model.ref, safe='@')}?{urlencode({'project': model.project})}"
 
 
-def size(count: float) -> str:
-    """Bytes as people say them."""
+def file_size(count: float) -> str:
+    """Bytes in readable units: 4.2 MiB."""
     for unit in ("bytes", "KiB", "MiB"):
         if count < 1024:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"

@@ -10,7 +10,7 @@ from renderctl.core.errors import NotFound
 from renderctl.core.states import WorkerState
 from renderctl.core.workers import CurrentWork, Worker
 from renderctl.server.web.context import CurrentPage, PageContext, new_router
-from renderctl.server.web.pagination import PageNumber, Word, paginate
+from renderctl.server.web.pagination import FilterText, PageNumber, paginate
 
 router = new_router()
 _A_PAGE = 100
@@ -27,19 +27,19 @@ _MEANING = {
 
 @router.get("/workers")
 def workers(
-    visitor: CurrentPage,
-    q: Word = "",
-    state: Word = "",
-    pool: Word = "",
+    context: CurrentPage,
+    q: FilterText = "",
+    state: FilterText = "",
+    pool: FilterText = "",
     gone: Annotated[bool, Query(description="Those that left, too.")] = False,
     page: PageNumber = 1,
 ) -> Response:
     """The workers, or those that are asked for."""
-    every: list[Worker] = visitor.verbs.list_workers(all_of_them=gone)
+    every: list[Worker] = context.verbs.list_workers(all_of_them=gone)
     said = {"q": q, "state": state, "pool": pool, "gone": "true" if gone else ""}
     found = [each for each in every if _is_wanted(each, q.casefold(), state, pool)]
-    busy = _by_worker(visitor.verbs.work_at_hand())
-    return visitor.show(
+    busy = _by_worker(context.verbs.work_at_hand())
+    return context.show(
         "workers",
         part=paginate(found, page, _A_PAGE, "/workers", said),
         busy=busy,
@@ -50,26 +50,26 @@ def workers(
         taken=sum(len(each) for each in busy.values()),
         states=tuple(WorkerState),
         pools=sorted({name for each in every for name in each.pools}),
-        steers=visitor.may("worker.control"),
+        steers=context.can("worker.control"),
     )
 
 
 @router.get("/workers/{worker:path}")
-def worker(visitor: CurrentPage, worker: Annotated[str, Path(max_length=255)]) -> Response:
+def worker(context: CurrentPage, worker: Annotated[str, Path(max_length=255)]) -> Response:
     """One worker."""
-    found = _the_worker(visitor, worker)
-    return visitor.show(
+    found = _the_worker(context, worker)
+    return context.show(
         "worker",
         worker=found,
-        work=_by_worker(visitor.verbs.work_at_hand()).get(found.id, []),
+        work=_by_worker(context.verbs.work_at_hand()).get(found.id, []),
         meaning=_MEANING[found.state],
-        steers=visitor.may("worker.control"),
-        audits=visitor.may("audit.see"),
+        steers=context.can("worker.control"),
+        audits=context.can("audit.see"),
     )
 
 
-def _the_worker(visitor: PageContext, worker_id: str) -> Worker:
-    for each in visitor.verbs.list_workers(all_of_them=True):
+def _the_worker(context: PageContext, worker_id: str) -> Worker:
+    for each in context.verbs.list_workers(all_of_them=True):
         if each.id == worker_id:
             return each
     raise NotFound(f"There is no worker {worker_id!r}.")

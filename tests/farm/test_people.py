@@ -57,7 +57,7 @@ def farm(database_url: str, tmp_path: Path, clock: FakeClock) -> Iterator[Farm]:
 
 
 def refused(farm: Farm, action: str) -> list[str]:
-    found = farm.repository.audit.newest(wanted=AuditFilter(action=action, refused=True))
+    found = farm.repository.audit.newest(entry_filter=AuditFilter(action=action, refused=True))
     return [f"{each.actor}: {each.details['why']}" for each in found]
 
 
@@ -192,7 +192,7 @@ def test_somebody_ends_one_of_his_log_ins_and_then_all_but_the_one_that_asks(far
         with pytest.raises(TokenRefused):
             Authentication(farm).actor_of_session(ended.secret, address=HOME)
     assert Authentication(farm).actor_of_session(logged_in[0].secret, address=HOME)[0] == mine
-    others, one = farm.repository.audit.newest(wanted=AuditFilter(action="session.end"))
+    others, one = farm.repository.audit.newest(entry_filter=AuditFilter(action="session.end"))
     assert [(each.actor, each.subject, each.outcome) for each in (others, one)] == [("bob", "bob", "done")] * 2
     assert (one.details["sessions"], set(others.details["sessions"])) == ([sessions[3]], set(sessions[1:3]))
 
@@ -253,7 +253,7 @@ def test_whoever_guesses_at_the_old_password_in_a_session_waits_like_at_a_log_in
             set_password(farm, thief, "bob", "another password", old=old)
     with pytest.raises(TooManyGuesses):
         log_in(farm, "bob", PASSWORD, address=HOME)
-    told = farm.repository.audit.newest(wanted=AuditFilter(refused=True))
+    told = farm.repository.audit.newest(entry_filter=AuditFilter(refused=True))
     assert {(each.actor, each.action, each.subject, each.address) for each in told} == {
         ("bob", "user.password", "bob", HOME)
     }
@@ -313,7 +313,7 @@ def test_open_invitations_are_listed_without_their_codes_and_withdrawn(farm: Far
     assert list_invitations(farm, ACTOR) == []
     with pytest.raises(InvitationRefused):
         register(farm, open_one.code, "eve", PASSWORD, address=HOME)
-    (entry,) = farm.repository.audit.newest(wanted=AuditFilter(action="invitation.withdraw"))
+    (entry,) = farm.repository.audit.newest(entry_filter=AuditFilter(action="invitation.withdraw"))
     assert (entry.subject, entry.outcome, entry.details["created_by"]) == (told.id, "done", ACTOR.name)
     with pytest.raises(Conflict, match="used: by mona"):
         withdraw_invitation(farm, ACTOR, used.invitation.id)

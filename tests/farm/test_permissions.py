@@ -141,9 +141,9 @@ def test_every_verb_does_for_every_role_what_the_table_says(farm: Farm, role: Ro
         it, actor = Things(farm, relation) if verb in CALLS else anything, mona(role)
         action = str(VERBS[verb].action)
         expected[verb] = TABLE[action].verdict(role, relation if verb in CALLS else Relation.OTHER)
-        before = len(farm.repository.audit.newest(wanted=AuditFilter(refused=True), limit=1000))
+        before = len(farm.repository.audit.newest(entry_filter=AuditFilter(refused=True), limit=1000))
         found[verb] = outcome(call, farm, actor, it)
-        refused = farm.repository.audit.newest(wanted=AuditFilter(refused=True), limit=1000)
+        refused = farm.repository.audit.newest(entry_filter=AuditFilter(refused=True), limit=1000)
         told = {Verdict.REFUSED: "refused", Verdict.HIDDEN: "hidden"}.get(found[verb])
         assert (len(refused) - before, refused[0].outcome if told else None) == (1 if told else 0, told), verb
         if told:
@@ -182,7 +182,7 @@ def test_whoever_knocks_at_a_door_of_the_farm_is_told_to_the_audit_log(farm: Far
     it = Things(farm, Relation.OWN)
     with pytest.raises(NotAllowed):
         connection(farm, mona(Role.ARTIST)).add_webhook("http://127.0.0.1:6379/", job=it.job.id)
-    (entry,) = farm.repository.audit.newest(wanted=AuditFilter(refused=True))
+    (entry,) = farm.repository.audit.newest(entry_filter=AuditFilter(refused=True))
     assert (entry.actor, entry.action, entry.subject) == ("mona", "webhook.create", it.job.id)
 
 

@@ -60,7 +60,7 @@ def test_an_entry_says_who_from_where_what_to_what_and_to_what_end(sealed: Farm)
     job_id = given_deeds(sealed)
     subject = Subject("job", job_id, "ada", frozenset(["film"]))
     sealed.repository.audit.add_refusal(ARTIST, "job.cancel", subject, "hidden")
-    (entry,) = sealed.repository.audit.newest(wanted=AuditFilter(refused=True))
+    (entry,) = sealed.repository.audit.newest(entry_filter=AuditFilter(refused=True))
     assert (entry.actor, entry.via, entry.address) == ("mona", "token", "192.0.2.7")
     assert (entry.action, entry.subject, entry.outcome) == ("job.cancel", job_id, "hidden")
     assert entry.details == {"kind": "job", "owner": "ada", "projects": ["film"]}
@@ -249,7 +249,7 @@ def test_the_log_is_filtered(sealed: Farm) -> None:
     job_id = given_deeds(sealed)
 
     def actions(**wanted: object) -> list[str]:
-        return [each.action for each in sealed.repository.audit.newest(wanted=AuditFilter(**wanted))]  # type: ignore[arg-type]
+        return [each.action for each in sealed.repository.audit.newest(entry_filter=AuditFilter(**wanted))]  # type: ignore[arg-type]
 
     assert actions(subject=job_id[:10], action="job.p") == ["job.pause", "job.priority"]
     assert actions(by="nobody") == actions(refused=True) == actions(since=sealed.clock.now().replace(year=2900)) == []
@@ -260,7 +260,7 @@ def test_the_log_is_filtered(sealed: Farm) -> None:
 def test_entries_are_found_by_the_new_name_of_their_action(sealed: Farm, action: str) -> None:
     for name in ("worker.steer", "worker.control", "job.tell"):
         sealed.repository.audit.add_refusal(ACTOR, name, FARM, "refused")
-    entries = sealed.repository.audit.newest(wanted=AuditFilter(action=action))
+    entries = sealed.repository.audit.newest(entry_filter=AuditFilter(action=action))
     assert [entry.action for entry in entries] == ["worker.control", "worker.steer"]
 
 
@@ -294,7 +294,7 @@ def test_what_a_replaced_key_has_signed_still_verifies_and_who_replaced_it_is_to
     assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("audit.key*")} == {0o600}
     verdict = filed.repository.audit_chain.verify()
     assert (verdict.problems, verdict.weak, verdict.waiting) == ([], 0, 0)
-    told = filed.repository.audit.newest(wanted=AuditFilter(action="audit.rotate"))
+    told = filed.repository.audit.newest(entry_filter=AuditFilter(action="audit.rotate"))
     assert [(each.actor, each.details["former"]) for each in told] == [
         ("mona", key_id(keys[1])),
         ("mona", key_id(keys[0])),

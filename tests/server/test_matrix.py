@@ -185,7 +185,7 @@ _OUTCOMES = {Verdict.REFUSED: "refused", Verdict.HIDDEN: "hidden"}
 def last_refusal(matrix: Matrix, role: Role) -> tuple[str, str | None, str | None]:
     """What the audit log says of the last thing that the one with this role might not do: action, outcome, way in."""
     told = AuditFilter(by=f"the-{role}", refused=True)
-    (entry,) = matrix.served.farm.repository.audit.newest(wanted=told, limit=1)
+    (entry,) = matrix.served.farm.repository.audit.newest(entry_filter=told, limit=1)
     return entry.action, entry.outcome, entry.via
 
 
@@ -252,5 +252,5 @@ def test_who_is_nobody_or_nobody_any_more_is_let_in_nowhere(matrix: Matrix, rout
         assert (answer.status_code, set(answer.json())) == (401, {"error"}), headers
     for headers, why in ((revoked, "revoked"), (expired, "expired")):
         token = matrix.served.tokens[headers["Authorization"].removeprefix("Bearer ")]
-        (entry,) = matrix.served.farm.repository.audit.newest(wanted=AuditFilter(subject=token, refused=True))
+        (entry,) = matrix.served.farm.repository.audit.newest(entry_filter=AuditFilter(subject=token, refused=True))
         assert (entry.action, entry.outcome, entry.details["why"]) == ("token.use", "refused", why)

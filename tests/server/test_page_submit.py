@@ -209,4 +209,4 @@ def test_a_look_at_the_page_leaves_no_refusal_in_the_audit_log(client: TestClien
     for headers in ({}, flo):
         text = client.get("/submit", headers=headers).text
         assert "There is no project" not in text
-    assert not served.farm.repository.audit.newest(wanted=AuditFilter(refused=True))
+    assert not served.farm.repository.audit.newest(entry_filter=AuditFilter(refused=True))

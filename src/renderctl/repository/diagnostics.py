@@ -71,11 +71,11 @@ class Diagnostics(Part):
 def _write_and_forget(connection: Connection) -> None:
     """What every worker does all day, to a row that nobody else looks at."""
     now, name = db_now(connection), f"doctor-{new_token()}"
-    mine = leases.c.name == name
+    own_row = leases.c.name == name
     connection.execute(leases.insert(), {"name": name, "holder": "doctor", "since": now, "until": now})
-    connection.execute(select(leases).where(mine).with_for_update(skip_locked=True)).one()
-    connection.execute(leases.update().where(mine).values(holder="the doctor"))
-    connection.execute(leases.delete().where(mine))
+    connection.execute(select(leases).where(own_row).with_for_update(skip_locked=True)).one()
+    connection.execute(leases.update().where(own_row).values(holder="the doctor"))
+    connection.execute(leases.delete().where(own_row))
 
 
 def _of_clocks(connection: Connection) -> Iterator[str]:
@@ -114,12 +114,12 @@ def _problems(connection: Connection) -> Iterator[tuple[str, str]]:
             f"keeps its table {name} in {engine}, which knows no transactions",
             f"ALTER TABLE `{name}` ENGINE = InnoDB",
         )
-    wanted = collation(connection.engine)
+    expected = collation(connection.engine)
     strange = text(
         f"SELECT table_name, table_collation {here} AND table_collation <> :wanted AND table_name <> 'alembic_version'"
     )
-    for name, sort in connection.execute(strange, {"wanted": wanted}):
-        hint = f"ALTER TABLE `{name}` CONVERT TO CHARACTER SET utf8mb4 COLLATE {wanted}"
+    for name, sort in connection.execute(strange, {"wanted": expected}):
+        hint = f"ALTER TABLE `{name}` CONVERT TO CHARACTER SET utf8mb4 COLLATE {expected}"
         yield f"compares the texts of its table {name} by {sort}, which takes some for the same that are not", hint
 
 

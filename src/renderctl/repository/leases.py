@@ -34,7 +34,7 @@ class Leases(Part):
         lease = _lease(name)
 
         # Thousands of workers look at it at once: they read it, and who finds it in another's hands leaves it there.
-        def anothers(connection: Connection) -> bool:
+        def is_held_by_another(connection: Connection) -> bool:
             row = connection.execute(lease).first()
             return row is not None and row.holder != holder and self._is_held(row, db_now(connection))
 
@@ -52,7 +52,7 @@ class Leases(Part):
             connection.execute(leases.update().where(leases.c.name == name).values(changes))
             return Lease((now - since).total_seconds(), row.until > now and not self._is_held(row, now))
 
-        return None if self._database.read(anothers) else self._database.write(writing)
+        return None if self._database.read(is_held_by_another) else self._database.write(writing)
 
     def _is_held(self, row: Row[Any], now: datetime) -> bool:
         """Whether the lease holds: nobody has one for longer than this, whatever their own heartbeat limit is."""
@@ -61,9 +61,12 @@ class Leases(Part):
 
     def release(self, name: str, holder: str) -> None:
         """Leave a lease to the next one."""
-        ours = (leases.c.name == name) & (leases.c.holder == holder)
-        if self._database.read(lambda connection: connection.execute(select(leases).where(ours)).first()) is not None:
-            self._database.write(lambda connection: connection.execute(leases.delete().where(ours)))
+        own_row = (leases.c.name == name) & (leases.c.holder == holder)
+        if (
+            self._database.read(lambda connection: connection.execute(select(leases).where(own_row)).first())
+            is not None
+        ):
+            self._database.write(lambda connection: connection.execute(leases.delete().where(own_row)))
 
     def take_turn(self, name: str, every_s: float) -> bool:
         """Whether it is time for what is done once in `every_s` seconds by whoever holds the sweep's lease."""

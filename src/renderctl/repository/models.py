@@ -61,14 +61,14 @@ class Models(Part):
                 "digest": new.digest,
                 "facts": new.facts.as_document(),
                 "listed_facts": brief.as_document() if (brief := abridge(new.facts)) else None,
-                "size": sum(each.size for each in new.inputs),
+                "size": sum(file.size for file in new.inputs),
                 "files": len(new.inputs),
             }
             connection.execute(models.insert(), row)
-            rows = [{"model_id": row["id"], **asdict(each)} for each in new.inputs]
+            rows = [{"model_id": row["id"], **asdict(file)} for file in new.inputs]
             connection.execute(model_inputs.insert(), rows)
-            require_not_collected(connection, {each.digest for each in new.inputs}, since or db_now(connection))
-            use_uploads(connection, actor.name, (each.digest for each in new.inputs))
+            require_not_collected(connection, {file.digest for file in new.inputs}, since or db_now(connection))
+            use_uploads(connection, actor.name, (file.digest for file in new.inputs))
             lock_quotas(connection, limits)
             sum_up_ended(connection, limits, db_now(connection))
             require_storage(connection, limits)
@@ -107,11 +107,11 @@ class Models(Part):
     ) -> list[Model]:
         """Models, the newest first; with a name: its versions. Those that are older than model `before`.
 
-        Large facts are abridge: a list of a thousand models fits into memory whatever somebody has said of theirs.
+        Large facts are abridged: a list of a thousand models fits into memory whatever somebody has said of theirs.
         """
         query = select(*_LISTED).where(*visible(models, sight)).order_by(models.c.id.desc()).limit(limit)
-        for column, wanted in ((models.c.name, name), (models.c.project, project)):
-            query = query.where(column == wanted) if wanted is not None else query
+        for column, value in ((models.c.name, name), (models.c.project, project)):
+            query = query.where(column == value) if value is not None else query
         if before is not None:
             query = query.where(models.c.id < before)
         if search:
@@ -154,18 +154,18 @@ def _the_model(connection: Connection, model_id: str, *, locked: bool = False) -
 
 def _find_model(connection: Connection, ref: str, sight: Visibility, project: str | None) -> Any:
     versions = select(models.c.id, models.c.project).order_by(models.c.version.desc())
-    there = versions.where(*visible(models, sight))
+    visible_versions = versions.where(*visible(models, sight))
     name, _, version = ref.rpartition("@")
     if name and _VERSION.fullmatch(version):
-        query = there.where(models.c.name == name, models.c.version == int(version))
+        query = visible_versions.where(models.c.name == name, models.c.version == int(version))
     else:
-        query = there.where(models.c.name == ref)
-    found = {row.project: row for row in reversed(connection.execute(query).all())}  # of each project the latest
-    row = found.get(project or "") or (next(iter(found.values())) if len(found) == 1 else None)
-    if row is None and len(found) > 1:
-        listed = ", ".join(f"{each.id} ({each.project})" for each in found.values())
+        query = visible_versions.where(models.c.name == ref)
+    latest = {row.project: row for row in reversed(connection.execute(query).all())}  # of each project the latest
+    row = latest.get(project or "") or (next(iter(latest.values())) if len(latest) == 1 else None)
+    if row is None and len(latest) > 1:
+        listed = ", ".join(f"{version.id} ({version.project})" for version in latest.values())
         raise NotFound(f"{ref!r} means models of several projects.", hint=f"Say which by its id: {listed}")
-    row = row or connection.execute(there.where(models.c.id == ref)).first()
+    row = row or connection.execute(visible_versions.where(models.c.id == ref)).first()
     if row is None:
         newest = select(models.c.name).where(*visible(models, sight)).group_by(models.c.name)
         known = list(connection.scalars(newest.order_by(func.max(models.c.id).desc()).limit(100)))

@@ -81,10 +81,10 @@ class Recovery(Part):
             & jobs.c.bound_to.not_in(alive)
             & jobs.c.state.in_((JobState.QUEUED, JobState.RUNNING))
         )
-        found = list(connection.scalars(select(jobs.c.id).where(deserted)))
-        if found:
-            connection.execute(jobs.update().where(jobs.c.id.in_(found), deserted).values(bound_to=None))
-        return found
+        job_ids = list(connection.scalars(select(jobs.c.id).where(deserted)))
+        if job_ids:
+            connection.execute(jobs.update().where(jobs.c.id.in_(job_ids), deserted).values(bound_to=None))
+        return job_ids
 
     @read
     def finishable_jobs(self, connection: Connection) -> list[str]:
@@ -101,8 +101,8 @@ class Recovery(Part):
         def settling(connection: Connection) -> None:
             # Who puts a task back holds its job's row meanwhile: what is not there once the rows are ours never comes.
             stopped = select(jobs.c.id).where(jobs.c.id.in_(ids), unsettled).order_by(jobs.c.id).with_for_update()
-            ours = connection.scalars(stopped).all()
-            settled = jobs.update().where(jobs.c.id.in_(ours), ~waits)
+            locked_ids = connection.scalars(stopped).all()
+            settled = jobs.update().where(jobs.c.id.in_(locked_ids), ~waits)
             connection.execute(settled.values(stop_settled=True))
 
         rows = self._database.read(lambda connection: connection.execute(query).all())
@@ -118,8 +118,8 @@ class Recovery(Part):
         done = done.where(job_dependencies.c.job_id == waiter.c.id, OVER).correlate(waiter)
         waits = by_state.where(tasks.c.job_id == waiter.c.id, tasks.c.state == TaskState.BLOCKED)
         query = select(waiter.c.id).where(waiter.c.state.in_(OPEN_JOB), waits.exists(), done.exists())
-        found = self._database.read(lambda connection: connection.scalars(query).all())
-        return [job_id for job_id in found if self._tasks.unblock(job_id)]
+        waiting_ids = self._database.read(lambda connection: connection.scalars(query).all())
+        return [job_id for job_id in waiting_ids if self._tasks.unblock(job_id)]
 
     @write
     def unserved_jobs(self, connection: Connection) -> list[Job]:
@@ -128,16 +128,16 @@ class Recovery(Part):
         ready = or_(tasks.c.not_before.is_(None), tasks.c.not_before <= now)
         has_work = by_state.where(tasks.c.job_id == jobs.c.id, tasks.c.state == TaskState.QUEUED, ready)
         query = select(jobs).where(jobs.c.state.in_((JobState.QUEUED, JobState.RUNNING)), has_work.exists())
-        found = []
+        unserved = []
         for row in connection.execute(query).all():
             times = [time for time in (row.created_at, row.served_at, row.nudged_at) if time and time <= now]
             wait_s = min(_UNSERVED_S * 2**row.nudges, _UNSERVED_LIMIT_S)
             if not times or (now - max(times)).total_seconds() >= wait_s:
-                found.append(to_job(row))
-        if found:
-            nudged = jobs.update().where(jobs.c.id.in_([job.id for job in found]))
+                unserved.append(to_job(row))
+        if unserved:
+            nudged = jobs.update().where(jobs.c.id.in_([job.id for job in unserved]))
             connection.execute(nudged.values(nudged_at=now, nudges=jobs.c.nudges + 1, claimable_at=now))
-        return found
+        return unserved
 
     @write
     def delete_removed_batch(self, connection: Connection) -> bool:

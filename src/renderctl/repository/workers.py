@@ -76,9 +76,9 @@ class Workers(Part):
     def heartbeat(self, connection: Connection, beat: Heartbeat) -> HeartbeatReply:
         """One heartbeat in one transaction; the answer says what to stop."""
         now = db_now(connection)
-        mine = (workers.c.id == beat.worker_id) & (workers.c.incarnation == beat.incarnation)
+        own_row = (workers.c.id == beat.worker_id) & (workers.c.incarnation == beat.incarnation)
         # Locked: what it is held in, and why, must not be told anew by who has read it before that was said.
-        row = connection.execute(select(workers.c.held, workers.c.reason).where(mine).with_for_update()).first()
+        row = connection.execute(select(workers.c.held, workers.c.reason).where(own_row).with_for_update()).first()
         if row is None:
             return HeartbeatReply(stop=frozenset(beat.progress), superseded=True)
         hold, reason = (WorkerState(row.held), row.reason) if row.held else (None, beat.problem)
@@ -89,7 +89,7 @@ class Workers(Part):
         changes = {"seen_at": now, "state": state, "reason": reason, "idle": beat.idle}
         if beat.capabilities is not None:
             changes["capabilities"] = asdict(beat.capabilities)
-        connection.execute(workers.update().where(mine).values(changes))
+        connection.execute(workers.update().where(own_row).values(changes))
         for progress in sorted(set(beat.progress.values())):  # what waits for its turn is all at 0
             alike = [attempt_id for attempt_id, reached in beat.progress.items() if reached == progress]
             connection.execute(_SEEN, {"ids": alike, "now": now, "reached": progress})
@@ -99,11 +99,11 @@ class Workers(Part):
     @write
     def deregister(self, connection: Connection, worker_id: str, incarnation: str, *, actor: Actor) -> None:
         """A worker goes in good order; what it still held is taken away from it."""
-        mine = (workers.c.id == worker_id) & (workers.c.incarnation == incarnation)
-        changed = connection.execute(workers.update().where(mine).values(state=WorkerState.GONE))
+        own_row = (workers.c.id == worker_id) & (workers.c.incarnation == incarnation)
+        changed = connection.execute(workers.update().where(own_row).values(state=WorkerState.GONE))
         if changed.rowcount:
-            held = (attempts.c.worker_id == worker_id) & (attempts.c.incarnation == incarnation)
-            requeue_attempts(connection, held, "its worker left")
+            held_attempts = (attempts.c.worker_id == worker_id) & (attempts.c.incarnation == incarnation)
+            requeue_attempts(connection, held_attempts, "its worker left")
             add_audit_entry(connection, actor, "worker.stop", worker_id)
 
     @read
@@ -236,15 +236,19 @@ def _to_stop(connection: Connection, beat: Heartbeat) -> frozenset[str]:
         return frozenset()
     stopped = select(jobs.c.id).where(jobs.c.state.in_((JobState.CANCELED, JobState.FAILED)))
     query = select(attempts.c.id).where(attempts.c.id.in_(list(beat.progress)))
-    kept = set(connection.scalars(query.where(attempts.c.state.in_(OPEN_ATTEMPT), attempts.c.job_id.not_in(stopped))))
-    return frozenset(set(beat.progress) - kept)
+    still_owned = set(
+        connection.scalars(query.where(attempts.c.state.in_(OPEN_ATTEMPT), attempts.c.job_id.not_in(stopped)))
+    )
+    return frozenset(set(beat.progress) - still_owned)
 
 
 def _the_worker(connection: Connection, ref: str) -> str:
     """The id of a worker, by it or a unique beginning of it; those that are gone only by the whole of it."""
     rows = connection.execute(select(workers.c.id, workers.c.state)).all()
-    there = [row.id for row in rows if row.state != WorkerState.GONE]
-    matches = [row.id for row in rows if row.id == ref] or [each for each in there if each.startswith(ref)]
+    present_ids = [row.id for row in rows if row.state != WorkerState.GONE]
+    matches = [row.id for row in rows if row.id == ref] or [
+        worker_id for worker_id in present_ids if worker_id.startswith(ref)
+    ]
     if len(matches) != 1:
-        raise NotFound(f"There is no worker {ref!r} at work.", hint=did_you_mean(ref, there))
+        raise NotFound(f"There is no worker {ref!r} at work.", hint=did_you_mean(ref, present_ids))
     return str(matches[0])

@@ -45,7 +45,7 @@ def test_their_jobs_pause_and_say_why_and_those_of_others_go_on(farm: Farm) -> N
     assert (document["state"], document["waiting_reason"]) == ("paused", "paused: its owner, eve, was disabled")
     assert status(farm, ACTOR, others)["state"] == "queued"
     assert status(farm, ACTOR, paused)["waiting_reason"] == "paused"
-    (entry,) = farm.repository.audit.newest(wanted=AuditFilter(action="user.disable"))
+    (entry,) = farm.repository.audit.newest(entry_filter=AuditFilter(action="user.disable"))
     assert entry.details["paused_jobs"] == 1
 
 

@@ -77,7 +77,7 @@ def test_whoever_guesses_at_invitations_waits_and_is_told_of(tmp_path: Path, clo
     with pytest.raises(TooManyGuesses):
         register(farm, code, "eve", PASSWORD, address=THERE)
     assert register(farm, code, "mona", PASSWORD, address=ELSEWHERE).name == "mona"
-    told = farm.repository.audit.newest(wanted=AuditFilter(action="user.register", refused=True))
+    told = farm.repository.audit.newest(entry_filter=AuditFilter(action="user.register", refused=True))
     assert (len(told), told[0].address) == (20, THERE)
     close(farm)
 

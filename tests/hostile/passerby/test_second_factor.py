@@ -122,7 +122,7 @@ def test_whoever_has_the_password_guesses_at_no_code_for_long(farm: Farm) -> Non
                 outcomes.append(error.code)
     assert outcomes.count("login_refused") <= 10
     assert outcomes[-1] == "too_many_guesses"
-    told = farm.repository.audit.newest(wanted=AuditFilter(action="session.open", refused=True))
+    told = farm.repository.audit.newest(entry_filter=AuditFilter(action="session.open", refused=True))
     assert {entry.details["why"] for entry in told} == {"the code of the second factor is wrong"}
 
 
@@ -147,7 +147,7 @@ def test_a_recovery_code_lets_in_once_however_it_is_written(farm: Farm) -> None:
     with pytest.raises(LoginRefused):
         log_in_with(farm, codes.codes[0])
     assert totp_status(farm, ADA, "ada").recovery_codes == 9
-    (entry,) = farm.repository.audit.newest(wanted=AuditFilter(action="totp.recover"))
+    (entry,) = farm.repository.audit.newest(entry_filter=AuditFilter(action="totp.recover"))
     assert entry.details == {"left": 9}
 
 
@@ -206,7 +206,7 @@ def test_an_admin_takes_anothers_away_and_sets_up_none_for_them(farm: Farm) -> N
         with pytest.raises(NotAllowed):
             step()
     assert disable_totp(farm, grace, "ada").confirmed_at is None
-    (entry,) = farm.repository.audit.newest(wanted=AuditFilter(action="totp.disable", refused=False), limit=1)
+    (entry,) = farm.repository.audit.newest(entry_filter=AuditFilter(action="totp.disable", refused=False), limit=1)
     assert (entry.actor, entry.subject) == ("grace", "ada")
     enrolled(farm, actor=ROOT)  # whoever holds the parts of the farm may
 

@@ -17,7 +17,7 @@ _LOOK_EVERY_S = 0.5
 def audit(farm: Farm, actor: Actor, wanted: AuditFilter, *, limit: int = 50) -> list[AuditEntry]:
     """The latest entries that are wanted, in the order in which they were written."""
     require(farm, actor, "audit.see")
-    return farm.repository.audit.newest(wanted=wanted, limit=limit)[::-1]
+    return farm.repository.audit.newest(entry_filter=wanted, limit=limit)[::-1]
 
 
 def follow_audit(farm: Farm, actor: Actor, wanted: AuditFilter, *, stop: threading.Event) -> Iterator[AuditEntry]:

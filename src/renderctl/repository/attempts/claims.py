@@ -43,41 +43,41 @@ def claim(connection: Connection, context: ClaimContext, ids: list[str], serial:
     return _claim(connection, context, turn, ids, by_ticket=serial is not None) if turn else Claim()
 
 
-def _claim(connection: Connection, asking: ClaimContext, turn: _Turn, ids: list[str], *, by_ticket: bool) -> Claim:
+def _claim(connection: Connection, context: ClaimContext, turn: _Turn, ids: list[str], *, by_ticket: bool) -> Claim:
     job = turn.job
-    if not _may_work(connection, turn.row, job, asking):
-        return _turned_away(connection, turn, asking.moment, by_ticket=by_ticket)
-    free_slots = _free_slots(connection, job, asking.claimant)
+    if not _may_work(connection, turn.row, job, context):
+        return _turned_away(connection, turn, context.moment, by_ticket=by_ticket)
+    free_slots = _free_slots(connection, job, context.claimant)
     if free_slots is not None and free_slots <= 0:
-        claim_times.move_on(connection, job.id, asking.moment.now + claim_times.FULL)
+        claim_times.move_on(connection, job.id, context.moment.now + claim_times.FULL)
         return Claim()
-    claimed = _take(connection, job, asking, ids[:1] if job.in_order else ids)
+    claimed = _take(connection, job, context, ids[:1] if job.in_order else ids)
     following = job.serial + 1 if by_ticket else job.serial
     if by_ticket or (claimed and turn.locked):
         serve = claim_query.BEGIN if claimed and job.state is JobState.QUEUED else claim_query.SERVE
-        connection.execute(serve, {"job": job.id, "following": following, "now": asking.moment.now})
-    due = claim_times.due_at(connection, job.id, asking.moment.now)
-    _note_due(connection, turn, due, asking.moment.now, full=bool(claimed) and free_slots == 1)
-    delay_s = _delay_until(due, asking.moment.now, claimed=bool(claimed))
+        connection.execute(serve, {"job": job.id, "following": following, "now": context.moment.now})
+    due = claim_times.due_at(connection, job.id, context.moment.now)
+    _note_due(connection, turn, due, context.moment.now, full=bool(claimed) and free_slots == 1)
+    delay_s = _delay_until(due, context.moment.now, claimed=bool(claimed))
     if claimed and not turn.locked:  # whoever serves the job puts its ticket: not all who find it at the same time
         delay_s = None
     return Claim(job, claimed, following if delay_s is not None else None, delay_s or 0.0)
 
 
-def _may_work(connection: Connection, row: Row[Any], job: Job, asking: ClaimContext) -> bool:
+def _may_work(connection: Connection, row: Row[Any], job: Job, context: ClaimContext) -> bool:
     """Whether the worker may have tasks of the job: it is claim_query, suits, and does not exclude the worker."""
-    if not row.allowed or not asking.claimant.suits(job.requirements, job.bound_to):
+    if not row.allowed or not context.claimant.suits(job.requirements, job.bound_to):
         return False
-    return not (row.excluded and _others(connection, job, asking, excluded=False))
+    return not (row.excluded and _others(connection, job, context, excluded=False))
 
 
-def _others(connection: Connection, job: Job, asking: ClaimContext, *, excluded: bool = True) -> list[str]:
+def _others(connection: Connection, job: Job, context: ClaimContext, *, excluded: bool = True) -> list[str]:
     """The other workers that could render the job now; with `excluded` those that it excludes, too."""
     query = (
         select(workers.c.id, workers.c.capabilities)
         .join(worker_pools, worker_pools.c.worker_id == workers.c.id)
-        .where(worker_pools.c.pool == job.pool, workers.c.id != asking.claimant.worker_id)
-        .where(workers.c.state == WorkerState.ACTIVE, workers.c.seen_at >= asking.moment.silent)
+        .where(worker_pools.c.pool == job.pool, workers.c.id != context.claimant.worker_id)
+        .where(workers.c.state == WorkerState.ACTIVE, workers.c.seen_at >= context.moment.silent)
     )
     if not excluded:
         query = query.where(
@@ -114,15 +114,15 @@ def _turned_away(connection: Connection, turn: _Turn, moment: DbTime, *, by_tick
     return Claim(None, (), job.serial + 1, delay_s)
 
 
-def _take(connection: Connection, job: Job, asking: ClaimContext, ids: list[str]) -> tuple[Attempt, ...]:
+def _take(connection: Connection, job: Job, context: ClaimContext, ids: list[str]) -> tuple[Attempt, ...]:
     """The first tasks that the claimant may have become its own, by attempts with these ids."""
-    wanted = asking.parameters(limit=len(ids))
-    taken = _chosen(connection, claim_query.WANTED, wanted, ids)
+    parameters = context.parameters(limit=len(ids))
+    taken = _chosen(connection, claim_query.WANTED, parameters, ids)
     if not taken and job.requirements and _tried_before(connection, job):
-        others = _others(connection, job, asking)
-        taken = _chosen(connection, claim_query.WANTED_AMONG, {**wanted, "others": others}, ids)
+        others = _others(connection, job, context)
+        taken = _chosen(connection, claim_query.WANTED_AMONG, {**parameters, "others": others}, ids)
     if taken:
-        rows = _attempt_rows(taken, asking.claimant, asking.moment.now)
+        rows = _attempt_rows(taken, context.claimant, context.moment.now)
         connection.execute(attempts.insert(), list(rows))
         take_tasks(connection, job.id, taken)
     return taken
@@ -178,32 +178,32 @@ def _delay_until(due: datetime | None, now: datetime, *, claimed: bool) -> float
     return max(0.05, (due - now).total_seconds())
 
 
-def _ticket_turn(connection: Connection, asking: ClaimContext, serial: int) -> _Turn | None:
+def _ticket_turn(connection: Connection, context: ClaimContext, serial: int) -> _Turn | None:
     """The job of a ticket that is current. Most copies are stale, which is seen without standing in line for a lock."""
-    parameters = asking.parameters()
+    parameters = context.parameters()
     row = connection.execute(claim_query.JOB, parameters).first()
     if row is None or row.serial != serial or row.state not in SERVED:
         return None
-    ours = connection.execute(claim_query.JOB_LOCKED, parameters).first()
-    if ours is None or ours.serial != serial or ours.state not in SERVED:
+    locked_row = connection.execute(claim_query.JOB_LOCKED, parameters).first()
+    if locked_row is None or locked_row.serial != serial or locked_row.state not in SERVED:
         return None
-    return _Turn(ours, locked=True)
+    return _Turn(locked_row, locked=True)
 
 
-def _own_turn(connection: Connection, asking: ClaimContext) -> _Turn | None:
+def _own_turn(connection: Connection, context: ClaimContext) -> _Turn | None:
     """A job without its ticket: of all that come for it at the same time one serves it, and few wait."""
-    row = connection.execute(claim_query.JOB, asking.parameters()).first()
+    row = connection.execute(claim_query.JOB, context.parameters()).first()
     if row is None or row.state not in SERVED:
         return None
     limited = row.max_slots is not None or row.in_order  # the limit holds for who counts the slots one by one
-    if not limited and _just_served(row, asking.moment):
+    if not limited and _just_served(row, context.moment):
         return _Turn(row, locked=False)
     begun = row.state == JobState.RUNNING and not limited  # else somebody has to begin it
     statement = claim_query.JOB_UNLESS_LOCKED if begun else claim_query.JOB_LOCKED
-    ours = connection.execute(statement, asking.parameters()).first()
-    if ours is None:
+    locked_row = connection.execute(statement, context.parameters()).first()
+    if locked_row is None:
         return _Turn(row, locked=False)
-    return _Turn(ours, locked=True) if ours.state in SERVED else None
+    return _Turn(locked_row, locked=True) if locked_row.state in SERVED else None
 
 
 def _just_served(row: Row[Any], moment: DbTime) -> bool:

@@ -35,55 +35,57 @@ _PUBLISH = outputs.insert()
 
 
 def complete_all(
-    connection: Connection, done: Sequence[Completion], starting: Sequence[Attempt], since: datetime | None
+    connection: Connection, completions: Sequence[Completion], starting: Sequence[Attempt], since: datetime | None
 ) -> frozenset[str]:
     """As `Attempts.complete_all`."""
-    fresh, superseded = _succeed(connection, done)
+    fresh, superseded = _succeed(connection, completions)
     if fresh:
         _publish(connection, fresh)
-        ids = [each.attempt.id for each in fresh]
+        ids = [completion.attempt.id for completion in fresh]
         claimed = select(func.min(attempts.c.claimed_at)).where(attempts.c.id.in_(ids)).scalar_subquery()
-        digests = {output.digest for each in fresh for output in each.outputs}
+        digests = {output.digest for completion in fresh for output in completion.outputs}
         require_not_collected(connection, digests, since or claimed)
-        _end_well(connection, fresh)
-        add_event(connection, Event.OUTPUT_PUBLISHED, fresh[0].attempt.job_id, _told(fresh))
+        _end_attempts(connection, fresh)
+        add_event(connection, Event.OUTPUT_PUBLISHED, fresh[0].attempt.job_id, _output_payloads(fresh))
     for attempt in starting:  # after their predecessors: heartbeats lock them in this order, too
         start(connection, attempt)
     return superseded
 
 
-def _succeed(connection: Connection, done: Sequence[Completion]) -> tuple[Sequence[Completion], frozenset[str]]:
+def _succeed(connection: Connection, completions: Sequence[Completion]) -> tuple[Sequence[Completion], frozenset[str]]:
     """End the tasks; those that were ended just now, and the attempts that do not own their task any more."""
-    ids = {each.attempt.id for each in done}
+    ids = {completion.attempt.id for completion in completions}
     owners: dict[str, Any] = {
-        "job": done[0].attempt.job_id,
-        "numbers": [each.attempt.number for each in done],
+        "job": completions[0].attempt.job_id,
+        "numbers": [completion.attempt.number for completion in completions],
         "ids": list(ids),
     }
-    if succeed_tasks(connection, owners["job"], [each.attempt for each in done]) == len(done):
-        return done, frozenset()
+    if succeed_tasks(connection, owners["job"], [completion.attempt for completion in completions]) == len(completions):
+        return completions, frozenset()
     before = set(connection.scalars(_DONE_BEFORE, {"ids": list(ids)}))
     owning = set(connection.scalars(_OWNING, owners))
-    return [each for each in done if each.attempt.id in owning - before], frozenset(ids - owning - before)
+    return [completion for completion in completions if completion.attempt.id in owning - before], frozenset(
+        ids - owning - before
+    )
 
 
-def _publish(connection: Connection, done: Sequence[Completion]) -> None:
+def _publish(connection: Connection, completions: Sequence[Completion]) -> None:
     """Replace what earlier renderings of the tasks have published."""
-    first = done[0].attempt
-    of_tasks = {"job": first.job_id, "numbers": [each.attempt.number for each in done]}
+    first = completions[0].attempt
+    of_tasks = {"job": first.job_id, "numbers": [completion.attempt.number for completion in completions]}
     earlier, earlier_bytes = connection.execute(_PUBLISHED, of_tasks).one()
     if earlier:
         connection.execute(_UNPUBLISH, of_tasks)
     now = db_now(connection)
-    rows = [_row(each.attempt, output, now) for each in done for output in each.outputs]
+    rows = [_row(completion.attempt, output, now) for completion in completions for output in completion.outputs]
     if rows:
         connection.execute(_PUBLISH, rows)
-    size = sum(output.size for each in done for output in each.outputs)
+    size = sum(output.size for completion in completions for output in completion.outputs)
     more = {"outputs": len(rows) - earlier, "output_bytes": size - int(earlier_bytes)}
     count_change(connection, first.job_id, more, worker_id=first.worker_id)
 
 
-def _end_well(connection: Connection, done: Sequence[Completion]) -> None:
+def _end_attempts(connection: Connection, completions: Sequence[Completion]) -> None:
     """One statement however many they are."""
     now = db_now(connection)
     values: dict[str, Any] = {
@@ -91,18 +93,18 @@ def _end_well(connection: Connection, done: Sequence[Completion]) -> None:
         "started_at": func.coalesce(attempts.c.started_at, now),
         "ended_at": now,
         "progress": 1.0,
-        "seconds": _each({each.attempt.id: each.cost.seconds for each in done}),
-        "memory_mb": _each({each.attempt.id: each.cost.memory_mb for each in done}),
-        "device": _each({each.attempt.id: each.cost.device for each in done}),
-        "log": _each({each.attempt.id: each.log for each in done}),
+        "seconds": _by_attempt({completion.attempt.id: completion.cost.seconds for completion in completions}),
+        "memory_mb": _by_attempt({completion.attempt.id: completion.cost.memory_mb for completion in completions}),
+        "device": _by_attempt({completion.attempt.id: completion.cost.device for completion in completions}),
+        "log": _by_attempt({completion.attempt.id: completion.log for completion in completions}),
     }
-    ours = attempts.c.id.in_([each.attempt.id for each in done])
-    ended = connection.execute(attempts.update().where(ours, attempts.c.state.in_(OPEN_ATTEMPT)).values(values))
-    first = done[0].attempt
+    of_these = attempts.c.id.in_([completion.attempt.id for completion in completions])
+    ended = connection.execute(attempts.update().where(of_these, attempts.c.state.in_(OPEN_ATTEMPT)).values(values))
+    first = completions[0].attempt
     count_ended_attempts(connection, first.job_id, AttemptState.SUCCEEDED, ended.rowcount, worker_id=first.worker_id)
 
 
-def _each(values: dict[str, Any]) -> Any:
+def _by_attempt(values: dict[str, Any]) -> Any:
     """For each attempt its own value; the value itself where it is the same for all."""
     first = next(iter(values.values()))
     if all(value == first for value in values.values()):
@@ -110,11 +112,11 @@ def _each(values: dict[str, Any]) -> Any:
     return case(values, value=attempts.c.id)
 
 
-def _told(done: Sequence[Completion]) -> Iterator[dict[str, Any]]:
+def _output_payloads(completions: Sequence[Completion]) -> Iterator[dict[str, Any]]:
     """What receivers are told of: each output, and whose it is."""
-    for each in done:
-        attempt = each.attempt
-        for output in each.outputs:
+    for completion in completions:
+        attempt = completion.attempt
+        for output in completion.outputs:
             of_task = replace(output, frame=attempt.frame, camera=attempt.camera, number=attempt.number)
             yield {"task": task_document(attempt), "output": of_task}
 

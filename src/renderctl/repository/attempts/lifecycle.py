@@ -126,8 +126,8 @@ def _fail_job(connection: Connection, job_id: str, reason: str) -> None:
 
 def _add_task_failed(connection: Connection, attempt: Attempt, tries: int, reason: str) -> None:
     """A task has failed for good."""
-    told = {**task_document(attempt), "attempts": tries, "error": reason}
-    add_event(connection, Event.TASK_FAILED, attempt.job_id, [{"task": told}])
+    payload = {**task_document(attempt), "attempts": tries, "error": reason}
+    add_event(connection, Event.TASK_FAILED, attempt.job_id, [{"task": payload}])
 
 
 def _delay_of_failed(connection: Connection, attempt: Attempt) -> float | None:

@@ -55,13 +55,13 @@ def quarantine(connection: Connection) -> list[Quarantined]:
     by_hold = select(workers.c.held, func.count()).where(workers.c.state.in_(PRESENT_WORKER_STATES))
     counted = {row[0]: row[1] for row in connection.execute(by_hold.group_by(workers.c.held))}
     room = sum(counted.values()) // 2 - counted.get(WorkerState.QUARANTINED, 0)
-    found: list[Quarantined] = []
+    quarantined: list[Quarantined] = []
     for worker_id in suspects(connection):
-        if len(found) < room:
+        if len(quarantined) < room:
             jobs = _confirmed_failures(connection, worker_id)
             if len(jobs) >= QUARANTINE_AFTER:
-                found.append(_quarantine(connection, worker_id, jobs))
-    return found
+                quarantined.append(_quarantine(connection, worker_id, jobs))
+    return quarantined
 
 
 def _confirmed_failures(connection: Connection, worker_id: str) -> list[str]:

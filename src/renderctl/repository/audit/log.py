@@ -22,16 +22,16 @@ _FORGET = "audit.forget"
 BEFORE_CHAIN = audits.c.seq <= 0
 
 
-def _conditions(wanted: AuditFilter) -> list[ColumnElement[Any]]:
+def _conditions(entry_filter: AuditFilter) -> list[ColumnElement[Any]]:
     chosen = [
-        None if wanted.by is None else audits.c.actor == wanted.by,
-        None if wanted.action is None else _is_action(wanted.action),
-        None if wanted.subject is None else audits.c.subject.startswith(wanted.subject, autoescape=True),
-        None if wanted.since is None else audits.c.at >= wanted.since,
-        None if wanted.until is None else audits.c.at < wanted.until,
-        audits.c.outcome.in_(("refused", "hidden")) if wanted.refused else None,
-        None if wanted.after is None else audits.c.seq > wanted.after,
-        None if wanted.before is None else audits.c.seq < wanted.before,
+        None if entry_filter.by is None else audits.c.actor == entry_filter.by,
+        None if entry_filter.action is None else _is_action(entry_filter.action),
+        None if entry_filter.subject is None else audits.c.subject.startswith(entry_filter.subject, autoescape=True),
+        None if entry_filter.since is None else audits.c.at >= entry_filter.since,
+        None if entry_filter.until is None else audits.c.at < entry_filter.until,
+        audits.c.outcome.in_(("refused", "hidden")) if entry_filter.refused else None,
+        None if entry_filter.after is None else audits.c.seq > entry_filter.after,
+        None if entry_filter.before is None else audits.c.seq < entry_filter.before,
     ]
     return [each for each in chosen if each is not None]
 
@@ -49,24 +49,24 @@ class AuditLog(Part):
     @write
     def add_refusal(self, connection: Connection, actor: Actor, action: str, subject: Subject, outcome: str) -> None:
         """Leave an entry of what somebody wanted to do and may not."""
-        told = {"kind": subject.kind, "owner": subject.owner, "projects": sorted(subject.projects)}
-        add_audit_outcome(connection, actor, action, subject.id, outcome=outcome, details=told)
+        details = {"kind": subject.kind, "owner": subject.owner, "projects": sorted(subject.projects)}
+        add_audit_outcome(connection, actor, action, subject.id, outcome=outcome, details=details)
 
     def newest(
-        self, *, subject: str | None = None, limit: int = 100, wanted: AuditFilter | None = None
+        self, *, subject: str | None = None, limit: int = 100, entry_filter: AuditFilter | None = None
     ) -> list[AuditEntry]:
         """The latest entries, the newest first; those `before` another one in the order of the chain."""
-        wanted = wanted or AuditFilter()
-        order = audits.c.id if wanted.before is None else audits.c.seq
-        query = select(audits).where(*_conditions(wanted)).order_by(order.desc()).limit(limit)
+        entry_filter = entry_filter or AuditFilter()
+        order = audits.c.id if entry_filter.before is None else audits.c.seq
+        query = select(audits).where(*_conditions(entry_filter)).order_by(order.desc()).limit(limit)
         if subject is not None:
             query = query.where(audits.c.subject == subject)
         rows = self._database.read(lambda connection: connection.execute(query).all())
         return [_entry(row) for row in rows]
 
-    def after(self, wanted: AuditFilter, *, limit: int = 1000) -> list[AuditEntry]:
+    def after(self, entry_filter: AuditFilter, *, limit: int = 1000) -> list[AuditEntry]:
         """The entries after `wanted.after`, the oldest first."""
-        query = select(audits).where(*_conditions(wanted)).order_by(audits.c.seq).limit(limit)
+        query = select(audits).where(*_conditions(entry_filter)).order_by(audits.c.seq).limit(limit)
         return [_entry(row) for row in self._database.read(lambda connection: connection.execute(query).all())]
 
     @write

@@ -26,12 +26,12 @@ class AuditChain(Part):
         """Look at every entry; `seen`: an end of the chain that somebody has kept, beside this machine's own."""
         self._database.chain_audit(once=True)
         ends = self._database.read(lambda connection: connection.execute(select(audit_heads)).first())
-        kept = [
-            each
-            for each in (seen, self._database.signing_keys.head.kept() if self._database.signing_keys.head else None)
-            if each
+        known_heads = [
+            head
+            for head in (seen, self._database.signing_keys.head.kept() if self._database.signing_keys.head else None)
+            if head
         ]
-        walk = _Walk(AuditVerdict(), self._keys(ends), {each.seq: each.mac for each in kept})
+        walk = _Walk(AuditVerdict(), self._keys(ends), {head.seq: head.mac for head in known_heads})
         for row in self._rows():
             walk.step(row)
         walk.end(ChainHead(ends.seq, ends.mac) if ends else None)
@@ -44,18 +44,18 @@ class AuditChain(Part):
         row = self._database.read(lambda connection: connection.execute(select(audit_heads)).first())
         head = ChainHead(row.seq, row.mac) if row else None
         if self._database.signing_keys.head:
-            kept = self._database.signing_keys.head.kept()
-            if kept and kept.seq > (head.seq if head else 0):
+            seen_here = self._database.signing_keys.head.kept()
+            if seen_here and seen_here.seq > (head.seq if head else 0):
                 text = "the audit log ends before entry %d, which was seen here: `renderctl audit verify`"
-                logger.warning(text, kept.seq)
+                logger.warning(text, seen_here.seq)
             elif head:
                 self._database.signing_keys.head.keep(head)
         return head
 
     def _keys(self, ends: Row[Any] | None) -> "_Keys":
         own = self._database.signing_keys.key()
-        ours = [*([own] if own else []), *self._database.signing_keys.former()]
-        return _Keys(ours, bytes.fromhex(ends.key) if ends else None)
+        own_keys = [*([own] if own else []), *self._database.signing_keys.former()]
+        return _Keys(own_keys, bytes.fromhex(ends.key) if ends else None)
 
     def _rows(self) -> Iterator[Row[Any]]:
         after = 0
@@ -81,11 +81,11 @@ class _Keys:
 class _Walk:
     """From entry to entry."""
 
-    def __init__(self, verdict: AuditVerdict, keys: _Keys, kept: dict[int, str]) -> None:
+    def __init__(self, verdict: AuditVerdict, keys: _Keys, known_macs: dict[int, str]) -> None:
         self.verdict = verdict
         self._keys = keys.known
         self._ages, self._weak = keys.ages, keys.weak
-        self._kept = kept
+        self._kept = known_macs
         self._age = max(keys.ages.values(), default=0)  # of the latest key so far: none that is older comes after it
         self._signatures: set[str | None] = set()
         self._last = ChainHead(0, NOTHING)

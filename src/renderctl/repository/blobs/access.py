@@ -43,19 +43,19 @@ class Blobs(Part):
         With their sizes in bytes. These are leased, as `unknown` does it; digests that somebody has made up leave
         nothing behind.
         """
-        found = self._readable(digests, reader)
-        self.lease(found)
-        return self._readable(found, reader)
+        readable_blobs = self._readable(digests, reader)
+        self.lease(readable_blobs)
+        return self._readable(readable_blobs, reader)
 
     def _readable(self, digests: Collection[str], reader: BlobReader) -> dict[str, int]:
         def reading(connection: Connection) -> dict[str, int]:
-            now, found = db_now(connection), dict[str, int]()
+            now, sizes = db_now(connection), dict[str, int]()
             for some in batches(sorted(set(digests)), _BATCH):
                 own = select(uploads.c.digest, uploads.c.size).where(uploads.c.owner == reader.name)
                 received = own.where(uploads.c.digest.in_(some), uploads.c.until > now, uploads.c.state.in_(_RECEIVED))
                 for query in (received, *_pointing(some, reader)):
-                    found.update({row.digest: row.size for row in connection.execute(query)})
-            return found
+                    sizes.update({row.digest: row.size for row in connection.execute(query)})
+            return sizes
 
         return self._database.read(reading) if digests else {}
 
@@ -86,7 +86,9 @@ class Blobs(Part):
                 before = {row.digest: row.size for row in connection.execute(counted)}
                 connection.execute(uploads.delete().where(these))
                 common = {"owner": owner, "until": now + 2 * _REMEMBERED, "state": UploadState.ANNOUNCED}
-                rows = [{**common, "digest": each, "size": max(sizes[each], before.get(each, 0))} for each in some]
+                rows = [
+                    {**common, "digest": digest, "size": max(sizes[digest], before.get(digest, 0))} for digest in some
+                ]
                 connection.execute(uploads.insert(), rows)
             require_incoming(connection, limits, now)
 

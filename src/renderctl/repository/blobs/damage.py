@@ -25,10 +25,10 @@ class DamagedBlobs(Part):
     @read
     def among(self, connection: Connection, digests: Collection[str]) -> set[str]:
         """Those of the blobs that are known to be damaged."""
-        found: set[str] = set()
+        damaged: set[str] = set()
         for some in batches(sorted(set(digests)), _BATCH):
-            found.update(connection.scalars(select(damaged_blobs.c.digest).where(damaged_blobs.c.digest.in_(some))))
-        return found
+            damaged.update(connection.scalars(select(damaged_blobs.c.digest).where(damaged_blobs.c.digest.in_(some))))
+        return damaged
 
     def mark_repaired(self, digests: Collection[str]) -> None:
         """The blobs were put anew, or are sound after all."""

@@ -47,11 +47,11 @@ class GarbageCollection(Part):
     @read
     def digests(self, connection: Connection, *, after: str = "", limit: int = 2000) -> list[str]:
         """The digests that rows point to, in their order, each once; from the one that follows `after`."""
-        found: set[str] = set()
+        pointed_to: set[str] = set()
         for table in POINTERS:
             query = select(table.c.digest).distinct().where(table.c.digest > after).order_by(table.c.digest)
-            found.update(connection.scalars(query.limit(limit)))
-        return sorted(found)[:limit]
+            pointed_to.update(connection.scalars(query.limit(limit)))
+        return sorted(pointed_to)[:limit]
 
     @read
     def pointers(self, connection: Connection, digests: Sequence[str]) -> list[BlobPointer]:
@@ -60,23 +60,23 @@ class GarbageCollection(Part):
         of_models = of_models.join(models, models.c.id == model_inputs.c.model_id)
         of_jobs = select(job_inputs.c.digest, job_inputs.c.path, job_inputs.c.job_id)
         of_tasks = select(outputs.c.digest, outputs.c.name, outputs.c.job_id, outputs.c.number)
-        found = [
+        rows = [
             BlobPointer(digest, f"model {name}@{version}, {path}")
             for digest, path, name, version in connection.execute(of_models.where(model_inputs.c.digest.in_(digests)))
         ]
         for digest, path, job_id in connection.execute(of_jobs.where(job_inputs.c.digest.in_(digests))):
-            found.append(BlobPointer(digest, f"job {job_id}, {path}"))
+            rows.append(BlobPointer(digest, f"job {job_id}, {path}"))
         for digest, name, job_id, number in connection.execute(of_tasks.where(outputs.c.digest.in_(digests))):
-            found.append(BlobPointer(digest, f"job {job_id}, {name} of task {number}"))
-        return sorted(found, key=lambda each: (each.digest, each.what))
+            rows.append(BlobPointer(digest, f"job {job_id}, {name} of task {number}"))
+        return sorted(rows, key=lambda pointer: (pointer.digest, pointer.what))
 
     @read
     def unreferenced(self, connection: Connection, digests: Sequence[str]) -> list[str]:
         """Those of the digests that nothing points to and nobody leases, in their order."""
         now = db_now(connection)
         leased = select(blob_leases.c.digest).where(blob_leases.c.digest.in_(digests), blob_leases.c.until > now)
-        kept = pointed_at(connection, digests) | set(connection.scalars(leased))
-        return [digest for digest in digests if digest not in kept]
+        referenced = pointed_at(connection, digests) | set(connection.scalars(leased))
+        return [digest for digest in digests if digest not in referenced]
 
     def collect(
         self,
@@ -122,9 +122,9 @@ class GarbageCollection(Part):
         return [log for log in logs if attempt_of[log] not in known]
 
     @durable_write
-    def record_collection(self, connection: Connection, /, *, actor: Actor, **found: Any) -> None:
+    def record_collection(self, connection: Connection, /, *, actor: Actor, **details: Any) -> None:
         """Leave an audit row of what was collected."""
-        add_audit_entry(connection, actor, "store.collect", "store", **found)
+        add_audit_entry(connection, actor, "store.collect", "store", **details)
 
 
 def _mark(connection: Connection, digests: Sequence[str], owner: str, lasts_s: float) -> None:
@@ -152,10 +152,10 @@ def _confirm(connection: Connection, owner: str) -> list[str]:
     """Those of the marked blobs that nothing points to after all, rows that are being added included."""
     marked = select(blob_leases.c.digest).where(blob_leases.c.marked_by == owner).order_by(blob_leases.c.digest)
     held = list(connection.scalars(marked))
-    kept = pointed_at(connection, held, waiting=True)
-    spared = blob_leases.c.digest.in_(kept) & (blob_leases.c.marked_by == owner)
+    referenced = pointed_at(connection, held, waiting=True)
+    spared = blob_leases.c.digest.in_(referenced) & (blob_leases.c.marked_by == owner)
     connection.execute(blob_leases.update().where(spared).values(UNMARKED))
-    return [digest for digest in held if digest not in kept]
+    return [digest for digest in held if digest not in referenced]
 
 
 def _while_time(digests: Iterable[str], begun: list[str], in_time: Callable[[], bool]) -> Iterator[str]:

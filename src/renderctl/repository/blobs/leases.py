@@ -24,14 +24,14 @@ _BATCH = 1000
 
 def lease_blobs(database: Database, digests: Collection[str]) -> None:
     """Lease the blobs, and wait until nobody removes one of them any more: what is put then stays."""
-    waiting, told = sorted(set(digests)), False
+    waiting, is_logged = sorted(set(digests)), False
     while waiting:
         waiting, until_s = database.write(partial(_leased, digests=waiting))
         if waiting:
-            if not told:
+            if not is_logged:
                 text = "%d files are being removed by the garbage collection: waiting for it, up to %.0f s"
                 logger.warning(text, len(waiting), until_s)
-            told = True
+            is_logged = True
             database.pause(min(_LOOK_EVERY_S, until_s))
 
 

@@ -24,11 +24,11 @@ _BATCH = 500
 
 def pointed_at(connection: Connection, digests: Sequence[str], *, waiting: bool = False) -> set[str]:
     """Those of the digests that a row points to; `waiting` for rows that are being added at this moment."""
-    found: set[str] = set()
+    pointed_to: set[str] = set()
     for table in POINTERS:
         query = select(table.c.digest).where(table.c.digest.in_(digests))
-        found.update(connection.scalars(query.with_for_update(read=True) if waiting else query))
-    return found
+        pointed_to.update(connection.scalars(query.with_for_update(read=True) if waiting else query))
+    return pointed_to
 
 
 def require_not_collected(

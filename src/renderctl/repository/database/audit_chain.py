@@ -105,11 +105,11 @@ def signed(connection: Connection, entry: dict[str, Any], seal: SigningKeys) -> 
 
 def database_key(connection: Connection) -> bytes:
     """The key that lies in the database, made when it is first asked for."""
-    kept = connection.scalar(select(audit_heads.c.key))
-    if kept is None:
-        kept = secrets.token_hex(32)
-        connection.execute(audit_heads.insert(), {"id": 1, "seq": 0, "mac": NOTHING, "key": kept})
-    return bytes.fromhex(kept)
+    key = connection.scalar(select(audit_heads.c.key))
+    if key is None:
+        key = secrets.token_hex(32)
+        connection.execute(audit_heads.insert(), {"id": 1, "seq": 0, "mac": NOTHING, "key": key})
+    return bytes.fromhex(key)
 
 
 def extend(connection: Connection, seal: SigningKeys) -> tuple[ChainHead, bool] | None:

@@ -111,10 +111,10 @@ def _mysql(url: URL, *, patient: bool) -> Engine:
 
 
 def _number(url: URL, name: str, usual: int) -> int:
-    said = str(url.query.get(name, usual))
-    if not said.isdigit():
+    text = str(url.query.get(name, usual))
+    if not text.isdigit():
         raise BadSettings(f"In database.url, {name} is a whole number.")
-    return int(said)
+    return int(text)
 
 
 def _sqlite(url: URL) -> Engine:

@@ -69,9 +69,9 @@ def unavailable(engine: Engine, error: DBAPIError) -> DatabaseUnavailable:
         place, hint = str(engine.url.database), "Is the disk full, or the folder not writable?"
         return DatabaseUnavailable(f"The database {place} does not answer: {error.orig}.", hint=hint)
     place = engine.url.set(query={}).render_as_string(hide_password=True)
-    number, said = error_number(error), str(error.orig.args[-1] if error.orig and error.orig.args else error.orig)
+    number, text = error_number(error), str(error.orig.args[-1] if error.orig and error.orig.args else error.orig)
     hint = _grant(engine) if number in (1044, 1049) else _HINTS.get(number or 0, "Is it running?")
-    return DatabaseUnavailable(f"The database {place} fails: {said.rstrip('.')}.", hint=hint)
+    return DatabaseUnavailable(f"The database {place} fails: {text.rstrip('.')}.", hint=hint)
 
 
 def busy(engine: Engine) -> DatabaseUnavailable:

@@ -98,9 +98,9 @@ def _following(connection: Connection, after: str, *, open_only: bool) -> dict[s
 def _lock(connection: Connection, job_id: str) -> None:
     """Have nobody else correct the job before this transaction ends; who only counts does not wait."""
     if connection.dialect.name == "mysql":
-        mine = (job_counts.c.job_id == job_id) & (job_counts.c.shard == CORRECTIONS)
+        own_row = (job_counts.c.job_id == job_id) & (job_counts.c.shard == CORRECTIONS)
         connection.execute(_placing(), {"job_id": job_id, "shard": CORRECTIONS})
-        connection.execute(select(job_counts.c.shard).where(mine).with_for_update())
+        connection.execute(select(job_counts.c.shard).where(own_row).with_for_update())
 
 
 @cache
@@ -161,10 +161,10 @@ def _differences(job_ids: Sequence[str] | None = None, piece: range | None = Non
             parts.append(part.group_by(table.c.job_id))
     rows = union_all(*parts).subquery()
     sums = {name: func.sum(rows.c[name]) for name in COUNTED}
-    kept = select(jobs.c.id).where(jobs.c.id == rows.c.job_id, jobs.c.removed_at.is_(None)).exists()
+    is_kept = select(jobs.c.id).where(jobs.c.id == rows.c.job_id, jobs.c.removed_at.is_(None)).exists()
     wrong = sum((func.abs(total) for total in sums.values()), start=literal(0))
     query = select(rows.c.job_id, *(total.label(name) for name, total in sums.items()))
-    return query.where(kept).group_by(rows.c.job_id).having(wrong != 0).order_by(rows.c.job_id)
+    return query.where(is_kept).group_by(rows.c.job_id).having(wrong != 0).order_by(rows.c.job_id)
 
 
 def _count_of(column: Column[Any], state: str) -> ColumnElement[int]:

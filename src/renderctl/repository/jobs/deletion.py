@@ -42,8 +42,8 @@ def remove(connection: Connection, job_id: str, actor: Actor, *, dry_run: bool) 
     free_uploads(connection, job.owner, connection.scalars(brought).all())
     hidden = {"removed_at": db_now(connection), "idempotency_key": None, "bound_to": None}
     connection.execute(jobs.update().where(jobs.c.id == job_id).values(hidden))
-    told = {"name": job.name, "tasks": removed.tasks, "outputs": removed.outputs}
-    add_audit_entry(connection, actor, "job.remove", job_id, **told, output_bytes=removed.output_bytes)
+    details = {"name": job.name, "tasks": removed.tasks, "outputs": removed.outputs}
+    add_audit_entry(connection, actor, "job.remove", job_id, **details, output_bytes=removed.output_bytes)
     return removed
 
 

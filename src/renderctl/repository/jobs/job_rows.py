@@ -32,17 +32,17 @@ OVER = or_(
 
 def find_row(connection: Connection, table: Any, noun: str, ref: str, sight: Visibility) -> Any:
     """A row by its id, a unique beginning of it, or its name when that is unique. Raises NotFound."""
-    there = select(table).where(table.c.removed_at.is_(None), *visible(table, sight))
-    found = connection.execute(there.where(table.c.id == ref)).all()
-    if not found and ref:
-        found = connection.execute(there.where(table.c.id >= ref, table.c.id < f"{ref}~").limit(6)).all()
-        found = found or connection.execute(there.where(table.c.name == ref).limit(6)).all()
-    if len(found) == 1:
-        return found[0]
-    if found:
-        listed = ", ".join(f"{row.id} ({row.name}, {row.state})" for row in found)
+    visible_rows = select(table).where(table.c.removed_at.is_(None), *visible(table, sight))
+    rows = connection.execute(visible_rows.where(table.c.id == ref)).all()
+    if not rows and ref:
+        rows = connection.execute(visible_rows.where(table.c.id >= ref, table.c.id < f"{ref}~").limit(6)).all()
+        rows = rows or connection.execute(visible_rows.where(table.c.name == ref).limit(6)).all()
+    if len(rows) == 1:
+        return rows[0]
+    if rows:
+        listed = ", ".join(f"{row.id} ({row.name}, {row.state})" for row in rows)
         raise NotFound(f"{ref!r} means more than one {noun}.", hint=f"Say which by its id: {listed}")
-    recent = connection.execute(there.order_by(table.c.id.desc()).limit(5)).all()
+    recent = connection.execute(visible_rows.order_by(table.c.id.desc()).limit(5)).all()
     listed = ", ".join(f"{row.id} ({row.name})" for row in recent)
     raise NotFound(
         f"There is no {noun} {ref!r}.", hint=f"The latest: {listed}" if listed else f"There is no {noun} yet."

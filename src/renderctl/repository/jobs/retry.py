@@ -63,11 +63,11 @@ def retry_tasks(
 def _numbers(database: Database, job_id: str, frames: Iterable[int]) -> Iterator[int]:
     """The numbers of the tasks that render the frames."""
     job = database.read(lambda connection: locked(connection, job_id))
-    wanted, number = frozenset(frames), 0
+    requested, number = frozenset(frames), 0
     for frame in FrameSet.parse(job.frames):
         for _ in job.cameras:
             number += 1
-            if frame in wanted:
+            if frame in requested:
                 yield number
 
 

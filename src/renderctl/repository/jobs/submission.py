@@ -131,8 +131,8 @@ def _insert_hidden(connection: Connection, submission: _Submission) -> TaskState
 
 def _keep(connection: Connection, job_id: str) -> None:
     """Have the submission ours for longer. Raises SubmissionLost if it is ours no more."""
-    ours = (jobs.c.id == job_id) & jobs.c.submitting_until.is_not(None)
-    longer = jobs.update().where(ours).values(submitting_until=db_now(connection) + _PATIENCE)
+    own = (jobs.c.id == job_id) & jobs.c.submitting_until.is_not(None)
+    longer = jobs.update().where(own).values(submitting_until=db_now(connection) + _PATIENCE)
     if not connection.execute(longer).rowcount:
         raise SubmissionLost
 
@@ -177,16 +177,16 @@ def _insert_job(connection: Connection, submission: _Submission, visibility: Map
     }
     connection.execute(jobs.insert(), row)
     if new.inputs:
-        files = [{"job_id": submission.job_id, **asdict(each)} for each in new.inputs]
+        files = [{"job_id": submission.job_id, **asdict(file)} for file in new.inputs]
         connection.execute(job_inputs.insert(), files)
-    require_not_collected(connection, {each.digest for each in new.inputs}, submission.since or db_now(connection))
+    require_not_collected(connection, {file.digest for file in new.inputs}, submission.since or db_now(connection))
     return state
 
 
 def _finish(connection: Connection, submission: _Submission) -> Job:
     """What is done in the transaction that shows the job, after all that others might wait for."""
     new, limits, job_id = submission.new, submission.limits, submission.job_id
-    use_uploads(connection, submission.actor.name, (each.digest for each in new.inputs))
+    use_uploads(connection, submission.actor.name, (file.digest for file in new.inputs))
     _link(connection, job_id, new)
     job = to_job(connection.execute(select(jobs).where(jobs.c.id == job_id)).one())
     add_audit_entry(connection, submission.actor, "job.submit", job_id, model=job.model, frames=new.frames)
@@ -208,8 +208,8 @@ def abandoned(now: datetime) -> ColumnElement[bool]:
 
 def _let_go(connection: Connection, job_id: str) -> None:
     """Have the rows of a submission deleted that comes to nothing."""
-    ours = (jobs.c.id == job_id) & jobs.c.submitting_until.is_not(None)
-    connection.execute(jobs.update().where(ours).values(submitting_until=None))
+    own = (jobs.c.id == job_id) & jobs.c.submitting_until.is_not(None)
+    connection.execute(jobs.update().where(own).values(submitting_until=None))
 
 
 def _added(connection: Connection, audit: Row[Any]) -> tuple[Job, bool]:

@@ -97,8 +97,8 @@ def _like(search: str) -> ColumnElement[bool]:
     return or_(*named, jobs.c.id.startswith(search, autoescape=True))
 
 
-def _summaries(connection: Connection, found: Sequence[Job], now: datetime) -> list[JobSummary]:
-    ids = [job.id for job in found]
+def _summaries(connection: Connection, jobs_found: Sequence[Job], now: datetime) -> list[JobSummary]:
+    ids = [job.id for job in jobs_found]
     counted = read_counts(connection, ids)
     busy = [job_id for job_id in ids if counted[job_id].tasks.running]
     running = _running(connection, busy)
@@ -114,7 +114,7 @@ def _summaries(connection: Connection, found: Sequence[Job], now: datetime) -> l
             now,
             images.get(job.id),
         )
-        for job in found
+        for job in jobs_found
     ]
 
 

@@ -80,8 +80,8 @@ class Tasks(Part):
     def unblock_dependents(self, done_id: str) -> list[str]:
         """Queue the tasks of the jobs that waited for this one alone; the ids of those jobs."""
         waiting = select(job_dependencies.c.job_id).where(job_dependencies.c.after_id == done_id)
-        found = self._database.read(lambda connection: connection.scalars(waiting).all())
-        return [job_id for job_id in found if self.unblock(job_id)]
+        waiting_ids = self._database.read(lambda connection: connection.scalars(waiting).all())
+        return [job_id for job_id in waiting_ids if self.unblock(job_id)]
 
     def _transition_all(
         self,

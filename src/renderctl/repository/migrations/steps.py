@@ -57,8 +57,8 @@ def _inspector() -> sa.Inspector:
 
 
 def _indices(table: str) -> set[str | None]:
-    return {each["name"] for each in _inspector().get_indexes(table)}
+    return {row["name"] for row in _inspector().get_indexes(table)}
 
 
 def _columns(table: str) -> set[str]:
-    return {each["name"] for each in _inspector().get_columns(table)}
+    return {row["name"] for row in _inspector().get_columns(table)}

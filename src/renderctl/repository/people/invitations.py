@@ -53,8 +53,8 @@ class Invitations(Part):
         if row.withdrawn_at is None:
             withdrawn = {"withdrawn_at": db_now(connection)}
             connection.execute(invitations.update().where(invitations.c.id == invitation_id).values(withdrawn))
-            told = {"role": row.role, "projects": row.projects, "created_by": row.created_by}
-            add_audit_entry(connection, actor, "invitation.withdraw", invitation_id, **told)
+            details = {"role": row.role, "projects": row.projects, "created_by": row.created_by}
+            add_audit_entry(connection, actor, "invitation.withdraw", invitation_id, **details)
         return _to_invitation(_find(connection, invitation_id))
 
     def require(self, digest: str) -> None:

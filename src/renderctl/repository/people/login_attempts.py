@@ -21,30 +21,30 @@ class LoginAttempts(Part):
     """What keeps those who guess from guessing on, and nobody else."""
 
     @write
-    def record(self, connection: Connection, whose: dict[str, int]) -> float:
+    def record(self, connection: Connection, limits: dict[str, int]) -> float:
         """A password is shown: whether for any of these there were more than so many wrong ones of late.
 
         Counted as wrong before the password is looked at, so that many at once are no way around it. Returns the
         seconds to wait before the next one; 0: go on.
         """
         now, wait_s = db_now(connection), 0.0
-        known = {row.whose: row for row in connection.execute(_guesses_of(whose))}
-        for each, free in whose.items():
-            row = known.get(each)
+        rows = {row.whose: row for row in connection.execute(_guesses_of(limits))}
+        for key, free in limits.items():
+            row = rows.get(key)
             if row is not None and now - row.last_at < _FORGET and row.failures >= free:
                 pause_s = min(_LONGEST_WAIT_S, 2.0 ** min(row.failures - free, 10))
                 wait_s = max(wait_s, pause_s - (now - row.last_at).total_seconds())
         if wait_s > 0:
             return wait_s
-        for each in sorted(whose):
-            row = known.get(each)
+        for key in sorted(limits):
+            row = rows.get(key)
             stale = row is None or now - row.last_at >= _FORGET
             count = 1 if row is None or stale else row.failures + 1
             values = {"failures": count, "last_at": now}
             if row is None:
-                connection.execute(guesses.insert(), {"whose": each, **values})
+                connection.execute(guesses.insert(), {"whose": key, **values})
             else:
-                connection.execute(guesses.update().where(guesses.c.whose == each).values(values))
+                connection.execute(guesses.update().where(guesses.c.whose == key).values(values))
         connection.execute(guesses.delete().where(guesses.c.last_at < now - _FORGET))
         return 0.0
 

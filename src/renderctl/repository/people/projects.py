@@ -45,11 +45,11 @@ class Projects(Part):
     @read
     def all(self, connection: Connection) -> list[Project]:
         """All of them, by their names."""
-        joined: dict[str, list[str]] = {}
-        for each in connection.execute(select(members).order_by(members.c.user)):
-            joined.setdefault(each.project, []).append(each.user)
+        members_of: dict[str, list[str]] = {}
+        for member in connection.execute(select(members).order_by(members.c.user)):
+            members_of.setdefault(member.project, []).append(member.user)
         rows = connection.execute(select(projects).order_by(projects.c.name))
-        return [project_of_row(row, joined.get(row.name, ())) for row in rows]
+        return [project_of_row(row, members_of.get(row.name, ())) for row in rows]
 
     @durable_write
     def set_pools(self, connection: Connection, name: str, pools: Sequence[str], *, actor: Actor) -> Project:

@@ -92,12 +92,12 @@ class Sessions(Part):
     def get(self, session_id: str) -> WebSession:
         """Raises NotFound."""
         query = select(web_sessions).where(web_sessions.c.id == session_id)
-        found = self._database.read(
+        sessions = self._database.read(
             lambda connection: _sessions(connection, query.where(*_lasting(db_now(connection))))
         )
-        if not found:
+        if not sessions:
             raise NotFound(f"There is no session {session_id!r}.")
-        return found[0]
+        return sessions[0]
 
     def end_by_digest(self, digest: str, *, actor: Actor) -> None:
         """He logs out."""
@@ -115,7 +115,7 @@ class Sessions(Part):
             find_user(connection, user)
             query = select(web_sessions).where(which, *_lasting(db_now(connection)))
             ended[:] = _sessions(connection, query.order_by(web_sessions.c.id.desc()))
-            ids = [each.id for each in ended]
+            ids = [session.id for session in ended]
             if ids:
                 connection.execute(web_sessions.delete().where(web_sessions.c.id.in_(ids)))
                 add_audit_entry(connection, actor, "session.end", user, sessions=ids)
@@ -140,7 +140,7 @@ def _lasting(now: datetime, idle_s: float | None = None) -> tuple[ColumnElement[
 
 
 def _sessions(connection: Connection, query: Select[Any]) -> list[WebSession]:
-    names = [each.name for each in fields(WebSession) if each.name in web_sessions.c]
+    names = [column.name for column in fields(WebSession) if column.name in web_sessions.c]
     return [WebSession(**{name: getattr(row, name) for name in names}) for row in connection.execute(query)]
 
 

@@ -28,8 +28,10 @@ class Tokens(Part):
             ends = None if lasts_s is None else now + timedelta(seconds=lasts_s)
             row = {"id": token.id, "user": token.user, "name": token.name, "scope": token.scope, "digest": digest}
             connection.execute(tokens.insert(), row | {"created_at": now, "expires_at": ends})
-            told = {"name": token.name, "scope": token.scope, "user": token.user}
-            add_audit_entry(connection, actor, "token.create", token.id, **told, expires_at=ends and ends.isoformat())
+            details = {"name": token.name, "scope": token.scope, "user": token.user}
+            add_audit_entry(
+                connection, actor, "token.create", token.id, **details, expires_at=ends and ends.isoformat()
+            )
             return _token(connection, token.id)
 
         return self._database.durable_write(writing, recover=lambda connection, _: _token(connection, token.id))

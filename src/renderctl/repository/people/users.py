@@ -43,11 +43,11 @@ class Users(Part):
     @read
     def all(self, connection: Connection) -> list[User]:
         """All of them, by their names."""
-        found = connection.execute(select(users).order_by(users.c.name)).all()
-        joined: dict[str, list[str]] = {}
-        for each in connection.execute(select(members).order_by(members.c.project)):
-            joined.setdefault(each.user, []).append(each.project)
-        return [user_of_row(row, joined.get(row.name, ())) for row in found]
+        rows = connection.execute(select(users).order_by(users.c.name)).all()
+        projects_of: dict[str, list[str]] = {}
+        for member in connection.execute(select(members).order_by(members.c.project)):
+            projects_of.setdefault(member.user, []).append(member.project)
+        return [user_of_row(row, projects_of.get(row.name, ())) for row in rows]
 
     def set_role(self, name: str, role: Role, *, actor: Actor) -> User:
         """From his next step on. Raises NotFound, Conflict for the last admin."""

@@ -44,8 +44,8 @@ class Deliveries(Part):
     def find(self, connection: Connection, ref: str, *, sight: Visibility = ALL) -> tuple[Delivery, Webhook]:
         """A delivery by its id or a unique beginning of it, and its webhook. Raises NotFound."""
         there = deliveries.c.webhook_id.in_(select(webhooks.c.id).where(*visible(webhooks, sight)))
-        found = to_delivery(find_row(connection, deliveries, "delivery", ref, there))
-        return found, to_webhook(find_row(connection, webhooks, "webhook", found.webhook))
+        delivery = to_delivery(find_row(connection, deliveries, "delivery", ref, there))
+        return delivery, to_webhook(find_row(connection, webhooks, "webhook", delivery.webhook))
 
     @read
     def newest(
@@ -167,8 +167,8 @@ def _judge(connection: Connection, webhook_id: str, tried: DeliveryAttempt) -> N
 
 def _forget_webhooks(connection: Connection) -> int:
     gone = webhooks.c.job_id.is_not(None) & webhooks.c.job_id.not_in(select(jobs.c.id))
-    told = select(deliveries.c.id).where(deliveries.c.webhook_id == webhooks.c.id).exists()
-    ids = connection.scalars(select(webhooks.c.id).where(gone, ~told).limit(_BATCH)).all()
+    has_deliveries = select(deliveries.c.id).where(deliveries.c.webhook_id == webhooks.c.id).exists()
+    ids = connection.scalars(select(webhooks.c.id).where(gone, ~has_deliveries).limit(_BATCH)).all()
     connection.execute(webhooks.delete().where(webhooks.c.id.in_(ids)))
     return len(ids)
 

@@ -31,14 +31,18 @@ def add_event(connection: Connection, event: Event, job_id: str, subjects: Itera
 
     The subjects are not looked at when nobody listens.
     """
-    heard = [row for row in connection.execute(_LISTENERS, {"job": job_id}) if event in row.events]
-    if not heard:
+    listeners = [row for row in connection.execute(_LISTENERS, {"job": job_id}) if event in row.events]
+    if not listeners:
         return
     now = db_now(connection)
-    job = to_json_value({column.name: getattr(heard[0], column.name) for column in _FACTS})
+    job = to_json_value({column.name: getattr(listeners[0], column.name) for column in _FACTS})
     common = {"event": event, "job_id": job_id, "at": now, "due_at": now, "state": DeliveryState.WAITING}
-    told = [{"job": job, **to_json_value(subject)} for subject in subjects]
-    rows = [{**common, "webhook_id": row.webhook_id, "told": each, "tries": 0} for each in told for row in heard]
+    payloads = [{"job": job, **to_json_value(subject)} for subject in subjects]
+    rows = [
+        {**common, "webhook_id": row.webhook_id, "told": payload, "tries": 0}
+        for payload in payloads
+        for row in listeners
+    ]
     ids = sorted(new_token() for _ in rows)  # what happens at one moment is told in its order, too
     if rows:
         connection.execute(deliveries.insert(), [row | {"id": key} for row, key in zip(rows, ids, strict=True)])

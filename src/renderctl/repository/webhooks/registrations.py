@@ -53,8 +53,8 @@ class Webhooks(Part):
             row = {**vars(webhook), "job_id": job_id, "secret": secret, "events": list(events)}
             connection.execute(webhooks.insert(), {key: value for key, value in row.items() if key in webhooks.c})
             require_webhooks(connection, limits)
-            told = {"project": project, "job": job_id, "events": list(events), "to": _origin(url)}
-            add_audit_entry(connection, actor, "webhook.add", webhook.id, **told)
+            details = {"project": project, "job": job_id, "events": list(events), "to": _origin(url)}
+            add_audit_entry(connection, actor, "webhook.add", webhook.id, **details)
             return webhook
 
         return self._database.durable_write(
@@ -98,15 +98,15 @@ class Webhooks(Part):
             pass
 
 
-def find_row(connection: Connection, table: Table, noun: str, ref: str, *there: ColumnElement[bool]) -> Row[Any]:
+def find_row(connection: Connection, table: Table, noun: str, ref: str, *conditions: ColumnElement[bool]) -> Row[Any]:
     """A row by its id or a unique beginning of it. Raises NotFound."""
-    found = connection.execute(select(table).where(table.c.id == ref, *there)).all()
-    if not found and ref:
-        alike = select(table).where(table.c.id >= ref, table.c.id < f"{ref}~", *there)
-        found = connection.execute(alike.limit(2)).all()
-    if len(found) == 1:
-        return found[0]
-    problem = f"{ref!r} means more than one {noun}." if found else f"There is no {noun} {ref!r}."
+    rows = connection.execute(select(table).where(table.c.id == ref, *conditions)).all()
+    if not rows and ref:
+        alike = select(table).where(table.c.id >= ref, table.c.id < f"{ref}~", *conditions)
+        rows = connection.execute(alike.limit(2)).all()
+    if len(rows) == 1:
+        return rows[0]
+    problem = f"{ref!r} means more than one {noun}." if rows else f"There is no {noun} {ref!r}."
     raise NotFound(problem, hint=f"`renderctl webhooks {'deliveries' if noun == 'delivery' else 'list'}` shows them.")
 
 

@@ -71,11 +71,11 @@ def _seen(
     """What the actor can see of what there is; a look at the rest is told to the audit log, and to nobody else."""
     visible = visibility_of(actor, f"{action.partition('.')[0]}.see")
     try:
-        return find(sight=visible)
+        return find(visibility=visible)
     except NotFound:
         if visible is not ALL:
             with suppress(NotFound):
-                farm.repository.audit.add_refusal(actor, action, described(find(sight=ALL)), "hidden")
+                farm.repository.audit.add_refusal(actor, action, described(find(visibility=ALL)), "hidden")
         raise
 
 

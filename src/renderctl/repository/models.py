@@ -81,12 +81,14 @@ class Models(Part):
         return self._database.durable_write(writing, recover=recover)
 
     @read
-    def find(self, connection: Connection, ref: str, *, sight: Visibility = ALL, project: str | None = None) -> Model:
+    def find(
+        self, connection: Connection, ref: str, *, visibility: Visibility = ALL, project: str | None = None
+    ) -> Model:
         """A model by its id, by `name` (the latest version) or by `name@version`. Raises NotFound.
 
         Where several projects have one of that name, that of the `project`.
         """
-        return to_model(_find_model(connection, ref, sight, project))
+        return to_model(_find_model(connection, ref, visibility, project))
 
     @read
     def get(self, connection: Connection, model_id: str) -> Model:
@@ -103,13 +105,13 @@ class Models(Part):
         search: str | None = None,
         before: str | None = None,
         limit: int = 100,
-        sight: Visibility = ALL,
+        visibility: Visibility = ALL,
     ) -> list[Model]:
         """Models, the newest first; with a name: its versions. Those that are older than model `before`.
 
         Large facts are abridged: a list of a thousand models fits into memory whatever somebody has said of theirs.
         """
-        query = select(*_LISTED).where(*visible(models, sight)).order_by(models.c.id.desc()).limit(limit)
+        query = select(*_LISTED).where(*visible(models, visibility)).order_by(models.c.id.desc()).limit(limit)
         for column, value in ((models.c.name, name), (models.c.project, project)):
             query = query.where(column == value) if value is not None else query
         if before is not None:
@@ -152,9 +154,9 @@ def _the_model(connection: Connection, model_id: str, *, locked: bool = False) -
     return row
 
 
-def _find_model(connection: Connection, ref: str, sight: Visibility, project: str | None) -> Any:
+def _find_model(connection: Connection, ref: str, visibility: Visibility, project: str | None) -> Any:
     versions = select(models.c.id, models.c.project).order_by(models.c.version.desc())
-    visible_versions = versions.where(*visible(models, sight))
+    visible_versions = versions.where(*visible(models, visibility))
     name, _, version = ref.rpartition("@")
     if name and _VERSION.fullmatch(version):
         query = visible_versions.where(models.c.name == name, models.c.version == int(version))
@@ -167,7 +169,7 @@ def _find_model(connection: Connection, ref: str, sight: Visibility, project: st
         raise NotFound(f"{ref!r} means models of several projects.", hint=f"Say which by its id: {listed}")
     row = row or connection.execute(visible_versions.where(models.c.id == ref)).first()
     if row is None:
-        newest = select(models.c.name).where(*visible(models, sight)).group_by(models.c.name)
+        newest = select(models.c.name).where(*visible(models, visibility)).group_by(models.c.name)
         known = list(connection.scalars(newest.order_by(func.max(models.c.id).desc()).limit(100)))
         raise NotFound(f"There is no model {ref!r}.", hint=did_you_mean(ref, known) or "`renderctl upload` makes one.")
     return _the_model(connection, row.id)

@@ -125,11 +125,11 @@ class Workers(Part):
         ]
 
     @read
-    def current_work(self, connection: Connection, sight: Visibility) -> list[CurrentWork]:
+    def current_work(self, connection: Connection, visibility: Visibility) -> list[CurrentWork]:
         """What the slots are doing, the longest first; tasks only of jobs that may be seen."""
         query = (
             ANY_ATTEMPT.add_columns(jobs.c.name.label("job"))
-            .outerjoin(jobs, and_(jobs.c.id == attempts.c.job_id, *visible(jobs, sight)))
+            .outerjoin(jobs, and_(jobs.c.id == attempts.c.job_id, *visible(jobs, visibility)))
             .where(attempts.c.state == AttemptState.RUNNING)
             .order_by(attempts.c.id)
         )

@@ -55,7 +55,7 @@ def select_jobs(farm: Farm, actor: Actor, *, older_than: timedelta, states: Sequ
             raise InvalidInput(f"Jobs do not end {state!r}.", hint=did_you_mean(state, sorted(ENDED_JOB)))
     days = older_than.total_seconds() / 86_400
     ages = {state: days for state in map(JobState, states or ENDED_JOB)}
-    return farm.repository.jobs.older_than(ages, sight=visibility_of(actor, "job.remove"))
+    return farm.repository.jobs.older_than(ages, visibility=visibility_of(actor, "job.remove"))
 
 
 def apply_retention(farm: Farm) -> None:

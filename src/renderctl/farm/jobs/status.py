@@ -104,7 +104,7 @@ def jobs(
         search=search,
         model_id=model_id,
         limit=limit,
-        sight=visible,
+        visibility=visible,
     )
     floors: dict[str, PoolSnapshot] = {}
     return [_document(farm, each, floors) for each in found]

@@ -23,7 +23,7 @@ def list_models(
     `search`: a part of the name.
     """
     asked = {"name": name, "project": project, "search": search, "before": before}
-    return farm.repository.models.newest(**asked, limit=limit, sight=visibility_of(actor, "model.see"))
+    return farm.repository.models.newest(**asked, limit=limit, visibility=visibility_of(actor, "model.see"))
 
 
 def model_files(farm: Farm, actor: Actor, ref: str, *, skip: int = 0, limit: int) -> list[Input]:

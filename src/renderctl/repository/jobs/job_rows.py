@@ -30,9 +30,9 @@ OVER = or_(
 )
 
 
-def find_row(connection: Connection, table: Any, noun: str, ref: str, sight: Visibility) -> Any:
+def find_row(connection: Connection, table: Any, noun: str, ref: str, visibility: Visibility) -> Any:
     """A row by its id, a unique beginning of it, or its name when that is unique. Raises NotFound."""
-    visible_rows = select(table).where(table.c.removed_at.is_(None), *visible(table, sight))
+    visible_rows = select(table).where(table.c.removed_at.is_(None), *visible(table, visibility))
     rows = connection.execute(visible_rows.where(table.c.id == ref)).all()
     if not rows and ref:
         rows = connection.execute(visible_rows.where(table.c.id >= ref, table.c.id < f"{ref}~").limit(6)).all()

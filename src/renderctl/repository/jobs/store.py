@@ -36,15 +36,15 @@ class Jobs(Part):
         self._tasks = tasks
 
     @read
-    def find(self, connection: Connection, ref: str, *, sight: Visibility = ALL) -> Job:
+    def find(self, connection: Connection, ref: str, *, visibility: Visibility = ALL) -> Job:
         """A job by its id, a unique beginning of it, or its name when that is unique. Raises NotFound."""
-        return to_job(find_row(connection, jobs, "job", ref, sight))
+        return to_job(find_row(connection, jobs, "job", ref, visibility))
 
     @read
-    def find_at(self, connection: Connection, ref: str, *, sight: Visibility = ALL) -> tuple[Job, datetime]:
+    def find_at(self, connection: Connection, ref: str, *, visibility: Visibility = ALL) -> tuple[Job, datetime]:
         """A job as `find_job` finds it, and when."""
         now = db_now(connection)
-        return to_job(find_row(connection, jobs, "job", ref, sight)), now
+        return to_job(find_row(connection, jobs, "job", ref, visibility)), now
 
     @read
     def get(self, connection: Connection, job_id: str) -> Job:
@@ -55,9 +55,9 @@ class Jobs(Part):
         return to_job(row)
 
     @read
-    def visible_ids(self, connection: Connection, ids: Iterable[str], sight: Visibility) -> set[str]:
+    def visible_ids(self, connection: Connection, ids: Iterable[str], visibility: Visibility) -> set[str]:
         """Those of the jobs that may be seen."""
-        query = select(jobs.c.id).where(jobs.c.id.in_(list(ids)), *visible(jobs, sight))
+        query = select(jobs.c.id).where(jobs.c.id.in_(list(ids)), *visible(jobs, visibility))
         return set(connection.scalars(query))
 
     @read
@@ -68,7 +68,9 @@ class Jobs(Part):
             query = query.where(jobs.c.bound_to == bound_to)
         return list(connection.scalars(query))
 
-    def older_than(self, days: Mapping[JobState, float], *, limit: int = 1000, sight: Visibility = ALL) -> list[str]:
+    def older_than(
+        self, days: Mapping[JobState, float], *, limit: int = 1000, visibility: Visibility = ALL
+    ) -> list[str]:
         """Jobs that ended in such a state longer ago than so many days, the oldest first."""
 
         def reading(connection: Connection) -> list[str]:
@@ -79,7 +81,7 @@ class Jobs(Part):
             ]
             query = (
                 select(jobs.c.id)
-                .where(or_(*old), jobs.c.removed_at.is_(None), *visible(jobs, sight))
+                .where(or_(*old), jobs.c.removed_at.is_(None), *visible(jobs, visibility))
                 .order_by(jobs.c.id)
             )
             return list(connection.scalars(query.limit(limit)))

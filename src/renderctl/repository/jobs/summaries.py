@@ -70,10 +70,10 @@ class Summaries(Part):
         search: str | None = None,
         model_id: str | None = None,
         limit: int = 50,
-        sight: Visibility = ALL,
+        visibility: Visibility = ALL,
     ) -> list[JobSummary]:
         """How the jobs stand, the newest first; those that are older than job `before`."""
-        there = [jobs.c.removed_at.is_(None), *visible(jobs, sight)]
+        there = [jobs.c.removed_at.is_(None), *visible(jobs, visibility)]
         if before is not None:
             there.append(jobs.c.id < before)
         query = select(jobs).where(*there).order_by(jobs.c.id.desc()).limit(limit)

@@ -139,8 +139,8 @@ def to_work(row: Row[Any]) -> CurrentWork:
     return CurrentWork(row.worker_id, row.started_at, row.progress, task)
 
 
-def visible(table: Table, sight: Visibility) -> list[ColumnElement[Any]]:
+def visible(table: Table, visibility: Visibility) -> list[ColumnElement[Any]]:
     """Conditions on rows that have an owner and a project; none: all of them are visible."""
-    if sight.everything:
+    if visibility.everything:
         return []
-    return [or_(table.c.owner == sight.owner, table.c.project.in_(sorted(sight.projects)))]
+    return [or_(table.c.owner == visibility.owner, table.c.project.in_(sorted(visibility.projects)))]

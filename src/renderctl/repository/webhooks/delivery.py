@@ -41,9 +41,9 @@ class Deliveries(Part):
         self._leases.release(WEBHOOKS, holder)
 
     @read
-    def find(self, connection: Connection, ref: str, *, sight: Visibility = ALL) -> tuple[Delivery, Webhook]:
+    def find(self, connection: Connection, ref: str, *, visibility: Visibility = ALL) -> tuple[Delivery, Webhook]:
         """A delivery by its id or a unique beginning of it, and its webhook. Raises NotFound."""
-        there = deliveries.c.webhook_id.in_(select(webhooks.c.id).where(*visible(webhooks, sight)))
+        there = deliveries.c.webhook_id.in_(select(webhooks.c.id).where(*visible(webhooks, visibility)))
         delivery = to_delivery(find_row(connection, deliveries, "delivery", ref, there))
         return delivery, to_webhook(find_row(connection, webhooks, "webhook", delivery.webhook))
 

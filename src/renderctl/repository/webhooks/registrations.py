@@ -63,9 +63,9 @@ class Webhooks(Part):
         )
 
     @read
-    def find(self, connection: Connection, ref: str, *, sight: Visibility = ALL) -> Webhook:
+    def find(self, connection: Connection, ref: str, *, visibility: Visibility = ALL) -> Webhook:
         """A webhook by its id or a unique beginning of it. Raises NotFound."""
-        there = visible(webhooks, sight)
+        there = visible(webhooks, visibility)
         return to_webhook(find_row(connection, webhooks, "webhook", ref, *there))
 
     @read
@@ -74,9 +74,9 @@ class Webhooks(Part):
         return str(find_row(connection, webhooks, "webhook", webhook_id).secret)
 
     @read
-    def all(self, connection: Connection, sight: Visibility = ALL) -> list[Webhook]:
+    def all(self, connection: Connection, visibility: Visibility = ALL) -> list[Webhook]:
         """Those that may be seen, the oldest first."""
-        query = select(webhooks).where(*visible(webhooks, sight)).order_by(webhooks.c.id)
+        query = select(webhooks).where(*visible(webhooks, visibility)).order_by(webhooks.c.id)
         return [to_webhook(row) for row in connection.execute(query)]
 
     def remove(self, webhook_id: str, *, actor: Actor) -> None:

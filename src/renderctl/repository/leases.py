@@ -1,4 +1,4 @@
-"""Leases: what one process at a time does, and another one as soon as that falls silent."""
+"""Leases: what only one process does at a time, and another takes over when that one falls silent."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,19 +17,19 @@ _LONGEST_S = 300.0
 
 @dataclass(frozen=True)
 class Lease:
-    """A lease that is ours."""
+    """A lease that the caller holds."""
 
     held_s: float  #: for how many seconds
     clock_set_back: bool = False  #: it ended so late that the database's clock must have been set back since
 
 
 class Leases(Part):
-    """Leases, and turns."""
+    """Leases, and turns of periodic work."""
 
     def acquire(self, name: str, holder: str, *, renew_start: bool = False) -> Lease | None:
-        """Take or keep a lease for a heartbeat limit. None: it is another's.
+        """Acquire or keep a lease for a heartbeat limit; None: another one holds it.
 
-        `renew_start`: as if it were just taken.
+        `renew_start`: as if it were just acquired.
         """
         lease = _lease(name)
 
@@ -55,12 +55,12 @@ class Leases(Part):
         return None if self._database.read(is_held_by_another) else self._database.write(writing)
 
     def _is_held(self, row: Row[Any], now: datetime) -> bool:
-        """Whether the lease holds: nobody has one for longer than this, whatever their own heartbeat limit is."""
+        """Whether the lease is valid. None is for longer than this, whatever heartbeat limit its holder has."""
         longest = timedelta(seconds=max(_LONGEST_S, 4 * self._database.heartbeat_limit_s))
         return bool(now < row.until <= now + longest)
 
     def release(self, name: str, holder: str) -> None:
-        """Leave a lease to the next one."""
+        """Release a lease."""
         own_row = (leases.c.name == name) & (leases.c.holder == holder)
         if (
             self._database.read(lambda connection: connection.execute(select(leases).where(own_row)).first())
@@ -69,7 +69,7 @@ class Leases(Part):
             self._database.write(lambda connection: connection.execute(leases.delete().where(own_row)))
 
     def take_turn(self, name: str, every_s: float) -> bool:
-        """Whether it is time for what is done once in `every_s` seconds by whoever holds the sweep's lease."""
+        """Return whether work that is done every `every_s` seconds is due, and note that it is done now."""
 
         def too_early(until: datetime | None, now: datetime) -> bool:
             return until is not None and now < until <= now + timedelta(

@@ -1,4 +1,4 @@
-"""The repair that turns what crashed back into what is queued."""
+"""Recovery: how the sweep requeues what crashed."""
 
 from datetime import timedelta
 
@@ -25,7 +25,7 @@ _SETTLED_AT_ONCE = 500
 
 
 class Recovery(Part):
-    """What the sweep does, each step on its own safe to repeat."""
+    """The steps of the sweep, each safe to repeat on its own."""
 
     def __init__(self, database: Database, leases: Leases, tasks: Tasks) -> None:
         super().__init__(database)
@@ -33,19 +33,21 @@ class Recovery(Part):
         self._tasks = tasks
 
     def acquire_sweep_lease(self, holder: str, *, renew_start: bool = False) -> SweepLease:
-        """Take or keep the one lease of the sweep, for a heartbeat limit; `renew_start`: as if it were just taken."""
+        """Acquire or keep the sweep's lease for a heartbeat limit; `renew_start`: as if it were just acquired."""
         lease = self._leases.acquire(SWEEP, holder, renew_start=renew_start)
         if lease is None:
             return SweepLease(held=False, may_expire=False)
         return SweepLease(True, lease.held_s >= self._database.heartbeat_limit_s, lease.clock_set_back)
 
     def release_sweep_lease(self, holder: str) -> None:
-        """Leave the lease to the next one."""
+        """Release the sweep's lease."""
         self._leases.release(SWEEP, holder)
 
     @write
     def expire_silent(self, connection: Connection) -> tuple[list[str], list[Attempt]]:
-        """Workers and attempts that were silent for longer than the limit are lost; their tasks are queued again."""
+        """Mark workers that were silent for a heartbeat limit as lost and requeue their attempts; return the ids, and
+        those.
+        """
         silent = db_now(connection) - timedelta(seconds=self._database.heartbeat_limit_s)
         gone = workers.c.state.in_(PRESENT_WORKER_STATES) & (workers.c.seen_at < silent)
         lost_workers = list(connection.scalars(select(workers.c.id).where(gone)))
@@ -57,9 +59,9 @@ class Recovery(Part):
 
     @write
     def reset_future_times(self, connection: Connection) -> int:
-        """After the database's clock was set back: what lies ahead of it is as of now. How many rows that were.
+        """After the database's clock was set back, set times that are ahead of it to now; return how many.
 
-        Else nobody would be given up, and nothing tried again, until the clock has caught up.
+        Else no worker would expire, and nothing would be retried, until the clock has caught up.
         """
         now = db_now(connection)
         latest_retry = now + timedelta(seconds=RETRY_DELAYS_S[-1])
@@ -74,7 +76,7 @@ class Recovery(Part):
 
     @write
     def release_reservations(self, connection: Connection) -> list[str]:
-        """Jobs whose own worker is lost or gone become ordinary ones of their pool."""
+        """Give jobs whose reserved worker is lost or gone back to their pool; return their ids."""
         alive = select(workers.c.id).where(workers.c.state.in_(PRESENT_WORKER_STATES))
         deserted = (
             jobs.c.bound_to.is_not(None)
@@ -88,12 +90,12 @@ class Recovery(Part):
 
     @read
     def finishable_jobs(self, connection: Connection) -> list[str]:
-        """The jobs that have not ended although no task of them is open."""
+        """Return the ids of open jobs without an open task."""
         query = select(jobs.c.id).where(jobs.c.state.in_(OPEN_JOB), ~HAS_WORK)
         return list(connection.scalars(query))
 
     def finish_cancellations(self) -> int:
-        """Cancel tasks that a crash left queued in jobs that have ended; of a huge job some at a time."""
+        """Cancel tasks that a crash left queued in stopped jobs, some of a huge job at a time; return how many."""
         unsettled = jobs.c.state.in_(STOPPED) & ~jobs.c.stop_settled & jobs.c.removed_at.is_(None)
         waits = by_state.where(tasks.c.job_id == jobs.c.id, tasks.c.state.in_(WAITING)).exists()
         query = select(jobs.c.id, waits.label("waits")).where(unsettled).limit(_SETTLED_AT_ONCE)
@@ -112,7 +114,7 @@ class Recovery(Part):
         return canceled
 
     def unblock_dependents(self) -> list[str]:
-        """Queue the tasks of jobs that wait for nothing any more: what they waited for has succeeded, or is removed."""
+        """Queue the tasks of jobs whose dependencies have succeeded or were removed; return the ids of those jobs."""
         waiter = jobs.alias("waiter")  # an open one: links stay for as long as their jobs do
         done = select(jobs.c.id).join(job_dependencies, job_dependencies.c.after_id == jobs.c.id)
         done = done.where(job_dependencies.c.job_id == waiter.c.id, OVER).correlate(waiter)
@@ -123,7 +125,9 @@ class Recovery(Part):
 
     @write
     def unserved_jobs(self, connection: Connection) -> list[Job]:
-        """Jobs with work that nobody came for in a while: their tickets may be lost. Each is named ever more rarely."""
+        """Return jobs with work that no worker came for in a while: their tickets may be lost. Each is returned ever
+        more rarely.
+        """
         now = db_now(connection)
         ready = or_(tasks.c.not_before.is_(None), tasks.c.not_before <= now)
         has_work = by_state.where(tasks.c.job_id == jobs.c.id, tasks.c.state == TaskState.QUEUED, ready)
@@ -141,5 +145,5 @@ class Recovery(Part):
 
     @write
     def delete_removed_batch(self, connection: Connection) -> bool:
-        """Delete some rows of jobs that were removed; whether there may be more."""
+        """Delete some rows of removed jobs; return whether there may be more."""
         return delete_removed_batch(connection)

@@ -40,10 +40,10 @@ class Workers(Part):
 
     @write
     def register(self, connection: Connection, worker: Worker, *, actor: Actor) -> list[Attempt]:
-        """A worker starts: whatever an earlier incarnation of it held is taken away. Returns those attempts.
+        """Register a worker that starts; requeue what an earlier incarnation held, and return those attempts.
 
-        What it is held in, drained or quarantined, it stays in. Raises WorkerNameTaken while another node's worker of
-        that name is at work.
+        If it was drained or quarantined it stays so. Raises WorkerNameTaken while a worker of that name on another node
+        is alive.
         """
         now = db_now(connection)
         known = connection.execute(select(workers).where(workers.c.id == worker.id)).first()
@@ -74,7 +74,7 @@ class Workers(Part):
 
     @write
     def heartbeat(self, connection: Connection, beat: Heartbeat) -> HeartbeatReply:
-        """One heartbeat in one transaction; the answer says what to stop."""
+        """Note a heartbeat in one transaction; the reply says which attempts to stop."""
         now = db_now(connection)
         own_row = (workers.c.id == beat.worker_id) & (workers.c.incarnation == beat.incarnation)
         # Locked: what it is held in, and why, must not be told anew by who has read it before that was said.
@@ -98,7 +98,7 @@ class Workers(Part):
 
     @write
     def deregister(self, connection: Connection, worker_id: str, incarnation: str, *, actor: Actor) -> None:
-        """A worker goes in good order; what it still held is taken away from it."""
+        """Note that a worker leaves; what it still held is requeued."""
         own_row = (workers.c.id == worker_id) & (workers.c.incarnation == incarnation)
         changed = connection.execute(workers.update().where(own_row).values(state=WorkerState.GONE))
         if changed.rowcount:
@@ -108,7 +108,7 @@ class Workers(Part):
 
     @read
     def all(self, connection: Connection, *, include_gone: bool = False) -> list[Worker]:
-        """The workers, those that are gone only on request."""
+        """Return the workers; with `include_gone` those that have left, too."""
         query = select(workers).order_by(workers.c.id)
         if not include_gone:
             query = query.where(workers.c.state != WorkerState.GONE)
@@ -126,7 +126,7 @@ class Workers(Part):
 
     @read
     def current_work(self, connection: Connection, visibility: Visibility) -> list[CurrentWork]:
-        """What the slots are doing, the longest first; tasks only of jobs that may be seen."""
+        """Return what the slots are doing, the longest first; jobs that are not visible are left out."""
         query = (
             ANY_ATTEMPT.add_columns(jobs.c.name.label("job"))
             .outerjoin(jobs, and_(jobs.c.id == attempts.c.job_id, *visible(jobs, visibility)))
@@ -136,7 +136,11 @@ class Workers(Part):
         return [to_work(row) for row in connection.execute(query)]
 
     def drain(self, worker_ref: str, *, actor: Actor, resume: bool = False) -> Worker:
-        """Let a worker finish what it holds and take no more; or let it take work again, with a clean record."""
+        """Let a worker finish what it holds and take no more; with `resume`: let it take work again, and clear its
+        exclusions.
+
+        Raises NotFound.
+        """
 
         def writing(connection: Connection) -> str:
             worker_id = _the_worker(connection, worker_ref)
@@ -161,7 +165,7 @@ class Workers(Part):
 
     @read
     def alive_in_pool(self, connection: Connection, pool: str) -> list[Worker]:
-        """The workers of a pool whose hearts beat, whatever their state."""
+        """Return the workers of a pool whose heartbeats arrive, in whatever state."""
         silent = db_now(connection) - timedelta(seconds=self._database.heartbeat_limit_s)
         query = (
             select(workers)
@@ -173,7 +177,7 @@ class Workers(Part):
 
     @read
     def slots_on_job(self, connection: Connection, job_id: str) -> int:
-        """How many slots work on a job."""
+        """Return how many slots work on a job."""
         held = select(attempts.c.worker_id, attempts.c.slot).where(
             attempts.c.job_id == job_id, attempts.c.state.in_(OPEN_ATTEMPT)
         )
@@ -181,7 +185,7 @@ class Workers(Part):
 
     @read
     def busy_slots(self, connection: Connection, pool: str) -> dict[str, int]:
-        """How many slots of each worker that serves a pool are at work."""
+        """Return for each worker of a pool how many of its slots work."""
         busy = (
             select(attempts.c.worker_id, attempts.c.slot)
             .join(worker_pools, worker_pools.c.worker_id == attempts.c.worker_id)
@@ -194,20 +198,20 @@ class Workers(Part):
 
     @read
     def on_job(self, connection: Connection, job_id: str) -> list[str]:
-        """The workers that still render something of the job."""
+        """Return the ids of the workers that render something of the job."""
         query = select(attempts.c.worker_id).where(attempts.c.job_id == job_id, attempts.c.state.in_(OPEN_ATTEMPT))
         return list(connection.scalars(query.distinct()))
 
     def quarantine(self) -> list[Quarantined]:
-        """Quarantine the workers that several jobs prove to be bad; never more than half of those that are there."""
+        """Quarantine the workers that several jobs prove to be bad, at most half of those present; return them."""
         return self._database.write(quarantine) if self._database.read(suspects) else []
 
     @write
     def delete_unseen(self, connection: Connection, days: float) -> int:
-        """Delete workers that nobody has seen for so many days, as many as go in a moment.
+        """Delete some workers that were not seen for so many days; return how many.
 
-        One that holds an attempt stays, and one that is drained or quarantined: it would come back without that. What
-        it has done stays under its name.
+        Workers that hold an attempt, are drained or quarantined stay: they would come back without that. Their attempts
+        stay.
         """
         unseen = workers.c.seen_at < db_now(connection) - timedelta(days=days)
         holds = exists().where(attempts.c.worker_id == workers.c.id, attempts.c.state.in_(OPEN_ATTEMPT))
@@ -222,7 +226,7 @@ class Workers(Part):
 def _held(
     connection: Connection, worker_id: str, actor: Actor, *, drain: bool
 ) -> tuple[WorkerState | None, str | None]:
-    """Hold a worker, or let it go; what it is held in then, and the reason."""
+    """Drain a worker or resume it; return its hold and the reason."""
     add_audit_entry(connection, actor, "worker.drain" if drain else "worker.resume", worker_id)
     hold = WorkerState.DRAINING if drain else None
     connection.execute(workers.update().where(workers.c.id == worker_id).values(held=hold))
@@ -232,6 +236,7 @@ def _held(
 
 
 def _to_stop(connection: Connection, beat: Heartbeat) -> frozenset[str]:
+    """Return the ids of attempts that the worker should stop: those that it lost, and those of stopped jobs."""
     if not beat.progress:
         return frozenset()
     stopped = select(jobs.c.id).where(jobs.c.state.in_((JobState.CANCELED, JobState.FAILED)))
@@ -243,7 +248,7 @@ def _to_stop(connection: Connection, beat: Heartbeat) -> frozenset[str]:
 
 
 def _the_worker(connection: Connection, ref: str) -> str:
-    """The id of a worker, by it or a unique beginning of it; those that are gone only by the whole of it."""
+    """Return a worker's id by it or a unique prefix; of those that have left only by the whole id. Raises NotFound."""
     rows = connection.execute(select(workers.c.id, workers.c.state)).all()
     present_ids = [row.id for row in rows if row.state != WorkerState.GONE]
     matches = [row.id for row in rows if row.id == ref] or [

@@ -1,7 +1,6 @@
-"""What may be claimed, and by whom: the one predicate, in statements that are built once.
+"""What may be claimed, and by whom: one predicate, in statements that are built once.
 
-With SQLAlchemy the building of a statement takes longer than its execution. Who asks, and when, are the parameters,
-which `ClaimContext` gives.
+Building a statement with SQLAlchemy takes longer than executing it. `ClaimContext` gives their parameters.
 """
 
 from dataclasses import dataclass
@@ -36,28 +35,28 @@ SERVED = tuple(sorted(CLAIMABLE_JOB))
 
 @dataclass(frozen=True)
 class DbTime:
-    """When somebody asks, and since when a silent worker counts as lost."""
+    """The database's time, and the time before which a silent worker counts as lost."""
 
     now: datetime
     silent: datetime
 
 
 def claim_time(connection: Connection, heartbeat_limit_s: float) -> DbTime:
-    """The time of this transaction, and the one before which a worker must have been heard."""
+    """Return the time of this transaction for claims."""
     now = db_now(connection)
     return DbTime(now, now - timedelta(seconds=heartbeat_limit_s))
 
 
 @dataclass(frozen=True)
 class ClaimContext:
-    """Who asks for work, when, and of which job (None: of any)."""
+    """Who claims, when, and from which job (None: from any)."""
 
     claimant: Claimant
     moment: DbTime
     job_id: str | None = None
 
     def parameters(self, **more: Any) -> dict[str, Any]:
-        """Of the statements below."""
+        """Return the parameters of the statements below."""
         return {
             "job": self.job_id,
             "worker": self.claimant.worker_id,
@@ -70,7 +69,9 @@ class ClaimContext:
 
 
 def _claimable_job() -> ColumnElement[bool]:
-    """Whether this worker may work for the job: both are active, its pool is served, it is nobody else's own."""
+    """Whether the worker may work on the job: both are active, it serves the job's pool, no other worker has it
+    reserved.
+    """
     beating = select(workers.c.id).where(
         workers.c.state.in_(PRESENT_WORKER_STATES), workers.c.seen_at >= bindparam("silent")
     )
@@ -89,9 +90,10 @@ def _claimable_job() -> ColumnElement[bool]:
 
 
 def _claimable_task(among: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Whether this worker may have the task now: not before its retry time, nor where it failed while others could.
+    """Whether the worker may have the task now: not before its retry time, nor where it failed if others could render
+    it.
 
-    Those that could are `among` the workers of the pool.
+    The others are `among` the workers of the pool.
     """
     tried = attempts.alias("tried")
     failed = (tried.c.job_id == tasks.c.job_id) & (tried.c.number == tasks.c.number)
@@ -117,7 +119,7 @@ def _claimable_task(among: ColumnElement[bool]) -> ColumnElement[bool]:
 
 
 def _wanted(which: ColumnElement[bool]) -> Select[Any]:
-    """The first tasks of the job that may be had, passing over those that somebody else takes at this moment."""
+    """Return the query of the first claimable tasks of the job, skipping those that others lock."""
     return (
         by_state.add_columns(tasks.c.frame, tasks.c.camera)
         .where(tasks.c.job_id == bindparam("job"), which)
@@ -136,7 +138,7 @@ WANTED_AMONG = _wanted(_claimable_task(workers.c.id.in_(bindparam("others", expa
 
 
 def _waiting() -> Select[Any]:
-    """From an index alone, and from it those jobs alone of which something is due."""
+    """Return the query of jobs with something due, from an index alone."""
     return (
         select(jobs.c.id)
         .with_hint(jobs, "FORCE INDEX (ix_job_claimable)", "mysql")
@@ -166,9 +168,9 @@ REQUIRED = (
 
 @cache
 def unknown(count: int) -> Select[Any]:
-    """Whether such a job requires something else than so many known keys (`key_0`, `key_1` … in their order).
+    """Return the query whether a job requires anything else than `count` known keys (`key_0`, `key_1` … sorted).
 
-    One look into each gap between them, however many jobs there are.
+    It looks once into each gap between them, however many jobs there are.
     """
     gaps = []
     for number in range(count + 1):

@@ -1,4 +1,4 @@
-"""Turns, and the claim: how a slot gets tasks of a job."""
+"""Claims: how a slot gets tasks of a job."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class _Turn:
 
 
 def claim(connection: Connection, context: ClaimContext, ids: list[str], serial: int | None) -> Claim:
-    """As `Attempts.claim`, by attempts with these ids."""
+    """Do the transaction of `Attempts.claim`; the attempts get these ids."""
     turn = _ticket_turn(connection, context, serial) if serial is not None else _own_turn(connection, context)
     return _claim(connection, context, turn, ids, by_ticket=serial is not None) if turn else Claim()
 
@@ -65,14 +65,14 @@ def _claim(connection: Connection, context: ClaimContext, turn: _Turn, ids: list
 
 
 def _may_work(connection: Connection, row: Row[Any], job: Job, context: ClaimContext) -> bool:
-    """Whether the worker may have tasks of the job: it is claim_query, suits, and does not exclude the worker."""
+    """Whether the worker may have tasks of the job: the job is claimable, suits, and does not exclude the worker."""
     if not row.allowed or not context.claimant.suits(job.requirements, job.bound_to):
         return False
     return not (row.excluded and _others(connection, job, context, excluded=False))
 
 
 def _others(connection: Connection, job: Job, context: ClaimContext, *, excluded: bool = True) -> list[str]:
-    """The other workers that could render the job now; with `excluded` those that it excludes, too."""
+    """Return the other workers that could render the job now; with `excluded` those that it excludes, too."""
     query = (
         select(workers.c.id, workers.c.capabilities)
         .join(worker_pools, worker_pools.c.worker_id == workers.c.id)
@@ -94,10 +94,10 @@ def _tried_before(connection: Connection, job: Job) -> bool:
 
 
 def _turned_away(connection: Connection, turn: _Turn, moment: DbTime, *, by_ticket: bool) -> Claim:
-    """The job has work, but none for this worker: its ticket goes back with a delay.
+    """The job has work, but none for this worker: return its ticket with a delay.
 
-    With a longer one each time, and a new serial, by which further copies of it are stale: jobs that nobody here
-    can render would keep the others from their turns.
+    The delay grows each time, and the serial changes, so that further copies of the ticket are stale: jobs that no
+    worker here can render would keep the others from their turns.
     """
     job, refusals = turn.job, int(turn.row.refusals)
     due = claim_times.due_at(connection, job.id, moment.now)
@@ -115,7 +115,7 @@ def _turned_away(connection: Connection, turn: _Turn, moment: DbTime, *, by_tick
 
 
 def _take(connection: Connection, job: Job, context: ClaimContext, ids: list[str]) -> tuple[Attempt, ...]:
-    """The first tasks that the claimant may have become its own, by attempts with these ids."""
+    """Give the first tasks that the claimant may have to attempts with these ids."""
     parameters = context.parameters(limit=len(ids))
     taken = _chosen(connection, claim_query.WANTED, parameters, ids)
     if not taken and job.requirements and _tried_before(connection, job):
@@ -129,7 +129,7 @@ def _take(connection: Connection, job: Job, context: ClaimContext, ids: list[str
 
 
 def claimed_before(connection: Connection, job_id: str, ids: list[str]) -> Claim | None:
-    """What a claim of which the answer was lost has got."""
+    """Return what a claim has got whose answer was lost; None: nothing."""
     rows = connection.execute(ANY_ATTEMPT.where(attempts.c.id.in_(ids)).order_by(attempts.c.number)).all()
     if not rows:
         return None
@@ -141,7 +141,7 @@ def claimed_before(connection: Connection, job_id: str, ids: list[str]) -> Claim
 
 
 def _free_slots(connection: Connection, job: Job, claimant: Claimant) -> int | None:
-    """How many slots may work on the job beside those that do, not counting the claimant's; None: any number."""
+    """Return how many more slots may work on the job, not counting the claimant's; None: any number."""
     limit = 1 if job.in_order else job.max_slots
     if limit is None:
         return None
@@ -154,9 +154,10 @@ def _free_slots(connection: Connection, job: Job, claimant: Claimant) -> int | N
 
 
 def _note_due(connection: Connection, turn: _Turn, due: datetime | None, now: datetime, *, full: bool) -> None:
-    """Have idle slots look at the job when it is of use: when something is due, or a slot has left it if it is `full`.
+    """Have idle slots look at the job when that is of use: when something is due, or a slot has left it if it is
+    `full`.
 
-    Most of the time they know already, and nothing is written.
+    Most of the time the row already says so, and nothing is written.
     """
     known = turn.row.claimable_at
     if full and due is not None:
@@ -170,7 +171,7 @@ def _note_due(connection: Connection, turn: _Turn, due: datetime | None, now: da
 
 
 def _delay_until(due: datetime | None, now: datetime, *, claimed: bool) -> float | None:
-    """Seconds until the job has more to give: 0 at once, None: it has nothing queued."""
+    """Return the seconds until the job has more to give, 0 for at once; None: nothing is queued."""
     if due is None:
         return None
     if due <= now:
@@ -179,7 +180,7 @@ def _delay_until(due: datetime | None, now: datetime, *, claimed: bool) -> float
 
 
 def _ticket_turn(connection: Connection, context: ClaimContext, serial: int) -> _Turn | None:
-    """The job of a ticket that is current. Most copies are stale, which is seen without standing in line for a lock."""
+    """Return the turn of a current ticket. Most copies are stale, which is seen without waiting for a lock."""
     parameters = context.parameters()
     row = connection.execute(claim_query.JOB, parameters).first()
     if row is None or row.serial != serial or row.state not in SERVED:
@@ -191,7 +192,7 @@ def _ticket_turn(connection: Connection, context: ClaimContext, serial: int) -> 
 
 
 def _own_turn(connection: Connection, context: ClaimContext) -> _Turn | None:
-    """A job without its ticket: of all that come for it at the same time one serves it, and few wait."""
+    """Return a turn without a ticket: of all that come for the job at a time one serves it, and few wait."""
     row = connection.execute(claim_query.JOB, context.parameters()).first()
     if row is None or row.state not in SERVED:
         return None
@@ -207,7 +208,7 @@ def _own_turn(connection: Connection, context: ClaimContext) -> _Turn | None:
 
 
 def _just_served(row: Row[Any], moment: DbTime) -> bool:
-    """Whether the row says already that the job is served: all slots that work on it would queue up to say it again."""
+    """Whether the row says that the job was just served: else all its slots would queue up to write it again."""
     if row.state != JobState.RUNNING or row.served_at is None or row.nudges:
         return False
     return bool(0 <= (moment.now - row.served_at).total_seconds() < _SERVED_LATELY_S)
@@ -216,7 +217,7 @@ def _just_served(row: Row[Any], moment: DbTime) -> bool:
 def _chosen(
     connection: Connection, query: Executable, parameters: dict[str, Any], ids: list[str]
 ) -> tuple[Attempt, ...]:
-    """Attempts at the tasks that the query finds."""
+    """Return attempts at the tasks that the query finds."""
     rows = connection.execute(query, parameters)
     return tuple(
         Attempt(attempt_id, parameters["job"], row.number, row.frame, row.camera, parameters["worker"], _CLAIMED)

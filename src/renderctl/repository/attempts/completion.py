@@ -1,4 +1,4 @@
-"""Frames that are done: their outputs published and their tasks ended, in one transaction for as many as there are."""
+"""Completed frames: their outputs published and their tasks ended, any number in one transaction."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -37,7 +37,7 @@ _PUBLISH = outputs.insert()
 def complete_all(
     connection: Connection, completions: Sequence[Completion], starting: Sequence[Attempt], since: datetime | None
 ) -> frozenset[str]:
-    """As `Attempts.complete_all`."""
+    """Do the transaction of `Attempts.complete_all`."""
     fresh, superseded = _succeed(connection, completions)
     if fresh:
         _publish(connection, fresh)
@@ -53,7 +53,7 @@ def complete_all(
 
 
 def _succeed(connection: Connection, completions: Sequence[Completion]) -> tuple[Sequence[Completion], frozenset[str]]:
-    """End the tasks; those that were ended just now, and the attempts that do not own their task any more."""
+    """End the tasks; return what was ended just now, and the ids of attempts that no longer own their task."""
     ids = {completion.attempt.id for completion in completions}
     owners: dict[str, Any] = {
         "job": completions[0].attempt.job_id,
@@ -70,7 +70,7 @@ def _succeed(connection: Connection, completions: Sequence[Completion]) -> tuple
 
 
 def _publish(connection: Connection, completions: Sequence[Completion]) -> None:
-    """Replace what earlier renderings of the tasks have published."""
+    """Publish the outputs in place of those of earlier renderings."""
     first = completions[0].attempt
     of_tasks = {"job": first.job_id, "numbers": [completion.attempt.number for completion in completions]}
     earlier, earlier_bytes = connection.execute(_PUBLISHED, of_tasks).one()
@@ -86,7 +86,7 @@ def _publish(connection: Connection, completions: Sequence[Completion]) -> None:
 
 
 def _end_attempts(connection: Connection, completions: Sequence[Completion]) -> None:
-    """One statement however many they are."""
+    """End the attempts with one statement, however many they are."""
     now = db_now(connection)
     values: dict[str, Any] = {
         "state": AttemptState.SUCCEEDED,
@@ -105,7 +105,7 @@ def _end_attempts(connection: Connection, completions: Sequence[Completion]) -> 
 
 
 def _by_attempt(values: dict[str, Any]) -> Any:
-    """For each attempt its own value; the value itself where it is the same for all."""
+    """Return an expression with the value of each attempt; the value itself if all have the same."""
     first = next(iter(values.values()))
     if all(value == first for value in values.values()):
         return first
@@ -113,7 +113,7 @@ def _by_attempt(values: dict[str, Any]) -> Any:
 
 
 def _output_payloads(completions: Sequence[Completion]) -> Iterator[dict[str, Any]]:
-    """What receivers are told of: each output, and whose it is."""
+    """Yield what receivers get of each output."""
     for completion in completions:
         attempt = completion.attempt
         for output in completion.outputs:

@@ -1,4 +1,4 @@
-"""What becomes of an attempt: started, completed, failed, given back. Its id is the fencing token."""
+"""Attempts started, failed, given back. The id of an attempt is its fencing token."""
 
 from datetime import timedelta
 from typing import Any
@@ -28,7 +28,7 @@ _START = (
 
 
 def fail(connection: Connection, attempt: Attempt, failure: Failure, cost: Cost) -> float | None:
-    """End the attempt with a reason; the seconds until its task is tried again; None: it has failed."""
+    """Do the transaction of `Attempts.fail`."""
     used = connection.execute(
         select(tasks.c.attempts, jobs.c.max_attempts, jobs.c.state)
         .join(jobs, jobs.c.id == tasks.c.job_id)
@@ -56,7 +56,10 @@ def fail(connection: Connection, attempt: Attempt, failure: Failure, cost: Cost)
 def give_back(
     connection: Connection, attempt: Attempt, state: AttemptState, reason: str, *, charge: bool = False
 ) -> None:
-    """Take a task away from an attempt: back to the queue, or to the end that its job or its charges call for."""
+    """Take the task away from an attempt: requeue it, or end it if its job was stopped or its attempts are used up.
+
+    `charge`: count the attempt as one of the task's.
+    """
     job = connection.execute(
         select(jobs.c.state, jobs.c.max_attempts, tasks.c.attempts)
         .join(tasks, tasks.c.job_id == jobs.c.id)
@@ -80,7 +83,7 @@ def give_back(
 
 
 def requeue_attempts(connection: Connection, which: Any, reason: str) -> list[Attempt]:
-    """Take away the open attempts that match: those that had started are charged, the others are free."""
+    """Take away the open attempts that match; return them. Those that had started are charged."""
     query = ANY_ATTEMPT.where(attempts.c.state.in_(OPEN_ATTEMPT), which)
     lost = [to_attempt(row) for row in connection.execute(query)]
     for attempt in lost:
@@ -100,7 +103,7 @@ def _after(connection: Connection, failure: Failure, used: Any, delay_s: float |
 
 
 def start(connection: Connection, attempt: Attempt) -> bool:
-    """As `Attempts.start`."""
+    """Do the transaction of `Attempts.start`."""
     changed = connection.execute(_START, {"attempt": attempt.id, "now": db_now(connection)})
     return changed.rowcount == 1
 
@@ -125,13 +128,13 @@ def _fail_job(connection: Connection, job_id: str, reason: str) -> None:
 
 
 def _add_task_failed(connection: Connection, attempt: Attempt, tries: int, reason: str) -> None:
-    """A task has failed for good."""
+    """Add the event that a task has failed for good."""
     payload = {**task_document(attempt), "attempts": tries, "error": reason}
     add_event(connection, Event.TASK_FAILED, attempt.job_id, [{"task": payload}])
 
 
 def _delay_of_failed(connection: Connection, attempt: Attempt) -> float | None:
-    """What `fail` has said before, where its answer was lost."""
+    """Return the delay that `fail` has returned before, if its answer was lost."""
     query = (
         select(tasks.c.not_before)
         .join(attempts, (attempts.c.job_id == tasks.c.job_id) & (attempts.c.number == tasks.c.number))
@@ -145,5 +148,5 @@ def _delay_of_failed(connection: Connection, attempt: Attempt) -> float | None:
 
 
 def task_document(attempt: Attempt) -> dict[str, Any]:
-    """Which task an event is about."""
+    """Return what an event says of its task."""
     return {"id": attempt.task_id, "number": attempt.number, "frame": attempt.frame, "camera": attempt.camera}

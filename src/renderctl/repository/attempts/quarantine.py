@@ -1,9 +1,10 @@
-"""Whose fault it is that frames fail on one worker: the worker's, or the job's.
+"""Whether the worker or the job is at fault when frames fail on one worker.
 
-A worker that fails frame after frame of a job gets no more of them while another worker could (an exclusion, for a
-day). A worker that several jobs exclude, while the very frames that failed on it succeed on others, is quarantined
-until somebody resumes it, if it succeeds at nothing, or fails such frames of jobs that it can render as often as it
-succeeds at anything. A job that fails everywhere proves nothing against anybody, nor does one that is too heavy.
+A worker that fails frame after frame of a job gets no more of them while another worker could render them (an
+exclusion, for a day). A worker that several jobs exclude, while the very frames that failed on it succeed on others, is
+quarantined until somebody resumes it: if it succeeds at nothing, or fails such frames of jobs that it can render as
+often as it succeeds at anything. A job that fails everywhere proves nothing, nor does one that is too heavy for the
+worker.
 """
 
 from datetime import timedelta
@@ -29,7 +30,7 @@ _OF_WORKER = select(attempts.c.ended_at).with_hint(attempts, "FORCE INDEX (ix_at
 
 
 def exclude_after_failures(connection: Connection, attempt: Attempt) -> None:
-    """After a failure: has the worker failed the job's frames too often in a row?"""
+    """Exclude the attempt's worker from its job if it has failed too many frames of it in a row."""
     here = and_(attempts.c.job_id == attempt.job_id, attempts.c.worker_id == attempt.worker_id)
     failures = _OF_WORKER.where(here, attempts.c.state == AttemptState.FAILED, attempts.c.fault == Fault.MACHINE)
     last = connection.execute(failures.order_by(attempts.c.ended_at.desc()).limit(EXCLUDE_AFTER)).all()
@@ -44,13 +45,13 @@ def exclude_after_failures(connection: Connection, attempt: Attempt) -> None:
 
 
 def clear_exclusions(connection: Connection, worker_id: str) -> None:
-    """Forget what is held against a worker: it was resumed."""
+    """Remove all exclusions of a worker: it was resumed."""
     connection.execute(job_exclusions.delete().where(job_exclusions.c.worker_id == worker_id))
     connection.execute(workers.update().where(workers.c.id == worker_id).values(judged_at=db_now(connection)))
 
 
 def quarantine(connection: Connection) -> list[Quarantined]:
-    """As `Workers.quarantine`, once there are suspects."""
+    """Do the transaction of `Workers.quarantine`."""
     connection.execute(job_exclusions.delete().where(job_exclusions.c.at < db_now(connection) - _EXCLUDED_FOR))
     by_hold = select(workers.c.held, func.count()).where(workers.c.state.in_(PRESENT_WORKER_STATES))
     counted = {row[0]: row[1] for row in connection.execute(by_hold.group_by(workers.c.held))}
@@ -65,7 +66,7 @@ def quarantine(connection: Connection) -> list[Quarantined]:
 
 
 def _confirmed_failures(connection: Connection, worker_id: str) -> list[str]:
-    """The jobs that exclude the worker and of which others render what it failed; none if it is of use."""
+    """Return the jobs that exclude the worker while others render what it failed; none if the worker is of use."""
     excluding = select(job_exclusions.c.job_id).where(job_exclusions.c.worker_id == worker_id)
     failed, elsewhere = attempts.alias("failed"), attempts.alias("elsewhere")
     judged = select(workers.c.judged_at).where(workers.c.id == worker_id).scalar_subquery()
@@ -99,7 +100,7 @@ def _confirmed_failures(connection: Connection, worker_id: str) -> list[str]:
 
 
 def _renders(connection: Connection, worker_id: str, job_id: str) -> bool:
-    """Whether the worker has rendered something of the job: then that is not too heavy for it."""
+    """Whether the worker has rendered a frame of the job: then the job is not too heavy for it."""
     query = _OF_WORKER.where(attempts.c.job_id == job_id, attempts.c.worker_id == worker_id)
     return connection.execute(query.where(attempts.c.state == AttemptState.SUCCEEDED).limit(1)).first() is not None
 
@@ -120,7 +121,7 @@ def _quarantine(connection: Connection, worker_id: str, jobs: list[str]) -> Quar
 
 
 def suspects(connection: Connection) -> list[str]:
-    """The workers that take part and are excluded by several jobs."""
+    """Return the ids of active workers that several jobs exclude."""
     query = (
         select(workers.c.id)
         .join(job_exclusions, job_exclusions.c.worker_id == workers.c.id)

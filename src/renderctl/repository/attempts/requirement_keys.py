@@ -1,4 +1,4 @@
-"""The keys of what jobs require, as a process has met them: with them an index finds the jobs that suit a worker."""
+"""The requirement keys that a process has met: with them an index finds the jobs that suit a worker."""
 
 from sqlalchemy import Connection, select
 
@@ -12,18 +12,18 @@ _MANY_KEYS = 30
 
 
 class RequirementKeys:
-    """What each key requires that this process has met: a key means the same for ever."""
+    """The requirements of each key met so far. A key never changes its meaning."""
 
     def __init__(self) -> None:
         self._requirements: dict[str, Requirements] = {"": Requirements()}
 
     def suitable(self, connection: Connection, claimant: Claimant) -> list[str]:
-        """The keys of what open jobs of the slot's pools may require, and its worker has."""
+        """Return the keys of requirements that the slot's worker meets."""
         keys = self._required(connection, claimant.pools)
         return [key for key in keys if claimant.capabilities.lacks(self._requirements[key]) is None]
 
     def _required(self, connection: Connection, pools: tuple[str, ...]) -> list[str]:
-        """All that are known, while they are few; else those that are there now."""
+        """Return all known keys while they are few, else those of the open jobs now."""
         in_pools, known = {"pools": list(pools)}, sorted(self._requirements)
         keys = {f"key_{number}": key for number, key in enumerate(known)}
         if len(known) <= _MANY_KEYS and not connection.scalar(claim_query.unknown(len(known)), in_pools | keys):

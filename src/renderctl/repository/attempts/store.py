@@ -30,7 +30,11 @@ class Attempts(Part):
         self._requirement_keys = RequirementKeys()
 
     def claim(self, job_id: str, claimant: Claimant, *, limit: int = 1, serial: int | None = None) -> Claim:
-        """Up to `limit` tasks of the job for this slot; with the `serial` of a ticket that must be the current one."""
+        """Claim up to `limit` tasks of the job for this slot; with `serial`: only if that is the job's current ticket.
+
+        An empty claim means that the job has nothing for the slot. Repeating it after a lost answer returns the same
+        claim.
+        """
         ids = [new_token() for _ in range(limit)]
 
         def claiming(connection: Connection) -> Claim:
@@ -41,9 +45,9 @@ class Attempts(Part):
 
     @read
     def claimable_jobs(self, connection: Connection, claimant: Claimant, *, limit: int = 5) -> list[str]:
-        """Jobs of which something is due and that suit the worker, the one that was served longest ago first.
+        """Return the ids of jobs with something due that suit the worker, by priority, then the one served longest ago.
 
-        Those of the highest priority first. A claim may still find that a job has nothing for this worker.
+        A claim may still find nothing for this worker.
         """
         suitable = self._requirement_keys.suitable(connection, claimant)
         if not suitable:
@@ -54,7 +58,7 @@ class Attempts(Part):
 
     @write
     def leave_job(self, connection: Connection, job_id: str) -> Job:
-        """A slot leaves the job, which may have waited for that: idle slots look at it. Raises NotFound."""
+        """Note that a slot has left the job, which may have waited for that: idle slots look at it. Raises NotFound."""
         bring_forward(connection, job_id, db_now(connection))
         row = connection.execute(select(jobs).where(jobs.c.id == job_id, jobs.c.removed_at.is_(None))).first()
         if row is None:
@@ -63,7 +67,7 @@ class Attempts(Part):
 
     @write
     def start(self, connection: Connection, attempt: Attempt) -> bool:
-        """Say that Blender works on it now; False: the attempt is not ours any more."""
+        """Note that Blender works on the attempt; return False if its task belongs to another attempt by now."""
         return lifecycle.start(connection, attempt)
 
     def complete(
@@ -75,7 +79,7 @@ class Attempts(Part):
         starting: Sequence[Attempt] = (),
         since: datetime | None = None,
     ) -> None:
-        """`complete_all` for one attempt. Raises AttemptSuperseded, BlobCollected."""
+        """Do `complete_all` for one attempt. Raises AttemptSuperseded, BlobCollected."""
         if self.complete_all([Completion(attempt, tuple(results), cost)], starting=starting, since=since):
             raise AttemptSuperseded(f"Task {attempt.task_id} belongs to another attempt by now.")
 
@@ -88,16 +92,18 @@ class Attempts(Part):
         starting: Sequence[Attempt] = (),
         since: datetime | None = None,
     ) -> frozenset[str]:
-        """Publish the outputs and end the tasks, all of one job; the attempts that are `starting` have begun then.
+        """Publish the outputs of attempts of one job and end their tasks; note that Blender works on those in
+        `starting`.
 
-        Returns the ids of attempts that do not own their task any more, of which nothing was published. Publishes
-        nothing at all when a blob was collected `since` it was leased (None: since the tasks were claimed), but raises
-        BlobCollected. Repeated by the same attempts it changes nothing.
+        Returns the ids of attempts that no longer own their task: nothing of them is published. Raises BlobCollected,
+        and publishes nothing, if a blob was collected `since` it was leased (None: since the tasks were claimed).
+        Repeated for the same attempts it changes nothing.
         """
         return completion.complete_all(connection, completions, starting, since)
 
     def fail(self, attempt: Attempt, failure: Failure, cost: Cost) -> float | None:
-        """End the attempt with a reason. Returns the seconds until the task is tried again; None: it has failed.
+        """End the attempt with a failure; return the seconds until its task is tried again, None if it has failed for
+        good.
 
         A failure of the scene that would hit every task alike ends the whole job.
         """
@@ -107,7 +113,7 @@ class Attempts(Part):
         return delay_s
 
     def release(self, claimed: Sequence[Attempt]) -> None:
-        """Give back, free of charge, what was claimed and is not started; cancel it if its job was canceled."""
+        """Give back attempts that are not started, without charge; their tasks are canceled if the job was."""
 
         def writing(connection: Connection) -> None:
             for attempt in claimed:
@@ -118,11 +124,11 @@ class Attempts(Part):
 
     @write
     def cancel(self, connection: Connection, attempt: Attempt) -> None:
-        """End an attempt that was told to stop, or whose worker goes: its task is queued again or canceled."""
+        """End an attempt that was told to stop, or whose worker leaves: its task is queued again or canceled."""
         give_back(connection, attempt, AttemptState.CANCELED, "stopped")
 
     def get(self, attempt_id: str) -> Attempt:
-        """An attempt by its id. Raises NotFound."""
+        """Return the attempt with this id. Raises NotFound."""
         row = self._database.read(
             lambda connection: connection.execute(ANY_ATTEMPT.where(attempts.c.id == attempt_id)).first()
         )
@@ -141,9 +147,9 @@ class Attempts(Part):
         after: str = "",
         limit: int | None = None,
     ) -> list[Attempt]:
-        """The attempts at a job's tasks, in the order in which they were claimed.
+        """Return attempts at a job's tasks in the order of their claims.
 
-        At all of them, at one, or at those between two numbers (the first and the last).
+        At all tasks, at the one with this `number`, or at those `tasks_between` two numbers, both included.
         """
         query = ATTEMPTS_IN_ORDER
         if number is not None:
@@ -160,7 +166,7 @@ class Attempts(Part):
     def running(
         self, connection: Connection, job_id: str, *, after: int = 0, limit: int | None = None
     ) -> list[Attempt]:
-        """What of a job is being rendered, in the order of its tasks, from the one that follows number `after`."""
+        """Return the running attempts of a job by task number, from the one after number `after`."""
         query = ANY_ATTEMPT.where(attempts.c.job_id == job_id, attempts.c.state == AttemptState.RUNNING)
         query = query.where(attempts.c.number > after).order_by(attempts.c.number).limit(limit)
         return [to_attempt(row) for row in connection.execute(query)]

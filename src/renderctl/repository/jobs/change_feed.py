@@ -1,4 +1,4 @@
-"""What has changed lately, asked by whoever tells it to others: a few questions for all of them together."""
+"""The change feed: a few queries that show what has changed in all jobs, made again and again."""
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
@@ -52,9 +52,10 @@ def _text(column: ColumnElement[Any]) -> ColumnElement[str]:
 
 
 def _as_one_text(rows: Select[Any], *columns: ColumnElement[Any]) -> Select[Any]:
-    """All the rows as one text, with bars between the columns, which hold none, and commas between the rows.
+    """Return a query whose result is all rows as one text, with bars between columns and commas between rows.
 
-    They are asked for twice a second: to receive thousands of rows takes longer than to find them.
+    It runs twice a second, and receiving thousands of rows takes longer than finding them. No column contains a bar or
+    a comma.
     """
     row = reduce(lambda joined, column: joined.concat("|").concat(column), map(_text, columns))
     of_rows = rows.with_only_columns(row.label("row")).subquery()
@@ -62,7 +63,7 @@ def _as_one_text(rows: Select[Any], *columns: ColumnElement[Any]) -> Select[Any]
 
 
 def _read_rows(connection: Connection, query: Select[Any], **parameters: Any) -> list[str]:
-    """The texts of the rows."""
+    """Return the texts of the rows."""
     text: str | None = connection.scalar(query, parameters)
     return text.split(",") if text else []
 
@@ -85,15 +86,15 @@ _SUBJECTS = select(jobs.c.id, jobs.c.owner, jobs.c.project).where(jobs.c.id.in_(
 
 
 class ChangeFeed(Part):
-    """What is asked again and again to notice what has changed."""
+    """Queries that a watcher makes again and again."""
 
     @read
     def snapshot(
         self, connection: Connection, outputs_after: int, only: Collection[str] | None = None
     ) -> WatchSnapshot:
-        """Of the open jobs and those that ended a moment ago, the newest; or of those jobs alone.
+        """Return a snapshot of the open jobs and those that ended a moment ago, or of the jobs in `only`.
 
-        With the outputs that were published after that number.
+        It has the outputs that were published after the number `outputs_after`.
         """
         if only is None:
             signs = _read_rows(connection, _SIGNS, lately=db_now(connection) - _LATELY)
@@ -109,19 +110,19 @@ class ChangeFeed(Part):
         )
 
     def job_subjects(self, job_ids: Collection[str]) -> dict[str, Subject]:
-        """Those that there are, for who asks whether somebody may see them."""
+        """Return the subjects of those of the jobs that exist, by job id, for permission checks."""
         if not job_ids:
             return {}
         rows = self._database.read(lambda connection: connection.execute(_SUBJECTS, {"only": sorted(job_ids)}).all())
         return {row.id: Subject("job", row.id, row.owner, frozenset([row.project])) for row in rows}
 
     def newest_output_number(self) -> int:
-        """The number of the output that was published last."""
+        """Return the number of the output that was published last; 0: there is none."""
         query = select(outputs.c.id).order_by(outputs.c.id.desc()).limit(1)
         return self._database.read(lambda connection: connection.scalar(query)) or 0
 
     def outputs(self, numbers: Sequence[int]) -> list[tuple[str, Output]]:
-        """The outputs of those numbers, in their order, and the jobs that they are of."""
+        """Return the outputs with these numbers, in their order, each with the id of its job."""
         if not numbers:
             return []
         query = select(outputs).where(outputs.c.id.in_(numbers)).order_by(outputs.c.id)
@@ -129,7 +130,9 @@ class ChangeFeed(Part):
         return [(row.job_id, to_output(row)) for row in rows]
 
     def newest_attempt(self, job_id: str, states: Sequence[AttemptState] = ()) -> Attempt | None:
-        """The one that was claimed last, of those in one of the states (none named: in any)."""
+        """Return the attempt of the job that was claimed last, among those in one of the states (in any, if none is
+        given).
+        """
         query = ATTEMPTS_IN_ORDER
         if states:
             query = ANY_ATTEMPT.with_hint(attempts, "FORCE INDEX (ix_attempt_job)", "mysql")
@@ -140,14 +143,14 @@ class ChangeFeed(Part):
 
     @read
     def newest_ended_attempt_ids(self, connection: Connection, job_id: str, limit: int) -> list[str]:
-        """The ids of those attempts at a job's tasks that have ended and were claimed last, the newest first."""
+        """Return the ids of the job's ended attempts that were claimed last, the newest first."""
         query = select(attempts.c.id).with_hint(attempts, "FORCE INDEX (ix_attempt_order)", "mysql")
         query = query.where(attempts.c.job_id == job_id, attempts.c.state.in_(_RENDERED))
         newest = query.order_by(attempts.c.id.desc()).limit(limit)
         return list(connection.scalars(newest))
 
     def attempts(self, ids: Sequence[str]) -> list[Attempt]:
-        """What became of them."""
+        """Return the attempts with these ids."""
         if not ids:
             return []
         query = ANY_ATTEMPT.where(attempts.c.id.in_(ids))

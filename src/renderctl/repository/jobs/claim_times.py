@@ -1,8 +1,8 @@
-"""From when on idle slots look at a job: `job.claimable_at`, the time at which the first of its queued tasks is due.
+"""`job.claimable_at`: from when on idle slots look at a job; the time at which the first of its queued tasks is due.
 
-Whoever queues a task brings the time forward, in the same transaction; whoever has locked the job and finds that
-nothing of it is due moves it on. So it never hides a task for good, and what has nothing to give is looked at once.
-Only for a job that has as many slots as it may is it a guess: until one of them leaves it, or the time is over.
+Whoever queues a task brings the time forward in the same transaction; whoever has locked the job and finds nothing due
+moves it on. So the time never hides a task for good, and a job with nothing to give is looked at once. It is a guess
+only for a job at its slot limit: until a slot leaves it, or the time is over.
 """
 
 from datetime import datetime, timedelta
@@ -26,7 +26,7 @@ _LOCK = select(jobs.c.claimable_at).where(jobs.c.id == bindparam("job")).with_fo
 
 
 def due_at(connection: Connection, job_id: str, now: datetime) -> datetime | None:
-    """When the first queued task of the job may be claimed: `now` at the earliest; None: none is queued."""
+    """Return when the first queued task of the job is due, `now` at the earliest; None: none is queued."""
     if connection.execute(_DUE, {"job": job_id, "now": now}).first():
         return now
     earliest: datetime | None = connection.scalar(_EARLIEST, {"job": job_id})
@@ -34,17 +34,19 @@ def due_at(connection: Connection, job_id: str, now: datetime) -> datetime | Non
 
 
 def bring_forward(connection: Connection, job_id: str, at: datetime) -> None:
-    """A task of the job may be claimed from this time on. Called after the task was queued."""
+    """Note that a task of the job is claimable from this time on. Call it after the task was queued."""
     connection.execute(_BRING_FORWARD, {"job": job_id, "at": at})
 
 
 def move_on(connection: Connection, job_id: str, at: datetime | None) -> None:
-    """Have idle slots pass over a job, which is locked, until then."""
+    """Have idle slots skip a job, which is locked, until then."""
     connection.execute(_SET, {"job": job_id, "at": at})
 
 
 def correct(connection: Connection, job_id: str, now: datetime) -> None:
-    """Have the time say what the tasks do, unless somebody else has locked the job: then they, or the next, do it."""
+    """Set the time to what the tasks say, unless another transaction has locked the job: then that one, or the next,
+    does it.
+    """
     row = connection.execute(_LOCK, {"job": job_id}).first()
     if row is None:
         return
@@ -54,7 +56,7 @@ def correct(connection: Connection, job_id: str, now: datetime) -> None:
 
 
 def agrees(claimable_at: datetime | None, due: datetime | None, now: datetime) -> bool:
-    """Whether idle slots look at a job when something of it is due."""
+    """Return whether idle slots look at a job whenever something of it is due."""
     if claimable_at is None or due is None:
         return claimable_at is due
     return claimable_at == due or max(claimable_at, due) <= now

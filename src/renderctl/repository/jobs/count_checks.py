@@ -1,4 +1,4 @@
-"""Whether the counts of jobs are what their rows come to. A difference is a fault of ours, or of an older release."""
+"""Checks that the counts of jobs match their rows. A difference is a bug, of this release or an older one."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ _PIECE = 50_000
 
 @dataclass(frozen=True)
 class WrongCount:
-    """A job whose counts are not what its rows come to."""
+    """A job whose counts do not match its rows."""
 
     job_id: str
     missing: Mapping[str, int]  #: by what is counted, where it is not right; below 0: there are too many
@@ -33,7 +33,7 @@ class WrongCount:
 
 
 class CountChecks(Part):
-    """Counts compared with what they count, and put right."""
+    """Compares counts with rows, and corrects them."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -44,9 +44,10 @@ class CountChecks(Part):
     def find_wrong(
         self, connection: Connection, job_ids: Sequence[str] | None = None, *, at_once: int = _PIECE
     ) -> list[WrongCount]:
-        """The jobs, of those or of all that are kept, whose counts are wrong at one and the same moment.
+        """Return the jobs whose counts are wrong, among these or all; all are compared at one moment.
 
-        A statement looks at so many tasks of a job at once; of all jobs at all, which takes seconds for each million.
+        With `job_ids`, a statement reads at most `at_once` tasks of a job. Without, it reads all, which takes seconds
+        per million.
         """
         if job_ids is None:
             return _named(connection.execute(_differences()))
@@ -55,7 +56,7 @@ class CountChecks(Part):
 
     @write
     def correct(self, connection: Connection, job_ids: Sequence[str]) -> list[WrongCount]:
-        """Put the counts of the jobs right while others change them; what was wrong."""
+        """Correct the counts of the jobs while others change them; return what was wrong."""
         _take_snapshot(connection)
         for job_id in sorted(job_ids):
             _lock(connection, job_id)
@@ -66,7 +67,7 @@ class CountChecks(Part):
         return wrong
 
     def check_sample(self) -> list[WrongCount]:
-        """Compare the counts of a few jobs, the next ones each time, and put them right; what was wrong."""
+        """Compare the counts of the next few jobs and correct them; return what was wrong."""
         if self._skipped > 0:
             self._skipped -= 1
             return []
@@ -80,7 +81,7 @@ class CountChecks(Part):
 
 
 def _following(connection: Connection, after: str, *, open_only: bool) -> dict[str, int]:
-    """The jobs that come after one, few enough, and how many tasks they have; none: start again."""
+    """Return the next jobs after this one and their numbers of tasks, few enough for one sample; empty: start again."""
     query = select(jobs.c.id, jobs.c.task_count).where(jobs.c.id > after, jobs.c.removed_at.is_(None))
     query = query.order_by(jobs.c.id).limit(_JOBS)
     # State by state: an index has the jobs of one in this order, however many have ended.
@@ -96,7 +97,7 @@ def _following(connection: Connection, after: str, *, open_only: bool) -> dict[s
 
 
 def _lock(connection: Connection, job_id: str) -> None:
-    """Have nobody else correct the job before this transaction ends; who only counts does not wait."""
+    """Lock the corrections of a job. Whoever only counts does not wait."""
     if connection.dialect.name == "mysql":
         own_row = (job_counts.c.job_id == job_id) & (job_counts.c.shard == CORRECTIONS)
         connection.execute(_placing(), {"job_id": job_id, "shard": CORRECTIONS})
@@ -109,13 +110,13 @@ def _placing() -> Any:
 
 
 def _take_snapshot(connection: Connection) -> None:
-    """Have all that the transaction reads be of one moment: of its first look, after it has locked what it locks."""
+    """Have all reads of the transaction see one moment: that of its first read after it has locked what it locks."""
     if connection.dialect.name == "mysql":
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
 
 def _wrong(connection: Connection, job_ids: Sequence[str], at_once: int) -> list[WrongCount]:
-    """Of a snapshot: small jobs together, each large one in pieces."""
+    """Compare in a snapshot: small jobs together, large ones in pieces."""
     query = select(jobs.c.id, jobs.c.task_count).where(jobs.c.id.in_(job_ids)).order_by(jobs.c.id)
     sizes = {row.id: row.task_count for row in connection.execute(query)}
     small = [job_id for job_id, size in sizes.items() if size <= at_once]
@@ -139,9 +140,10 @@ def _named(rows: Iterable[Any]) -> list[WrongCount]:
 
 
 def _differences(job_ids: Sequence[str] | None = None, piece: range | None = None) -> Select[Any]:
-    """Of each job what its rows come to, less its counts, where that is not nothing.
+    """Build the query of rows minus counts for each job, where they differ.
 
-    Of some jobs, or all; of all tasks, or those whose numbers are in the piece: the counts go with the first one.
+    Of some jobs, or all; of all tasks, or those with numbers in the piece: the counts are subtracted with the first
+    piece.
     """
     by_task = {state.value: _count_of(tasks.c.state, state) for state in TaskState}
     ended = [state for state in AttemptState if state not in OPEN_ATTEMPT]

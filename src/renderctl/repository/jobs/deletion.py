@@ -1,4 +1,4 @@
-"""Ended jobs are removed: out of sight at once, in one transaction; their rows follow in small ones."""
+"""Removal of jobs: hidden at once in one transaction; their rows are deleted later in small ones."""
 
 from sqlalchemy import ColumnElement, Connection, exists, func, select
 
@@ -29,7 +29,7 @@ _BATCH = 1000
 
 
 def remove(connection: Connection, job_id: str, actor: Actor, *, dry_run: bool) -> RemovedJob:
-    """As `Jobs.remove`, but for what waits for it. Raises NotFound, IllegalTransition, Conflict."""
+    """Do the transaction of `Jobs.remove`. Raises NotFound, IllegalTransition, Conflict."""
     job = locked(connection, job_id)
     if job.state in OPEN_JOB:
         raise IllegalTransition(f"Job {job_id} is {job.state}.", hint="--force cancels it first.")
@@ -48,7 +48,7 @@ def remove(connection: Connection, job_id: str, actor: Actor, *, dry_run: bool) 
 
 
 def hide_unstarted(connection: Connection, job_id: str, reason: str, actor: Actor) -> None:
-    """Take a job out of sight that nobody has worked on. Raises IllegalTransition if somebody has."""
+    """Hide a job that nobody has worked on. Raises IllegalTransition if somebody has."""
     if connection.execute(select(attempts.c.id).where(attempts.c.job_id == job_id).limit(1)).first():
         raise IllegalTransition(f"Job {job_id} has been worked on; it can only be canceled.")
     hidden = {"state": JobState.CANCELED, "removed_at": db_now(connection), "idempotency_key": None}
@@ -57,7 +57,7 @@ def hide_unstarted(connection: Connection, job_id: str, reason: str, actor: Acto
 
 
 def delete_unstarted_batch(connection: Connection, job_id: str) -> bool:
-    """Delete some rows of a job that nobody has worked on; whether there are more."""
+    """Delete some rows of a hidden job that nobody has worked on; return whether there are more."""
     first = connection.scalar(select(func.min(tasks.c.number)).where(tasks.c.job_id == job_id))
     if first is not None:
         delete_tasks(connection, job_id, first + FIRST_ROWS)
@@ -70,7 +70,7 @@ def delete_unstarted_batch(connection: Connection, job_id: str) -> bool:
 
 
 def delete_removed_batch(connection: Connection) -> bool:
-    """Delete some rows of jobs that were removed; whether there may be more."""
+    """Delete some rows of removed jobs; return whether there may be more."""
     now = db_now(connection)
     removed = select(jobs.c.id, jobs.c.submitting_until).where(jobs.c.removed_at.is_not(None), abandoned(now))
     job = connection.execute(removed.where(~_awaited()).order_by(jobs.c.id).limit(1)).first()
@@ -107,7 +107,7 @@ def _measured(connection: Connection, job_id: str, name: str) -> RemovedJob:
 
 
 def _let_go(connection: Connection, job_id: str, state: JobState) -> None:
-    """No job waits for it any more."""
+    """Remove the links between the job and others, with a note where one waited for its success. Raises Conflict."""
     waiting = select(jobs.c.id, jobs.c.state, jobs.c.notes, job_dependencies.c.any_end).join(
         job_dependencies, job_dependencies.c.job_id == jobs.c.id
     )
@@ -124,6 +124,6 @@ def _let_go(connection: Connection, job_id: str, state: JobState) -> None:
 
 
 def _awaited() -> ColumnElement[bool]:
-    """Whether tasks of another job still wait for this one: the sweep frees them before its rows go."""
+    """Whether tasks of another job are still blocked by this one: the sweep unblocks them before its rows go."""
     blocked = by_state.where(tasks.c.job_id == job_dependencies.c.job_id, tasks.c.state == TaskState.BLOCKED)
     return exists().where(job_dependencies.c.after_id == jobs.c.id, blocked.exists())

@@ -1,4 +1,4 @@
-"""Rows of jobs: found, locked, and what there is to know of their tasks and dependencies."""
+"""Rows of jobs: found, locked, and conditions on their tasks and dependencies."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ OVER = or_(
 
 
 def find_row(connection: Connection, table: Any, noun: str, ref: str, visibility: Visibility) -> Any:
-    """A row by its id, a unique beginning of it, or its name when that is unique. Raises NotFound."""
+    """Return a row by its id, a unique prefix of it, or its name if that is unique. Raises NotFound."""
     visible_rows = select(table).where(table.c.removed_at.is_(None), *visible(table, visibility))
     rows = connection.execute(visible_rows.where(table.c.id == ref)).all()
     if not rows and ref:
@@ -50,7 +50,7 @@ def find_row(connection: Connection, table: Any, noun: str, ref: str, visibility
 
 
 def locked(connection: Connection, job_id: str) -> Job:
-    """The job, which nobody else changes before this transaction ends. Raises NotFound."""
+    """Return the job and lock it until the transaction ends. Raises NotFound."""
     job = locked_or_none(connection, job_id)
     if job is None:
         raise NotFound(f"There is no job {job_id!r}.")
@@ -58,12 +58,13 @@ def locked(connection: Connection, job_id: str) -> Job:
 
 
 def locked_or_none(connection: Connection, job_id: str) -> Job | None:
+    """Return the job and lock it until the transaction ends; None: there is none, or it was removed."""
     row = connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).first()
     return to_job(row) if row is not None and row.removed_at is None else None
 
 
 def open_dependencies(job_id: str) -> Select[Any]:
-    """How many of the jobs that have to end first have not, or not as they were to."""
+    """Return the query of how many jobs the job still waits for."""
     return (
         select(func.count())
         .select_from(job_dependencies.join(jobs, jobs.c.id == job_dependencies.c.after_id))

@@ -26,7 +26,7 @@ _ENDS = {
 
 
 def step(connection: Connection, job_id: str, state: JobState, actor: Actor, action: str) -> Job:
-    """Take a job to a state, unless it is in it already; the job then. Raises NotFound, IllegalTransition."""
+    """Move a job to a state, unless it is there already; return the job. Raises NotFound, IllegalTransition."""
     job = locked(connection, job_id)
     if job.state is state:
         return job
@@ -42,7 +42,7 @@ def step(connection: Connection, job_id: str, state: JobState, actor: Actor, act
 
 
 def finish(connection: Connection, job_id: str) -> JobState | None:
-    """End a job of which no task is open; its state if it has ended, now or before. Raises NotFound."""
+    """End a job if none of its tasks is open; return its state if it has ended, now or before. Raises NotFound."""
     locked(connection, job_id)
     state = ending(connection, job_id)
     if state is None or state in ENDED_JOB:
@@ -60,14 +60,14 @@ def finish(connection: Connection, job_id: str) -> JobState | None:
 
 
 def _first_of(connection: Connection, job_id: str, state: TaskState) -> Row[Any] | None:
-    """The first task of the job that is in the state."""
+    """Return the first task of the job in this state."""
     query = by_state.add_columns(tasks.c.state, tasks.c.error)
     query = query.where(tasks.c.job_id == job_id, tasks.c.state == state).order_by(tasks.c.number).limit(1)
     return connection.execute(query).first()
 
 
 def ending(connection: Connection, job_id: str) -> JobState | None:
-    """The job's state if it has ended; RUNNING if it should end now; None while a task is open."""
+    """Return the job's state if it has ended, RUNNING if it should end now, None while a task is open."""
     row = connection.execute(_STATE_AND_WORK, {"job": job_id}).first()
     if row is None or JobState(row.state) in ENDED_JOB:
         return JobState(row.state) if row else None

@@ -1,4 +1,4 @@
-"""Outputs: what tasks have published."""
+"""Outputs: the files that tasks have published."""
 
 from sqlalchemy import Connection, select
 
@@ -17,7 +17,7 @@ class Outputs(Part):
     """The outputs of jobs."""
 
     def of_job(self, job_id: str, *, after: int = 0, limit: int = 1000) -> tuple[list[Output], int]:
-        """Outputs in the order in which they were published, and where to go on."""
+        """Return outputs of a job in the order of publication, and the number to continue `after`."""
         query = OUTPUTS_IN_ORDER.where(outputs.c.job_id == job_id)
         if after:
             query = query.where(outputs.c.id > after)
@@ -26,18 +26,18 @@ class Outputs(Part):
 
     @read
     def latest(self, connection: Connection, job_id: str, limit: int) -> list[Output]:
-        """What was published last, the newest first."""
+        """Return the outputs published last, the newest first."""
         query = OUTPUTS_IN_ORDER.where(outputs.c.job_id == job_id).order_by(None).order_by(outputs.c.id.desc())
         return [to_output(row) for row in connection.execute(query.limit(limit))]
 
     @read
     def of_task(self, connection: Connection, job_id: str, number: int) -> list[Output]:
-        """What a task has published."""
+        """Return the outputs of one task."""
         query = select(outputs).where(outputs.c.job_id == job_id, outputs.c.number == number).order_by(outputs.c.id)
         return [to_output(row) for row in connection.execute(query)]
 
     def get(self, job_id: str, number: int, name: str) -> Output:
-        """The output of that name of a task. Raises NotFound."""
+        """Return the output of a task by its name. Raises NotFound."""
         for output in self.of_task(job_id, number):
             if output.name == name:
                 return output
@@ -45,5 +45,5 @@ class Outputs(Part):
 
     @read
     def count(self, connection: Connection, job_id: str) -> int:
-        """How many outputs a job has published."""
+        """Return how many outputs a job has."""
         return read_counts(connection, [job_id])[job_id].outputs

@@ -1,4 +1,4 @@
-"""Tasks that are rendered again because a person wants it."""
+"""Tasks that a person has rendered again."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -27,7 +27,7 @@ _UNDONE = tuple(state for state in _ENDED if state is not TaskState.SUCCEEDED)
 def retry_tasks(
     database: Database, job_id: str, *, actor: Actor, frames: Iterable[int] | None = None, quotas: Quotas = UNLIMITED
 ) -> tuple[Job, int]:
-    """As `Jobs.retry`."""
+    """Do `Jobs.retry`."""
     numbers = None if frames is None else _numbers(database, job_id, frames)
 
     def beginning(connection: Connection) -> tuple[Job, int]:
@@ -61,7 +61,7 @@ def retry_tasks(
 
 
 def _numbers(database: Database, job_id: str, frames: Iterable[int]) -> Iterator[int]:
-    """The numbers of the tasks that render the frames."""
+    """Yield the numbers of the tasks that render the frames."""
     job = database.read(lambda connection: locked(connection, job_id))
     requested, number = frozenset(frames), 0
     for frame in FrameSet.parse(job.frames):
@@ -72,7 +72,7 @@ def _numbers(database: Database, job_id: str, frames: Iterable[int]) -> Iterator
 
 
 def _queue_again(connection: Connection, job: Job, numbers: list[int] | None, limit: int) -> int:
-    """The tasks of those numbers, or the first ones, up to `limit`, that failed or were canceled; how many."""
+    """Queue the tasks with these numbers, or the first `limit` that failed or were canceled; return how many."""
     waits = connection.execute(open_dependencies(job.id)).scalar_one()
     target = TaskState.BLOCKED if waits else TaskState.QUEUED
     fresh = {"attempts": 0, "attempt_id": None, "not_before": None, "error": None}

@@ -1,4 +1,4 @@
-"""Jobs: found, listed, and taken from state to state; see `tasks` and `outputs` for what they consist of."""
+"""Jobs: found, listed, added, controlled, removed. What they consist of is in `tasks` and `outputs`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -37,18 +37,18 @@ class Jobs(Part):
 
     @read
     def find(self, connection: Connection, ref: str, *, visibility: Visibility = ALL) -> Job:
-        """A job by its id, a unique beginning of it, or its name when that is unique. Raises NotFound."""
+        """Return a job by its id, a unique prefix of it, or its name if that is unique. Raises NotFound."""
         return to_job(find_row(connection, jobs, "job", ref, visibility))
 
     @read
     def find_at(self, connection: Connection, ref: str, *, visibility: Visibility = ALL) -> tuple[Job, datetime]:
-        """A job as `find_job` finds it, and when."""
+        """Return a job as `find` does, and the database's time. Raises NotFound."""
         now = db_now(connection)
         return to_job(find_row(connection, jobs, "job", ref, visibility)), now
 
     @read
     def get(self, connection: Connection, job_id: str) -> Job:
-        """A job by its whole id. Raises NotFound."""
+        """Return the job with this id. Raises NotFound."""
         row = connection.execute(select(jobs).where(jobs.c.id == job_id, jobs.c.removed_at.is_(None))).first()
         if row is None:
             raise NotFound(f"There is no job {job_id!r}.")
@@ -56,13 +56,13 @@ class Jobs(Part):
 
     @read
     def visible_ids(self, connection: Connection, ids: Iterable[str], visibility: Visibility) -> set[str]:
-        """Those of the jobs that may be seen."""
+        """Return those of the ids whose jobs are visible."""
         query = select(jobs.c.id).where(jobs.c.id.in_(list(ids)), *visible(jobs, visibility))
         return set(connection.scalars(query))
 
     @read
     def open_ids(self, connection: Connection, *, bound_to: str | None = None) -> list[str]:
-        """The jobs that have not ended: all of them, or those that are bound to a worker."""
+        """Return the ids of the jobs that have not ended: all of them, or those reserved for the worker `bound_to`."""
         query = select(jobs.c.id).where(jobs.c.state.in_(OPEN_JOB))
         if bound_to is not None:
             query = query.where(jobs.c.bound_to == bound_to)
@@ -71,7 +71,7 @@ class Jobs(Part):
     def older_than(
         self, days: Mapping[JobState, float], *, limit: int = 1000, visibility: Visibility = ALL
     ) -> list[str]:
-        """Jobs that ended in such a state longer ago than so many days, the oldest first."""
+        """Return the ids of jobs that ended in a state more than so many days ago, the oldest first."""
 
         def reading(connection: Connection) -> list[str]:
             now = db_now(connection)
@@ -90,27 +90,27 @@ class Jobs(Part):
 
     @read
     def paused_with_owner(self, connection: Connection, name: str, *, limit: int) -> Sequence[str]:
-        """The ids of the latest jobs that are paused because their owner was disabled."""
+        """Return the ids of jobs that are paused because their owner was disabled, the newest first."""
         which = (jobs.c.owner == name) & (jobs.c.state == JobState.PAUSED) & jobs.c.pause_reason.is_not(None)
         query = select(jobs.c.id).where(which).order_by(jobs.c.id.desc()).limit(limit)
         return connection.scalars(query).all()
 
     def inputs(self, job_id: str) -> list[Input]:
-        """The files that a job brings beside its model."""
+        """Return the files that a job has beside those of its model."""
         query = select(job_inputs).where(job_inputs.c.job_id == job_id)
         rows = self._database.read(lambda connection: connection.execute(query).all())
         return [Input(row.path, row.digest, row.size) for row in rows]
 
     @read
     def dependencies(self, connection: Connection, job_id: str) -> list[Job]:
-        """The jobs that have to end, or to succeed, before this one starts."""
+        """Return the jobs that this one still waits for."""
         query = select(jobs).join(job_dependencies, job_dependencies.c.after_id == jobs.c.id)
         query = query.where(job_dependencies.c.job_id == job_id, ~OVER)
         return [to_job(row) for row in connection.execute(query)]
 
     @read
     def dependents(self, connection: Connection, job_id: str) -> list[Job]:
-        """The jobs that wait, or waited, for this one."""
+        """Return the jobs that wait, or waited, for this one."""
         query = select(jobs).join(job_dependencies, job_dependencies.c.job_id == jobs.c.id)
         query = query.where(job_dependencies.c.after_id == job_id)
         return [to_job(row) for row in connection.execute(query)]
@@ -118,21 +118,26 @@ class Jobs(Part):
     def add(
         self, new: NewJob, *, actor: Actor, since: datetime | None = None, quotas: Quotas = UNLIMITED
     ) -> tuple[Job, bool]:
-        """Add a job with all its tasks: all or nothing. False: its idempotency key had been used for the same.
+        """Add a job with all its tasks, or nothing; return it, and False if its idempotency key was used for the same
+        request.
 
-        `since`: when its files were leased. Raises Conflict when the key was used for another request, BlobCollected
-        if one of the files was collected meanwhile, NotFound if the model, or a job that it waits for, was removed,
-        QuotaExceeded, SubmissionLost.
+        `since`: when its files were leased. Raises Conflict if the key was used for another request, BlobCollected if
+        one of the files was collected since, NotFound if the model or a dependency was removed, QuotaExceeded,
+        SubmissionLost.
         """
         return JobSubmission(self._database, self._tasks).add(new, actor=actor, since=since, quotas=quotas)
 
     @durable_write
     def pause(self, connection: Connection, job_id: str, *, actor: Actor) -> Job:
-        """No more tasks start; running ones finish."""
+        """Pause a job: running tasks finish, no more start. Raises NotFound, IllegalTransition."""
         return lifecycle.step(connection, job_id, JobState.PAUSED, actor, "job.pause")
 
     def resume(self, job_id: str, *, actor: Actor, bound_to: str | None = None) -> Job:
-        """Go on with a paused job; `bound_to` a worker that takes it over, or free for every worker of its pool."""
+        """Resume a paused job.
+
+        `bound_to`: the worker that takes it over; None: any worker of its pool may. Raises NotFound, IllegalTransition,
+        TokenRefused.
+        """
 
         def writing(connection: Connection) -> Job:
             require_enabled(connection, actor)
@@ -149,7 +154,10 @@ class Jobs(Part):
         return self._database.durable_write(writing, recover=lambda connection, _: locked(connection, job_id))
 
     def cancel(self, job_id: str, *, actor: Actor) -> Job:
-        """Stop a job: what is queued never starts, what runs is told to stop, what is finished is kept."""
+        """Cancel a job: queued tasks never start, running ones are told to stop, outputs are kept.
+
+        Raises NotFound, IllegalTransition.
+        """
         job = self._database.durable_write(
             lambda connection: lifecycle.step(connection, job_id, JobState.CANCELED, actor, "job.cancel")
         )
@@ -158,13 +166,13 @@ class Jobs(Part):
 
     @durable_write
     def set_priority(self, connection: Connection, job_id: str, priority: int, *, actor: Actor) -> Job:
-        """From the next turn on."""
+        """Set the priority of a job, which counts from its next turn on. Raises NotFound."""
         connection.execute(jobs.update().where(jobs.c.id == job_id).values(priority=priority))
         add_audit_entry(connection, actor, "job.priority", job_id, priority=priority)
         return locked(connection, job_id)
 
     def finish_if_done(self, job_id: str) -> JobState | None:
-        """End the job if no task of it is open any more; its state if it has ended, now or before."""
+        """End the job if none of its tasks is open; return its state if it has ended, now or before."""
         state = self._database.read(lambda connection: lifecycle.ending(connection, job_id))
         if state is None or state in ENDED_JOB:
             return state
@@ -175,7 +183,7 @@ class Jobs(Part):
 
     @write
     def add_notes(self, connection: Connection, job_id: str, notes: Iterable[str]) -> None:
-        """Keep what the artist should know about the job, each sentence once."""
+        """Add notes for the artist to the job, each sentence once, up to a limit. Raises NotFound."""
         known = list(locked(connection, job_id).notes)
         fresh = [note for note in notes if note not in known][: max(MAX_NOTES - len(known), 0)]
         if fresh:
@@ -184,18 +192,19 @@ class Jobs(Part):
     def retry(
         self, job_id: str, *, actor: Actor, frames: Iterable[int] | None = None, quotas: Quotas = UNLIMITED
     ) -> tuple[Job, int]:
-        """Queue again: the given frames, whatever became of them, or else all that failed or were canceled.
+        """Queue tasks again: those of the given frames in whatever state, or else all that failed or were canceled.
 
-        Returns the job and how many tasks were queued. Tasks that are open already are left alone.
-        Many are queued in batches, the first of which makes the job run again: that is refused, with QuotaExceeded,
-        where one more open job would be too many.
+        Returns the job and the number of tasks queued. Open tasks are left alone. Many tasks are queued in batches, the
+        first of which makes the job run again. Raises NotFound, TokenRefused, and QuotaExceeded if one more open job
+        would be too many.
         """
         return retry_tasks(self._database, job_id, actor=actor, frames=frames, quotas=quotas)
 
     def remove(self, job_id: str, *, actor: Actor, dry_run: bool = False) -> RemovedJob:
-        """Take an ended job out of sight; the sweep deletes its rows. With `dry_run`, say what would go.
+        """Remove an ended job: it is hidden at once, and the sweep deletes its rows. With `dry_run`, report what would
+        go.
 
-        Raises IllegalTransition while it is open or being rendered, Conflict while another job waits for it.
+        Raises NotFound, IllegalTransition while it is open or being rendered, Conflict while another job waits for it.
         """
         freed = []
         if not dry_run:  # where the end of the job was not that far yet
@@ -207,9 +216,8 @@ class Jobs(Part):
         return replace(removed, freed=tuple(freed))
 
     def discard(self, job_id: str, reason: str, *, actor: Actor) -> None:
-        """Take a job back that nobody has begun to work on, as if it had not been submitted.
-
-        Raises IllegalTransition if somebody has.
+        """Remove a job that nobody has worked on, as if it had not been submitted. Raises IllegalTransition if somebody
+        has.
         """
         self._database.durable_write(lambda connection: deletion.hide_unstarted(connection, job_id, reason, actor))
         while self._database.write(lambda connection: deletion.delete_unstarted_batch(connection, job_id)):

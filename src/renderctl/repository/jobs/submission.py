@@ -1,8 +1,8 @@
-"""New jobs. A small one is added in one transaction, a large one in many, out of everybody's sight until the last.
+"""New jobs: a small one is added in one transaction, a large one in many, hidden until the last.
 
-Until then its row is that of a removed job, whose rows the sweep deletes: who submits keeps it from that by
-`submitting_until`, which every batch of tasks puts off. A submission that was killed is nobody's after that, and goes
-the way of all removed jobs. See docs/decisions/0033-batched-submission.md.
+Until then its row is that of a removed job, whose rows the sweep deletes. The submitter prevents that with
+`submitting_until`, which every batch of tasks extends. A submission that was killed runs out, and is deleted like any
+removed job. See docs/decisions/0033-batched-submission.md.
 """
 
 import hashlib
@@ -49,13 +49,13 @@ class _Submission:
 
     @property
     def visible(self) -> dict[str, Any]:
-        """What its row says once everybody may see it."""
+        """The columns of its row once it is visible."""
         state = JobState.PAUSED if self.new.paused else JobState.QUEUED
         return {"state": state, "idempotency_key": self.new.idempotency_key, "removed_at": None}
 
 
 class JobSubmission(Part):
-    """How a job is added."""
+    """Adds one job."""
 
     def __init__(self, database: Database, tasks: Tasks) -> None:
         super().__init__(database)
@@ -64,13 +64,13 @@ class JobSubmission(Part):
     def add(
         self, new: NewJob, *, actor: Actor, since: datetime | None = None, quotas: Quotas = UNLIMITED
     ) -> tuple[Job, bool]:
-        """As `Jobs.add`."""
+        """Do `Jobs.add`."""
         tasks = TaskBatches(new.frames, new.cameras)
         submission = _Submission(new_id(), new, actor, quotas.of(actor.name, new.project), tasks, since)
         return self._add(submission) if tasks.count <= FIRST_ROWS else self._add_in_batches(submission)
 
     def _add(self, submission: _Submission) -> tuple[Job, bool]:
-        """In one transaction."""
+        """Add it in one transaction."""
         batch = submission.tasks.take(FIRST_ROWS)
 
         def writing(connection: Connection) -> tuple[Job, bool]:
@@ -84,7 +84,7 @@ class JobSubmission(Part):
         return self._database.durable_write(writing, recover=_added)
 
     def _add_in_batches(self, submission: _Submission) -> tuple[Job, bool]:
-        """Out of sight until all of it is there."""
+        """Add it hidden, then show it."""
         begun = self._database.write(
             lambda connection: _insert_hidden(connection, submission),
             recover=lambda connection: _state_of_tasks(connection, submission),
@@ -105,7 +105,7 @@ class JobSubmission(Part):
         return added
 
     def _insert_tasks(self, submission: _Submission, state: TaskState) -> None:
-        """Raises SubmissionLost."""
+        """Insert its tasks, batch by batch. Raises SubmissionLost."""
         size, job_id = BatchSize(), submission.job_id
         while batch := submission.tasks.take(size.rows):
 
@@ -130,7 +130,7 @@ def _insert_hidden(connection: Connection, submission: _Submission) -> TaskState
 
 
 def _keep(connection: Connection, job_id: str) -> None:
-    """Have the submission ours for longer. Raises SubmissionLost if it is ours no more."""
+    """Extend the time of the submission. Raises SubmissionLost if it ran out."""
     own = (jobs.c.id == job_id) & jobs.c.submitting_until.is_not(None)
     longer = jobs.update().where(own).values(submitting_until=db_now(connection) + _PATIENCE)
     if not connection.execute(longer).rowcount:
@@ -138,7 +138,7 @@ def _keep(connection: Connection, job_id: str) -> None:
 
 
 def _show(connection: Connection, submission: _Submission) -> tuple[Job, bool]:
-    """From now on there is the job, for everybody."""
+    """Make the job visible to everybody."""
     if earlier := _earlier_job(connection, submission):
         _let_go(connection, submission.job_id)
         return earlier, False
@@ -149,7 +149,7 @@ def _show(connection: Connection, submission: _Submission) -> tuple[Job, bool]:
 
 
 def _insert_job(connection: Connection, submission: _Submission, visibility: Mapping[str, Any]) -> TaskState:
-    """Add its row and its files, which no garbage collection takes from then on; the state that its tasks get."""
+    """Insert its row and its files, which no garbage collection takes from then on; return the state of its tasks."""
     new, limits = submission.new, submission.limits
     require_work(connection, limits, jobs=1, tasks=submission.tasks.count)
     sum_up_ended(connection, limits, db_now(connection))
@@ -184,7 +184,7 @@ def _insert_job(connection: Connection, submission: _Submission, visibility: Map
 
 
 def _finish(connection: Connection, submission: _Submission) -> Job:
-    """What is done in the transaction that shows the job, after all that others might wait for."""
+    """Do what belongs into the transaction that shows the job, after all that others might wait for."""
     new, limits, job_id = submission.new, submission.limits, submission.job_id
     use_uploads(connection, submission.actor.name, (file.digest for file in new.inputs))
     _link(connection, job_id, new)
@@ -198,16 +198,16 @@ def _finish(connection: Connection, submission: _Submission) -> Job:
 
 
 def abandoned(now: datetime) -> ColumnElement[bool]:
-    """Of a removed job: whether nobody is submitting it.
+    """Whether nobody is submitting the removed job.
 
-    A time that is further ahead than anybody sets it: the clock was set back since.
+    A time further ahead than anybody sets it means that the clock was set back.
     """
     until = jobs.c.submitting_until
     return or_(until.is_(None), until <= now, until > now + 2 * _PATIENCE)
 
 
 def _let_go(connection: Connection, job_id: str) -> None:
-    """Have the rows of a submission deleted that comes to nothing."""
+    """Give up a submission: its rows are deleted."""
     own = (jobs.c.id == job_id) & jobs.c.submitting_until.is_not(None)
     connection.execute(jobs.update().where(own).values(submitting_until=None))
 
@@ -217,7 +217,7 @@ def _added(connection: Connection, audit: Row[Any]) -> tuple[Job, bool]:
 
 
 def _earlier_job(connection: Connection, submission: _Submission) -> Job | None:
-    """The job for which its idempotency key was used. Raises Conflict if that was another request, TokenRefused."""
+    """Return the job of the same idempotency key. Raises Conflict if that was another request, TokenRefused."""
     require_enabled(connection, submission.actor)
     new = submission.new
     if new.idempotency_key is None:
@@ -230,7 +230,7 @@ def _earlier_job(connection: Connection, submission: _Submission) -> Job | None:
 
 
 def _state_of_tasks(connection: Connection, submission: _Submission) -> TaskState | None:
-    """The state that its tasks get, if its row is there; None: it is not."""
+    """Return the state of its tasks if its row is there, else None."""
     if connection.execute(select(jobs.c.id).where(jobs.c.id == submission.job_id)).first() is None:
         return None
     return TaskState.BLOCKED if _has_open_dependencies(connection, submission.new) else TaskState.QUEUED
@@ -246,7 +246,7 @@ def _has_open_dependencies(connection: Connection, new: NewJob) -> bool:
 
 
 def _model_that_stays(connection: Connection, model_id: str) -> str:
-    """`NAME@VERSION` of the model, which nobody removes before this transaction ends. Raises NotFound."""
+    """Return `NAME@VERSION` of the model, and keep it from removal until the transaction ends. Raises NotFound."""
     query = select(models.c.name, models.c.version).where(models.c.id == model_id)
     row = connection.execute(query.with_for_update(read=True)).first()
     if row is None:
@@ -255,7 +255,7 @@ def _model_that_stays(connection: Connection, model_id: str) -> str:
 
 
 def _link(connection: Connection, job_id: str, new: NewJob) -> None:
-    """Have the job wait for others, none of which is removed before this transaction ends. Raises NotFound.
+    """Have the job wait for others, none of which is removed until the transaction ends. Raises NotFound.
 
     They are locked in the order of their ids, and late: their own ends wait for this transaction.
     """

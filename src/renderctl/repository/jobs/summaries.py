@@ -1,4 +1,4 @@
-"""Jobs as they stand: what a job document says, read at one moment."""
+"""Summaries of jobs: what a job document shows, read at one moment."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -37,11 +37,11 @@ _IMAGES = select(jobs.c.id, _LAST_IMAGE.scalar_subquery()).where(jobs.c.id.in_(_
 
 
 class Summaries(Part):
-    """How jobs stand."""
+    """Summaries of jobs."""
 
     @read
     def get(self, connection: Connection, job_id: str) -> JobSummary:
-        """How a job stands. Raises NotFound."""
+        """Return the summary of a job. Raises NotFound."""
         now = db_now(connection)
         row = connection.execute(select(jobs).where(jobs.c.id == job_id, jobs.c.removed_at.is_(None))).first()
         if row is None:
@@ -49,7 +49,7 @@ class Summaries(Part):
         return _summaries(connection, [to_job(row)], now)[0]
 
     def by_ids(self, ids: Sequence[str]) -> list[JobSummary]:
-        """How these jobs stand, as far as there are such."""
+        """Return the summaries of those of the jobs that exist."""
 
         def reading(connection: Connection) -> list[JobSummary]:
             now = db_now(connection)
@@ -72,7 +72,7 @@ class Summaries(Part):
         limit: int = 50,
         visibility: Visibility = ALL,
     ) -> list[JobSummary]:
-        """How the jobs stand, the newest first; those that are older than job `before`."""
+        """Return summaries, the newest job first; with `before`: of jobs older than that one."""
         there = [jobs.c.removed_at.is_(None), *visible(jobs, visibility)]
         if before is not None:
             there.append(jobs.c.id < before)
@@ -92,7 +92,7 @@ class Summaries(Part):
 
 
 def _like(search: str) -> ColumnElement[bool]:
-    """A job whose name or whose model's name has it somewhere, or whose id begins with it."""
+    """Whether the job's or its model's name contains the text, or its id begins with it."""
     named = (column.icontains(search, autoescape=True) for column in (jobs.c.name, jobs.c.model))
     return or_(*named, jobs.c.id.startswith(search, autoescape=True))
 
@@ -119,7 +119,7 @@ def _summaries(connection: Connection, jobs_found: Sequence[Job], now: datetime)
 
 
 def _images(connection: Connection, ids: Sequence[str]) -> dict[str, str | None]:
-    """Of each job the image that rendered the last of its frames."""
+    """Return for each job the image that rendered its last output."""
     return {row[0]: row[1] for row in connection.execute(_IMAGES, {"jobs": ids})} if ids else {}
 
 
@@ -131,7 +131,7 @@ def _running(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, 
 
 
 def _frame_seconds(connection: Connection, ids: Sequence[str]) -> dict[str, float | None]:
-    """What the last frames of each job took on average; of many jobs at once."""
+    """Return for each job how long its last frames took on average."""
     seconds: dict[str, float | None] = {}
     for some in batches(ids, _PACES):
         pace = " UNION ALL ".join(_PACE.format(n) for n in range(len(some)))

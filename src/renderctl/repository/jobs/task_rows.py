@@ -1,6 +1,6 @@
-"""The rows of a job's tasks: its frames by its cameras, made by the database itself from two short lists.
+"""The rows of a job's tasks, frames times cameras, which the database makes itself from two short lists.
 
-A million rows that Python builds and binds take three times as long.
+A million rows built and bound in Python take three times as long.
 """
 
 import json
@@ -31,7 +31,7 @@ _INSERT = {
 
 @dataclass(frozen=True)
 class TaskBatch:
-    """Some frames, each by all cameras."""
+    """Some frames, with all cameras for each."""
 
     first: int  #: the number of its first task
     frames: Sequence[int]
@@ -47,7 +47,7 @@ class TaskBatch:
 
 
 class TaskBatches:
-    """The tasks of a job, one batch after the other."""
+    """The tasks of a job, batch by batch."""
 
     def __init__(self, frames: str, cameras: Sequence[str | None]) -> None:
         parsed = FrameSet.parse(frames)
@@ -57,7 +57,7 @@ class TaskBatches:
         self._first = 1
 
     def take(self, tasks: int) -> TaskBatch | None:
-        """The next so many tasks, or what is left; a frame is by all cameras. None: that was all."""
+        """Return the next so many tasks, rounded to whole frames, or the rest; None: there are no more."""
         frames = list(islice(self._frames, max(1, tasks // max(1, len(self.cameras)))))
         if not frames:
             return None
@@ -67,7 +67,7 @@ class TaskBatches:
 
 
 def insert_rows(connection: Connection, job_id: str, batch: TaskBatch, state: TaskState) -> None:
-    """Add the rows of a batch; `task_states.insert_tasks` counts them, too."""
+    """Insert the rows of a batch. `task_states.insert_tasks` also counts them."""
     parameters = {
         "job": job_id,
         "first": batch.first,
@@ -80,6 +80,6 @@ def insert_rows(connection: Connection, job_id: str, batch: TaskBatch, state: Ta
 
 
 def is_inserted(connection: Connection, job_id: str, batch: TaskBatch) -> bool:
-    """Whether the rows of a batch are there: they come all together."""
+    """Whether the rows of a batch are there: all of them are inserted at once."""
     last = select(tasks.c.number).where(tasks.c.job_id == job_id, tasks.c.number == batch.last)
     return connection.execute(last).first() is not None

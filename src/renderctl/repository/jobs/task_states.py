@@ -1,4 +1,4 @@
-"""Every statement that gives a task its state. Each one counts what it changes: there is no other way to change one."""
+"""Every statement that sets the state of a task. Each counts what it changes: nothing else may set one."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -35,13 +35,13 @@ _SUCCEED = (
 
 
 def insert_tasks(connection: Connection, job_id: str, batch: TaskBatch, state: TaskState) -> None:
-    """Add tasks to a job, all in one state."""
+    """Insert tasks of a job, all in one state."""
     insert_rows(connection, job_id, batch, state)
     count_change(connection, job_id, {state: len(batch)})
 
 
 def take_tasks(connection: Connection, job_id: str, taken: Sequence[Attempt]) -> None:
-    """Give queued tasks, which the transaction has locked, to the attempts at them, all of one worker."""
+    """Give queued tasks, which the transaction has locked, to these attempts of one worker."""
     numbers, ids = [attempt.number for attempt in taken], [attempt.id for attempt in taken]
     count = connection.execute(_TAKE, {"job": job_id, "numbers": numbers, "ids": ids}).rowcount
     changes: dict[str, int] = {TaskState.QUEUED: -count, TaskState.RUNNING: count}
@@ -49,7 +49,7 @@ def take_tasks(connection: Connection, job_id: str, taken: Sequence[Attempt]) ->
 
 
 def succeed_tasks(connection: Connection, job_id: str, done: Sequence[Attempt]) -> int:
-    """End the tasks that the attempts, all of one worker, still own; how many they were."""
+    """End the tasks that these attempts of one worker still own; return how many."""
     numbers, ids = [attempt.number for attempt in done], [attempt.id for attempt in done]
     count = connection.execute(_SUCCEED, {"job": job_id, "numbers": numbers, "ids": ids}).rowcount
     changes: dict[str, int] = {TaskState.RUNNING: -count, TaskState.SUCCEEDED: count}
@@ -58,7 +58,9 @@ def succeed_tasks(connection: Connection, job_id: str, done: Sequence[Attempt]) 
 
 
 def leave_running(connection: Connection, attempt: Attempt, state: TaskState, **changes: Any) -> bool:
-    """Move the task of an attempt on, with other changes, if the attempt still owns it."""
+    """Move the task of an attempt to another state, with other changes, if the attempt still owns it; return whether it
+    does.
+    """
     owned = (tasks.c.job_id == attempt.job_id) & (tasks.c.number == attempt.number)
     owned &= (tasks.c.state == TaskState.RUNNING) & (tasks.c.attempt_id == attempt.id)
     count = connection.execute(tasks.update().where(owned).values(state=state, **changes)).rowcount
@@ -70,7 +72,7 @@ def leave_running(connection: Connection, attempt: Attempt, state: TaskState, **
 def move_tasks(
     connection: Connection, job_id: str, numbers: Sequence[int], source: TaskState, target: TaskState, **changes: Any
 ) -> int:
-    """Take those of the tasks that are in one state to another one, with other changes; how many they were."""
+    """Move those of the tasks that are in state `source` to `target`, with other changes; return how many."""
     first, last = min(numbers), max(numbers)
     gapless = len(set(numbers)) == last - first + 1
     among = tasks.c.number.between(first, last) if gapless else tasks.c.number.in_(numbers)
@@ -80,9 +82,9 @@ def move_tasks(
 def move_first(
     connection: Connection, job_id: str, limit: int, source: TaskState, target: TaskState, **changes: Any
 ) -> int:
-    """Take the first tasks that are in one state, up to so many, to another one; how many they were.
+    """Move the first tasks in state `source`, up to `limit`, to `target`, with other changes; return how many.
 
-    The index says where they begin and end, and the statement is as short for a million of them as for one.
+    The index gives the range, and the statement is as short for a million of them as for one.
     """
     in_order = by_state.where(tasks.c.job_id == job_id, tasks.c.state == source).order_by(tasks.c.number).limit(1)
     first, last = connection.scalar(in_order), connection.scalar(in_order.offset(limit - 1))
@@ -107,5 +109,5 @@ def _move(
 
 
 def delete_tasks(connection: Connection, job_id: str, before: int) -> None:
-    """Delete the tasks below a number of a job that was removed: what was counted of it goes with its row."""
+    """Delete the tasks below a number of a removed job. Its counts are deleted with its row."""
     connection.execute(tasks.delete().where(tasks.c.job_id == job_id, tasks.c.number < before))

@@ -1,7 +1,6 @@
-"""Tasks: listed, counted, and taken from one state to another many at a time.
+"""Tasks: listed, counted, and moved from one state to another in batches.
 
-A million rows in one transaction would keep everybody else waiting: they are changed in batches. Killed half way
-through, the sweep goes on with them.
+A million rows in one transaction would block everybody else. If the process dies half way, the sweep continues.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,7 +39,7 @@ class Tasks(Part):
         after: int = 0,
         limit: int | None = None,
     ) -> list[Task]:
-        """The tasks of a job in their order, from the one that follows number `after`."""
+        """Return the tasks of a job by number, from the one after number `after`."""
         query = select(tasks).where(tasks.c.job_id == job_id, tasks.c.number > after)
         query = query.order_by(tasks.c.number).limit(limit)
         if states:
@@ -49,18 +48,18 @@ class Tasks(Part):
 
     @read
     def counts(self, connection: Connection, job_id: str) -> TaskCounts:
-        """How many tasks of a job are in each state."""
+        """Return how many tasks of a job are in each state."""
         return count_tasks(connection, job_id)
 
     @read
     def seconds_to_retry(self, connection: Connection, job_id: str) -> float | None:
-        """Seconds until the first queued task may be tried again; None: one may be claimed now, or none is queued."""
+        """Return the seconds until a queued task is due; None: one is due now, or none is queued."""
         now = db_now(connection)
         due = due_at(connection, job_id, now)
         return (due - now).total_seconds() if due and due > now else None
 
     def cancel_waiting(self, job_id: str, *, most: int | None = None) -> int:
-        """Cancel what waits in a job that was stopped; how many. Nobody claims it meanwhile, for the job has ended."""
+        """Cancel the queued and blocked tasks of a canceled or failed job, `most` of each at most; return how many."""
 
         def stopped(connection: Connection) -> bool:
             job = locked_or_none(connection, job_id)
@@ -69,7 +68,7 @@ class Tasks(Part):
         return sum(self._transition_all(job_id, state, TaskState.CANCELED, stopped, most) for state in WAITING)
 
     def unblock(self, job_id: str) -> int:
-        """Queue the tasks of a job that waits for no other one any more; how many."""
+        """Queue the blocked tasks of a job whose dependencies have all ended; return how many."""
 
         def free(connection: Connection) -> bool:
             locked_or_none(connection, job_id)  # before its tasks, as everybody does
@@ -78,7 +77,7 @@ class Tasks(Part):
         return self._transition_all(job_id, TaskState.BLOCKED, TaskState.QUEUED, free, None)
 
     def unblock_dependents(self, done_id: str) -> list[str]:
-        """Queue the tasks of the jobs that waited for this one alone; the ids of those jobs."""
+        """Queue the tasks of the jobs that waited for this one alone; return the ids of those jobs."""
         waiting = select(job_dependencies.c.job_id).where(job_dependencies.c.after_id == done_id)
         waiting_ids = self._database.read(lambda connection: connection.scalars(waiting).all())
         return [job_id for job_id in waiting_ids if self.unblock(job_id)]
@@ -91,7 +90,7 @@ class Tasks(Part):
         allowed: Callable[[Connection], bool],
         most: int | None,
     ) -> int:
-        """Take tasks from one state to another, for as long as that is `allowed`; how many."""
+        """Move tasks from one state to another, batch by batch, while `allowed` returns True; return how many."""
 
         size, flipped, asked = BatchSize(), 0, 0
 

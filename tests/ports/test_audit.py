@@ -33,7 +33,7 @@ def sealed(farm: Farm, clock: FakeClock, tmp_path: Path) -> Farm:
 def with_seal(farm: Farm, clock: FakeClock, seal: SigningKeys) -> Farm:
     engine = farm.repository.database.engine
     database = Database(engine, now=clock.now, heartbeat_limit_s=1.0, signing_keys=seal)
-    return replace(farm, repository=Repository.of(database))
+    return replace(farm, repository=Repository(database))
 
 
 def given_deeds(farm: Farm) -> str:

@@ -173,7 +173,7 @@ def test_a_frozen_server_is_an_outage_within_seconds_and_a_restarted_one_costs_n
 
 def test_a_process_makes_no_more_connections_than_the_url_allows_and_the_rest_wait(ready_mysql_url: str) -> None:
     engine = open_engine(f"{ready_mysql_url}?connections=2")
-    repository = Repository.of(Database(engine, now=SystemClock().now, heartbeat_limit_s=15.0))
+    repository = Repository(Database(engine, now=SystemClock().now, heartbeat_limit_s=15.0))
     held, free = threading.Barrier(3, timeout=30), threading.Event()
 
     def hold(connection: Connection) -> None:

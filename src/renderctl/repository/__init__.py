@@ -1,43 +1,46 @@
 """The database: the one truth about jobs, tasks, attempts, outputs and workers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from renderctl.repository.attempts.store import Attempts
 from renderctl.repository.audit.key_file import KeyFile
-from renderctl.repository.audit.log import AuditLog
-from renderctl.repository.audit.verification import AuditChain
 from renderctl.repository.blobs.access import Blobs
-from renderctl.repository.blobs.damage import DamagedBlobs
-from renderctl.repository.blobs.gc import GarbageCollection
 from renderctl.repository.database import Database, db_now
 from renderctl.repository.database.audit_chain import HeadFile, SigningKeys
 from renderctl.repository.database.engine import open_engine
-from renderctl.repository.diagnostics import Diagnostics
-from renderctl.repository.jobs.change_feed import ChangeFeed
-from renderctl.repository.jobs.count_checks import CountChecks
 from renderctl.repository.jobs.outputs import Outputs
 from renderctl.repository.jobs.store import Jobs
 from renderctl.repository.jobs.summaries import Summaries
 from renderctl.repository.jobs.tasks import Tasks
 from renderctl.repository.leases import Leases
-from renderctl.repository.metrics import Metrics
 from renderctl.repository.migrations import HEAD, current_revision, fence_workers, require_current, upgrade
 from renderctl.repository.models import Models
-from renderctl.repository.people.credential_uses import CredentialUses
-from renderctl.repository.people.invitations import Invitations
-from renderctl.repository.people.login_attempts import LoginAttempts
-from renderctl.repository.people.projects import Projects
-from renderctl.repository.people.second_factors import SecondFactors
-from renderctl.repository.people.sessions import Sessions
-from renderctl.repository.people.tokens import Tokens
-from renderctl.repository.people.users import Users
 from renderctl.repository.quotas import QuotaReports
 from renderctl.repository.recovery import Recovery
-from renderctl.repository.webhooks.delivery import Deliveries
-from renderctl.repository.webhooks.registrations import Webhooks
 from renderctl.repository.workers import Workers
+
+if TYPE_CHECKING:
+    from renderctl.repository.audit.log import AuditLog
+    from renderctl.repository.audit.verification import AuditChain
+    from renderctl.repository.blobs.damage import DamagedBlobs
+    from renderctl.repository.blobs.gc import GarbageCollection
+    from renderctl.repository.diagnostics import Diagnostics
+    from renderctl.repository.jobs.change_feed import ChangeFeed
+    from renderctl.repository.jobs.count_checks import CountChecks
+    from renderctl.repository.metrics import Metrics
+    from renderctl.repository.people.credential_uses import CredentialUses
+    from renderctl.repository.people.invitations import Invitations
+    from renderctl.repository.people.login_attempts import LoginAttempts
+    from renderctl.repository.people.projects import Projects
+    from renderctl.repository.people.second_factors import SecondFactors
+    from renderctl.repository.people.sessions import Sessions
+    from renderctl.repository.people.tokens import Tokens
+    from renderctl.repository.people.users import Users
+    from renderctl.repository.webhooks.delivery import Deliveries
+    from renderctl.repository.webhooks.registrations import Webhooks
 
 __all__ = [
     "HeadFile",
@@ -49,77 +52,133 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
 class Repository:
-    """Every question to the database, and every change of it, in parts; one code for SQLite and MySQL."""
+    """Every question to the database, and every change of it, in parts; one code for SQLite and MySQL.
 
-    database: Database
-    jobs: Jobs
-    tasks: Tasks
-    outputs: Outputs
-    summaries: Summaries
-    change_feed: ChangeFeed
-    count_checks: CountChecks
-    attempts: Attempts
-    workers: Workers
-    recovery: Recovery
-    leases: Leases
-    models: Models
-    blobs: Blobs
-    damaged_blobs: DamagedBlobs
-    gc: GarbageCollection
-    users: Users
-    projects: Projects
-    invitations: Invitations
-    tokens: Tokens
-    sessions: Sessions
-    credential_uses: CredentialUses
-    login_attempts: LoginAttempts
-    second_factors: SecondFactors
-    quotas: QuotaReports
-    audit: AuditLog
-    audit_chain: AuditChain
-    webhooks: Webhooks
-    deliveries: Deliveries
-    metrics: Metrics
-    diagnostics: Diagnostics
+    The parts that rendering needs are there at once; the others are imported when they are first used.
+    """
 
-    @classmethod
-    def of(cls, database: Database) -> "Repository":
-        """The parts, all of one database."""
-        tasks, leases = Tasks(database), Leases(database)
-        return cls(
-            database=database,
-            jobs=Jobs(database, tasks),
-            tasks=tasks,
-            outputs=Outputs(database),
-            summaries=Summaries(database),
-            change_feed=ChangeFeed(database),
-            count_checks=CountChecks(database),
-            attempts=Attempts(database, tasks),
-            workers=Workers(database),
-            recovery=Recovery(database, leases, tasks),
-            leases=leases,
-            models=Models(database),
-            blobs=Blobs(database),
-            damaged_blobs=DamagedBlobs(database),
-            gc=GarbageCollection(database),
-            users=Users(database),
-            projects=Projects(database),
-            invitations=Invitations(database),
-            tokens=Tokens(database),
-            sessions=Sessions(database),
-            credential_uses=CredentialUses(database),
-            login_attempts=LoginAttempts(database),
-            second_factors=SecondFactors(database),
-            quotas=QuotaReports(database),
-            audit=AuditLog(database),
-            audit_chain=AuditChain(database),
-            webhooks=Webhooks(database),
-            deliveries=Deliveries(database, leases),
-            metrics=Metrics(database),
-            diagnostics=Diagnostics(database),
-        )
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.tasks = Tasks(database)
+        self.leases = Leases(database)
+        self.jobs = Jobs(database, self.tasks)
+        self.outputs = Outputs(database)
+        self.summaries = Summaries(database)
+        self.attempts = Attempts(database, self.tasks)
+        self.workers = Workers(database)
+        self.recovery = Recovery(database, self.leases, self.tasks)
+        self.models = Models(database)
+        self.blobs = Blobs(database)
+        self.quotas = QuotaReports(database)
+
+    @cached_property
+    def change_feed(self) -> "ChangeFeed":
+        from renderctl.repository.jobs.change_feed import ChangeFeed
+
+        return ChangeFeed(self.database)
+
+    @cached_property
+    def count_checks(self) -> "CountChecks":
+        from renderctl.repository.jobs.count_checks import CountChecks
+
+        return CountChecks(self.database)
+
+    @cached_property
+    def damaged_blobs(self) -> "DamagedBlobs":
+        from renderctl.repository.blobs.damage import DamagedBlobs
+
+        return DamagedBlobs(self.database)
+
+    @cached_property
+    def gc(self) -> "GarbageCollection":
+        from renderctl.repository.blobs.gc import GarbageCollection
+
+        return GarbageCollection(self.database)
+
+    @cached_property
+    def users(self) -> "Users":
+        from renderctl.repository.people.users import Users
+
+        return Users(self.database)
+
+    @cached_property
+    def projects(self) -> "Projects":
+        from renderctl.repository.people.projects import Projects
+
+        return Projects(self.database)
+
+    @cached_property
+    def invitations(self) -> "Invitations":
+        from renderctl.repository.people.invitations import Invitations
+
+        return Invitations(self.database)
+
+    @cached_property
+    def tokens(self) -> "Tokens":
+        from renderctl.repository.people.tokens import Tokens
+
+        return Tokens(self.database)
+
+    @cached_property
+    def sessions(self) -> "Sessions":
+        from renderctl.repository.people.sessions import Sessions
+
+        return Sessions(self.database)
+
+    @cached_property
+    def credential_uses(self) -> "CredentialUses":
+        from renderctl.repository.people.credential_uses import CredentialUses
+
+        return CredentialUses(self.database)
+
+    @cached_property
+    def login_attempts(self) -> "LoginAttempts":
+        from renderctl.repository.people.login_attempts import LoginAttempts
+
+        return LoginAttempts(self.database)
+
+    @cached_property
+    def second_factors(self) -> "SecondFactors":
+        from renderctl.repository.people.second_factors import SecondFactors
+
+        return SecondFactors(self.database)
+
+    @cached_property
+    def audit(self) -> "AuditLog":
+        from renderctl.repository.audit.log import AuditLog
+
+        return AuditLog(self.database)
+
+    @cached_property
+    def audit_chain(self) -> "AuditChain":
+        from renderctl.repository.audit.verification import AuditChain
+
+        return AuditChain(self.database)
+
+    @cached_property
+    def webhooks(self) -> "Webhooks":
+        from renderctl.repository.webhooks.registrations import Webhooks
+
+        return Webhooks(self.database)
+
+    @cached_property
+    def deliveries(self) -> "Deliveries":
+        from renderctl.repository.webhooks.delivery import Deliveries
+
+        return Deliveries(self.database)
+
+    @cached_property
+    def metrics(self) -> "Metrics":
+        from renderctl.repository.metrics import Metrics
+
+        return Metrics(self.database)
+
+    @cached_property
+    def diagnostics(self) -> "Diagnostics":
+        from renderctl.repository.diagnostics import Diagnostics
+
+        return Diagnostics(self.database)
 
     def time(self) -> datetime:
         """The time of the database, in UTC: what was leased or put after it is known by it."""
@@ -139,7 +198,7 @@ def open_repository(
     """
     engine = open_engine(url)
     require_current(engine)
-    return Repository.of(Database(engine, now=now, heartbeat_limit_s=heartbeat_limit_s, signing_keys=signing_keys))
+    return Repository(Database(engine, now=now, heartbeat_limit_s=heartbeat_limit_s, signing_keys=signing_keys))
 
 
 def upgrade_database(url: str, *, heartbeat_limit_s: float) -> tuple[str, bool]:

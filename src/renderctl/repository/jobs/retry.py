@@ -16,7 +16,7 @@ from renderctl.repository.database.batches import FIRST_ROWS, BatchSize, give_wa
 from renderctl.repository.jobs.claim_times import bring_forward
 from renderctl.repository.jobs.job_rows import locked, open_dependencies
 from renderctl.repository.jobs.task_states import move_first, move_tasks
-from renderctl.repository.people.rows import require_enabled
+from renderctl.repository.people.enabled import require_enabled
 from renderctl.repository.quotas import lock_quotas, require_work
 from renderctl.repository.schema.jobs import job_exclusions, jobs
 

@@ -20,7 +20,7 @@ from renderctl.repository.jobs.job_rows import OVER, find_row, locked
 from renderctl.repository.jobs.retry import retry_tasks
 from renderctl.repository.jobs.submission import JobSubmission
 from renderctl.repository.jobs.tasks import Tasks
-from renderctl.repository.people.rows import require_enabled
+from renderctl.repository.people.enabled import require_enabled
 from renderctl.repository.schema.jobs import job_dependencies, job_inputs, jobs
 from renderctl.repository.schema.mappers import (
     to_job,

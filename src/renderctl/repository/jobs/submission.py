@@ -27,7 +27,7 @@ from renderctl.repository.database.batches import FIRST_ROWS, BatchSize, give_wa
 from renderctl.repository.jobs.task_rows import TaskBatch, TaskBatches, is_inserted
 from renderctl.repository.jobs.task_states import insert_tasks
 from renderctl.repository.jobs.tasks import Tasks
-from renderctl.repository.people.rows import require_enabled
+from renderctl.repository.people.enabled import require_enabled
 from renderctl.repository.quotas import lock_quotas, require_storage, require_work, sum_up_ended, use_uploads
 from renderctl.repository.schema.jobs import job_dependencies, job_inputs, jobs, models
 from renderctl.repository.schema.mappers import to_job

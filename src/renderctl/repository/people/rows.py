@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from renderctl.core.actors import Actor, Role, Scope, Via
-from renderctl.core.errors import NotFound, TokenRefused, did_you_mean
+from renderctl.core.errors import NotFound, did_you_mean
 from renderctl.core.people import DEFAULT_PROJECT, Project, User
 from renderctl.repository.database import db_now
 from renderctl.repository.schema.people import members, projects, users
@@ -32,16 +32,6 @@ def to_user(connection: Connection, row: Row[Any]) -> User:
 def user_of_row(row: Row[Any], joined: Sequence[str]) -> User:
     has_password = row.password is not None
     return User(row.name, Role(row.role), tuple(joined), row.created_at, row.disabled_at, has_password)
-
-
-def require_enabled(connection: Connection, actor: Actor) -> None:
-    """Let nobody begin something who was disabled since they were let in. Raises TokenRefused.
-
-    Whoever disables them waits for this transaction, and pauses what it has begun.
-    """
-    query = select(users.c.disabled_at).where(users.c.name == actor.name).with_for_update(read=True)
-    if actor.via is not Via.LOCAL and connection.scalar(query) is not None:
-        raise TokenRefused
 
 
 def find_project(connection: Connection, name: str) -> Project:

@@ -236,7 +236,7 @@ def test_nothing_of_ours_stays_open_in_a_session(tmp_path: Path) -> None:
 WORKER = """
 import sys
 from pathlib import Path
-from renderctl.executors import Launch
+from renderctl.executors import LaunchSpec
 from renderctl.executors.process import ProcessExecutor, SandboxOptions
 from renderctl.executors.sandbox import OffLimits, landlock_version
 folder = Path(sys.argv[1])

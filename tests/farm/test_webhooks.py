@@ -331,7 +331,8 @@ def test_who_is_killed_between_sending_and_noting_it_sends_again_under_the_same_
     receiver.on_heard = wait
     code = (
         "import sys, threading; from dataclasses import replace; from pathlib import Path\n"
-        "from tests.farms import make_farm, quick_settings; from renderctl.farm.webhooks.dispatcher import WebhookDispatcher\n"
+        "from tests.farms import make_farm, quick_settings\n"
+        "from renderctl.farm.webhooks.dispatcher import WebhookDispatcher\n"
         "from renderctl.core.settings import WebhookSettings; folder = Path(sys.argv[1])\n"
         "hooks = WebhookSettings(allow=('127.0.0.1/32',), timeout=60)\n"
         "farm = make_farm(folder, settings=replace(quick_settings(folder), webhooks=hooks))\n"

@@ -240,7 +240,7 @@ from renderctl.executors import LaunchSpec
 from renderctl.executors.process import ProcessExecutor, SandboxOptions
 from renderctl.executors.sandbox import OffLimits, landlock_version
 folder = Path(sys.argv[1])
-launch = Launch((sys.executable, "-u", "-c", sys.argv[2]), folder / "scratch", folder / "launch.log")
+launch = LaunchSpec((sys.executable, "-u", "-c", sys.argv[2]), folder / "scratch", folder / "launch.log")
 session = ProcessExecutor(folder / "drivers").start(launch)
 print(session.receive(20), flush=True)
 """

@@ -23,12 +23,8 @@ from renderctl.repository import migrations as migrated
 from renderctl.repository import open_repository
 from renderctl.repository.database.engine import open_engine
 from renderctl.repository.schema.jobs import attempts
-<<<<<<< HEAD
-from tests.databases import farm_on
-from tests.fakes import FakeClock
-=======
 from tests.databases import all_tables, farm_on
->>>>>>> e83bc49 (Import parts of the repository when they are first used)
+from tests.fakes import FakeClock
 from tests.farms import ACTOR, close, given_job, given_model, given_worker
 
 IMAGE = Output("0001.png", "a" * 64, 10)
@@ -286,12 +282,8 @@ def test_an_unserved_job_is_named_again_ever_more_rarely(farm: Farm, clock: Fake
     assert named == [10, 30, 70]
 
 
-<<<<<<< HEAD
 def test_the_migrations_make_the_tables_that_the_code_knows(new_database_url: str) -> None:
-=======
-def test_the_migrations_make_the_tables_that_the_code_knows(new_database_url):
     all_tables()
->>>>>>> e83bc49 (Import parts of the repository when they are first used)
     engine = open_engine(new_database_url)
     migrated.upgrade(engine)
     with engine.connect().execution_options(reads=True) as connection:

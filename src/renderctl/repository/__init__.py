@@ -166,7 +166,7 @@ class Repository:
     def deliveries(self) -> "Deliveries":
         from renderctl.repository.webhooks.delivery import Deliveries
 
-        return Deliveries(self.database)
+        return Deliveries(self.database, self.leases)
 
     @cached_property
     def metrics(self) -> "Metrics":

@@ -1,5 +1,6 @@
 """Farms of real parts, embedded or on services, and what tests put into them."""
 
+import copy
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
@@ -126,6 +127,13 @@ def _share_statements(engine: DatabaseEngine) -> None:
     """Statements are compiled once for each engine, which takes longer than to execute them: a farm a test has many."""
     first = _first_engines.setdefault(engine.dialect.name, engine)
     engine.dialect, engine._compiled_cache = first.dialect, first._compiled_cache
+
+
+def with_parts(farm: Farm, **parts: object) -> Farm:
+    """The farm with other parts of its repository."""
+    repository = copy.copy(farm.repository)
+    vars(repository).update(parts)
+    return replace(farm, repository=repository)
 
 
 @event.listens_for(DatabaseEngine, "engine_connect")

@@ -27,6 +27,7 @@ from tests.farms import (
     given_model,
     given_worker,
     wait_for,
+    with_parts,
     work_off,
     work_until,
 )
@@ -170,7 +171,7 @@ def test_a_second_slot_waits_for_the_last_frames_of_the_first_without_asking_all
             return super().claim(*arguments, **named)  # type: ignore[arg-type]
 
     counted = Counted(farm.repository.database, farm.repository.tasks)
-    farm = replace(farm, repository=replace(farm.repository, attempts=counted))
+    farm = with_parts(farm, attempts=counted)
     executor.behaviours[1] = held
     job = given_job(farm, "1")
     worker = worker_for(farm, ACTOR, WorkOptions(slots=2, only_job=job.id))

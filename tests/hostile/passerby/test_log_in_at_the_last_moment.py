@@ -1,7 +1,6 @@
 """Whoever has a stolen password logs in all the time: one of these log-ins is under way when its owner acts."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from renderctl.core.errors import LoginRefused
 from renderctl.farm import Farm
 from renderctl.farm.people.sessions import log_in
 from renderctl.farm.people.users import add_user, set_password
+from tests.farms import with_parts
 from tests.hostile.passerby.test_second_factor import ADA, HOME, PASSWORD, ROOT, enrolled, farm
 
 __all__ = ["farm"]
@@ -31,10 +31,6 @@ class _Meanwhile:
         return self._sessions.open(*arguments, **named)
 
 
-def _farm_with(farm: Farm, sessions: _Meanwhile) -> Farm:
-    return replace(farm, repository=replace(farm.repository, sessions=sessions))  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize("owner", ["changes the password", "sets up a second factor"])
 def test_a_log_in_that_is_under_way_ends_with_all_others(farm: Farm, owner: str) -> None:
     def act() -> None:
@@ -43,7 +39,7 @@ def test_a_log_in_that_is_under_way_ends_with_all_others(farm: Farm, owner: str)
         else:
             enrolled(farm)
 
-    late = _farm_with(farm, _Meanwhile(farm.repository.sessions, act))
+    late = with_parts(farm, sessions=_Meanwhile(farm.repository.sessions, act))
     with pytest.raises(LoginRefused):
         log_in(late, "ada", PASSWORD, address="203.0.113.66")
     assert farm.repository.sessions.all(user="ada") == []
@@ -52,4 +48,4 @@ def test_a_log_in_that_is_under_way_ends_with_all_others(farm: Farm, owner: str)
 def test_others_change_theirs_without_harm(farm: Farm) -> None:
     add_user(farm, ROOT, "bob", Role.ARTIST, password=PASSWORD)
     others = _Meanwhile(farm.repository.sessions, lambda: set_password(farm, ROOT, "bob", "another horse battery"))
-    assert log_in(_farm_with(farm, others), "ada", PASSWORD, address=HOME).actor.name == "ada"
+    assert log_in(with_parts(farm, sessions=others), "ada", PASSWORD, address=HOME).actor.name == "ada"

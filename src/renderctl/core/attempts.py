@@ -1,4 +1,4 @@
-"""Attempts as slots claim and end them."""
+"""Attempts as slots claim and complete them."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from renderctl.core.workers import NO_CAPABILITIES, Capabilities
 
 @dataclass(frozen=True)
 class Claimant:
-    """A slot that asks for work."""
+    """A slot that claims tasks."""
 
     worker_id: str
     incarnation: str
@@ -18,13 +18,15 @@ class Claimant:
     capabilities: Capabilities = NO_CAPABILITIES
 
     def suits(self, requirements: Requirements, bound_to: str | None) -> bool:
-        """Whether the worker has what a job requires. Its own worker was chosen by a person, who is told the rest."""
+        """Whether the worker meets a job's requirements. A job that a person has reserved for it (`bound_to`) always
+        suits.
+        """
         return bound_to == self.worker_id or self.capabilities.lacks(requirements) is None
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a slot got of a job, and what becomes of the job's ticket."""
+    """What a slot has claimed of a job, and what becomes of the job's ticket."""
 
     job: Job | None = None  #: None: the ticket was stale, or the job has nothing to give
     attempts: tuple[Attempt, ...] = ()
@@ -34,7 +36,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Cost:
-    """What an attempt used."""
+    """What an attempt has used."""
 
     seconds: float | None = None
     memory_mb: float | None = None
@@ -43,7 +45,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Completion:
-    """What an attempt came to."""
+    """A completed attempt."""
 
     attempt: Attempt
     outputs: tuple[Output, ...]

@@ -11,6 +11,8 @@ _MOST_PROBLEMS = 100
 
 @dataclass(frozen=True)
 class AuditEntry:
+    """An entry of the audit log."""
+
     seq: int | None  #: its place in the chain; None: it gets one in a moment; 0 or below: from before there was one
     at: datetime
     actor: str
@@ -25,7 +27,7 @@ class AuditEntry:
 
 @dataclass(frozen=True)
 class AuditFilter:
-    """Which entries are wanted."""
+    """Which entries to return; None: no condition."""
 
     by: str | None = None
     action: str | None = None  #: or the beginning of it: `job`
@@ -39,7 +41,7 @@ class AuditFilter:
 
 @dataclass(frozen=True)
 class RotatedKey:
-    """The names of two keys, which tell nothing of them: as entries have them."""
+    """The names of a new key and of the one it replaced. They reveal nothing of the keys."""
 
     key: str  #: with which is signed from now on
     former: str
@@ -47,7 +49,7 @@ class RotatedKey:
 
 @dataclass(frozen=True)
 class ChainHead:
-    """Where the chain ends."""
+    """The end of the chain."""
 
     seq: int
     mac: str
@@ -63,7 +65,7 @@ class AuditProblem:
 
 @dataclass
 class AuditVerdict:
-    """What a verification has come to."""
+    """The result of a verification."""
 
     entries: int = 0  #: in the chain
     waiting: int = 0  #: signed, and about to get their places
@@ -73,5 +75,6 @@ class AuditVerdict:
     problems: list[AuditProblem] = field(default_factory=list)
 
     def found(self, seq: int | None, what: str) -> None:
+        """Add a problem, unless there are too many."""
         if len(self.problems) < _MOST_PROBLEMS:
             self.problems.append(AuditProblem(seq, what))

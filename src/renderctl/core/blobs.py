@@ -7,7 +7,7 @@ from renderctl.core.permissions import Visibility
 
 @dataclass(frozen=True)
 class BlobReader:
-    """Somebody, and which models and jobs he may see."""
+    """A user, and the models and jobs that they may see."""
 
     name: str
     models: Visibility

@@ -1,4 +1,4 @@
-"""Snapshots of what has changed, as the change feed compares them."""
+"""Snapshots of all jobs, which the change feed compares."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from renderctl.core.states import JobState
 
 @dataclass(frozen=True)
 class WatchSnapshot:
-    """What tells what has changed since the last one, without tasks being counted. The texts are for comparison."""
+    """A snapshot of jobs, progress and new outputs, made without counting tasks. Its texts are only for comparison."""
 
     jobs: dict[str, str]  #: what a change changes in a job's row, by the job's id
     progress: dict[str, str]  #: how far each frame is that is being rendered, by the ids of the attempts
@@ -15,5 +15,5 @@ class WatchSnapshot:
 
 
 def job_state(row: str) -> JobState:
-    """The state that stands in a text of WatchSnapshot.jobs."""
+    """Return the state in a text of `WatchSnapshot.jobs`."""
     return JobState(row.split("|", 2)[1])

@@ -298,7 +298,7 @@ def retry_delay(failure: Failure, attempts: int, max_attempts: int) -> float | N
 
 @dataclass(frozen=True)
 class RemovedJob:
-    """A job that is out of sight."""
+    """A job that was removed, or that would be."""
 
     job_id: str
     name: str

@@ -15,7 +15,7 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Since:
-    """What has come since a mark."""
+    """What has come since a cursor."""
 
     frames_s: tuple[float, ...]  #: what each rendered frame took, in seconds
     waits_s: tuple[float, ...]  #: how long each job has waited whose first task was claimed
@@ -24,7 +24,7 @@ class Since:
 
 @dataclass(frozen=True)
 class Measures:
-    """How the farm is, at one moment."""
+    """Metrics of the farm at one moment."""
 
     tasks: dict[str, int]  #: of jobs that have not ended, by state
     jobs: dict[str, int]  #: by state

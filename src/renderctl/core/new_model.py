@@ -1,4 +1,4 @@
-"""New models."""
+"""Models that are about to be added."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from renderctl.core.models import ModelFacts
 
 @dataclass(frozen=True)
 class NewModel:
-    """An upload whose blobs are in the store."""
+    """An uploaded model whose blobs are in the store."""
 
     name: str
     main: str  #: path of the .blend among the inputs

@@ -125,7 +125,7 @@ def validated_password(password: str) -> str:
 
 @dataclass(frozen=True)
 class TotpSecret:
-    """What the codes of a user are made of."""
+    """The secret of a user's time-based codes."""
 
     secret: str = field(repr=False)  #: base32
     is_confirmed: bool  #: False: it was shown of late, and counts for nothing yet
@@ -134,7 +134,7 @@ class TotpSecret:
 
 @dataclass(frozen=True)
 class ShownCredentials:
-    """What somebody has shown to be let in."""
+    """What somebody has shown to log in."""
 
     password: str | None = field(repr=False)  #: the hash that it was held against
     code: bool  #: whether there was a code of the second factor, too

@@ -85,7 +85,7 @@ def signature(secret: str, body: bytes, at: int) -> str:
 
 @dataclass(frozen=True)
 class PreparedDelivery:
-    """A delivery that is due, and all that sending it takes."""
+    """A delivery that is due, with all that sending it takes."""
 
     delivery: Delivery
     url: str
@@ -100,7 +100,7 @@ class PreparedDelivery:
 
 @dataclass(frozen=True)
 class DeliveryAttempt:
-    """What a try came to. Without an error it was delivered."""
+    """The result of a delivery attempt. Without an error it was delivered."""
 
     status: int | None  #: of the answer; None: there was none
     answer: str | None  #: how it began

@@ -117,7 +117,7 @@ class CurrentWork:
 
 @dataclass(frozen=True)
 class Sweeper:
-    """Who swept last."""
+    """The process that swept last."""
 
     holder: str
     seconds_ago: float  #: by the database's clock
@@ -125,7 +125,7 @@ class Sweeper:
 
 @dataclass(frozen=True)
 class SweepLease:
-    """What holding the sweep's lease allows."""
+    """What the sweep's lease allows."""
 
     held: bool
     may_expire: bool  #: false in the first heartbeat limit: silence may not have been the workers' fault
@@ -134,7 +134,7 @@ class SweepLease:
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A worker that was just put into quarantine, and why."""
+    """A worker that was just quarantined, and why."""
 
     worker_id: str
     reason: str

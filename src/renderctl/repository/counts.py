@@ -1,8 +1,8 @@
-"""Counts of a job: changed in the transaction that changes what they count, and summed up by whoever reads.
+"""Counts of a job: changed in the transaction that changes what they count, and summed up by readers.
 
-They are sharded, so that workers that end tasks of one job at the same time do not wait for each other. What a
-transaction changes is written at its very end, in the order of the rows: whoever holds one of them waits for nothing
-but rows further on, so that no deadlock comes of them.
+They are sharded, so that workers that end tasks of one job at the same time do not wait for each other. A transaction
+writes its changes at its very end, in the order of the rows: whoever holds one of them waits only for later ones, so
+that no deadlock can occur.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ _TASK_STATES = tuple(state.value for state in TaskState)
 
 @dataclass(frozen=True)
 class JobCounts:
-    """What a job comes to so far."""
+    """The counts of a job."""
 
     tasks: TaskCounts
     outputs: int = 0
@@ -37,9 +37,9 @@ class JobCounts:
 def count_change(
     connection: Connection, job_id: str, changes: Mapping[str, int], *, worker_id: str | None = None
 ) -> None:
-    """Have the transaction count so many more of some, and less of others. Only its commit shows them to anybody.
+    """Have the commit of this transaction add to the counts of a job; negative numbers subtract.
 
-    `worker_id`: who does it, if a worker does.
+    `worker_id`: the worker that does it, if one does.
     """
     pending = unit_of(connection).counts
     sharded = worker_id is not None and connection.dialect.name != "sqlite"
@@ -49,19 +49,19 @@ def count_change(
 def count_ended_attempts(
     connection: Connection, job_id: str, state: AttemptState, count: int, *, worker_id: str
 ) -> None:
-    """So many attempts have ended, and how."""
+    """Count attempts that have ended, and how."""
     if state in OPEN_ATTEMPT:
         raise ValueError(f"an attempt that is {state} has not ended")
     count_change(connection, job_id, {f"attempts_{state}": count}, worker_id=worker_id)
 
 
 def shard_of(worker_id: str) -> int:
-    """The shard of a worker: the same one in every process."""
+    """Return the shard of a worker, the same in every process."""
     return crc32(worker_id.encode()) % SHARDS
 
 
 def read_counts(connection: Connection, job_ids: Sequence[str]) -> dict[str, JobCounts]:
-    """What the jobs come to: a few rows of each, however many tasks it has."""
+    """Return the counts of the jobs from a few rows of each, however many tasks they have."""
     counts = dict.fromkeys(job_ids, JobCounts(TaskCounts()))
     query = sums("outputs", "output_bytes", *_TASK_STATES).where(job_counts.c.job_id.in_(job_ids))
     for row in connection.execute(query):
@@ -71,16 +71,16 @@ def read_counts(connection: Connection, job_ids: Sequence[str]) -> dict[str, Job
 
 
 def count_tasks(connection: Connection, job_id: str) -> TaskCounts:
-    """How many tasks of a job are in each state."""
+    """Return how many tasks of a job are in each state."""
     return read_counts(connection, [job_id])[job_id].tasks
 
 
 def sums(*names: str) -> Select[Any]:
-    """Counts of every job, its shards added up."""
+    """Return the query of counts of every job, its shards summed up."""
     columns = (func.sum(job_counts.c[name]).label(name) for name in names)
     return select(job_counts.c.job_id, *columns).group_by(job_counts.c.job_id)
 
 
 def delete_counts(connection: Connection, job_id: str) -> None:
-    """The job and all that was counted of it are gone."""
+    """Delete the counts of a job."""
     connection.execute(job_counts.delete().where(job_counts.c.job_id == job_id))

@@ -1,4 +1,4 @@
-"""The database as the doctor sees it: whether it is set up as the farm needs it, and who works on what is in it."""
+"""Diagnostics of the database: whether it is set up as the farm needs it, and who works on it."""
 
 from collections.abc import Iterator
 
@@ -23,11 +23,11 @@ _BESIDE_SLOTS = 2
 
 
 class Diagnostics(Part):
-    """Questions about the database itself."""
+    """Checks of the database itself."""
 
     @write
     def check(self, connection: Connection) -> str:
-        """What and where the database is, in a few words. Raises DatabaseUnavailable."""
+        """Check the database with a write; return what and where it is, in a few words. Raises DatabaseUnavailable."""
         if problem := next(_problems(connection), None):
             raise DatabaseUnavailable(f"The database {_place(self._database.engine)} {problem[0]}.", hint=problem[1])
         _write_and_forget(connection)
@@ -35,7 +35,7 @@ class Diagnostics(Part):
         return f"{_server(connection)}, {_place(self._database.engine)}, revision {HEAD}, {count} jobs"
 
     def advice(self) -> list[str]:
-        """What could be better about the server. Raises DatabaseUnavailable."""
+        """Return what could be better about the server, a sentence each. Raises DatabaseUnavailable."""
         if self._database.engine.dialect.name == "sqlite":
             return []
 
@@ -46,7 +46,7 @@ class Diagnostics(Part):
 
     @read
     def last_sweep(self, connection: Connection) -> Sweeper | None:
-        """Who holds the sweep's lease, or did until he was killed; None: the last one has given it back."""
+        """Return who holds the sweep's lease, or held it when it was killed; None: the last holder has released it."""
         now = db_now(connection)
         row = connection.execute(select(leases).where(leases.c.name == SWEEP)).first()
         if row is None:
@@ -55,7 +55,7 @@ class Diagnostics(Part):
 
     @read
     def idle_jobs(self, connection: Connection, *, limit: int = 100) -> list[Job]:
-        """Jobs that have queued tasks while nothing of them is running, the oldest first."""
+        """Return jobs with queued tasks of which none is running, the oldest first."""
         of_the_job = tasks.c.job_id == jobs.c.id
         queued = select(tasks.c.number).where(of_the_job, tasks.c.state == TaskState.QUEUED)
         running = select(tasks.c.number).where(of_the_job, tasks.c.state == TaskState.RUNNING)
@@ -69,7 +69,7 @@ class Diagnostics(Part):
 
 
 def _write_and_forget(connection: Connection) -> None:
-    """What every worker does all day, to a row that nobody else looks at."""
+    """Do what every worker does all day, with a row that nobody else uses."""
     now, name = db_now(connection), f"doctor-{new_token()}"
     own_row = leases.c.name == name
     connection.execute(leases.insert(), {"name": name, "holder": "doctor", "since": now, "until": now})
@@ -79,6 +79,7 @@ def _write_and_forget(connection: Connection) -> None:
 
 
 def _of_clocks(connection: Connection) -> Iterator[str]:
+    """Yield a sentence if the database's clock differs from this machine's by a minute."""
     ahead_s = (db_now(connection) - unit_of(connection).node_clock()).total_seconds()
     if abs(ahead_s) > _CLOCKS_S:
         which = "ahead of" if ahead_s > 0 else "behind"
@@ -100,7 +101,7 @@ def _server(connection: Connection) -> str:
 
 
 def _problems(connection: Connection) -> Iterator[tuple[str, str]]:
-    """What makes it unfit for the farm, and what to do; the worst first."""
+    """Yield what makes the server unfit for the farm, and what to do about it, the worst first."""
     if connection.dialect.name == "sqlite":
         return
     variable = "tx_isolation" if _has(connection, "tx_isolation") else "transaction_isolation"

@@ -1,4 +1,4 @@
-"""Figures about the whole farm."""
+"""Metrics of the whole farm."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,11 +31,11 @@ _MOST = 20_000
 
 
 class Metrics(Part):
-    """Questions about everything at once: answered from indexes, and still not to be asked every second."""
+    """Queries about everything, answered from indexes; still too expensive to run every second."""
 
     @read
     def measure(self, connection: Connection) -> Measures:
-        """How the farm is."""
+        """Return the metrics of this moment."""
         now = db_now(connection)
         here = jobs.c.removed_at.is_(None)
         work = _open_work(connection)
@@ -53,7 +53,9 @@ class Metrics(Part):
 
     @read
     def since(self, connection: Connection, cursor: Cursor | None) -> Since:
-        """What has come since a mark, each frame and job once; None: nothing yet, and the mark of now."""
+        """Return what has come since a cursor, each frame and job once; with None nothing, and the cursor of this
+        moment.
+        """
         now = db_now(connection)
         mark = cursor or Cursor(connection.scalar(select(func.max(outputs.c.id))) or 0, now, frozenset())
         frames, frames_known, last = _frames(connection, mark)
@@ -63,7 +65,7 @@ class Metrics(Part):
 
 
 def _frames(connection: Connection, mark: Cursor) -> tuple[tuple[float, ...], frozenset[str], int]:
-    """What the frames took that are not known; those that are looked at once more; the last output."""
+    """Return the seconds of frames that are not known, the attempts to look at again, and the last output."""
     query = select(outputs.c.id.label("output"), attempts.c.id, attempts.c.seconds)
     query = query.join(attempts, attempts.c.id == outputs.c.attempt_id).where(outputs.c.id > mark.output - _AGAIN)
     rows = connection.execute(query.order_by(outputs.c.id).limit(_MOST)).all()
@@ -73,7 +75,7 @@ def _frames(connection: Connection, mark: Cursor) -> tuple[tuple[float, ...], fr
 
 
 def _waits(connection: Connection, mark: Cursor, now: datetime) -> tuple[tuple[float, ...], frozenset[str]]:
-    """How long the jobs have waited that are not known, and those that are looked at once more."""
+    """Return the seconds that jobs have waited that are not known, and the jobs to look at again."""
     before, later = (at - timedelta(seconds=_AGAIN_S) for at in (mark.at, now))
     # What has begun since then is open, or has ended since then: one index says which those are.
     lively = or_(jobs.c.state.in_(OPEN_JOB), and_(jobs.c.state.in_(ENDED_JOB), jobs.c.finished_at >= before))
@@ -86,7 +88,7 @@ def _waits(connection: Connection, mark: Cursor, now: datetime) -> tuple[tuple[f
 
 @dataclass(frozen=True)
 class _OpenWork:
-    """What the jobs that have not ended come to."""
+    """The work of the jobs that have not ended."""
 
     tasks: dict[str, int]  #: by state
     giving: int  #: jobs that have work to give
@@ -94,7 +96,7 @@ class _OpenWork:
 
 
 def _open_work(connection: Connection) -> _OpenWork:
-    """From the counts of the open jobs."""
+    """Sum up the counts of the open jobs."""
     states = [state.value for state in TaskState]
     per_job = sums(*states).add_columns(jobs.c.state, jobs.c.created_at).join(jobs, jobs.c.id == job_counts.c.job_id)
     per_job = per_job.where(jobs.c.removed_at.is_(None), jobs.c.state.in_(OPEN_JOB))
@@ -111,7 +113,7 @@ def _open_work(connection: Connection) -> _OpenWork:
 
 
 def _attempts(connection: Connection) -> dict[str, int]:
-    """Attempts of all jobs that are kept, by state: the open ones from an index, the ended ones from the counts."""
+    """Return the number of attempts by state: open ones from an index, ended ones from the counts."""
     ended = [state for state in AttemptState if state not in OPEN_ATTEMPT]
     row = connection.execute(select(*(func.sum(job_counts.c[f"attempts_{state}"]) for state in ended))).one()
     counts = {state.value: int(count) for state, count in zip(ended, row, strict=True) if count}

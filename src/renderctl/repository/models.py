@@ -37,10 +37,9 @@ class Models(Part):
     def add(
         self, new: NewModel, *, actor: Actor, since: datetime | None = None, quotas: Quotas = UNLIMITED
     ) -> tuple[Model, bool]:
-        """The next version of the model of that name; False: the latest version is just the same.
+        """Add the next version of a model; return it, and False if the latest version is the same.
 
-        `since`: when its blobs were leased. Raises BlobCollected if one of them was collected after that,
-        QuotaExceeded.
+        `since`: when its blobs were leased. Raises BlobCollected if one of them was collected since, QuotaExceeded.
         """
         limits = quotas.of(actor.name, new.project)
 
@@ -84,15 +83,15 @@ class Models(Part):
     def find(
         self, connection: Connection, ref: str, *, visibility: Visibility = ALL, project: str | None = None
     ) -> Model:
-        """A model by its id, by `name` (the latest version) or by `name@version`. Raises NotFound.
+        """Return a model by its id, by `NAME` (the latest version) or by `NAME@VERSION`. Raises NotFound.
 
-        Where several projects have one of that name, that of the `project`.
+        Where several projects have one of that name, `project` decides.
         """
         return to_model(_find_model(connection, ref, visibility, project))
 
     @read
     def get(self, connection: Connection, model_id: str) -> Model:
-        """A model by its whole id. Raises NotFound."""
+        """Return the model with this id. Raises NotFound."""
         return to_model(_the_model(connection, model_id))
 
     @read
@@ -107,9 +106,9 @@ class Models(Part):
         limit: int = 100,
         visibility: Visibility = ALL,
     ) -> list[Model]:
-        """Models, the newest first; with a name: its versions. Those that are older than model `before`.
+        """Return models, the newest first: of a name its versions; with `before`: models older than that one.
 
-        Large facts are abridged: a list of a thousand models fits into memory whatever somebody has said of theirs.
+        Large facts are abridged, so that a list of a thousand models fits into memory.
         """
         query = select(*_LISTED).where(*visible(models, visibility)).order_by(models.c.id.desc()).limit(limit)
         for column, value in ((models.c.name, name), (models.c.project, project)):
@@ -121,7 +120,7 @@ class Models(Part):
         return [to_model(row) for row in connection.execute(query)]
 
     def inputs(self, model_id: str, *, skip: int = 0, limit: int | None = None) -> list[Input]:
-        """The files of a model, or so many of them."""
+        """Return the files of a model: all, or `limit` of them after the first `skip`."""
         query = select(model_inputs).where(model_inputs.c.model_id == model_id).order_by(model_inputs.c.id)
         query = query.offset(skip).limit(limit) if limit is not None else query
         rows = self._database.read(lambda connection: connection.execute(query).all())
@@ -129,7 +128,7 @@ class Models(Part):
 
     @durable_write
     def remove(self, connection: Connection, model_id: str, *, actor: Actor) -> Model:
-        """Remove a model that no job uses. Its blobs go with the next garbage collection. Raises Conflict."""
+        """Remove a model that no job uses; the next garbage collection frees its blobs. Raises NotFound, Conflict."""
         model = to_model(_the_model(connection, model_id, locked=True))  # no job of it is added meanwhile
         columns = (jobs.c.id, jobs.c.state, jobs.c.submitting_until)
         users = connection.execute(select(*columns).where(jobs.c.model_id == model.id)).all()

@@ -1,4 +1,4 @@
-"""What users and projects have of the farm, counted in the transaction that adds to it."""
+"""Quotas: what users and projects use, counted in the transaction that adds to it."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -24,11 +24,11 @@ _UNUSED = (UploadState.ANNOUNCED, UploadState.RECEIVED)
 
 
 class QuotaReports(Part):
-    """Questions about what is used."""
+    """Reports on what is used."""
 
     @read
     def report(self, connection: Connection, holder: Holder, limits: Limits) -> QuotaReport:
-        """What somebody has, and may have."""
+        """Return what a user or project uses and may use."""
         open_jobs, open_tasks = _open_work(connection, holder)
         files, size = _incoming(connection, holder.name, db_now(connection))
         return QuotaReport(
@@ -44,7 +44,7 @@ class QuotaReports(Part):
 
 
 def lock_quotas(connection: Connection, holders: Iterable[Holder]) -> None:
-    """Have nobody else add to what they have before this transaction ends. On SQLite nobody writes meanwhile anyway."""
+    """Prevent others from adding to these quotas until the transaction ends. SQLite has only one writer anyway."""
     if connection.dialect.name != "mysql":
         return
     taking = mysql.insert(quota_locks).on_duplicate_key_update(holder=func.values(quota_locks.c.holder))
@@ -53,7 +53,7 @@ def lock_quotas(connection: Connection, holders: Iterable[Holder]) -> None:
 
 
 def require_work(connection: Connection, limits: Mapping[Holder, Limits], *, jobs: int = 0, tasks: int = 0) -> None:
-    """Whether so many more open jobs and tasks are allowed. Raises QuotaExceeded."""
+    """Raise QuotaExceeded if so many more open jobs and tasks are not allowed."""
     for holder, limit in limits.items():
         open_jobs, open_tasks = _open_work(connection, holder)
         require_quota(holder, Resource.JOBS, open_jobs + jobs, limit)
@@ -61,10 +61,9 @@ def require_work(connection: Connection, limits: Mapping[Holder, Limits], *, job
 
 
 def require_storage(connection: Connection, limits: Mapping[Holder, Limits]) -> None:
-    """Whether what they have in the store is no more than allowed. Raises QuotaExceeded.
+    """Raise QuotaExceeded if what is stored is more than allowed.
 
-    Files are counted quickly first, those that several models share several times; once more and exactly where that
-    would be too much.
+    Files that several models share are first counted several times, which is quick; exactly only if that is too much.
     """
     for holder, limit in limits.items():
         if limit.stored_bytes is None:
@@ -77,13 +76,13 @@ def require_storage(connection: Connection, limits: Mapping[Holder, Limits]) -> 
 
 
 def require_webhooks(connection: Connection, limits: Mapping[Holder, Limits]) -> None:
-    """Whether they have no more webhooks than allowed. Raises QuotaExceeded."""
+    """Raise QuotaExceeded if there are more webhooks than allowed."""
     for holder, limit in limits.items():
         require_quota(holder, Resource.WEBHOOKS, _count_webhooks(connection, holder), limit)
 
 
 def require_incoming(connection: Connection, limits: Mapping[Holder, Limits], now: datetime) -> None:
-    """Whether what they send and have announced is no more than allowed. Raises QuotaExceeded."""
+    """Raise QuotaExceeded if more is announced and received than allowed."""
     for holder, limit in limits.items():
         if holder.kind == "user":
             files, size = _incoming(connection, holder.name, now)
@@ -92,21 +91,21 @@ def require_incoming(connection: Connection, limits: Mapping[Holder, Limits], no
 
 
 def use_uploads(connection: Connection, user: str, digests: Iterable[str]) -> None:
-    """What they have sent is part of something now."""
+    """Note that received files are part of a model or job now."""
     for some in batches(sorted(set(digests)), _BATCH):
         these = (uploads.c.owner == user) & uploads.c.digest.in_(some) & (uploads.c.state == UploadState.RECEIVED)
         connection.execute(uploads.update().where(these).values(state=UploadState.USED))
 
 
 def free_uploads(connection: Connection, user: str, digests: Iterable[str]) -> None:
-    """The model or job that had them is gone: what they have sent not long ago is on its way again."""
+    """Note that the model or job of received files is gone: they count as incoming again."""
     for some in batches(sorted(set(digests)), _BATCH):
         these = (uploads.c.owner == user) & uploads.c.digest.in_(some) & (uploads.c.state == UploadState.USED)
         connection.execute(uploads.update().where(these).values(state=UploadState.RECEIVED))
 
 
 def sum_up_ended(connection: Connection, limits: Mapping[Holder, Limits], now: datetime) -> None:
-    """Remember what ended jobs have rendered, so that it is not counted again and again."""
+    """Store how much ended jobs have rendered, so that it is not counted again and again."""
     for holder in limits:
         query = select(jobs.c.id).where(
             jobs.c.removed_at.is_(None),
@@ -121,7 +120,7 @@ def sum_up_ended(connection: Connection, limits: Mapping[Holder, Limits], now: d
 
 
 def _incoming(connection: Connection, user: str, now: datetime) -> tuple[int, int]:
-    """Files and bytes of what somebody sends, and is in no model or job yet."""
+    """Return files and bytes that are announced or received, and in no model or job yet."""
     query = select(func.count(), func.sum(uploads.c.size)).where(uploads.c.owner == user, uploads.c.until > now)
     row = connection.execute(query.where(uploads.c.state.in_(_UNUSED))).one()
     return int(row[0]), int(row[1] or 0)
@@ -134,7 +133,7 @@ def _open_work(connection: Connection, holder: Holder) -> tuple[int, int]:
 
 
 def _rendered(connection: Connection, holder: Holder) -> int:
-    """Bytes that jobs have rendered: those that ended long ago were summed up, the others are counted now."""
+    """Return the bytes that jobs have rendered: stored sums of those that ended long ago, counts of the others."""
     there = _owned(jobs, holder) & jobs.c.removed_at.is_(None)
     summed = select(func.sum(jobs.c.output_bytes)).where(there)
     fresh = select(func.sum(job_counts.c.output_bytes)).join(jobs, jobs.c.id == job_counts.c.job_id)
@@ -143,7 +142,7 @@ def _rendered(connection: Connection, holder: Holder) -> int:
 
 
 def _file_bytes(connection: Connection, holder: Holder) -> int:
-    """Bytes of the files of models and jobs, each once."""
+    """Return the bytes of the files of models and jobs, each file once."""
     of_models = select(model_inputs.c.digest, model_inputs.c.size).join(models, models.c.id == model_inputs.c.model_id)
     of_jobs = _of_jobs(select(job_inputs.c.digest, job_inputs.c.size), holder)
     files = union_all(of_models.where(_owned(models, holder)), of_jobs).subquery()
@@ -152,7 +151,7 @@ def _file_bytes(connection: Connection, holder: Holder) -> int:
 
 
 def _of_jobs(query: Select[Any], holder: Holder) -> Select[Any]:
-    """Of the files that jobs bring beside their model."""
+    """Restrict a query of jobs' files to those of the holder."""
     return query.join(jobs, jobs.c.id == job_inputs.c.job_id).where(_owned(jobs, holder), jobs.c.removed_at.is_(None))
 
 

@@ -1,4 +1,4 @@
-"""The key of the audit log of an embedded farm: in a file, and those that it has replaced beside it."""
+"""The audit key of an embedded farm: in a file, with those that it has replaced beside it."""
 
 import os
 import secrets
@@ -16,7 +16,7 @@ class KeyFile:
         self._path = path
 
     def key(self) -> bytes:
-        """The key, made when it is first asked for. Raises DatabaseUnavailable."""
+        """Return the key, which is made when first asked for. Raises DatabaseUnavailable."""
         with self._used():
             if not self._path.exists():
                 fresh = self._fresh()
@@ -26,14 +26,15 @@ class KeyFile:
             return _read(self._path)
 
     def former(self) -> list[bytes]:
-        """The keys that were replaced, the latest first. Raises DatabaseUnavailable."""
+        """Return the replaced keys, the latest first. Raises DatabaseUnavailable."""
         with self._used():
             return [_read(path) for _, path in sorted(self._kept(), reverse=True)]
 
     def replace(self) -> None:
-        """Have a new key; the former one is kept as `audit.key.NUMBER`. Raises DatabaseUnavailable.
+        """Make a new key; the former one is kept as `audit.key.NUMBER`. Raises DatabaseUnavailable.
 
-        Only within a transaction that writes: so it is the key of all that is written after it, by whomever.
+        Call it only within a transaction that writes: so the new key signs all that is written after it, by any
+        process.
         """
         self.key()
         with self._used():

@@ -1,4 +1,4 @@
-"""Who did what to what, when, from where, and to what end."""
+"""The audit log: who did what to what, when, from where, and with what outcome."""
 
 from dataclasses import asdict
 from datetime import timedelta
@@ -23,6 +23,7 @@ BEFORE_CHAIN = audits.c.seq <= 0
 
 
 def _conditions(entry_filter: AuditFilter) -> list[ColumnElement[Any]]:
+    """Return the conditions of a filter."""
     chosen = [
         None if entry_filter.by is None else audits.c.actor == entry_filter.by,
         None if entry_filter.action is None else _is_action(entry_filter.action),
@@ -37,25 +38,25 @@ def _conditions(entry_filter: AuditFilter) -> list[ColumnElement[Any]]:
 
 
 def _is_action(prefix: str) -> ColumnElement[bool]:
-    """Entries of actions that begin with the prefix, now or by a former name."""
+    """Whether the action begins with the prefix, by its name or a former one."""
     matches = audits.c.action.startswith(prefix, autoescape=True)
     former = [name for name, current in FORMER_NAMES.items() if current.startswith(prefix)]
     return or_(matches, audits.c.action.in_(former)) if former else matches
 
 
 class AuditLog(Part):
-    """The audit log."""
+    """The entries of the audit log."""
 
     @write
     def add_refusal(self, connection: Connection, actor: Actor, action: str, subject: Subject, outcome: str) -> None:
-        """Leave an entry of what somebody wanted to do and may not."""
+        """Add an entry of an action that was refused."""
         details = {"kind": subject.kind, "owner": subject.owner, "projects": sorted(subject.projects)}
         add_audit_outcome(connection, actor, action, subject.id, outcome=outcome, details=details)
 
     def newest(
         self, *, subject: str | None = None, limit: int = 100, entry_filter: AuditFilter | None = None
     ) -> list[AuditEntry]:
-        """The latest entries, the newest first; those `before` another one in the order of the chain."""
+        """Return entries, the newest first; with `before` in the filter: in the order of the chain."""
         entry_filter = entry_filter or AuditFilter()
         order = audits.c.id if entry_filter.before is None else audits.c.seq
         query = select(audits).where(*_conditions(entry_filter)).order_by(order.desc()).limit(limit)
@@ -65,15 +66,15 @@ class AuditLog(Part):
         return [_entry(row) for row in rows]
 
     def after(self, entry_filter: AuditFilter, *, limit: int = 1000) -> list[AuditEntry]:
-        """The entries after `wanted.after`, the oldest first."""
+        """Return the entries that follow `entry_filter.after`, the oldest first."""
         query = select(audits).where(*_conditions(entry_filter)).order_by(audits.c.seq).limit(limit)
         return [_entry(row) for row in self._database.read(lambda connection: connection.execute(query).all())]
 
     @write
     def delete_older_than(self, connection: Connection, days: float, *, actor: Actor) -> int:
-        """Delete the beginning of the log, up to so many days ago, as much as goes in a moment; how many entries.
+        """Delete some entries from the beginning of the log that are so many days old; return how many.
 
-        The entry that says so holds the signature of the last one that went: the chain can be verified from there.
+        An entry records this with the signature of the last deleted one: the chain can be verified from there.
         """
         limit = db_now(connection) - timedelta(days=days)
         old = audits.c.at < limit
@@ -90,9 +91,9 @@ class AuditLog(Part):
         return len(rows)
 
     def adopt_unsigned(self, *, actor: Actor) -> int:
-        """Sign the entries from before there was a chain, and give them places at its end; how many there were.
+        """Sign the entries from before there was a chain, and append them to it; return how many.
 
-        From then on they are verified like all others. Whoever calls this vouches for them.
+        From then on they are verified like all others. The caller vouches for them.
         """
 
         def adopting(connection: Connection) -> int:
@@ -115,7 +116,7 @@ class AuditLog(Part):
         return adopted
 
     def rotate_key(self, *, actor: Actor) -> RotatedKey:
-        """Sign with a new key from now on. Raises Conflict where the key is in no file of this machine's."""
+        """Sign with a new key from now on. Raises Conflict if the key is in no file of this machine."""
         replace = self._database.signing_keys.replace
         if replace is None:
             hint = "Set a new audit.key in the config of every machine, and put the one of now into audit.former."

@@ -1,4 +1,4 @@
-"""Whether the audit log is what was written: every entry, in its place, none missing, to the end that was seen."""
+"""Verification of the audit log: every entry unchanged, in its place, none missing, to the end that was seen."""
 
 import hmac
 import logging
@@ -20,10 +20,10 @@ _NAMED = 10
 
 
 class AuditChain(Part):
-    """The chain of the audit log, looked at from one end to the other."""
+    """The chain of the audit log."""
 
     def verify(self, seen: ChainHead | None = None) -> AuditVerdict:
-        """Look at every entry; `seen`: an end of the chain that somebody has kept, beside this machine's own."""
+        """Verify every entry. `seen`: an end of the chain that somebody has kept, beside this machine's own."""
         self._database.chain_audit(once=True)
         ends = self._database.read(lambda connection: connection.execute(select(audit_heads)).first())
         known_heads = [
@@ -39,7 +39,7 @@ class AuditChain(Part):
         return walk.verdict
 
     def head(self) -> ChainHead | None:
-        """Where the chain ends now; this machine remembers it. None: nothing was written yet."""
+        """Return the end of the chain, and store it on this machine; None: the log is empty."""
         self._database.chain_audit()
         row = self._database.read(lambda connection: connection.execute(select(audit_heads)).first())
         head = ChainHead(row.seq, row.mac) if row else None
@@ -69,7 +69,7 @@ class AuditChain(Part):
 
 
 class _Keys:
-    """The farm's own keys, the latest first; then that of the database, with which only the beginning may be signed."""
+    """The farm's own keys, the latest first; then that of the database, which may have signed only the beginning."""
 
     def __init__(self, own: Sequence[bytes], in_database: bytes | None) -> None:
         keys = [*own, *([in_database] if in_database else [])]
@@ -79,7 +79,7 @@ class _Keys:
 
 
 class _Walk:
-    """From entry to entry."""
+    """A walk along the chain, entry by entry."""
 
     def __init__(self, verdict: AuditVerdict, keys: _Keys, known_macs: dict[int, str]) -> None:
         self.verdict = verdict
@@ -113,7 +113,7 @@ class _Walk:
         self._last = ChainHead(row.seq, row.mac)
 
     def end(self, head: ChainHead | None) -> None:
-        """The last entry should be where the database, and whoever has kept an end, say that it is."""
+        """Check that the last entry is where the database, and whoever has kept an end, say that it is."""
         self.verdict.head = self._last if self.verdict.entries else None
         if self._beginning is not None:
             self._join(self._beginning)
@@ -124,7 +124,7 @@ class _Walk:
             self.verdict.found(self._last.seq, "the chain does not end where the database says that it does")
 
     def outside(self, connection: Connection) -> None:
-        """What has no place in the chain: from before there was one, waiting for one, or none of ours."""
+        """Check what has no place in the chain: from before there was one, waiting for one, or foreign."""
         old = select(func.count()).select_from(audits).where(BEFORE_CHAIN)
         self.verdict.before = connection.scalar(old) or 0
         if self.verdict.before:
@@ -139,7 +139,7 @@ class _Walk:
                 self.verdict.found(None, f"an entry (row {row.id}) is not signed, or with a key that is not here")
 
     def _missing(self, row: Row[Any]) -> str | None:
-        """Entries are missing before this one: forgotten in good order, which is seen at the end, or gone."""
+        """Note that entries before this one are missing: deleted properly, which is seen at the end, or gone."""
         if self.verdict.entries == 1:
             self._beginning = row
         else:
@@ -147,7 +147,7 @@ class _Walk:
         return None
 
     def _join(self, row: Row[Any]) -> None:
-        """The first entry has to follow what was forgotten."""
+        """Check that the first entry follows what was deleted."""
         key, previous = self._keys.get(row.key_id or ""), self._vouched.get(row.seq - 1)
         if previous is None:
             self.verdict.found(row.seq, f"the entries before it, {row.seq - 1} in all, are gone")

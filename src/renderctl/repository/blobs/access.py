@@ -1,4 +1,4 @@
-"""Which blobs somebody may read: he need not send them, and may make models and jobs of them."""
+"""Access to blobs: whoever may read a blob need not send it, and may make models and jobs of it."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -21,27 +21,28 @@ _REMEMBERED = timedelta(hours=24)
 
 
 class Blobs(Part):
-    """Blobs that somebody sends, or needs."""
+    """Blobs that somebody needs or sends."""
 
     def unknown(self, digests: Collection[str]) -> set[str]:
-        """Those that no model, job or output needs, so that they may not be in the store. All `digests` are leased.
+        """Return the digests that no model, job or output points to, so that the store may lack them. Leases all of
+        them.
 
-        A lease lasts 24 hours by the database's clock. For so long the garbage collection removes none of them:
-        neither what is there already nor what the caller is going to put. One that is being collected at this moment
-        is waited for. Raises DatabaseUnavailable.
+        A lease lasts 24 hours by the database's clock. Until then the garbage collection removes none of them: neither
+        what is there nor what the caller is going to put. Waits for those that are being collected now. Raises
+        DatabaseUnavailable.
         """
         self.lease(digests)
         return self._database.read(lambda connection: unneeded(connection, digests)) if digests else set()
 
     def lease(self, digests: Collection[str]) -> None:
-        """Lease the blobs, and wait until nobody removes one of them any more: what is put then stays."""
+        """Lease the blobs, and wait until none of them is being removed: what is put then stays."""
         lease_blobs(self._database, digests)
 
     def readable(self, digests: Collection[str], reader: BlobReader) -> dict[str, int]:
-        """Those of the blobs that they may read, because a model or job that they may see has them or they sent them.
+        """Return the sizes in bytes of the blobs that the reader may read, and lease those.
 
-        With their sizes in bytes. These are leased, as `unknown` does it; digests that somebody has made up leave
-        nothing behind.
+        They may read what they sent, and what a model or job that they may see points to. Made-up digests leave nothing
+        behind.
         """
         readable_blobs = self._readable(digests, reader)
         self.lease(readable_blobs)
@@ -61,7 +62,7 @@ class Blobs(Part):
 
     @read
     def is_announced(self, connection: Connection, digest: str, size: int, owner: str) -> bool:
-        """Whether they have said that they send it, not long ago, so that it is counted."""
+        """Whether the owner has announced the file not long ago, so that it counts."""
         now = db_now(connection)
         this = select(uploads.c.state, uploads.c.until).where(uploads.c.owner == owner, uploads.c.digest == digest)
         row = connection.execute(this.where(uploads.c.size == size, uploads.c.until > now)).first()
@@ -70,10 +71,10 @@ class Blobs(Part):
         return row.state == UploadState.RECEIVED or bool(row.until > now + _REMEMBERED)
 
     def announce(self, sizes: Mapping[str, int], owner: str, quotas: Quotas) -> None:
-        """They are going to send these files, of so many bytes: they count, and are leased, from now on.
+        """Note that the owner is going to send files of these sizes in bytes: they count from now on, and are leased.
 
-        What they have said of a file before, or sent of it, counts on: nobody makes it smaller by saying so.
-        Raises QuotaExceeded.
+        What they have announced or sent of a file before counts on: announcing it again makes it no smaller. Raises
+        QuotaExceeded.
         """
         limits = quotas.of(owner, None)
 
@@ -98,7 +99,7 @@ class Blobs(Part):
 
     @write
     def mark_received(self, connection: Connection, digest: str, size: int, owner: str) -> None:
-        """They have sent all of the blob, which they had leased before it was put, so they know what is in it."""
+        """Note that the owner has sent all of a blob that they had leased, and so knows its contents."""
         now = db_now(connection)
         connection.execute(uploads.delete().where(uploads.c.owner == owner, uploads.c.digest == digest))
         row = {"owner": owner, "digest": digest, "size": size, "until": now + _REMEMBERED}
@@ -108,7 +109,7 @@ class Blobs(Part):
 
 
 def _pointing(digests: Sequence[str], reader: BlobReader) -> Iterator[Select[tuple[str, int]]]:
-    """Rows of what he may see that point to the blobs."""
+    """Yield queries of visible rows that point to the blobs."""
     of_models = select(model_inputs.c.digest, model_inputs.c.size).join(models, models.c.id == model_inputs.c.model_id)
     yield of_models.where(model_inputs.c.digest.in_(digests), *visible(models, reader.models))
     for table in (job_inputs, outputs):

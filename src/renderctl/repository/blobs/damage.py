@@ -1,4 +1,4 @@
-"""Blobs of which the store has other bytes than were put: known until somebody has put them anew."""
+"""Blobs whose bytes in the store differ from what was put: known until somebody has put them again."""
 
 from collections.abc import Collection
 
@@ -12,11 +12,11 @@ _BATCH = 500
 
 
 class DamagedBlobs(Part):
-    """What workers and `gc --scrub` have found damaged."""
+    """Damage that workers and `gc --scrub` have reported."""
 
     @write
     def report(self, connection: Connection, digest: str, found_by: str) -> None:
-        """The blob was read, twice, and was not what its digest says. Raises DatabaseUnavailable."""
+        """Note that a blob was read twice and did not match its digest. Raises DatabaseUnavailable."""
         known = connection.scalar(select(damaged_blobs.c.digest).where(damaged_blobs.c.digest == digest))
         if known is None:
             row = {"digest": digest, "found_at": db_now(connection), "found_by": found_by[:255]}
@@ -24,14 +24,14 @@ class DamagedBlobs(Part):
 
     @read
     def among(self, connection: Connection, digests: Collection[str]) -> set[str]:
-        """Those of the blobs that are known to be damaged."""
+        """Return those of the blobs that are damaged."""
         damaged: set[str] = set()
         for some in batches(sorted(set(digests)), _BATCH):
             damaged.update(connection.scalars(select(damaged_blobs.c.digest).where(damaged_blobs.c.digest.in_(some))))
         return damaged
 
     def mark_repaired(self, digests: Collection[str]) -> None:
-        """The blobs were put anew, or are sound after all."""
+        """Note that the blobs were put again, or are sound."""
 
         def writing(connection: Connection) -> None:
             for some in batches(sorted(set(digests)), _BATCH):

@@ -1,10 +1,10 @@
-"""The garbage collection's half of the database: which blobs nothing points to, and how they are given up.
+"""The database's part of the garbage collection: which blobs nothing points to, and how they are given up.
 
 Each batch is marked first: the mark has an owner and a deadline, by which its removals have acted or never will. While
-it is live, whoever wants to lease one of the blobs waits, and a row that comes to point to one is refused. Then the
-collector looks once more what points to them (waiting for rows that are being added), removes the rest from the store,
-with no lock and no transaction, and takes the mark away. A collector that dies leaves marks behind and no other harm:
-after the deadline the blobs count as removed, and are put anew.
+it is live, whoever wants to lease one of the blobs waits, and rows that come to point to one are refused. Then the
+collector looks again what points to them (waiting for rows that are being added), removes the rest from the store with
+no lock and no transaction, and takes the mark away. A collector that dies leaves only marks: after the deadline their
+blobs count as removed, and are put again.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,18 +35,18 @@ from renderctl.repository.schema.jobs import (
 
 
 class GarbageCollection(Part):
-    """What the garbage collection asks and does."""
+    """The queries and steps of a garbage collection."""
 
     @read
     def has_known_blobs(self, connection: Connection) -> bool:
-        """Whether a blob was ever spoken of here; else the store is not this database's own."""
+        """Whether this database has known any blob; else the store belongs to another one."""
         spoken = audits.c.action.in_(("model.upload", "store.collect"))
         some = [select(models.c.id), select(blob_leases.c.digest), select(audits.c.id).where(spoken)]
         return any(connection.execute(query.limit(1)).first() for query in some)
 
     @read
     def digests(self, connection: Connection, *, after: str = "", limit: int = 2000) -> list[str]:
-        """The digests that rows point to, in their order, each once; from the one that follows `after`."""
+        """Return digests that rows point to, sorted, from the one that follows `after`."""
         pointed_to: set[str] = set()
         for table in POINTERS:
             query = select(table.c.digest).distinct().where(table.c.digest > after).order_by(table.c.digest)
@@ -55,7 +55,7 @@ class GarbageCollection(Part):
 
     @read
     def pointers(self, connection: Connection, digests: Sequence[str]) -> list[BlobPointer]:
-        """The rows that point to the blobs."""
+        """Return the rows that point to the blobs."""
         of_models = select(model_inputs.c.digest, model_inputs.c.path, models.c.name, models.c.version)
         of_models = of_models.join(models, models.c.id == model_inputs.c.model_id)
         of_jobs = select(job_inputs.c.digest, job_inputs.c.path, job_inputs.c.job_id)
@@ -72,7 +72,7 @@ class GarbageCollection(Part):
 
     @read
     def unreferenced(self, connection: Connection, digests: Sequence[str]) -> list[str]:
-        """Those of the digests that nothing points to and nobody leases, in their order."""
+        """Return the digests that nothing points to and nobody leases, in their order."""
         now = db_now(connection)
         leased = select(blob_leases.c.digest).where(blob_leases.c.digest.in_(digests), blob_leases.c.until > now)
         referenced = pointed_at(connection, digests) | set(connection.scalars(leased))
@@ -86,10 +86,10 @@ class GarbageCollection(Part):
         limit_s: float,
         clock: Callable[[], float] = monotonic,
     ) -> list[str]:
-        """Have `remove` remove those of the blobs that nothing points to and nobody leases; which those were.
+        """Have `remove` remove the blobs that nothing points to and nobody leases; return which those were.
 
-        `limit_s`: within so many seconds a removal has acted, or never will. As many are left to begin one; whoever is
-        held up for longer, frozen or without a processor, begins no other.
+        `limit_s`: seconds within which a removal has acted, or never will. Removals begin only within so many seconds:
+        a process that was frozen for longer begins no other.
         """
         forgotten = self.unreferenced(sorted(digests))
         if not forgotten:
@@ -104,7 +104,7 @@ class GarbageCollection(Part):
 
     @write
     def tidy_leases(self, connection: Connection) -> None:
-        """Take what collectors that died have marked for collected; forget what nobody needs to know any more."""
+        """Mark what collectors that died have marked as collected, and delete leases that nobody needs any more."""
         now = db_now(connection)
         dead = blob_leases.update().where(blob_leases.c.marked_until <= now)
         connection.execute(dead.values(**UNMARKED, collected_at=now))
@@ -115,7 +115,7 @@ class GarbageCollection(Part):
         connection.execute(blob_leases.delete().where(blob_leases.c.until < long_ago, untouched))
 
     def unknown_logs(self, logs: Sequence[str]) -> list[str]:
-        """Those of the logs whose attempts there are not, or not any more. Attempts that share one are of one job."""
+        """Return the logs whose attempts are gone. Attempts that share a log are of one job."""
         attempt_of = {log: log.removeprefix(SHARED_LOG) for log in logs}
         query = select(attempts.c.id).where(attempts.c.id.in_(list(attempt_of.values())))
         known = self._database.read(lambda connection: set(connection.scalars(query)))
@@ -123,7 +123,7 @@ class GarbageCollection(Part):
 
     @durable_write
     def record_collection(self, connection: Connection, /, *, actor: Actor, **details: Any) -> None:
-        """Leave an audit row of what was collected."""
+        """Add an audit entry of what was collected."""
         add_audit_entry(connection, actor, "store.collect", "store", **details)
 
 
@@ -149,7 +149,7 @@ def _mark(connection: Connection, digests: Sequence[str], owner: str, lasts_s: f
 
 
 def _confirm(connection: Connection, owner: str) -> list[str]:
-    """Those of the marked blobs that nothing points to after all, rows that are being added included."""
+    """Return the marked blobs that nothing points to, rows that are being added included; unmark the others."""
     marked = select(blob_leases.c.digest).where(blob_leases.c.marked_by == owner).order_by(blob_leases.c.digest)
     held = list(connection.scalars(marked))
     referenced = pointed_at(connection, held, waiting=True)
@@ -159,7 +159,7 @@ def _confirm(connection: Connection, owner: str) -> list[str]:
 
 
 def _while_time(digests: Iterable[str], begun: list[str], in_time: Callable[[], bool]) -> Iterator[str]:
-    """The digests one by one, noted in `begun`, until there is no time left to begin a removal."""
+    """Yield the digests while there is time to begin a removal, and add them to `begun`."""
     for digest in digests:
         if not in_time():
             return
@@ -168,7 +168,7 @@ def _while_time(digests: Iterable[str], begun: list[str], in_time: Callable[[], 
 
 
 def _unmark(connection: Connection, owner: str, removed: Sequence[str]) -> None:
-    """What was removed is collected as of now, after it was removed and not a moment before."""
+    """Note that the blobs are collected as of now, after they were removed and not a moment before."""
     now = unit_of(connection).node_clock() if connection.dialect.name == "sqlite" else func.utc_timestamp(6)
     own = blob_leases.c.marked_by == owner
     gone = blob_leases.update().where(own, blob_leases.c.digest.in_(removed))

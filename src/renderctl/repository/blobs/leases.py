@@ -1,4 +1,4 @@
-"""Blobs: which of them the farm has for certain, and leases that keep the garbage collection off them."""
+"""Leases of blobs, which the garbage collection respects, and which blobs the farm certainly has."""
 
 import logging
 from collections.abc import Collection, Iterator, Sequence
@@ -23,7 +23,7 @@ _BATCH = 1000
 
 
 def lease_blobs(database: Database, digests: Collection[str]) -> None:
-    """Lease the blobs, and wait until nobody removes one of them any more: what is put then stays."""
+    """Lease the blobs, and wait until none of them is being removed: what is put then stays."""
     waiting, is_logged = sorted(set(digests)), False
     while waiting:
         waiting, until_s = database.write(partial(_leased, digests=waiting))
@@ -36,10 +36,9 @@ def lease_blobs(database: Database, digests: Collection[str]) -> None:
 
 
 def _leased(connection: Connection, digests: Sequence[str]) -> tuple[list[str], float]:
-    """Take the leases; those of the blobs that are being removed, and in how many seconds at most that is over.
+    """Take the leases; return the blobs that are being removed, and the seconds until that is over at the latest.
 
-    In an order that all have in common, so that no two wait for each other. What a collector has marked that died
-    counts as removed.
+    All use the same order, so that no two wait for each other. What a collector that died has marked counts as removed.
     """
     now, leasing = db_now(connection), _leasing(connection.dialect.name)
     live: dict[str, datetime] = {}
@@ -57,7 +56,7 @@ def _leased(connection: Connection, digests: Sequence[str]) -> tuple[list[str], 
 
 
 def unneeded(connection: Connection, digests: Collection[str]) -> set[str]:
-    """Those of the digests that no row points to."""
+    """Return the digests that no row points to."""
     needed: set[str] = set()
     for some in _batches(sorted(set(digests))):
         for table in (model_inputs, job_inputs, outputs):
@@ -66,7 +65,7 @@ def unneeded(connection: Connection, digests: Collection[str]) -> set[str]:
 
 
 def _leasing(dialect: str) -> Insert:
-    """One row for each digest; one that is there lasts longer."""
+    """Return the statement that inserts a lease for each digest, or extends it."""
     if dialect == "sqlite":
         insert = sqlite.insert(blob_leases)
         return insert.on_conflict_do_update(index_elements=["digest"], set_={"until": insert.excluded.until})

@@ -1,7 +1,7 @@
 """Which blobs rows point to, and why no row comes to point to one that was collected.
 
-Whoever lets a row point to a blob leases it first and puts it then; or puts it, and has the row refused when the blob
-was collected meanwhile (`require_kept`).
+Whoever makes a row point to a blob leases it first and then puts it; or puts it, and has the row refused if the blob
+was collected meanwhile (`require_not_collected`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ _BATCH = 500
 
 
 def pointed_at(connection: Connection, digests: Sequence[str], *, waiting: bool = False) -> set[str]:
-    """Those of the digests that a row points to; `waiting` for rows that are being added at this moment."""
+    """Return the digests that a row points to; with `waiting`: also of rows that are being added at this moment."""
     pointed_to: set[str] = set()
     for table in POINTERS:
         query = select(table.c.digest).where(table.c.digest.in_(digests))
@@ -34,10 +34,10 @@ def pointed_at(connection: Connection, digests: Sequence[str], *, waiting: bool 
 def require_not_collected(
     connection: Connection, digests: Iterable[str], since: datetime | ColumnElement[datetime]
 ) -> None:
-    """Refuse rows, added in this transaction just now, that point to blobs which were collected `since` then.
+    """Refuse rows, just added in this transaction, that point to blobs which were collected `since` then.
 
-    After the insert and not before: so either we see the collector's mark, or it sees our rows.
-    Raises BlobCollected.
+    After the insert and not before: so either this sees the collector's mark, or the collector sees the rows. Raises
+    BlobCollected.
     """
     gone = or_(blob_leases.c.marked_by.is_not(None), blob_leases.c.collected_at >= since)
     for batch in batches(digests, _BATCH):

@@ -1,8 +1,8 @@
-"""The audit log as a chain: an entry is signed in its deed's transaction, and gets its place in the chain right after.
+"""The audit log as a chain: an entry is signed in the transaction of its action, and appended to the chain right after.
 
-Whoever did something extends the chain by all that waits, unless somebody else does at this moment: so nobody ever
-waits for the end of the chain, and one transaction gives the entries of many deeds their places. SQLite knows one
-writer at a time: there it is done within the deed's own transaction. See docs/decisions/0010-audit-log-chain.md.
+After an action its process appends all entries that wait, unless another process does at this moment: so nobody ever
+waits for the end of the chain, and one transaction appends entries of many actions. SQLite has one writer at a time:
+there it is done in the action's own transaction. See docs/decisions/0010-audit-log-chain.md.
 """
 
 import fcntl
@@ -35,13 +35,13 @@ NOTHING = "0" * 64
 
 
 class HeadFile:
-    """The end of the chain as this machine has seen it last, outside the database."""
+    """The end of the chain as this machine has seen it last, in a file outside the database."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def keep(self, head: ChainHead) -> None:
-        """Remember it, unless a later one is known. A folder that can not be written to costs nobody his deed."""
+        """Store an end, unless a later one is stored. A folder that cannot be written to fails no action."""
         with suppress(OSError, ValueError), self._path.open("a+", encoding="utf-8") as file:
             os.fchmod(file.fileno(), 0o600)
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -52,6 +52,7 @@ class HeadFile:
                 file.write(f"{head.seq} {head.mac}\n")
 
     def kept(self) -> ChainHead | None:
+        """Return the stored end; None: there is none."""
         with suppress(OSError, ValueError):
             return _parsed(self._path.read_text(encoding="utf-8"))
         return None
@@ -64,7 +65,7 @@ def _parsed(text: str) -> ChainHead | None:
 
 @dataclass(frozen=True)
 class SigningKeys:
-    """With what this process signs, and where it remembers the end of the chain."""
+    """The keys that this process signs with, and where it stores the end of the chain."""
 
     key: Callable[[], bytes | None] = lambda: None  #: None: with the key that lies in the database
     head: HeadFile | None = None
@@ -73,17 +74,17 @@ class SigningKeys:
 
 
 def key_id(key: bytes) -> str:
-    """Tells keys apart, and tells nothing of them."""
+    """Return a name of the key that reveals nothing of it."""
     return hashlib.sha256(b"renderctl audit key " + key).hexdigest()[:16]
 
 
 def signature(key: bytes, entry: Mapping[str, Any]) -> str:
-    """The HMAC-SHA256 of what an entry says."""
+    """Return the HMAC-SHA256 of the contents of an entry."""
     return _mac(key, [_plain(entry[name]) for name in SIGNED])
 
 
 def chain_mac(key: bytes, previous: str, seq: int, signed: str) -> str:
-    """The HMAC-SHA256 of an entry's place in the chain: its number, its signature, and the link before it."""
+    """Return the HMAC-SHA256 of an entry's place in the chain: its number, its signature, and the link before it."""
     return _mac(key, [previous, seq, signed])
 
 
@@ -97,14 +98,14 @@ def _plain(value: Any) -> Any:
 
 
 def signed(connection: Connection, entry: dict[str, Any], seal: SigningKeys) -> dict[str, Any]:
-    """The entry with its signature, without which nobody gives it a place in the chain."""
+    """Return the entry with its signature, without which it is never appended to the chain."""
     key = seal.key() or database_key(connection)
     full = {**entry, "details": json.loads(json.dumps(entry["details"])), "key_id": key_id(key)}
     return {**full, "signature": signature(key, full)}
 
 
 def database_key(connection: Connection) -> bytes:
-    """The key that lies in the database, made when it is first asked for."""
+    """Return the key that is stored in the database; it is made when first asked for."""
     key = connection.scalar(select(audit_heads.c.key))
     if key is None:
         key = secrets.token_hex(32)
@@ -113,9 +114,9 @@ def database_key(connection: Connection) -> bytes:
 
 
 def extend(connection: Connection, seal: SigningKeys) -> tuple[ChainHead, bool] | None:
-    """Give the next entries their places; the end of the chain, and whether there may be more of them.
+    """Append the next entries to the chain; return its end, and whether there may be more of them.
 
-    None: another one does so at this moment, and nobody waits for him. What is not signed with our key is left alone.
+    None: another process does so at this moment. Entries that are not signed with the current key are left alone.
     """
     free = select(audit_heads).with_for_update(skip_locked=True)
     end = connection.execute(free).first()

@@ -1,4 +1,4 @@
-"""How long changes of very many rows hold up everybody else: never for longer than a moment."""
+"""Changes of very many rows, in transactions that block others only for a moment."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -28,7 +28,7 @@ class BatchSize:
         self.held_s = 0.0  #: for which nobody else could write on SQLite, since the last gap
 
     def note(self, took_s: float) -> None:
-        """Of a transaction of so many rows: at most twice as many are next."""
+        """Note the seconds that a transaction of so many rows took: the next one has at most twice as many."""
         self.held_s += took_s
         fitting = min(self.rows * _BATCH_S / max(took_s, 1e-6), 2 * self.rows)
         self.rows = int(min(max(fitting, FIRST_ROWS), MOST_ROWS))
@@ -41,7 +41,7 @@ def write_batch(
     *,
     recover: Callable[[Connection], Result | None] | None = None,
 ) -> Result:
-    """As `Database.write`; the `size` of the next batch follows from how long it has kept others from writing."""
+    """Do `Database.write`; the `size` of the next batch follows from how long it has blocked other writers."""
     began = monotonic()
 
     def batch(connection: Connection) -> Result:
@@ -55,14 +55,14 @@ def write_batch(
 
 
 def give_way(database: Database, size: BatchSize) -> None:
-    """Between two batches: let those write who wait for it."""
+    """Between two batches, let those write who wait for it."""
     if database.engine.dialect.name == "sqlite" and size.held_s >= _GAP_AFTER_S:
         database.pause(_GAP_S)
         size.held_s = 0.0
 
 
 def batches(items: Iterable[str], size: int) -> Iterator[list[str]]:
-    """The items in lists of at most `size`."""
+    """Yield the items in lists of at most `size`."""
     rest = iter(items)
     while batch := list(islice(rest, size)):
         yield batch

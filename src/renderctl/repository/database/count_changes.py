@@ -17,18 +17,18 @@ COUNTED = tuple(column.name for column in job_counts.c if not column.primary_key
 
 @dataclass
 class CountChanges:
-    """What a transaction changes of the counts, until it is written."""
+    """The changes of counts in one transaction."""
 
     by_row: dict[tuple[str, int], Counter[str]] = field(default_factory=dict)  #: by job and shard
 
     def add(self, job_id: str, shard: int, changes: Mapping[str, int]) -> None:
-        """Count more of some, and less of others."""
+        """Add changes of one row; negative numbers subtract."""
         row = self.by_row.setdefault((job_id, shard), Counter())
         for name, change in changes.items():
             row[name] += change
 
     def write(self, connection: Connection) -> None:
-        """Write all of it: the last thing that a transaction does before its commit."""
+        """Write all changes: the last statement of a transaction before its commit."""
         changed = {key: row for key, row in sorted(self.by_row.items()) if any(row.values())}
         if changed:
             names = tuple(name for name in COUNTED if any(row[name] for row in changed.values()))
@@ -42,7 +42,7 @@ class CountChanges:
 
 @cache
 def _adding(dialect: str, names: tuple[str, ...]) -> Any:
-    """The statement that adds to these columns of a row, which it makes if need be."""
+    """Return the statement that adds to these columns of a row, or inserts it."""
     if dialect == "sqlite":
         into = sqlite.insert(job_counts)
         added = {name: job_counts.c[name] + into.excluded[name] for name in names}

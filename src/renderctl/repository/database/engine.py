@@ -1,4 +1,4 @@
-"""The engines: how a connection to SQLite and to MySQL is set up so that one code serves both."""
+"""Engines: connections to SQLite and MySQL, set up so that one code serves both."""
 
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ _SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_B
 
 
 def open_engine(url: str, *, patient: bool = False) -> Engine:
-    """An engine for `sqlite:///FILE` or `mysql://…`, set up the way the repository needs it. Raises BadSettings.
+    """Return an engine for `sqlite:///FILE` or `mysql://…`, set up as the repository needs it. Raises BadSettings.
 
     A `patient` one waits for answers as long as they take: for changes to large tables.
     """
@@ -39,7 +39,7 @@ def open_engine(url: str, *, patient: bool = False) -> Engine:
 
 
 def parse_url(url: str) -> URL:
-    """The parts of `database.url`. Raises BadSettings, without the password."""
+    """Return the parts of `database.url`. Raises BadSettings, without the password."""
     try:
         parsed = make_url(url)
         backend = parsed.get_backend_name()
@@ -65,7 +65,9 @@ def _bad_url(problem: str) -> BadSettings:
 
 
 def collation(engine: Engine) -> str:
-    """Texts compare byte by byte, as on SQLite. MySQL and MariaDB have such a collation each, under another name."""
+    """Return the collation that compares texts byte by byte, as SQLite does: MySQL and MariaDB have different names for
+    it.
+    """
     return "utf8mb4_nopad_bin" if getattr(engine.dialect, "is_mariadb", False) else "utf8mb4_0900_bin"
 
 

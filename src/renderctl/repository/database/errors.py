@@ -1,4 +1,4 @@
-"""What a database that fails says, and what that means: worth another try, or a sentence for the user."""
+"""Errors of the database: whether another try helps, and what to tell the user."""
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -36,13 +36,13 @@ _HINTS = {
 
 
 def error_number(error: DBAPIError) -> int | None:
-    """MySQL's own number of the error."""
+    """Return MySQL's number of the error."""
     number = error.orig.args[0] if error.orig is not None and error.orig.args else None
     return number if isinstance(number, int) else None
 
 
 def tries(engine: Engine, error: DBAPIError) -> int:
-    """How often a unit of work that met the error is begun in all, before it counts as failed."""
+    """Return how many tries a unit of work has that meets the error."""
     if engine.dialect.name == "sqlite":
         return _TRIES if "is locked" in str(error.orig) else 1
     number = error_number(error)
@@ -54,7 +54,7 @@ def tries(engine: Engine, error: DBAPIError) -> int:
 
 
 def lost_race(error: DBAPIError) -> bool:
-    """Whether a row of the same key was there already."""
+    """Whether a row with the same key was there already."""
     return isinstance(error, IntegrityError) and error_number(error) == _DUPLICATE
 
 
@@ -64,7 +64,7 @@ def read_only(error: DBAPIError) -> bool:
 
 
 def unavailable(engine: Engine, error: DBAPIError) -> DatabaseUnavailable:
-    """What went wrong, in a sentence without the password."""
+    """Return the error for the user, without the password."""
     if engine.dialect.name == "sqlite":
         place, hint = str(engine.url.database), "Is the disk full, or the folder not writable?"
         return DatabaseUnavailable(f"The database {place} does not answer: {error.orig}.", hint=hint)
@@ -75,7 +75,7 @@ def unavailable(engine: Engine, error: DBAPIError) -> DatabaseUnavailable:
 
 
 def busy(engine: Engine) -> DatabaseUnavailable:
-    """No connection of this process became free."""
+    """Return the error for the user if no connection of this process became free."""
     place = engine.url.set(query={}).render_as_string(hide_password=True)
     hint = "Raise connections in database.url, or leave it out."
     return DatabaseUnavailable(

@@ -1,7 +1,7 @@
-"""Transactions on one database: retried when they lose against others, and recognized when their answer was lost.
+"""Transactions: retried when they lose against others, and recovered when the answer to their COMMIT was lost.
 
-A part of the repository is a class of verbs. `@read`, `@write` and `@durable_write` run all of a method in one
-transaction of that kind: the caller leaves its parameter `connection` out.
+A part of the repository is a class of verbs. `@read`, `@write` and `@durable_write` run a method in one transaction of
+that kind; the caller omits its parameter `connection`.
 """
 
 import logging
@@ -33,13 +33,13 @@ AnyPart = TypeVar("AnyPart", bound="Part")
 
 @dataclass(frozen=True)
 class Happened(Generic[Result]):
-    """A write that was committed although nobody heard of it, and what it came to."""
+    """A write that was committed although its answer was lost, and its result."""
 
     result: Result
 
 
 class Database:
-    """Units of work on one database."""
+    """Transactions on one database."""
 
     def __init__(
         self,
@@ -58,10 +58,11 @@ class Database:
     def write(
         self, work: Callable[[Connection], Result], *, recover: Callable[[Connection], Result | None] | None = None
     ) -> Result:
-        """Run `work` in one transaction; again when it lost against another one. Raises DatabaseUnavailable.
+        """Run `work` in one transaction, again if it lost against another one; return its result. Raises
+        DatabaseUnavailable.
 
-        When the answer to a COMMIT was lost, nobody knows whether it is done. Then `recover` is called first, in the
-        next try: it returns what `work` has returned if it is done, else None. Work that may be done twice needs none.
+        When the answer to a COMMIT was lost, nobody knows whether it happened. Then `recover` is called first in the
+        next try: it returns what `work` has returned if it happened, else None. Work that may be done twice needs none.
         """
 
         def recovered(connection: Connection) -> Happened[Result] | None:
@@ -76,7 +77,8 @@ class Database:
         *,
         recover: Callable[[Connection, Row[Any]], Result] | None = None,
     ) -> Result:
-        """What a person does: a write that has reached the disk when this returns, whatever happens to the machine.
+        """Run `work`, an action of a person: it has reached the disk when this returns, whatever happens to the
+        machine.
 
         One whose answer was lost is recognized by its row in the audit log. Its result is what `work` has returned, or
         what `recover` makes of that row. Raises DatabaseUnavailable.
@@ -96,7 +98,7 @@ class Database:
         return self._writing(working, recovered, operation_id, durable=True)
 
     def read(self, work: Callable[[Connection], Result]) -> Result:
-        """Run `work`, which changes nothing: on SQLite on one snapshot, on MySQL on one for each statement.
+        """Run `work`, which changes nothing: on SQLite in one snapshot, on MySQL in one for each statement.
 
         Raises DatabaseUnavailable.
         """
@@ -109,9 +111,9 @@ class Database:
         return self._retrying(reading)
 
     def chain_audit(self, *, once: bool = False) -> None:
-        """Give the entries of the audit log that wait for one a place in its chain, and remember its end here.
+        """Append waiting entries of the audit log to its chain, and store its end on this machine.
 
-        `once`: one batch; and should that fail, whoever comes next does it. Raises DatabaseUnavailable.
+        `once`: only one batch; if that fails, a later call does it. Raises DatabaseUnavailable.
         """
         try:
             while extended := self._extended() if once else self._retrying(self._extended):
@@ -130,7 +132,7 @@ class Database:
             return extend(connection, self.signing_keys)
 
     def _flush_audit(self, connection: Connection, entries: Sequence[dict[str, Any]]) -> ChainHead | None:
-        """Write the entries of a unit of work; where there is one writer at a time, into the chain at once."""
+        """Insert the entries of a unit of work; on SQLite, append them to the chain at once."""
         if not entries:
             return None
         connection.execute(audits.insert(), [signed(connection, entry, self.signing_keys) for entry in entries])
@@ -138,7 +140,7 @@ class Database:
         return extended[0] if extended else None
 
     def pause(self, seconds: float) -> None:
-        """Wait, with no transaction open."""
+        """Wait so many seconds, with no transaction open."""
         self._never.wait(seconds)
 
     def close(self) -> None:
@@ -153,8 +155,10 @@ class Database:
         *,
         durable: bool,
     ) -> Result:
-        """While a COMMIT is in doubt, the server may still be at it: whether it has happened is asked before the next
-        try, after its work (which has waited for the locks of the first), and when that fails on what the first did.
+        """Write, and recover.
+
+        While a COMMIT is in doubt, the server may still be at it. Whether it has happened is asked before the next try,
+        after its work (which has waited for the locks of the first), and when that fails on what the first did.
         """
         in_doubt = False  # from when COMMIT is sent until its answer is here
 
@@ -211,7 +215,7 @@ class Database:
 
 
 class Part:
-    """A part of the repository: verbs about one noun, on the one database that all parts share."""
+    """A part of the repository: verbs of one noun, on the database that all parts share."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -220,7 +224,7 @@ class Part:
 def read(
     method: Callable[Concatenate[AnyPart, Connection, Parameters], Result],
 ) -> Callable[Concatenate[AnyPart, Parameters], Result]:
-    """Run all of the method in one `Database.read`."""
+    """Run the method in one `Database.read`."""
 
     @wraps(method)
     def transaction(part: AnyPart, /, *args: Parameters.args, **keywords: Parameters.kwargs) -> Result:
@@ -232,7 +236,7 @@ def read(
 def write(
     method: Callable[Concatenate[AnyPart, Connection, Parameters], Result],
 ) -> Callable[Concatenate[AnyPart, Parameters], Result]:
-    """Run all of the method in one `Database.write`, which may be done twice."""
+    """Run the method in one `Database.write`. It may be done twice."""
 
     @wraps(method)
     def transaction(part: AnyPart, /, *args: Parameters.args, **keywords: Parameters.kwargs) -> Result:
@@ -244,7 +248,7 @@ def write(
 def durable_write(
     method: Callable[Concatenate[AnyPart, Connection, Parameters], Result],
 ) -> Callable[Concatenate[AnyPart, Parameters], Result]:
-    """Run all of the method in one `Database.durable_write`, whose result is kept for a COMMIT without an answer."""
+    """Run the method in one `Database.durable_write`, whose result is kept if the answer to its COMMIT is lost."""
 
     @wraps(method)
     def transaction(part: AnyPart, /, *args: Parameters.args, **keywords: Parameters.kwargs) -> Result:

@@ -11,7 +11,7 @@ from renderctl.repository.schema.people import tokens, web_sessions
 
 
 class CredentialUses(Part):
-    """When what lets people and programs in was used."""
+    """The last uses of tokens and sessions."""
 
     @write
     def record(
@@ -20,9 +20,9 @@ class CredentialUses(Part):
         tokens_used: Mapping[str, datetime],
         sessions_used: Mapping[str, tuple[datetime, str | None]],
     ) -> None:
-        """Keep when tokens (by id) and sessions (by digest) were last used, and from which address a session was.
+        """Record when tokens (by id) and sessions (by digest) were last used, and from which address a session was.
 
-        One transaction for all of them. A later time that another server has written stays.
+        It takes one transaction. A later time that another server has written stays.
         """
         token_rows = [{"key": key, "at": at} for key, at in sorted(tokens_used.items())]
         session_rows = [

@@ -1,4 +1,4 @@
-"""Invitations: how somebody becomes a user by himself. The database knows SHA-256s of their codes."""
+"""Invitations, with which people become users by themselves. The database has only SHA-256s of their codes."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -16,10 +16,10 @@ from renderctl.repository.schema.people import invitations
 
 
 class Invitations(Part):
-    """Who may come."""
+    """Invitations to the farm."""
 
     def add(self, digest: str, role: Role, among: Sequence[str], *, lasts_s: float, actor: Actor) -> Invitation:
-        """Whoever brings what has that digest, within so many seconds, becomes a user."""
+        """Invite whoever has the code with this digest to become a user, within `lasts_s` seconds."""
         invitation_id = new_id()
 
         def writing(connection: Connection) -> Invitation:
@@ -38,14 +38,14 @@ class Invitations(Part):
 
     @read
     def open(self, connection: Connection) -> list[Invitation]:
-        """Those that somebody may still use, the newest first."""
+        """Return the invitations that can be used, the newest first."""
         now, query = db_now(connection), select(invitations).order_by(invitations.c.id.desc())
         query = query.where(invitations.c.used_by.is_(None))
         return [_to_invitation(row) for row in connection.execute(query) if _is_open(row, now)]
 
     @durable_write
     def withdraw(self, connection: Connection, invitation_id: str, *, actor: Actor) -> Invitation:
-        """Nobody becomes a user by it any more. Raises NotFound, Conflict for one that was used."""
+        """Make an invitation invalid. Raises NotFound, Conflict if it was used."""
         row = _find(connection, invitation_id, alone=True)
         if row.used_by is not None:
             hint = f"`renderctl users disable {row.used_by}` lets him in no more."
@@ -58,7 +58,7 @@ class Invitations(Part):
         return _to_invitation(_find(connection, invitation_id))
 
     def require(self, digest: str) -> None:
-        """Raises InvitationRefused for a code that nobody may use now."""
+        """Raise InvitationRefused if the code is not valid now."""
 
         def reading(connection: Connection) -> bool:
             row = connection.execute(select(invitations).where(invitations.c.digest == digest)).first()
@@ -69,7 +69,7 @@ class Invitations(Part):
 
     @durable_write
     def accept(self, connection: Connection, digest: str, name: str, password: str, *, address: str | None) -> Actor:
-        """Become a user, with the hash of a password. Raises InvitationRefused, Conflict when the name is taken."""
+        """Add the invited user with the hash of a password. Raises InvitationRefused, Conflict if the name is taken."""
         row = connection.execute(select(invitations).where(invitations.c.digest == digest).with_for_update()).first()
         if row is None or not _is_open(row, db_now(connection)):
             raise InvitationRefused
@@ -80,12 +80,12 @@ class Invitations(Part):
 
 
 def _is_open(row: Row[Any], now: datetime) -> bool:
-    """Whether somebody may still use it."""
+    """Whether the invitation can be used."""
     return row.used_by is None and row.withdrawn_at is None and row.expires_at > now
 
 
 def _find(connection: Connection, invitation_id: str, *, alone: bool = False) -> Row[Any]:
-    """Its row; `alone`: which nobody else uses or withdraws now. Raises NotFound."""
+    """Return the row; `alone`: and lock it. Raises NotFound."""
     query = select(invitations).where(invitations.c.id == invitation_id)
     row = connection.execute(query.with_for_update() if alone else query).first()
     if row is None:

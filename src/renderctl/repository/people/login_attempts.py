@@ -1,4 +1,4 @@
-"""Wrong passwords of late, and from where users were let in before."""
+"""Failed log-ins of late, and from where users have logged in before."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -18,14 +18,14 @@ _KNOWN_FOR, _NOTE_EVERY = timedelta(days=90), timedelta(days=1)
 
 
 class LoginAttempts(Part):
-    """What keeps those who guess from guessing on, and nobody else."""
+    """The throttle of whoever guesses passwords, and of nobody else."""
 
     @write
     def record(self, connection: Connection, limits: dict[str, int]) -> float:
-        """A password is shown: whether for any of these there were more than so many wrong ones of late.
+        """Record an attempt to log in; return the seconds to wait before the next one, 0: go on.
 
-        Counted as wrong before the password is looked at, so that many at once are no way around it. Returns the
-        seconds to wait before the next one; 0: go on.
+        `limits`: keys, such as a user and an address, and the number of recent failures that each may have. The attempt
+        counts as failed before the password is checked, so that many at once are no way around it.
         """
         now, wait_s = db_now(connection), 0.0
         rows = {row.whose: row for row in connection.execute(_guesses_of(limits))}
@@ -50,7 +50,7 @@ class LoginAttempts(Part):
 
     @write
     def clear(self, connection: Connection, whose: Sequence[str], *, but_one: Sequence[str] = ()) -> None:
-        """The password was right: nothing is held against these; of `but_one` the last attempt alone is forgiven."""
+        """Clear the failures of these keys, for the password was right; of the keys `but_one` only the last failure."""
         connection.execute(guesses.delete().where(guesses.c.whose.in_(list(whose))))
         less = {"failures": guesses.c.failures - 1}
         which = guesses.c.whose.in_(list(but_one)) & (guesses.c.failures > 0)
@@ -58,19 +58,19 @@ class LoginAttempts(Part):
 
     @write
     def end_wait(self, connection: Connection, whose: Sequence[str]) -> None:
-        """The next attempt that counts as these need not wait, however many wrong ones there were."""
+        """Let the next attempt with these keys go on, however many failures there were."""
         long_ago = db_now(connection) - timedelta(seconds=_LONGEST_WAIT_S)
         which = guesses.c.whose.in_(list(whose)) & (guesses.c.last_at > long_ago)
         connection.execute(guesses.update().where(which).values(last_at=long_ago))
 
     @write
     def record_refusal(self, connection: Connection, actor: Actor, action: str, subject: str, why: str) -> None:
-        """Tell the audit log of what was refused because a password was wrong."""
+        """Add an audit entry of what was refused because a password was wrong."""
         add_audit_outcome(connection, actor, action, subject, outcome="refused", details={"why": why})
 
     @read
     def known_origins(self, connection: Connection, user: str, origins: Sequence[str]) -> set[str]:
-        """Those of the origins from which the user was let in, within the last 90 days."""
+        """Return the origins from which the user has logged in within the last 90 days."""
         query = select(known_origins.c.origin).where(
             known_origins.c.user == user,
             known_origins.c.origin.in_(list(origins)),
@@ -80,13 +80,13 @@ class LoginAttempts(Part):
 
     @read
     def is_known_device(self, connection: Connection, origin: str) -> bool:
-        """Whether anybody was let in from it."""
+        """Whether anybody has logged in from the origin."""
         query = select(known_origins.c.user).where(known_origins.c.origin == origin).limit(1)
         return connection.execute(query).first() is not None
 
     @write
     def remember_origins(self, connection: Connection, user: str, origins: Sequence[str]) -> None:
-        """The user was let in from there."""
+        """Note that the user has logged in from the origins."""
         now = db_now(connection)
         of_user = known_origins.c.user == user
         rows = connection.execute(select(known_origins).where(of_user, known_origins.c.origin.in_(list(origins))))

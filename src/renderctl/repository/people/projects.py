@@ -1,4 +1,4 @@
-"""Projects, and who is a member of them."""
+"""Projects and their members."""
 
 from collections.abc import Iterable, Sequence
 
@@ -18,10 +18,10 @@ from renderctl.repository.schema.people import members, projects
 
 
 class Projects(Part):
-    """Who works with whom."""
+    """The projects of the farm."""
 
     def add(self, name: str, pools: Sequence[str], *, actor: Actor) -> Project:
-        """Raises Conflict."""
+        """Add a project. Raises Conflict."""
 
         def writing(connection: Connection) -> Project:
             if connection.execute(select(projects.c.name).where(projects.c.name == name)).first():
@@ -33,18 +33,19 @@ class Projects(Part):
         return self._database.durable_write(writing, recover=lambda connection, _: find_project(connection, name))
 
     def require(self, name: str) -> None:
-        """Raises NotFound for one that there is not."""
+        """Raise NotFound if there is no such project."""
         if name != DEFAULT_PROJECT:
             self._database.read(lambda connection: find_project(connection, name))
 
     @read
     def find(self, connection: Connection, name: str) -> Project | None:
+        """Return a project by its name, or None."""
         query = select(projects).where(projects.c.name == name)
         return find_project(connection, name) if connection.execute(query).first() else None
 
     @read
     def all(self, connection: Connection) -> list[Project]:
-        """All of them, by their names."""
+        """Return all projects by name."""
         members_of: dict[str, list[str]] = {}
         for member in connection.execute(select(members).order_by(members.c.user)):
             members_of.setdefault(member.project, []).append(member.user)
@@ -53,7 +54,7 @@ class Projects(Part):
 
     @durable_write
     def set_pools(self, connection: Connection, name: str, pools: Sequence[str], *, actor: Actor) -> Project:
-        """The pools that artists of the project may submit to; none: every pool. Raises NotFound."""
+        """Set the pools that artists of the project may submit to; none: every pool. Raises NotFound."""
         find_project(connection, name)
         connection.execute(projects.update().where(projects.c.name == name).values(pools=list(pools)))
         add_audit_entry(connection, actor, "project.pools", name, pools=list(pools))
@@ -69,7 +70,7 @@ class Projects(Part):
 
     @durable_write
     def remove_members(self, connection: Connection, name: str, whom: Iterable[str], *, actor: Actor) -> Project:
-        """They are members no longer; what is theirs stays theirs. Raises NotFound."""
+        """Remove members from a project; what they own stays theirs. Raises NotFound."""
         project = find_project(connection, name)
         for user in whom:
             if user not in project.members:

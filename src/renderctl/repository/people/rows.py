@@ -1,4 +1,4 @@
-"""Rows of users and projects: found, added, and made what the core knows."""
+"""Rows of users and projects: found, added, converted to the core's objects."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from renderctl.repository.schema.people import members, projects, users
 
 
 def find_user(connection: Connection, name: str, *, alone: bool = False) -> Row[Any]:
-    """His row; `alone`: which nobody else changes now. Raises NotFound."""
+    """Return the row of a user; `alone`: and lock it. Raises NotFound."""
     query = select(users).where(users.c.name == name)
     row = connection.execute(query.with_for_update() if alone else query).first()
     if row is None:
@@ -24,7 +24,7 @@ def find_user(connection: Connection, name: str, *, alone: bool = False) -> Row[
 
 
 def to_user(connection: Connection, row: Row[Any]) -> User:
-    """A user with his projects."""
+    """Return the user of a row, with their projects."""
     query = select(members.c.project).where(members.c.user == row.name).order_by(members.c.project)
     return user_of_row(row, connection.scalars(query).all())
 
@@ -35,7 +35,7 @@ def user_of_row(row: Row[Any], joined: Sequence[str]) -> User:
 
 
 def find_project(connection: Connection, name: str) -> Project:
-    """Raises NotFound."""
+    """Return a project with its members. Raises NotFound."""
     row = connection.execute(select(projects).where(projects.c.name == name)).first()
     if row is None:
         known = list(connection.scalars(select(projects.c.name).order_by(projects.c.name)))
@@ -68,5 +68,6 @@ def _is_project(connection: Connection, name: str) -> bool:
 
 
 def to_actor(connection: Connection, who: Row[Any], via: Via, address: str | None, scope: Scope = Scope.ALL) -> Actor:
+    """Return the actor that acts for a user."""
     joined = frozenset(to_user(connection, who).projects)
     return Actor(who.name, "user", Role(who.role), joined, via, address, scope)

@@ -1,4 +1,4 @@
-"""Second factors: the secrets of time-based codes (TOTP, RFC 6238), and codes for whoever has lost theirs."""
+"""Second factors: secrets of time-based codes (TOTP, RFC 6238), and recovery codes."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -17,11 +17,11 @@ _PENDING_FOR = timedelta(minutes=15)
 
 
 class SecondFactors(Part):
-    """What users show besides a password."""
+    """The second factors of users."""
 
     @read
     def get(self, connection: Connection, user: str) -> TotpSecret | None:
-        """None: the user has no second factor, and has begun to set up none within the last 15 minutes."""
+        """Return the user's secret; None: they have none, and have begun to set up none within the last 15 minutes."""
         row = connection.execute(select(totps).where(totps.c.user == user)).first()
         if row is None:
             return None
@@ -31,12 +31,12 @@ class SecondFactors(Part):
 
     @read
     def status(self, connection: Connection, user: str) -> TotpStatus:
-        """Raises NotFound."""
+        """Return whether the user has a second factor, and how many recovery codes. Raises NotFound."""
         return _status(connection, user)
 
     @durable_write
     def begin(self, connection: Connection, user: str, secret: str, *, actor: Actor) -> None:
-        """Keep a secret that was made for a user. Raises NotFound, Conflict where there is a confirmed one."""
+        """Store a secret that the user has to confirm. Raises NotFound, Conflict if they have a confirmed one."""
         find_user(connection, user, alone=True)
         if _status(connection, user).confirmed_at is not None:
             hint = f"`renderctl users totp disable {user}` takes it away."
@@ -47,10 +47,10 @@ class SecondFactors(Part):
         add_audit_entry(connection, actor, "totp.enroll", user)
 
     def confirm(self, user: str, secret: str, step: int, *, digests: Sequence[str], actor: Actor) -> None:
-        """From now on a log-in takes a code, and the user's other sessions, which took none, end.
+        """Confirm the secret: from now on a log-in takes a code, and the user's other sessions end.
 
-        The code of this step was used. `digests`: of the codes for whoever has lost the factor. Raises Conflict where
-        it is another secret by now.
+        `step`: of the code that was used. `digests`: of the recovery codes. Raises Conflict if there is another secret
+        by now.
         """
 
         def writing(connection: Connection) -> None:
@@ -69,13 +69,13 @@ class SecondFactors(Part):
 
     @write
     def use_step(self, connection: Connection, user: str, step: int) -> bool:
-        """Whether the code of this step, or of a later one, was not used yet: now it is."""
+        """Use up the code of this step; return False if it, or a later one, was used before."""
         which = (totps.c.user == user) & (totps.c.last_step < step)
         changed = totps.update().where(which).values(last_step=step)
         return connection.execute(changed).rowcount == 1
 
     def use_recovery_code(self, user: str, digest: str, *, actor: Actor) -> bool:
-        """Whether the user has such a code: now they have it no more."""
+        """Use up a recovery code; return False if the user has no such code."""
 
         def writing(connection: Connection) -> bool:
             which = (recovery_codes.c.user == user) & (recovery_codes.c.digest == digest)
@@ -88,7 +88,7 @@ class SecondFactors(Part):
 
     @durable_write
     def disable(self, connection: Connection, user: str, *, actor: Actor) -> TotpStatus:
-        """A log-in takes the password alone. Raises NotFound."""
+        """Remove the user's second factor. Raises NotFound."""
         before = _status(connection, user)
         connection.execute(totps.delete().where(totps.c.user == user))
         connection.execute(recovery_codes.delete().where(recovery_codes.c.user == user))

@@ -1,4 +1,4 @@
-"""Sessions: what the browsers of people who have logged in hold. The database knows SHA-256s of them."""
+"""Sessions of the browsers of people who have logged in. The database has only SHA-256s of their secrets."""
 
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from renderctl.repository.schema.people import totps, web_sessions
 
 
 class Sessions(Part):
-    """Who is logged in."""
+    """The sessions of users."""
 
     def open(
         self,
@@ -28,10 +28,10 @@ class Sessions(Part):
         address: str | None,
         shown: ShownCredentials | None = None,
     ) -> Actor:
-        """Somebody has logged in: the session that his browser holds from now on.
+        """Open a session for a user who has logged in; return the actor of the session.
 
-        Raises TokenRefused, and LoginRefused where what they have shown is not enough any more: whoever changes their
-        password, or sets up a second factor, at this moment ends this log-in, too.
+        Raises TokenRefused if they are disabled, and LoginRefused if what they have `shown` is no longer enough:
+        whoever changes the password, or sets up a second factor, at this moment ends this log-in, too.
         """
         session_id = new_id()
 
@@ -66,7 +66,7 @@ class Sessions(Part):
         idle_s: float | None = None,
         seen_at: datetime | None = None,
     ) -> SessionUse:
-        """Whose session it is, and the CSRF token of their forms. It writes nothing. Raises TokenRefused.
+        """Return the user of a session and the CSRF token of its forms, without writing anything. Raises TokenRefused.
 
         `idle_s`: seconds without use after which a session has ended. `seen_at`: a use that is not recorded yet.
         """
@@ -83,14 +83,14 @@ class Sessions(Part):
 
     @read
     def all(self, connection: Connection, *, user: str | None = None, idle_s: float | None = None) -> list[WebSession]:
-        """The sessions that somebody holds, the newest first; none that was not used for `idle_s` seconds."""
+        """Return the open sessions, the newest first, without those that were not used for `idle_s` seconds."""
         query = select(web_sessions).order_by(web_sessions.c.id.desc())
         if user is not None:
             query = query.where(web_sessions.c.user == user)
         return _sessions(connection, query.where(*_lasting(db_now(connection), idle_s)))
 
     def get(self, session_id: str) -> WebSession:
-        """Raises NotFound."""
+        """Return the open session with this id. Raises NotFound."""
         query = select(web_sessions).where(web_sessions.c.id == session_id)
         sessions = self._database.read(
             lambda connection: _sessions(connection, query.where(*_lasting(db_now(connection))))
@@ -100,11 +100,13 @@ class Sessions(Part):
         return sessions[0]
 
     def end_by_digest(self, digest: str, *, actor: Actor) -> None:
-        """He logs out."""
+        """End the session with this digest: its user logs out."""
         self._log_out(actor.name, web_sessions.c.digest == digest, actor)
 
     def end(self, user: str, session_id: str | None = None, *, actor: Actor) -> list[WebSession]:
-        """End one session of a user, or all of his but the one that the actor came by. Raises NotFound for no user."""
+        """End a session of a user, or all but the actor's own; return those that have ended. Raises NotFound for no
+        user.
+        """
         chosen = web_sessions.c.id == session_id if session_id else web_sessions.c.id.is_distinct_from(actor.session)
         return self._log_out(user, (web_sessions.c.user == user) & chosen, actor)
 
@@ -132,7 +134,7 @@ def _is_idle(session: Row[Any], now: datetime, idle_s: float | None, seen_at: da
 
 
 def _lasting(now: datetime, idle_s: float | None = None) -> tuple[ColumnElement[bool], ...]:
-    """Of sessions that somebody holds still, and has used within the last `idle_s` seconds."""
+    """Return the conditions of open sessions that were used within the last `idle_s` seconds."""
     lasting = web_sessions.c.id.is_not(None), web_sessions.c.expires_at > now
     if idle_s is None:
         return lasting
@@ -145,7 +147,7 @@ def _sessions(connection: Connection, query: Select[Any]) -> list[WebSession]:
 
 
 def _is_enough(connection: Connection, who: Row[Any], shown: ShownCredentials) -> bool:
-    """Whether it still lets somebody in, whose row nobody else changes now."""
+    """Whether what was shown lets in the user, whose row is locked."""
     if who.password != shown.password:
         return False
     confirmed = select(totps.c.confirmed_at).where(totps.c.user == who.name, totps.c.confirmed_at.is_not(None))

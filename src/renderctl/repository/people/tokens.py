@@ -1,4 +1,4 @@
-"""Tokens. The database knows their SHA-256s."""
+"""Tokens. The database has only their SHA-256s."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,10 +17,10 @@ _NOTE_EVERY = timedelta(seconds=60)
 
 
 class Tokens(Part):
-    """What lets programs in."""
+    """The tokens of users."""
 
     def add(self, token: Token, digest: str, *, lasts_s: float | None, actor: Actor) -> Token:
-        """Keep a token for a user, good for so many seconds. Raises NotFound."""
+        """Add a token for a user, valid for `lasts_s` seconds; None: for ever. Raises NotFound."""
 
         def writing(connection: Connection) -> Token:
             find_user(connection, token.user)
@@ -38,11 +38,11 @@ class Tokens(Part):
 
     @read
     def get(self, connection: Connection, token_id: str) -> Token:
-        """Raises NotFound."""
+        """Return the token with this id. Raises NotFound."""
         return _token(connection, token_id)
 
     def by_digest(self, digest: str) -> Token:
-        """The token that has this digest. Raises NotFound."""
+        """Return the token with this digest. Raises NotFound."""
         query = select(tokens).where(tokens.c.digest == digest)
         row = self._database.read(lambda connection: connection.execute(query).first())
         if row is None:
@@ -51,7 +51,7 @@ class Tokens(Part):
 
     @read
     def all(self, connection: Connection, *, user: str | None = None) -> list[Token]:
-        """The tokens, the newest first."""
+        """Return the tokens, of one user or of all, the newest first."""
         query = select(tokens).order_by(tokens.c.id.desc())
         if user is not None:
             query = query.where(tokens.c.user == user)
@@ -59,7 +59,7 @@ class Tokens(Part):
 
     @durable_write
     def revoke(self, connection: Connection, token_id: str, *, actor: Actor) -> Token:
-        """It is good for nothing any more, from now on. Raises NotFound."""
+        """Make a token invalid. Raises NotFound."""
         token = _token(connection, token_id)
         if token.revoked_at is None:
             which = tokens.c.id == token_id
@@ -68,7 +68,7 @@ class Tokens(Part):
         return _token(connection, token_id)
 
     def authenticate(self, digest: str, address: str | None) -> TokenUse:
-        """Who holds the token. It writes nothing: `CredentialUses` keeps when tokens and sessions were used.
+        """Return the user of a token, without writing anything: `CredentialUses` records when it was used.
 
         Raises TokenRefused. The audit log gets an entry for a token that was valid once, at most one a minute.
         """
@@ -103,7 +103,7 @@ class Tokens(Part):
 
 
 def _why_refused(token: Row[Any], user: Row[Any], now: datetime) -> str | None:
-    """Why a token is not valid; None: it is."""
+    """Return why a token is not valid; None: it is."""
     if token.revoked_at is not None:
         return "revoked"
     if token.expires_at is not None and token.expires_at <= now:

@@ -16,14 +16,14 @@ from renderctl.repository.schema.people import known_origins, members, users, we
 
 
 class Users(Part):
-    """Who there is."""
+    """The users of the farm."""
 
     def add(
         self, name: str, role: Role, among: Sequence[str], *, password: str | None, actor: Actor, first: bool = False
     ) -> User:
         """Add a user with the hash of a password, a member of projects. Raises Conflict, NotFound.
 
-        The `first` admin of a farm is added while it has none.
+        `first`: only if the farm has no admin.
         """
 
         def writing(connection: Connection) -> User:
@@ -37,12 +37,12 @@ class Users(Part):
 
     @read
     def get(self, connection: Connection, name: str) -> User:
-        """Raises NotFound."""
+        """Return a user by their name. Raises NotFound."""
         return to_user(connection, find_user(connection, name))
 
     @read
     def all(self, connection: Connection) -> list[User]:
-        """All of them, by their names."""
+        """Return all users by name."""
         rows = connection.execute(select(users).order_by(users.c.name)).all()
         projects_of: dict[str, list[str]] = {}
         for member in connection.execute(select(members).order_by(members.c.project)):
@@ -50,33 +50,33 @@ class Users(Part):
         return [user_of_row(row, projects_of.get(row.name, ())) for row in rows]
 
     def set_role(self, name: str, role: Role, *, actor: Actor) -> User:
-        """From his next step on. Raises NotFound, Conflict for the last admin."""
+        """Set the role of a user, which counts at once. Raises NotFound, Conflict for the last admin."""
         return self._changed(name, {"role": role}, actor, "user.role", role=role)
 
     def disable(self, name: str, *, actor: Actor) -> User:
-        """Neither their password nor a token lets them in any more, and their open jobs pause: running frames finish.
+        """Disable a user: no password or token lets them in, and their open jobs pause after their running frames.
 
         Raises NotFound, Conflict for the last admin.
         """
         return self._changed(name, {"disabled_at": True}, actor, "user.disable")
 
     def enable(self, name: str, *, actor: Actor) -> User:
-        """Raises NotFound."""
+        """Enable a user. Raises NotFound."""
         return self._changed(name, {"disabled_at": None}, actor, "user.enable")
 
     def set_password(self, name: str, password: str, *, actor: Actor) -> User:
-        """Keep the hash of a new password; whoever is logged in with the old one no longer is. Raises NotFound."""
+        """Set the hash of a new password, and end the user's sessions. Raises NotFound."""
         return self._changed(name, {"password": password}, actor, "user.password")
 
     @read
     def password_hash(self, connection: Connection, name: str) -> str | None:
-        """The hash of his password; None: he has none, is disabled, or is not there."""
+        """Return the hash of the user's password; None: they have none, are disabled, or do not exist."""
         query = select(users.c.password).where(users.c.name == name, users.c.disabled_at.is_(None))
         return connection.scalar(query)
 
     @write
     def rehash_password(self, connection: Connection, name: str, old: str, new: str) -> None:
-        """Keep another hash of the same password, unless it was changed meanwhile."""
+        """Store another hash of the same password, unless it was changed meanwhile."""
         same = (users.c.name == name) & (users.c.password == old)
         connection.execute(users.update().where(same).values(password=new))
 
@@ -123,23 +123,24 @@ def enroll(
 
 
 def _pause_jobs(connection: Connection, owner: str) -> int:
-    """Pause the open jobs of a user who is disabled; how many. Their running frames finish."""
+    """Pause the open jobs of a user after their running frames; return how many."""
     which = (jobs.c.owner == owner) & jobs.c.state.in_((JobState.QUEUED, JobState.RUNNING))
     paused = {"state": JobState.PAUSED, "pause_reason": f"its owner, {owner}, was disabled"}
     return connection.execute(jobs.update().where(which).values(paused)).rowcount
 
 
 def _lock_admins(connection: Connection) -> None:
-    """Have nobody else demote or disable an admin before this transaction ends.
+    """Prevent others from demoting or disabling an admin until the transaction ends.
 
-    All rows in the order of their key: two who take an admin's rights at once wait for each other, and the second one
-    counts what the first has left. Without it both would count the other's admin, who is one until the commit.
+    All rows are locked in the order of their key: two who take an admin's rights at once wait for each other, and the
+    second one counts what the first has left. Without it both would count the other's admin, who is one until the
+    commit.
     """
     which = select(users.c.name).where(users.c.role == Role.ADMIN, users.c.disabled_at.is_(None))
     connection.execute(which.order_by(users.c.name).with_for_update()).all()
 
 
 def count_admins(connection: Connection) -> int:
-    """How many admins could log in."""
+    """Return how many admins can log in."""
     query = select(func.count()).select_from(users).where(users.c.role == Role.ADMIN, users.c.disabled_at.is_(None))
     return connection.scalar(query) or 0

@@ -1,4 +1,4 @@
-"""What is in the outbox: taken out when it is due, kept until it was delivered or has failed for good."""
+"""Deliveries: taken from the outbox when they are due, kept until they are delivered or have failed for good."""
 
 from datetime import timedelta
 from typing import Any
@@ -26,23 +26,23 @@ _LET_IN = webhooks.c.owner.not_in(select(users.c.name).where(users.c.disabled_at
 
 
 class Deliveries(Part):
-    """The outbox, where it is emptied."""
+    """The deliveries of webhooks."""
 
     def __init__(self, database: Database, leases: Leases) -> None:
         super().__init__(database)
         self._leases = leases
 
     def acquire_lease(self, holder: str) -> bool:
-        """Take or keep the one lease of whoever sends deliveries, for a heartbeat limit; False: it is another's."""
+        """Acquire or keep the lease of the dispatcher for a heartbeat limit; return False if another one holds it."""
         return self._leases.acquire(WEBHOOKS, holder) is not None
 
     def release_lease(self, holder: str) -> None:
-        """Leave the lease to the next one."""
+        """Release the lease of the dispatcher."""
         self._leases.release(WEBHOOKS, holder)
 
     @read
     def find(self, connection: Connection, ref: str, *, visibility: Visibility = ALL) -> tuple[Delivery, Webhook]:
-        """A delivery by its id or a unique beginning of it, and its webhook. Raises NotFound."""
+        """Return a delivery by its id or a unique prefix of it, and its webhook. Raises NotFound."""
         there = deliveries.c.webhook_id.in_(select(webhooks.c.id).where(*visible(webhooks, visibility)))
         delivery = to_delivery(find_row(connection, deliveries, "delivery", ref, there))
         return delivery, to_webhook(find_row(connection, webhooks, "webhook", delivery.webhook))
@@ -57,7 +57,7 @@ class Deliveries(Part):
         before: str | None = None,
         limit: int = 50,
     ) -> list[Delivery]:
-        """What those webhooks were told, the newest first; what is older than delivery `before`."""
+        """Return deliveries of these webhooks, the newest first; with `before`: those older than that one."""
         query = select(deliveries).where(deliveries.c.webhook_id.in_(webhook_ids))
         if states:
             query = query.where(deliveries.c.state.in_(states))
@@ -68,7 +68,7 @@ class Deliveries(Part):
 
     @durable_write
     def resend(self, connection: Connection, delivery_id: str, *, actor: Actor) -> Delivery:
-        """Try it again from the beginning, whatever became of it. Raises NotFound."""
+        """Start over with a delivery, whatever became of it. Raises NotFound."""
         row = find_row(connection, deliveries, "delivery", delivery_id)
         again = {"state": DeliveryState.WAITING, "tries": 0, "due_at": db_now(connection)}
         connection.execute(deliveries.update().where(deliveries.c.id == delivery_id).values(again))
@@ -76,7 +76,7 @@ class Deliveries(Part):
         return to_delivery(find_row(connection, deliveries, "delivery", delivery_id))
 
     def record_ping(self, ping: Delivery, *, actor: Actor) -> Delivery:
-        """Keep what became of a delivery that a person has tried by hand."""
+        """Record a delivery that a person has tried by hand."""
         row = {column.name: getattr(ping, column.name) for column in deliveries.c if hasattr(ping, column.name)}
         row |= {"webhook_id": ping.webhook, "job_id": ping.job, "told": {}}
 
@@ -91,7 +91,7 @@ class Deliveries(Part):
 
     @read
     def due_webhooks(self, connection: Connection) -> dict[str, str]:
-        """Those for whom a delivery is due, and whose they are."""
+        """Return the webhooks with a delivery that is due, each with its owner."""
         due = _WAITING & (deliveries.c.due_at <= db_now(connection))
         waits = select(deliveries.c.id).where(deliveries.c.webhook_id == webhooks.c.id, due).exists()
         due_rows = connection.execute(select(webhooks.c.id, webhooks.c.owner).where(waits, _LET_IN))
@@ -99,7 +99,7 @@ class Deliveries(Part):
 
     @read
     def next_due(self, connection: Connection, webhook_id: str) -> PreparedDelivery | None:
-        """The delivery that is due for the longest time; None: none is."""
+        """Return the delivery of a webhook that is due for the longest time; None: none is."""
         now = db_now(connection)
         query = (
             select(deliveries, webhooks.c.url, webhooks.c.secret)
@@ -114,9 +114,10 @@ class Deliveries(Part):
     def record_attempt(
         self, connection: Connection, parcel: PreparedDelivery, body: str, tried: DeliveryAttempt, *, chance: float
     ) -> DeliveryState:
-        """Keep what a try came to; what the delivery is then. `chance`: 0 to 1, spreads the next tries.
+        """Record a delivery attempt; return the state of the delivery then. `chance`: 0 to 1, spreads the next
+        attempts.
 
-        A receiver that has failed for a day loses with it all that waits for as long.
+        A receiver that has failed for a day loses with it all that has waited as long.
         """
         now, tries = db_now(connection), parcel.delivery.tries + 1
         delay_s = None if tried.error is None or tried.final else retry_delay(tries, chance)
@@ -134,9 +135,9 @@ class Deliveries(Part):
 
     @write
     def delete_ended(self, connection: Connection, days: float) -> int:
-        """Delete what has ended so many days ago, as much as goes in a moment; how many rows.
+        """Delete some deliveries that ended so many days ago; return how many rows.
 
-        With it what belongs to no webhook any more, and webhooks whose job was removed and that wait for nothing.
+        Also deliveries of webhooks that are gone, and webhooks whose job was removed and that have no delivery.
         """
         old = db_now(connection) - timedelta(days=days)
         ended = deliveries.c.state.in_((DeliveryState.DELIVERED, DeliveryState.UNDELIVERABLE))
@@ -148,7 +149,7 @@ class Deliveries(Part):
 
 
 def _judge(connection: Connection, webhook_id: str, tried: DeliveryAttempt) -> None:
-    """Since when has the receiver failed, and for too long?"""
+    """Note since when the receiver has failed, and give up old deliveries if that is for too long."""
     this = webhooks.c.id == webhook_id
     since = connection.scalar(select(webhooks.c.failing_since).where(this))
     if tried.error is None:
@@ -174,6 +175,7 @@ def _forget_webhooks(connection: Connection) -> int:
 
 
 def to_delivery(row: Row[Any]) -> Delivery:
+    """Return the delivery of a row."""
     return Delivery(
         id=row.id,
         webhook=row.webhook_id,

@@ -1,4 +1,4 @@
-"""What happens is written into the outbox of whoever listens, in the transaction in which it happens."""
+"""The outbox of webhooks: events are added in the transaction in which they occur."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -27,9 +27,9 @@ _LISTENERS = union_all(
 
 
 def add_event(connection: Connection, event: Event, job_id: str, subjects: Iterable[Mapping[str, Any]] = ({},)) -> None:
-    """Leave a delivery for each receiver that listens, and for each of the subjects: what the event is about.
+    """Add a delivery for each webhook that listens and each subject of the event.
 
-    The subjects are not looked at when nobody listens.
+    The subjects are not iterated if no webhook listens.
     """
     listeners = [row for row in connection.execute(_LISTENERS, {"job": job_id}) if event in row.events]
     if not listeners:

@@ -1,4 +1,4 @@
-"""Webhooks as people set them, and what became of what they were told."""
+"""Webhooks as people register them."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ _BATCH = 1000
 
 
 class Webhooks(Part):
-    """Who is told."""
+    """The webhooks of the farm."""
 
     def add(
         self,
@@ -35,11 +35,10 @@ class Webhooks(Part):
         actor: Actor,
         quotas: Quotas = UNLIMITED,
     ) -> Webhook:
-        """Tell a receiver of a job, or of every job of a project, from now on.
+        """Register a webhook for a job, or for every job of a project.
 
-        Raises Conflict when the job or the project has too many, QuotaExceeded when its owner has.
-
-        The audit log is told where it leads, but not the address: that may be a secret of its own.
+        The audit log gets scheme, host and port of the URL only: the rest may be a secret. Raises Conflict if the job
+        or the project has too many, QuotaExceeded if its owner has.
         """
 
         def writing(connection: Connection) -> Webhook:
@@ -64,23 +63,23 @@ class Webhooks(Part):
 
     @read
     def find(self, connection: Connection, ref: str, *, visibility: Visibility = ALL) -> Webhook:
-        """A webhook by its id or a unique beginning of it. Raises NotFound."""
+        """Return a webhook by its id or a unique prefix of it. Raises NotFound."""
         there = visible(webhooks, visibility)
         return to_webhook(find_row(connection, webhooks, "webhook", ref, *there))
 
     @read
     def secret(self, connection: Connection, webhook_id: str) -> str:
-        """With what its deliveries are signed. Raises NotFound."""
+        """Return the secret that signs its deliveries. Raises NotFound."""
         return str(find_row(connection, webhooks, "webhook", webhook_id).secret)
 
     @read
     def all(self, connection: Connection, visibility: Visibility = ALL) -> list[Webhook]:
-        """Those that may be seen, the oldest first."""
+        """Return the webhooks that are visible, the oldest first."""
         query = select(webhooks).where(*visible(webhooks, visibility)).order_by(webhooks.c.id)
         return [to_webhook(row) for row in connection.execute(query)]
 
     def remove(self, webhook_id: str, *, actor: Actor) -> None:
-        """Tell it nothing any more, and forget what it was told. Raises NotFound."""
+        """Remove a webhook and its deliveries. Raises NotFound."""
 
         def writing(connection: Connection) -> None:
             row = find_row(connection, webhooks, "webhook", webhook_id)
@@ -99,7 +98,7 @@ class Webhooks(Part):
 
 
 def find_row(connection: Connection, table: Table, noun: str, ref: str, *conditions: ColumnElement[bool]) -> Row[Any]:
-    """A row by its id or a unique beginning of it. Raises NotFound."""
+    """Return a row by its id or a unique prefix of it. Raises NotFound."""
     rows = connection.execute(select(table).where(table.c.id == ref, *conditions)).all()
     if not rows and ref:
         alike = select(table).where(table.c.id >= ref, table.c.id < f"{ref}~", *conditions)
@@ -111,10 +110,11 @@ def find_row(connection: Connection, table: Table, noun: str, ref: str, *conditi
 
 
 def _origin(url: str) -> str:
-    """Scheme, host and port: the rest of an address may be known to nobody else."""
+    """Return scheme, host and port: the rest of an address may be a secret."""
     return "/".join(url.split("/", 3)[:3]).partition("?")[0]
 
 
 def to_webhook(row: Row[Any]) -> Webhook:
+    """Return the webhook of a row."""
     events = tuple(map(Event, row.events))
     return Webhook(row.id, row.url, row.project, row.job_id, events, row.owner, row.created_at)

@@ -74,7 +74,7 @@ def _rows(farm: Farm) -> Iterator[_Row]:
         follower.news()
         changes.look()
     repository.recovery.finish_cancellations()
-    mark = repository.metrics.since(None).mark
+    mark = repository.metrics.since(None).cursor
     yield _Row("logs -f of a job of 1,000,000 tasks, a look", "24.9 s", 0.005, follower.news)
     yield _Row("server events with 200 running jobs, a look", "3.4 s", 0.02, changes.look)
     yield _Row(

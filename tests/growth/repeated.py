@@ -78,7 +78,7 @@ def _of_watches(farm: Farm) -> Iterator[Action]:
         yield "logs -f of a task", task_follower.news
     yield "logs", lambda: list(logs(farm, ACTOR, _HUGE))
     yield "metrics", farm.repository.metrics.measure
-    mark = farm.repository.metrics.since(None).mark
+    mark = farm.repository.metrics.since(None).cursor
     yield "metrics since", lambda: farm.repository.metrics.since(mark)
     yield "webhooks", farm.repository.deliveries.due_webhooks
 

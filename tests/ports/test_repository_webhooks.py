@@ -67,7 +67,7 @@ def test_a_frame_and_the_end_of_its_job_are_told_once_each(farm: Farm) -> None:
         farm.repository.attempts.complete(attempt, [IMAGE, replace(IMAGE, name="depth.exr")], Cost(1.5))
         farm.repository.jobs.finish_if_done(job.id)
     assert sorted(events(farm, webhook)) == ["job.succeeded", "output.published", "output.published"]
-    told = next_of(farm, webhook).told
+    told = next_of(farm, webhook).payload
     assert told["job"]["state"] == "running"
     assert told["task"] == {"id": f"{job.id}-1", "number": 1, "frame": 7, "camera": None}
     assert (told["output"]["digest"], told["output"]["frame"]) == ("a" * 64, 7)
@@ -82,7 +82,7 @@ def test_frames_that_are_published_together_are_told_in_their_order(farm: Farm) 
     )
     told = []
     while parcel := farm.repository.deliveries.next_due(webhook.id):
-        told.append(parcel.told["task"]["frame"])
+        told.append(parcel.payload["task"]["frame"])
         farm.repository.deliveries.record_attempt(parcel, "", TAKEN, chance=0.5)
     assert told == list(range(1, 31))
 
@@ -94,7 +94,7 @@ def test_what_is_told_of_a_job_is_what_it_was_then(farm: Farm) -> None:
     farm.repository.jobs.finish_if_done(job.id)
     farm.repository.jobs.retry(job.id, actor=ACTOR, frames=[1])
     assert farm.repository.jobs.get(job.id).state == "running"
-    told = next_of(farm, webhook).told["job"]
+    told = next_of(farm, webhook).payload["job"]
     assert (told["id"], told["name"], told["state"]) == (job.id, job.name, "succeeded")
     assert told["finished_at"].endswith("Z")
 
@@ -149,7 +149,7 @@ def test_a_task_is_told_of_when_it_has_failed_for_good(farm: Farm, clock: FakeCl
         farm.repository.attempts.fail(last, Failure(Fault.MACHINE, "Out of memory."), Cost())
     farm.repository.jobs.finish_if_done(job.id)
     assert events(farm, webhook) == ["task.failed", "job.failed"]
-    told = next_of(farm, webhook).told
+    told = next_of(farm, webhook).payload
     assert (told["task"]["attempts"], told["task"]["error"]) == (2, "Out of memory.")
 
 
@@ -160,7 +160,7 @@ def test_a_task_whose_last_worker_went_silent_is_told_of(farm: Farm, clock: Fake
     clock.advance(seconds=2)
     farm.repository.recovery.expire_silent()
     assert events(farm, webhook) == ["task.failed"]
-    assert next_of(farm, webhook).told["task"]["error"] == "its worker went silent"
+    assert next_of(farm, webhook).payload["task"]["error"] == "its worker went silent"
 
 
 def test_a_failure_of_the_whole_job_is_told_once(farm: Farm) -> None:
@@ -177,7 +177,7 @@ def test_a_job_is_told_of_with_its_reason(farm: Farm) -> None:
     job = given_job(farm, "1")
     webhook, attempt = given_webhook(farm, job, Event.JOB_FAILED), given_attempt(farm, job)
     farm.repository.attempts.fail(attempt, Failure(Fault.SCENE, "The scene has no camera.", whole_job=True), Cost())
-    assert next_of(farm, webhook).told["job"]["error"] == "The scene has no camera."
+    assert next_of(farm, webhook).payload["job"]["error"] == "The scene has no camera."
 
 
 def test_a_cancellation_is_told_once(farm: Farm) -> None:
@@ -186,7 +186,7 @@ def test_a_cancellation_is_told_once(farm: Farm) -> None:
     for _ in range(2):
         farm.repository.jobs.cancel(job.id, actor=ACTOR)
     assert events(farm, webhook) == ["job.canceled"]
-    assert next_of(farm, webhook).told["job"]["state"] == "canceled"
+    assert next_of(farm, webhook).payload["job"]["state"] == "canceled"
 
 
 def test_who_listens_to_a_project_hears_of_its_jobs_and_of_no_others(farm: Farm) -> None:

@@ -74,7 +74,7 @@ class AuditVerdict:
     weak: int = 0  #: those signed with the key that lies in the database: whoever could write there could forge them
     problems: list[AuditProblem] = field(default_factory=list)
 
-    def found(self, seq: int | None, what: str) -> None:
+    def add_problem(self, seq: int | None, what: str) -> None:
         """Add a problem, unless there are too many."""
         if len(self.problems) < _MOST_PROBLEMS:
             self.problems.append(AuditProblem(seq, what))

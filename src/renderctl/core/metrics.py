@@ -19,7 +19,7 @@ class Since:
 
     frames_s: tuple[float, ...]  #: what each rendered frame took, in seconds
     waits_s: tuple[float, ...]  #: how long each job has waited whose first task was claimed
-    mark: Cursor
+    cursor: Cursor  #: of this moment
 
 
 @dataclass(frozen=True)

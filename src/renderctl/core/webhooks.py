@@ -90,12 +90,12 @@ class PreparedDelivery:
     delivery: Delivery
     url: str
     secret: str
-    told: dict[str, Any]  #: what was known in the transaction of the event
+    payload: dict[str, Any]  #: what was known in the transaction of the event
     body: str | None  #: as it was sent before; None: this is the first try
     at: datetime  #: now, by the database's clock
 
     def __repr__(self) -> str:
-        return f"Parcel({self.delivery.id})"  # the secret and the address are for nobody's log
+        return f"PreparedDelivery({self.delivery.id})"  # the secret and the address are for nobody's log
 
 
 @dataclass(frozen=True)

@@ -57,9 +57,9 @@ class Metrics(Part):
         moment.
         """
         now = db_now(connection)
-        mark = cursor or Cursor(connection.scalar(select(func.max(outputs.c.id))) or 0, now, frozenset())
-        frames, frames_known, last = _frames(connection, mark)
-        waits, waits_known = _waits(connection, mark, now)
+        counted = cursor or Cursor(connection.scalar(select(func.max(outputs.c.id))) or 0, now, frozenset())
+        frames, frames_known, last = _frames(connection, counted)
+        waits, waits_known = _waits(connection, counted, now)
         following = Cursor(last, now, frames_known | waits_known)
         return Since(frames, waits, following) if cursor else Since((), (), following)
 

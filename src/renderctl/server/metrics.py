@@ -64,7 +64,7 @@ class Exporter:
 
     def _collect(self, verbs: LocalCommands) -> bytes:
         since: Since = verbs.metrics_since(self._cursor)
-        self._cursor = since.mark
+        self._cursor = since.cursor
         for samples, histogram in ((since.frames_s, self._frames), (since.waits_s, self._waits)):
             for sample_s in samples:
                 histogram.observe(sample_s)

@@ -87,7 +87,7 @@ def count(farm: Farm, counted: Mapping[str, int]) -> None:
 def forget(farm: Farm, counted: Mapping[str, int]) -> None:
     """The attempt that was counted was none: what others may have tried as well stays counted."""
     shared = [whose for whose in counted if whose.startswith(_SHARED)]
-    farm.repository.login_attempts.clear([whose for whose in counted if whose not in shared], but_one=shared)
+    farm.repository.login_attempts.clear([whose for whose in counted if whose not in shared], forgive_last=shared)
 
 
 def of_sender(address: str | None, what: str = "from") -> str:

@@ -30,7 +30,7 @@ def deliver(farm: Farm, parcel: PreparedDelivery) -> tuple[str, DeliveryAttempt]
     """Try a delivery once; the body that was sent, and what came of it."""
     from renderctl.farm.webhooks.http_post import post  # most farms have no webhook, and need nothing that speaks HTTP
 
-    text = parcel.body if parcel.body is not None else body_of(farm, parcel.delivery, parcel.told)
+    text = parcel.body if parcel.body is not None else body_of(farm, parcel.delivery, parcel.payload)
     body = text.encode()
     headers = headers_of(parcel.delivery, body, parcel.secret, int(parcel.at.timestamp()))
     return text, post(parcel.url, body, headers, farm.settings.webhooks)

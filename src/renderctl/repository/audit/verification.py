@@ -100,14 +100,14 @@ class _Walk:
         self._require_key(row)
         key = self._keys.get(row.key_id or "")
         if key is not None and not _is_signed(key, row):
-            self.verdict.found(row.seq, "it was changed")
+            self.verdict.add_problem(row.seq, "it was changed")
         elif key is not None and previous is not None and not _follows(key, previous, row):
-            self.verdict.found(row.seq, "it is not in its place")
+            self.verdict.add_problem(row.seq, "it is not in its place")
         if row.signature in self._signatures:
-            self.verdict.found(row.seq, "it is a copy of another one")
+            self.verdict.add_problem(row.seq, "it is a copy of another one")
         self._signatures.add(row.signature)
         if self._kept.get(row.seq, row.mac) != row.mac:
-            self.verdict.found(row.seq, "it is another one than was seen here")
+            self.verdict.add_problem(row.seq, "it is another one than was seen here")
         if row.action == "audit.forget" and "through" in row.details:
             self._vouched[int(row.details["through"])] = str(row.details["mac"])
         self._last = ChainHead(row.seq, row.mac)
@@ -119,9 +119,9 @@ class _Walk:
             self._join(self._beginning)
         known = max([*self._kept, head.seq if head else 0])
         if known > self._last.seq:
-            self.verdict.found(self._last.seq or None, f"what follows it, up to entry {known}, is gone")
+            self.verdict.add_problem(self._last.seq or None, f"what follows it, up to entry {known}, is gone")
         elif head is not None and head != self._last:
-            self.verdict.found(self._last.seq, "the chain does not end where the database says that it does")
+            self.verdict.add_problem(self._last.seq, "the chain does not end where the database says that it does")
 
     def outside(self, connection: Connection) -> None:
         """Check what has no place in the chain: from before there was one, waiting for one, or foreign."""
@@ -130,40 +130,42 @@ class _Walk:
         if self.verdict.before:
             rows = connection.scalars(select(audits.c.id).where(BEFORE_CHAIN).order_by(audits.c.id).limit(_NAMED)).all()
             which = ", ".join(map(str, rows)) + (", …" if self.verdict.before > _NAMED else "")
-            self.verdict.found(None, f"{self.verdict.before} entries (rows {which}) stand before the chain, unsigned")
+            self.verdict.add_problem(
+                None, f"{self.verdict.before} entries (rows {which}) stand before the chain, unsigned"
+            )
         for row in connection.execute(select(audits).where(audits.c.seq.is_(None)).order_by(audits.c.id)):
             key = self._keys.get(row.key_id or "")
             if key is not None and _is_signed(key, row):
                 self.verdict.waiting += 1
             else:
-                self.verdict.found(None, f"an entry (row {row.id}) is not signed, or with a key that is not here")
+                self.verdict.add_problem(None, f"an entry (row {row.id}) is not signed, or with a key that is not here")
 
     def _missing(self, row: Row[Any]) -> str | None:
         """Note that entries before this one are missing: deleted properly, which is seen at the end, or gone."""
         if self.verdict.entries == 1:
             self._beginning = row
         else:
-            self.verdict.found(row.seq, f"the entries {self._last.seq + 1} to {row.seq - 1} before it are gone")
+            self.verdict.add_problem(row.seq, f"the entries {self._last.seq + 1} to {row.seq - 1} before it are gone")
         return None
 
     def _join(self, row: Row[Any]) -> None:
         """Check that the first entry follows what was deleted."""
         key, previous = self._keys.get(row.key_id or ""), self._vouched.get(row.seq - 1)
         if previous is None:
-            self.verdict.found(row.seq, f"the entries before it, {row.seq - 1} in all, are gone")
+            self.verdict.add_problem(row.seq, f"the entries before it, {row.seq - 1} in all, are gone")
         elif key is not None and not _follows(key, previous, row):
-            self.verdict.found(row.seq, "it does not follow what was forgotten")
+            self.verdict.add_problem(row.seq, "it does not follow what was forgotten")
 
     def _require_key(self, row: Row[Any]) -> None:
         age = self._ages.get(row.key_id or "")
         if age is None:
-            self.verdict.found(row.seq, "it is signed with a key that is not here")
+            self.verdict.add_problem(row.seq, "it is signed with a key that is not here")
             return
         weak = row.key_id == self._weak
         self.verdict.weak += weak
         if age > self._age:
             what = "not signed with the farm's key (audit.key)" if weak else "signed with a key that had been replaced"
-            self.verdict.found(row.seq, f"it is {what}")
+            self.verdict.add_problem(row.seq, f"it is {what}")
         self._age = min(age, self._age)
 
 

@@ -76,9 +76,9 @@ class Tasks(Part):
 
         return self._transition_all(job_id, TaskState.BLOCKED, TaskState.QUEUED, free, None)
 
-    def unblock_dependents(self, done_id: str) -> list[str]:
+    def unblock_dependents(self, job_id: str) -> list[str]:
         """Queue the tasks of the jobs that waited for this one alone; return the ids of those jobs."""
-        waiting = select(job_dependencies.c.job_id).where(job_dependencies.c.after_id == done_id)
+        waiting = select(job_dependencies.c.job_id).where(job_dependencies.c.after_id == job_id)
         waiting_ids = self._database.read(lambda connection: connection.scalars(waiting).all())
         return [job_id for job_id in waiting_ids if self.unblock(job_id)]
 

@@ -18,18 +18,18 @@ from renderctl.repository.schema.people import invitations
 class Invitations(Part):
     """Invitations to the farm."""
 
-    def add(self, digest: str, role: Role, among: Sequence[str], *, lasts_s: float, actor: Actor) -> Invitation:
+    def add(self, digest: str, role: Role, project_names: Sequence[str], *, lasts_s: float, actor: Actor) -> Invitation:
         """Invite whoever has the code with this digest to become a user, within `lasts_s` seconds."""
         invitation_id = new_id()
 
         def writing(connection: Connection) -> Invitation:
             now = db_now(connection)
-            row = {"id": invitation_id, "digest": digest, "role": role, "projects": list(among)}
+            row = {"id": invitation_id, "digest": digest, "role": role, "projects": list(project_names)}
             ends = now + timedelta(seconds=lasts_s)
             connection.execute(
                 invitations.insert(), row | {"created_by": actor.name, "created_at": now, "expires_at": ends}
             )
-            add_audit_entry(connection, actor, "user.invite", invitation_id, role=role, projects=list(among))
+            add_audit_entry(connection, actor, "user.invite", invitation_id, role=role, projects=list(project_names))
             return _to_invitation(_find(connection, invitation_id))
 
         return self._database.durable_write(
@@ -46,7 +46,7 @@ class Invitations(Part):
     @durable_write
     def withdraw(self, connection: Connection, invitation_id: str, *, actor: Actor) -> Invitation:
         """Make an invitation invalid. Raises NotFound, Conflict if it was used."""
-        row = _find(connection, invitation_id, alone=True)
+        row = _find(connection, invitation_id, lock=True)
         if row.used_by is not None:
             hint = f"`renderctl users disable {row.used_by}` lets him in no more."
             raise Conflict(f"The invitation {invitation_id} was used: by {row.used_by}.", hint=hint)
@@ -84,15 +84,15 @@ def _is_open(row: Row[Any], now: datetime) -> bool:
     return row.used_by is None and row.withdrawn_at is None and row.expires_at > now
 
 
-def _find(connection: Connection, invitation_id: str, *, alone: bool = False) -> Row[Any]:
-    """Return the row; `alone`: and lock it. Raises NotFound."""
+def _find(connection: Connection, invitation_id: str, *, lock: bool = False) -> Row[Any]:
+    """Return the row; `lock`: and lock it. Raises NotFound."""
     query = select(invitations).where(invitations.c.id == invitation_id)
-    row = connection.execute(query.with_for_update() if alone else query).first()
+    row = connection.execute(query.with_for_update() if lock else query).first()
     if row is None:
         raise NotFound(f"There is no invitation {invitation_id!r}.", hint="`renderctl users invitations` lists them.")
     return row
 
 
 def _to_invitation(row: Row[Any]) -> Invitation:
-    role, among = Role(row.role), tuple(row.projects)
-    return Invitation(row.id, role, among, row.created_by, row.expires_at, row.used_by, row.withdrawn_at)
+    role, project_names = Role(row.role), tuple(row.projects)
+    return Invitation(row.id, role, project_names, row.created_by, row.expires_at, row.used_by, row.withdrawn_at)

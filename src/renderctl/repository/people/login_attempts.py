@@ -49,18 +49,18 @@ class LoginAttempts(Part):
         return 0.0
 
     @write
-    def clear(self, connection: Connection, whose: Sequence[str], *, but_one: Sequence[str] = ()) -> None:
-        """Clear the failures of these keys, for the password was right; of the keys `but_one` only the last failure."""
-        connection.execute(guesses.delete().where(guesses.c.whose.in_(list(whose))))
+    def clear(self, connection: Connection, keys: Sequence[str], *, forgive_last: Sequence[str] = ()) -> None:
+        """Clear the failures of these keys, for the password was right; of the keys `forgive_last` only the last failure."""
+        connection.execute(guesses.delete().where(guesses.c.whose.in_(list(keys))))
         less = {"failures": guesses.c.failures - 1}
-        which = guesses.c.whose.in_(list(but_one)) & (guesses.c.failures > 0)
+        which = guesses.c.whose.in_(list(forgive_last)) & (guesses.c.failures > 0)
         connection.execute(guesses.update().where(which).values(less))
 
     @write
-    def end_wait(self, connection: Connection, whose: Sequence[str]) -> None:
+    def end_wait(self, connection: Connection, keys: Sequence[str]) -> None:
         """Let the next attempt with these keys go on, however many failures there were."""
         long_ago = db_now(connection) - timedelta(seconds=_LONGEST_WAIT_S)
-        which = guesses.c.whose.in_(list(whose)) & (guesses.c.last_at > long_ago)
+        which = guesses.c.whose.in_(list(keys)) & (guesses.c.last_at > long_ago)
         connection.execute(guesses.update().where(which).values(last_at=long_ago))
 
     @write
@@ -101,5 +101,5 @@ class LoginAttempts(Part):
             connection.execute(known_origins.delete().where(of_user, known_origins.c.seen_at < now - _KNOWN_FOR))
 
 
-def _guesses_of(whose: dict[str, int]) -> Any:
-    return select(guesses).where(guesses.c.whose.in_(sorted(whose))).order_by(guesses.c.whose).with_for_update()
+def _guesses_of(keys: dict[str, int]) -> Any:
+    return select(guesses).where(guesses.c.whose.in_(sorted(keys))).order_by(guesses.c.whose).with_for_update()

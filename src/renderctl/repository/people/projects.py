@@ -61,22 +61,22 @@ class Projects(Part):
         return find_project(connection, name)
 
     @durable_write
-    def add_members(self, connection: Connection, name: str, whom: Iterable[str], *, actor: Actor) -> Project:
+    def add_members(self, connection: Connection, name: str, user_names: Iterable[str], *, actor: Actor) -> Project:
         """Make users members of a project. Raises NotFound."""
-        for user in whom:
+        for user in user_names:
             add_member(connection, name, user)
-        add_audit_entry(connection, actor, "project.join", name, users=list(whom))
+        add_audit_entry(connection, actor, "project.join", name, users=list(user_names))
         return find_project(connection, name)
 
     @durable_write
-    def remove_members(self, connection: Connection, name: str, whom: Iterable[str], *, actor: Actor) -> Project:
+    def remove_members(self, connection: Connection, name: str, user_names: Iterable[str], *, actor: Actor) -> Project:
         """Remove members from a project; what they own stays theirs. Raises NotFound."""
         project = find_project(connection, name)
-        for user in whom:
+        for user in user_names:
             if user not in project.members:
                 hint = did_you_mean(user, list(project.members))
                 raise NotFound(f"{user!r} is no member of project {name}.", hint=hint)
             which = (members.c.project == name) & (members.c.user == user)
             connection.execute(members.delete().where(which))
-        add_audit_entry(connection, actor, "project.leave", name, users=list(whom))
+        add_audit_entry(connection, actor, "project.leave", name, users=list(user_names))
         return find_project(connection, name)

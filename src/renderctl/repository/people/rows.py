@@ -12,10 +12,10 @@ from renderctl.repository.database import db_now
 from renderctl.repository.schema.people import members, projects, users
 
 
-def find_user(connection: Connection, name: str, *, alone: bool = False) -> Row[Any]:
-    """Return the row of a user; `alone`: and lock it. Raises NotFound."""
+def find_user(connection: Connection, name: str, *, lock: bool = False) -> Row[Any]:
+    """Return the row of a user; `lock`: and lock it. Raises NotFound."""
     query = select(users).where(users.c.name == name)
-    row = connection.execute(query.with_for_update() if alone else query).first()
+    row = connection.execute(query.with_for_update() if lock else query).first()
     if row is None:
         known = list(connection.scalars(select(users.c.name).order_by(users.c.name)))
         hint = did_you_mean(name, known) or "`renderctl users add NAME` adds one."
@@ -29,9 +29,9 @@ def to_user(connection: Connection, row: Row[Any]) -> User:
     return user_of_row(row, connection.scalars(query).all())
 
 
-def user_of_row(row: Row[Any], joined: Sequence[str]) -> User:
+def user_of_row(row: Row[Any], projects: Sequence[str]) -> User:
     has_password = row.password is not None
-    return User(row.name, Role(row.role), tuple(joined), row.created_at, row.disabled_at, has_password)
+    return User(row.name, Role(row.role), tuple(projects), row.created_at, row.disabled_at, has_password)
 
 
 def find_project(connection: Connection, name: str) -> Project:
@@ -45,8 +45,8 @@ def find_project(connection: Connection, name: str) -> Project:
     return project_of_row(row, connection.scalars(joined).all())
 
 
-def project_of_row(row: Row[Any], joined: Sequence[str]) -> Project:
-    return Project(row.name, tuple(row.pools), tuple(joined), row.created_at)
+def project_of_row(row: Row[Any], members: Sequence[str]) -> Project:
+    return Project(row.name, tuple(row.pools), tuple(members), row.created_at)
 
 
 def add_member(connection: Connection, project: str, user: str) -> None:
@@ -67,7 +67,7 @@ def _is_project(connection: Connection, name: str) -> bool:
     return connection.execute(select(projects.c.name).where(projects.c.name == name)).first() is not None
 
 
-def to_actor(connection: Connection, who: Row[Any], via: Via, address: str | None, scope: Scope = Scope.ALL) -> Actor:
+def to_actor(connection: Connection, user: Row[Any], via: Via, address: str | None, scope: Scope = Scope.ALL) -> Actor:
     """Return the actor that acts for a user."""
-    joined = frozenset(to_user(connection, who).projects)
-    return Actor(who.name, "user", Role(who.role), joined, via, address, scope)
+    projects = frozenset(to_user(connection, user).projects)
+    return Actor(user.name, "user", Role(user.role), projects, via, address, scope)

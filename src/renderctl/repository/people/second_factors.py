@@ -37,7 +37,7 @@ class SecondFactors(Part):
     @durable_write
     def begin(self, connection: Connection, user: str, secret: str, *, actor: Actor) -> None:
         """Store a secret that the user has to confirm. Raises NotFound, Conflict if they have a confirmed one."""
-        find_user(connection, user, alone=True)
+        find_user(connection, user, lock=True)
         if _status(connection, user).confirmed_at is not None:
             hint = f"`renderctl users totp disable {user}` takes it away."
             raise Conflict(f"{user} has a second factor already.", hint=hint)
@@ -54,7 +54,7 @@ class SecondFactors(Part):
         """
 
         def writing(connection: Connection) -> None:
-            find_user(connection, user, alone=True)  # nobody opens a session meanwhile
+            find_user(connection, user, lock=True)  # nobody opens a session meanwhile
             pending = (totps.c.user == user) & (totps.c.secret == secret) & totps.c.confirmed_at.is_(None)
             changes = {"confirmed_at": db_now(connection), "last_step": step}
             if not connection.execute(totps.update().where(pending).values(changes)).rowcount:

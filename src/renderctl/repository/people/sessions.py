@@ -35,20 +35,20 @@ class Sessions(Part):
         """
         session_id = new_id()
 
-        def opened(connection: Connection, who: Row[Any]) -> Actor:
-            return replace(to_actor(connection, who, Via.SESSION, address), session=session_id)
+        def opened(connection: Connection, user: Row[Any]) -> Actor:
+            return replace(to_actor(connection, user, Via.SESSION, address), session=session_id)
 
         def writing(connection: Connection) -> Actor:
-            now, who = db_now(connection), find_user(connection, name, alone=True)
-            if who.disabled_at is not None:
+            now, user = db_now(connection), find_user(connection, name, lock=True)
+            if user.disabled_at is not None:
                 raise TokenRefused
-            if shown is not None and not _is_enough(connection, who, shown):
+            if shown is not None and not _is_enough(connection, user, shown):
                 raise LoginRefused
             connection.execute(web_sessions.delete().where(web_sessions.c.expires_at <= now))
             row = {"digest": digest, "id": session_id, "user": name, "csrf": csrf, "address": address}
             times = {"created_at": now, "expires_at": now + timedelta(seconds=lasts_s)}
             connection.execute(web_sessions.insert(), row | times)
-            actor = opened(connection, who)
+            actor = opened(connection, user)
             add_audit_entry(connection, actor, "session.open", name, session=session_id)
             return actor
 
@@ -146,9 +146,9 @@ def _sessions(connection: Connection, query: Select[Any]) -> list[WebSession]:
     return [WebSession(**{name: getattr(row, name) for name in names}) for row in connection.execute(query)]
 
 
-def _is_enough(connection: Connection, who: Row[Any], shown: ShownCredentials) -> bool:
+def _is_enough(connection: Connection, user: Row[Any], shown: ShownCredentials) -> bool:
     """Whether what was shown lets in the user, whose row is locked."""
-    if who.password != shown.password:
+    if user.password != shown.password:
         return False
-    confirmed = select(totps.c.confirmed_at).where(totps.c.user == who.name, totps.c.confirmed_at.is_not(None))
+    confirmed = select(totps.c.confirmed_at).where(totps.c.user == user.name, totps.c.confirmed_at.is_not(None))
     return shown.code or connection.execute(confirmed.with_for_update(read=True)).first() is None

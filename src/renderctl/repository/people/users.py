@@ -19,7 +19,14 @@ class Users(Part):
     """The users of the farm."""
 
     def add(
-        self, name: str, role: Role, among: Sequence[str], *, password: str | None, actor: Actor, first: bool = False
+        self,
+        name: str,
+        role: Role,
+        project_names: Sequence[str],
+        *,
+        password: str | None,
+        actor: Actor,
+        first: bool = False,
     ) -> User:
         """Add a user with the hash of a password, a member of projects. Raises Conflict, NotFound.
 
@@ -29,7 +36,7 @@ class Users(Part):
         def writing(connection: Connection) -> User:
             if first and count_admins(connection):
                 raise Conflict("The farm has an admin already.", hint="`renderctl users add NAME --role admin`.")
-            return enroll(connection, name, role, among, password=password, actor=actor)
+            return enroll(connection, name, role, project_names, password=password, actor=actor)
 
         return self._database.durable_write(
             writing, recover=lambda connection, _: to_user(connection, find_user(connection, name))
@@ -86,7 +93,7 @@ class Users(Part):
     ) -> User:
         if "role" in changes or changes.get("disabled_at"):
             _lock_admins(connection)
-        row = find_user(connection, name, alone=True)
+        row = find_user(connection, name, lock=True)
         was_admin = row.role == Role.ADMIN and row.disabled_at is None
         values = {key: db_now(connection) if value is True else value for key, value in changes.items()}
         connection.execute(users.update().where(users.c.name == name).values(values))
@@ -106,7 +113,7 @@ def enroll(
     connection: Connection,
     name: str,
     role: Role,
-    among: Sequence[str],
+    project_names: Sequence[str],
     *,
     password: str | None,
     actor: Actor,
@@ -116,9 +123,9 @@ def enroll(
         raise Conflict(f"There is a user {name!r} already.")
     row = {"name": name, "role": role, "password": password, "created_at": db_now(connection)}
     connection.execute(users.insert(), row)
-    for project in dict.fromkeys(among):
+    for project in dict.fromkeys(project_names):
         add_member(connection, project, name)
-    add_audit_entry(connection, actor, "user.add", name, role=role, projects=list(among))
+    add_audit_entry(connection, actor, "user.add", name, role=role, projects=list(project_names))
     return to_user(connection, find_user(connection, name))
 
 

@@ -112,25 +112,25 @@ class Deliveries(Part):
 
     @write
     def record_attempt(
-        self, connection: Connection, parcel: PreparedDelivery, body: str, tried: DeliveryAttempt, *, chance: float
+        self, connection: Connection, prepared: PreparedDelivery, body: str, attempt: DeliveryAttempt, *, chance: float
     ) -> DeliveryState:
         """Record a delivery attempt; return the state of the delivery then. `chance`: 0 to 1, spreads the next
         attempts.
 
         A receiver that has failed for a day loses with it all that has waited as long.
         """
-        now, tries = db_now(connection), parcel.delivery.tries + 1
-        delay_s = None if tried.error is None or tried.final else retry_delay(tries, chance)
-        state = DeliveryState.DELIVERED if tried.error is None else DeliveryState.UNDELIVERABLE
-        changes = {"state": state, "tries": tries, "tried_at": now, "status": tried.status}
-        changes |= {"error": tried.error and tried.error[:255], "answer": tried.answer and tried.answer[:255]}
+        now, tries = db_now(connection), prepared.delivery.tries + 1
+        delay_s = None if attempt.error is None or attempt.final else retry_delay(tries, chance)
+        state = DeliveryState.DELIVERED if attempt.error is None else DeliveryState.UNDELIVERABLE
+        changes = {"state": state, "tries": tries, "tried_at": now, "status": attempt.status}
+        changes |= {"error": attempt.error and attempt.error[:255], "answer": attempt.answer and attempt.answer[:255]}
         if delay_s is not None:
             state = DeliveryState.WAITING
             changes |= {"state": state, "due_at": now + timedelta(seconds=delay_s)}
-        changes["body"] = None if tried.error is None else body
-        this = (deliveries.c.id == parcel.delivery.id) & _WAITING
+        changes["body"] = None if attempt.error is None else body
+        this = (deliveries.c.id == prepared.delivery.id) & _WAITING
         connection.execute(deliveries.update().where(this).values(changes))
-        _judge(connection, parcel.delivery.webhook, tried)
+        _judge(connection, prepared.delivery.webhook, attempt)
         return state
 
     @write
@@ -148,11 +148,11 @@ class Deliveries(Part):
         return len(ids) + _forget_webhooks(connection)
 
 
-def _judge(connection: Connection, webhook_id: str, tried: DeliveryAttempt) -> None:
+def _judge(connection: Connection, webhook_id: str, attempt: DeliveryAttempt) -> None:
     """Note since when the receiver has failed, and give up old deliveries if that is for too long."""
     this = webhooks.c.id == webhook_id
     since = connection.scalar(select(webhooks.c.failing_since).where(this))
-    if tried.error is None:
+    if attempt.error is None:
         if since is not None:
             connection.execute(webhooks.update().where(this).values(failing_since=None))
         return
@@ -161,7 +161,7 @@ def _judge(connection: Connection, webhook_id: str, tried: DeliveryAttempt) -> N
         connection.execute(webhooks.update().where(this).values(failing_since=now))
     elif since <= now - GIVE_UP_AFTER:
         old = (deliveries.c.webhook_id == webhook_id) & _WAITING & (deliveries.c.at <= now - GIVE_UP_AFTER)
-        error = f"nothing was taken for a day: {tried.error}"[:255]
+        error = f"nothing was taken for a day: {attempt.error}"[:255]
         given_up = {"state": DeliveryState.UNDELIVERABLE, "tried_at": now, "error": error}
         connection.execute(deliveries.update().where(old).values(given_up))
 

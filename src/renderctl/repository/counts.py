@@ -17,10 +17,10 @@ from renderctl.core.states import OPEN_ATTEMPT, AttemptState, TaskState
 from renderctl.repository.database import unit_of
 from renderctl.repository.schema.counts import job_counts
 
-#: Shards that workers add to, each worker to its own; what concerns no worker goes to the first. SQLite, which has one
-#: writer at a time, needs no other.
+#: Shards, one for each worker; what concerns no worker goes to the first. SQLite, which has one
+#: writer at a time, needs only that one.
 SHARDS = 8
-#: The shard that corrections go to: nobody waits while one is being worked out, and they stay in sight.
+#: The shard of corrections: nobody waits while one is computed, and they stay visible.
 CORRECTIONS = SHARDS
 _TASK_STATES = tuple(state.value for state in TaskState)
 

@@ -16,7 +16,7 @@ from renderctl.repository.migrations import HEAD
 from renderctl.repository.schema.jobs import jobs, leases, tasks, workers
 from renderctl.repository.schema.mappers import to_job
 
-#: Seconds by which two clocks may differ without anybody wondering about the times that are shown.
+#: Seconds by which two clocks may differ before the times shown would confuse people.
 _CLOCKS_S = 60.0
 #: Connections that a worker needs beside those of its slots.
 _BESIDE_SLOTS = 2

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, Row, Select, select
 from renderctl.repository.database import Part, db_now
 from renderctl.repository.schema.jobs import leases
 
-#: The lease of the sweep, and that of whoever sends webhooks.
+#: The leases of the sweep and of the webhook dispatcher.
 SWEEP, WEBHOOKS = "sweep", "webhooks"
-#: Seconds that no lease is taken for.
+#: No lease is valid for longer than so many seconds.
 _LONGEST_S = 300.0
 
 
@@ -33,7 +33,7 @@ class Leases(Part):
         """
         lease = _lease(name)
 
-        # Thousands of workers look at it at once: they read it, and who finds it in another's hands leaves it there.
+        # Thousands of workers ask at the same time: most find the lease held by another, and then only read.
         def is_held_by_another(connection: Connection) -> bool:
             row = connection.execute(lease).first()
             return row is not None and row.holder != holder and self._is_held(row, db_now(connection))

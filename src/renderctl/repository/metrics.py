@@ -24,9 +24,9 @@ from renderctl.repository.schema.counts import job_counts
 from renderctl.repository.schema.jobs import attempts, jobs, outputs, workers
 from renderctl.repository.schema.webhooks import deliveries
 
-#: Outputs, and the time, before a mark that are looked at once more: who got his number or time first may commit last.
+#: Outputs and seconds before a cursor that are read again: the first to get a number or time may commit last.
 _AGAIN, _AGAIN_S = 1000, 30
-#: Outputs of one look; what is left comes with the next.
+#: Outputs of one query; the rest comes with the next.
 _MOST = 20_000
 
 
@@ -91,8 +91,8 @@ class _OpenWork:
     """The work of the jobs that have not ended."""
 
     tasks: dict[str, int]  #: by state
-    giving: int  #: jobs that have work to give
-    oldest: datetime | None  #: when the oldest of those was submitted of which nothing was ever claimed
+    giving: int  #: jobs with claimable work
+    oldest: datetime | None  #: when the oldest job was submitted of which nothing was ever claimed
 
 
 def _open_work(connection: Connection) -> _OpenWork:

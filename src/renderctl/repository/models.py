@@ -22,9 +22,9 @@ from renderctl.repository.quotas import free_uploads, lock_quotas, require_stora
 from renderctl.repository.schema.jobs import jobs, model_inputs, models
 from renderctl.repository.schema.mappers import to_model, visible
 
-#: What may be the number of a version: the column has 32 bits.
+#: A version number: the column has 32 bits.
 _VERSION = re.compile(r"[0-9]{1,9}")
-#: A model as lists have it.
+#: The columns of a model in lists.
 _LISTED = (
     *(column for column in models.c if column.name not in ("facts", "listed_facts")),
     func.coalesce(models.c.listed_facts, models.c.facts, type_=JSON()).label("facts"),

@@ -17,7 +17,7 @@ from renderctl.repository.schema.jobs import job_inputs, jobs, model_inputs, mod
 from renderctl.repository.schema.quotas import quota_locks
 from renderctl.repository.schema.webhooks import webhooks
 
-#: Seconds after its end from which on nothing more is published of a job: what it has rendered is summed up once.
+#: Time after its end from which on a job publishes nothing more: then what it has rendered is summed up once.
 _SETTLED = timedelta(hours=1)
 _BATCH = 1000
 _UNUSED = (UploadState.ANNOUNCED, UploadState.RECEIVED)

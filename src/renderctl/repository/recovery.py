@@ -18,7 +18,7 @@ from renderctl.repository.schema.mappers import to_job
 
 #: Seconds without service after which a job's ticket counts as lost; doubled with each new one, up to the limit.
 _UNSERVED_S, _UNSERVED_LIMIT_S = 10.0, 600.0
-#: Tasks of a job that one sweep cancels: the heart of a worker sweeps, and must not stop for it.
+#: Tasks of a job that one sweep cancels: the heartbeat thread of a worker sweeps, and must not stall.
 _CANCELED_AT_ONCE = 20_000
 #: Stopped jobs that one sweep looks at.
 _SETTLED_AT_ONCE = 500
@@ -101,7 +101,7 @@ class Recovery(Part):
         query = select(jobs.c.id, waits.label("waits")).where(unsettled).limit(_SETTLED_AT_ONCE)
 
         def settling(connection: Connection) -> None:
-            # Who puts a task back holds its job's row meanwhile: what is not there once the rows are ours never comes.
+            # Requeuing a task locks its job's row: what does not wait once the rows are locked never will.
             stopped = select(jobs.c.id).where(jobs.c.id.in_(ids), unsettled).order_by(jobs.c.id).with_for_update()
             locked_ids = connection.scalars(stopped).all()
             settled = jobs.update().where(jobs.c.id.in_(locked_ids), ~waits)
@@ -115,7 +115,7 @@ class Recovery(Part):
 
     def unblock_dependents(self) -> list[str]:
         """Queue the tasks of jobs whose dependencies have succeeded or were removed; return the ids of those jobs."""
-        waiter = jobs.alias("waiter")  # an open one: links stay for as long as their jobs do
+        waiter = jobs.alias("waiter")  # an open job: links stay as long as their jobs
         done = select(jobs.c.id).join(job_dependencies, job_dependencies.c.after_id == jobs.c.id)
         done = done.where(job_dependencies.c.job_id == waiter.c.id, OVER).correlate(waiter)
         waits = by_state.where(tasks.c.job_id == waiter.c.id, tasks.c.state == TaskState.BLOCKED)

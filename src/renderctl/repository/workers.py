@@ -18,7 +18,7 @@ from renderctl.repository.database import Part, add_audit_entry, db_now, read, w
 from renderctl.repository.schema.jobs import attempts, job_exclusions, jobs, worker_pools, workers
 from renderctl.repository.schema.mappers import ANY_ATTEMPT, to_work, to_worker, visible
 
-#: Who steers a worker by a signal.
+#: The actor of signals to a worker.
 _NODE = Actor("a signal", "worker")
 
 _SEEN = (
@@ -77,7 +77,7 @@ class Workers(Part):
         """Note a heartbeat in one transaction; the reply says which attempts to stop."""
         now = db_now(connection)
         own_row = (workers.c.id == beat.worker_id) & (workers.c.incarnation == beat.incarnation)
-        # Locked: what it is held in, and why, must not be told anew by who has read it before that was said.
+        # Locked: else a heartbeat could overwrite a hold, and its reason, that was set since it read them.
         row = connection.execute(select(workers.c.held, workers.c.reason).where(own_row).with_for_update()).first()
         if row is None:
             return HeartbeatReply(stop=frozenset(beat.progress), superseded=True)
@@ -90,7 +90,7 @@ class Workers(Part):
         if beat.capabilities is not None:
             changes["capabilities"] = asdict(beat.capabilities)
         connection.execute(workers.update().where(own_row).values(changes))
-        for progress in sorted(set(beat.progress.values())):  # what waits for its turn is all at 0
+        for progress in sorted(set(beat.progress.values())):  # attempts that wait are all at 0
             alike = [attempt_id for attempt_id, reached in beat.progress.items() if reached == progress]
             connection.execute(_SEEN, {"ids": alike, "now": now, "reached": progress})
         idle_workers = connection.execute(_IDLE_WORKERS).scalar_one() if beat.count_idle else None

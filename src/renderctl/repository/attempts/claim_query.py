@@ -157,7 +157,7 @@ WAITING = _waiting()
 
 
 _IN_POOLS = (jobs.c.state.in_(SERVED), jobs.c.pool.in_(bindparam("pools", expanding=True)))
-#: A job for each key of what is required; all of them are looked through.
+#: A job for each requirement key; it reads all of the index.
 REQUIRED = (
     select(func.min(jobs.c.id).label("id"), jobs.c.requirement_key)
     .with_hint(jobs, "FORCE INDEX (ix_job_claimable)", "mysql")

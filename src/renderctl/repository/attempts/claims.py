@@ -18,9 +18,9 @@ from renderctl.repository.jobs.task_states import take_tasks
 from renderctl.repository.schema.jobs import attempts, by_state, job_exclusions, jobs, tasks, worker_pools, workers
 from renderctl.repository.schema.mappers import ANY_ATTEMPT, to_attempt, to_capabilities, to_job
 
-#: Seconds for which a job that is claimed from again and again counts as just served.
+#: Seconds for which a job counts as just served.
 _SERVED_LATELY_S = 1.0
-#: Seconds after which a ticket comes back that was refused for what the worker lacks, at first and at last.
+#: Seconds after which a ticket returns that the worker cannot serve, at first and at most.
 _REFUSED_FIRST_S, _REFUSED_LAST_S = 1.0, 60.0
 _CLAIMED = AttemptState.CLAIMED
 
@@ -30,7 +30,7 @@ class _Turn:
     """A job as the claim finds it."""
 
     row: Row[Any]
-    locked: bool  #: whether its row is ours until the claim is committed, and so says that the job is served
+    locked: bool  #: whether the claim has locked its row, and so notes that the job is served
 
     @property
     def job(self) -> Job:
@@ -59,7 +59,7 @@ def _claim(connection: Connection, context: ClaimContext, turn: _Turn, ids: list
     due = claim_times.due_at(connection, job.id, context.moment.now)
     _note_due(connection, turn, due, context.moment.now, full=bool(claimed) and free_slots == 1)
     delay_s = _delay_until(due, context.moment.now, claimed=bool(claimed))
-    if claimed and not turn.locked:  # whoever serves the job puts its ticket: not all who find it at the same time
+    if claimed and not turn.locked:  # only the claim that serves the job returns its ticket
         delay_s = None
     return Claim(job, claimed, following if delay_s is not None else None, delay_s or 0.0)
 
@@ -101,7 +101,7 @@ def _turned_away(connection: Connection, turn: _Turn, moment: DbTime, *, by_tick
     """
     job, refusals = turn.job, int(turn.row.refusals)
     due = claim_times.due_at(connection, job.id, moment.now)
-    if due is None or due > moment.now:  # else it is due for others, or will be when a slot has left it
+    if due is None or due > moment.now:  # else it is due for others, or will be when a slot leaves it
         _note_due(connection, turn, due, moment.now, full=False)
     delay_s = _delay_until(due, moment.now, claimed=False)
     if delay_s is None:
@@ -196,10 +196,12 @@ def _own_turn(connection: Connection, context: ClaimContext) -> _Turn | None:
     row = connection.execute(claim_query.JOB, context.parameters()).first()
     if row is None or row.state not in SERVED:
         return None
-    limited = row.max_slots is not None or row.in_order  # the limit holds for who counts the slots one by one
+    limited = (
+        row.max_slots is not None or row.in_order
+    )  # a limit holds only if claims count the slots one after the other
     if not limited and _just_served(row, context.moment):
         return _Turn(row, locked=False)
-    begun = row.state == JobState.RUNNING and not limited  # else somebody has to begin it
+    begun = row.state == JobState.RUNNING and not limited  # else this claim has to begin it
     statement = claim_query.JOB_UNLESS_LOCKED if begun else claim_query.JOB_LOCKED
     locked_row = connection.execute(statement, context.parameters()).first()
     if locked_row is None:

@@ -33,7 +33,7 @@ def fail(connection: Connection, attempt: Attempt, failure: Failure, cost: Cost)
         select(tasks.c.attempts, jobs.c.max_attempts, jobs.c.state)
         .join(jobs, jobs.c.id == tasks.c.job_id)
         .where(tasks.c.job_id == attempt.job_id, tasks.c.number == attempt.number)
-        .with_for_update(of=jobs)  # stopped, and running again, before or after: never in between
+        .with_for_update(of=jobs)  # the job is stopped or resumed before or after this, never in between
     ).first()
     if used is None:  # the job was removed
         return None
@@ -76,7 +76,7 @@ def give_back(
         changes |= {"state": TaskState.FAILED, "error": reason}
     left = leave_running(connection, attempt, **changes)
     _end(connection, attempt, state, Cost(), error=reason)
-    if job.state not in STOPPED:  # even where the task has ended: the job may have lacked nothing but a slot
+    if job.state not in STOPPED:  # even if the task has ended: the job may only have lacked a slot
         bring_forward(connection, attempt.job_id, db_now(connection))
     if left and changes["state"] is TaskState.FAILED:
         _add_task_failed(connection, attempt, used, reason)

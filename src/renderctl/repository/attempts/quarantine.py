@@ -25,7 +25,7 @@ QUARANTINE_AFTER = 2
 #: How long an exclusion lasts.
 _EXCLUDED_FOR = timedelta(days=1)
 _FARM = Actor("renderctl", "farm")
-#: Attempts by what one worker did: a server whose statistics are old would look through all of a job instead.
+#: From the index of workers: with outdated statistics a server would read all attempts of a job instead.
 _OF_WORKER = select(attempts.c.ended_at).with_hint(attempts, "FORCE INDEX (ix_attempt_worker)", "mysql")
 
 

@@ -7,7 +7,7 @@ from renderctl.core.requirements import Requirements
 from renderctl.repository.attempts import claim_query
 from renderctl.repository.schema.jobs import jobs
 
-#: From so many different requirements on, jobs are looked through for those that are required now.
+#: With more keys than this, the open jobs are searched for those that are required now.
 _MANY_KEYS = 30
 
 

@@ -15,10 +15,10 @@ from renderctl.repository.database import Part, add_audit_entry, add_audit_outco
 from renderctl.repository.database.audit_chain import SIGNED, key_id, signed
 from renderctl.repository.schema.audit import audits
 
-#: Entries that are forgotten in one transaction.
+#: Entries that are deleted in one transaction.
 _BATCH = 1000
 _FORGET = "audit.forget"
-#: Entries without a place in the chain: those of before there was one, and what somebody wrote there since.
+#: Entries outside the chain: from before there was one, and what somebody has inserted since.
 BEFORE_CHAIN = audits.c.seq <= 0
 
 

@@ -15,7 +15,7 @@ from renderctl.repository.schema.audit import audit_heads, audits
 
 _PAGE = 1000
 logger = logging.getLogger(__name__)
-#: Rows that are named, of those that stand before the chain.
+#: Rows before the chain that a problem names.
 _NAMED = 10
 
 
@@ -89,8 +89,8 @@ class _Walk:
         self._age = max(keys.ages.values(), default=0)  # of the latest key so far: none that is older comes after it
         self._signatures: set[str | None] = set()
         self._last = ChainHead(0, NOTHING)
-        self._beginning: Row[Any] | None = None  # the first entry, where others before it are forgotten, or gone
-        self._vouched: dict[int, str] = {}  # ends of what was forgotten, as entries say
+        self._beginning: Row[Any] | None = None  # the first entry, if others before it are deleted or gone
+        self._vouched: dict[int, str] = {}  # the ends of what was deleted, as entries record them
 
     def step(self, row: Row[Any]) -> None:
         self.verdict.entries += 1

@@ -16,7 +16,7 @@ from renderctl.repository.schema.mappers import visible
 
 _BATCH = 1000
 _RECEIVED = (UploadState.RECEIVED, UploadState.USED)
-#: For how long it is remembered what somebody has sent: as long as the garbage collection leaves it alone.
+#: How long it is known what a user has sent: as long as a lease lasts.
 _REMEMBERED = timedelta(hours=24)
 
 

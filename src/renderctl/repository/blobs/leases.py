@@ -14,9 +14,9 @@ from renderctl.repository.schema.jobs import blob_leases, job_inputs, model_inpu
 
 logger = logging.getLogger(__name__)
 
-#: How long the blobs that somebody asked for are left alone.
+#: How long a lease lasts.
 _LEASE = timedelta(hours=24)
-#: Seconds between two looks whether a blob is still being removed.
+#: Seconds between two checks whether a blob is still being removed.
 _LOOK_EVERY_S = 0.2
 #: Rows or values of one statement.
 _BATCH = 1000

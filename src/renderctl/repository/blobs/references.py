@@ -13,11 +13,11 @@ from renderctl.core.errors import BlobCollected
 from renderctl.repository.database.batches import batches
 from renderctl.repository.schema.jobs import blob_leases, job_inputs, model_inputs, outputs
 
-#: How long it is known that a blob was collected: nobody who asked for it before may let a row point to it.
+#: How long it is known that a blob was collected: no row may come to point to it with an older lease.
 MEMORY = timedelta(days=7)
-#: What a lease has whose mark of the garbage collection is over.
+#: The columns of a lease without a mark of the garbage collection.
 UNMARKED = {"marked_by": None, "marked_until": None}
-#: Everything that points to blobs.
+#: All tables that point to blobs.
 POINTERS = (model_inputs, job_inputs, outputs)
 _BATCH = 500
 

@@ -26,11 +26,11 @@ from renderctl.repository.schema.audit import audit_heads, audits
 
 logger = logging.getLogger(__name__)
 
-#: What an entry says, all of it signed.
+#: The signed columns of an entry.
 SIGNED = ("at", "actor", "kind", "via", "address", "action", "subject", "outcome", "details", "deed", "key_id")
-#: Entries that get their places in one transaction.
+#: Entries that are appended in one transaction.
 BATCH = 100
-#: What comes before the first entry.
+#: The link before the first entry.
 NOTHING = "0" * 64
 
 
@@ -67,10 +67,10 @@ def _parsed(text: str) -> ChainHead | None:
 class SigningKeys:
     """The keys that this process signs with, and where it stores the end of the chain."""
 
-    key: Callable[[], bytes | None] = lambda: None  #: None: with the key that lies in the database
+    key: Callable[[], bytes | None] = lambda: None  #: None: the key in the database is used
     head: HeadFile | None = None
-    former: Callable[[], Sequence[bytes]] = tuple  #: with what was signed before, the latest first
-    replace: Callable[[], None] | None = None  #: have a new key; None: it stands in the config, or in the database
+    former: Callable[[], Sequence[bytes]] = tuple  #: the replaced keys, the latest first
+    replace: Callable[[], None] | None = None  #: makes a new key; None: the key is in the config or in the database
 
 
 def key_id(key: bytes) -> str:
@@ -121,7 +121,7 @@ def extend(connection: Connection, seal: SigningKeys) -> tuple[ChainHead, bool] 
     free = select(audit_heads).with_for_update(skip_locked=True)
     end = connection.execute(free).first()
     if end is None:
-        database_key(connection)  # which makes it, unless it is there and somebody holds it
+        database_key(connection)  # which inserts the row, unless it is there and locked
         if (end := connection.execute(free).first()) is None:
             return None
     key, seq, mac = seal.key() or bytes.fromhex(end.key), end.seq, end.mac

@@ -11,12 +11,12 @@ from renderctl.repository.database.transactions import Database
 
 Result = TypeVar("Result")
 
-#: Rows of the first transaction, of which none has fewer, and of the largest one.
+#: Rows of the first transaction, which is the smallest, and of the largest one.
 FIRST_ROWS, MOST_ROWS = 5_000, 50_000
-#: Seconds that a transaction of a batch is to take.
+#: Seconds that the transaction of a batch should take.
 _BATCH_S = 0.08
-#: SQLite has one writer at a time, and no line: who waits for it looks again every 25 ms, for the first 100 ms. So
-#: long we do not write after batches that took so many seconds together; then who waits has its turn within 250 ms.
+#: SQLite has one writer at a time, and no queue: waiting writers look again every 25 ms, for the first 100 ms. So
+#: long nothing is written after batches that took so many seconds together; then others have a turn within 250 ms.
 _GAP_S, _GAP_AFTER_S = 0.025, 0.02
 
 
@@ -25,7 +25,7 @@ class BatchSize:
 
     def __init__(self) -> None:
         self.rows = FIRST_ROWS
-        self.held_s = 0.0  #: for which nobody else could write on SQLite, since the last gap
+        self.held_s = 0.0  #: seconds in which nobody else could write on SQLite, since the last gap
 
     def note(self, took_s: float) -> None:
         """Note the seconds that a transaction of so many rows took: the next one has at most twice as many."""
@@ -46,7 +46,7 @@ def write_batch(
 
     def batch(connection: Connection) -> Result:
         nonlocal began
-        began = monotonic()  # and not before it was our turn
+        began = monotonic()  # not before the transaction has its locks
         return work(connection)
 
     result = database.write(batch, recover=recover)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import ArgumentError
 from renderctl.core.errors import BadSettings
 from renderctl.core.private_files import make_private
 
-#: MySQL, in seconds. Nothing that the farm asks takes as long as a read may: who does not answer by then is frozen.
+#: MySQL, in seconds. No query of the farm takes as long as a read may: a server that does not answer by then is frozen.
 #: `?read_timeout=60` in the URL says otherwise.
 _CONNECT_TIMEOUT_S, _ANSWER_TIMEOUT_S = 5, 10
 #: Seconds for which a statement waits for another transaction's lock before the whole unit of work is tried again.
@@ -129,7 +129,7 @@ def _sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves: the driver would begin too late to exclude others
+        connection.isolation_level = None  # BEGIN is sent explicitly: the driver would begin too late to exclude others
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA foreign_keys = ON")
@@ -141,7 +141,7 @@ def _sqlite(url: URL) -> Engine:
         if options.get("reads"):
             connection.exec_driver_sql("BEGIN")
             return
-        # A power cut may take back what the farm did (it does it again), never what a person was told.
+        # A power cut may undo what the farm did (it does it again), never what a person did.
         connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if options.get('durable') else 'NORMAL'}")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 

@@ -6,15 +6,15 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from renderctl.core.errors import DatabaseUnavailable
 
 _TRIES, _TRIES_FOR_A_LOCK = 8, 3
-#: Errors of MySQL that a second try may well not meet: a record that changed, a dead-lock; no connection free; a
-#: connection that was ended, a query that was, a server that goes.
+#: MySQL errors that a second try may well not meet: a changed record, a deadlock; no free connection; a
+#: connection or query that was killed, a server that shuts down.
 _PASSING = frozenset({1020, 1213, 1040, 1203, 1053, 1317, 1927, 2006, 2013, 2014, 2045, 2055, 4031})
-#: The lock wait time-out: another transaction has held a lock for so long that it may do so for longer.
+#: The lock wait timeout: another transaction has held a lock for so long that it may do so for longer.
 _LOCK_HELD = 1205
-#: Another one was quicker to insert the same key: it is there when we look again.
+#: Another transaction has inserted the same key: the next try finds it.
 _DUPLICATE = 1062
 _LOST = frozenset({2006, 2013})
-#: A server that may be read only: after a fail-over the old one is.
+#: A server that only reads, as the old one does after a failover.
 _READ_ONLY = frozenset({1290, 1792, 1836})
 
 _HINTS = {
@@ -49,7 +49,7 @@ def tries(engine: Engine, error: DBAPIError) -> int:
     if number == _LOCK_HELD:
         return _TRIES_FOR_A_LOCK
     if number in _LOST and "timed out" in str(error.orig):
-        return 1  # who has waited in vain for an answer has waited long enough
+        return 1  # waiting for no answer has taken long enough
     return _TRIES if number in _PASSING or error.connection_invalidated or lost_race(error) else 1
 
 

@@ -28,13 +28,13 @@ from renderctl.repository.database import Part, db_now, read
 from renderctl.repository.schema.jobs import attempts, jobs, outputs
 from renderctl.repository.schema.mappers import ANY_ATTEMPT, ATTEMPTS_IN_ORDER, to_attempt, to_output
 
-#: An ended job is looked at for so long after its end: the last of its frames may be stopped after it.
+#: An ended job is in snapshots for so long: the last of its frames may stop after its end.
 _LATELY = timedelta(seconds=30)
 #: Attempts that have ended, and may have printed something.
 _RENDERED = (AttemptState.SUCCEEDED, AttemptState.FAILED, AttemptState.CANCELED, AttemptState.LOST)
-#: Rows of one look.
+#: Rows of one query.
 _MOST = 2000
-#: What a change of a job changes in its row, after the id: an error comes with its end.
+#: The columns that a change of a job changes, after the id; an error is set with the end.
 _CHANGING = (
     jobs.c.state,
     jobs.c.serial,

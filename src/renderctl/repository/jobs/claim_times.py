@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, func, or_, select
 from renderctl.core.states import TaskState
 from renderctl.repository.schema.jobs import by_state, jobs, tasks
 
-#: For how long a job that has as many slots as it may is passed over, should the slot that leaves it die of that.
+#: How long a job at its slot limit is skipped if the slot that leaves it dies without a note.
 FULL = timedelta(seconds=30)
 
 _QUEUED = (tasks.c.job_id == bindparam("job"), tasks.c.state == TaskState.QUEUED)
@@ -50,7 +50,7 @@ def correct(connection: Connection, job_id: str, now: datetime) -> None:
     row = connection.execute(_LOCK, {"job": job_id}).first()
     if row is None:
         return
-    due = due_at(connection, job_id, now)  # with the lock: whoever queues a task after this brings the time forward
+    due = due_at(connection, job_id, now)  # under the lock: a task that is queued after this brings the time forward
     if not agrees(row.claimable_at, due, now):
         move_on(connection, job_id, due)
 

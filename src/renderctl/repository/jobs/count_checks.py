@@ -15,9 +15,9 @@ from renderctl.repository.database.count_changes import COUNTED
 from renderctl.repository.schema.counts import job_counts
 from renderctl.repository.schema.jobs import attempts, jobs, outputs, tasks
 
-#: Jobs of one sample, and rows that it may read on average: one of a huge job is paid for by those that follow.
+#: Jobs of one sample, and rows that it reads on average: after a huge job some samples are skipped.
 _JOBS, _ROWS = 4, 5_000
-#: Tasks that one statement looks at, of a job that has more: nobody waits long for an answer.
+#: Tasks that one statement reads, of a job that has more: so none takes long.
 _PIECE = 50_000
 
 
@@ -26,7 +26,7 @@ class WrongCount:
     """A job whose counts do not match its rows."""
 
     job_id: str
-    missing: Mapping[str, int]  #: by what is counted, where it is not right; below 0: there are too many
+    missing: Mapping[str, int]  #: by count, where it is wrong; below 0: the count is too high
 
     def __str__(self) -> str:
         return f"job {self.job_id}: " + ", ".join(f"{name} {count:+d}" for name, count in self.missing.items())
@@ -62,7 +62,7 @@ class CountChecks(Part):
             _lock(connection, job_id)
         changes = unit_of(connection).counts
         wrong = _wrong(connection, job_ids, _PIECE)
-        for job in wrong:  # whoever changes it now, changes rows and counts alike
+        for job in wrong:  # changes by others at this moment change rows and counts alike
             changes.add(job.job_id, CORRECTIONS, job.missing)
         return wrong
 

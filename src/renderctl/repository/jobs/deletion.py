@@ -77,7 +77,7 @@ def delete_removed_batch(connection: Connection) -> bool:
     if job is None:
         return False
     job_id = job.id
-    if job.submitting_until is not None:  # nobody's any more: whoever wakes up and goes on with it finds that out
+    if job.submitting_until is not None:  # it ran out: a submitter that wakes up finds that it has lost it
         taken = jobs.update().where(jobs.c.id == job_id, jobs.c.removed_at.is_not(None), abandoned(now))
         connection.execute(taken.values(submitting_until=None))
         return True

@@ -14,15 +14,15 @@ from renderctl.repository.schema.mappers import (
     visible,
 )
 
-#: Jobs of which nothing is to be rendered any more, whatever is still running.
+#: States of jobs that were stopped: nothing more of them is rendered, whatever still runs.
 STOPPED = (JobState.CANCELED, JobState.FAILED)
-#: What waits, and never starts once its job is stopped.
+#: States of tasks that wait, and never start once their job is stopped.
 WAITING = (TaskState.QUEUED, TaskState.BLOCKED)
-#: Whether the job has a task that is open: state by state, for an index serves one value and then the next.
+#: Whether the job has an open task: state by state, as the index serves one value after the other.
 HAS_WORK = or_(
     *(by_state.where(tasks.c.job_id == jobs.c.id, tasks.c.state == state).exists() for state in sorted(OPEN_TASK))
 )
-#: Whether a job (joined as `jobs`) is no longer waited for: it has ended as it was to, or was removed.
+#: Whether no job waits for a job (joined as `jobs`) any more: it has ended as required, or was removed.
 OVER = or_(
     jobs.c.state == JobState.SUCCEEDED,
     and_(job_dependencies.c.any_end, jobs.c.state.in_(sorted(ENDED_JOB))),

@@ -44,7 +44,7 @@ def retry_tasks(
 
     def going_on(connection: Connection) -> int:
         job = locked(connection, job_id)
-        canceled = bool(total) and job.state is JobState.CANCELED  # by somebody, since we have begun
+        canceled = bool(total) and job.state is JobState.CANCELED  # by somebody, since the first batch
         return 0 if canceled else _queue_again(connection, job, chosen, limit)
 
     size, total, limit = BatchSize(), 0, FIRST_ROWS

@@ -207,7 +207,7 @@ class Jobs(Part):
         Raises NotFound, IllegalTransition while it is open or being rendered, Conflict while another job waits for it.
         """
         freed = []
-        if not dry_run:  # where the end of the job was not that far yet
+        if not dry_run:  # in case the end of the job has not unblocked them yet
             freed = self._tasks.unblock_dependents(job_id)
         removed = self._database.durable_write(
             lambda connection: deletion.remove(connection, job_id, actor, dry_run=dry_run),

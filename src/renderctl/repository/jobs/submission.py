@@ -32,7 +32,7 @@ from renderctl.repository.quotas import lock_quotas, require_storage, require_wo
 from renderctl.repository.schema.jobs import job_dependencies, job_inputs, jobs, models
 from renderctl.repository.schema.mappers import to_job
 
-#: For how long a submission of which nothing was heard is its submitter's.
+#: How long a submission without a sign of life stays its submitter's.
 _PATIENCE = timedelta(minutes=2)
 
 
@@ -40,7 +40,7 @@ _PATIENCE = timedelta(minutes=2)
 class _Submission:
     """A job that is being added."""
 
-    job_id: str  #: one and the same in every try: what was committed unheard can not be added once more
+    job_id: str  #: the same in every try: a job whose COMMIT was not answered cannot be added twice
     new: NewJob
     actor: Actor
     limits: Mapping[Holder, Limits]
@@ -95,11 +95,11 @@ class JobSubmission(Part):
             self._insert_tasks(submission, begun)
             added = self._database.durable_write(lambda connection: _show(connection, submission), recover=_added)
         except BaseException:
-            with suppress(Exception):  # else it is let go when its time is over
+            with suppress(Exception):  # else it runs out
                 self._database.write(lambda connection: _let_go(connection, submission.job_id))
             raise
         if added[1] and begun is TaskState.BLOCKED:
-            with suppress(DatabaseUnavailable):  # there is the job; a sweep frees it then
+            with suppress(DatabaseUnavailable):  # the job is there; a sweep unblocks it then
                 # What it waits for may have ended before there was anything that waits.
                 self._tasks.unblock(submission.job_id)
         return added
@@ -273,5 +273,5 @@ def _link(connection: Connection, job_id: str, new: NewJob) -> None:
 def _request_digest(new: NewJob) -> str:
     request = {**asdict(new), "options": new.options.as_document(), "idempotency_key": None, "bound_to": None}
     if not new.after_any:
-        del request["after_any"]  # keys that were used before there was such a thing stay good
+        del request["after_any"]  # so keys that were used before this field existed stay valid
     return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()

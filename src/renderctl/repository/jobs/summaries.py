@@ -16,9 +16,9 @@ from renderctl.repository.database.batches import batches
 from renderctl.repository.schema.jobs import attempts, jobs, outputs
 from renderctl.repository.schema.mappers import to_job, visible
 
-#: Frames whose cost says what the next ones will take.
+#: Frames whose average predicts what the next ones will take.
 _LATEST = 50
-#: The average of one job, and of how many jobs one statement asks: a database takes only so many parts.
+#: The average of one job, and the jobs of one statement: a database takes only so many parts of a union.
 _PACE, _PACES = (
     "SELECT :job_{0} AS job_id, AVG(seconds) AS seconds FROM (SELECT seconds FROM attempt"
     " WHERE job_id = :job_{0} AND state = :state ORDER BY number DESC LIMIT :latest) AS latest_{0}",

@@ -71,7 +71,7 @@ class Tasks(Part):
         """Queue the blocked tasks of a job whose dependencies have all ended; return how many."""
 
         def free(connection: Connection) -> bool:
-            locked_or_none(connection, job_id)  # before its tasks, as everybody does
+            locked_or_none(connection, job_id)  # before its tasks, as all transactions do
             return bool(connection.execute(open_dependencies(job_id)).scalar_one() == 0)
 
         return self._transition_all(job_id, TaskState.BLOCKED, TaskState.QUEUED, free, None)

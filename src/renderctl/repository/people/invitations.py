@@ -48,7 +48,7 @@ class Invitations(Part):
         """Make an invitation invalid. Raises NotFound, Conflict if it was used."""
         row = _find(connection, invitation_id, lock=True)
         if row.used_by is not None:
-            hint = f"`renderctl users disable {row.used_by}` lets him in no more."
+            hint = f"`renderctl users disable {row.used_by}` locks them out."
             raise Conflict(f"The invitation {invitation_id} was used: by {row.used_by}.", hint=hint)
         if row.withdrawn_at is None:
             withdrawn = {"withdrawn_at": db_now(connection)}

@@ -10,10 +10,10 @@ from renderctl.core.actors import Actor
 from renderctl.repository.database import Part, add_audit_outcome, db_now, read, write
 from renderctl.repository.schema.people import guesses, known_origins
 
-#: After so long without another one a wrong password is forgotten; and the longest wait for the next.
+#: A failure is forgotten after so long without another one; and the longest wait for the next attempt.
 _FORGET = timedelta(hours=1)
 _LONGEST_WAIT_S = 900.0
-#: For how long it is known from where a user was let in; and how often that is noted.
+#: How long it is known from where a user has logged in; and how often that is noted.
 _KNOWN_FOR, _NOTE_EVERY = timedelta(days=90), timedelta(days=1)
 
 
@@ -50,7 +50,7 @@ class LoginAttempts(Part):
 
     @write
     def clear(self, connection: Connection, keys: Sequence[str], *, forgive_last: Sequence[str] = ()) -> None:
-        """Clear the failures of these keys, for the password was right; of the keys `forgive_last` only the last failure."""
+        """Clear the failures of these keys: the password was right; of `forgive_last` only the last one."""
         connection.execute(guesses.delete().where(guesses.c.whose.in_(list(keys))))
         less = {"failures": guesses.c.failures - 1}
         which = guesses.c.whose.in_(list(forgive_last)) & (guesses.c.failures > 0)

@@ -12,7 +12,7 @@ from renderctl.repository.database import Part, add_audit_entry, db_now, durable
 from renderctl.repository.people.rows import find_user
 from renderctl.repository.schema.people import recovery_codes, totps, web_sessions
 
-#: For how long a secret that was shown may be confirmed.
+#: How long a new secret can be confirmed.
 _PENDING_FOR = timedelta(minutes=15)
 
 

@@ -12,7 +12,7 @@ from renderctl.repository.database import Part, add_audit_entry, add_audit_outco
 from renderctl.repository.people.rows import find_user, to_actor
 from renderctl.repository.schema.people import tokens
 
-#: Between two entries of the audit log that say that a token was refused.
+#: The time between two audit entries of one refused token.
 _NOTE_EVERY = timedelta(seconds=60)
 
 

@@ -101,7 +101,7 @@ class Users(Part):
             raise Conflict(f"{name} is the last admin of the farm.", hint="Make somebody else an admin first.")
         if "password" in changes or changes.get("disabled_at"):
             connection.execute(web_sessions.delete().where(web_sessions.c.user == name))
-            if actor.name != name:  # whoever changes their own has just shown the old one
+            if actor.name != name:  # users who change their own password have just shown the old one
                 connection.execute(known_origins.delete().where(known_origins.c.user == name))
         if changes.get("disabled_at"):
             details["paused_jobs"] = _pause_jobs(connection, name)

@@ -21,7 +21,7 @@ class AuditRow(Row, table=True):
     subject: str = Field(max_length=255, index=True)
     details: dict[str, Any] = Field(sa_type=JSON)
     deed: str | None = Field(default=None, max_length=20, index=True)
-    # what was noted before there was a chain has none of these
+    # entries from before there was a chain have none of these
     via: str | None = Field(default=None, max_length=16)
     address: str | None = Field(default=None, max_length=255)
     outcome: str | None = Field(default=None, max_length=16)

@@ -35,14 +35,14 @@ class UtcTime(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         try:
             return value.astimezone(UTC).replace(tzinfo=None) if value else None
-        except OverflowError:  # at an end of what there is: a day is neither here nor there
+        except OverflowError:  # at either end of what datetime can express: a day makes no difference
             return value.replace(tzinfo=None) if value else None
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return value.replace(tzinfo=UTC) if value else None
 
 
-#: As long as they come; MySQL's own TEXT ends at 64 KiB.
+#: Texts of any length: MySQL's own TEXT ends at 64 KiB.
 LONG_TEXT = Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
 #: 64 bits where that matters, and SQLite's own row id.
 BigKey = BigInteger().with_variant(Integer(), "sqlite")
@@ -70,7 +70,7 @@ class ModelRow(Row, table=True):
     main: str = Field(sa_type=LONG_TEXT)
     digest: str = Field(max_length=64, index=True)
     facts: dict[str, Any] = Field(sa_type=JSON)
-    listed_facts: dict[str, Any] | None = Field(default=None, sa_type=JSON(none_as_null=True))  # of large ones, abridge
+    listed_facts: dict[str, Any] | None = Field(default=None, sa_type=JSON(none_as_null=True))  # large ones, abridged
     size: int = Field(sa_type=BigInteger)
     files: int
 
@@ -122,7 +122,7 @@ class JobRow(Row, table=True):
     requirement_key: str = Field(default="", max_length=32, sa_column_kwargs={"server_default": ""})
     refusals: int = Field(
         default=0, sa_column_kwargs={"server_default": "0"}
-    )  # of its ticket in a row, by who lacks it
+    )  # of its ticket in a row, by workers that lack what it requires
     bound_to: str | None = Field(default=None, max_length=255)
     serial: int = 1
     created_at: datetime = Field(sa_type=UtcTime)
@@ -134,14 +134,14 @@ class JobRow(Row, table=True):
     nudged_at: datetime | None = Field(default=None, sa_type=UtcTime)
     nudges: int = 0
     error: str | None = Field(default=None, sa_type=LONG_TEXT)
-    #: It was stopped, and none of its tasks waits any more: the sweep need not look at it again.
+    #: It was stopped and none of its tasks waits: the sweep need not look at it again.
     stop_settled: bool = Field(default=False, sa_column_kwargs={"server_default": "0"})
     pause_reason: str | None = Field(default=None, max_length=255)
     notes: list[str] = Field(sa_type=JSON)
     idempotency_key: str | None = Field(default=None, max_length=255)
     request_digest: str | None = Field(default=None, max_length=64)
     removed_at: datetime | None = Field(default=None, sa_type=UtcTime, index=True)  # its rows are being deleted
-    submitting_until: datetime | None = Field(default=None, sa_type=UtcTime)  # or, till then, are still being added
+    submitting_until: datetime | None = Field(default=None, sa_type=UtcTime)  # or, until then, are still being added
     task_count: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     output_bytes: int | None = Field(default=None, sa_type=BigInteger)  # summed up some time after its end
 
@@ -221,7 +221,7 @@ class AttemptRow(Row, table=True):
 
 class OutputRow(Row, table=True):
     __tablename__ = "output"
-    # ids never come again, so that who follows the outputs misses none that was rendered anew
+    # ids are never reused, so that followers of the outputs miss none that was rendered again
     __table_args__ = (
         Index("ux_output_name", "job_id", "number", "name", unique=True),
         Index("ix_output_order", "job_id", "id"),
@@ -251,7 +251,7 @@ class WorkerRow(Row, table=True):
     id: str = Field(primary_key=True, max_length=255)
     host: str = Field(max_length=255)
     state: str = Field(max_length=16)
-    idle: bool = Field(default=False, sa_column_kwargs={"server_default": "0"})  # a slot of it looks for work
+    idle: bool = Field(default=False, sa_column_kwargs={"server_default": "0"})  # one of its slots looks for work
     held: str | None = Field(default=None, max_length=16)
     reason: str | None = Field(default=None, sa_type=LONG_TEXT)
     judged_at: datetime | None = Field(default=None, sa_type=UtcTime)
@@ -291,7 +291,7 @@ class BlobLeaseRow(Row, table=True):
     digest: str = Field(primary_key=True, max_length=64)
     until: datetime = Field(sa_type=UtcTime, index=True)
     collected_at: datetime | None = Field(default=None, sa_type=UtcTime)
-    marked_by: str | None = Field(default=None, max_length=32, index=True)  # one batch of a garbage collection
+    marked_by: str | None = Field(default=None, max_length=32, index=True)  # a batch of a garbage collection
     marked_until: datetime | None = Field(default=None, sa_type=UtcTime)  # by then its removal has acted, or never will
 
 

@@ -48,7 +48,7 @@ class TokenRow(Row, table=True):
     expires_at: datetime | None = Field(default=None, sa_type=UtcTime)
     revoked_at: datetime | None = Field(default=None, sa_type=UtcTime)
     used_at: datetime | None = Field(default=None, sa_type=UtcTime)
-    refused_at: datetime | None = Field(default=None, sa_type=UtcTime)  # when the audit log was last told so
+    refused_at: datetime | None = Field(default=None, sa_type=UtcTime)  # when the audit log last got an entry of it
 
 
 class WebSessionRow(Row, table=True):
@@ -56,7 +56,7 @@ class WebSessionRow(Row, table=True):
     __table_args__ = (Index("ix_web_session_id", "id", unique=True),)
 
     digest: str = Field(primary_key=True, max_length=64)  # SHA-256 of what the cookie holds
-    id: str | None = Field(default=None, max_length=20)  # none: of a server of before, and good for nothing any more
+    id: str | None = Field(default=None, max_length=20)  # None: of an older release, and no longer valid
     user: str = Field(max_length=64, foreign_key="user.name", index=True)
     csrf: str = Field(max_length=64)
     address: str | None = Field(default=None, max_length=255)
@@ -107,7 +107,7 @@ class TotpRow(Row, table=True):
     __tablename__ = "totp"
 
     user: str = Field(primary_key=True, max_length=64, foreign_key="user.name")
-    secret: str = Field(max_length=64)  # base32; as it is, for it takes part in each code
+    secret: str = Field(max_length=64)  # base32, in clear text: every code is computed from it
     created_at: datetime = Field(sa_type=UtcTime)
     confirmed_at: datetime | None = Field(default=None, sa_type=UtcTime)
     last_step: int = Field(default=0, sa_type=BigInteger)  # of the last code that was used: none is used twice

@@ -1,4 +1,4 @@
-"""The tables of webhooks: who is told, and the outbox of what he is told."""
+"""The tables of webhooks and of their outbox."""
 
 from datetime import datetime
 from typing import Any
@@ -15,13 +15,13 @@ class WebhookRow(Row, table=True):
 
     id: str = Field(primary_key=True, max_length=20)
     url: str = Field(max_length=2000)
-    secret: str = Field(max_length=64)  # in clear: with it is signed
+    secret: str = Field(max_length=64)  # in clear text: it signs the deliveries
     project: str = Field(max_length=255)
     job_id: str | None = Field(default=None, max_length=20, index=True)  # None: all of the project
     events: list[str] = Field(sa_type=JSON)
     owner: str = Field(max_length=255, index=True)
     created_at: datetime = Field(sa_type=UtcTime)
-    failing_since: datetime | None = Field(default=None, sa_type=UtcTime)  # without a success between
+    failing_since: datetime | None = Field(default=None, sa_type=UtcTime)  # without a success since
 
 
 class DeliveryRow(Row, table=True):
@@ -38,7 +38,7 @@ class DeliveryRow(Row, table=True):
     event: str = Field(max_length=32)
     job_id: str | None = Field(default=None, max_length=20)
     at: datetime = Field(sa_type=UtcTime)
-    told: dict[str, Any] = Field(sa_type=JSON)  # what is known of it in its own transaction
+    told: dict[str, Any] = Field(sa_type=JSON)  # what was known in the transaction of the event
     body: str | None = Field(default=None, sa_type=LONG_TEXT)  # as it was sent: the next try sends the same
     state: str = Field(max_length=16)
     tries: int = 0

@@ -16,12 +16,12 @@ from renderctl.repository.schema.people import users
 from renderctl.repository.schema.webhooks import deliveries, webhooks
 from renderctl.repository.webhooks.registrations import find_row, to_webhook
 
-#: A receiver that has taken nothing for so long gets nothing any more that is as old.
+#: Once a receiver has failed for so long, deliveries that are as old are given up.
 GIVE_UP_AFTER = timedelta(days=1)
 #: Rows that are deleted in one transaction.
 _BATCH = 1000
 _WAITING = deliveries.c.state == DeliveryState.WAITING
-#: What somebody has set up who is let in no more is told to nobody.
+#: Webhooks of disabled users get no deliveries.
 _LET_IN = webhooks.c.owner.not_in(select(users.c.name).where(users.c.disabled_at.is_not(None)))
 
 

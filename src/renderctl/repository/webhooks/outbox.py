@@ -12,7 +12,7 @@ from renderctl.repository.database import db_now
 from renderctl.repository.schema.jobs import jobs
 from renderctl.repository.schema.webhooks import deliveries, webhooks
 
-#: What is told of a job as it is at this moment; the rest of its document is added when it is sent.
+#: The columns of a job as they are now; the rest of its document is added when the delivery is sent.
 _FACTS = (
     *(jobs.c.id, jobs.c.name, jobs.c.state, jobs.c.model, jobs.c.project, jobs.c.owner, jobs.c.pool),
     *(jobs.c.created_at, jobs.c.started_at, jobs.c.finished_at, jobs.c.error),
@@ -20,7 +20,7 @@ _FACTS = (
 _LISTENING = select(webhooks.c.id.label("webhook_id"), webhooks.c.events, *_FACTS)
 _TO_THE_JOB = webhooks.c.job_id == jobs.c.id
 _TO_ALL = (webhooks.c.project == jobs.c.project) & webhooks.c.job_id.is_(None)
-# Every completed frame asks it: built once, and answered from indexes.
+# Run for every completed frame: built once, and answered from indexes.
 _LISTENERS = union_all(
     *(_LISTENING.join(webhooks, heard).where(jobs.c.id == bindparam("job")) for heard in (_TO_THE_JOB, _TO_ALL))
 )
@@ -43,6 +43,6 @@ def add_event(connection: Connection, event: Event, job_id: str, subjects: Itera
         for payload in payloads
         for row in listeners
     ]
-    ids = sorted(new_token() for _ in rows)  # what happens at one moment is told in its order, too
+    ids = sorted(new_token() for _ in rows)  # deliveries of one moment keep their order, too
     if rows:
         connection.execute(deliveries.insert(), [row | {"id": key} for row, key in zip(rows, ids, strict=True)])

@@ -15,7 +15,7 @@ from renderctl.repository.quotas import lock_quotas, require_webhooks
 from renderctl.repository.schema.mappers import visible
 from renderctl.repository.schema.webhooks import deliveries, webhooks
 
-#: Receivers that a job, or a project, may have: each costs its transactions a row.
+#: Webhooks that a job, or a project, may have: each costs its transactions a row.
 MOST = 20
 #: Deliveries that are deleted in one transaction.
 _BATCH = 1000

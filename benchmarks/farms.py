@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from renderctl.core.actors import local_actor
+from renderctl.core.frames import FrameSet
 from renderctl.core.jobs import Input, Job, NewJob, RenderOptions
 from renderctl.core.models import Model, ModelFacts, SceneFacts
 from renderctl.core.new_model import NewModel
@@ -29,5 +30,7 @@ def given_model(farm: Farm) -> Model:
 
 
 def given_job(farm: Farm, model: Model, frames: str) -> Job:
-    job, _ = farm.repository.jobs.add(NewJob(model.name, model.id, RenderOptions(), frames), actor=ACTOR)
+    job, _ = farm.repository.jobs.add(
+        NewJob(model.name, model.id, RenderOptions(), FrameSet.parse(frames)), actor=ACTOR
+    )
     return job

@@ -13,6 +13,7 @@ from benchmarks.submitting import timed_beside_a_writer
 from benchmarks.timing import empty_folder
 from renderctl.core.attempts import Claimant
 from renderctl.core.clocks import SystemClock
+from renderctl.core.frames import FrameSet
 from renderctl.core.jobs import NewJob, RenderOptions
 from renderctl.core.settings import DatabaseSettings
 from renderctl.farm import Farm
@@ -104,7 +105,7 @@ def _submit(folder: Path) -> tuple[float, float]:
     """Seconds that a submission takes, and that somebody else waits at most, on SQLite."""
     farm = make_farm(folder)
     model, small = given_model(farm), given_job(farm, "1-3")
-    new = NewJob(model.name, model.id, RenderOptions(), "1-1000000")
+    new = NewJob(model.name, model.id, RenderOptions(), FrameSet.parse("1-1000000"))
     took_s, waited_s, _ = timed_beside_a_writer(farm, small.id, lambda: farm.repository.jobs.add(new, actor=ACTOR))
     close(farm)
     return took_s, waited_s

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from renderctl.core.errors import InvalidInput
+from renderctl.core.frames import FrameSet
 from renderctl.core.jobs import (
     RETRY_DELAYS_S,
     Failure,
@@ -21,7 +22,12 @@ MACHINE = Failure(Fault.MACHINE, "The GPU is gone.")
 
 
 def new_job(**changes: object) -> NewJob:
-    values: dict[str, object] = {"name": "shot", "model_id": "m1", "options": RenderOptions(), "frames": "1-3"}
+    values: dict[str, object] = {
+        "name": "shot",
+        "model_id": "m1",
+        "options": RenderOptions(),
+        "frames": FrameSet.parse("1-3"),
+    }
     return NewJob(**{**values, **changes})  # type: ignore[arg-type]
 
 

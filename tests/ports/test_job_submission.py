@@ -15,6 +15,7 @@ from sqlalchemy import Connection, event, func, select
 from renderctl.core.actors import Role, Via
 from renderctl.core.attempts import Cost
 from renderctl.core.errors import Conflict, NotFound, QuotaExceeded, SubmissionLost, TokenRefused
+from renderctl.core.frames import FrameSet
 from renderctl.core.jobs import Input, Job, NewJob, RenderOptions, TaskCounts
 from renderctl.core.models import Model
 from renderctl.core.quotas import Limits, Quotas
@@ -43,7 +44,7 @@ def both(tmp_path: Path, database_url: str) -> Iterator[Farm]:
 
 
 def large(model: Model, **more: Any) -> NewJob:
-    return NewJob("night", model.id, RenderOptions(), f"1-{LARGE}", **more)
+    return NewJob("night", model.id, RenderOptions(), FrameSet.parse(f"1-{LARGE}"), **more)
 
 
 def rows_of(farm: Farm, *tables: Any) -> list[int]:
@@ -97,7 +98,7 @@ def test_no_transaction_of_a_large_job_is_longer_than_a_batch_and_a_small_job_is
     def _commit(connection: Connection) -> None:
         sizes.append(connection.scalar(select(func.count()).select_from(tasks)) or 0)
 
-    both.repository.jobs.add(NewJob("night", model.id, RenderOptions(), f"1-{FIRST_ROWS}"), actor=ACTOR)
+    both.repository.jobs.add(NewJob("night", model.id, RenderOptions(), FrameSet.parse(f"1-{FIRST_ROWS}")), actor=ACTOR)
     assert sizes[0] == FIRST_ROWS
     assert set(sizes) == {FIRST_ROWS}
     sizes.clear()
@@ -111,7 +112,7 @@ def test_no_transaction_of_a_large_job_is_longer_than_a_batch_and_a_small_job_is
 @pytest.mark.parametrize("frames", ["-2-4", f"{-LARGE // 6}-{LARGE // 3}"])
 def test_the_tasks_are_the_frames_in_their_order_each_by_all_cameras(both: Farm, frames: str) -> None:
     cameras = (None, 'O\'Hara "left" \\ %s :x', "Kamera für 🎬")
-    new = NewJob("night", given_model(both).id, RenderOptions(), f"{frames},9000-9010x5", cameras)
+    new = NewJob("night", given_model(both).id, RenderOptions(), FrameSet.parse(f"{frames},9000-9010x5"), cameras)
     job, _ = both.repository.jobs.add(new, actor=ACTOR)
     made = both.repository.tasks.of_job(job.id)
     first, last = (-2, 4) if frames == "-2-4" else (-LARGE // 6, LARGE // 3)
@@ -279,7 +280,7 @@ def test_large_submissions_with_one_key_at_the_same_moment_make_one_job(both: Fa
 def test_a_key_that_is_used_while_a_large_job_comes_is_a_conflict(both: Farm, tmp_path: Path) -> None:
     model = given_model(both)
     other = farm_on(both.settings.database_url, tmp_path)
-    small = NewJob("day", model.id, RenderOptions(), "1-3", idempotency_key="build-7")
+    small = NewJob("day", model.id, RenderOptions(), FrameSet.parse("1-3"), idempotency_key="build-7")
     before_transaction(both, 3, lambda: other.repository.jobs.add(small, actor=ACTOR))
     with pytest.raises(Conflict):
         both.repository.jobs.add(large(model, idempotency_key="build-7"), actor=ACTOR)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from renderctl.core.attempts import Cost
 from renderctl.core.clocks import SystemClock
 from renderctl.core.errors import DatabaseUnavailable
+from renderctl.core.frames import FrameSet
 from renderctl.core.jobs import Failure, Fault, NewJob, Output, RenderOptions, TaskCounts
 from renderctl.core.states import AttemptState, JobState, WorkerState
 from renderctl.core.workers import Heartbeat
@@ -48,7 +49,7 @@ def test_a_job_whose_commit_nobody_heard_of_is_added_once_and_is_new(severed: tu
     farm, wire = severed
     model = given_model(farm)
     wire.severs.set()
-    job, new = farm.repository.jobs.add(NewJob("night", model.id, RenderOptions(), "1-3"), actor=ACTOR)
+    job, new = farm.repository.jobs.add(NewJob("night", model.id, RenderOptions(), FrameSet.parse("1-3")), actor=ACTOR)
     assert not wire.severs.is_set()
     assert (new, farm.repository.jobs.open_ids()) == (True, [job.id])
 
@@ -58,7 +59,7 @@ def test_what_is_committed_while_it_is_tried_again_is_done_once(severed: tuple[F
     wire.late_s = 0.7
     model, gone = given_model(farm), given_model(farm, "gone")
     wire.severs.set()
-    job, new = farm.repository.jobs.add(NewJob("night", model.id, RenderOptions(), "1-3"), actor=ACTOR)
+    job, new = farm.repository.jobs.add(NewJob("night", model.id, RenderOptions(), FrameSet.parse("1-3")), actor=ACTOR)
     assert (new, farm.repository.jobs.open_ids()) == (True, [job.id])
     wire.severs.set()
     assert farm.repository.jobs.set_priority(job.id, 7, actor=ACTOR).priority == 7

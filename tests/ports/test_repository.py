@@ -15,6 +15,7 @@ from sqlmodel import SQLModel
 
 from renderctl.core.attempts import Completion, Cost
 from renderctl.core.errors import AttemptSuperseded, Conflict, DatabaseOutdated, IllegalTransition, NotFound
+from renderctl.core.frames import FrameSet
 from renderctl.core.jobs import Failure, Fault, NewJob, Output, RenderOptions, TaskCounts
 from renderctl.core.states import AttemptState, JobState, TaskState
 from renderctl.core.workers import Heartbeat
@@ -230,13 +231,14 @@ def test_tasks_of_a_dependent_job_wait_for_every_job_before_it(farm: Farm) -> No
 
 def test_an_idempotency_key_makes_one_job_and_refuses_another_request(farm: Farm) -> None:
     model = given_model(farm)
-    new = NewJob("night", model.id, RenderOptions(), "1-3", idempotency_key="build-7")
+    new = NewJob("night", model.id, RenderOptions(), FrameSet.parse("1-3"), idempotency_key="build-7")
     job, fresh = farm.repository.jobs.add(new, actor=ACTOR)
     again, fresh_again = farm.repository.jobs.add(new, actor=ACTOR)
     assert (fresh, fresh_again, again.id) == (True, False, job.id)
     with pytest.raises(Conflict, match="idempotency key"):
         farm.repository.jobs.add(
-            NewJob("night", model.id, RenderOptions(samples=9), "1-3", idempotency_key="build-7"), actor=ACTOR
+            NewJob("night", model.id, RenderOptions(samples=9), FrameSet.parse("1-3"), idempotency_key="build-7"),
+            actor=ACTOR,
         )
 
 

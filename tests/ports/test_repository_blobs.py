@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from renderctl.core.attempts import Cost
+from renderctl.core.frames import FrameSet
 from renderctl.core.jobs import Input, NewJob, Output, RenderOptions
 from renderctl.core.new_model import NewModel
 from renderctl.farm import Farm
@@ -47,7 +48,9 @@ def test_what_nothing_needs_is_unknown(farm: Farm) -> None:
 def test_the_inputs_of_models_and_of_jobs_and_outputs_are_known(farm: Farm) -> None:
     inputs = (Input("a.blend", digest("model"), 1),)
     model, _ = farm.repository.models.add(NewModel("a", "a.blend", "0" * 64, FACTS, inputs), actor=ACTOR)
-    new = NewJob("a", model.id, RenderOptions(), "1", inputs=(Input("_inputs/1/b.obj", digest("job"), 1),))
+    new = NewJob(
+        "a", model.id, RenderOptions(), FrameSet.parse("1"), inputs=(Input("_inputs/1/b.obj", digest("job"), 1),)
+    )
     job, _ = farm.repository.jobs.add(new, actor=ACTOR)
     (attempt,) = farm.repository.attempts.claim(job.id, given_worker(farm)).attempts
     farm.repository.attempts.start(attempt)

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from renderctl.core.attempts import Cost
 from renderctl.core.errors import Conflict, NotFound
+from renderctl.core.frames import FrameSet
 from renderctl.core.jobs import Job, NewJob, RenderOptions, TaskCounts
 from renderctl.core.models import Model
 from renderctl.core.states import JobState
@@ -37,7 +38,7 @@ def given_succeeded_job(farm: Farm, model: Model) -> Job:
 
 
 def waiting_for(model: Model, *after: Job) -> NewJob:
-    return NewJob("next", model.id, RenderOptions(), "1-3", after=tuple(job.id for job in after))
+    return NewJob("next", model.id, RenderOptions(), FrameSet.parse("1-3"), after=tuple(job.id for job in after))
 
 
 def test_a_job_does_not_wait_for_one_that_was_removed_before_it_came(both: Farm) -> None:

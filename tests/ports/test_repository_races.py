@@ -16,6 +16,7 @@ from sqlalchemy import event, select
 from renderctl.core.attempts import Claimant, Cost
 from renderctl.core.clocks import SystemClock
 from renderctl.core.errors import AttemptSuperseded, IllegalTransition
+from renderctl.core.frames import FrameSet
 from renderctl.core.jobs import Attempt, Failure, Fault, Input, Job, NewJob, Output, RenderOptions, TaskCounts
 from renderctl.core.new_model import NewModel
 from renderctl.core.states import ENDED_JOB, OPEN_ATTEMPT, AttemptState, JobState, TaskState
@@ -81,7 +82,7 @@ def test_submissions_with_one_key_at_the_same_moment_make_one_job(tmp_path: Path
     farm = farm_on(database_url, tmp_path)
     model = given_model(farm)
     for round_ in range(5):
-        new = NewJob("night", model.id, RenderOptions(), "1-3", idempotency_key=f"build-{round_}")
+        new = NewJob("night", model.id, RenderOptions(), FrameSet.parse("1-3"), idempotency_key=f"build-{round_}")
         added = at_once(*[lambda new=new: farm.repository.jobs.add(new, actor=ACTOR)] * 4)
         assert len({job.id for job, _ in added}) == 1
         assert sum(fresh for _, fresh in added) == 1

@@ -9,6 +9,7 @@ from typing import Any
 
 from renderctl.core import limits
 from renderctl.core.errors import InvalidInput, did_you_mean
+from renderctl.core.frames import FrameSet
 from renderctl.core.limits import MAX_NAME, require_few, require_text
 from renderctl.core.requirements import NO_REQUIREMENTS, Requirements
 from renderctl.core.states import AttemptState, JobState, TaskState
@@ -127,7 +128,7 @@ class NewJob:
     name: str
     model_id: str
     options: RenderOptions
-    frames: str  #: in the text form of FrameSet
+    frames: FrameSet
     cameras: tuple[str | None, ...] = (None,)  #: None: the scene's own
     inputs: tuple[Input, ...] = ()
     project: str = "default"
@@ -143,6 +144,7 @@ class NewJob:
     requirements: Requirements = NO_REQUIREMENTS
     bound_to: str | None = None  #: id of the worker it is reserved for while that worker is alive
     idempotency_key: str | None = None
+    notes: tuple[str, ...] = ()  #: for the artist
 
     def __post_init__(self) -> None:
         _require_range("priority", self.priority, 0, 10)

@@ -1,6 +1,6 @@
 """The gate that every use-case passes: the permission table is asked, and what it refuses is told to the audit log."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -32,6 +32,21 @@ def authorized_job(farm: Farm, actor: Actor, ref: str, action: str) -> Job:
     job = _seen(farm, partial(farm.repository.jobs.find, ref), action, subject_of_job, actor)
     require(farm, actor, action, subject_of_job(job))
     return job
+
+
+def authorized_jobs(farm: Farm, actor: Actor, refs: Sequence[str], action: str) -> list[Job]:
+    """The jobs of those references, read at one moment, if the actor may do this with them.
+
+    Raises NotFound, NotAllowed.
+    """
+    if not refs:
+        return []
+    with suppress(NotFound):
+        jobs = farm.repository.jobs.find_all(refs, visibility=visibility_of(actor, "job.see"))
+        for job in jobs:
+            require(farm, actor, action, subject_of_job(job))
+        return jobs
+    return [authorized_job(farm, actor, ref, action) for ref in refs]  # says which, and notes it
 
 
 def authorized_job_at(farm: Farm, actor: Actor, ref: str, action: str) -> tuple[Job, datetime]:

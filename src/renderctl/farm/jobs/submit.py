@@ -15,7 +15,7 @@ from renderctl.core.permissions import ALL, Subject, visibility_of
 from renderctl.core.quotas import Quotas, require_job_size
 from renderctl.core.requirements import Requirements
 from renderctl.farm import Farm
-from renderctl.farm.authorization import authorized_job, require, subject_of_model, subject_of_project
+from renderctl.farm.authorization import authorized_jobs, require, subject_of_model, subject_of_project
 from renderctl.farm.blenders import needed_blender
 from renderctl.farm.jobs.tickets import enqueue_ticket
 from renderctl.farm.models.blob_upload import upload_missing
@@ -51,13 +51,14 @@ class SubmitRequest:
     requires: tuple[str, ...] = ()  #: tags that a worker must have
     idempotency_key: str | None = None
     on_outside: OnOutside = refuse_outside  #: what becomes of files outside the folder of the scene
+    frame_set: FrameSet | None = field(init=False, compare=False)  #: of `frames`
 
     def __post_init__(self) -> None:
         """What can be said without the scene is said at once. Raises BadFrames, InvalidInput."""
         if self.frames is not None and self.animation:
             raise InvalidInput("--frames and --animation exclude each other.")
-        if self.frames is not None:
-            FrameSet.parse_request(self.frames)
+        frame_set = FrameSet.parse_request(self.frames) if self.frames is not None else None
+        object.__setattr__(self, "frame_set", frame_set)
         _require_valid(self)
 
 
@@ -104,20 +105,19 @@ def _submit(farm: Farm, actor: Actor, model: Model, request: SubmitRequest, *, r
     _admit(farm, actor, model, project, request.pool)
     require_uploaded(farm, actor, request.inputs, request.options.replacements)
     after, after_any = (_jobs_named(farm, refs, actor) for refs in (request.after, request.after_any))
-    since = farm.repository.time()
+    has_files = request.inputs or request.replacements
+    since = farm.repository.time() if has_files else None
     quotas = quotas_for(farm, actor)
-    new, notes = _new_job(farm, model, request, quotas)
+    new = _new_job(farm, model, request, quotas)
     new = replace(new, project=project, after=after, after_any=after_any, bound_to=reserved_for)
     job, fresh = farm.repository.jobs.add(new, actor=actor, since=since, quotas=quotas)
-    if fresh and notes:
-        farm.repository.jobs.add_notes(job.id, notes)
     if fresh and reserved_for is None and not request.paused:
         enqueue_ticket(farm, job)
-    return Submitted(job, fresh, notes)
+    return Submitted(job, fresh, new.notes)
 
 
 def _jobs_named(farm: Farm, refs: Sequence[str], actor: Actor) -> tuple[str, ...]:
-    return tuple(authorized_job(farm, actor, ref, "job.see").id for ref in refs)
+    return tuple(job.id for job in authorized_jobs(farm, actor, refs, "job.see"))
 
 
 def _admit(farm: Farm, actor: Actor, model: Model, project: str, pool: str) -> None:
@@ -130,7 +130,7 @@ def _admit(farm: Farm, actor: Actor, model: Model, project: str, pool: str) -> N
         require(farm, actor, "pool.use", Subject("pool", pool, None, actor.projects if usable else frozenset()))
 
 
-def _new_job(farm: Farm, model: Model, request: SubmitRequest, quotas: Quotas) -> tuple[NewJob, tuple[str, ...]]:
+def _new_job(farm: Farm, model: Model, request: SubmitRequest, quotas: Quotas) -> NewJob:
     scene = model.facts.scene(request.options.scene)
     if model.facts.missing and not request.options.allow_missing:
         raise missing_files(model.facts)
@@ -142,12 +142,11 @@ def _new_job(farm: Farm, model: Model, request: SubmitRequest, quotas: Quotas) -
     require_job_size(tasks, quotas)
     files, replacements = _replacements(farm, request)
     options = replace(request.options, replacements=(*request.options.replacements, *replacements))
-    notes = _notes(scene)
-    new = NewJob(
+    return NewJob(
         name=(request.name or model.name)[:255],
         model_id=model.id,
         options=options,
-        frames=str(frames),
+        frames=frames,
         cameras=cameras,
         inputs=(*request.inputs, *files),
         pool=request.pool,
@@ -159,8 +158,8 @@ def _new_job(farm: Farm, model: Model, request: SubmitRequest, quotas: Quotas) -
         in_order=bool(scene.unbaked),
         requirements=_requirements(model, request),
         idempotency_key=request.idempotency_key,
+        notes=_notes(scene),
     )
-    return new, notes
 
 
 def _requirements(model: Model, request: SubmitRequest) -> Requirements:
@@ -173,8 +172,8 @@ def _requirements(model: Model, request: SubmitRequest) -> Requirements:
 
 
 def _frames(scene: SceneFacts, request: SubmitRequest) -> FrameSet:
-    if request.frames is not None:
-        return FrameSet.parse_request(request.frames)
+    if request.frame_set is not None:
+        return request.frame_set
     if request.animation:
         if scene.frame_start < FIRST_FRAME or scene.frame_end > LAST_FRAME or scene.frame_end < scene.frame_start:
             raise BadFrames(f"Scene {scene.name!r} has a range of frames that Blender does not have.", hint=_RANGE)

@@ -182,7 +182,7 @@ def require_uploaded(
     for wanted in replacements:
         if wanted.file not in paths:
             raise InvalidInput(f"{wanted.file!r} is none of the files of the job.")
-    known = farm.repository.blobs.readable({each.digest for each in inputs}, _reader(actor))
+    known = farm.repository.blobs.readable({each.digest for each in inputs}, _reader(actor)) if inputs else {}
     missing = [each.path for each in inputs if known.get(each.digest) != each.size]
     if missing:
         raise MissingFiles(f"{len(missing)} files were not sent, such as {missing[0]!r}.", hint="Send them, and again.")

@@ -4,6 +4,7 @@ import logging
 import threading
 from datetime import datetime
 
+from renderctl.core.clocks import SystemClock
 from renderctl.core.errors import RenderctlError
 from renderctl.farm import Farm
 from renderctl.farm.periodic import PeriodicThread
@@ -28,8 +29,8 @@ class LastUsed:
         self._thread: PeriodicThread | None = None
 
     def start(self) -> None:
-        """Write once a minute, in a thread."""
-        self._thread = PeriodicThread(self._farm.clock, "last-used", _WRITE_EVERY_S, self.write, first_s=_WRITE_EVERY_S)
+        """Write once a minute of this process, in a thread."""
+        self._thread = PeriodicThread(SystemClock(), "last-used", _WRITE_EVERY_S, self.write, first_s=_WRITE_EVERY_S)
         self._thread.start()
 
     def stop(self) -> None:

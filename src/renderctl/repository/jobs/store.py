@@ -41,6 +41,11 @@ class Jobs(Part):
         return to_job(find_row(connection, jobs, "job", ref, visibility))
 
     @read
+    def find_all(self, connection: Connection, refs: Sequence[str], *, visibility: Visibility = ALL) -> list[Job]:
+        """Return jobs as `find` does, in the order of their references. Raises NotFound."""
+        return [to_job(find_row(connection, jobs, "job", ref, visibility)) for ref in refs]
+
+    @read
     def find_at(self, connection: Connection, ref: str, *, visibility: Visibility = ALL) -> tuple[Job, datetime]:
         """Return a job as `find` does, and the database's time. Raises NotFound."""
         now = db_now(connection)

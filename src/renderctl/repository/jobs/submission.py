@@ -160,7 +160,7 @@ def _insert_job(connection: Connection, submission: _Submission, visibility: Map
         "id": submission.job_id,
         "model": _model_that_stays(connection, new.model_id),
         "options": new.options.as_document(),
-        "frames": new.frames,
+        "frames": str(new.frames),
         "cameras": list(new.cameras),
         "requirements": new.requirements.as_document() if new.requirements else None,
         "requirement_key": new.requirements.key,
@@ -169,7 +169,7 @@ def _insert_job(connection: Connection, submission: _Submission, visibility: Map
         "nudges": 0,
         "created_at": db_now(connection),
         "claimable_at": db_now(connection) if state is TaskState.QUEUED else None,
-        "notes": [],
+        "notes": list(new.notes),
         "request_digest": _request_digest(new),
         "task_count": submission.tasks.count,
         "idempotency_key": None,
@@ -189,7 +189,7 @@ def _finish(connection: Connection, submission: _Submission) -> Job:
     use_uploads(connection, submission.actor.name, (file.digest for file in new.inputs))
     _link(connection, job_id, new)
     job = to_job(connection.execute(select(jobs).where(jobs.c.id == job_id)).one())
-    add_audit_entry(connection, submission.actor, "job.submit", job_id, model=job.model, frames=new.frames)
+    add_audit_entry(connection, submission.actor, "job.submit", job_id, model=job.model, frames=str(new.frames))
     lock_quotas(connection, limits)
     require_work(connection, limits)
     if new.inputs:
@@ -271,7 +271,9 @@ def _link(connection: Connection, job_id: str, new: NewJob) -> None:
 
 
 def _request_digest(new: NewJob) -> str:
-    request = {**asdict(new), "options": new.options.as_document(), "idempotency_key": None, "bound_to": None}
+    request = {**asdict(new), "frames": str(new.frames), "options": new.options.as_document()}
+    request |= {"idempotency_key": None, "bound_to": None}
+    del request["notes"]  # they follow from the model
     if not new.after_any:
         del request["after_any"]  # so keys that were used before this field existed stay valid
     return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()

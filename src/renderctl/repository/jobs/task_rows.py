@@ -49,11 +49,10 @@ class TaskBatch:
 class TaskBatches:
     """The tasks of a job, batch by batch."""
 
-    def __init__(self, frames: str, cameras: Sequence[str | None]) -> None:
-        parsed = FrameSet.parse(frames)
+    def __init__(self, frames: FrameSet, cameras: Sequence[str | None]) -> None:
         self.cameras = cameras
-        self.count = len(parsed) * len(cameras)  #: tasks of the job
-        self._frames: Iterator[int] = iter(parsed)
+        self.count = len(frames) * len(cameras)  #: tasks of the job
+        self._frames: Iterator[int] = iter(frames)
         self._first = 1
 
     def take(self, tasks: int) -> TaskBatch | None:

@@ -204,7 +204,7 @@ def test_an_open_invitation_is_withdrawn_and_leads_nowhere(windows: Windows) -> 
     theirs.get_by_label("Name").fill("eve")
     theirs.get_by_label("Password").fill("a long password")
     theirs.get_by_role("button", name="Join").click()
-    expect(theirs.get_by_role("alert")).to_contain_text("not valid")
+    expect(theirs.get_by_role("alert")).to_contain_text("invalid")
     guest.forgive("403")
 
 

@@ -25,7 +25,7 @@ def python(*words: object) -> None:
 def pixels(path: Path) -> bytes:
     read = oiio.ImageBuf(str(path)).get_pixels(oiio.UINT8)
     assert read is not None
-    return read.tobytes()
+    return bytes(read.tobytes())
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.overhead import bare
 from benchmarks.timing import PYTHON, empty_folder, timed
-from renderctl.blender.session import FrameRequest, Limits, Plan
+from renderctl.blender.session import FrameRequest, RenderPlan, SessionTimeouts
 from renderctl.core.settings import ExecutorSettings, Settings
 from renderctl.farm.blenders import known_blenders, start_session
 from renderctl.farm.scratch import scratch_of
@@ -60,12 +60,12 @@ def main() -> None:
 
 def _rendered(farm: Any, model: Path) -> Taken:
     """All frames in one session, as a slot has them rendered."""
-    limits, never = Limits(), threading.Event()
+    limits, never = SessionTimeouts(), threading.Event()
     blender = known_blenders(farm)[0]
     with scratch_of(farm, "bench") as scratch:
         began = time.perf_counter()
         session = start_session(farm, blender, scratch / "session", (model,))
-        session.open(Plan(model / "mid.blend"), limits)
+        session.open(RenderPlan(model / "mid.blend"), limits)
         ready = time.perf_counter()
         for frame in range(1, _FRAMES + 1):
             name = f"frame-{frame}"

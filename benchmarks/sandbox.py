@@ -11,16 +11,16 @@ from pathlib import Path
 
 from benchmarks.timing import PYTHON, empty_folder
 from renderctl.blender.find import find_blenders
-from renderctl.blender.scripts import Plan
-from renderctl.blender.session import FrameRequest, Limits, Session
+from renderctl.blender.scripts import RenderPlan
+from renderctl.blender.session import FrameRequest, Session, SessionTimeouts
 from renderctl.blender.templates import templates_dir
 from renderctl.executors import LaunchSpec, SessionProcess
 from renderctl.executors.environment import session_environment
 from renderctl.executors.process import ProcessExecutor, SandboxOptions, spawn
 from renderctl.executors.process_tree import ProcessTree
-from renderctl.executors.running_process import RunningProcess, SessionLimits
+from renderctl.executors.running_process import LocalSessionProcess, SessionLimits
 from renderctl.executors.sandbox import Sandbox, landlock_version
-from renderctl.executors.sandbox_paths import OffLimits, gpu_reads, program_paths
+from renderctl.executors.sandbox_paths import ForbiddenPaths, gpu_reads, program_paths
 
 _STARTS, _SESSIONS, _FRAMES = 60, 4, 100
 Start = Callable[[LaunchSpec], SessionProcess]
@@ -37,7 +37,9 @@ def _starts(folder: Path) -> None:
     """A program that does nothing, with what a Blender is let read."""
     blender = find_blenders([], cache_dir=folder)[0]
     reads = (*program_paths(str(blender.program)), *gpu_reads(), str(templates_dir()))
-    sandbox = Sandbox(reads, (str(folder / "scratch"),), off_limits=OffLimits(folder / "data", folder / "data/scratch"))
+    sandbox = Sandbox(
+        reads, (str(folder / "scratch"),), forbidden=ForbiddenPaths(folder / "data", folder / "data/scratch")
+    )
     taken: dict[str, list[float]] = {"bare": [], "sandbox": [], "to describe it": []}
     used: dict[str, list[float]] = {"bare": [], "sandbox": []}
     for _ in range(_STARTS):
@@ -60,7 +62,7 @@ def _starts(folder: Path) -> None:
 def _frames(folder: Path) -> None:
     """Warm sessions of the same Blender with a tiny scene, in turn."""
     subprocess.run([PYTHON, "-m", "benchmarks.scenes", str(folder)], check=True, capture_output=True)
-    options = SandboxOptions(OffLimits(folder / "data"), scratch_mb=20480, processes=2048)
+    options = SandboxOptions(ForbiddenPaths(folder / "data"), scratch_mb=20480, processes=2048)
     starts: dict[str, Start] = {
         "bare": _bare,
         "sandbox": ProcessExecutor(folder / "drivers", sandbox=options).start,
@@ -84,13 +86,13 @@ def _frames(folder: Path) -> None:
 
 def _session(start: Start, folder: Path, scratch: Path) -> tuple[float, list[float]]:
     """Milliseconds until the scene was open, and those of each frame."""
-    blender, limits, never = find_blenders([], cache_dir=folder)[0], Limits(), threading.Event()
+    blender, limits, never = find_blenders([], cache_dir=folder)[0], SessionTimeouts(), threading.Event()
     scratch.mkdir()
     scene = folder / "tiny.blend"
     launch = LaunchSpec(blender.argv(), scratch, folder / "log", blender.environment, (templates_dir(), scene))
     began = time.perf_counter()
     session = Session(start(launch), scratch)
-    session.open(Plan(scene), limits)
+    session.open(RenderPlan(scene), limits)
     ready = (time.perf_counter() - began) * 1e3
     frames = []
     for number in range(1, _FRAMES + 1):
@@ -107,7 +109,7 @@ def _bare(launch: LaunchSpec) -> SessionProcess:
     environment = {**session_environment(os.environ, launch.scratch, launch.scratch / "drivers"), **launch.environment}
     with launch.log.open("ab") as log:
         process = spawn(launch.argv, launch, environment, log.fileno())
-    return RunningProcess(
+    return LocalSessionProcess(
         process, ProcessTree(process.pid, ("TMPDIR", environment["TMPDIR"])), SessionLimits(launch.scratch)
     )
 

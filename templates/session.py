@@ -1,7 +1,7 @@
-"""One session: a Blender that runs the scripts it is told to, one after the other, until it is told to quit.
+"""A session: a Blender process that runs the scripts that renderctl requests, one after the other, until it quits.
 
 Started as `python session.py` by a Python that has the bpy module, or as
-`blender -b --factory-startup -Y --python-exit-code 17 -P session.py`. What it reads and writes: see inside/wire.py.
+`blender -b --factory-startup -Y --python-exit-code 17 -P session.py`. session_lib/protocol.py has the protocol.
 """
 
 import importlib
@@ -13,62 +13,68 @@ from pathlib import Path
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from inside.faults import MachineFault, SceneFault, sentence
-from inside.parent import die_with_parent
-from inside.wire import Wire
+from session_lib.die_with_parent import die_with_parent
+from session_lib.faults import MachineFault, SceneFault, sentence
+from session_lib.protocol import ProtocolChannel
 
-BROKEN = 17  #: exit code of a session that could not start
+EXIT_BROKEN = 17  #: exit code of a session that could not start
 
 
-def run(path: str, wire: Wire) -> None:
-    """Run one script in a namespace of its own, with the `wire` in it; what it raises becomes a `failed` event."""
-    namespace = {"__name__": "__main__", "__file__": path, "wire": wire}
+def run(path: str, channel: ProtocolChannel) -> None:
+    """Run one script in its own namespace, which has the `channel`; an exception becomes a `failed` event."""
+    namespace = {"__name__": "__main__", "__file__": path, "channel": channel}
     try:
         exec(compile(Path(path).read_text(encoding="utf-8"), path, "exec"), namespace)
     except (SceneFault, MachineFault) as fault:
-        wire.fail(fault)
+        channel.fail(fault)
     except MemoryError:
-        wire.fail(MachineFault("Blender ran out of memory."))
+        channel.fail(MachineFault("Blender ran out of memory."))
     except BaseException as error:
         traceback.print_exc()
-        wire.fail(SceneFault(f"The script raised {type(error).__name__}: {sentence(str(error))}"))
-    wire.emit("left")
+        channel.fail(SceneFault(f"The script raised {type(error).__name__}: {sentence(str(error))}"))
+    channel.emit("left")
 
 
-def serve(wire: Wire) -> None:
-    """Run what is asked for until `quit` or the end of the input."""
-    for order in wire:
-        if order.get("quit"):
+def serve(channel: ProtocolChannel) -> None:
+    """Run the requested scripts until `quit` or the end of the input."""
+    for request in channel:
+        if request.get("quit"):
             return
-        if "run" in order:  # a script that has ended too early may leave orders unread
-            run(order["run"], wire)
-            import_ahead()
+        if "run" in request:  # other requests were meant for a script that has ended early
+            run(request["run"], channel)
+            preload()
 
 
-def import_ahead() -> None:
-    """Import what rendering needs: who looks at a scene before it is rendered has something else to do meanwhile."""
-    for name in ("cameras", "devices", "formats", "native_scripts", "options", "properties", "replacements", "serving"):
-        importlib.import_module(f"inside.{name}")
+_PRELOADED = (
+    *("cameras", "devices", "image_formats", "native_scripts"),
+    *("options", "properties", "replacements", "task_loop"),
+)
 
 
-def begin_with_shaders() -> None:
-    """Have a copy of the shaders that an image brings along: compiling them costs EEVEE's first frame half a minute.
+def preload() -> None:
+    """Import what rendering needs while the caller is busy with the scene's facts."""
+    for name in _PRELOADED:
+        importlib.import_module(f"session_lib.{name}")
 
-    Mesa uses no folder that it can not write to, and what one session writes no other one may be given.
+
+def copy_shader_cache() -> None:
+    """Copy the shader cache of a container image: compiling shaders costs EEVEE's first frame half a minute.
+
+    It is a copy since Mesa needs a writable folder, and sessions must not share what they write.
     """
     shaders = Path(sys.prefix) / "shaders"
     if "MESA_SHADER_CACHE_DIR" in os.environ or not shaders.is_dir():
         return
-    own = Path(os.environ.get("TMPDIR", "/tmp")) / "shaders"
+    copy = Path(os.environ.get("TMPDIR", "/tmp")) / "shaders"
     try:
-        shutil.copytree(shaders, own, dirs_exist_ok=True)
-    except OSError:  # they are compiled anew
+        shutil.copytree(shaders, copy, dirs_exist_ok=True)
+    except OSError:  # then they are compiled
         return
-    os.environ["MESA_SHADER_CACHE_DIR"] = str(own)
+    os.environ["MESA_SHADER_CACHE_DIR"] = str(copy)
 
 
-def leave(code: int, temporary: str = "") -> None:
-    """End at once: Blender 4.5 hangs when the interpreter ends in good order, and none removes its files then."""
+def end_process(code: int, temporary: str = "") -> None:
+    """Exit without finalizing the interpreter: Blender 4.5 hangs there. Removes Blender's temporary files itself."""
     sys.stdout.flush()
     sys.stderr.flush()
     if temporary:
@@ -77,17 +83,18 @@ def leave(code: int, temporary: str = "") -> None:
 
 
 def main() -> None:
+    """Start Blender's module, announce it with `started`, and serve requests."""
     die_with_parent()
-    wire = Wire.take()
-    begin_with_shaders()
+    channel = ProtocolChannel.take()
+    copy_shader_cache()
     try:
         import bpy
     except ImportError as error:
-        wire.fail(MachineFault(f"Blender can not be loaded: {error}."))
-        leave(BROKEN)
-    wire.emit("started", version=".".join(map(str, bpy.app.version)), label=bpy.app.version_string, pid=os.getpid())
-    serve(wire)
-    leave(0, bpy.app.tempdir)
+        channel.fail(MachineFault(f"Blender cannot be loaded: {error}."))
+        end_process(EXIT_BROKEN)
+    channel.emit("started", version=".".join(map(str, bpy.app.version)), label=bpy.app.version_string, pid=os.getpid())
+    serve(channel)
+    end_process(0, bpy.app.tempdir)
 
 
 main()

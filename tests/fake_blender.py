@@ -201,7 +201,7 @@ class FakeBlender(SessionProcess):
             )
 
     def _look(self, script: str, looks: Callable[[Path, Path], Mapping[str, Any]]) -> None:
-        said = (re.search(rf"^{name}\((.*)\)$", script, re.M) for name in ("open_scene", "keep_within"))
+        said = (re.search(rf"^{name}\((.*)\)$", script, re.M) for name in ("open_scene", "restrict_to"))
         scene, within = (ast.literal_eval(found[1]) for found in said if found is not None)
         within = within or Path(scene).parent  # where it lies all that it names counts
         if self.executor.refusal is not None:

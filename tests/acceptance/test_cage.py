@@ -23,7 +23,7 @@ from renderctl.executors.docker.client import Engine
 from renderctl.executors.docker.container_spec import ResourceLimits
 from renderctl.executors.docker.executor import DockerExecutor
 from renderctl.executors.process import ProcessExecutor, SandboxOptions
-from renderctl.executors.sandbox import OffLimits, landlock_version
+from renderctl.executors.sandbox import ForbiddenPaths, landlock_version
 from renderctl.farm import Farm
 from renderctl.farm.jobs.attempt_logs import kept_log
 from renderctl.farm.models.upload import UploadRequest, upload
@@ -69,9 +69,9 @@ def _containers(request: pytest.FixtureRequest) -> Executor:
 def _sandboxes(data_dir: Path) -> Executor:
     if landlock_version() < 6:
         lacking("needs a kernel with Landlock (Linux 5.13 or newer, for all of this 6.12)")
-    off_limits = OffLimits(data_dir, data_dir / "scratch")
+    forbidden = ForbiddenPaths(data_dir, data_dir / "scratch")
     options = SandboxOptions(
-        off_limits, memory_mb=2 * (BARS.memory_mb or 0), scratch_mb=BARS.scratch_mb, processes=BARS.pids
+        forbidden, memory_mb=2 * (BARS.memory_mb or 0), scratch_mb=BARS.scratch_mb, processes=BARS.pids
     )
     return ProcessExecutor(data_dir.parent / "drivers", sandbox=options)
 

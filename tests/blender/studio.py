@@ -14,7 +14,7 @@ import OpenImageIO as oiio
 
 from renderctl.blender.events import Opened, Progress, Rendered
 from renderctl.blender.find import Blender
-from renderctl.blender.session import FrameRequest, Limits, Plan, Session
+from renderctl.blender.session import FrameRequest, RenderPlan, Session, SessionTimeouts
 from renderctl.blender.templates import templates_dir
 from renderctl.core.jobs import RenderOptions
 from renderctl.executors import LaunchSpec, SessionProcess
@@ -24,7 +24,7 @@ from renderctl.executors.process import ProcessExecutor, SandboxOptions
 EVIL = '"); import os; os.mkdir("hacked"); ("'
 #: What makes the scenes of the tests beside it.
 SCENES = Path(__file__).with_name("scenes.py")
-LIMITS = Limits(start_s=120.0, stall_s=60.0, frame_s=120.0)
+LIMITS = SessionTimeouts(start_s=120.0, stall_s=60.0, frame_s=120.0)
 
 
 @dataclass
@@ -68,12 +68,12 @@ class Studio:
         return {**json.loads(json.dumps(facts.model.as_document())), "files": [asdict(file) for file in facts.files]}
 
     def open(self, path: Path, plan: dict[str, Any] | None = None, /, **options: Any) -> Opened:
-        return self.session.open(Plan(path, RenderOptions(**options), **(plan or {})), LIMITS)
+        return self.session.open(RenderPlan(path, RenderOptions(**options), **(plan or {})), LIMITS)
 
-    def render(self, frame: int = 1, camera: str | None = None, limits: Limits = LIMITS) -> Rendered:
+    def render(self, frame: int = 1, camera: str | None = None, limits: SessionTimeouts = LIMITS) -> Rendered:
         return self.render_order(self.order(frame, camera), limits)
 
-    def render_order(self, order: FrameRequest, limits: Limits = LIMITS) -> Rendered:
+    def render_order(self, order: FrameRequest, limits: SessionTimeouts = LIMITS) -> Rendered:
         return self.session.render(order, limits=limits, on_progress=self.progress.append, stop=threading.Event())
 
     def order(self, frame: int = 1, camera: str | None = None) -> FrameRequest:

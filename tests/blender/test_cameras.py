@@ -38,7 +38,7 @@ def test_a_scene_with_cameras_but_no_active_one_is_seen_by_the_first(studio: Stu
 def test_an_unknown_camera_is_told_when_the_scene_is_opened(studio: Studio) -> None:
     with pytest.raises(SessionFailed, match=r"There is no camera 'Closed'\. Did you mean 'Close'"):
         studio.open(studio.scene("cameras"), {"cameras": ("Closed",)}, scene=EVIL[:60])
-    with pytest.raises(SessionFailed, match="'Cube' is no camera"):
+    with pytest.raises(SessionFailed, match="'Cube' is not a camera"):
         studio.open(studio.scene("cameras"), {"cameras": ("Cube",)}, scene=EVIL[:60])
 
 

@@ -79,5 +79,5 @@ def test_a_truncated_scene_is_the_scenes_fault(studio: Studio) -> None:
     with pytest.raises(SessionFailed) as failed:
         studio.inspect(broken)
     assert failed.value.failure.fault is Fault.SCENE
-    assert "can not open scene.blend" in failed.value.failure.reason
+    assert "cannot open scene.blend" in failed.value.failure.reason
     assert studio.session.alive

@@ -48,5 +48,5 @@ def test_missing_files_fail_a_job_unless_they_are_allowed_to(studio: Studio) -> 
 def test_files_that_no_scene_uses_are_not_missed(studio: Studio) -> None:
     assert studio.inspect(studio.scene("leftovers"))["files"] == []
     assert studio.open(studio.scene("leftovers")).notes == (
-        "The scene has no lamp and no world; what does not glow by itself is black.",
+        "The scene has no light and no world; everything that does not emit light is black.",
     )

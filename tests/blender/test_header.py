@@ -53,5 +53,5 @@ def test_what_is_not_there_or_a_folder_is_not_found(tmp_path: Path) -> None:
         read_header(tmp_path / "none.blend")
     with pytest.raises(SceneNotFound, match="is a folder"):
         read_header(tmp_path)
-    with pytest.raises(SceneUnreadable, match="can not be read"):
+    with pytest.raises(SceneUnreadable, match="cannot be read"):
         read_header(Path("a" * 300 + ".blend"))

@@ -10,7 +10,7 @@ from renderctl.blender.find import Blender
 from renderctl.core.errors import InvalidInput
 from renderctl.core.settings import Settings
 from renderctl.executors.process import ProcessExecutor, SandboxOptions
-from renderctl.executors.sandbox import OffLimits, landlock_version
+from renderctl.executors.sandbox import ForbiddenPaths, landlock_version
 from renderctl.farm import Farm
 from renderctl.farm.blenders import BlenderChoice
 from renderctl.farm.models.inspect_local import beside, inspect_scene
@@ -29,7 +29,7 @@ def farm_at(tmp_path: Path) -> Iterator[MakeFarm]:
     farms: list[Farm] = []
 
     def make(folder: Path, *secrets: Path) -> Farm:
-        options = SandboxOptions(OffLimits(folder, folder / "scratch", secrets))
+        options = SandboxOptions(ForbiddenPaths(folder, folder / "scratch", secrets))
         executor = ProcessExecutor(tmp_path / "drivers", sandbox=options)
         farms.append(make_farm(folder, settings=Settings(folder), executor=executor))
         return farms[-1]

@@ -97,7 +97,7 @@ def test_scripts_do_not_run_unless_they_are_trusted(studio: Studio) -> None:
     opened = studio.open(studio.scene("scripted"))
     studio.render(1)
     assert not any(trace.exists() for trace in traces)
-    assert any("--trust-scripts lets them run" in note for note in opened.notes)
+    assert any("--trust-scripts allows them" in note for note in opened.notes)
     opened = studio.open(studio.scene("scripted"), {"trust_scripts": True})
     studio.render(1)
     assert all(trace.exists() for trace in traces)

@@ -38,7 +38,7 @@ def test_a_model_takes_the_place_of_an_object_and_moves_with_it(studio: Studio, 
     [
         ("Olde", "model.obj", "There is no object 'Olde'. Did you mean 'Old'?"),
         ("Old", "empty.blend", "empty.blend has no mesh."),
-        ("Old", "scene.txt", "scene.txt is no model that can be imported"),
+        ("Old", "scene.txt", "scene.txt cannot be imported: use one of"),
     ],
 )
 def test_a_replacement_that_can_not_be_is_the_scenes_fault(studio: Studio, name: str, model: str, answer: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from renderctl.blender.scripts import Plan, inspect_script, literal, render_script
+from renderctl.blender.scripts import RenderPlan, inspect_script, literal, render_script
 from renderctl.blender.templates import templates_dir
 from renderctl.core.jobs import RenderOptions
 
@@ -36,7 +36,9 @@ def test_what_is_no_plain_value_has_no_literal() -> None:
 
 def test_names_to_be_afraid_of_stay_names_in_a_script() -> None:
     options = RenderOptions(scene=EVIL, view_layer=EVIL, settings={EVIL: EVIL})
-    plan = Plan(Path("/scenes") / EVIL.replace("/", ""), options, (EVIL,), {EVIL: EVIL}, ((EVIL, Path("/model.obj")),))
+    plan = RenderPlan(
+        Path("/scenes") / EVIL.replace("/", ""), options, (EVIL,), {EVIL: EVIL}, ((EVIL, Path("/model.obj")),)
+    )
     constants = {
         ast.literal_eval(node.value) if isinstance(node.value, ast.Constant) else repr(ast.literal_eval(node.value))
         for node in ast.parse(render_script(plan)).body
@@ -48,7 +50,7 @@ def test_names_to_be_afraid_of_stay_names_in_a_script() -> None:
 
 
 def test_scripts_are_the_same_but_for_their_values() -> None:
-    plain, evil = (ast.parse(render_script(Plan(Path("/a"), RenderOptions(scene=name)))) for name in ("a", EVIL))
+    plain, evil = (ast.parse(render_script(RenderPlan(Path("/a"), RenderOptions(scene=name)))) for name in ("a", EVIL))
     assert [type(node) for node in ast.walk(plain)] == [type(node) for node in ast.walk(evil)]
 
 
@@ -56,9 +58,9 @@ def test_a_template_of_a_user_can_not_write_a_raw_value(tmp_path: Path) -> None:
     template = tmp_path / "mine.py.j2"
     template.write_text("x = {{ scene }}\n")
     with pytest.raises(TypeError, match="filter `literal` only"):
-        render_script(Plan(Path("/a"), template=template))
+        render_script(RenderPlan(Path("/a"), template=template))
     template.write_text("x = {{ scene | literal }}\n")
-    assert render_script(Plan(Path("/a"), template=template)) == "x = '/a'\n"
+    assert render_script(RenderPlan(Path("/a"), template=template)) == "x = '/a'\n"
 
 
 def test_the_templates_are_found() -> None:

@@ -8,13 +8,13 @@ import pytest
 
 from renderctl.blender.events import Progress
 from renderctl.blender.failures import SessionFailed, SessionStopped
-from renderctl.blender.session import FrameRequest, Limits, Plan, Session
+from renderctl.blender.session import FrameRequest, RenderPlan, Session, SessionTimeouts
 from renderctl.core.jobs import Fault
 from renderctl.executors import ExitStatus
 from tests.blender.scripted import ScriptedBlender
 from tests.fakes import FakeClock
 
-LIMITS = Limits(start_s=100.0, stall_s=10.0, frame_s=50.0)
+LIMITS = SessionTimeouts(start_s=100.0, stall_s=10.0, frame_s=50.0)
 
 
 READY = {
@@ -67,7 +67,7 @@ def test_a_frame_is_opened_ordered_and_reported(tmp_path: Path, clock: FakeClock
     blender = ScriptedBlender(clock, [READY, {"event": "progress", "task": "t", "fraction": 0.5, "phase": "x"}, DONE])
     session = session_of(tmp_path, blender, clock)
     seen: list[Progress] = []
-    opened = session.open(Plan(Path("/scene.blend")), LIMITS)
+    opened = session.open(RenderPlan(Path("/scene.blend")), LIMITS)
     rendered = session.render(order, limits=LIMITS, on_progress=seen.append, stop=threading.Event())
     assert (opened.device, opened.notes) == ("CPU", ("One note.",))
     assert [each.fraction for each in seen] == [0.5]
@@ -79,8 +79,8 @@ def test_a_frame_is_opened_ordered_and_reported(tmp_path: Path, clock: FakeClock
 def test_another_scene_is_opened_after_leaving_the_first(tmp_path: Path, clock: FakeClock) -> None:
     blender = ScriptedBlender(clock, [READY, {"event": "left"}, READY])
     session = session_of(tmp_path, blender, clock)
-    session.open(Plan(Path("/a.blend")), LIMITS)
-    session.open(Plan(Path("/b.blend")), LIMITS)
+    session.open(RenderPlan(Path("/a.blend")), LIMITS)
+    session.open(RenderPlan(Path("/b.blend")), LIMITS)
     assert [next(iter(sent)) for sent in blender.sent] == ["run", "leave", "run"]
 
 
@@ -88,7 +88,7 @@ def test_a_fault_of_the_scene_leaves_the_session_alive(tmp_path: Path, clock: Fa
     failed = {"event": "failed", "fault": "scene", "reason": "No such scene.", "whole_job": True}
     session = session_of(tmp_path, ScriptedBlender(clock, [failed, {"event": "left"}]), clock)
     with pytest.raises(SessionFailed) as error:
-        session.open(Plan(Path("/a.blend")), LIMITS)
+        session.open(RenderPlan(Path("/a.blend")), LIMITS)
     assert (error.value.failure.fault, error.value.failure.whole_job) == (Fault.SCENE, True)
     assert session.alive
 
@@ -227,5 +227,5 @@ def test_failures_one_after_the_other_while_a_script_ends_are_passed_over(tmp_pa
     failed = {"event": "failed", "fault": "scene", "reason": "No such scene.", "whole_job": True}
     session = session_of(tmp_path, ScriptedBlender(clock, [failed] * 5000 + [{"event": "left"}]), clock)
     with pytest.raises(SessionFailed, match=r"No such scene\."):
-        session.open(Plan(Path("/a.blend")), LIMITS)
+        session.open(RenderPlan(Path("/a.blend")), LIMITS)
     assert session.alive

@@ -222,9 +222,9 @@ def values_in(folder: Path) -> dict[str, str]:
 
 
 def test_both_images_have_every_library_that_blender_needs() -> None:
-    from renderctl.blender.libraries import DRAWING, NEEDED
+    from renderctl.blender.libraries import BPY_LIBRARIES, OPENGL_LIBRARIES
 
     (libraries,) = re.findall(r'^libraries="(.*)"$', (FOLDER / "blender" / "debian.sh").read_text(), re.M)
-    assert set(NEEDED.values()) | set(DRAWING.values()) <= set(libraries.split())
+    assert set(BPY_LIBRARIES.values()) | set(OPENGL_LIBRARIES.values()) <= set(libraries.split())
     assert "install $libraries" in (FOLDER / "blender" / "libraries.sh").read_text()
     assert "install $libraries" in (FOLDER / "worker" / "Dockerfile").read_text()

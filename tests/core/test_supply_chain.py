@@ -12,7 +12,7 @@ import pytest
 
 from renderctl.core.errors import InvalidInput
 from renderctl.executors.docker.image_builder import known_versions, require_pinned
-from renderctl.executors.images import Recipe
+from renderctl.executors.images import BuildRecipe
 from tests.core.test_locks import pins_in
 
 ROOT = Path(__file__).parents[2]
@@ -50,16 +50,16 @@ def test_nobody_becomes_somebody_else_in_an_image(path: str) -> None:
 @pytest.mark.parametrize(
     "recipe",
     [
-        Recipe(base="debian:bookworm-slim"),
-        Recipe(base="debian@sha256:abc"),
-        Recipe("4.5.1"),
-        Recipe("4.5.1", base=DEBIAN),
-        Recipe(url="https://blender.example/blender.tar.xz"),
-        Recipe(sha256="abc"),
-        Recipe("4.5.1", sha256=64 * "A", unpinned=True),
+        BuildRecipe(base="debian:bookworm-slim"),
+        BuildRecipe(base="debian@sha256:abc"),
+        BuildRecipe("4.5.1"),
+        BuildRecipe("4.5.1", base=DEBIAN),
+        BuildRecipe(url="https://blender.example/blender.tar.xz"),
+        BuildRecipe(sha256="abc"),
+        BuildRecipe("4.5.1", sha256=64 * "A", unpinned=True),
     ],
 )
-def test_a_build_of_what_may_be_another_tomorrow_is_refused(recipe: Recipe) -> None:
+def test_a_build_of_what_may_be_another_tomorrow_is_refused(recipe: BuildRecipe) -> None:
     with pytest.raises(InvalidInput) as caught:
         require_pinned(recipe)
     assert caught.value.hint is None or "--unpinned" in caught.value.hint
@@ -68,15 +68,15 @@ def test_a_build_of_what_may_be_another_tomorrow_is_refused(recipe: Recipe) -> N
 @pytest.mark.parametrize(
     "recipe",
     [
-        Recipe(),
-        *(Recipe(version) for version in known_versions()),
-        Recipe(base=DEBIAN),
-        Recipe("4.5.1", sha256=64 * "a"),
-        Recipe(url="https://blender.example/blender.tar.xz", sha256=64 * "a"),
-        Recipe("4.5.1", base="debian:bookworm-slim", unpinned=True),
+        BuildRecipe(),
+        *(BuildRecipe(version) for version in known_versions()),
+        BuildRecipe(base=DEBIAN),
+        BuildRecipe("4.5.1", sha256=64 * "a"),
+        BuildRecipe(url="https://blender.example/blender.tar.xz", sha256=64 * "a"),
+        BuildRecipe("4.5.1", base="debian:bookworm-slim", unpinned=True),
     ],
 )
-def test_a_build_of_what_is_known_by_digest_or_taken_as_it_is_goes_on(recipe: Recipe) -> None:
+def test_a_build_of_what_is_known_by_digest_or_taken_as_it_is_goes_on(recipe: BuildRecipe) -> None:
     require_pinned(recipe)
 
 

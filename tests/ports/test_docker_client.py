@@ -30,7 +30,7 @@ def test_an_engine_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
         silent.bind(str(tmp_path / "docker.sock"))
         silent.listen()
         with pytest.raises(EngineUnavailable, match="timed out"):
-            Engine(f"unix://{tmp_path}/docker.sock", patience_s=0.2).version()
+            Engine(f"unix://{tmp_path}/docker.sock", timeout_s=0.2).version()
 
 
 def test_without_a_host_it_is_the_one_of_the_environment() -> None:

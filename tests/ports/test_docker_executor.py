@@ -13,14 +13,14 @@ from typing import Any
 import docker
 import pytest
 
-from renderctl.blender.failures import of_end
+from renderctl.blender.failures import failure_of_exit
 from renderctl.core.errors import EngineRefused, EngineUnavailable, ImageMissing, SessionEnded
 from renderctl.core.jobs import Fault
 from renderctl.executors import ExitStatus, LaunchSpec, SessionProcess
 from renderctl.executors.docker.client import Engine
 from renderctl.executors.docker.container_spec import ResourceLimits
 from renderctl.executors.docker.executor import DockerExecutor
-from renderctl.executors.docker.gpus import Gpus
+from renderctl.executors.docker.gpus import GpuPool
 from renderctl.executors.images import RenderImage
 from renderctl.farm.scratch import clear_away
 from tests.ports.test_executor import until
@@ -177,12 +177,12 @@ def test_running_out_of_memory_is_told_from_being_killed(
     with running(executor, launch(hog)) as session:
         status = end_of(session)
     assert status.out_of_memory
-    failure = of_end(status, "")
+    failure = failure_of_exit(status, "")
     assert (failure.fault, "256 MB" in failure.reason) == (Fault.MACHINE, True)
     with running(executor, launch("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")) as session:
         status = end_of(session)
     assert not status.out_of_memory
-    assert "memory enough" in of_end(status, "").reason
+    assert "memory enough" in failure_of_exit(status, "").reason
 
 
 FILLS = {
@@ -202,7 +202,7 @@ def test_what_fills_the_disk_is_ended_with_that_reason(
     keep_on = "\nimport time\ntime.sleep(60)"
     script = f"{quiet}try:\n  " + FILLS[how].replace("\n", "\n  ") + "\nexcept OSError: pass" + keep_on
     with running(executor, launch(script)) as session:
-        failure = of_end(end_of(session), "")
+        failure = failure_of_exit(end_of(session), "")
     assert failure.fault is Fault.SCENE
     assert "more than 16 MB" in failure.reason
 
@@ -217,7 +217,7 @@ def test_a_line_without_end_and_a_log_without_end_cost_no_memory_and_no_disk(
     with running(executor, launch(chatter)) as session:
         assert session.receive(60) == "said"
         assert (tmp_path / "launch.log").stat().st_size <= 64 << 20
-        failure = of_end(end_of(session), "")
+        failure = failure_of_exit(end_of(session), "")
     assert (failure.fault, "disturbed" in failure.reason) == (Fault.SCENE, True)
 
 
@@ -229,7 +229,7 @@ def test_a_container_that_somebody_ended_is_said_to_be_so(
         assert session.receive(60) == "1"
         (container,) = containers(client)
         container.kill() if how == "kill" else container.remove(force=True)
-        failure = of_end(end_of(session), "")
+        failure = failure_of_exit(end_of(session), "")
     assert failure.fault is Fault.MACHINE
     assert "Somebody" in failure.reason
     assert not containers(client)
@@ -241,7 +241,7 @@ def test_an_image_that_is_not_there_and_a_gpu_that_is_not_there_are_told_apart(
     with pytest.raises(ImageMissing, match="no-such-image"):
         executor.start(replace(launch(""), image="no-such-image:1"))
     with pytest.raises(EngineRefused, match="no such GPU"):
-        DockerExecutor(engine, BARS, Gpus(("all",), shared=True)).start(launch(""))
+        DockerExecutor(engine, BARS, GpuPool(("all",), shared=True)).start(launch(""))
     assert not containers(client)
 
 
@@ -254,14 +254,14 @@ def test_an_engine_that_is_away_is_unavailable(launch: Callable[[str], LaunchSpe
 
 
 def test_each_session_has_a_gpu_of_its_own_where_they_are_not_shared() -> None:
-    gpus = Gpus(("0", "1"), shared=False)
-    first, second = gpus.take(), gpus.take()
+    gpus = GpuPool(("0", "1"), shared=False)
+    first, second = gpus.acquire(), gpus.acquire()
     assert {first, second} == {("0",), ("1",)}
-    with pytest.raises(EngineRefused, match="Every GPU"):
-        gpus.take()
-    gpus.give_back(first)
-    assert gpus.take() == first
-    assert Gpus(("0", "1"), shared=True).take() == ("0", "1")
+    with pytest.raises(EngineRefused, match="All GPUs"):
+        gpus.acquire()
+    gpus.release(first)
+    assert gpus.acquire() == first
+    assert GpuPool(("0", "1"), shared=True).acquire() == ("0", "1")
 
 
 def test_a_session_ends_with_the_worker_that_it_listened_to(
@@ -278,9 +278,9 @@ def test_a_session_ends_with_the_worker_that_it_listened_to(
 
 
 def test_a_container_gets_its_share_of_a_machine() -> None:
-    assert ResourceLimits(share=0.5).on(16 << 30, 8) == ResourceLimits(memory_mb=7372, cpus=4.0, share=0.5)
-    assert ResourceLimits().on(16 << 30, 8).cpus is None
-    assert ResourceLimits(memory_mb=100_000, cpus=64).on(16 << 30, 8) == ResourceLimits(memory_mb=16384, cpus=8)
+    assert ResourceLimits(share=0.5).resolve(16 << 30, 8) == ResourceLimits(memory_mb=7372, cpus=4.0, share=0.5)
+    assert ResourceLimits().resolve(16 << 30, 8).cpus is None
+    assert ResourceLimits(memory_mb=100_000, cpus=64).resolve(16 << 30, 8) == ResourceLimits(memory_mb=16384, cpus=8)
 
 
 def test_stopping_from_another_thread_ends_a_container_that_listens_to_nobody(

@@ -14,7 +14,7 @@ import pytest
 from renderctl.core.errors import BuildFailed, EngineUnavailable, ImageMissing, InvalidInput, NotFound, PullFailed
 from renderctl.executors.docker.client import Engine
 from renderctl.executors.docker.images import DockerImages
-from renderctl.executors.images import Recipe, RenderImage
+from renderctl.executors.images import BuildRecipe, RenderImage
 from tests.services import Registry, running
 from tests.services.baseimage import BASE
 from tests.services.fixtures import require
@@ -115,7 +115,7 @@ def test_only_render_images_are_removed(
     client.images.get(render_image.digest).tag("renderctl-blender", "spare")
     assert images.remove("renderctl-blender:spare").digest == render_image.digest
     assert render_image in images.list()
-    with pytest.raises(NotFound, match="no render image"):
+    with pytest.raises(NotFound, match="not a render image"):
         images.remove(BASE)
     with pytest.raises(NotFound):
         images.remove("renderctl-blender:spare")
@@ -125,7 +125,7 @@ def test_only_render_images_are_removed(
 @pytest.mark.parametrize("version", ["", "5", "4.1", "5.1", "6.0.0", "4.3", "4.5.x", "--help"])
 def test_a_blender_without_a_recipe_is_refused_with_those_that_there_are(images: DockerImages, version: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        images.build(Recipe(version), lambda *_: None)
+        images.build(BuildRecipe(version), lambda *_: None)
     assert "4.5.15" in str(caught.value.hint)
 
 
@@ -136,10 +136,10 @@ def registry() -> Iterator[Registry]:
         yield registry
 
 
-def given_recipe(index: str) -> Recipe:
+def given_recipe(index: str) -> BuildRecipe:
     """A Blender that nobody has, from there."""
     authorities = ssl.get_default_verify_paths().cafile
-    return Recipe(
+    return BuildRecipe(
         "4.5.99", network="host", authorities=Path(authorities) if authorities else None, index=index, **LOCAL
     )
 
@@ -174,9 +174,9 @@ def test_an_image_comes_from_a_registry_by_its_tag_and_by_its_digest(
 
 
 def test_what_can_be_wrong_with_a_pull_is_told_apart(images: DockerImages, registry: Registry) -> None:
-    with pytest.raises(NotFound, match=r"No registry has .*/blender:9 for us"):
+    with pytest.raises(NotFound, match=r"No registry provides .*/blender:9"):
         images.pull(f"{registry.url}/blender:9", lambda *_: None)
-    with pytest.raises(PullFailed, match=r"127.0.0.1:1/blender:9 can not be pulled: .*refused\.$"):
+    with pytest.raises(PullFailed, match=r"127.0.0.1:1/blender:9 cannot be pulled: .*refused\.$"):
         images.pull("127.0.0.1:1/blender:9", lambda *_: None)
     with running(Registry) as locked:
         pass  # it is gone
@@ -185,7 +185,7 @@ def test_what_can_be_wrong_with_a_pull_is_told_apart(images: DockerImages, regis
 
 
 def test_a_build_that_fails_ends_with_the_last_lines_and_what_to_do(images: DockerImages) -> None:
-    recipe = Recipe(
+    recipe = BuildRecipe(
         "4.5.99", network="host", apt_mirror="http://127.0.0.1:1/debian", reference="renderctl-test:broken", **LOCAL
     )
     with pytest.raises(BuildFailed) as caught:
@@ -206,7 +206,7 @@ def test_an_index_with_a_password_is_told_to_nobody(images: DockerImages, client
 
 def test_an_engine_that_is_away_is_named(tmp_path: Path) -> None:
     images = DockerImages(Engine(f"unix://{tmp_path / 'socket'}"))
-    for ask in (images.list, lambda: images.build(Recipe(), lambda *_: None), lambda: images.resolve("4.5")):
+    for ask in (images.list, lambda: images.build(BuildRecipe(), lambda *_: None), lambda: images.resolve("4.5")):
         with pytest.raises(EngineUnavailable, match="is out of reach"):
             ask()
 

@@ -17,7 +17,7 @@ from renderctl.core.errors import BlenderMissing, SandboxTooWide, SessionEnded, 
 from renderctl.executors import LaunchSpec, SessionProcess
 from renderctl.executors.environment import session_environment
 from renderctl.executors.process import ProcessExecutor, SandboxOptions
-from renderctl.executors.sandbox import OffLimits, landlock_version
+from renderctl.executors.sandbox import ForbiddenPaths, landlock_version
 from tests.lacking import lacking
 from tests.ports.test_executor import lives, until
 
@@ -183,7 +183,7 @@ def test_a_session_reads_and_writes_what_the_config_adds(tmp_path: Path) -> None
 def test_no_session_starts_that_would_see_the_data_folder(tmp_path: Path) -> None:
     data = tmp_path / "farm/data"
     data.mkdir(parents=True)
-    executor = ProcessExecutor(tmp_path / "drivers", OWN, SandboxOptions(OffLimits(data)))
+    executor = ProcessExecutor(tmp_path / "drivers", OWN, SandboxOptions(ForbiddenPaths(data)))
     launch = LaunchSpec((sys.executable,), tmp_path / "scratch", tmp_path / "log", inputs=(tmp_path / "farm",))
     with pytest.raises(SandboxTooWide, match="holds"):
         executor.start(launch)
@@ -210,14 +210,14 @@ def test_a_program_that_can_not_run_is_said_to_be_so(tmp_path: Path) -> None:
     program.write_text("not a program")
     program.chmod(0o755)
     executor = ProcessExecutor(tmp_path / "drivers")
-    with pytest.raises(Unreachable, match="can not be started"):
+    with pytest.raises(Unreachable, match="cannot be started"):
         executor.start(LaunchSpec((str(program),), tmp_path / "scratch", tmp_path / "launch.log"))
 
 
 def test_a_scratch_that_can_not_be_made_is_said_to_be_so(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     executor = ProcessExecutor(tmp_path / "drivers")
-    with pytest.raises(Unreachable, match="can not be started"):
+    with pytest.raises(Unreachable, match="cannot be started"):
         executor.start(LaunchSpec((sys.executable,), tmp_path / "file/scratch", tmp_path / "launch.log"))
 
 
@@ -238,7 +238,7 @@ import sys
 from pathlib import Path
 from renderctl.executors import LaunchSpec
 from renderctl.executors.process import ProcessExecutor, SandboxOptions
-from renderctl.executors.sandbox import OffLimits, landlock_version
+from renderctl.executors.sandbox import ForbiddenPaths, landlock_version
 folder = Path(sys.argv[1])
 launch = LaunchSpec((sys.executable, "-u", "-c", sys.argv[2]), folder / "scratch", folder / "launch.log")
 session = ProcessExecutor(folder / "drivers").start(launch)

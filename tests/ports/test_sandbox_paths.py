@@ -7,7 +7,7 @@ import pytest
 
 from renderctl.core.errors import SandboxTooWide
 from renderctl.executors.sandbox import Sandbox
-from renderctl.executors.sandbox_paths import OffLimits, named_by_environment, program_paths
+from renderctl.executors.sandbox_paths import ForbiddenPaths, paths_in_environment, program_paths
 
 
 @pytest.fixture
@@ -19,14 +19,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def off_limits(tmp_path: Path, home: Path) -> OffLimits:
+def forbidden(tmp_path: Path, home: Path) -> ForbiddenPaths:
     data = tmp_path / "farm" / "data"
     (data / "scratch" / "w1" / "scene").mkdir(parents=True)
     (data / "store" / "ab").mkdir(parents=True)
     config = tmp_path / "etc" / "renderctl.yaml"
     config.parent.mkdir()
     config.write_text("database: {url: hush}")
-    return OffLimits(data, data / "scratch", (config,))
+    return ForbiddenPaths(data, data / "scratch", (config,))
 
 
 @pytest.mark.parametrize(
@@ -51,29 +51,29 @@ def off_limits(tmp_path: Path, home: Path) -> OffLimits:
     ],
 )
 def test_nothing_is_opened_that_is_or_holds_or_lies_in_what_is_private(
-    off_limits: OffLimits, tmp_path: Path, path: str
+    forbidden: ForbiddenPaths, tmp_path: Path, path: str
 ) -> None:
     private = (str(tmp_path / path),)
     for reads, writes in ((private, ()), ((), private)):
         with pytest.raises(SandboxTooWide):
-            Sandbox(reads=reads, writes=writes, off_limits=off_limits).wrap(("/bin/true",))
+            Sandbox(reads=reads, writes=writes, forbidden=forbidden).wrap(("/bin/true",))
 
 
 @pytest.mark.parametrize("path", ["farm/data/scratch/w1/scene", "home/artist/project", "farm/models", "etc/fonts"])
-def test_what_lies_beside_it_is_opened(off_limits: OffLimits, tmp_path: Path, path: str) -> None:
-    assert str(tmp_path / path) in Sandbox((str(tmp_path / path),), off_limits=off_limits).wrap(("/bin/true",))
+def test_what_lies_beside_it_is_opened(forbidden: ForbiddenPaths, tmp_path: Path, path: str) -> None:
+    assert str(tmp_path / path) in Sandbox((str(tmp_path / path),), forbidden=forbidden).wrap(("/bin/true",))
 
 
-def test_a_link_is_what_it_leads_to(off_limits: OffLimits, tmp_path: Path) -> None:
+def test_a_link_is_what_it_leads_to(forbidden: ForbiddenPaths, tmp_path: Path) -> None:
     (tmp_path / "models").symlink_to(tmp_path / "farm")
     with pytest.raises(SandboxTooWide, match=r"holds .*/data"):
-        Sandbox((str(tmp_path / "models"),), off_limits=off_limits).wrap(("/bin/true",))
+        Sandbox((str(tmp_path / "models"),), forbidden=forbidden).wrap(("/bin/true",))
 
 
 def test_of_a_system_folder_that_holds_private_things_all_else_is_opened(tmp_path: Path, home: Path) -> None:
     for name in ("lib", "share/fonts", "local/lib", "local/data/store"):
         (tmp_path / "usr" / name).mkdir(parents=True)
-    opened = OffLimits(tmp_path / "usr/local/data").around([str(tmp_path / "usr")])
+    opened = ForbiddenPaths(tmp_path / "usr/local/data").expand_allowed([str(tmp_path / "usr")])
     assert sorted(opened) == [str(tmp_path / "usr" / name) for name in ("lib", "local/lib", "share")]
 
 
@@ -114,7 +114,7 @@ def test_of_a_python_in_the_systems_own_folder_the_root_is_not_opened() -> None:
 
 
 def test_the_python_of_these_tests_is_opened_as_far_as_any_sandbox_may() -> None:
-    OffLimits().require(program_paths(sys.executable))
+    ForbiddenPaths().require(program_paths(sys.executable))
 
 
 def test_of_a_blender_its_own_folder_is_opened_and_of_a_lonely_program_nothing_else(tmp_path: Path) -> None:
@@ -133,4 +133,4 @@ def test_of_a_blender_its_own_folder_is_opened_and_of_a_lonely_program_nothing_e
 
 def test_folders_of_libraries_and_colours_that_a_session_is_told_of_are_opened() -> None:
     environment = {"LD_LIBRARY_PATH": "/opt/gpu/lib::relative", "OCIO": "/show/aces/config.ocio"}
-    assert list(named_by_environment(environment)) == ["/opt/gpu/lib", "/show/aces"]
+    assert list(paths_in_environment(environment)) == ["/opt/gpu/lib", "/show/aces"]

@@ -25,7 +25,7 @@ WOOD = b"\x89PNG of wood"
 class Container(FakeExecutor):
     """Has an image with a Blender, and looks at scenes as it is told to."""
 
-    caged = True
+    isolated = True
     empty = False
 
     def images(self) -> Sequence[RenderImage]:

@@ -18,7 +18,7 @@ import pytest
 from renderctl.core.settings import StoreSettings
 from renderctl.executors.docker.client import Engine
 from renderctl.executors.docker.images import DockerImages
-from renderctl.executors.images import Recipe, RenderImage
+from renderctl.executors.images import BuildRecipe, RenderImage
 from tests.lacking import lacking
 from tests.services import DockerEngine, MariaDb, RabbitMq, RadosGateway, Redis, Server
 from tests.services.baseimage import BASE
@@ -101,7 +101,7 @@ def built_image(host: str, blender: str, **how: Any) -> RenderImage:
     """The image for a Blender, built as on a machine whose network only its certificates let out."""
     authorities = ssl.get_default_verify_paths().cafile
     trusted = Path(authorities) if authorities else None
-    recipe = Recipe(blender, authorities=trusted, network="host", base=BASE, unpinned=True, **how)
+    recipe = BuildRecipe(blender, authorities=trusted, network="host", base=BASE, unpinned=True, **how)
     images = DockerImages(Engine(host))
     try:
         return images.build(recipe, lambda *_: None)

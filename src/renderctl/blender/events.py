@@ -1,4 +1,4 @@
-"""What a session says, as typed messages: see `templates/inside/wire.py` for the other end.
+"""What a session says, as typed messages: see `templates/session_lib/protocol.py` for the other end.
 
 Scripts of a scene may say what they like instead. So a line is read here and nowhere else: what comes out is a message
 whose every field has its type and its bounds, or InvalidEvent is raised, whatever the line was.

@@ -1,4 +1,4 @@
-"""The facts of a scene, as a session reports them (`templates/inside/facts.py`), within limits."""
+"""The facts of a scene, as a session reports them (`templates/session_lib/facts.py`), within limits."""
 
 import re
 from dataclasses import dataclass

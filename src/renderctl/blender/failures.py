@@ -12,7 +12,7 @@ from renderctl.core.jobs import Failure, Fault
 CRASHES = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 11: "SIGSEGV"}
 KILLED = 9
 #: How the lines of a log begin that are not Blender's: the command, and what became of the attempt.
-OURS = ("$ ", "# ")
+_WORKER_LINES = ("$ ", "# ")
 
 
 class SessionFailed(RenderctlError):
@@ -37,7 +37,7 @@ class InvalidEvent(RenderctlError):
         return Failure(Fault.SCENE, reason, whole_job=True)
 
 
-class Ended(Protocol):
+class ProcessExit(Protocol):
     """How a process ended (`executors.ExitStatus`)."""
 
     @property
@@ -50,7 +50,7 @@ class Ended(Protocol):
     def failure(self) -> Failure | None: ...
 
 
-def of_end(ended: Ended, last_words: str) -> Failure:
+def failure_of_exit(ended: ProcessExit, last_words: str) -> Failure:
     """The failure behind a session that ended by itself. Another machine, or another try, may do better."""
     signal = ended.signal or (ended.code - 128 if ended.code and ended.code > 128 else None)
     said = f" It said last: {last_words}" if last_words else ""
@@ -67,13 +67,13 @@ def of_end(ended: Ended, last_words: str) -> Failure:
     return Failure(Fault.MACHINE, f"Blender ended too early, with exit code {ended.code}.{said}")
 
 
-def last_words(log: Path | None, *, lines: int = 4, most_bytes: int = 4096) -> str:
+def last_log_lines(log: Path | None, *, lines: int = 4, most_bytes: int = 4096) -> str:
     """The last lines of a log, in one line."""
     if log is None or not log.is_file():
         return ""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - most_bytes))
         text = file.read(most_bytes).decode("utf-8", "replace")  # it may be growing as fast as it is read
-    said = (line.strip() for line in text.splitlines() if not line.startswith(OURS))
+    said = (line.strip() for line in text.splitlines() if not line.startswith(_WORKER_LINES))
     kept = deque(filter(None, said), maxlen=lines)
     return " | ".join(kept)

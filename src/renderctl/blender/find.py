@@ -21,7 +21,7 @@ READS_NEW_FORMAT = (4, 5, 0)
 INSTALL_HINT = "`pip install 'renderctl[blender]'` brings one along; or name yours in blender.paths of the config."
 
 #: Variables that a program hears which is asked for its version: no passwords.
-_TOLD = ("PATH", "LD_LIBRARY_PATH", "LANG", "HOME", "TMPDIR")
+_VERSION_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "HOME", "TMPDIR")
 
 Version = tuple[int, int, int]
 
@@ -74,18 +74,18 @@ def find_blenders(paths: Sequence[str], *, cache_dir: Path) -> tuple[Blender, ..
     `--version` is remembered in `cache_dir`. Raises BlenderMissing for a path where there is none, and when there is
     no Blender at all.
     """
-    found: list[Blender | None] = [_named(Path(path).expanduser(), cache_dir) for path in paths]
+    found: list[Blender | None] = [_blender_at_path(Path(path).expanduser(), cache_dir) for path in paths]
     on_path = shutil.which("blender")
-    found += [_program(Path(on_path), cache_dir) if on_path else None]
-    found += [_module(Path(sys.executable))]
+    found += [_blender_of_program(Path(on_path), cache_dir) if on_path else None]
+    found += [_blender_of_module(Path(sys.executable))]
     blenders = {each.program: each for each in found if each is not None}
     usable = [each for each in blenders.values() if each.version >= OLDEST]
     if not usable:
-        raise BlenderMissing(_why_none(list(blenders.values())), hint=INSTALL_HINT)
+        raise BlenderMissing(_none_message(list(blenders.values())), hint=INSTALL_HINT)
     return tuple(sorted(usable, key=lambda each: (each.version, each.module), reverse=True))
 
 
-def _why_none(too_old: list[Blender]) -> str:
+def _none_message(too_old: list[Blender]) -> str:
     if too_old:
         return f"{too_old[0].label} is too old: {format_version(OLDEST[:2])} or newer is needed."
     return "No Blender was found on this machine."
@@ -124,9 +124,9 @@ def min_version_for(saved_by: SavedBy) -> Version:
     return READS_NEW_FORMAT if saved_by.file_format else OLDEST
 
 
-def _named(path: Path, cache_dir: Path) -> Blender:
+def _blender_at_path(path: Path, cache_dir: Path) -> Blender:
     for candidate in _candidates(path):
-        blender = _at(candidate, cache_dir)
+        blender = _blender_at(candidate, cache_dir)
         if blender is not None:
             return blender
     raise BlenderMissing(
@@ -144,13 +144,13 @@ def _candidates(path: Path) -> Iterator[Path]:
         yield path
 
 
-def _at(program: Path, cache_dir: Path) -> Blender | None:
+def _blender_at(program: Path, cache_dir: Path) -> Blender | None:
     if re.match(r"python[\d.]*$", program.name):
-        return _module(program)
-    return _program(program, cache_dir)
+        return _blender_of_module(program)
+    return _blender_of_program(program, cache_dir)
 
 
-def _module(python: Path) -> Blender | None:
+def _blender_of_module(python: Path) -> Blender | None:
     """The bpy module of a Python, by its installed metadata: importing it would take half a second."""
     for folder in _site_packages(python):
         for installed in folder.glob("bpy-*.dist-info"):
@@ -166,19 +166,19 @@ def _site_packages(python: Path) -> Iterator[Path]:
         yield from sorted(python.parent.parent.glob("lib/python3*/*-packages"))
 
 
-def _program(program: Path, cache_dir: Path) -> Blender | None:
-    version = _asked(program.absolute(), cache_dir)
+def _blender_of_program(program: Path, cache_dir: Path) -> Blender | None:
+    version = _cached_version(program.absolute(), cache_dir)
     return Blender(version, program.absolute(), module=False) if version else None
 
 
-def _asked(program: Path, cache_dir: Path) -> Version | None:
+def _cached_version(program: Path, cache_dir: Path) -> Version | None:
     """The program's version, asked once for each state of its file."""
     stat = program.stat()
     key = f"{program}:{stat.st_mtime_ns}:{stat.st_size}"
     known_file = cache_dir / "blenders.json"
     known = _read_known(known_file)
     if key not in known:
-        known[key] = _ask(program)
+        known[key] = _query_version(program)
         make_private_folder(cache_dir)
         written = known_file.with_suffix(f".{os.getpid()}")
         written.write_text(json.dumps(known), encoding="utf-8")
@@ -195,7 +195,7 @@ def _read_known(path: Path) -> dict[str, str]:
     return known if isinstance(known, dict) else {}
 
 
-def _ask(program: Path) -> str:
+def _query_version(program: Path) -> str:
     try:
         answer = subprocess.run(
             [program, "--version"],
@@ -203,7 +203,7 @@ def _ask(program: Path) -> str:
             text=True,
             timeout=60,
             check=False,
-            env={name: os.environ[name] for name in _TOLD if name in os.environ},
+            env={name: os.environ[name] for name in _VERSION_ENVIRONMENT if name in os.environ},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BlenderMissing(f"{program} does not answer: {error}.") from error

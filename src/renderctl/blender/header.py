@@ -55,7 +55,7 @@ def read_header(path: Path) -> SavedBy:
 
     Raises SceneNotFound, or SceneUnreadable with what the file is instead.
     """
-    start = _start(path)
+    start = _first_bytes(path)
     if match := _NEW.match(start):
         return SavedBy((int(match[3]), int(match[4])), int(match[2]))
     if match := _OLD.match(start):
@@ -64,10 +64,10 @@ def read_header(path: Path) -> SavedBy:
         raise SceneUnreadable(
             f"{path} is a scene of a kind that renderctl does not know.", hint="Is renderctl up to date?"
         )
-    raise SceneUnreadable(f"{path} is not a Blender scene: it is {_described(start)}.")
+    raise SceneUnreadable(f"{path} is not a Blender scene: it is {_describe(start)}.")
 
 
-def _start(path: Path) -> bytes:
+def _first_bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             start = file.read(64)
@@ -80,11 +80,11 @@ def _start(path: Path) -> bytes:
     if not start:
         raise SceneUnreadable(f"{path} is empty.")
     if start.startswith((_ZSTANDARD, _GZIP)):
-        return _unpacked(path, start)
+        return _decompressed(path, start)
     return start
 
 
-def _unpacked(path: Path, start: bytes) -> bytes:
+def _decompressed(path: Path, start: bytes) -> bytes:
     import zlib  # most scenes are not compressed, and those that are need one of the two
 
     import zstandard
@@ -112,7 +112,7 @@ def _unzstandard(path: Path) -> bytes:
         return reader.read(32)
 
 
-def _described(start: bytes) -> str:
+def _describe(start: bytes) -> str:
     for signature, name in _SIGNATURES:
         if start[: len(signature)].lower() == signature.lower():
             return name

@@ -7,7 +7,7 @@ from renderctl.blender.find import Blender
 from renderctl.core.errors import LibraryMissing
 
 #: Libraries that the bpy wheel does not bring (found by adding one at a time to a bare system), by Debian package.
-NEEDED = {
+BPY_LIBRARIES = {
     "libX11.so.6": "libx11-6",
     "libXrender.so.1": "libxrender1",
     "libXfixes.so.3": "libxfixes3",
@@ -19,15 +19,15 @@ NEEDED = {
     "libGL.so.1": "libgl1",
 }
 #: What EEVEE and Workbench need besides.
-DRAWING = {"libEGL.so.1": "libegl1"}
+OPENGL_LIBRARIES = {"libEGL.so.1": "libegl1"}
 
 
 def missing_libraries(blender: Blender, *, drawing: bool = False) -> tuple[str, ...]:
     """The Debian packages that are missing for `blender` (`drawing`: to render with EEVEE and Workbench, too)."""
     if not sys.platform.startswith("linux"):
         return ()
-    wanted = {**(NEEDED if blender.module else {}), **(DRAWING if drawing else {})}
-    return tuple(package for library, package in wanted.items() if not _loads(library))
+    wanted = {**(BPY_LIBRARIES if blender.module else {}), **(OPENGL_LIBRARIES if drawing else {})}
+    return tuple(package for library, package in wanted.items() if not _can_load(library))
 
 
 def require_libraries(blender: Blender) -> None:
@@ -40,7 +40,7 @@ def require_libraries(blender: Blender) -> None:
         )
 
 
-def _loads(library: str) -> bool:
+def _can_load(library: str) -> bool:
     try:
         ctypes.CDLL(library)
     except OSError:

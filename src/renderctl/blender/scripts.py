@@ -18,11 +18,11 @@ if TYPE_CHECKING:  # a Blender that is started ahead starts while this is import
     import jinja2
 
 #: Characters of an event that are not its facts, at most.
-_AROUND_FACTS = 1000
+_ENVELOPE_CHARS = 1000
 
 
 @dataclass(frozen=True)
-class Plan:
+class RenderPlan:
     """What a session is to open, and how."""
 
     scene: Path  #: absolute
@@ -49,7 +49,7 @@ def inspect_script(scene: Path, within: Path | None = None, names: Mapping[Path,
         within=folder,
         names=listed,
         most_files=MAX_DEPENDENCIES,
-        most_chars=MAX_EVENT_CHARS - _AROUND_FACTS,
+        most_chars=MAX_EVENT_CHARS - _ENVELOPE_CHARS,
     )
 
 
@@ -58,7 +58,7 @@ def devices_script() -> str:
     return _environment(templates_dir()).get_template("devices.py.j2").render()
 
 
-def render_script(plan: Plan) -> str:
+def render_script(plan: RenderPlan) -> str:
     """The script that renders the tasks of a job."""
     path = plan.template or templates_dir() / "render.py.j2"
     options = asdict(plan.options)

@@ -12,21 +12,28 @@ from typing import Any, Protocol, TypeVar
 
 from renderctl.blender.events import Devices, Failed, Left, Message, Opened, Progress, Rendered, Started, parse_message
 from renderctl.blender.facts import Facts
-from renderctl.blender.failures import Ended, InvalidEvent, SessionFailed, SessionStopped, last_words, of_end
-from renderctl.blender.scripts import Plan, devices_script, inspect_script, render_script
-from renderctl.blender.watchdog import Limits, OutputBudget, Watchdog
+from renderctl.blender.failures import (
+    InvalidEvent,
+    ProcessExit,
+    SessionFailed,
+    SessionStopped,
+    failure_of_exit,
+    last_log_lines,
+)
+from renderctl.blender.scripts import RenderPlan, devices_script, inspect_script, render_script
+from renderctl.blender.watchdog import OutputBudget, SessionTimeouts, Watchdog
 from renderctl.core.errors import SessionEnded
 from renderctl.core.jobs import Failure, Fault
 
-__all__ = ["Channel", "FrameRequest", "Limits", "Plan", "Session"]
+__all__ = ["Channel", "FrameRequest", "RenderPlan", "Session", "SessionTimeouts"]
 
 log = logging.getLogger(__name__)
-Expected = TypeVar("Expected", bound=Message)
+ExpectedMessage = TypeVar("ExpectedMessage", bound=Message)
 
 #: How often a waiting session looks whether it should stop, in seconds.
-_LOOK_S = 0.1
+_STOP_POLL_S = 0.1
 #: Characters of a line of chatter that a debug log shows.
-_SHOWN_CHARS = 500
+_LOGGED_CHARS = 500
 
 OnProgress = Callable[[Progress], None]
 
@@ -39,7 +46,7 @@ class Channel(Protocol):
     def busy_s(self) -> float: ...
     def deliver(self, path: Path) -> None: ...
     def fetch(self, path: Path) -> None: ...
-    def stop(self, grace_s: float = 0.0) -> Ended: ...
+    def stop(self, grace_s: float = 0.0) -> ProcessExit: ...
 
 
 @dataclass(frozen=True)
@@ -104,14 +111,14 @@ class Session:
         self._ordered: list[FrameRequest] = []  # frames that it was told to render, and has not answered for
         self.alive = True
 
-    def started(self, limits: Limits) -> str:
+    def started(self, limits: SessionTimeouts) -> str:
         """Wait until Blender is up; its version, such as `5.0.1`."""
         return self._wait(Started, limits, limits.start_s).version
 
     def inspect(
         self,
         scene: Path,
-        limits: Limits,
+        limits: SessionTimeouts,
         within: Path | None = None,
         names: Mapping[Path, Sequence[str]] | None = None,
     ) -> Facts:
@@ -134,7 +141,7 @@ class Session:
         self._run("inspect.py", inspect_script(scene))
         self._begun = inspection
 
-    def devices(self, limits: Limits, stop: threading.Event | None = None) -> list[str]:
+    def devices(self, limits: SessionTimeouts, stop: threading.Event | None = None) -> list[str]:
         """What Cycles can render on here: `CPU`, and each GPU, such as `OPTIX: NVIDIA L4`.
 
         Raises SessionStopped, with the process gone, soon after `stop` was set.
@@ -145,7 +152,7 @@ class Session:
         self._left(limits)
         return list(devices.names)
 
-    def open(self, plan: Plan, limits: Limits, stop: threading.Event | None = None) -> Opened:
+    def open(self, plan: RenderPlan, limits: SessionTimeouts, stop: threading.Event | None = None) -> Opened:
         """Open the scene and get it ready for rendering, in place of one that was open before.
 
         Raises SessionStopped, with the process gone, soon after `stop` was set.
@@ -165,7 +172,12 @@ class Session:
         self._ordered.append(order)
 
     def render(
-        self, order: FrameRequest, *, limits: Limits, on_progress: OnProgress | None = None, stop: threading.Event
+        self,
+        order: FrameRequest,
+        *,
+        limits: SessionTimeouts,
+        on_progress: OnProgress | None = None,
+        stop: threading.Event,
     ) -> Rendered:
         """Render one frame: the first of those that were ordered, or one that is ordered now.
 
@@ -179,7 +191,7 @@ class Session:
             self._ordered.remove(order)
             self._fetch(order)
 
-    def leave(self, limits: Limits) -> None:
+    def leave(self, limits: SessionTimeouts) -> None:
         """End the rendering script, so that another scene may be opened."""
         if self._in_script:
             self._send(json.dumps({"leave": True}))
@@ -198,7 +210,7 @@ class Session:
         self._send(json.dumps({"run": str(path)}))
         self._in_script = True
 
-    def _left(self, limits: Limits) -> None:
+    def _left(self, limits: SessionTimeouts) -> None:
         """Wait until the script has ended, whatever else it says."""
         watch = Watchdog(self._channel, limits.stall_s, limits.start_s, self._clock)
         while not isinstance(self._next(watch, None), Left):
@@ -214,14 +226,14 @@ class Session:
 
     def _wait(
         self,
-        expected: type[Expected],
-        limits: Limits,
+        expected: type[ExpectedMessage],
+        limits: SessionTimeouts,
         limit_s: float | None,
         *,
         task: FrameRequest | None = None,
         on_progress: OnProgress | None = None,
         stop: threading.Event | None = None,
-    ) -> Expected:
+    ) -> ExpectedMessage:
         watch = Watchdog(self._channel, limits.stall_s, limit_s, self._clock)
         while True:
             if stop is not None and stop.is_set():
@@ -240,14 +252,14 @@ class Session:
     def _next(self, watch: Watchdog, task: FrameRequest | None) -> Message | None:
         """The next message; None: there was none in a while."""
         try:
-            line = self._channel.receive(_LOOK_S)
+            line = self._channel.receive(_STOP_POLL_S)
         except SessionEnded as error:
             raise self._ended(task) from error
         if line is None:
             return None
         message = self._parse(line, task)
         if message is None:
-            log.debug("Blender prints: %r", line[:_SHOWN_CHARS])
+            log.debug("Blender prints: %r", line[:_LOGGED_CHARS])
         else:
             watch.heard()
         return message
@@ -272,7 +284,7 @@ class Session:
             self._kill()
             raise SessionFailed(error.failure) from error
 
-    def _failed(self, message: Failed, limits: Limits, task: FrameRequest | None) -> SessionFailed:
+    def _failed(self, message: Failed, limits: SessionTimeouts, task: FrameRequest | None) -> SessionFailed:
         if task is None and self._in_script:
             self._left(limits)
         return SessionFailed(message.failure)
@@ -292,8 +304,8 @@ class Session:
     def _ended(self, task: FrameRequest | None) -> SessionFailed:
         self.alive = False
         ended = self._channel.stop()
-        words = (last_words(task.log) if task else "") or last_words(self._log)
-        return SessionFailed(of_end(ended, words))
+        words = (last_log_lines(task.log) if task else "") or last_log_lines(self._log)
+        return SessionFailed(failure_of_exit(ended, words))
 
     def _kill(self) -> None:
         self.alive = False

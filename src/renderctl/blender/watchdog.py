@@ -9,7 +9,7 @@ _IDLE_SHARE = 0.02
 
 
 @dataclass(frozen=True)
-class Limits:
+class SessionTimeouts:
     """How long a session may take, in seconds."""
 
     start_s: float = 300.0  #: to start, to look at a scene, to open it
@@ -37,14 +37,14 @@ class OutputBudget:
         return self._left >= 0
 
 
-class Busy(Protocol):
+class CpuUsage(Protocol):
     def busy_s(self) -> float: ...
 
 
 class Watchdog:
     """Looks at a process while something is awaited from it."""
 
-    def __init__(self, process: Busy, stall_s: float, limit_s: float | None, clock: Callable[[], float]) -> None:
+    def __init__(self, process: CpuUsage, stall_s: float, limit_s: float | None, clock: Callable[[], float]) -> None:
         self._process = process
         self._stall_s = stall_s
         self._limit_s = limit_s

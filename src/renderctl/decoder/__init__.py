@@ -9,7 +9,7 @@ from typing import Any
 from renderctl.core.errors import BadImage, DecoderUnavailable, ImageRefused
 from renderctl.core.settings import DecoderSettings
 from renderctl.decoder.images import ImageFacts
-from renderctl.decoder.processes import DecodingProcess, ForkServer, ProcessEnded, TookTooLong
+from renderctl.decoder.processes import DecodeTimeout, DecodingProcess, ForkServer, ProcessEnded
 
 __all__ = ["Decoder", "ImageFacts"]
 
@@ -18,13 +18,13 @@ logger = logging.getLogger(__name__)
 #: Images after which a process is replaced, and processes that wait for more.
 _MOST_IMAGES, _MOST_IDLE = 500, 8
 #: Seconds for a small copy at most.
-_SMALL_S = 20.0
+_THUMBNAIL_TIMEOUT_S = 20.0
 #: Megabytes of the one file that a process may write: a small copy.
-_SMALL_MB = 64
+_THUMBNAIL_MB = 64
 
 
 @dataclass(frozen=True)
-class _Confines:
+class _Sandbox:
     """What a process is left with."""
 
     reads: Path
@@ -37,7 +37,7 @@ class Decoder:
     def __init__(self, settings: DecoderSettings) -> None:
         self._settings = settings
         self._server: ForkServer | None = None
-        self._idle: list[tuple[_Confines, DecodingProcess]] = []
+        self._idle: list[tuple[_Sandbox, DecodingProcess]] = []
         self._lock = threading.Lock()
         self._starting = threading.Lock()
 
@@ -52,7 +52,7 @@ class Decoder:
         same folder, until `release`. Raises BadImage, ImageRefused for what is not as asked for or above the limits,
         DecoderUnavailable.
         """
-        answer = self._ask({"path": str(path), "width": width, "height": height}, _Confines(within), keep=True)
+        answer = self._ask({"path": str(path), "width": width, "height": height}, _Sandbox(within), keep=True)
         return _facts(answer, path)
 
     def write_small(self, path: Path, target: Path, side: int) -> None:
@@ -60,7 +60,7 @@ class Decoder:
 
         `target` lies alone in a folder which is all that the process may write to. Raises as `verify` does.
         """
-        confines = _Confines(path, target.parent)
+        confines = _Sandbox(path, target.parent)
         self._ask({"path": str(path), "target": str(target), "side": side}, confines, keep=False)
         if target.is_symlink() or not target.is_file():
             raise BadImage(f"{path.name} can not be shown.")
@@ -77,7 +77,7 @@ class Decoder:
         )
 
     def _is_shut(self) -> bool:
-        process = self._started(_Confines(Path("/dev/null")))
+        process = self._started(_Sandbox(Path("/dev/null")))
         process.kill()
         return process.shut
 
@@ -99,16 +99,16 @@ class Decoder:
         if server is not None:
             server.close()
 
-    def _ask(self, request: dict[str, Any], confines: _Confines, *, keep: bool) -> dict[str, Any]:
+    def _ask(self, request: dict[str, Any], confines: _Sandbox, *, keep: bool) -> dict[str, Any]:
         """The answer to a request. An image that ends its process gets a fresh one, once: it may have had bad luck."""
         name, timeout_s = Path(request["path"]).name, self._settings.timeout
         if not keep:  # somebody waits for it
-            timeout_s = min(timeout_s, _SMALL_S)
+            timeout_s = min(timeout_s, _THUMBNAIL_TIMEOUT_S)
         for process in (self._process(confines), None):
             process = process or self._started(confines)
             try:
                 answer = process.ask(request, timeout_s)
-            except TookTooLong as error:
+            except DecodeTimeout as error:
                 process.kill()
                 hint = f"That is more than {timeout_s:g} seconds: decoder.timeout." if keep else None
                 raise ImageRefused(f"{name} takes too long to decode.", hint=hint) from error
@@ -123,7 +123,7 @@ class Decoder:
             return answer
         raise ImageRefused(f"{name} can not be decoded: what decodes images does not survive it.")
 
-    def _process(self, confines: _Confines) -> DecodingProcess | None:
+    def _process(self, confines: _Sandbox) -> DecodingProcess | None:
         """One that waits for images of these confines."""
         with self._lock:
             for index, (others, process) in enumerate(self._idle):
@@ -132,7 +132,7 @@ class Decoder:
                     return process
         return None
 
-    def _put_back(self, confines: _Confines, process: DecodingProcess, *, keep: bool) -> None:
+    def _put_back(self, confines: _Sandbox, process: DecodingProcess, *, keep: bool) -> None:
         too_many = []
         if keep and process.decoded < _MOST_IMAGES:
             with self._lock:
@@ -143,13 +143,13 @@ class Decoder:
         for each in too_many:
             each.kill()
 
-    def _started(self, confines: _Confines) -> DecodingProcess:
+    def _started(self, confines: _Sandbox) -> DecodingProcess:
         """A new one. Raises DecoderUnavailable."""
         order = {
             "reads": [str(confines.reads)],
             "writes": [str(confines.writes)] if confines.writes else [],
             "memory_mb": self._settings.memory_mb,
-            "file_mb": _SMALL_MB,
+            "file_mb": _THUMBNAIL_MB,
             "image_mb": self._settings.image_mb,
         }
         dead: ForkServer | None = None

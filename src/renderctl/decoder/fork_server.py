@@ -26,7 +26,7 @@ from renderctl.executors.apply_sandbox import apply
 from renderctl.executors.system_calls import call_filter
 
 #: Bytes of a message: a JSON document.
-MESSAGE = 1 << 16
+MAX_MESSAGE_BYTES = 1 << 16
 _DIE_WITH_PARENT = 1  #: PR_SET_PDEATHSIG
 #: Where the libraries lie of which parts may be loaded only when they are first used. Of the system it needs nothing.
 _LIBRARIES = tuple(
@@ -43,7 +43,7 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
     server = os.getpid()
     while True:
-        message, sockets, _, _ = socket.recv_fds(control, MESSAGE, 1)
+        message, sockets, _, _ = socket.recv_fds(control, MAX_MESSAGE_BYTES, 1)
         if not message:
             break
         if os.fork() == 0:
@@ -77,7 +77,7 @@ def _decode(requests: socket.socket, order: dict[str, Any], server: int) -> None
     socket.send_fds(requests, [json.dumps({"pid": os.getpid(), "shut": shut}).encode()], handles)
     for handle in handles:
         os.close(handle)
-    while message := requests.recv(MESSAGE):
+    while message := requests.recv(MAX_MESSAGE_BYTES):
         requests.sendall(json.dumps(_answer(json.loads(message), order)).encode())
 
 
@@ -85,7 +85,7 @@ def _answer(request: dict[str, Any], order: dict[str, Any]) -> dict[str, Any]:
     path = Path(request["path"])
     try:
         if "target" in request:
-            pixels.write_small(path, Path(request["target"]), request["side"], image_mb=order["image_mb"])
+            pixels.write_thumbnail(path, Path(request["target"]), request["side"], image_mb=order["image_mb"])
             return {}
         size = {"width": request["width"], "height": request["height"]}
         return {"facts": asdict(pixels.verify(path, **size, image_mb=order["image_mb"]))}

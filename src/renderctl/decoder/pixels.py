@@ -45,7 +45,7 @@ def warm_up(folder: Path) -> None:
         image = oiio.ImageBuf(oiio.ImageSpec(16, 16, 4, kind))
         image.write(str(folder / name))
         verify(folder / name, image_mb=1)
-        write_small(folder / name, folder / "small.webp", 8, image_mb=1)
+        write_thumbnail(folder / name, folder / "small.webp", 8, image_mb=1)
 
 
 def verify(
@@ -56,9 +56,9 @@ def verify(
     `width` and `height` in pixels are what it must have, where they are given; `image_mb` megabytes are the most that
     it may come to. What the header says is held against that first: ImageRefused.
     """
-    image = _opened(path)
+    image = _open(path)
     try:
-        specs = _headers(image, path.name, image_mb)
+        specs = _read_headers(image, path.name, image_mb)
         first = specs[0]
         facts = ImageFacts(
             width=first.full_width or first.width,
@@ -77,15 +77,15 @@ def verify(
     return facts
 
 
-def write_small(path: Path, target: Path, side: int, *, image_mb: int = DEFAULT_MB) -> None:
+def write_thumbnail(path: Path, target: Path, side: int, *, image_mb: int = DEFAULT_MB) -> None:
     """A copy of the image at `path`, its longer side `side` pixels at most, as `target`'s extension says; in sRGB.
 
     What has no upper limit (EXR) is toned down to what a screen shows. Raises BadImage.
     """
-    image = _opened(path)
+    image = _open(path)
     try:
-        spec = _headers(image, path.name, image_mb)[0]
-        reduced = _reduced(image, path.name, spec, side)
+        spec = _read_headers(image, path.name, image_mb)[0]
+        reduced = _downsample(image, path.name, spec, side)
     finally:
         image.close()
     is_open = spec.format.basetype in (oiio.HALF, oiio.FLOAT, oiio.DOUBLE)
@@ -93,12 +93,12 @@ def write_small(path: Path, target: Path, side: int, *, image_mb: int = DEFAULT_
     size = [max(1, round(length * scale)) for length in (spec.full_width, spec.full_height)]
     channels = reduced.spec().nchannels
     small = oiio.ImageBufAlgo.resize(reduced, roi=oiio.ROI(0, size[0], 0, size[1], 0, 1, 0, channels))
-    shown = _toned(small) if is_open else small
+    shown = _tone_mapped(small) if is_open else small
     if shown.has_error or not shown.write(str(target), oiio.UINT8):
         raise BadImage(f"{path.name} can not be shown: {_first_line(shown.geterror() or small.geterror())}")
 
 
-def _opened(path: Path) -> Any:
+def _open(path: Path) -> Any:
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise ImageRefused(f"{path.name} is of a kind that is not decoded here.")
@@ -114,7 +114,7 @@ def _opened(path: Path) -> Any:
     return image
 
 
-def _headers(image: Any, name: str, image_mb: int = DEFAULT_MB) -> list[Spec]:
+def _read_headers(image: Any, name: str, image_mb: int = DEFAULT_MB) -> list[Spec]:
     """What each part says that it holds. Raises BadImage, ImageRefused."""
     specs: list[Spec] = []
     while image.seek_subimage(len(specs), 0):
@@ -151,7 +151,7 @@ def _blocks(image: Any, name: str, part: int, spec: Spec, channels: range | None
     first, last = (channels.start, channels.stop) if channels else (0, spec.nchannels)
     kind = oiio.TypeFloat if channels else spec.format
     row_bytes = max(_row_bytes(spec), 4 * spec.width * (last - first))
-    rows = _whole(_BLOCK // row_bytes, spec.tile_height)
+    rows = _aligned_rows(_BLOCK // row_bytes, spec.tile_height)
     bottom, right = spec.y + spec.height, spec.x + spec.width
     for y in range(spec.y, bottom, rows):
         end = min(y + rows, bottom)
@@ -164,7 +164,7 @@ def _blocks(image: Any, name: str, part: int, spec: Spec, channels: range | None
         yield y, pixels.reshape(end - y, spec.width, last - first)
 
 
-def _whole(rows: int, tile_height: int) -> int:
+def _aligned_rows(rows: int, tile_height: int) -> int:
     """So many rows, or somewhat fewer, that nothing is decompressed twice: whole tiles, or what EXR packs together."""
     if tile_height:
         return max(tile_height, rows - rows % tile_height)
@@ -172,9 +172,9 @@ def _whole(rows: int, tile_height: int) -> int:
     return max(1, rows - rows % packed)
 
 
-def _reduced(image: Any, name: str, spec: Spec, side: int) -> Any:
+def _downsample(image: Any, name: str, spec: Spec, side: int) -> Any:
     """What there is to see, in float, averaged over squares: at most twice as long as `side` where it was longer."""
-    chosen = _seen(spec, name)
+    chosen = _visible_channels(spec, name)
     span = range(min(chosen), max(chosen) + 1)
     picks = [index - span.start for index in chosen]
     width, height = spec.full_width, spec.full_height
@@ -208,7 +208,7 @@ def _lengths(cells: int, length: int, square: int) -> Any:
     return np.minimum(square, length - np.arange(cells) * square)
 
 
-def _seen(spec: Spec, name: str) -> list[int]:
+def _visible_channels(spec: Spec, name: str) -> list[int]:
     """Its colours and its alpha, by their places: of a file of layers the combined one's, else the first one's."""
     names = list(spec.channelnames)
     if not names or spec.full_width < 1 or spec.full_height < 1:
@@ -220,7 +220,7 @@ def _seen(spec: Spec, name: str) -> list[int]:
     return coloured or [0, 0, 0]
 
 
-def _toned(image: Any) -> Any:
+def _tone_mapped(image: Any) -> Any:
     """Linear light as sRGB: as it is up to the shoulder, from there ever less (x / (1 + x/rest)) towards white."""
     algo, rest, channels = oiio.ImageBufAlgo, 1.0 - _SHOULDER, image.spec().nchannels
     over = algo.max(algo.sub(image, _SHOULDER), 0.0)

@@ -14,7 +14,7 @@ from renderctl.core.errors import DecoderUnavailable
 
 _MESSAGE = 1 << 16
 #: What keeps messages apart, where there is such a thing.
-_KIND = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_STREAM
+_SOCKET_TYPE = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_STREAM
 #: Seconds in which a process has to be there; Python and OpenImageIO may have to come from a slow disk.
 _START_S = 60.0
 #: Seconds in which one that has just been started notices that nobody wants it.
@@ -25,7 +25,7 @@ class ProcessEnded(Exception):
     """A decoding process has ended, or says what makes no sense, before it has answered."""
 
 
-class TookTooLong(Exception):
+class DecodeTimeout(Exception):
     """A decoding process has not answered in time."""
 
 
@@ -47,10 +47,10 @@ class DecodingProcess:
             self._requests.sendall(json.dumps(request).encode())
             message = self._requests.recv(_MESSAGE)
         except TimeoutError as error:
-            raise TookTooLong from error
+            raise DecodeTimeout from error
         except OSError as error:
             raise ProcessEnded from error
-        return _document(message)
+        return _parse(message)
 
     def kill(self) -> None:
         """End it, whatever it does."""
@@ -69,7 +69,7 @@ class ForkServer:
     """Makes decoding processes, from any thread. It ends with this process, since then its socket does."""
 
     def __init__(self) -> None:
-        control, others = socket.socketpair(socket.AF_UNIX, _KIND)
+        control, others = socket.socketpair(socket.AF_UNIX, _SOCKET_TYPE)
         environment = {"PATH": os.defpath, "LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         with others:
             try:
@@ -91,7 +91,7 @@ class ForkServer:
 
     def fork(self, order: dict[str, Any]) -> DecodingProcess:
         """A process within the sandbox that the order describes. Raises ProcessEnded when the server is dead."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, _KIND)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, _SOCKET_TYPE)
         with theirs:
             try:
                 with self._lock:
@@ -103,7 +103,7 @@ class ForkServer:
         handles: list[int] = []
         try:
             message, handles, _, _ = socket.recv_fds(ours, _MESSAGE, 1)
-            started = _document(message)
+            started = _parse(message)
             pid, shut = int(started["pid"]), bool(started["shut"])
             self._has_forked = True
         except (OSError, KeyError, ProcessEnded) as error:
@@ -128,7 +128,7 @@ class ForkServer:
         return False
 
 
-def _document(message: bytes) -> dict[str, Any]:
+def _parse(message: bytes) -> dict[str, Any]:
     try:
         document = json.loads(message)
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Executors: how a session's Blender is started, and how everything it started is ended."""
+"""The executor port: starting the Blender process of a session, and ending it with everything that it started."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,35 +6,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # a Blender that is started ahead starts while the rest is imported
+if TYPE_CHECKING:  # a prewarmed Blender starts while the rest is imported
     from renderctl.core.jobs import Failure
     from renderctl.executors.images import RenderImage
 
 
 @dataclass(frozen=True)
 class LaunchSpec:
-    """What to start."""
+    """The process to start, and what it may access."""
 
     argv: tuple[str, ...]
-    scratch: Path  #: the one directory it may write to: its working directory, its TMPDIR and HOME lie there
-    log: Path  #: gets what it prints on standard error
-    environment: Mapping[str, str] = field(default_factory=dict)  #: beside a minimal one of the executor's own
-    inputs: tuple[Path, ...] = ()  #: directories, or files, that it reads and never writes
-    image: str | None = None  #: of the container, where it is started in one
-    labels: Mapping[str, str] = field(default_factory=dict)  #: who started it and what for: see `Executor.reap`
-    as_caller: bool = False  #: it reads files of ours that nobody else may read: it has our user, caged or not
-    sandbox_mb: int | None = None  #: it only looks at a stranger's scene: with so much memory at most, and no GPU
+    scratch: Path  #: the only directory it may write to: working directory, TMPDIR and HOME
+    log: Path  #: file that its standard error is appended to
+    environment: Mapping[str, str] = field(default_factory=dict)  #: in addition to the executor's minimal environment
+    inputs: tuple[Path, ...] = ()  #: directories and files that it may read
+    image: str | None = None  #: container image, for executors of containers
+    labels: Mapping[str, str] = field(default_factory=dict)  #: identify the worker that started it, for `Executor.reap`
+    as_current_user: bool = False  #: run as this process's user, whose private files it reads, even in a container
+    sandbox_mb: int | None = None  #: set to inspect an untrusted scene: memory limit in MB, and no GPU
 
 
 @dataclass(frozen=True)
 class ExitStatus:
     """How a process ended."""
 
-    code: int | None  #: exit code, when it ended by itself
+    code: int | None  #: exit code; None if a signal ended it
     signal: int | None = None
     out_of_memory: bool = False
     detail: str | None = None
-    failure: "Failure | None" = None  #: what it means, where that is known
+    failure: "Failure | None" = None  #: the failure behind it, if known
 
     def __str__(self) -> str:
         if self.detail:
@@ -43,12 +43,12 @@ class ExitStatus:
 
 
 class SessionProcess(ABC):
-    """A running session process: lines in, lines out."""
+    """A running session process, which exchanges lines of text over its standard streams."""
 
     @property
     @abstractmethod
     def pid(self) -> int | None:
-        """Its process id, where it has one on this machine."""
+        """The process id, or None if it does not run on this machine."""
 
     @abstractmethod
     def send(self, line: str) -> None:
@@ -56,69 +56,69 @@ class SessionProcess(ABC):
 
     @abstractmethod
     def receive(self, timeout_s: float) -> str | None:
-        """The next line of its standard output; None: none came within `timeout_s` seconds.
+        """Return the next line of its standard output, or None if none came within `timeout_s` seconds.
 
         Raises SessionEnded once the process has ended and its last line was read.
         """
 
     @abstractmethod
     def busy_s(self) -> float:
-        """Processor seconds that it and everything it started have used."""
+        """Return the processor seconds used by it and its descendants."""
 
     @abstractmethod
     def memory_mb(self) -> float:
-        """Megabytes of memory that it and everything it started use now."""
+        """Return the memory used by it and its descendants, in megabytes (of 2**20 bytes)."""
 
     @abstractmethod
     def stop(self, grace_s: float = 0.0) -> ExitStatus:
-        """End it and everything it started: asked first, killed after `grace_s` seconds. Idempotent."""
+        """End it and everything it started: SIGTERM first if `grace_s` seconds are given, then SIGKILL. Idempotent."""
 
     @abstractmethod
     def deliver(self, path: Path) -> None:
-        """Let it have what was put at `path`: in its scratch to write to, in an input to read. Raises SessionEnded."""
+        """Make `path`, in its scratch or its inputs, available to it, by a copy if need be. Raises SessionEnded."""
 
     @abstractmethod
     def fetch(self, path: Path) -> None:
-        """Have here what it has left at `path` in its scratch. Raises SessionEnded."""
+        """Make `path` in its scratch, with what it wrote, available here. Raises SessionEnded."""
 
 
 class Executor(ABC):
-    """Starts sessions."""
+    """Starts session processes."""
 
-    #: Whether what it starts reaches nothing but its scratch and its inputs, so that it may run anybody's scripts.
-    caged = False
-    #: Whether what it starts reads and writes nothing of this machine but what it is given, as far as is known.
+    #: Whether sessions reach nothing but their scratch and inputs, so that they may run untrusted scripts.
+    isolated = False
+    #: Whether sessions can access only the files of this machine that they are given.
     sandboxed = False
-    #: Whether what it starts sees our disk, as far as is known: else files are carried in and out.
+    #: Whether sessions share this machine's disk, as far as is known; otherwise files are copied in and out.
     shares_disk = True
 
     @abstractmethod
     def start(self, launch: LaunchSpec) -> SessionProcess:
-        """Start it. Raises BlenderMissing when the program is not there, Unreachable when it can not be started."""
+        """Start a process. Raises BlenderMissing if the program is missing, Unreachable if it cannot be started."""
 
     @abstractmethod
     def check(self) -> str:
-        """What the executor is, in a few words. Raises Unreachable."""
+        """Return the kind of the executor in a few words, after a test of it. Raises Unreachable."""
 
     def may_read(self, path: Path) -> bool:
-        """Whether a session may be given this file or folder of ours."""
+        """Return whether a session may be given access to this file or folder."""
         return True
 
     def images(self) -> "Sequence[RenderImage] | None":
-        """What it has Blenders from; None: from this machine, which it sees as we do. Raises Unreachable."""
+        """Return the render images with Blenders, or None if it uses this machine's. Raises Unreachable."""
         return None
 
     def advice(self) -> Iterable[str]:
-        """What could be better about it, a sentence each. Raises Unreachable."""
+        """Return possible improvements, a sentence each, for `doctor`. Raises Unreachable."""
         return ()
 
     def reap(self, labels: Mapping[str, str]) -> int:
-        """End every session that was started with these labels, whoever started it; how many there were.
+        """End all sessions with these labels, left by a dead worker; returns their number.
 
-        For those of a worker that is dead. What can not be ended now is ended before the next start.
+        Sessions that cannot be ended now are ended before the next start.
         """
         return 0
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of what starting sessions needs; sessions that run go on."""
+        """Release resources; running sessions continue."""

@@ -1,41 +1,41 @@
-"""How much there is in a folder that somebody else may be filling, and mean to confuse us with."""
+"""Measuring folders that an untrusted process is writing to."""
 
 import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
-#: What every entry counts at least; bytes.
-_ENTRY = 4096
-#: Folders in folders; whoever nests deeper means to break what walks there.
-_DEEPEST = 64
+#: Bytes that every entry counts at least.
+_MIN_ENTRY_BYTES = 4096
+#: Nesting depth; a deeper tree is an attack on what walks it, and counts as too large.
+_MAX_DEPTH = 64
 
 
 def directory_bytes(folder: Path, most: int) -> int:
-    """Bytes below `folder`, as far as `most`: more than that when it is more, or nests too deep. Links count alone."""
+    """Return the bytes below `folder`; stops beyond `most`, also for too deep nesting. Links are not followed."""
     total = 0
-    waiting = [(str(folder), 0)]
-    while waiting and total <= most:
-        path, depth = waiting.pop()
-        if depth > _DEEPEST:
+    pending = [(str(folder), 0)]
+    while pending and total <= most:
+        path, depth = pending.pop()
+        if depth > _MAX_DEPTH:
             return most + 1
         try:
             with os.scandir(path) as entries:
                 for entry in entries:
                     total += _size(entry)
                     if entry.is_dir(follow_symlinks=False):
-                        waiting.append((entry.path, depth + 1))
+                        pending.append((entry.path, depth + 1))
                     if total > most:
                         break
         except PermissionError:
-            return most + 1  # whoever shuts us out has something to hide
+            return most + 1  # a folder that was closed to us counts as too large
         except OSError:
-            continue  # it is gone by now
+            continue  # removed meanwhile
     return total
 
 
 def empty_if_larger(folder: Path, most: int) -> None:
-    """Remove what is in a folder of copies when it comes to more bytes; follow no link."""
+    """Empty a cache folder if it has more than `most` bytes; follows no links."""
     if directory_bytes(folder, most) <= most:
         return
     with suppress(OSError), os.scandir(folder) as entries:
@@ -47,8 +47,8 @@ def empty_if_larger(folder: Path, most: int) -> None:
                     Path(entry.path).unlink()
 
 
-def spare_mb(folder: Path) -> int:
-    """Megabytes that are free on its disk: what was written to a file without a name shows nowhere else."""
+def free_mb(folder: Path) -> int:
+    """Return the free megabytes of its disk: the only place where unlinked open files show."""
     return shutil.disk_usage(folder).free >> 20
 
 
@@ -56,5 +56,5 @@ def _size(entry: "os.DirEntry[str]") -> int:
     try:
         stat = entry.stat(follow_symlinks=False)
     except OSError:
-        return _ENTRY
-    return max(_ENTRY, stat.st_size, stat.st_blocks * 512)
+        return _MIN_ENTRY_BYTES
+    return max(_MIN_ENTRY_BYTES, stat.st_size, stat.st_blocks * 512)

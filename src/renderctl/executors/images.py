@@ -1,4 +1,4 @@
-"""Render images: what a container has a Blender from."""
+"""Render images: container images that contain a Blender."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -11,41 +11,42 @@ from renderctl.core.errors import ImageMissing
 
 @dataclass(frozen=True)
 class RenderImage:
-    """An image that an engine has, as its labels tell it."""
+    """A render image of an engine, described by its labels."""
 
     blender: str  #: the version, such as `4.5.15`
-    reference: str  #: what people call it: `renderctl-blender:4.5.15`
-    digest: str  #: what it is, by its contents: `sha256:…`
-    size: int  #: bytes, of which images may share some
+    reference: str  #: its name: `renderctl-blender:4.5.15`
+    digest: str  #: image ID: `sha256:…`
+    size: int  #: bytes; images may share layers
     created_at: datetime
-    program: Path  #: inside: a `blender`, or a Python that has bpy
-    module: bool  #: whether it is such a Python
-    cycles_only: bool = False  #: it has no Mesa: neither EEVEE nor Workbench
+    program: Path  #: path inside the image: a `blender`, or a Python that has bpy
+    module: bool  #: whether it is a Python with bpy
+    cycles_only: bool = False  #: without Mesa, so neither EEVEE nor Workbench
 
     @property
     def version(self) -> tuple[int, ...]:
+        """The version as numbers."""
         return tuple(int(number) for number in self.blender.split("."))
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What an image is to be built from."""
+class BuildRecipe:
+    """The options of an image build."""
 
-    blender: str | None = None  #: such as `4.5`, the newest known of it, or `4.5.15`; None: the newest known
+    blender: str | None = None  #: `4.5` for its newest known release, or `4.5.15`; None: the newest known
     cycles_only: bool = False
-    reference: str | None = None  #: what to call it; None: `renderctl-blender:VERSION`, with `-cycles` if it is
-    authorities: Path | None = None  #: certificates to trust beside the usual ones, while it is built
-    index: str | None = field(default=None, repr=False)  #: URL of Python packages, maybe with a password
-    apt_mirror: str | None = None  #: URL of Debian's packages
-    url: str | None = None  #: of Blender's own archive: the image has the program, and not the module
-    base: str | None = None  #: the image to start from
-    network: str | None = None  #: that the build is connected to, such as `host`; None: the engine's usual one
-    sha256: str | None = None  #: of Blender's module or archive, where we do not know it
-    unpinned: bool = False  #: take a base and a Blender whose digest nobody has named
+    reference: str | None = None  #: name of the image; None: `renderctl-blender:VERSION`, with `-cycles` if cycles_only
+    authorities: Path | None = None  #: further certificates to trust during the build
+    index: str | None = field(default=None, repr=False)  #: URL of a Python package index, which may hold a password
+    apt_mirror: str | None = None  #: URL of a Debian mirror
+    url: str | None = None  #: URL of Blender's archive: the image gets the program instead of the module
+    base: str | None = None  #: base image
+    network: str | None = None  #: network of the build, such as `host`; None: the engine's default
+    sha256: str | None = None  #: digest of Blender's module or archive, if it is not known here
+    unpinned: bool = False  #: allow a base image and a Blender without a digest
 
 
-#: Steps done, steps known so far, and what is being done.
-OnStep = Callable[[int, int, str], None]
+#: Called with the steps done, the steps known so far, and the present step.
+OnBuildStep = Callable[[int, int, str], None]
 
 
 class Images(ABC):
@@ -53,28 +54,28 @@ class Images(ABC):
 
     @abstractmethod
     def list(self) -> Sequence[RenderImage]:
-        """All of them, the newest Blender first. Raises EngineUnavailable."""
+        """Return all render images, newest Blender first. Raises EngineUnavailable."""
 
     @abstractmethod
-    def build(self, recipe: Recipe, on_step: OnStep) -> RenderImage:
-        """Make one. Raises InvalidInput, BuildFailed, EngineUnavailable."""
+    def build(self, recipe: BuildRecipe, on_step: OnBuildStep) -> RenderImage:
+        """Build an image. Raises InvalidInput, BuildFailed, EngineUnavailable."""
 
     @abstractmethod
-    def pull(self, reference: str, on_step: OnStep) -> RenderImage:
-        """Fetch one from its registry. Raises NotFound, PullFailed, EngineUnavailable."""
+    def pull(self, reference: str, on_step: OnBuildStep) -> RenderImage:
+        """Pull an image from its registry. Raises NotFound, PullFailed, EngineUnavailable."""
 
     @abstractmethod
     def remove(self, reference: str) -> RenderImage:
-        """Forget one, by what it is called or its digest. Raises NotFound, EngineRefused while it is used."""
+        """Remove an image by name or digest. Raises NotFound, or EngineRefused while it is in use."""
 
     def resolve(self, blender: str) -> RenderImage:
-        """The image for a version such as `4.5` or `4.5.15`: the newest that fits, one with every engine before others.
+        """Return the newest image for a version such as `4.5` or `4.5.15`; one with all render engines first.
 
         Raises ImageMissing, EngineUnavailable.
         """
-        wanted = tuple(blender.split("."))
-        fitting = [each for each in self.list() if tuple(each.blender.split("."))[: len(wanted)] == wanted]
+        version = tuple(blender.split("."))
+        fitting = [image for image in self.list() if tuple(image.blender.split("."))[: len(version)] == version]
         if not fitting:
-            hint = f"`renderctl images build --blender {blender}` makes one."
+            hint = f"Build one with `renderctl images build --blender {blender}`."
             raise ImageMissing(f"There is no render image with Blender {blender}.", hint=hint)
-        return max(fitting, key=lambda each: (not each.cycles_only, each.version, each.created_at))
+        return max(fitting, key=lambda image: (not image.cycles_only, image.version, image.created_at))

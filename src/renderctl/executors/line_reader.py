@@ -1,4 +1,4 @@
-"""The lines that a process prints, until it has ended and its last one was read."""
+"""Reading lines from a process's pipe, without a thread, until the process has ended."""
 
 import os
 import select
@@ -7,19 +7,18 @@ import time
 from collections import deque
 from contextlib import suppress
 
-from renderctl.executors.process_exit import ended
+from renderctl.executors.process_exit import has_ended
 
-#: Bytes of a line that are kept; the rest of a longer one is thrown away. No event is that long.
-LONGEST_LINE = (48 << 20) + (1 << 10)
+#: Bytes of a line that are kept; the rest is dropped. No event is that long.
+MAX_LINE_BYTES = (48 << 20) + (1 << 10)
 _CHUNK = 1 << 16
-_GLANCE_S = 0.05
+_POLL_S = 0.05
 
 
-class OutputLines:
-    """Reads `descriptor`, a pipe from process `pid`, without a thread of its own.
+class LineReader:
+    """Reads lines from `descriptor`, a pipe from process `pid`.
 
-    However long a line is, and however many there are, no more is held than one line and one chunk. It ends when the
-    process has: a child that holds the pipe open does not matter.
+    Memory is bounded by one line and one chunk. Reading ends with the process, even if a child keeps the pipe open.
     """
 
     def __init__(self, descriptor: int, pid: int) -> None:
@@ -27,63 +26,63 @@ class OutputLines:
         self._descriptor = descriptor
         self._pid = pid
         self._lines: deque[bytes] = deque()
-        self._begun = bytearray()
+        self._partial = bytearray()
         self._lock = threading.Lock()
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLIN)
-        self._exit: int | None = None
-        with suppress(AttributeError, OSError):  # a kernel before 5.3, or not Linux: looked at now and then
-            self._exit = os.pidfd_open(pid)
-            self._poll.register(self._exit, select.POLLIN)
+        self._pidfd: int | None = None
+        with suppress(AttributeError, OSError):  # a kernel before 5.3, or not Linux: polled instead
+            self._pidfd = os.pidfd_open(pid)
+            self._poll.register(self._pidfd, select.POLLIN)
 
     def read(self, timeout_s: float) -> str | None:
-        """The next line; None: none came within `timeout_s` seconds, or it is `at_end`."""
+        """Return the next line, or None if none came within `timeout_s` seconds or it is `at_end`."""
         with self._lock:
-            give_up = time.monotonic() + timeout_s
+            deadline = time.monotonic() + timeout_s
             while not self._lines and not self.at_end:
-                left = max(give_up - time.monotonic(), 0.0)
-                if not self._advance(left) and left == 0.0:
+                remaining = max(deadline - time.monotonic(), 0.0)
+                if not self._advance(remaining) and remaining == 0.0:
                     return None
             return self._lines.popleft().decode("utf-8", "surrogateescape") if self._lines else None
 
     def close(self) -> None:
-        """Read no more. The caller closes its end of the pipe afterwards."""
+        """Stop reading. The caller closes its end of the pipe afterwards."""
         with self._lock:
             self.at_end = True
             self._lines.clear()
-            if self._exit is not None:
-                os.close(self._exit)
-                self._exit = None
+            if self._pidfd is not None:
+                os.close(self._pidfd)
+                self._pidfd = None
 
     def _advance(self, timeout_s: float) -> bool:
-        """Wait for one event; whether there was one."""
-        slice_s = timeout_s if self._exit is not None else min(timeout_s, _GLANCE_S)
+        """Wait for one event; return whether there was one."""
+        slice_s = timeout_s if self._pidfd is not None else min(timeout_s, _POLL_S)
         ready = {descriptor for descriptor, _ in self._poll.poll(slice_s * 1000)}
         if self._descriptor in ready:
-            self._read_on()
+            self._read_chunk()
             return True
-        if self._exit in ready or (self._exit is None and ended(self._pid, 0.0)):
+        if self._pidfd in ready or (self._pidfd is None and has_ended(self._pid, 0.0)):
             self._finish()
             return True
         return False
 
-    def _read_on(self) -> None:
+    def _read_chunk(self) -> None:
         chunk = os.read(self._descriptor, _CHUNK)
         if not chunk:
             self._poll.unregister(self._descriptor)
             return
-        *ends, rest = chunk.split(b"\n")
-        for end in ends:
-            self._begin(end)
-            self._lines.append(bytes(self._begun))
-            self._begun.clear()
-        self._begin(rest)
+        *lines, partial = chunk.split(b"\n")
+        for line in lines:
+            self._append(line)
+            self._lines.append(bytes(self._partial))
+            self._partial.clear()
+        self._append(partial)
 
-    def _begin(self, piece: bytes) -> None:
-        """Add to the line that has begun, as far as there is room."""
-        self._begun += piece[: LONGEST_LINE - len(self._begun)]
+    def _append(self, data: bytes) -> None:
+        """Add to the partial line, up to MAX_LINE_BYTES."""
+        self._partial += data[: MAX_LINE_BYTES - len(self._partial)]
 
     def _finish(self) -> None:
-        if self._begun:
-            self._lines.append(bytes(self._begun))
+        if self._partial:
+            self._lines.append(bytes(self._partial))
         self.at_end = True

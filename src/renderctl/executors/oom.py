@@ -1,23 +1,23 @@
-"""When memory runs out: Blender goes before the worker, and the kernel's count says that it was so."""
+"""Out of memory: have the kernel kill Blender before the worker, and detect that it did."""
 
 from contextlib import suppress
 from pathlib import Path
 
-_RAISED_SCORE = 500
+_OOM_SCORE = 500
 _PREFIX = "oom_kill "
 
 
-def offer_first(pid: int) -> None:
-    """Have the kernel kill this process, and what it will start, before others when memory runs out."""
+def prefer_for_oom_kill(pid: int) -> None:
+    """Raise the OOM score of a process and its future children, so that the kernel kills them first."""
     with suppress(OSError, ValueError):
         score = Path(f"/proc/{pid}/oom_score_adj")
-        score.write_text(str(max(int(score.read_text()), _RAISED_SCORE)))
+        score.write_text(str(max(int(score.read_text()), _OOM_SCORE)))
 
 
 def oom_kills() -> int | None:
-    """How many processes of this one's control group the kernel has killed for memory; None: it does not say.
+    """Return how many processes of this one's control group the OOM killer has killed, or None if unknown.
 
-    Where the group keeps no count it is that of the whole machine.
+    Without a count for the group, it is that of the whole machine.
     """
     for counter in (*_group_counters(), Path("/proc/vmstat")):
         with suppress(OSError):

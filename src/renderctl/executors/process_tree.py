@@ -1,4 +1,4 @@
-"""A process and everything that it started, wherever that went: what it uses, and how it is ended."""
+"""A process with all its descendants, daemonized ones included: resource usage and killing."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from renderctl.executors.process_exit import ended
+from renderctl.executors.process_exit import has_ended
 
 _ROUNDS = 50
 _ROUND_S = 0.2
@@ -15,47 +15,47 @@ _ROUND_S = 0.2
 
 @dataclass(frozen=True)
 class ProcessTree:
-    """The process `leader`, its descendants, its session, and all that inherited the variable `mark`.
+    """The process `leader`, its descendants, its session, and all processes that inherited the variable `marker`.
 
-    A child that made a session of its own and lost its parent can be told by the mark alone.
+    A child that created its own session and lost its parent is only found by the marker.
     """
 
     leader: int
-    mark: tuple[str, str]  #: name and value of a variable that no other tree has
+    marker: tuple[str, str]  #: name and value of a variable that is unique to this tree
 
     def busy_s(self) -> float:
-        """Processor seconds of the leader and its descendants, and of those of them that have ended."""
+        """Return the processor seconds of the leader and its descendants, ended children included."""
         return self._sum(lambda process: sum(process.cpu_times()[:4]))
 
     def memory_mb(self) -> float:
-        """Resident megabytes (of 2**20 bytes) of the leader and its descendants."""
+        """Return the resident memory of the leader and its descendants, in megabytes (of 2**20 bytes)."""
         return self._sum(lambda process: process.memory_info().rss / (1 << 20))
 
-    def is_larger_than(self, most: int) -> bool:
-        """Whether it has more than `most` processes. Costs next to nothing while the whole machine has fewer."""
+    def has_more_than(self, most: int) -> bool:
+        """Return whether it has more than `most` processes. Cheap while the whole machine has fewer."""
         return len(psutil.pids()) > most and sum(1 for _ in self._members()) > most
 
     def kill(self) -> None:
-        """SIGKILL all of it, again until nothing is left. The leader stays a zombie until its parent reaps it."""
-        for process in self._family():  # most have nobody else: then one look is enough
+        """SIGKILL all processes until none is left. The leader stays a zombie until its parent reaps it."""
+        for process in self._family():  # usually these are all
             with suppress(psutil.Error):
                 process.kill()
-        ended(self.leader, _ROUND_S)
+        has_ended(self.leader, _ROUND_S)
         for _ in range(_ROUNDS):
-            alive = [each for each in self._members() if _lives(each)]
+            alive = [process for process in self._members() if _is_running(process)]
             if not alive:
                 return
-            for each in alive:
+            for process in alive:
                 with suppress(psutil.Error):
-                    each.kill()
-            for each in alive:
-                ended(each.pid, _ROUND_S)
+                    process.kill()
+            for process in alive:
+                has_ended(process.pid, _ROUND_S)
 
-    def _sum(self, use: Callable[[psutil.Process], float]) -> float:
+    def _sum(self, measure: Callable[[psutil.Process], float]) -> float:
         total = 0.0
         for process in self._family():
             with suppress(psutil.Error):
-                total += use(process)
+                total += measure(process)
         return total
 
     def _family(self) -> list[psutil.Process]:
@@ -66,9 +66,9 @@ class ProcessTree:
             return []
 
     def _members(self) -> Iterator[psutil.Process]:
-        family = {each.pid for each in self._family()}
+        family = {process.pid for process in self._family()}
         for process in psutil.process_iter():
-            if process.pid in family or self._in_session(process.pid) or self._bears_mark(process):
+            if process.pid in family or self._in_session(process.pid) or self._has_marker(process):
                 yield process
 
     def _in_session(self, pid: int) -> bool:
@@ -77,8 +77,8 @@ class ProcessTree:
         except OSError:
             return False
 
-    def _bears_mark(self, process: psutil.Process) -> bool:
-        name, value = self.mark
+    def _has_marker(self, process: psutil.Process) -> bool:
+        name, value = self.marker
         try:
             return process.environ().get(name) == value
         except (psutil.Error, OSError):
@@ -86,11 +86,11 @@ class ProcessTree:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is such a process, other than one that waits to be reaped."""
-    return psutil.pid_exists(pid) and _lives(psutil.Process(pid))
+    """Return whether the process exists and is not a zombie."""
+    return psutil.pid_exists(pid) and _is_running(psutil.Process(pid))
 
 
-def _lives(process: psutil.Process) -> bool:
+def _is_running(process: psutil.Process) -> bool:
     try:
         return bool(process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD))
     except psutil.NoSuchProcess:

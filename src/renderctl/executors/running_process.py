@@ -1,4 +1,4 @@
-"""A session that runs as a process of this machine, within its limits."""
+"""A session process of this machine, and the watchdog of its limits."""
 
 import os
 import signal
@@ -14,48 +14,48 @@ from typing import TYPE_CHECKING
 
 from renderctl.core.errors import SessionEnded
 from renderctl.executors import ExitStatus, SessionProcess
-from renderctl.executors.disk_usage import directory_bytes, spare_mb
-from renderctl.executors.line_reader import OutputLines
+from renderctl.executors.disk_usage import directory_bytes, free_mb
+from renderctl.executors.line_reader import LineReader
 from renderctl.executors.oom import oom_kills
-from renderctl.executors.process_exit import ended
+from renderctl.executors.process_exit import has_ended
 
 if TYPE_CHECKING:
     from renderctl.executors.process_tree import ProcessTree
 
-_UNKILLABLE_S = 10.0
-_DYING_S = 1.0
-#: Seconds between two looks at what it has written and started; so many times what a look takes, at least.
-_LOOK_S, _LOOK_SHARE = 0.5, 50
-#: Megabytes that are left free on the disk of its scratch, unless there was hardly more when it started.
-_SPARE_MB = 512
+_KILL_TIMEOUT_S = 10.0
+_EXIT_TIMEOUT_S = 1.0
+#: Seconds between two checks of the limits; at least this many times what a check takes.
+_CHECK_INTERVAL_S, _CHECK_COST_FACTOR = 0.5, 50
+#: Megabytes to keep free on the disk of its scratch, unless there was hardly more at its start.
+_MIN_FREE_MB = 512
 
 
 @dataclass(frozen=True)
 class SessionLimits:
-    """What ends a session that goes beyond it."""
+    """Limits whose violation ends the session."""
 
     scratch: Path
-    scratch_mb: int | None = None  #: of files below it; None: no limit
-    processes: int | None = None  #: None: no limit
+    scratch_mb: int | None = None  #: files below the scratch, in MB; None: unlimited
+    processes: int | None = None  #: None: unlimited
 
-    def broken(self, tree: "ProcessTree", given_bytes: int, room_mb: int) -> ExitStatus | None:
-        """What it has gone beyond; `given_bytes` of its files are ours, `room_mb` were free when it started."""
+    def violation(self, tree: "ProcessTree", delivered_bytes: int, free_at_start_mb: int) -> ExitStatus | None:
+        """Return the status for the violated limit, or None. `delivered_bytes` of its files do not count."""
         from renderctl.executors import exit_reasons
 
         with suppress(OSError):
             if self.scratch_mb is not None:
-                most = (self.scratch_mb << 20) + given_bytes
+                most = (self.scratch_mb << 20) + delivered_bytes
                 if directory_bytes(self.scratch, most) > most:
-                    return exit_reasons.overfull(self.scratch_mb)
-                if (spare := spare_mb(self.scratch)) < _SPARE_MB < room_mb // 2:
-                    return exit_reasons.disk_full(spare)
-            if self.processes is not None and tree.is_larger_than(self.processes):
+                    return exit_reasons.scratch_limit_exceeded(self.scratch_mb)
+                if (free := free_mb(self.scratch)) < _MIN_FREE_MB < free_at_start_mb // 2:
+                    return exit_reasons.disk_full(free)
+            if self.processes is not None and tree.has_more_than(self.processes):
                 return exit_reasons.too_many_processes(self.processes)
         return None
 
 
-class RunningProcess(SessionProcess):
-    """A process that leads a group. One thread talks to it; any thread may stop it."""
+class LocalSessionProcess(SessionProcess):
+    """The leader of a process group. One thread exchanges lines with it; any thread may stop it."""
 
     def __init__(
         self,
@@ -64,30 +64,32 @@ class RunningProcess(SessionProcess):
         limits: SessionLimits,
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_end` is called once, when nothing of it lives any more."""
+        """`on_end` is called once, after all its processes have ended."""
         assert process.stdin is not None
         assert process.stdout is not None
         self._process = process
         self._input, self._output = process.stdin, process.stdout
-        self._lines = OutputLines(process.stdout.fileno(), process.pid)
+        self._lines = LineReader(process.stdout.fileno(), process.pid)
         self._tree = tree
         self._busy_s = 0.0
         self._oom_kills = oom_kills()
-        self._ending = threading.RLock()
-        self._stopped_by_us = False
+        self._end_lock = threading.RLock()
+        self._stop_requested = False
         self._status: ExitStatus | None = None
         self._limits = limits
-        self._given_bytes = 0  # what we have put into its scratch counts for nothing
-        self._offence: ExitStatus | None = None  # what we have killed it for
-        self._over = threading.Event()
+        self._delivered_bytes = 0  # put into its scratch by the worker
+        self._violation: ExitStatus | None = None  # the reason why the watchdog killed it
+        self._ended = threading.Event()
         self._on_end = on_end
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
 
     @property
     def pid(self) -> int | None:
+        """The leader's process id."""
         return self._process.pid
 
     def send(self, line: str) -> None:
+        """Write a line to its standard input. Raises SessionEnded."""
         rest = memoryview(line.encode("utf-8", "surrogateescape") + b"\n")
         try:
             while rest:
@@ -96,49 +98,54 @@ class RunningProcess(SessionProcess):
             raise self._session_ended() from error
 
     def receive(self, timeout_s: float) -> str | None:
+        """Return the next line of its standard output, or None. Raises SessionEnded."""
         line = self._lines.read(timeout_s)
         if line is None and self._lines.at_end:
             raise self._session_ended()
         return line
 
     def busy_s(self) -> float:
+        """Return the processor seconds of its process tree."""
         self._busy_s = max(self._busy_s, self._tree.busy_s())
         return self._busy_s
 
     def memory_mb(self) -> float:
+        """Return the resident memory of its process tree, in megabytes."""
         return self._tree.memory_mb()
 
     def deliver(self, path: Path) -> None:
-        if path.is_relative_to(self._limits.scratch):  # it sees what we see
-            self._given_bytes += directory_bytes(path, sys.maxsize)
+        """Exclude files that the worker has put into the scratch from its limit."""
+        if path.is_relative_to(self._limits.scratch):  # the file is there already
+            self._delivered_bytes += directory_bytes(path, sys.maxsize)
 
     def fetch(self, path: Path) -> None:
-        """It writes where we read."""
+        """Nothing to do: the session writes to this disk."""
 
     def stop(self, grace_s: float = 0.0) -> ExitStatus:
-        if grace_s > 0 and self._ask():
-            ended(self._process.pid, grace_s)
-        with self._ending:
+        """Terminate the group if `grace_s` is given, then kill the whole process tree."""
+        if grace_s > 0 and self._terminate():
+            has_ended(self._process.pid, grace_s)
+        with self._end_lock:
             if self._status is None:
-                self._end()
+                self._kill_tree()
             return self._exit_status()
 
-    def _ask(self) -> bool:
-        """Ask the group to end; whether there is something to wait for."""
-        with self._ending:
-            if self._status is not None or ended(self._process.pid, 0.0):
+    def _terminate(self) -> bool:
+        """Send SIGTERM to the group; return whether it was running."""
+        with self._end_lock:
+            if self._status is not None or has_ended(self._process.pid, 0.0):
                 return False
-            self._stopped_by_us = True
+            self._stop_requested = True
             os.killpg(self._process.pid, signal.SIGTERM)
             return True
 
-    def _end(self) -> None:
-        """Kill what is left. The leader is reaped last: until then nothing else gets its number."""
-        self._stopped_by_us = self._stopped_by_us or not ended(self._process.pid, 0.0)
+    def _kill_tree(self) -> None:
+        """Kill what is left. The leader is reaped last, so that its process id is not reused before."""
+        self._stop_requested = self._stop_requested or not has_ended(self._process.pid, 0.0)
         self._tree.kill()
         self._status = self._exit_status()
-        self._over.set()
-        if ended(self._process.pid, _UNKILLABLE_S):
+        self._ended.set()
+        if has_ended(self._process.pid, _KILL_TIMEOUT_S):
             self._process.wait()
         self._lines.close()
         self._input.close()
@@ -146,39 +153,39 @@ class RunningProcess(SessionProcess):
         self._on_end()
 
     def _session_ended(self) -> SessionEnded:
-        # The pipe of a process that dies breaks a moment before it is dead.
-        if self._status is None and not ended(self._process.pid, _DYING_S):
-            return SessionEnded("It listens no more.")
+        # The pipe of a dying process breaks shortly before its exit.
+        if self._status is None and not has_ended(self._process.pid, _EXIT_TIMEOUT_S):
+            return SessionEnded("It closed its standard input.")
         return SessionEnded(f"It ended: {self._exit_status()}.")
 
     def _exit_status(self) -> ExitStatus:
-        with self._ending:
-            return self._status or self._offence or self._look_at_exit()
+        with self._end_lock:
+            return self._status or self._violation or self._wait_status()
 
     def _watch(self) -> None:
-        """End it when it does what no scene has to do."""
-        look_s, room = _LOOK_S, spare_mb(self._limits.scratch)
-        while not self._over.wait(look_s) and not ended(self._process.pid, 0.0):
-            began = time.monotonic()
-            offence = self._limits.broken(self._tree, self._given_bytes, room)
-            if offence is not None:
-                self._punish(offence)
+        """Kill the session when it violates a limit."""
+        interval_s, free_at_start_mb = _CHECK_INTERVAL_S, free_mb(self._limits.scratch)
+        while not self._ended.wait(interval_s) and not has_ended(self._process.pid, 0.0):
+            started = time.monotonic()
+            violation = self._limits.violation(self._tree, self._delivered_bytes, free_at_start_mb)
+            if violation is not None:
+                self._kill_for(violation)
                 return
-            look_s = max(_LOOK_S, _LOOK_SHARE * (time.monotonic() - began))
+            interval_s = max(_CHECK_INTERVAL_S, _CHECK_COST_FACTOR * (time.monotonic() - started))
 
-    def _punish(self, offence: ExitStatus) -> None:
-        with self._ending:
+    def _kill_for(self, violation: ExitStatus) -> None:
+        with self._end_lock:
             if self._status is not None:
                 return
-            self._offence, self._stopped_by_us = offence, True
+            self._violation, self._stop_requested = violation, True
         self._tree.kill()
 
-    def _look_at_exit(self) -> ExitStatus:
-        seen = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        if seen is None:
-            return ExitStatus(code=None, signal=signal.SIGKILL, detail="it does not end although it was killed")
-        if seen.si_code == os.CLD_EXITED:
-            return ExitStatus(code=seen.si_status)
-        if seen.si_status == signal.SIGKILL and not self._stopped_by_us and oom_kills() != self._oom_kills:
+    def _wait_status(self) -> ExitStatus:
+        result = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if result is None:
+            return ExitStatus(code=None, signal=signal.SIGKILL, detail="it did not end after SIGKILL")
+        if result.si_code == os.CLD_EXITED:
+            return ExitStatus(code=result.si_status)
+        if result.si_status == signal.SIGKILL and not self._stop_requested and oom_kills() != self._oom_kills:
             return ExitStatus(None, signal.SIGKILL, out_of_memory=True, detail="the kernel killed it: out of memory")
-        return ExitStatus(code=None, signal=seen.si_status)
+        return ExitStatus(code=None, signal=result.si_status)

@@ -1,7 +1,7 @@
-"""A sandbox around a program of this machine: it reads and writes what it is given, and reaches no network.
+"""The sandbox of a local session: it can access only given paths, and no network.
 
-Linux 5.13 and newer shut files (Landlock), 6.7 TCP, 6.12 signals and abstract sockets. The rest of the network, and
-what would lead around all this, is filtered (seccomp). On other systems the limits alone hold.
+Landlock restricts files (Linux 5.13 and newer), TCP (6.7), signals and abstract sockets (6.12). A seccomp filter blocks
+the rest of the network and ways around Landlock. On other systems only resource limits apply.
 """
 
 import sys
@@ -10,36 +10,36 @@ from functools import cache
 from pathlib import Path
 
 from renderctl.executors import apply_sandbox
-from renderctl.executors.sandbox_paths import SYSTEM, OffLimits
+from renderctl.executors.sandbox_paths import SYSTEM_PATHS, ForbiddenPaths
 from renderctl.executors.system_calls import call_filter
 
-__all__ = ["OffLimits", "Sandbox", "landlock_version"]
+__all__ = ["ForbiddenPaths", "Sandbox", "landlock_version"]
 
 
 @cache
 def landlock_version() -> int:
-    """Of this kernel's Landlock; 0: it has none, and a sandbox shuts neither files nor the network."""
+    """Return the Landlock version of this kernel; 0 if it has none, so that files and network are not restricted."""
     return apply_sandbox.landlock_version()
 
 
 @dataclass(frozen=True)
 class Sandbox:
-    """What a program is left with, beside what every program reads."""
+    """The paths and limits of a program, in addition to SYSTEM_PATHS."""
 
-    reads: tuple[str, ...] = ()  #: folders and files, to read and to run
-    writes: tuple[str, ...] = ()  #: folders and files, to read and write
-    memory_mb: int | None = None  #: of its own, without what it maps of files; None: no limit
-    file_mb: int | None = None  #: of one file that it writes; None: no limit
+    reads: tuple[str, ...] = ()  #: folders and files to read and execute
+    writes: tuple[str, ...] = ()  #: folders and files to read and write
+    memory_mb: int | None = None  #: private memory (RLIMIT_DATA); None: unlimited
+    file_mb: int | None = None  #: size of one file that it writes; None: unlimited
     devices: tuple[str, ...] = ()
-    off_limits: OffLimits = field(default_factory=OffLimits)
+    forbidden: ForbiddenPaths = field(default_factory=ForbiddenPaths)
 
     def wrap(self, argv: tuple[str, ...]) -> tuple[str, ...]:
-        """The command that runs `argv` within it; `argv[0]` is a path. Raises SandboxTooWide."""
+        """Return the command that runs `argv` in the sandbox; `argv[0]` must be a path. Raises SandboxTooWide."""
         options: list[str] = []
-        reads = (*self.off_limits.around(SYSTEM), *self.off_limits.require(self.reads))
-        for option, paths in (("--read", reads), ("--write", (*self.off_limits.require(self.writes), "/dev/null"))):
-            options += [each for path in paths for each in (option, path)]
-        options += [each for path in self.devices for each in ("--device", path)]
+        reads = (*self.forbidden.expand_allowed(SYSTEM_PATHS), *self.forbidden.require(self.reads))
+        for option, paths in (("--read", reads), ("--write", (*self.forbidden.require(self.writes), "/dev/null"))):
+            options += [word for path in paths for word in (option, path)]
+        options += [word for path in self.devices for word in ("--device", path)]
         for option, most_mb in (("--memory-mb", self.memory_mb), ("--file-mb", self.file_mb)):
             options += [option, str(most_mb)] if most_mb else []
         if calls := call_filter():

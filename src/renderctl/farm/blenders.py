@@ -17,7 +17,7 @@ from renderctl.blender.find import (
 )
 from renderctl.blender.header import SavedBy
 from renderctl.blender.templates import templates_dir
-from renderctl.blender.watchdog import Limits
+from renderctl.blender.watchdog import SessionTimeouts
 from renderctl.core.errors import BlenderMissing, ImageMissing, SandboxMissing
 from renderctl.executors import LaunchSpec
 from renderctl.farm import Farm
@@ -77,13 +77,15 @@ def needed_blender(facts: "ModelFacts") -> str | None:
 
 
 def start_session(
-    farm: Farm, blender: Blender, scratch: Path, inputs: tuple[Path, ...] = (), *, as_caller: bool = False
+    farm: Farm, blender: Blender, scratch: Path, inputs: tuple[Path, ...] = (), *, as_current_user: bool = False
 ) -> "Session":
     """A Blender that waits for what to do: it writes to `scratch` alone, and reads `inputs`.
 
-    Its log lies beside `scratch`. `as_caller`: it reads files that nobody but us may be able to read.
+    Its log lies beside `scratch`. `as_current_user`: it reads files that nobody but us may be able to read.
     """
-    return launch_session(farm, replace(session_launch(farm, blender, scratch, inputs), as_caller=as_caller))
+    return launch_session(
+        farm, replace(session_launch(farm, blender, scratch, inputs), as_current_user=as_current_user)
+    )
 
 
 def session_launch(farm: Farm, blender: Blender, scratch: Path, inputs: tuple[Path, ...] = ()) -> LaunchSpec:
@@ -95,7 +97,7 @@ def session_launch(farm: Farm, blender: Blender, scratch: Path, inputs: tuple[Pa
         environment=blender.environment,
         inputs=(templates_dir(), *inputs),
         image=blender.image,
-        labels=labels(farm, scratch) if farm.executor.caged else {},
+        labels=labels(farm, scratch) if farm.executor.isolated else {},
     )
 
 
@@ -131,11 +133,11 @@ def labels(farm: Farm, scratch: Path) -> dict[str, str]:
     return {"renderctl.node": node_number(farm), "renderctl.farm": farm.settings.farm_name, "renderctl.worker": owner}
 
 
-def limits(farm: Farm, frame_timeout_s: float | None = None) -> Limits:
+def limits(farm: Farm, frame_timeout_s: float | None = None) -> SessionTimeouts:
     """How long a session may take, for a job with its own limit for a frame."""
     chosen = farm.settings.blender
     frame_s = frame_timeout_s if frame_timeout_s is not None else chosen.frame_timeout
-    return Limits(start_s=chosen.start_timeout, stall_s=chosen.stall_timeout, frame_s=frame_s)
+    return SessionTimeouts(start_s=chosen.start_timeout, stall_s=chosen.stall_timeout, frame_s=frame_s)
 
 
 def cpu_threads(farm: Farm) -> int:
@@ -143,8 +145,8 @@ def cpu_threads(farm: Farm) -> int:
     if farm.settings.blender.threads:
         return farm.settings.blender.threads
     # with a single thread Cycles also spins, which eats up to half of what a container may use
-    fewest = 2 if farm.executor.caged else 1
-    if farm.executor.caged and farm.settings.executor.cpus:
+    fewest = 2 if farm.executor.isolated else 1
+    if farm.executor.isolated and farm.settings.executor.cpus:
         return max(fewest, math.ceil(farm.settings.executor.cpus))
     slots = farm.settings.worker.slots
     return max(fewest, (os.cpu_count() or 1) // slots) if slots > 1 else 0

@@ -57,7 +57,7 @@ def prewarm(farm: Farm, scene: str) -> PrewarmedBlender | None:
     None: `scene` is the name of a model, or would be out of its reach.
     Raises SceneNotFound, SceneUnreadable, SceneTooNew, BlenderMissing, LibraryMissing.
     """
-    if not names_a_file(scene) or farm.executor.caged:
+    if not names_a_file(scene) or farm.executor.isolated:
         return None
     file = Path(os.path.normpath(Path(scene).expanduser().absolute()))
     chosen = choose_blender(farm, read_header(file))

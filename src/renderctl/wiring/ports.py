@@ -141,13 +141,13 @@ def _sandbox(settings: "Settings") -> Any:
     import platformdirs
 
     from renderctl.executors.process import SandboxOptions
-    from renderctl.executors.sandbox_paths import OffLimits
+    from renderctl.executors.sandbox_paths import ForbiddenPaths
 
     config_folder = platformdirs.user_config_path("renderctl", appauthor=False)
     secrets = (config_folder, *([settings.source] if settings.source else []))
     executor = settings.executor
     return SandboxOptions(
-        OffLimits(settings.data_dir, settings.data_dir / "scratch", secrets),
+        ForbiddenPaths(settings.data_dir, settings.data_dir / "scratch", secrets),
         executor.reads,
         executor.writes,
         executor.memory_mb,

@@ -10,7 +10,7 @@ import bpy
 sys.path.insert(0, str(Path(__file__).parents[2] / "blender"))
 from blocks import begin, box, camera, save, sun
 
-#: What a script that the job trusts does with the wire to the worker: a word of the stamp note says which.
+#: What a script that the job trusts does with the channel to the worker: a word of the stamp note says which.
 TALKER = r"""
 import bpy, gc, json, time
 
@@ -25,9 +25,9 @@ def talk(scene, *_):
     line = LINES.get(scene.render.stamp_note_text)
     if line is None:
         return
-    (wire,) = (each for each in gc.get_objects() if type(each).__name__ == "Wire")
-    wire._events.write("@renderctl " + line + "\n")
-    wire._events.flush()
+    (channel,) = (found for found in gc.get_objects() if type(found).__name__ == "ProtocolChannel")
+    channel._events.write("@renderctl " + line + "\n")
+    channel._events.flush()
     time.sleep(60)
 
 bpy.app.handlers.render_pre.append(talk)

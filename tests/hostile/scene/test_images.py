@@ -164,7 +164,7 @@ def test_what_decodes_sees_its_own_folder_alone(decoder: Decoder, tmp_path: Path
     ],
 )
 def test_an_answer_that_makes_no_sense_is_a_refused_image(decoder: Decoder, tmp_path: Path, answer: bytes) -> None:
-    from renderctl.decoder import _Confines
+    from renderctl.decoder import _Sandbox
     from renderctl.decoder.processes import DecodingProcess
 
     image = write_png(tmp_path / "0001.png")
@@ -172,7 +172,7 @@ def test_an_answer_that_makes_no_sense_is_a_refused_image(decoder: Decoder, tmp_
     theirs.send(answer)
     taken_over = subprocess.Popen(["sleep", "60"])
     process = DecodingProcess(ours, os.pidfd_open(taken_over.pid), taken_over.pid)
-    decoder._idle.append((_Confines(tmp_path), process))
+    decoder._idle.append((_Sandbox(tmp_path), process))
     if b'"facts"' in answer or answer == b"{}":
         with pytest.raises(ImageRefused, match="makes no sense"):
             decoder.verify(image, within=tmp_path)

@@ -23,7 +23,7 @@ def test_a_job_that_needs_osl_fails_before_its_first_frame_unless_it_is_trusted_
     for job in (plain, refused):
         ended = farm.repository.jobs.get(job.id)
         assert ended.state is JobState.FAILED
-        assert "--trust-scripts lets them run, where the worker allows that" in (ended.error or "")
+        assert "--trust-scripts allows them, if the worker does" in (ended.error or "")
         assert farm.repository.tasks.counts(job.id) == TaskCounts(failed=1, canceled=99)
     allowed = given_job(farm, "1", model=model, options=trusted)
     work_off(farm, allow_scripts=True)

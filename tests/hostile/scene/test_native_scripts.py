@@ -34,7 +34,7 @@ def test_a_picture_that_needs_them_is_not_rendered_without_trust(studio: Studio,
     with pytest.raises(SessionFailed) as error:
         studio.open(studio.scene(name))
     failure = error.value.failure
-    assert failure.reason.startswith(f"The scene can not be rendered without scripts of its own ({what})")
+    assert failure.reason.startswith(f"The scene cannot be rendered without its scripts ({what})")
     assert "--trust-scripts" in failure.reason
     assert (failure.fault, failure.whole_job) == (Fault.SCENE, True)
     assert SECRET not in printed(studio)

@@ -18,7 +18,7 @@ from renderctl.blender.templates import templates_dir
 from renderctl.core.errors import BlenderMissing
 from renderctl.executors import LaunchSpec, SessionProcess
 from renderctl.executors.process import ProcessExecutor, SandboxOptions
-from renderctl.executors.sandbox import OffLimits, landlock_version
+from renderctl.executors.sandbox import ForbiddenPaths, landlock_version
 from tests.lacking import lacking
 
 pytestmark = pytest.mark.blender
@@ -104,7 +104,7 @@ def _session(folder: Path, data: Path, scratch: Path, scenes: Path) -> SessionPr
         blender = find_blenders([], cache_dir=folder)[0]
     except BlenderMissing:
         lacking("There is no Blender: pip install 'renderctl[blender]'")
-    executor = ProcessExecutor(folder / "drivers", sandbox=SandboxOptions(OffLimits(data)))
+    executor = ProcessExecutor(folder / "drivers", sandbox=SandboxOptions(ForbiddenPaths(data)))
     inputs = (templates_dir(), scenes)
     return executor.start(LaunchSpec(blender.argv(), scratch, folder / "log", blender.environment, inputs))
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from renderctl.blender.events import PREFIX
 from renderctl.blender.failures import SessionFailed, SessionStopped
-from renderctl.blender.session import FrameRequest, Limits, Plan, Session
+from renderctl.blender.session import FrameRequest, RenderPlan, Session, SessionTimeouts
 from renderctl.core.jobs import Job
 from renderctl.core.limits import MAX_NOTES
 from renderctl.core.states import JobState
 from renderctl.executors import ExitStatus
-from renderctl.executors.line_reader import LONGEST_LINE, OutputLines
+from renderctl.executors.line_reader import MAX_LINE_BYTES, LineReader
 from renderctl.farm import Farm
 from tests.blender.scripted import ScriptedBlender
 from tests.blender.test_events import HONEST, documents
@@ -26,7 +26,7 @@ from tests.fake_blender import Behaviour, FakeBlender, FakeExecutor, once
 from tests.fakes import FakeClock
 from tests.farms import at_work, given_job, given_model, wait_for, work_off
 
-LIMITS = Limits(start_s=20.0, stall_s=5.0, frame_s=20.0)
+LIMITS = SessionTimeouts(start_s=20.0, stall_s=5.0, frame_s=20.0)
 NONSENSE = [
     "{}",
     "7",
@@ -107,7 +107,7 @@ def test_whatever_is_said_the_session_fails_or_goes_on(tmp_path: Path, data: st.
         "started": lambda: session.started(LIMITS),
         "inspect": lambda: session.inspect(Path("/a.blend"), LIMITS),
         "devices": lambda: session.devices(LIMITS),
-        "open": lambda: session.open(Plan(Path("/a.blend")), LIMITS),
+        "open": lambda: session.open(RenderPlan(Path("/a.blend")), LIMITS),
         "render": lambda: session.render(
             FrameRequest("t", 1, None, tmp_path, tmp_path / "log"), limits=LIMITS, stop=threading.Event()
         ),
@@ -167,11 +167,11 @@ def test_the_notes_of_a_job_come_to_an_end(farm: Farm) -> None:
 
 def test_a_line_without_an_end_takes_no_memory_without_an_end() -> None:
     ours, theirs = os.pipe()
-    reader = OutputLines(ours, os.getpid())
+    reader = LineReader(ours, os.getpid())
 
     def write() -> None:
         with os.fdopen(theirs, "wb") as pipe:
-            for _ in range((LONGEST_LINE >> 20) + 8):
+            for _ in range((MAX_LINE_BYTES >> 20) + 8):
                 pipe.write(b"x" * (1 << 20))
             pipe.write(b"\nnext\n")
 
@@ -181,11 +181,11 @@ def test_a_line_without_an_end_takes_no_memory_without_an_end() -> None:
     writing.join()
     reader.close()
     os.close(ours)
-    assert len(line) == LONGEST_LINE
+    assert len(line) == MAX_LINE_BYTES
     assert then == "next"
 
 
-def _next(reader: OutputLines) -> str:
+def _next(reader: LineReader) -> str:
     while (line := reader.read(1.0)) is None:
         pass
     return line

@@ -59,9 +59,9 @@ def build_image(
     ] = False,
 ) -> None:
     """Build a render image: Debian, one Blender, the libraries that it needs, and no more."""
-    from renderctl.executors.images import Recipe
+    from renderctl.executors.images import BuildRecipe
 
-    recipe = Recipe(blender, cycles_only, tag, ca, index, apt_mirror, archive, base, network, sha256, unpinned)
+    recipe = BuildRecipe(blender, cycles_only, tag, ca, index, apt_mirror, archive, base, network, sha256, unpinned)
     with counting("Building") as on_step:
         built = connect().build_image(recipe, on_step)
     console.show(built, lambda image: f"Built {job_tables.image(image)}.")

@@ -1,4 +1,4 @@
-"""Files for a container whose engine does not see our disk: carried in and out as archives."""
+"""Copying files in and out of containers whose engine does not share this machine's disk, as tar archives."""
 
 import tarfile
 import tempfile
@@ -8,77 +8,78 @@ from typing import IO, Any, cast
 
 from renderctl.executors.docker.container_spec import ContainerUser
 
-#: Of an archive, kept in memory; a larger one goes through a temporary file. Bytes.
-_IN_MEMORY = 16 << 20
-_ROOT = ContainerUser(0, 0)
+#: Bytes of an archive that are kept in memory; a larger one is spooled to a file.
+_SPOOL_BYTES = 16 << 20
+_ROOT_USER = ContainerUser(0, 0)
 
 
 class ArchiveTooLarge(Exception):
-    """There is more in it than may come out."""
+    """The archive has more bytes than allowed."""
 
 
-def packed(path: Path, below: Path, owner: ContainerUser = _ROOT) -> IO[bytes]:
-    """An archive of a file, or of a folder with all that is in it, named as below `below`. The caller closes it."""
+def pack(path: Path, below: Path, owner: ContainerUser = _ROOT_USER) -> IO[bytes]:
+    """Pack a file or a folder, with names relative to `below`. The caller closes the archive."""
 
-    def owned(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    def set_owner(member: tarfile.TarInfo) -> tarfile.TarInfo:
         member.uid, member.gid, member.uname, member.gname = owner.uid, owner.gid, "", ""
         member.mode |= 0o555 if member.isdir() else 0o444
         return member
 
-    packing = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
-    with tarfile.open(fileobj=packing, mode="w") as archive:
-        archive.add(path, arcname=path.relative_to(below).as_posix() or ".", filter=owned)
-    packing.seek(0)
-    return packing
+    buffer = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.add(path, arcname=path.relative_to(below).as_posix() or ".", filter=set_owner)
+    buffer.seek(0)
+    return buffer
 
 
-def unpack(stream: Iterable[bytes], target: Path, most: int) -> None:
-    """Put what an archive of `target` holds there: files and folders, nothing else. Raises TooMuch, OSError."""
+def unpack(stream: Iterable[bytes], target: Path, max_bytes: int) -> None:
+    """Unpack an archive of `target` there, only files and folders. Raises ArchiveTooLarge, OSError."""
     total = 0
-    with tarfile.open(fileobj=cast(IO[bytes], _Stream(stream)), mode="r|") as archive:
+    with tarfile.open(fileobj=cast(IO[bytes], _ChunkReader(stream)), mode="r|") as archive:
         for member in archive:
-            inner = PurePosixPath(member.name).parts[1:]  # the first is its own name
-            if ".." in inner or not (member.isreg() or member.isdir()):
+            parts = PurePosixPath(member.name).parts[1:]  # the first part is the archived folder itself
+            if ".." in parts or not (member.isreg() or member.isdir()):
                 continue
             total += max(member.size, 512)
-            if total > most:
+            if total > max_bytes:
                 raise ArchiveTooLarge
-            place = target.joinpath(*inner)
+            destination = target.joinpath(*parts)
             if member.isdir():
-                place.mkdir(exist_ok=True)
+                destination.mkdir(exist_ok=True)
                 continue
-            taken = archive.extractfile(member)
-            assert taken is not None
-            with place.open("wb") as file:
-                while piece := taken.read(1 << 20):
-                    file.write(piece)
+            content = archive.extractfile(member)
+            assert content is not None
+            with destination.open("wb") as file:
+                while chunk := content.read(1 << 20):
+                    file.write(chunk)
 
 
-class _Stream:
-    """Pieces as they come, read as a file is."""
+class _ChunkReader:
+    """A file-like reader of a stream of chunks."""
 
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = iter(pieces)
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
         self._rest = b""
 
     def read(self, size: int = -1, /) -> bytes:
+        """Return `size` bytes, or fewer at the end."""
         while size < 0 or len(self._rest) < size:
-            piece = next(self._pieces, b"")
-            if not piece:
+            chunk = next(self._chunks, b"")
+            if not chunk:
                 break
-            self._rest += piece
-        cut = len(self._rest) if size < 0 else size
-        taken, self._rest = self._rest[:cut], self._rest[cut:]
-        return taken
+            self._rest += chunk
+        count = len(self._rest) if size < 0 else size
+        content, self._rest = self._rest[:count], self._rest[count:]
+        return content
 
 
-def copy_in(client: Any, container: str, path: Path, below: Path, owner: ContainerUser = _ROOT) -> None:
-    """Have what is at `path` at the same place in the container; `below` is a folder that was given to it."""
-    with packed(path, below, owner) as archive:
+def copy_in(client: Any, container: str, path: Path, below: Path, owner: ContainerUser = _ROOT_USER) -> None:
+    """Copy `path` to the same path in the container; `below` is a mounted folder that contains it."""
+    with pack(path, below, owner) as archive:
         client.api.put_archive(container, str(below), archive)
 
 
-def copy_out(client: Any, container: str, path: Path, most: int) -> None:
-    """Have here what is at `path` in the container. Raises TooMuch, OSError, and the SDK's NotFound."""
+def copy_out(client: Any, container: str, path: Path, max_bytes: int) -> None:
+    """Copy `path` from the container to the same path here. Raises ArchiveTooLarge, OSError, and the SDK's NotFound."""
     stream, _ = client.api.get_archive(container, str(path))
-    unpack(stream, path, most)
+    unpack(stream, path, max_bytes)

@@ -1,4 +1,4 @@
-"""The connection to a Docker engine, and what its errors mean."""
+"""The connection to a Docker engine, and the translation of its errors."""
 
 import os
 import socket
@@ -18,124 +18,128 @@ from renderctl.core.errors import EngineRefused, EngineUnavailable, ImageMissing
 __all__ = ["Engine", "NotFound", "engine_time", "error_text"]
 
 DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
-#: Seconds without an answer after which a request is given up.
-_PATIENCE_S = 60.0
-#: What an engine that is away looks like through the SDK and the two libraries that it stands on.
-_AWAY = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, DockerException)
-_HINT = "Is the engine running? executor.host of the config, or DOCKER_HOST, says where it is."
+#: Seconds without a response after which a request fails.
+_TIMEOUT_S = 60.0
+#: Exceptions of the SDK and its HTTP libraries for an engine that is out of reach.
+_CONNECTION_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, DockerException)
+_HINT = "Is the engine running? Its address is executor.host of the config, or DOCKER_HOST."
 _FORBIDDEN_HINT = (
-    "Who may use the engine's socket is root on that machine: a rootless engine is the way for others (executor.host)."
+    "Access to the engine's socket is root access to its machine: use a rootless engine instead (executor.host)."
 )
 
 
 class Engine:
-    """An engine that is connected to when it is first asked for something. Any thread may use it."""
+    """An engine, connected to on first use. Safe to use from any thread."""
 
     def __init__(
-        self, host: str | None = None, environment: Mapping[str, str] = os.environ, *, patience_s: float = _PATIENCE_S
+        self, host: str | None = None, environment: Mapping[str, str] = os.environ, *, timeout_s: float = _TIMEOUT_S
     ) -> None:
-        """`host` is such as `unix:///run/docker.sock`, `tcp://…` (TLS as DOCKER_TLS_VERIFY and DOCKER_CERT_PATH say)
-        or `ssh://…`; None: what DOCKER_HOST says, else the local one.
+        """`host` is `unix:///run/docker.sock`, `tcp://…` (TLS by DOCKER_TLS_VERIFY and DOCKER_CERT_PATH) or `ssh://…`.
+
+        None: DOCKER_HOST, else the local engine. `timeout_s`: seconds to wait for a response.
         """
         self._options = docker.utils.kwargs_from_env(environment=dict(environment))
         if host is not None:
             self._options["base_url"] = host
         self.address: str = self._options.setdefault("base_url", DEFAULT_ADDRESS)
-        self._patience_s = patience_s
-        self._options |= {"version": "auto", "timeout": patience_s, "use_ssh_client": self.address.startswith("ssh:")}
+        self._timeout_s = timeout_s
+        self._options |= {"version": "auto", "timeout": timeout_s, "use_ssh_client": self.address.startswith("ssh:")}
         self._client: docker.DockerClient | None = None
-        self._opening = threading.Lock()
+        self._lock = threading.Lock()
 
     @property
     def host(self) -> str:
-        """The address as it may be shown: without a password."""
-        user, at, place = self.address.rpartition("@")
+        """The address without a password, for messages."""
+        user, at, location = self.address.rpartition("@")
         password = urlsplit(self.address).password
-        return f"{user.removesuffix(f':{password}')}{at}{place}" if password else self.address
+        return f"{user.removesuffix(f':{password}')}{at}{location}" if password else self.address
 
     @contextmanager
-    def speaking(self) -> Iterator[docker.DockerClient]:
-        """The SDK's client. What it raises becomes EngineUnavailable, ImageMissing or EngineRefused.
+    def client(self) -> Iterator[docker.DockerClient]:
+        """Lend the SDK's client; its errors become EngineUnavailable, ImageMissing or EngineRefused.
 
-        `NotFound` of anything but an image comes through: only the caller knows what it means.
+        `NotFound` for anything but an image is raised unchanged: only the caller knows what it means.
         """
         try:
-            yield self._connected()
+            yield self._connect()
         except ImageNotFound as error:
             raise ImageMissing(
-                _sentence(error_text(error)), hint="`renderctl images list` says which there are."
+                _as_sentence(error_text(error)), hint="`renderctl images list` shows the images."
             ) from error
         except NotFound:
             raise
         except APIError as error:
             raise EngineRefused(f"The container engine at {self.host} refused: {error_text(error)}.") from error
-        except _AWAY as error:
+        except _CONNECTION_ERRORS as error:
             raise self._unavailable(error) from error
 
     def version(self) -> str:
-        """What the engine is, such as `Docker Engine 27.3.1`. Raises EngineUnavailable."""
-        with self.speaking() as client:
-            answer = client.version()
-        names = [each.get("Name", "") for each in answer.get("Components") or ()]
+        """Return the engine's kind and version, such as `Docker 27.3.1, API 1.47`. Raises EngineUnavailable."""
+        with self.client() as client:
+            version = client.version()
+        names = [component.get("Name", "") for component in version.get("Components") or ()]
         kind = "Podman" if any("podman" in name.lower() for name in names) else "Docker"
-        return f"{kind} {answer['Version']}, API {answer['ApiVersion']}"
+        return f"{kind} {version['Version']}, API {version['ApiVersion']}"
 
     def close(self) -> None:
-        with self._opening:
+        """Close the connection; the next use opens it again."""
+        with self._lock:
             if self._client is not None:
                 self._client.close()
                 self._client = None
 
-    def _connected(self) -> docker.DockerClient:
-        self._knock()
-        with self._opening:
+    def _connect(self) -> docker.DockerClient:
+        self._probe_socket()
+        with self._lock:
             if self._client is None:
                 self._client = docker.DockerClient(**self._options)
             return self._client
 
-    def _knock(self) -> None:
-        """Raises OSError when nobody listens at the socket: the SDK would leave one of ours open then."""
+    def _probe_socket(self) -> None:
+        """Raise OSError if nobody listens at the socket: the SDK would leak a socket then."""
         path = self.address.removeprefix("unix://")
         if path != self.address:
-            with socket.socket(socket.AF_UNIX) as knocking:
-                knocking.settimeout(self._patience_s)
-                knocking.connect(path)
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.settimeout(self._timeout_s)
+                probe.connect(path)
 
     def _unavailable(self, error: Exception) -> EngineUnavailable:
         causes = list(_causes(error))
-        forbidden = any(isinstance(each, PermissionError) for each in causes)
-        why = next((each.strerror for each in causes if isinstance(each, OSError) and each.strerror), error_text(error))
-        why = why.replace(self.address, self.host)
+        forbidden = any(isinstance(cause, PermissionError) for cause in causes)
+        reason = next(
+            (cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), error_text(error)
+        )
+        reason = reason.replace(self.address, self.host)
         return EngineUnavailable(
-            f"The container engine at {self.host} is out of reach: {why}.",
+            f"The container engine at {self.host} is out of reach: {reason}.",
             hint=_FORBIDDEN_HINT if forbidden else _HINT,
         )
 
 
 def engine_time(client: docker.DockerClient) -> float:
-    """Seconds since 1970, by the engine's clock."""
+    """Return the Unix time in seconds by the engine's clock."""
     return datetime.fromisoformat(client.info()["SystemTime"]).timestamp()
 
 
 def error_text(error: Exception) -> str:
-    """What the engine itself said, in one line without a full stop."""
+    """Return the engine's own message, on one line without a full stop."""
     text = error.explanation if isinstance(error, APIError) and error.explanation else str(error)
     return " ".join(str(text).split()).rstrip(".")
 
 
-def _sentence(text: str) -> str:
+def _as_sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that are behind it: what it was raised from, and what it was made of."""
+    """Yield the error and all exceptions that it was raised from or contains."""
     seen: set[int] = set()
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        each = waiting.pop(0)
-        if each is None or id(each) in seen:
+    pending: list[BaseException | None] = [error]
+    while pending:
+        cause = pending.pop(0)
+        if cause is None or id(cause) in seen:
             continue
-        seen.add(id(each))
-        yield each
-        waiting += [each.__cause__, each.__context__]
-        waiting += [part for part in each.args if isinstance(part, BaseException)]
+        seen.add(id(cause))
+        yield cause
+        pending += [cause.__cause__, cause.__context__]
+        pending += [part for part in cause.args if isinstance(part, BaseException)]

@@ -1,4 +1,4 @@
-"""Why a container did not start, and how one ended."""
+"""Translates an engine's errors at a container's start, and its exit state."""
 
 import re
 import signal
@@ -8,95 +8,101 @@ from typing import Any
 from renderctl.core.errors import BlenderMissing, EngineRefused, ImageMissing, Unreachable
 from renderctl.core.jobs import Failure, Fault
 from renderctl.executors import ExitStatus
-from renderctl.executors.exit_reasons import misbehaved
+from renderctl.executors.exit_reasons import killed_for_scene
 
 
-class EngineBlind(EngineRefused):
-    """The container engine does not see this machine's disk."""
+class DiskNotShared(EngineRefused):
+    """The container engine does not share this machine's disk."""
 
 
-#: What engines say when a container can not start: a pattern, what it means, and what to do.
+#: Messages of engines whose container cannot start: pattern, error, what is wrong, what to do.
 _REFUSALS: tuple[tuple[str, type[Unreachable], str, str], ...] = (
     (
         r"could not select device driver|nvidia-container-cli|unknown device|no such device|CDI device",
         EngineRefused,
         "The container engine has no such GPU",
-        "executor.gpus of the config names those that there are; they need the NVIDIA container toolkit.",
+        "Check executor.gpus of the config; GPUs need the NVIDIA container toolkit.",
     ),
     (
         r"no space left on device|disk quota exceeded",
         EngineRefused,
         "The disk of the container engine is full",
-        "`docker system df` says what takes the room; `renderctl images rm` removes images.",
+        "`docker system df` shows what uses it; `renderctl images rm` removes images.",
     ),
     (
         r"docker-init|catatonit",
         EngineRefused,
         "The container engine lacks its init program",
-        "It belongs to the engine: the package tini, docker-init or catatonit.",
+        "Install the engine's package tini, docker-init or catatonit.",
     ),
     (
         r"bind source path does not exist|error while creating mount source path",
-        EngineBlind,
-        "The container engine does not see this machine's disk any more",
-        "It did when the first container was started: start the worker again.",
+        DiskNotShared,
+        "The container engine no longer shares this machine's disk",
+        "It did when the first container started: restart the worker.",
     ),
     (
         r"executable file not found|exec: .*no such file or directory|stat .*no such file or directory",
         BlenderMissing,
         "The image has no such program",
-        "`renderctl images build` makes one that has.",
+        "Build one that has it with `renderctl images build`.",
     ),
     (
         r"memory limit|Range of CPUs|CPUs|pids limit|swap limit",
         EngineRefused,
-        "The container engine does not take these limits",
-        "executor.memory_mb, executor.cpus and executor.pids of the config say them.",
+        "The container engine does not accept the limits",
+        "Check executor.memory_mb, executor.cpus and executor.pids of the config.",
     ),
     (r"no such image|manifest unknown|pull access denied", ImageMissing, "There is no such image", ""),
 )
-_SIGNALED = 128
+_SIGNAL_OFFSET = 128
 
 
-def of_refusal(error: Unreachable, explanation: str) -> Unreachable:
-    """The error with what it means and what to do, where we know that."""
-    for pattern, kind, meaning, hint in _REFUSALS:
+def explain_refusal(error: Unreachable, explanation: str) -> Unreachable:
+    """Return a more specific error with a hint for known messages, else the error."""
+    for pattern, error_type, meaning, hint in _REFUSALS:
         if re.search(pattern, explanation, re.IGNORECASE):
-            return kind(f"{meaning}: {explanation}.", hint=hint or None)
+            return error_type(f"{meaning}: {explanation}.", hint=hint or None)
     return error
 
 
-def of_state(state: Mapping[str, Any], memory_mb: int, *, stopped_by_us: bool, by_hand: bool) -> ExitStatus:
-    """How a container ended, by the engine's account of it."""
+def exit_status_of(
+    state: Mapping[str, Any], memory_mb: int, *, stop_requested: bool, killed_by_others: bool
+) -> ExitStatus:
+    """Return the exit status of a container by the engine's state of it."""
     code = int(state.get("ExitCode", 0))
-    number = code - _SIGNALED if _SIGNALED < code <= _SIGNALED + signal.SIGRTMAX else None
-    if number is None:
+    signal_number = code - _SIGNAL_OFFSET if _SIGNAL_OFFSET < code <= _SIGNAL_OFFSET + signal.SIGRTMAX else None
+    if signal_number is None:
         return ExitStatus(code)
-    if number == signal.SIGKILL and state.get("OOMKilled") and not stopped_by_us:
+    if signal_number == signal.SIGKILL and state.get("OOMKilled") and not stop_requested:
         reason = f"Blender ran out of memory and was killed: its container has {memory_mb} MB (executor.memory_mb)."
         detail = f"killed at its limit of {memory_mb} MB: out of memory"
-        return ExitStatus(None, number, True, detail, Failure(Fault.MACHINE, reason))
-    if by_hand:
-        reason = f"Somebody ended Blender's container by signal {number}."
-        return ExitStatus(None, number, detail=f"signal {number}, by hand", failure=Failure(Fault.MACHINE, reason))
-    if number == signal.SIGKILL and not stopped_by_us:
-        reason = "Blender was killed inside its container; it had memory enough."
-        return ExitStatus(None, number, failure=Failure(Fault.MACHINE, reason))
-    return ExitStatus(None, number)
+        return ExitStatus(None, signal_number, True, detail, Failure(Fault.MACHINE, reason))
+    if killed_by_others:
+        reason = f"Another client ended Blender's container by signal {signal_number}."
+        return ExitStatus(
+            None, signal_number, detail=f"signal {signal_number}, by hand", failure=Failure(Fault.MACHINE, reason)
+        )
+    if signal_number == signal.SIGKILL and not stop_requested:
+        reason = "Blender was killed inside its container, not for memory."
+        return ExitStatus(None, signal_number, failure=Failure(Fault.MACHINE, reason))
+    return ExitStatus(None, signal_number)
 
 
 def removed() -> ExitStatus:
-    """Somebody has removed the container."""
-    reason = "Somebody removed Blender's container while it ran."
+    """Return the status of a container that another client removed."""
+    reason = "Another client removed Blender's container while it ran."
     return ExitStatus(None, signal.SIGKILL, detail="removed by hand", failure=Failure(Fault.MACHINE, reason))
 
 
-def engine_away(why: str) -> ExitStatus:
-    """Nobody can say how the container is: its engine does not answer."""
-    reason = f"The container engine went away while Blender ran: {why}"
+def engine_away(reason_text: str) -> ExitStatus:
+    """Return the status of a container whose engine is out of reach."""
+    reason = f"The container engine went away while Blender ran: {reason_text}"
     return ExitStatus(None, detail="the container engine went away", failure=Failure(Fault.MACHINE, reason))
 
 
-def overlong() -> ExitStatus:
-    """It was killed for what it said."""
-    return misbehaved("it said a line without end", "The scene's scripts disturbed Blender's answers, and were ended.")
+def line_too_long() -> ExitStatus:
+    """Return the status of a session that was killed for an overlong line."""
+    return killed_for_scene(
+        "it printed an endless line", "The scene's scripts disturbed the session protocol and were killed."
+    )

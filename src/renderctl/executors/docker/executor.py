@@ -1,4 +1,4 @@
-"""Sessions in containers: pinned, caged, and as warm as a process."""
+"""Runs sessions in isolated containers with pinned images."""
 
 import logging
 import os
@@ -16,9 +16,9 @@ from renderctl.executors import Executor, LaunchSpec, SessionProcess
 from renderctl.executors.docker.archive_copy import copy_in
 from renderctl.executors.docker.client import Engine, NotFound, engine_time, error_text
 from renderctl.executors.docker.container import ContainerHost, RunningContainer
-from renderctl.executors.docker.container_exit import EngineBlind, of_refusal
+from renderctl.executors.docker.container_exit import DiskNotShared, explain_refusal
 from renderctl.executors.docker.container_spec import (
-    NOBODY,
+    UNPRIVILEGED_ID,
     ContainerUser,
     ResourceLimits,
     bind_mount,
@@ -26,244 +26,253 @@ from renderctl.executors.docker.container_spec import (
     host_options,
     volume,
 )
-from renderctl.executors.docker.gpus import Gpus
+from renderctl.executors.docker.gpus import GpuPool
 from renderctl.executors.docker.images import DockerImages
 from renderctl.executors.docker.stdio import AttachedStreams
 from renderctl.executors.images import RenderImage
 
 logger = logging.getLogger(__name__)
 
-_ENVIRONMENT = {"LANG": "C.UTF-8"}
-_OURS = "renderctl.session"
+_BASE_ENVIRONMENT = {"LANG": "C.UTF-8"}
+_SESSION_LABEL = "renderctl.session"
 
 
 class DockerExecutor(Executor):
-    """Starts each session in a container that has no network, and nothing of this machine but its folders."""
+    """Starts each session in a container without network, which has only its own folders of this machine."""
 
-    caged = True
+    isolated = True
     sandboxed = True
 
-    def __init__(self, engine: Engine, bars: ResourceLimits, gpus: Gpus | None = None) -> None:
+    def __init__(self, engine: Engine, limits: ResourceLimits, gpus: GpuPool | None = None) -> None:
         self._engine = engine
-        self._bars = bars
-        self._gpus = gpus or Gpus((), shared=True)
-        self._programs: set[tuple[str, str]] = set()  # of images, that were seen to be there
-        self._left: set[str] = set()  # containers that are to be removed, once the engine is back
-        self._dead: list[Mapping[str, str]] = []  # labels of sessions whose workers are dead, likewise
+        self._limits = limits
+        self._gpus = gpus or GpuPool((), shared=True)
+        self._known_programs: set[tuple[str, str]] = set()  # (image, path) of programs that exist
+        self._leftover: set[str] = set()  # containers to remove once the engine is back
+        self._unreaped: list[Mapping[str, str]] = []  # labels of dead workers' sessions, likewise
         self._lock = threading.Lock()
-        self._facts: Mapping[str, Any] | None = None
-        self._known_to_share: bool | None = None  # None: no container was started yet
+        self._info: Mapping[str, Any] | None = None
+        self._disk_shared: bool | None = None  # None: not known yet
 
     def start(self, launch: LaunchSpec) -> SessionProcess:
-        self._clear_up()
-        gpus = self._gpus.take()
+        """Create and start a container. Raises ImageMissing, BlenderMissing, EngineRefused, EngineUnavailable."""
+        self._retry_cleanup()
+        gpus = self._gpus.acquire()
         try:
-            return self._started(launch, gpus)
+            return self._start(launch, gpus)
         except BaseException:
-            self._gpus.give_back(gpus)
+            self._gpus.release(gpus)
             raise
 
     @property
     def shares_disk(self) -> bool:  # type: ignore[override]
-        return self._known_to_share is not False
+        """Whether the engine shares this machine's disk, as far as is known."""
+        return self._disk_shared is not False
 
     def check(self) -> str:
-        facts = self._look()
-        kind = "rootless " if _rootless(facts) else ""
-        return f"containers of {kind}{self._engine.version()} at {self._engine.host}, {facts['NCPU']} cores"
+        """Return the engine's kind, version, address and cores."""
+        info = self._engine_info()
+        kind = "rootless " if _rootless(info) else ""
+        return f"containers of {kind}{self._engine.version()} at {self._engine.host}, {info['NCPU']} cores"
 
     def advice(self) -> Iterable[str]:
-        facts = self._look()
-        if not any("seccomp" in each for each in facts.get("SecurityOptions") or ()):
-            yield "The engine has no seccomp: containers may ask the kernel for anything."
-        if not _rootless(facts) and self._engine.address.startswith("unix:"):
-            yield "Whoever may use this engine's socket is root on this machine: a rootless one is safer."
+        """Return what could make the engine safer."""
+        info = self._engine_info()
+        if not any("seccomp" in option for option in info.get("SecurityOptions") or ()):
+            yield "The engine has no seccomp: containers may use every system call."
+        if not _rootless(info) and self._engine.address.startswith("unix:"):
+            yield "Access to this engine's socket is root access to this machine: a rootless engine is safer."
 
     def images(self) -> Sequence[RenderImage]:
+        """Return the engine's render images."""
         return DockerImages(self._engine).list()
 
     def reap(self, labels: Mapping[str, str]) -> int:
+        """Remove the containers with these labels, or later if the engine is out of reach."""
         try:
-            return self._reaped(labels)
+            return self._reap(labels)
         except Unreachable as error:
-            logger.warning("sessions that a dead worker may have left are looked for later: %s", error.message)
+            logger.warning("sessions of a dead worker will be removed later: %s", error.message)
             with self._lock:
-                self._dead.append(labels)
+                self._unreaped.append(labels)
             return 0
 
     def close(self) -> None:
+        """Close the connection to the engine."""
         self._engine.close()
 
-    def _started(self, launch: LaunchSpec, gpus: tuple[str, ...]) -> SessionProcess:
+    def _start(self, launch: LaunchSpec, gpus: tuple[str, ...]) -> SessionProcess:
         if launch.image is None:
-            raise ImageMissing("No image was named.", hint="`renderctl images build` makes one.")
-        tenant = self._tenant(launch)
+            raise ImageMissing("No render image was given.", hint="Build one with `renderctl images build`.")
+        user = self._user_of(launch)
         try:
-            environment = _prepared(launch, tenant)
+            environment = _prepare_scratch(launch, user)
             launch.log.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise Unreachable(f"{launch.argv[0]} can not be started: {error}.") from error
-        created = self._create(launch, tenant, environment, gpus)
+            raise Unreachable(f"{launch.argv[0]} cannot be started: {error}.") from error
+        container = self._create_session(launch, user, environment, gpus)
         try:
-            self._furnish(created, launch, tenant)
-            return self._begun(created, launch, tenant, gpus)
+            self._copy_inputs(container, launch, user)
+            return self._start_container(container, launch, user, gpus)
         except BaseException:
-            self._remove(created)
+            self._remove(container)
             raise
 
-    def _furnish(self, container: str, launch: LaunchSpec, tenant: ContainerUser) -> None:
-        """Carry in what it starts with, where the engine does not see it."""
+    def _copy_inputs(self, container: str, launch: LaunchSpec, user: ContainerUser) -> None:
+        """Copy its scratch and inputs in, unless the engine shares the disk."""
         if not self.shares_disk:
-            with self._engine.speaking() as client:
-                copy_in(client, container, launch.scratch, launch.scratch.parent, tenant)
-                for each in launch.inputs:
-                    copy_in(client, container, each, each)
+            with self._engine.client() as client:
+                copy_in(client, container, launch.scratch, launch.scratch.parent, user)
+                for path in launch.inputs:
+                    copy_in(client, container, path, path)
 
-    def _create(
-        self, launch: LaunchSpec, tenant: ContainerUser, environment: Mapping[str, str], gpus: tuple[str, ...]
+    def _create_session(
+        self, launch: LaunchSpec, user: ContainerUser, environment: Mapping[str, str], gpus: tuple[str, ...]
     ) -> str:
-        if self._known_to_share is None:
-            self._known_to_share = self._sees_our_disk(launch)
+        if self._disk_shared is None:
+            self._disk_shared = self._probe_disk(launch)
         mounts = [
             bind_mount(launch.scratch, read_only=False),
-            *(bind_mount(each, read_only=True) for each in launch.inputs),
+            *(bind_mount(path, read_only=True) for path in launch.inputs),
         ]
         if not self.shares_disk:
-            # a volume's own root stays root's: the scratch is a folder in one
-            mounts = [volume(each) for each in (launch.scratch.parent, *launch.inputs)]
-        options = container_options(launch, tenant, environment)
-        options["labels"] |= {_OURS: "1"}
-        return self._made(options, mounts, gpus)
+            # a volume's root belongs to root: the scratch is a folder inside one
+            mounts = [volume(path) for path in (launch.scratch.parent, *launch.inputs)]
+        options = container_options(launch, user, environment)
+        options["labels"] |= {_SESSION_LABEL: "1"}
+        return self._create_container(options, mounts, gpus)
 
-    def _sees_our_disk(self, launch: LaunchSpec) -> bool:
-        """Whether a container finds in our folder what we put there: its engine may have another disk."""
+    def _probe_disk(self, launch: LaunchSpec) -> bool:
+        """Return whether a container sees a file that was just written: the engine may have another disk."""
         token = launch.scratch / f"token-{new_token()}"
         token.touch()
-        options = {"image": launch.image, "command": ["true"], "labels": {**launch.labels, _OURS: "1"}}
+        options = {"image": launch.image, "command": ["true"], "labels": {**launch.labels, _SESSION_LABEL: "1"}}
         probe = None
         try:
-            probe = self._made(options, [bind_mount(launch.scratch, read_only=True)], ())
-            with self._engine.speaking() as client:
+            probe = self._create_container(options, [bind_mount(launch.scratch, read_only=True)], ())
+            with self._engine.client() as client:
                 stream, _ = client.api.get_archive(probe, str(token))
                 stream.close()
             return True
-        except (NotFound, EngineBlind):
-            logger.info("the container engine does not see our disk: files are carried in and out")
+        except (NotFound, DiskNotShared):
+            logger.info("the container engine does not share our disk: files are copied in and out")
             return False
         finally:
             token.unlink()
             if probe is not None:
                 self._remove(probe)
 
-    def _made(self, options: dict[str, Any], mounts: list[Mount], gpus: tuple[str, ...]) -> str:
-        with self._engine.speaking() as client:
+    def _create_container(self, options: dict[str, Any], mounts: list[Mount], gpus: tuple[str, ...]) -> str:
+        with self._engine.client() as client:
             try:
-                host = client.api.create_host_config(**host_options(self._bars_here(), mounts, gpus))
+                host = client.api.create_host_config(**host_options(self._resolved_limits(), mounts, gpus))
                 return str(client.api.create_container(**options, host_config=host)["Id"])
             except APIError as error:
-                raise self._refused(error) from error
+                raise self._start_error(error) from error
 
-    def _begun(
-        self, container: str, launch: LaunchSpec, tenant: ContainerUser, gpus: tuple[str, ...]
+    def _start_container(
+        self, container: str, launch: LaunchSpec, user: ContainerUser, gpus: tuple[str, ...]
     ) -> SessionProcess:
-        with self._engine.speaking() as client:
-            self._look_for_program(client, container, launch)
-            streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-            attachment = AttachedStreams(client.api.attach_socket(container, streams), launch.log)
+        with self._engine.client() as client:
+            self._require_program(client, container, launch)
+            options = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+            streams = AttachedStreams(client.api.attach_socket(container, options), launch.log)
             try:
                 client.api.start(container)
             except APIError as error:
-                attachment.close()
-                raise self._refused(error) from error
+                streams.close()
+                raise self._start_error(error) from error
             except BaseException:
-                attachment.close()
+                streams.close()
                 raise
-            began = engine_time(client)
+            started_at = engine_time(client)
 
-        def let_go(ended: str, gone: bool) -> None:
-            self._gpus.give_back(gpus)
+        def on_removed(container_id: str, gone: bool) -> None:
+            self._gpus.release(gpus)
             if not gone:
                 with self._lock:
-                    self._left.add(ended)
+                    self._leftover.add(container_id)
 
-        bars, shared = self._bars_here(), self.shares_disk
-        place = ContainerHost(container, launch.scratch, bars, tenant, began, launch.inputs, shared)
-        return RunningContainer(self._engine, place, attachment, let_go)
+        limits, shared = self._resolved_limits(), self.shares_disk
+        host = ContainerHost(container, launch.scratch, limits, user, started_at, launch.inputs, shared)
+        return RunningContainer(self._engine, host, streams, on_removed)
 
-    def _look_for_program(self, client: Any, container: str, launch: LaunchSpec) -> None:
-        """The engine's init would not tell a missing program from one that ended. Raises BlenderMissing."""
-        known = (launch.image or "", launch.argv[0])
-        if known in self._programs:
+    def _require_program(self, client: Any, container: str, launch: LaunchSpec) -> None:
+        """Check for the program: the engine's init does not report a missing one. Raises BlenderMissing."""
+        key = (launch.image or "", launch.argv[0])
+        if key in self._known_programs:
             return
         try:
             stream, _ = client.api.get_archive(container, launch.argv[0])
             stream.close()
         except NotFound as error:
-            hint = "`renderctl images build` makes one that has."
+            hint = "Build one that has it with `renderctl images build`."
             raise BlenderMissing(f"The image {launch.image} has no {launch.argv[0]}.", hint=hint) from error
-        self._programs.add(known)
+        self._known_programs.add(key)
 
-    def _refused(self, error: APIError) -> Unreachable:
-        return of_refusal(Unreachable(f"The container can not be started: {error_text(error)}."), error_text(error))
+    def _start_error(self, error: APIError) -> Unreachable:
+        return explain_refusal(Unreachable(f"The container cannot be started: {error_text(error)}."), error_text(error))
 
-    def _tenant(self, launch: LaunchSpec) -> ContainerUser:
-        """Whose files the container's processes write: ours, where we are not root."""
-        if _rootless(self._look()):
-            return ContainerUser(0, 0)  # the engine's own user, which is ours and no root outside
-        ours = ContainerUser(os.getuid(), os.getgid())
-        return ours if ours.uid != 0 or launch.as_caller else ContainerUser(NOBODY, NOBODY)
+    def _user_of(self, launch: LaunchSpec) -> ContainerUser:
+        """Return the user of the container's processes, who owns the files that they write: ours unless we are root."""
+        if _rootless(self._engine_info()):
+            return ContainerUser(0, 0)  # mapped to the engine's user, who is ours and not root
+        own_user = ContainerUser(os.getuid(), os.getgid())
+        return (
+            own_user if own_user.uid != 0 or launch.as_current_user else ContainerUser(UNPRIVILEGED_ID, UNPRIVILEGED_ID)
+        )
 
-    def _bars_here(self) -> ResourceLimits:
-        facts = self._look()
-        return self._bars.on(facts["MemTotal"], facts["NCPU"])
+    def _resolved_limits(self) -> ResourceLimits:
+        info = self._engine_info()
+        return self._limits.resolve(info["MemTotal"], info["NCPU"])
 
-    def _look(self) -> Mapping[str, Any]:
-        """What the engine says of itself."""
-        if self._facts is None:
-            with self._engine.speaking() as client:
-                self._facts = client.info()
-        return self._facts
+    def _engine_info(self) -> Mapping[str, Any]:
+        """Return the engine's info, requested once."""
+        if self._info is None:
+            with self._engine.client() as client:
+                self._info = client.info()
+        return self._info
 
-    def _clear_up(self) -> None:
-        """Remove what could not be removed when the engine was away."""
+    def _retry_cleanup(self) -> None:
+        """Remove what could not be removed while the engine was out of reach."""
         with self._lock:
-            left, dead = list(self._left), list(self._dead)
-        for container in left:
+            leftover, unreaped = list(self._leftover), list(self._unreaped)
+        for container in leftover:
             self._remove(container)
-        for labels in dead:
-            self._reaped(labels)
+        for labels in unreaped:
+            self._reap(labels)
             with self._lock:
-                self._dead.remove(labels)
+                self._unreaped.remove(labels)
 
-    def _reaped(self, labels: Mapping[str, str]) -> int:
-        wanted = [f"{name}={value}" for name, value in {**labels, _OURS: "1"}.items()]
-        with self._engine.speaking() as client:
-            found = client.api.containers(all=True, filters={"label": wanted})
-        for each in found:
-            self._remove(each["Id"])
-        return len(found)
+    def _reap(self, labels: Mapping[str, str]) -> int:
+        filters = [f"{name}={value}" for name, value in {**labels, _SESSION_LABEL: "1"}.items()]
+        with self._engine.client() as client:
+            containers = client.api.containers(all=True, filters={"label": filters})
+        for container in containers:
+            self._remove(container["Id"])
+        return len(containers)
 
     def _remove(self, container: str) -> None:
         try:
-            with suppress(NotFound), self._engine.speaking() as client:
+            with suppress(NotFound), self._engine.client() as client:
                 client.api.remove_container(container, force=True, v=True)
             with self._lock:
-                self._left.discard(container)
+                self._leftover.discard(container)
         except Unreachable as error:
-            logger.warning("a container is left: %s", error.message)
+            logger.warning("a container could not be removed: %s", error.message)
             with self._lock:
-                self._left.add(container)
+                self._leftover.add(container)
 
 
-def _prepared(launch: LaunchSpec, tenant: ContainerUser) -> dict[str, str]:
-    """The environment of a session, whose folders are made and the tenant's. Raises OSError."""
+def _prepare_scratch(launch: LaunchSpec, user: ContainerUser) -> dict[str, str]:
+    """Create a session's folders for its user, and return its environment. Raises OSError."""
     private = {"HOME": launch.scratch / "home", "TMPDIR": launch.scratch / "tmp"}
     for folder in (launch.scratch, *private.values()):
         folder.mkdir(parents=True, exist_ok=True)
         if os.getuid() == 0:
-            os.chown(folder, tenant.uid, tenant.gid, follow_symlinks=False)
-    return {**_ENVIRONMENT, **{name: str(folder) for name, folder in private.items()}, **launch.environment}
+            os.chown(folder, user.uid, user.gid, follow_symlinks=False)
+    return {**_BASE_ENVIRONMENT, **{name: str(folder) for name, folder in private.items()}, **launch.environment}
 
 
-def _rootless(facts: Mapping[str, Any]) -> bool:
-    return any("rootless" in each for each in facts.get("SecurityOptions") or ())
+def _rootless(info: Mapping[str, Any]) -> bool:
+    return any("rootless" in option for option in info.get("SecurityOptions") or ())

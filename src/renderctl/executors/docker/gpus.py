@@ -1,34 +1,34 @@
-"""The GPUs that sessions get."""
+"""Assigning GPUs to sessions."""
 
 import threading
 
 from renderctl.core.errors import EngineRefused
 
 
-class Gpus:
-    """Hands them out: all to everybody, or each to one session at a time."""
+class GpuPool:
+    """A pool of GPUs: all shared by every session, or one for each session."""
 
     def __init__(self, names: tuple[str, ...], *, shared: bool) -> None:
-        """`names` are indices or ids as the engine knows them, or `all`."""
+        """`names` are the engine's indices or ids of GPUs, or `all`."""
         self._names = names
         self._shared = shared
         self._free = list(names)
         self._lock = threading.Lock()
 
-    def take(self) -> tuple[str, ...]:
-        """Those of a new session. Raises EngineRefused when each of them has its session."""
+    def acquire(self) -> tuple[str, ...]:
+        """Return the GPUs of a new session. Raises EngineRefused if none is free."""
         if self._shared:
             return self._names
         with self._lock:
             if not self._free:
                 raise EngineRefused(
-                    f"Every GPU has its session: {len(self._names)} of executor.gpus, which are not shared.",
-                    hint="Let worker.slots be their number, or executor.share_gpus true.",
+                    f"All GPUs are in use: {len(self._names)} of executor.gpus, which are not shared.",
+                    hint="Set worker.slots to their number, or executor.share_gpus to true.",
                 )
             return (self._free.pop(0),)
 
-    def give_back(self, taken: tuple[str, ...]) -> None:
-        """The session has ended."""
+    def release(self, gpus: tuple[str, ...]) -> None:
+        """Return the GPUs of a session that has ended."""
         if not self._shared:
             with self._lock:
-                self._free += taken
+                self._free += gpus

@@ -1,4 +1,4 @@
-"""Building a render image, with Docker's own client program: secrets need BuildKit, which the SDK does not speak."""
+"""Builds render images with Docker's client program: build secrets need BuildKit, which the SDK lacks."""
 
 import os
 import re
@@ -12,12 +12,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from renderctl.core.errors import BuilderMissing, BuildFailed, InvalidInput
-from renderctl.executors.images import OnStep, Recipe
+from renderctl.executors.images import BuildRecipe, OnBuildStep
 
 REPOSITORY = "renderctl-blender"
-OLDEST, TOO_NEW = (4, 2), (5, 1)  #: the versions whose module is for Debian 12's Python
+OLDEST, TOO_NEW = (4, 2), (5, 1)  #: versions whose module supports Debian 12's Python
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
-#: `#7 [wheel 1/2] RUN …` begins a step, `#7 DONE 3.1s` ends it, `#7 3.141 words` is what it prints.
+#: `#7 [wheel 1/2] RUN …` begins a step, `#7 DONE 3.1s` ends it, `#7 3.141 text` is its output.
 _LINE = re.compile(r"#(?P<step>\d+) (?:(?P<end>DONE|CACHED|ERROR)\b|\[(?P<begin>[^]]+)\]|[\d.]+ (?P<said>.*))")
 _LAST_LINES = 12
 _PINNED = re.compile(r".+@sha256:[0-9a-f]{64}")
@@ -26,7 +26,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @cache
 def context_dir() -> Path:
-    """Where the Dockerfile lies: inside the installed package, or in compose/ of the source tree."""
+    """Return the folder of the Dockerfile: in the installed package, or in compose/ of the source tree."""
     package = Path(__file__).resolve().parents[2]
     for folder in (package / "compose" / "blender", package.parents[1] / "compose" / "blender"):
         if (folder / "Dockerfile").is_file():
@@ -35,77 +35,81 @@ def context_dir() -> Path:
 
 
 def known_versions() -> tuple[str, ...]:
-    """The Blenders whose module we know by its digest, newest first."""
+    """Return the Blender versions whose module's digest is known, newest first."""
     names = [path.stem for path in (context_dir() / "wheels").glob("*.txt") if _VERSION.fullmatch(path.stem)]
-    return tuple(sorted(names, key=_numbers, reverse=True))
+    return tuple(sorted(names, key=_version_key, reverse=True))
 
 
-def blender_of(recipe: Recipe) -> str:
-    """The whole version that a recipe means. Raises InvalidInput."""
+def blender_of(recipe: BuildRecipe) -> str:
+    """Return the full version of a recipe, such as 4.5.15. Raises InvalidInput."""
     known = known_versions()
-    wanted = known[0] if recipe.blender is None else recipe.blender
-    hint = f"There is {', '.join(known)}; any release from {_spell(OLDEST)} up to {known[0]} works, such as 4.5.14."
-    if not _VERSION.fullmatch(wanted) or not OLDEST <= _numbers(wanted)[:2] < TOO_NEW:
-        raise InvalidInput(f"There is no recipe for Blender {wanted}.", hint=hint)
-    if wanted.count(".") == 2:
-        return wanted
-    found = next((each for each in known if each.startswith(f"{wanted}.")), None)
-    if found is None:
-        raise InvalidInput(f"Which release of Blender {wanted}? Name it whole.", hint=hint)
-    return found
+    requested = known[0] if recipe.blender is None else recipe.blender
+    hint = (
+        f"Known: {', '.join(known)}; any release from {_format_version(OLDEST)} up to {known[0]} works, such as 4.5.14."
+    )
+    if not _VERSION.fullmatch(requested) or not OLDEST <= _version_key(requested)[:2] < TOO_NEW:
+        raise InvalidInput(f"There is no recipe for Blender {requested}.", hint=hint)
+    if requested.count(".") == 2:
+        return requested
+    release = next((version for version in known if version.startswith(f"{requested}.")), None)
+    if release is None:
+        raise InvalidInput(f"The release of Blender {requested} is not known here. Give the full version.", hint=hint)
+    return release
 
 
-def require_pinned(recipe: Recipe) -> None:
-    """Raises InvalidInput where whoever serves a name could change what is built."""
+def require_pinned(recipe: BuildRecipe) -> None:
+    """Require digests, so that nobody who serves a file can change the build. Raises InvalidInput."""
     if recipe.sha256 is not None and not _SHA256.fullmatch(recipe.sha256):
-        raise InvalidInput("A SHA-256 is 64 digits from 0 to 9 and a to f.")
+        raise InvalidInput("A SHA-256 must have 64 hexadecimal digits.")
     if recipe.unpinned:
         return
     if recipe.base and not _PINNED.fullmatch(recipe.base):
-        hint = f"Name it by its digest: {recipe.base}@sha256:…; or --unpinned, for one that you have made yourself."
-        raise InvalidInput(f"The base {recipe.base} may be another one tomorrow.", hint=hint)
+        hint = f"Pin it by its digest: {recipe.base}@sha256:…; or use --unpinned for an image of your own."
+        raise InvalidInput(f"The base image {recipe.base} is not pinned.", hint=hint)
     version = blender_of(recipe)
     if recipe.sha256 is None and (recipe.url or version not in known_versions()):
         what = recipe.url or f"the module of Blender {version}"
-        hint = "--sha256 DIGEST, as its publisher says it; or --unpinned, to trust whoever serves it."
-        raise InvalidInput(f"Nobody has said which digest {what} has.", hint=hint)
+        hint = "Give its publisher's digest with --sha256, or trust the download with --unpinned."
+        raise InvalidInput(f"The digest of {what} is not known.", hint=hint)
 
 
-def reference_of(recipe: Recipe) -> str:
-    """What the image of a recipe is called. Raises InvalidInput."""
+def reference_of(recipe: BuildRecipe) -> str:
+    """Return the name of a recipe's image. Raises InvalidInput."""
     return recipe.reference or f"{REPOSITORY}:{blender_of(recipe)}{'-cycles' if recipe.cycles_only else ''}"
 
 
-class Builder:
-    """Builds on the engine at an address."""
+class ImageBuilder:
+    """Builds images on the engine at an address."""
 
     def __init__(self, address: str, environment: Mapping[str, str] = os.environ) -> None:
         self._environment = {**environment, "DOCKER_HOST": address, "DOCKER_BUILDKIT": "1"}
 
-    def build(self, recipe: Recipe, on_step: OnStep) -> None:
-        """Make the image. Raises InvalidInput, BuilderMissing, BuildFailed with the last lines that were printed."""
+    def build(self, recipe: BuildRecipe, on_step: OnBuildStep) -> None:
+        """Build an image. Raises InvalidInput, BuilderMissing, or BuildFailed with the last lines of output."""
         reference = reference_of(recipe)
         require_pinned(recipe)
         with _secrets(recipe) as secrets:
-            words = [self._program(), "build", "--progress", "plain", "--tag", reference, *_options(recipe), *secrets]
-            arguments = _arguments(recipe)
-            words += [word for name in arguments for word in ("--build-arg", name)]  # the values: in the environment
+            command = [self._program(), "build", "--progress", "plain", "--tag", reference, *_options(recipe), *secrets]
+            arguments = _build_args(recipe)
+            command += [
+                word for name in arguments for word in ("--build-arg", name)
+            ]  # their values are in the environment
             with subprocess.Popen(
-                [*words, str(context_dir())],
+                [*command, str(context_dir())],
                 env=self._environment | arguments,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-            ) as building:
-                assert building.stdout is not None
-                last = _follow(building.stdout, on_step)
-        if building.returncode != 0:
-            raise BuildFailed(f"{reference} could not be built. It ended with:\n{last}", hint=_hint(last))
+            ) as process:
+                assert process.stdout is not None
+                last_lines = _follow(process.stdout, on_step)
+        if process.returncode != 0:
+            raise BuildFailed(f"{reference} could not be built. The last lines:\n{last_lines}", hint=_hint(last_lines))
 
     def _program(self) -> str:
-        """The first `docker` on PATH that has BuildKit: some need a plug-in for it."""
+        """Return the first `docker` on PATH that has BuildKit, which may need a plug-in. Raises BuilderMissing."""
         for folder in self._environment.get("PATH", os.defpath).split(os.pathsep):
             program = shutil.which("docker", path=folder)
             if program and "--secret" in self._help(program):
@@ -113,18 +117,18 @@ class Builder:
         raise BuilderMissing()
 
     def _help(self, program: str) -> str:
-        words = [program, "build", "--help"]
-        asked = subprocess.run(words, env=self._environment, capture_output=True, text=True, check=False, timeout=60)
-        return asked.stdout if asked.returncode == 0 else ""
+        command = [program, "build", "--help"]
+        result = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False, timeout=60)
+        return result.stdout if result.returncode == 0 else ""
 
 
-def _options(recipe: Recipe) -> Iterator[str]:
+def _options(recipe: BuildRecipe) -> Iterator[str]:
     yield from ("--target", "program" if recipe.url else "module")
     if recipe.network:
         yield from ("--network", recipe.network)
 
 
-def _arguments(recipe: Recipe) -> dict[str, str]:
+def _build_args(recipe: BuildRecipe) -> dict[str, str]:
     named = {
         "BLENDER_VERSION": blender_of(recipe),
         "CYCLES_ONLY": "1" if recipe.cycles_only else None,
@@ -137,59 +141,59 @@ def _arguments(recipe: Recipe) -> dict[str, str]:
 
 
 @contextmanager
-def _secrets(recipe: Recipe) -> Iterator[list[str]]:
-    """Options that give the build what may not be in an image. Raises InvalidInput."""
-    words = []
+def _secrets(recipe: BuildRecipe) -> Iterator[list[str]]:
+    """Yield the options of build secrets, which must not be stored in the image. Raises InvalidInput."""
+    command = []
     with TemporaryDirectory(prefix="renderctl-build-") as folder:
         if recipe.authorities:
             if not recipe.authorities.is_file():
-                raise InvalidInput(f"There is no file {recipe.authorities} with certificates.")
-            words += ["--secret", f"id=ca,src={recipe.authorities.absolute()}"]
+                raise InvalidInput(f"There is no certificate file {recipe.authorities}.")
+            command += ["--secret", f"id=ca,src={recipe.authorities.absolute()}"]
         if recipe.index:
             path = Path(folder) / "index"
             path.touch(0o600)
             path.write_text(recipe.index)
-            words += ["--secret", f"id=index,src={path}"]
-        yield words
+            command += ["--secret", f"id=index,src={path}"]
+        yield command
 
 
-def _follow(lines: Iterator[str], on_step: OnStep) -> str:
-    """Tell of each step; the last lines that say something."""
+def _follow(lines: Iterator[str], on_step: OnBuildStep) -> str:
+    """Report the steps; return the last informative lines."""
     steps: dict[str, bool] = {}
-    last: deque[str] = deque(maxlen=_LAST_LINES)
+    last_lines: deque[str] = deque(maxlen=_LAST_LINES)
     for line in lines:
-        found = _LINE.match(line)
-        if found is None:
-            last.extend([line.rstrip()] if _telling(line) else [])
-        elif found["said"] is not None:
-            last.append(found["said"].rstrip())
-        elif found["end"] or not found["begin"].startswith("internal"):
-            steps[found["step"]] = bool(found["end"])
-            on_step(sum(steps.values()), len(steps), found["begin"] or "")
-    return "\n".join(last)
+        release = _LINE.match(line)
+        if release is None:
+            last_lines.extend([line.rstrip()] if _is_informative(line) else [])
+        elif release["said"] is not None:
+            last_lines.append(release["said"].rstrip())
+        elif release["end"] or not release["begin"].startswith("internal"):
+            steps[release["step"]] = bool(release["end"])
+            on_step(sum(steps.values()), len(steps), release["begin"] or "")
+    return "\n".join(last_lines)
 
 
-def _telling(line: str) -> bool:
+def _is_informative(line: str) -> bool:
     return bool(line.strip("- \n")) and re.match(r"#\d+ (sha256:|transferring|resolve|naming|writing)", line) is None
 
 
-#: What the last lines have in them when a build can not reach what it needs, and what to do about it.
+#: Text in the last lines of a failed build -> what to do.
 _HINTS = {
-    "certificate": "A proxy that looks into TLS? --ca FILE names certificates to trust beside the usual ones.",
-    "network bridge not found": "The engine has no network of its own: --network host builds in its machine's.",
-    "resolv": "--apt-mirror URL, --index URL: servers of your own; --network host: the network of its machine.",
-    "no matching distribution": "There is no such release of Blender's module; or --index URL names another index.",
-    "no space left": "The engine's disk is full: `docker system df` says of what.",
+    "certificate": "Does a proxy intercept TLS? --ca FILE names further certificates to trust.",
+    "network bridge not found": "The engine has no bridge network: --network host uses its machine's network.",
+    "resolv": "Name your own servers with --apt-mirror URL and --index URL, or use --network host.",
+    "no matching distribution": "This release of Blender's module does not exist; --index URL names another index.",
+    "no space left": "The engine's disk is full: see `docker system df`.",
 }
 
 
-def _hint(last: str) -> str | None:
-    return next((hint for words, hint in _HINTS.items() if words in last.lower()), None)
+def _hint(last_lines: str) -> str | None:
+    return next((hint for command, hint in _HINTS.items() if command in last_lines.lower()), None)
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def _version_key(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in version.split("."))
 
 
-def _spell(version: tuple[int, ...]) -> str:
+def _format_version(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))

@@ -1,4 +1,4 @@
-"""The render images of a Docker engine."""
+"""Lists, builds, pulls and removes the render images of a Docker engine."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -9,70 +9,82 @@ from typing import Any
 from renderctl.core.errors import EngineRefused, ImageMissing, PullFailed
 from renderctl.core.errors import NotFound as NoSuchImage
 from renderctl.executors.docker.client import Engine, NotFound, error_text
-from renderctl.executors.docker.image_builder import Builder, reference_of
-from renderctl.executors.images import Images, OnStep, Recipe, RenderImage
+from renderctl.executors.docker.image_builder import ImageBuilder, reference_of
+from renderctl.executors.images import BuildRecipe, Images, OnBuildStep, RenderImage
 
 _VERSION, _PROGRAM, _MODULE, _CYCLES_ONLY = (
-    f"renderctl.blender.{each}" for each in ("version", "program", "module", "cycles-only")
+    f"renderctl.blender.{name}" for name in ("version", "program", "module", "cycles-only")
 )
-_LIST_HINT = "`renderctl images list` says which there are."
-#: What a registry answers that is there and has nothing for us.
-_NOT_FOR_US = ("not found", "manifest unknown", "does not exist", "denied", "unauthorized", "authentication required")
+_LIST_HINT = "`renderctl images list` shows the images."
+#: Messages of a registry that lacks the image or denies access.
+_NOT_AVAILABLE = (
+    "not found",
+    "manifest unknown",
+    "does not exist",
+    "denied",
+    "unauthorized",
+    "authentication required",
+)
 
 
 class DockerImages(Images):
-    """Those that `compose/blender` has made: they are known by their labels."""
+    """Images built from `compose/blender`, recognized by their labels."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def list(self) -> Sequence[RenderImage]:
-        with self._engine.speaking() as client:
+        """Return the images with Blender's version label, newest Blender first."""
+        with self._engine.client() as client:
             found = client.api.images(filters={"label": _VERSION, "dangling": False})
-        images = [image for each in found for image in _named_by_tags(each)]
-        return sorted(images, key=lambda each: (each.version, each.created_at, each.reference), reverse=True)
+        images = [image for entry in found for image in _images_by_tag(entry)]
+        return sorted(images, key=lambda image: (image.version, image.created_at, image.reference), reverse=True)
 
-    def build(self, recipe: Recipe, on_step: OnStep) -> RenderImage:
-        self._engine.version()  # one that is away is told by us, not by the program that builds
-        Builder(self._engine.address).build(recipe, on_step)
+    def build(self, recipe: BuildRecipe, on_step: OnBuildStep) -> RenderImage:
+        """Build with Docker's client program."""
+        self._engine.version()  # so that an engine out of reach is reported by us, not by the client program
+        ImageBuilder(self._engine.address).build(recipe, on_step)
         return self._find(reference_of(recipe))
 
-    def pull(self, reference: str, on_step: OnStep) -> RenderImage:
-        repository, tag = _parted(reference)
+    def pull(self, reference: str, on_step: OnBuildStep) -> RenderImage:
+        """Pull the image; steps are its layers."""
+        repository, tag = _split_reference(reference)
         try:
-            with self._engine.speaking() as client:
+            with self._engine.client() as client:
                 _follow(client.api.pull(repository, tag=tag, stream=True, decode=True), on_step)
         except (EngineRefused, ImageMissing, NotFound) as error:
-            raise _not_pulled(reference, error) from error
+            raise _pull_error(reference, error) from error
         return self._find(reference)
 
     def remove(self, reference: str) -> RenderImage:
+        """Remove the image's name, and the image with its last name."""
         image = self._find(reference)
-        with self._engine.speaking() as client:
+        with self._engine.client() as client:
             client.images.remove(image.reference)
         return image
 
     def close(self) -> None:
+        """Close the connection to the engine."""
         self._engine.close()
 
     def _find(self, reference: str) -> RenderImage:
-        """The image of that name or digest. Raises NoSuchImage for none, and for one that is no render image."""
+        """Return the render image of that name or digest. Raises NoSuchImage."""
         try:
-            with self._engine.speaking() as client:
+            with self._engine.client() as client:
                 digest = client.images.get(reference).id
         except ImageMissing as error:
             raise NoSuchImage(f"There is no image {reference}.", hint=_LIST_HINT) from error
-        images = [each for each in self.list() if each.digest == digest]
+        images = [image for image in self.list() if image.digest == digest]
         if not images:
-            raise NoSuchImage(f"{reference} is no render image: it lacks the label {_VERSION}.", hint=_LIST_HINT)
-        repository, tag = _parted(reference)
-        named = [each for each in images if each.reference == f"{repository}:{tag}"]
+            raise NoSuchImage(f"{reference} is not a render image: it lacks the label {_VERSION}.", hint=_LIST_HINT)
+        repository, tag = _split_reference(reference)
+        named = [image for image in images if image.reference == f"{repository}:{tag}"]
         return (
             named[0] if named else replace(images[0], reference=reference if "@" in reference else images[0].reference)
         )
 
 
-def _named_by_tags(found: Mapping[str, Any]) -> Iterator[RenderImage]:
+def _images_by_tag(found: Mapping[str, Any]) -> Iterator[RenderImage]:
     labels = found["Labels"]
     for reference in found.get("RepoTags") or found.get("RepoDigests") or ():
         yield RenderImage(
@@ -87,8 +99,8 @@ def _named_by_tags(found: Mapping[str, Any]) -> Iterator[RenderImage]:
         )
 
 
-def _parted(reference: str) -> tuple[str, str]:
-    """Repository, and tag or digest: `latest` when none is named."""
+def _split_reference(reference: str) -> tuple[str, str]:
+    """Split into repository and tag or digest; the default tag is `latest`."""
     repository, at, digest = reference.partition("@")
     if at:
         return repository, digest
@@ -96,8 +108,8 @@ def _parted(reference: str) -> tuple[str, str]:
     return (repository, tag) if colon and "/" not in tag else (reference, "latest")
 
 
-def _follow(events: Iterable[Mapping[str, Any]], on_step: OnStep) -> None:
-    """Count the layers of a pull. Raises EngineRefused for what goes wrong after it began."""
+def _follow(events: Iterable[Mapping[str, Any]], on_step: OnBuildStep) -> None:
+    """Report the layers of a pull. Raises EngineRefused for an error during the pull."""
     layers: dict[str, bool] = {}
     for event in events:
         if "error" in event:
@@ -108,10 +120,10 @@ def _follow(events: Iterable[Mapping[str, Any]], on_step: OnStep) -> None:
             on_step(sum(layers.values()), len(layers), f"layer {event['id']}: {status.lower()}")
 
 
-def _not_pulled(reference: str, error: Exception) -> NoSuchImage | PullFailed:
-    words = error_text(error.__cause__ if isinstance(error.__cause__, Exception) else error)
-    if any(each in words.lower() for each in _NOT_FOR_US):
-        hint = "Check the name; `docker login` is for registries that ask who you are."
-        return NoSuchImage(f"No registry has {reference} for us: {words}.", hint=hint)
-    hint = "`renderctl images build` makes an image without a registry."
-    return PullFailed(f"{reference} can not be pulled: {words}.", hint=hint)
+def _pull_error(reference: str, error: Exception) -> NoSuchImage | PullFailed:
+    message = error_text(error.__cause__ if isinstance(error.__cause__, Exception) else error)
+    if any(text in message.lower() for text in _NOT_AVAILABLE):
+        hint = "Check the name; private registries need `docker login`."
+        return NoSuchImage(f"No registry provides {reference}: {message}.", hint=hint)
+    hint = "`renderctl images build` builds an image without a registry."
+    return PullFailed(f"{reference} cannot be pulled: {message}.", hint=hint)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from renderctl.executors.images import OnStep, Recipe, RenderImage
+from renderctl.executors.images import BuildRecipe, OnBuildStep, RenderImage
 from renderctl.farm import Farm
 
 
@@ -11,12 +11,12 @@ def list_images(farm: Farm) -> Sequence[RenderImage]:
     return farm.images.list()
 
 
-def build_image(farm: Farm, recipe: Recipe, on_step: OnStep) -> RenderImage:
+def build_image(farm: Farm, recipe: BuildRecipe, on_step: OnBuildStep) -> RenderImage:
     """Make one. Raises InvalidInput, BuilderMissing, BuildFailed, EngineUnavailable."""
     return farm.images.build(recipe, on_step)
 
 
-def pull_image(farm: Farm, reference: str, on_step: OnStep) -> RenderImage:
+def pull_image(farm: Farm, reference: str, on_step: OnBuildStep) -> RenderImage:
     """Fetch one from its registry. Raises NotFound, PullFailed, EngineUnavailable."""
     return farm.images.pull(reference, on_step)
 

@@ -71,7 +71,7 @@ def out_of_sight(farm: Farm, facts: "Facts", seen: tuple[Path, ...]) -> frozense
     Raises InvalidInput for what no session may know of.
     """
     paths = [Path(path) for path in facts.hidden]
-    if farm.executor.caged:  # what it is not given is not there at all
+    if farm.executor.isolated:  # what it is not given is not there at all
         paths += [Path(file.absolute) for file in facts.files if not file.exists]
     unseen = (path for path in paths if not any(path.is_relative_to(folder) for folder in seen))
     return frozenset(visible for path in unseen if (visible := _visible(farm, path)).exists())
@@ -81,7 +81,7 @@ def _looked_at(
     farm: Farm, scene: Path, chosen: BlenderChoice, seen: tuple[Path, ...], listed: frozenset[Path] = frozenset()
 ) -> "Facts":
     with scratch_of(farm, "upload") as scratch:
-        session = start_session(farm, chosen.blender, scratch / "session", seen, as_caller=True)
+        session = start_session(farm, chosen.blender, scratch / "session", seen, as_current_user=True)
         with closing(session):
             return session.inspect(scene, limits(farm), names={folder: _names(folder) for folder in listed})
 

@@ -59,7 +59,7 @@ def require_inspector(farm: Farm, actor: Actor, *, project: str | None = None) -
     with _for_admins():
         require_sandbox(farm)
         for each in known_blenders(farm):
-            if not farm.executor.caged:
+            if not farm.executor.isolated:
                 require_libraries(each)
 
 
@@ -90,7 +90,7 @@ def inspect_files(
 def _looked_at(farm: Farm, scene: Path, folder: Path, chosen: BlenderChoice) -> Facts:
     with _for_admins():
         require_sandbox(farm)
-        if not farm.executor.caged:
+        if not farm.executor.isolated:
             require_libraries(chosen.blender)
     launch = session_launch(farm, chosen.blender, folder.with_name("session"), (folder,))
     with closing(launch_session(farm, replace(launch, sandbox_mb=farm.settings.serve.inspect_mb))) as session:

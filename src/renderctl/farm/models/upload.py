@@ -163,7 +163,7 @@ def missing_files(facts: ModelFacts) -> MissingFiles:
 
 
 def _looked_at(farm: Farm, scene: Path, chosen: BlenderChoice, session: StartSession | None) -> Facts:
-    if session is not None and not farm.executor.caged:
+    if session is not None and not farm.executor.isolated:
         reads = beside(farm, scene)
         facts = session(chosen, reads).inspect(scene, limits(farm))
         if not out_of_sight(farm, facts, reads):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from renderctl.blender.events import Opened
 from renderctl.blender.find import Blender
-from renderctl.blender.session import Plan, Session
+from renderctl.blender.session import RenderPlan, Session
 from renderctl.core.errors import RenderctlError
 from renderctl.core.ids import new_id
 from renderctl.core.jobs import Job
@@ -127,7 +127,7 @@ class SessionSlot:
         trusted = job.options.trust_scripts and self._allow_scripts
         root, own = self._laid_out(job, model, stop or threading.Event(), trusted=trusted)
         session.deliver(root.parent if root.is_relative_to(self._folder) else self._scene)
-        plan = Plan(
+        plan = RenderPlan(
             scene=root / model.main,
             options=job.options,
             cameras=tuple(camera for camera in job.cameras if camera is not None),
@@ -155,7 +155,7 @@ class SessionSlot:
 
         Scripts of the scene get copies where they write, to do as they like; in a container they can not.
         """
-        copies = trusted and not self._farm.executor.caged
+        copies = trusted and not self._farm.executor.isolated
         folder = (self._folder if copies else self._scene) / new_id()  # an earlier try may have come half the way
         root, own = folder / "model", folder / "inputs"
         inputs = self._farm.repository.models.inputs(model.id)

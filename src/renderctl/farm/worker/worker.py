@@ -81,7 +81,7 @@ class Worker:
         self._dispatcher = WebhookDispatcher(farm, self.id)
         allow_scripts = options.allow_scripts
         allowed = farm.settings.worker.allow_scripts if allow_scripts is None else allow_scripts
-        allowed = farm.executor.caged if allowed is None else allowed
+        allowed = farm.executor.isolated if allowed is None else allowed
         self.sessions = [
             SessionSlot(farm, scratch.path / f"slot-{number}", allow_scripts=allowed) for number in range(self.slots)
         ]
@@ -275,7 +275,7 @@ def worker_for(farm: Farm, actor: Actor, options: WorkOptions) -> Worker:
 
 def _end_sessions(farm: Farm, scratch: Path) -> None:
     """Those that a killed worker left behind: a process dies with it, a container does not."""
-    if farm.executor.caged and (left := farm.executor.reap(labels(farm, scratch))):
+    if farm.executor.isolated and (left := farm.executor.reap(labels(farm, scratch))):
         logger.warning("%d containers of %s, which is dead, were ended", left, scratch.name)
 
 

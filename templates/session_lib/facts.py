@@ -1,16 +1,16 @@
-"""What is known of a scene: the fields of `models.ModelFacts` and `models.SceneFacts`, found without rendering."""
+"""The facts of a scene: the fields of `models.ModelFacts` and `models.SceneFacts`, read without rendering."""
 
 from typing import Any
 
 import bpy
 
-from inside import embedded, simulations
-from inside.files import document, needed_files
-from inside.opening import saved_by
+from session_lib import embedded_scripts, simulations
+from session_lib.files import all_files, to_json
+from session_lib.scene_file import saved_by
 
 
 def model_facts() -> dict[str, Any]:
-    """The facts of the scene file that is open."""
+    """Return the facts of the open file."""
     return {
         "saved_by": saved_by(),
         "opened_by": ".".join(map(str, bpy.app.version)),
@@ -19,12 +19,13 @@ def model_facts() -> dict[str, Any]:
         "materials": len(bpy.data.materials),
         "objects": len(bpy.data.objects),
         "faces": _faces(bpy.data.objects),
-        "scripts": embedded.scripts(),
-        "files": [document(file) for file in needed_files()],
+        "scripts": embedded_scripts.scripts(),
+        "files": [to_json(file) for file in all_files()],
     }
 
 
 def scene_facts(scene: Any) -> dict[str, Any]:
+    """Return the facts of a scene."""
     render = scene.render
     return {
         "name": scene.name,
@@ -48,11 +49,12 @@ def scene_facts(scene: Any) -> dict[str, Any]:
 
 
 def camera_names(scene: Any) -> list[str]:
+    """Return the names of the scene's cameras, sorted."""
     return sorted(thing.name for thing in scene.objects if thing.type == "CAMERA")
 
 
 def samples(scene: Any) -> int | None:
-    """Samples of a pixel, by the scene's engine; None: it has none."""
+    """Return the samples per pixel of the scene's engine, or None if it has no such setting."""
     if scene.render.engine == "CYCLES":
         return int(scene.cycles.samples)
     if scene.render.engine.startswith("BLENDER_EEVEE"):

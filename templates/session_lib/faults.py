@@ -1,4 +1,4 @@
-"""Whose fault it is that something failed, and how to say so."""
+"""The exceptions of a session, by who is at fault, and helpers for their texts."""
 
 import difflib
 import re
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 class SceneFault(Exception):
-    """The scene, or what was asked of it, is wrong: a retry can not help."""
+    """The scene or the request is wrong: a retry cannot help."""
 
     kind = "scene"
 
@@ -16,7 +16,7 @@ class SceneFault(Exception):
 
 
 class MachineFault(Exception):
-    """This machine could not do it: another one, or a later try, may."""
+    """This machine failed: another one, or a retry, may succeed."""
 
     kind = "machine"
 
@@ -25,7 +25,7 @@ class MachineFault(Exception):
         self.whole_job = whole_job
 
 
-#: What Blender says when the machine is to blame (Cycles' device code, the image writers, EEVEE).
+#: Messages of Blender that blame the machine (Cycles' device code, the image writers, EEVEE).
 MACHINE_WORDS = re.compile(
     r"out of (gpu )?(and shared host )?memory|out of memory|failed to create (cuda|hip|optix) context|"
     r"failed to build optix|illegal address|(cuda|hip|optix|oneapi) error|device lost|no space left|"
@@ -34,8 +34,8 @@ MACHINE_WORDS = re.compile(
 )
 
 
-def from_blender(error: Exception, *, whole_job: bool = False) -> SceneFault | MachineFault:
-    """The fault behind an error that Blender raised while it rendered."""
+def fault_of_error(error: Exception, *, whole_job: bool = False) -> SceneFault | MachineFault:
+    """Classify an error that Blender raised while rendering."""
     text = sentence(str(error))
     if re.search(r"out of .*memory", text, re.IGNORECASE):
         return MachineFault(f"The machine ran out of memory: {text}", whole_job=whole_job)
@@ -45,23 +45,23 @@ def from_blender(error: Exception, *, whole_job: bool = False) -> SceneFault | M
 
 
 def sentence(text: str) -> str:
-    """An error text of Blender's, in one line, without its `Error:` in front, ending like a sentence."""
+    """Turn Blender's error text into one sentence on one line, without its `Error:` prefix."""
     lines = [line.strip().rstrip(".") for line in text.strip().splitlines() if line.strip()]
     joined = "; ".join(re.sub(r"^(Error|Warning): ?", "", line) for line in lines)
     return joined if joined.endswith((".", "!", "?")) else joined + "."
 
 
-def no_such(what: str, name: str, known: Iterable[str]) -> SceneFault:
-    """The fault of a name that is not there, with the likeliest one that was meant, or what there is."""
+def unknown_name(what: str, name: str, known: Iterable[str]) -> SceneFault:
+    """Return the fault for an unknown name, with the closest known one or a list of them."""
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if near:
         return SceneFault(f"There is no {what} {name!r}. Did you mean {near[0]!r}?")
-    return SceneFault(f"There is no {what} {name!r}. There is: {listed(names)}.")
+    return SceneFault(f"There is no {what} {name!r}. Available: {comma_separated(names)}.")
 
 
-def listed(names: Iterable[str], most: int = 12) -> str:
-    """`a, b, c`, cut off after a dozen."""
+def comma_separated(names: Iterable[str], most: int = 12) -> str:
+    """Join names with commas, cut off after `most`."""
     every = list(names)
     rest = f", … ({len(every)} in all)" if len(every) > most else ""
     return (", ".join(every[:most]) + rest) or "none"

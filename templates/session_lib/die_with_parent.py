@@ -1,4 +1,4 @@
-"""A session never outlives the process that started it."""
+"""Ends a session with the process that started it."""
 
 import ctypes
 import os
@@ -9,10 +9,10 @@ PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent ends (Linux). Elsewhere, the end of the input has to do."""
+    """Have the kernel kill this process when its parent ends (Linux). Elsewhere the end of the input ends it."""
     if not sys.platform.startswith("linux"):
         return
     parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it ended before the kernel knew
+    if os.getppid() != parent:  # the parent ended before prctl
         os._exit(1)

@@ -1,32 +1,32 @@
-"""Simulations: which ones have no bake, so that a frame depends on all the frames before it."""
+"""Finding unbaked simulations, whose frames depend on all earlier frames."""
 
 import os
 from collections.abc import Iterator
 from typing import Any
 
-from inside import paths
-from inside.fluid_caches import FluidCache
-from inside.references import point_caches
+from session_lib import paths
+from session_lib.file_references import point_caches
+from session_lib.fluid_caches import FluidCache
 
 
 def unbaked(scene: Any) -> list[str]:
-    """The simulations of a scene that are computed while it plays, such as `cloth of Flag`."""
+    """List the unbaked simulations of a scene, such as `cloth of Flag`."""
     if scene.frame_start == scene.frame_end:
         return []
     things = {thing.name_full for thing in scene.objects if not thing.hide_render}
-    return sorted({*_cached(things), *_rigid(scene), *_fluids(scene), *_zones(scene)})
+    return sorted({*_point_caches(things), *_rigid_bodies(scene), *_fluids(scene), *_simulation_zones(scene)})
 
 
-def _cached(things: set[str]) -> Iterator[str]:
+def _point_caches(things: set[str]) -> Iterator[str]:
     for thing, what, cache in point_caches():
         if thing.name_full in things and not cache.is_baked and not cache.use_external:
-            if what == "particles" and not _moves(thing, cache):
+            if what == "particles" and not _is_dynamic(thing, cache):
                 continue
             yield f"{what} of {thing.name}"
 
 
-def _moves(thing: Any, cache: Any) -> bool:
-    """Hair stands still without dynamics; particles without physics stay where they are."""
+def _is_dynamic(thing: Any, cache: Any) -> bool:
+    """Return whether the particles move: hair without dynamics and particles without physics do not."""
     for system in thing.particle_systems:
         if system.point_cache == cache:
             settings = system.settings
@@ -34,7 +34,7 @@ def _moves(thing: Any, cache: Any) -> bool:
     return False
 
 
-def _rigid(scene: Any) -> Iterator[str]:
+def _rigid_bodies(scene: Any) -> Iterator[str]:
     world = scene.rigidbody_world
     if world is None or not world.enabled or world.collection is None or world.point_cache.is_baked:
         return
@@ -48,27 +48,27 @@ def _fluids(scene: Any) -> Iterator[str]:
         if domain is not None and not domain.has_cache_baked_any:
             folder = paths.resolve(FluidCache(domain, thing.library).cache_directory, thing.library)
             if not any(
-                name.startswith(("fluid_data", "data")) for name in paths.everything(os.path.join(folder, "data"))
+                name.startswith(("fluid_data", "data")) for name in paths.files_below(os.path.join(folder, "data"))
             ):
                 yield f"fluid of {thing.name}"
 
 
-def _zones(scene: Any) -> Iterator[str]:
+def _simulation_zones(scene: Any) -> Iterator[str]:
     for thing, modifier in _modifiers(scene, "NODES"):
-        if modifier.node_group is None or not _simulates(modifier.node_group, set()):
+        if modifier.node_group is None or not _has_simulation(modifier.node_group, set()):
             continue
         folders = [bake.directory for bake in modifier.bakes if bake.use_custom_path] + [modifier.bake_directory]
-        if not any(folder and paths.everything(paths.resolve(folder, thing.library)) for folder in folders):
+        if not any(folder and paths.files_below(paths.resolve(folder, thing.library)) for folder in folders):
             yield f"geometry nodes of {thing.name}"
 
 
-def _simulates(tree: Any, seen: set[str]) -> bool:
+def _has_simulation(tree: Any, seen: set[str]) -> bool:
     seen.add(tree.name_full)
     for node in tree.nodes:
         if node.bl_idname == "GeometryNodeSimulationOutput":
             return True
         inner = getattr(node, "node_tree", None)
-        if inner is not None and inner.name_full not in seen and _simulates(inner, seen):
+        if inner is not None and inner.name_full not in seen and _has_simulation(inner, seen):
             return True
     return False
 

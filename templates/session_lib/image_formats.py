@@ -1,4 +1,4 @@
-"""Image formats, in the words of every version."""
+"""Image formats and output settings, for all versions of Blender."""
 
 from typing import Any
 
@@ -13,24 +13,23 @@ EXTENSIONS = {
 MOVIES = ("FFMPEG", "AVI_JPEG", "AVI_RAW")
 
 
-def choose_format(scene: Any, wanted: str | None, notes: list[str]) -> str:
-    """Have the scene write `wanted` (None: its own format), and return the extension of it.
+def set_output_format(scene: Any, requested: str | None, notes: list[str]) -> str:
+    """Set the scene's output format (None keeps its own) and return the file extension.
 
-    A movie has no frames that could be rendered apart, and what can not be checked afterwards is not written: both
-    become PNG, with a note.
+    Movies, which have no separate frames, and formats that cannot be verified become PNG, with a note.
     """
-    own = scene.render.image_settings.file_format
-    if wanted is None and own not in EXTENSIONS:
-        what = "a movie" if own in MOVIES else own
-        notes.append(f"The scene writes {what}; its frames are rendered as PNG.")
-        wanted = "PNG"
-    if wanted is not None:
-        set_format(scene.render.image_settings, wanted)
-    return EXTENSIONS[wanted or own]
+    current = scene.render.image_settings.file_format
+    if requested is None and current not in EXTENSIONS:
+        described = "a movie" if current in MOVIES else current
+        notes.append(f"The scene writes {described}; its frames are rendered as PNG.")
+        requested = "PNG"
+    if requested is not None:
+        set_format(scene.render.image_settings, requested)
+    return EXTENSIONS[requested or current]
 
 
 def set_format(settings: Any, name: str) -> None:
-    """5.0 and later choose a kind of media first; the modes of colour depend on the format."""
+    """Set the file format; 5.0 and later need the media type first, and color modes depend on the format."""
     mode = settings.color_mode
     if hasattr(settings, "media_type"):
         settings.media_type = "MULTI_LAYER_IMAGE" if name == "OPEN_EXR_MULTILAYER" else "IMAGE"
@@ -42,7 +41,7 @@ def set_format(settings: Any, name: str) -> None:
 
 
 def size(render: Any) -> tuple[int, int]:
-    """Width and height in pixels of what is written."""
+    """Return width and height of the written image, in pixels."""
     width, height = (
         max(1, pixels * render.resolution_percentage // 100) for pixels in (render.resolution_x, render.resolution_y)
     )
@@ -52,8 +51,8 @@ def size(render: Any) -> tuple[int, int]:
     return width, height
 
 
-def forget_origin(render: Any) -> None:
-    """Write neither paths, nor host names, nor times into the images, and burn no text into them unasked."""
+def disable_stamps(render: Any) -> None:
+    """Turn off metadata such as paths, host names and times, and stamps unless the scene burns them in."""
     for name in render.bl_rna.properties.keys():
         if name.startswith("use_stamp_") and not render.use_stamp:
             setattr(render, name, False)
@@ -62,7 +61,7 @@ def forget_origin(render: Any) -> None:
 
 
 def longer_side(resolution: tuple[int, int], side: int) -> tuple[int, int]:
-    """The resolution of the same shape whose longer side has `side` pixels."""
+    """Scale a resolution so that its longer side has `side` pixels."""
     width, height = resolution
     longest = max(width, height)
     return max(4, round(width * side / longest)), max(4, round(height * side / longest))

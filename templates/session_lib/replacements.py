@@ -1,4 +1,4 @@
-"""`--replace OBJECT=FILE`: an object gives way to an imported model, which takes its place and follows it."""
+"""`--replace OBJECT=FILE`: hides an object and imports a model in its place, which follows the object."""
 
 import os
 from collections.abc import Callable
@@ -7,47 +7,47 @@ from typing import Any
 import bpy
 from mathutils import Matrix, Vector
 
-from inside.bounds import seen_boxes, union
-from inside.faults import SceneFault, no_such, sentence
-from inside.fluid_caches import redirect_fluids
+from session_lib.bounding_boxes import rendered_boxes, union
+from session_lib.faults import SceneFault, sentence, unknown_name
+from session_lib.fluid_caches import redirect_fluids
 
 
 def replace(scene: Any, name: str, path: str) -> None:
-    """Put the model at `path` where the object is, the centres of their boxes in one place, and hide the object.
+    """Import the model at `path` at the object's place, with the centres of their boxes aligned, and hide the object.
 
-    The model comes in a collection of its own, named after the object, and moves with it; what is parented to the
-    object stays. Raises SceneFault for an unknown object, or a file that can not be read or has no mesh.
+    The model gets its own collection, named after the object, and moves with it; children of the object stay. Raises
+    SceneFault for an unknown object, or a file that cannot be imported or has no mesh.
     """
     old = scene.objects.get(name)
     if old is None:
-        raise no_such("object", name, sorted(scene.objects.keys()))
+        raise unknown_name("object", name, sorted(scene.objects.keys()))
     layer = scene.view_layers[0]
-    place = _centre(layer, {old.name}) or old.matrix_world.translation.copy()
-    new = _imported(path)
-    collection = _gather(scene, name, new)
+    target = _centre(layer, {old.name}) or old.matrix_world.translation.copy()
+    new = _import_model(path)
+    collection = _move_to_collection(scene, name, new)
     scene.view_layers.update()
     centre = _centre(layer, {thing.name for thing in collection.objects})
     if centre is None:
-        raise SceneFault(f"{os.path.basename(path)} has no mesh that could take the place of {name!r}.")
-    _anchor(collection, old, place - centre)
+        raise SceneFault(f"{os.path.basename(path)} has no mesh that could replace {name!r}.")
+    _attach(collection, old, target - centre)
     _hide(old)
 
 
 def _centre(layer: Any, names: set[str]) -> Vector | None:
-    boxes = seen_boxes(layer, names)
+    boxes = rendered_boxes(layer, names)
     return union(boxes).centre if boxes else None
 
 
-def _imported(path: str) -> list[Any]:
-    ending = os.path.splitext(path)[1].lower()
-    read = READERS.get(ending)
-    if read is None:
-        raise SceneFault(f"{os.path.basename(path)} is no model that can be imported ({', '.join(sorted(READERS))}).")
+def _import_model(path: str) -> list[Any]:
+    extension = os.path.splitext(path)[1].lower()
+    importer = IMPORTERS.get(extension)
+    if importer is None:
+        raise SceneFault(f"{os.path.basename(path)} cannot be imported: use one of {', '.join(sorted(IMPORTERS))}.")
     before = {thing.as_pointer() for thing in bpy.data.objects}
     try:
-        read(path)
+        importer(path)
     except (RuntimeError, OSError, ValueError, KeyError) as error:
-        raise SceneFault(f"{os.path.basename(path)} can not be imported: {sentence(str(error))}") from error
+        raise SceneFault(f"{os.path.basename(path)} cannot be imported: {sentence(str(error))}") from error
     new = [thing for thing in bpy.data.objects if thing.as_pointer() not in before and thing.library is None]
     if not any(thing.type == "MESH" for thing in new):
         raise SceneFault(f"{os.path.basename(path)} has no mesh.")
@@ -70,12 +70,12 @@ def _read_obj(path: str) -> None:
 
 
 def _read_blend(path: str) -> None:
-    with bpy.data.libraries.load(path, link=False) as (there, wanted):
-        wanted.objects = list(there.objects)
+    with bpy.data.libraries.load(path, link=False) as (available, selected):
+        selected.objects = list(available.objects)
     redirect_fluids()
 
 
-READERS: dict[str, Callable[[str], None]] = {
+IMPORTERS: dict[str, Callable[[str], None]] = {
     ".fbx": _read_fbx,
     ".glb": _read_gltf,
     ".gltf": _read_gltf,
@@ -84,21 +84,21 @@ READERS: dict[str, Callable[[str], None]] = {
 }
 
 
-def _gather(scene: Any, name: str, things: list[Any]) -> Any:
-    """Move the things into a new collection of the scene. Lamps and cameras of the model stay out of it."""
+def _move_to_collection(scene: Any, name: str, things: list[Any]) -> Any:
+    """Move the objects to a new collection of the scene, without the model's lights and cameras."""
     collection = bpy.data.collections.new(name)
-    shown = {scene.collection, *scene.collection.children_recursive}
+    scene_collections = {scene.collection, *scene.collection.children_recursive}
     scene.collection.children.link(collection)
     for thing in things:
-        for holder in shown.intersection(thing.users_collection):
+        for holder in scene_collections.intersection(thing.users_collection):
             holder.objects.unlink(thing)
         if thing.type not in ("LIGHT", "CAMERA"):
             collection.objects.link(thing)
     return collection
 
 
-def _anchor(collection: Any, old: Any, offset: Vector) -> None:
-    """Hang the model's roots on an empty that is moved by `offset` and follows the old object."""
+def _attach(collection: Any, old: Any, offset: Vector) -> None:
+    """Parent the model's roots to an empty that is moved by `offset` and follows the old object."""
     things = list(collection.objects)
     anchor = bpy.data.objects.new(f"{collection.name} anchor", None)
     collection.objects.link(anchor)
@@ -117,7 +117,7 @@ def _anchor(collection: Any, old: Any, offset: Vector) -> None:
 
 
 def _hide(old: Any) -> None:
-    """Keep it where it is, for its children and the model, but out of the picture."""
+    """Hide the object from renders, but keep it for its children and the model."""
     old.hide_render = True
     if old.animation_data is not None:
         for holder in old.users_collection:

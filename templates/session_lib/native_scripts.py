@@ -1,7 +1,7 @@
-"""Programs inside a scene that Blender runs although its scripts are off: OSL, and style modules of Freestyle.
+"""Scripts that Blender runs although auto-execution is off: OSL, and Freestyle style modules.
 
-An OSL shader reads and prints what it likes; so does an OSL camera (4.5 on), whatever the shading system of the scene.
-Blender 4.2 and 5.0 run the Python of Freestyle's style modules without asking (measured; 4.5 asks).
+OSL shaders can read files and print; so can OSL cameras (from 4.5 on), whatever the scene's shading system.
+Blender 4.2 and 5.0 run the Python of Freestyle's style modules without asking (measured; 4.5 respects the setting).
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,10 +10,10 @@ from typing import Any
 
 import bpy
 
-from inside.faults import SceneFault, listed
-from inside.reach import rendered_scenes
-from inside.references import node_trees
-from inside.usage import Usage
+from session_lib.faults import SceneFault, comma_separated
+from session_lib.file_references import node_trees
+from session_lib.render_scope import rendered_scenes
+from session_lib.usage import Usage
 
 
 @dataclass(frozen=True)
@@ -23,18 +23,19 @@ class OslShader:
     owner: Any  #: a material, a world, a node group, …
     tree: Any
     node: Any
-    linked: bool  #: whether anything reads what it comes to
+    linked: bool  #: whether any of its outputs is used
 
     def __str__(self) -> str:
         return f"OSL shader of {self.owner.bl_rna.name}: {self.owner.name}"
 
     def remove(self) -> None:
+        """Remove the node."""
         self.tree.nodes.remove(self.node)
 
-    def is_missed(self, picture: "Picture") -> bool:
-        """Whether the picture is another one without it."""
-        used = any(scene.name_full in picture.osl for scene in picture.by_cycles)
-        return used and self.linked and picture.usage.is_seen(self.owner)
+    def affects(self, scope: "RenderScope") -> bool:
+        """Return whether the rendered image depends on it."""
+        used = any(scene.name_full in scope.osl for scene in scope.by_cycles)
+        return used and self.linked and scope.usage.is_seen(self.owner)
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,14 @@ class OslCamera:
         return f"OSL camera {self.owner.name}"
 
     def remove(self) -> None:
-        """Empty first what its mode reads: Blender compiles what is left at once."""
+        """Clear what its mode reads first: Blender compiles at once what is left."""
         properties = {"custom_filepath": "", "custom_shader": None, "custom_bytecode": ""}
         for name in sorted(properties, reverse=self.owner.custom_mode == "INTERNAL"):
             setattr(self.owner, name, properties[name])
 
-    def is_missed(self, picture: "Picture") -> bool:
-        seen_by = [lens for scene in picture.by_cycles for lens in _camera_data(scene)]
-        return self.owner.type == "CUSTOM" and self.owner in (*seen_by, *picture.cameras)
+    def affects(self, scope: "RenderScope") -> bool:
+        camera_data = [lens for scene in scope.by_cycles for lens in _camera_data(scene)]
+        return self.owner.type == "CUSTOM" and self.owner in (*camera_data, *scope.cameras)
 
 
 @dataclass(frozen=True)
@@ -63,29 +64,30 @@ class FreestyleModules:
 
     owner: Any  #: its scene
     layer: str
-    active: bool  #: whether they are what draws them
+    active: bool  #: whether they draw the lines
 
     def __str__(self) -> str:
         return f"Freestyle script of view layer {self.layer}"
 
     def remove(self) -> None:
+        """Remove the style modules from the view layer."""
         modules = self.owner.view_layers[self.layer].freestyle_settings.modules
         for module in list(modules):
             modules.remove(module)
 
-    def is_missed(self, picture: "Picture") -> bool:
+    def affects(self, scope: "RenderScope") -> bool:
         layer = self.owner.view_layers[self.layer]
-        drawn = self.owner.render.use_freestyle and layer.use and layer.use_freestyle
-        return bool(self.active and drawn and self.owner in picture.scenes)
+        is_drawn = self.owner.render.use_freestyle and layer.use and layer.use_freestyle
+        return bool(self.active and is_drawn and self.owner in scope.scenes)
 
 
 @dataclass(frozen=True)
-class Picture:
-    """What is rendered."""
+class RenderScope:
+    """The scenes and cameras that are rendered."""
 
     scenes: list[Any]
-    osl: set[str]  #: the scenes that are rendered with OSL
-    cameras: list[Any]  #: data of those that tasks name
+    osl: set[str]  #: names of scenes that are rendered with OSL
+    cameras: list[Any]  #: data of the cameras that tasks name
     usage: Usage
 
     @property
@@ -97,7 +99,7 @@ NativeScript = OslShader | OslCamera | FreestyleModules
 
 
 def native_scripts() -> Iterator[NativeScript]:
-    """All that are there, used or not."""
+    """Yield all native scripts, used or not."""
     for owner, tree in node_trees():
         for node in tree.nodes:
             if node.bl_idname == "ShaderNodeScript":
@@ -119,15 +121,15 @@ def _has_text(camera: Any) -> bool:
 
 
 def _camera_data(scene: Any) -> list[Any]:
-    """The data of the cameras that the scene may be seen by."""
+    """Return the data of the scene's camera and of those of its timeline markers."""
     things = [scene.camera, *(marker.camera for marker in scene.timeline_markers)]
     return [thing.data for thing in things if thing is not None]
 
 
 class NativeScriptBlocker:
-    """Takes them out of the scene; what the picture has lost with them is told once it is known what is rendered.
+    """Removes native scripts from the scene; once the render scope is known, reports those that it needs.
 
-    Switching OSL off would not do: that switch can be animated.
+    Switching OSL off does not suffice: that setting can be animated.
     """
 
     def __init__(self) -> None:
@@ -135,7 +137,7 @@ class NativeScriptBlocker:
         self._osl: set[str] = set()
 
     def block_all(self) -> None:
-        """Take out what is there now, before a path of it is changed: Blender would compile it."""
+        """Remove the present scripts, before one of their paths is changed: Blender would compile it."""
         for scene in bpy.data.scenes:
             if hasattr(scene, "cycles") and scene.cycles.shading_system:
                 self._osl.add(scene.name_full)
@@ -145,26 +147,26 @@ class NativeScriptBlocker:
             script.remove()
 
     def check(self, scene: Any, cameras: Iterable[str], notes: list[str]) -> None:
-        """Raise SceneFault when a picture of the scene, by one of its `cameras`, is another one without them.
+        """Raise SceneFault if an image of the scene by one of the `cameras` depends on a removed script.
 
         Others are noted.
         """
         if not self._blocked:
             return
         named = [scene.objects[name].data for name in cameras if name in scene.objects]
-        picture = Picture(rendered_scenes(scene), self._osl, named, Usage())
-        missed = {text for text, script in self._blocked if _is_there(script) and script.is_missed(picture)}
-        if missed:
+        scope = RenderScope(rendered_scenes(scene), self._osl, named, Usage())
+        needed = {text for text, script in self._blocked if _still_exists(script) and script.affects(scope)}
+        if needed:
             raise SceneFault(
-                f"The scene can not be rendered without scripts of its own ({listed(sorted(missed))}); "
-                "--trust-scripts lets them run, where the worker allows that."
+                f"The scene cannot be rendered without its scripts ({comma_separated(sorted(needed))}); "
+                "--trust-scripts allows them, if the worker does."
             )
-        blocked = listed(sorted({text for text, _ in self._blocked}))
-        notes.append(f"Scripts were blocked ({blocked}); no picture depends on them.")
+        blocked = comma_separated(sorted({text for text, _ in self._blocked}))
+        notes.append(f"Scripts were blocked ({blocked}); no image depends on them.")
 
 
-def _is_there(script: NativeScript) -> bool:
-    """Whether its datablock is: the library that it came from may have been loaded anew."""
+def _still_exists(script: NativeScript) -> bool:
+    """Return whether its datablock still exists: its library may have been reloaded."""
     try:
         return bool(script.owner.name_full)
     except ReferenceError:

@@ -32,14 +32,13 @@ class LazyPackage:
         self._name = name
 
     def __getattr__(self, name: str) -> "LazyPackage | ModuleType":
-        full_name = f"{self._name}.{name}"
-        try:
-            module = importlib.import_module(full_name)
-        except ModuleNotFoundError as error:
-            if error.name != full_name:
-                raise
-            return getattr(importlib.import_module(self._name), name)  # type: ignore[no-any-return]
-        return LazyPackage(full_name) if hasattr(module, "__path__") else module
+        package = importlib.import_module(self._name)
+        found = getattr(package, name, None) or importlib.import_module(f"{self._name}.{name}")
+        if not isinstance(found, ModuleType):
+            return found  # type: ignore[no-any-return]  # a function of the package itself
+        named = LazyPackage(found.__name__) if hasattr(found, "__path__") else found
+        setattr(self, name, named)  # the next look finds it at once
+        return named
 
 
 class FarmBinding:

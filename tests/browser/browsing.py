@@ -72,7 +72,7 @@ def come_true(page: Page, fact: str, within_s: float = PATIENCE_MS / 1000) -> No
 
 def drawn(page: Page) -> Page:
     """The page, once all frames of its job are on the canvas."""
-    come_true(page, "document.getElementById('glance').style.width !== ''")
+    come_true(page, "document.getElementById('frame-grid').style.width !== ''")
     return page
 
 

@@ -76,7 +76,7 @@ def _given_content(farm: Served, scene: Path, browser: Browser) -> dict[str, str
         opened.open("/models")
         model = page.get_by_role("link", name="turntable").first.get_attribute("href") or ""
         opened.open(model)
-        form = page.get_by_role("link", name="Render it").get_attribute("href") or ""
+        form = page.get_by_role("link", name="Render").get_attribute("href") or ""
         opened.open(f"/jobs/{job}")
         come_true(page, "Number(document.querySelector('[data-field=\"done\"]').textContent) >= 6", 900)
     return _PLACES | {
@@ -99,7 +99,7 @@ def _settled(page: Page) -> Page:
     page.wait_for_load_state("load")
     page.evaluate("for (const each of document.images) each.loading = 'eager'")
     come_true(page, "[...document.images].every((each) => each.complete)")
-    if page.locator("#glance").count():
+    if page.locator("#frame-grid").count():
         drawn(page)
     return page
 

@@ -31,7 +31,7 @@ def csrf(client: TestClient) -> str:
 
 def deeds(text: str) -> set[str]:
     """What a page offers to do."""
-    return set(re.findall(r'data-do="([^"]+)"', text))
+    return set(re.findall(r'data-action="([^"]+)"', text))
 
 
 def links(text: str) -> set[str]:

@@ -59,15 +59,15 @@ def test_every_entry_of_a_long_log_is_on_one_page_and_no_more(client: TestClient
 def test_a_log_that_was_changed_is_said_to_be_so(client: TestClient, served: Served) -> None:
     log_in(client, "ada")
     text = client.get("/audit/verify").text
-    assert ">whole<" in text
+    assert ">intact<" in text
     end = re.search(r"\d+:[0-9a-f]{64}", text)
     assert end
-    assert ">whole<" in client.get(f"/audit/verify?seen={end[0]}").text
-    assert ">not whole<" in client.get(f"/audit/verify?seen=99999{end[0]}").text
+    assert ">intact<" in client.get(f"/audit/verify?seen={end[0]}").text
+    assert ">damaged<" in client.get(f"/audit/verify?seen=99999{end[0]}").text
     assert client.get("/audit/verify?seen=nonsense").status_code == 422
     tamper(served)
     text = client.get("/audit/verify").text
-    assert ">not whole<" in text
+    assert ">damaged<" in text
     assert "Entry 1</a>: it was changed." in text
 
 

@@ -85,10 +85,10 @@ def test_jobs_come_in_pages_with_older_ones_behind(client: TestClient, served: S
 def test_a_job_offers_what_the_viewer_may_do_and_nothing_else(client: TestClient, served: Served) -> None:
     job = given_job(served.farm, "1-3")
     log_in(client, "vic")
-    assert "data-do" not in client.get(f"/jobs/{job.id}").text
+    assert "data-action" not in client.get(f"/jobs/{job.id}").text
     log_in(client, "ada")
     text = client.get(f"/jobs/{job.id}").text
-    assert f'data-do="POST /api/v1/jobs/{job.id}/cancel"' in text
+    assert f'data-action="POST /api/v1/jobs/{job.id}/cancel"' in text
     assert "/retry" not in text
 
 
@@ -96,12 +96,12 @@ def test_a_glance_tells_every_frame_and_what_it_took(client: TestClient, served:
     job = given_job(served.farm, "5-6", cameras=("Camera", "Side"))
     work_off(served.farm)
     log_in(client, "ada")
-    told = client.get(f"/jobs/{job.id}/glance.json").json()
+    told = client.get(f"/jobs/{job.id}/frames.json").json()
     assert told["frames"] == [5, 5, 6, 6]
     assert told["cameras"] == ["Camera", "Side"]
     assert told["states"] == "ssss"
     assert all(took is not None for took in told["seconds"])
-    rest = client.get(f"/jobs/{job.id}/glance.json?after=2").json()
+    rest = client.get(f"/jobs/{job.id}/frames.json?after=2").json()
     assert rest["seconds"] == told["seconds"][2:]
 
 
@@ -122,7 +122,7 @@ def test_a_frame_shows_its_image_its_attempts_and_its_log(client: TestClient, se
 def test_who_may_not_see_a_job_finds_no_page_of_it(client: TestClient, served: Served) -> None:
     job = given_job(served.farm, "1")
     eve = served.person("eve", Role.ARTIST, "games")
-    for place in ("", "/glance.json", "/frames/1", "/images/1/0001.png"):
+    for place in ("", "/frames.json", "/frames/1", "/images/1/0001.png"):
         answer = client.get(f"/jobs/{job.id}{place}", headers=eve)
         assert answer.status_code == 404, place
         assert job.name not in answer.text

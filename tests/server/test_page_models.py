@@ -37,7 +37,7 @@ def test_models_are_found_by_name_and_project(client: TestClient, served: Served
     assert "dragon" in client.get("/models?q=DRAG").text
     assert "dragon" not in client.get("/models?q=100%25").text
     assert "dragon" not in client.get("/models?project=games").text
-    assert "No model is like that" in client.get("/models?q=nothing").text
+    assert "No models match" in client.get("/models?q=nothing").text
 
 
 @pytest.mark.slow
@@ -77,7 +77,7 @@ def test_a_model_offers_what_the_viewer_may_do_and_nothing_else(client: TestClie
     for who in ("vic", "art", "ada"):
         log_in(client, who)
         text = client.get("/models/dragon@1").text
-        offered[who] = (f'data-do="DELETE /api/v1/models/{model.id}"' in text, f"/submit?model={model.id}" in text)
+        offered[who] = (f'data-action="DELETE /api/v1/models/{model.id}"' in text, f"/submit?model={model.id}" in text)
         client.cookies.clear()
     assert offered == {"vic": (False, False), "art": (False, True), "ada": (True, True)}
 

@@ -132,8 +132,8 @@ def test_a_mistake_is_told_beside_its_field(client: TestClient, served: Served) 
     log_in(client, "art")
     text = sent(client, model, which="these", frames="x", samples="many").text
     for field in ("frames", "samples"):
-        assert f'id="{field}-trouble"' in text
-        assert re.search(rf'name="{field}"[^>]*aria-invalid="true"|name="{field}"[^>]*{field}-trouble', text)
+        assert f'id="{field}-error"' in text
+        assert re.search(rf'name="{field}"[^>]*aria-invalid="true"|name="{field}"[^>]*{field}-error', text)
 
 
 def test_a_form_that_is_sent_twice_makes_one_job(client: TestClient, served: Served) -> None:
@@ -143,7 +143,7 @@ def test_a_form_that_is_sent_twice_makes_one_job(client: TestClient, served: Ser
     assert first.headers["location"] == again.headers["location"]
     changed = sent(client, model, key="one", which="current")
     assert changed.status_code == 409
-    assert "A job was made of this form already" in changed.text
+    assert "This form has created a job already" in changed.text
     assert 'name="key" value="one"' not in changed.text
     assert len(served.farm.repository.summaries.newest()) == 1
 
@@ -166,7 +166,7 @@ def test_files_that_are_missing_have_to_be_accepted(client: TestClient, served: 
     log_in(client, "art")
     refused = sent(client, model)
     assert refused.status_code == 422
-    assert 'id="allow_missing-trouble"' in refused.text
+    assert 'id="allow_missing-error"' in refused.text
     assert submitted(served, sent(client, model, allow_missing="on")).options.allow_missing
     assert re.search(r'name="allow_missing" checked', client.get(f"/submit?model={model.id}&allow_missing=on").text)
 

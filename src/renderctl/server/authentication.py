@@ -113,6 +113,11 @@ async def authenticate_session(request: Request, *, fresh: bool = False) -> Prin
     return principal
 
 
+async def reauthenticate(request: Request) -> Principal:
+    """Authenticate a request again, past the cache: for long responses. Raises what `authenticate` raises."""
+    return await authenticate(request, fresh=True)
+
+
 async def current_principal(
     request: Request,
     _bearer: Annotated[HTTPAuthorizationCredentials | None, Security(bearer_token)] = None,

@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from renderctl.core.errors import NotAllowed, NotFound, Overloaded, RenderctlError, TooManyRequests
-from renderctl.server.authentication import Principal, authenticate
+from renderctl.server.authentication import Principal, reauthenticate
 from renderctl.server.connection_limits import stop_counting
 
 logger = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class EventStream(StreamingResponse):
 
     async def _is_allowed(self) -> bool:
         try:
-            principal = await authenticate(self._request, fresh=True)
+            principal = await reauthenticate(self._request)
             await anyio.to_thread.run_sync(self._check_access, principal)
         except (NotAllowed, NotFound):
             return False

@@ -53,7 +53,7 @@ QUERIES = {
     "{API}/audit/verify?seen={n}": (*NUMBERS, *TEXTS, "1:a", "9" * 90 + ":a", "-1:", ":"),
     "{API}/webhooks/deliveries?before={n}": (*NUMBERS, *TEXTS),
     "/jobs/{job}?after={n}": NUMBERS,
-    "/jobs/{job}?glance={n}": NUMBERS,
+    "/jobs/{job}?grid_after={n}": NUMBERS,
     "/jobs/{job}/frames/{n}": NUMBERS,
     "/jobs/{job}/images/1/0001.png?side={n}": NUMBERS,
     "/users?page={n}": NUMBERS,

@@ -1,4 +1,4 @@
-"""The audit log: who did what to what, and whether the log is whole."""
+"""The audit log, and its verification."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -13,13 +13,13 @@ from renderctl.server.web.context import CurrentPage, PageContext, new_router
 from renderctl.server.web.pagination import FilterText, url_with
 
 router = new_router()
-_A_PAGE = 50
-#: Behind the end of any chain.
+_PAGE_SIZE = 50
+#: Beyond the end of any chain.
 _END = 1 << 53
 Before = Annotated[int, Query(ge=-_END, le=_END)]
 Day = Annotated[str, Query(pattern=r"^(\d{4}-\d{2}-\d{2})?$")]
-#: Where a page tells of what an entry was done to.
-_PLACES = {"job": "/jobs/", "worker": "/workers/", "user": "/users/", "session": "/users/"}
+#: The paths of pages for subjects of entries.
+_SUBJECT_PATHS = {"job": "/jobs/", "worker": "/workers/", "user": "/users/", "session": "/users/"}
 
 
 @router.get("/audit")
@@ -33,9 +33,9 @@ def audit(
     until: Day = "",
     before: Before = _END,
 ) -> Response:
-    """Entries, the newest first: all, or those that are asked for; days are those of UTC, the last one included."""
-    said = {"by": by, "action": action, "subject": subject, "outcome": outcome, "since": since, "until": until}
-    wanted = AuditFilter(
+    """Entries, newest first, by the filters; days are in UTC, and the last one is included."""
+    filters = {"by": by, "action": action, "subject": subject, "outcome": outcome, "since": since, "until": until}
+    query = AuditFilter(
         by=by or None,
         action=action or None,
         subject=subject or None,
@@ -43,33 +43,33 @@ def audit(
         until=_midnight(until, days=1),
         refused=bool(outcome),
     )
-    found = _entries(context, wanted, before)
-    last = found[-1].seq if len(found) >= _A_PAGE else None
+    entries = _entries(context, query, before)
+    last = entries[-1].seq if len(entries) >= _PAGE_SIZE else None
     return context.show(
         "audit",
-        entries=found,
-        places=_PLACES,
-        said=said,
-        filtered=any(said.values()),
-        newest=url_with("/audit", said) if before < _END else None,
-        older=url_with("/audit", said | {"before": str(last)}) if last is not None else None,
-        actions=sorted({each.partition(".")[0] for each in TABLE} | set(TABLE)),
+        entries=entries,
+        subject_paths=_SUBJECT_PATHS,
+        filters=filters,
+        is_filtered=any(filters.values()),
+        newest=url_with("/audit", filters) if before < _END else None,
+        older=url_with("/audit", filters | {"before": str(last)}) if last is not None else None,
+        actions=sorted({action.partition(".")[0] for action in TABLE} | set(TABLE)),
     )
 
 
 @router.get("/audit/verify")
 def verify(context: CurrentPage, seen: FilterText = "") -> Response:
-    """Whether every entry is what was written, and none is missing; `seen`: an end that was told earlier."""
-    return context.show("verified", verdict=context.verbs.verify_audit(seen.strip() or None), seen=seen)
+    """Verify that no entry was changed or removed; `seen`: an end of the log that was shown earlier."""
+    return context.show("audit_verified", verdict=context.verbs.verify_audit(seen.strip() or None), seen=seen)
 
 
-def _entries(context: PageContext, wanted: AuditFilter, before: int) -> list[AuditEntry]:
-    """In the order of the chain, the newest first; on the first page also those that get their places in a moment."""
-    chained = context.verbs.audit(replace(wanted, before=before), limit=_A_PAGE)[::-1]
+def _entries(context: PageContext, query: AuditFilter, before: int) -> list[AuditEntry]:
+    """In the order of the chain, newest first; the first page also has entries that are about to be chained."""
+    chained = context.verbs.audit(replace(query, before=before), limit=_PAGE_SIZE)[::-1]
     if before < _END:
         return chained
-    fresh = context.verbs.audit(wanted, limit=_A_PAGE)[::-1]
-    return [*(each for each in fresh if each.seq is None), *chained]
+    fresh = context.verbs.audit(query, limit=_PAGE_SIZE)[::-1]
+    return [*(entry for entry in fresh if entry.seq is None), *chained]
 
 
 def _midnight(day: str, *, days: int = 0) -> datetime | None:
@@ -79,4 +79,4 @@ def _midnight(day: str, *, days: int = 0) -> datetime | None:
     try:
         return datetime.combine(date.fromisoformat(day) + timedelta(days=days), time(), UTC)
     except (ValueError, OverflowError) as error:
-        raise InvalidInput(f"{day!r} is no day.", hint="It looks like 2026-05-01.") from error
+        raise InvalidInput(f"{day!r} is not a day.", hint="It looks like 2026-05-01.") from error

@@ -1,4 +1,4 @@
-"""A frame: its image, the attempts at it, and what Blender printed."""
+"""The page of a frame: its images, attempts and log."""
 
 from typing import Annotated
 
@@ -13,8 +13,8 @@ from renderctl.server.web.context import CurrentPage, PageContext, new_router
 from renderctl.server.web.job import JobRef
 
 router = new_router()
-#: Bytes of a log that a page shows: its end.
-_SHOWN = 1 << 18
+#: Bytes of the end of a log that the page shows.
+_LOG_BYTES = 1 << 18
 
 
 @router.get("/jobs/{job}/frames/{number}")
@@ -24,33 +24,33 @@ def frame(
     number: Annotated[int, Path(ge=1, le=1 << 31)],
     attempt: Annotated[str, Query(max_length=24)] = "",
 ) -> Response:
-    """One frame, seen by one camera; the log is that of the latest attempt, or of the one that is asked for."""
+    """One frame of one camera; the log is that of the given attempt, else of the latest."""
     document = context.verbs.status(job)
-    found: TaskStatus = context.verbs.task_status(f"{document['id']}-{number}")
-    shown = _chosen(found, attempt)
+    task_status: TaskStatus = context.verbs.task_status(f"{document['id']}-{number}")
+    attempt_shown = _find_attempt(task_status, attempt)
     return context.show(
         "frame",
         job=document,
-        found=found,
-        shown=shown,
-        log=_log(context, shown) if shown else None,
-        live=shown is not None and shown.state in OPEN_ATTEMPT,
+        task_status=task_status,
+        attempt_shown=attempt_shown,
+        log=_log(context, attempt_shown) if attempt_shown else None,
+        live=attempt_shown is not None and attempt_shown.state in OPEN_ATTEMPT,
     )
 
 
-def _chosen(found: TaskStatus, wanted: str) -> Attempt | None:
-    if not wanted:
-        return found.attempts[-1] if found.attempts else None
-    for each in found.attempts:
-        if each.id == wanted:
-            return each
-    raise NotFound(f"There is no attempt {wanted!r} at this frame.")
+def _find_attempt(task_status: TaskStatus, attempt_id: str) -> Attempt | None:
+    if not attempt_id:
+        return task_status.attempts[-1] if task_status.attempts else None
+    for attempt in task_status.attempts:
+        if attempt.id == attempt_id:
+            return attempt
+    raise NotFound(f"This frame has no attempt {attempt_id!r}.")
 
 
 def _log(context: PageContext, attempt: Attempt) -> str:
     try:
-        end: LogRange = context.verbs.attempt_log(attempt.id, start=-_SHOWN)
+        end: LogRange = context.verbs.attempt_log(attempt.id, start=-_LOG_BYTES)
         hint = f"[... {end.start:,} bytes before this: `renderctl logs {attempt.job_id} --task {attempt.number}` ...]\n"
         return (hint if end.start else "") + end.text
-    except RenderctlError as error:  # the rest of the page is worth its while
+    except RenderctlError as error:  # the rest of the page does not need it
         return redact_error(error, context.request).message

@@ -1,4 +1,4 @@
-"""A job: how it stands, its frames at a glance, what they look like and how long they took."""
+"""The page of a job: its status, frames, images and times."""
 
 import asyncio
 import json
@@ -19,13 +19,13 @@ from renderctl.server.web.context import CurrentPage, PageContext, new_router
 from renderctl.wiring.server_parts import ServerParts
 
 router = new_router()
-#: Frames at a glance, frames of a list, and images of a strip.
-GLANCE, _LISTED, _STRIP = 10_000, 50, 12
-#: Seconds that a request waits for a small copy.
-_WAIT_S = 20.0
+#: Frames of the grid, frames of a list, and images of the strip.
+GRID_SIZE, _LISTED, _STRIP = 10_000, 50, 12
+#: Seconds that a request waits for a thumbnail.
+_THUMBNAIL_WAIT_S = 20.0
 JobRef = Annotated[str, Path(max_length=255)]
 After = Annotated[int, Query(ge=0, le=1 << 31)]
-#: What may be done with a job: its row in the table of permissions, and the states in which it makes sense.
+#: Actions with a job, and the states in which they make sense; each is a permission `job.…`.
 _ACTIONS = {
     "pause": ("queued", "running"),
     "resume": ("paused",),
@@ -42,7 +42,7 @@ def job(
     job: JobRef,
     state: Annotated[str, Query(max_length=20)] = "",
     after: After = 0,
-    glance: After = 0,
+    grid_after: After = 0,
 ) -> Response:
     """One job."""
     verbs = context.verbs
@@ -52,57 +52,57 @@ def job(
     return context.show(
         "job",
         job=document,
-        deeds=allowed_actions(context, document),
+        actions=allowed_actions(context, document),
         tasks=tasks,
         latest=latest,
         state=state,
         states=tuple(TaskState),
         after=after,
         more=tasks[-1].number if len(tasks) == _LISTED else None,
-        glance=glance,
-        a_glance=GLANCE,
+        grid_after=grid_after,
+        grid_size=GRID_SIZE,
     )
 
 
 def allowed_actions(context: PageContext, document: JobStatus) -> list[str]:
-    """What the page may do with the job, as it stands."""
+    """What the user may do with the job in its state."""
     return [
-        deed
-        for deed, states in _ACTIONS.items()
-        if document["state"] in states and context.can_job(f"job.{deed}", document)
+        action
+        for action, states in _ACTIONS.items()
+        if document["state"] in states and context.can_job(f"job.{action}", document)
     ]
 
 
-@router.get("/jobs/{job}/glance.json")
+@router.get("/jobs/{job}/frames.json")
 def frame_states(context: CurrentPage, job: JobRef, after: After = 0) -> Response:
-    """The state of each frame, and how many seconds it took, as short as can be: there may be 10,000."""
-    tasks: list[Task] = context.verbs.tasks(job, after=after, limit=GLANCE)
-    cameras = list(dict.fromkeys(each.camera for each in tasks))
-    told = {
+    """States and seconds of frames, in short form: there may be 10,000."""
+    tasks: list[Task] = context.verbs.tasks(job, after=after, limit=GRID_SIZE)
+    cameras = list(dict.fromkeys(task.camera for task in tasks))
+    document = {
         "after": after,
-        "frames": [each.frame for each in tasks],
+        "frames": [task.frame for task in tasks],
         "cameras": cameras,
-        "camera": [cameras.index(each.camera) for each in tasks] if len(cameras) > 1 else [],
-        "states": "".join(each.state[0] for each in tasks),
+        "camera": [cameras.index(task.camera) for task in tasks] if len(cameras) > 1 else [],
+        "states": "".join(task.state[0] for task in tasks),
         "seconds": _seconds(context, job, tasks),
     }
-    return Response(json.dumps(told, separators=(",", ":")), media_type="application/json")
+    return Response(json.dumps(document, separators=(",", ":")), media_type="application/json")
 
 
 def _seconds(context: PageContext, job: str, tasks: list[Task]) -> list[float | None]:
-    """What each of the tasks took, where it succeeded."""
-    took: dict[int, float] = {}
+    """The seconds of each task that succeeded."""
+    seconds: dict[int, float] = {}
     last = ""
     while tasks:
         between = (tasks[0].number, tasks[-1].number)
-        page: list[Attempt] = context.verbs.attempts(job, tasks_between=between, after=last, limit=GLANCE)
-        for each in page:
-            if each.state is AttemptState.SUCCEEDED and each.started_at and each.ended_at:
-                took[each.number] = round((each.ended_at - each.started_at).total_seconds(), 3)
-        if len(page) < GLANCE:
+        page: list[Attempt] = context.verbs.attempts(job, tasks_between=between, after=last, limit=GRID_SIZE)
+        for attempt in page:
+            if attempt.state is AttemptState.SUCCEEDED and attempt.started_at and attempt.ended_at:
+                seconds[attempt.number] = round((attempt.ended_at - attempt.started_at).total_seconds(), 3)
+        if len(page) < GRID_SIZE:
             break
         last = page[-1].id
-    return [took.get(each.number) for each in tasks]
+    return [seconds.get(task.number) for task in tasks]
 
 
 @router.get("/jobs/{job}/images/{number}/{name}")
@@ -113,25 +113,25 @@ async def image(
     name: Annotated[str, Path(max_length=255)],
     side: Annotated[int, Query(ge=1, le=10_000)] = 480,
 ) -> Response:
-    """A small copy of an output, whatever its format."""
+    """A thumbnail of an output of any format."""
     parts: ServerParts = context.request.app.state.parts
     try:
-        place = await anyio.to_thread.run_sync(
+        thumbnail = await anyio.to_thread.run_sync(
             lambda: parts.thumbnails.request(
                 context.verbs.open_output(job, number, name), side, context.principal.actor.name
             )
         )
-        if isinstance(place, Future):
-            place = await _finished(place)
-    except Busy as error:  # a document: nobody reads a page in place of an image
+        if isinstance(thumbnail, Future):
+            thumbnail = await _wait_for(thumbnail)
+    except Busy as error:  # as a document: the browser wants an image, not a page
         return error_response(error)
     headers = {"Cache-Control": "private, max-age=86400", "Content-Security-Policy": "default-src 'none'"}
-    return FileResponse(place, media_type="image/webp", headers=headers)
+    return FileResponse(thumbnail, media_type="image/webp", headers=headers)
 
 
-async def _finished(making: "Future[FilePath]") -> FilePath:
-    """What is being made, for others as well. Raises Busy when that takes long, and whatever went wrong."""
+async def _wait_for(thumbnail: "Future[FilePath]") -> FilePath:
+    """The thumbnail when it is made, perhaps for others as well. Raises Busy after 20 seconds, and its errors."""
     try:
-        return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(making)), _WAIT_S)
+        return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(thumbnail)), _THUMBNAIL_WAIT_S)
     except TimeoutError as error:
         raise Busy("The image is still being made.", retry_after_s=5.0) from error

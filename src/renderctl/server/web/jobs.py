@@ -1,4 +1,4 @@
-"""The jobs of the farm: the page that one comes to first."""
+"""The list of jobs: the start page."""
 
 from fastapi import Response
 
@@ -7,7 +7,7 @@ from renderctl.server.web.context import CurrentPage, new_router
 from renderctl.server.web.pagination import FilterText, url_with
 
 router = new_router()
-_A_PAGE = 50
+_PAGE_SIZE = 50
 
 
 @router.get("/")
@@ -19,20 +19,20 @@ def jobs(
     project: FilterText = "",
     before: FilterText = "",
 ) -> Response:
-    """Jobs, the newest first: all, or those that are asked for."""
+    """Jobs, newest first, by the filters."""
     states = tuple(filter(None, state.split(",")))
-    asked = {"owner": owner or None, "project": project or None, "before": before or None}
-    found = context.verbs.jobs(states, **asked, search=q or None, limit=_A_PAGE)
-    said = {"state": state, "owner": owner, "q": q, "project": project}
-    older = {**said, "before": found[-1]["id"]} if len(found) == _A_PAGE else None
+    query = {"owner": owner or None, "project": project or None, "before": before or None}
+    rows = context.verbs.jobs(states, **query, search=q or None, limit=_PAGE_SIZE)
+    filters = {"state": state, "owner": owner, "q": q, "project": project}
+    older = {**filters, "before": rows[-1]["id"]} if len(rows) == _PAGE_SIZE else None
     return context.show(
         "jobs",
-        jobs=found,
-        said=said,
+        jobs=rows,
+        filters=filters,
         before=before,
         states=tuple(JobState),
-        projects=[each.name for each in context.verbs.list_projects()],
+        projects=[project.name for project in context.verbs.list_projects()],
         older=url_with("/", older) if older else None,
-        newest=url_with("/", said),
-        filtered=any(said.values()),
+        newest=url_with("/", filters),
+        is_filtered=any(filters.values()),
     )

@@ -1,4 +1,4 @@
-"""Users and projects, for those who say who may do what; others see those that they share projects with."""
+"""The pages of users and projects: admins manage them, others see those of their projects."""
 
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ from renderctl.server.web.context import CurrentPage, PageContext, new_router
 from renderctl.server.web.pagination import FilterText, PageNumber, paginate
 
 router = new_router()
-_A_PAGE = 50
+_PAGE_SIZE = 50
 _STATES = ("enabled", "disabled")
 
 
@@ -26,19 +26,19 @@ def users(
     state: FilterText = "",
     page: PageNumber = 1,
 ) -> Response:
-    """The users, or those that are asked for."""
-    said = {"q": q, "role": role, "project": project, "state": state}
-    found = [each for each in context.verbs.list_users() if _is_wanted(each, said)]
+    """Users, by the filters."""
+    filters = {"q": q, "role": role, "project": project, "state": state}
+    rows = [user for user in context.verbs.list_users() if _matches(user, filters)]
     return context.show(
         "users",
-        part=paginate(found, page, _A_PAGE, "/users", said),
-        said=said,
-        filtered=any(said.values()),
+        page=paginate(rows, page, _PAGE_SIZE, "/users", filters),
+        filters=filters,
+        is_filtered=any(filters.values()),
         states=_STATES,
         projects=_project_names(context),
-        adds=context.can("user.add"),
+        can_add=context.can("user.add"),
         invitations=context.verbs.list_invitations() if context.can("invitation.see") else None,
-        withdraws=context.can("invitation.withdraw"),
+        can_withdraw=context.can("invitation.withdraw"),
         **_choices(),
     )
 
@@ -46,40 +46,39 @@ def users(
 @router.get("/users/{name}")
 def user(context: CurrentPage, name: Annotated[str, Path(max_length=64)]) -> Response:
     """One user."""
-    found = next((each for each in context.verbs.list_users() if each.name == name), None)
-    if found is None:
+    chosen = next((user for user in context.verbs.list_users() if user.name == name), None)
+    if chosen is None:
         raise NotFound(f"There is no user {name!r}.")
-    his = Subject("user", name, owner=name)
+    subject = Subject("user", name, owner=name)
     is_self = name == context.principal.actor.name
     return context.show(
         "user",
-        user=found,
+        user=chosen,
         is_self=is_self,
         projects=_project_names(context),
-        tokens=tokens_of(context, name) if context.can("token.see", his) else None,
-        sessions=context.verbs.list_sessions(name) if context.can("session.see", his) else None,
-        ends_sessions=context.can("session.end", his),
-        totp=context.verbs.totp_status(name) if context.can("totp.see", his) else None,
-        resets_totp=context.can("totp.disable", his) and not is_self,
-        makes_tokens=context.can("token.create", his),
-        sets_role=context.can("user.role"),
-        disables=context.can("user.disable"),
-        joins=context.can("project.change"),
-        sets_password=context.can("user.password", his) and not is_self,
-        audits=context.can("audit.see"),
+        tokens=tokens_of(context, name) if context.can("token.see", subject) else None,
+        sessions=context.verbs.list_sessions(name) if context.can("session.see", subject) else None,
+        can_end_sessions=context.can("session.end", subject),
+        totp=context.verbs.totp_status(name) if context.can("totp.see", subject) else None,
+        can_reset_totp=context.can("totp.disable", subject) and not is_self,
+        can_set_role=context.can("user.role"),
+        can_disable=context.can("user.disable"),
+        can_change_projects=context.can("project.change"),
+        can_set_password=context.can("user.password", subject) and not is_self,
+        can_audit=context.can("audit.see"),
         **_choices(),
     )
 
 
 @router.get("/projects")
 def projects(context: CurrentPage, q: FilterText = "", page: PageNumber = 1) -> Response:
-    """The projects, or those that are asked for."""
-    found = [each for each in context.verbs.list_projects() if q.casefold() in each.name]
+    """Projects, by the filter."""
+    rows = [project for project in context.verbs.list_projects() if q.casefold() in project.name]
     return context.show(
         "projects",
-        part=paginate(found, page, _A_PAGE, "/projects", {"q": q}),
-        said={"q": q},
-        changes=context.can("project.change"),
+        page=paginate(rows, page, _PAGE_SIZE, "/projects", {"q": q}),
+        filters={"q": q},
+        can_change=context.can("project.change"),
     )
 
 
@@ -88,13 +87,13 @@ def _choices() -> dict[str, Any]:
 
 
 def _project_names(context: PageContext) -> list[str]:
-    return [each.name for each in context.verbs.list_projects()]
+    return [project.name for project in context.verbs.list_projects()]
 
 
-def _is_wanted(user: User, said: dict[str, str]) -> bool:
+def _matches(user: User, filters: dict[str, str]) -> bool:
     return (
-        said["q"].casefold() in user.name
-        and said["role"] in ("", user.role)
-        and (not said["project"] or said["project"] in user.projects)
-        and said["state"] in ("", "disabled" if user.disabled_at else "enabled")
+        filters["q"].casefold() in user.name
+        and filters["role"] in ("", user.role)
+        and (not filters["project"] or filters["project"] in user.projects)
+        and filters["state"] in ("", "disabled" if user.disabled_at else "enabled")
     )

@@ -1,6 +1,6 @@
-"""Submitting: a model that is there, or a scene that is uploaded from the browser, and how it is to be rendered."""
+"""The pages to submit a job: choose or upload a model, and set its options."""
 
-from typing import Any
+from collections.abc import Mapping
 
 from fastapi import Response
 from fastapi.responses import RedirectResponse
@@ -18,8 +18,9 @@ from renderctl.server.web.submit_form import CAMERA, field_of, form_message, par
 from renderctl.server.web.templating import engine_name
 
 router = new_router()
-#: Models that are offered without being looked for.
-_OFFERED = 12
+_NO_ERRORS: Mapping[str, RenderctlError] = {}
+#: Models that are listed without a search.
+_LISTED = 12
 
 
 @router.get("/submit")
@@ -31,44 +32,48 @@ def submit_page(
     q: FilterText = "",
     allow_missing: FilterText = "",
 ) -> Response:
-    """How a model is to be rendered; without one: which model, or what is to be uploaded."""
+    """The options to render a model; without one, the choice of a model or an upload."""
     if not model:
-        return _choosing(context, q)
-    found: Model = context.verbs.show_model(model, project=project or None)
-    facts = found.facts.scene(scene or None)
-    return _form(context, found, facts, _blank(found, facts) | ({"allow_missing": "on"} if allow_missing else {}))
-
-
-@router.post("/submit")
-def submit(context: FormPage, said: CheckedForm) -> Response:
-    """Queue the job, and go to its page; or say what is wrong beside what was typed."""
-    found: Model = context.verbs.show_model(said.get("model", ""))
-    facts = found.facts.scene(said.get("scene"))
-    wanted = parse(said, facts, found.name)
-    if wanted.wrong:
-        return _form(context, found, facts, said, wanted.wrong)
-    try:
-        done = context.verbs.submit(found, wanted.request)
-    except RenderctlError as error:
-        if type(error) is Conflict:  # the form was sent before, and has been changed since
-            said = {**said, "key": new_id()}
-        return _form(context, found, facts, said, {field_of(error): form_message(redact_error(error, context.request))})
-    return RedirectResponse(f"/jobs/{done.job.id}", 303)
-
-
-def _choosing(context: PageContext, q: str) -> Response:
-    found, projects = context.verbs.list_models(search=q or None, limit=_OFFERED), own_projects(context)
-    return context.show(
-        "choose",
-        models=[(each, each.facts.scene(None)) for each in found],
-        q=q,
-        projects=projects,
-        trouble=_no_inspector(context, projects[0]) if projects else None,
+        return _choose_model(context, q)
+    chosen: Model = context.verbs.show_model(model, project=project or None)
+    facts = chosen.facts.scene(scene or None)
+    return _form(
+        context, chosen, facts, _initial_fields(chosen, facts) | ({"allow_missing": "on"} if allow_missing else {})
     )
 
 
-def _no_inspector(context: PageContext, project: str) -> RenderctlError | None:
-    """Why no scene can be looked at here, where that is so; it is better known before gigabytes are sent."""
+@router.post("/submit")
+def submit(context: FormPage, form: CheckedForm) -> Response:
+    """Submit the job and show its page, or the form with its errors."""
+    chosen: Model = context.verbs.show_model(form.get("model", ""))
+    facts = chosen.facts.scene(form.get("scene"))
+    parsed = parse(form, facts, chosen.name)
+    if parsed.errors:
+        return _form(context, chosen, facts, form, parsed.errors)
+    try:
+        submitted = context.verbs.submit(chosen, parsed.request)
+    except RenderctlError as error:
+        if type(error) is Conflict:  # the form was submitted before, and has changed since
+            form = {**form, "key": new_id()}
+        return _form(
+            context, chosen, facts, form, {field_of(error): form_message(redact_error(error, context.request))}
+        )
+    return RedirectResponse(f"/jobs/{submitted.job.id}", 303)
+
+
+def _choose_model(context: PageContext, q: str) -> Response:
+    models, projects = context.verbs.list_models(search=q or None, limit=_LISTED), own_projects(context)
+    return context.show(
+        "choose_model",
+        models=[(model, model.facts.scene(None)) for model in models],
+        q=q,
+        projects=projects,
+        inspector_error=_inspector_error(context, projects[0]) if projects else None,
+    )
+
+
+def _inspector_error(context: PageContext, project: str) -> RenderctlError | None:
+    """Why this server cannot inspect scenes, if so: users learn it before they upload gigabytes."""
     try:
         context.verbs.require_inspector(project=project)
     except RenderctlError as error:
@@ -76,8 +81,8 @@ def _no_inspector(context: PageContext, project: str) -> RenderctlError | None:
     return None
 
 
-def _blank(model: Model, scene: SceneFacts) -> dict[str, str]:
-    """The fields of a form that nobody has touched."""
+def _initial_fields(model: Model, scene: SceneFacts) -> dict[str, str]:
+    """The fields of a new form."""
     step = f"x{scene.frame_step}" if scene.frame_step > 1 else ""
     frames = f"{scene.frame_start}-{scene.frame_end}{step}"
     return {
@@ -90,30 +95,35 @@ def _blank(model: Model, scene: SceneFacts) -> dict[str, str]:
     }
 
 
-def _form(context: PageContext, model: Model, scene: SceneFacts, said: dict[str, str], wrong: Any = None) -> Response:
-    wrong = wrong or {}
-    status = max((status_of(type(each)) for each in wrong.values()), default=200)
+def _form(
+    context: PageContext,
+    model: Model,
+    scene: SceneFacts,
+    values: dict[str, str],
+    errors: Mapping[str, RenderctlError] = _NO_ERRORS,
+) -> Response:
+    status = max((status_of(type(error)) for error in errors.values()), default=200)
     return context.show(
         "submit",
         status=status,
         model=model,
         scene=scene,
-        said=said,
-        wrong=wrong,
-        cameras={name for name in said if name.startswith(CAMERA)},
-        camera=CAMERA,
+        values=values,
+        errors=errors,
+        cameras={name for name in values if name.startswith(CAMERA)},
+        camera_prefix=CAMERA,
         frames=len(range(scene.frame_start, scene.frame_end + 1, max(1, scene.frame_step))),
         **_choices(context, scene),
     )
 
 
 def _choices(context: PageContext, scene: SceneFacts) -> dict[str, list[tuple[str, str]]]:
-    """What can be chosen: the value, and how it is shown."""
+    """The options of the selects: values and their labels."""
     qualities = {name: f"{name}: {side} pixels, {samples} samples" for name, (side, samples) in QUALITIES.items()}
-    shown = {"projects": own_projects(context), "pools": usable_pools(context), "view_layers": scene.view_layers}
-    shown |= {"formats": tuple(FORMATS), "priorities": tuple(map(str, range(10, -1, -1)))}
+    names = {"projects": own_projects(context), "pools": usable_pools(context), "view_layers": scene.view_layers}
+    names |= {"formats": tuple(FORMATS), "priorities": tuple(map(str, range(10, -1, -1)))}
     return {
-        **{name: [(each, each) for each in values] for name, values in shown.items()},
-        "engines": [(each, engine_name(each.upper())) for each in ENGINES],
+        **{name: [(value, value) for value in values] for name, values in names.items()},
+        "engines": [(engine, engine_name(engine.upper())) for engine in ENGINES],
         "qualities": list(qualities.items()),
     }

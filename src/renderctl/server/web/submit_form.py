@@ -1,4 +1,4 @@
-"""A form says how a model is to be rendered: what it comes to, and which of its fields are wrong."""
+"""Parses the form to submit a job: the request that it makes, and the errors of its fields."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from renderctl.core.jobs import RenderOptions
 from renderctl.core.models import SceneFacts
 from renderctl.farm.jobs.submit import SubmitRequest
 
-#: Before the name of a camera, where its box is ticked.
+#: Prefix of the fields of checked cameras.
 CAMERA = "camera:"
 _OPTIONS = ("view_layer", "engine", "quality", "format")
 _NUMBERS = ("samples", "percentage")
@@ -18,96 +18,96 @@ _NUMBERS = ("samples", "percentage")
 
 @dataclass(frozen=True)
 class ParsedForm:
-    """What a form asks for; what is wrong about it, by the name of the field (empty: of the form as a whole)."""
+    """The request of a form, and errors by the names of fields; the empty name is the form itself."""
 
     request: SubmitRequest
-    wrong: Mapping[str, RenderctlError]
+    errors: Mapping[str, RenderctlError]
 
 
-def parse(said: Mapping[str, str], scene: SceneFacts, model: str) -> ParsedForm:
-    """The request that a form makes. Frames, numbers and names are judged by those who judge the command line's."""
-    reading = _Reading(said)
-    priority, attempts = reading.number("priority"), reading.number("attempts")
+def parse(fields: Mapping[str, str], scene: SceneFacts, model: str) -> ParsedForm:
+    """The request of a form. Values are validated as those of the command line."""
+    reader = _FieldReader(fields)
+    priority, attempts = reader.number("priority"), reader.number("attempts")
     request = SubmitRequest(
-        options=_options(reading, scene),
-        cameras=_cameras(said, scene),
-        name=reading.text("name") or model,
-        project=reading.text("project"),
-        pool=reading.text("pool") or "default",
+        options=_options(reader, scene),
+        cameras=_cameras(fields, scene),
+        name=reader.text("name") or model,
+        project=reader.text("project"),
+        pool=reader.text("pool") or "default",
         priority=5 if priority is None else priority,
         max_attempts=3 if attempts is None else attempts,
-        paused="paused" in said,
-        idempotency_key=reading.text("key"),
+        paused="paused" in fields,
+        idempotency_key=reader.text("key"),
     )
-    which = said.get("which", "range")
-    frames = said.get("frames", "") if which == "these" else None
-    request = reading.tried("frames", lambda: replace(request, frames=frames, animation=which == "range"), request)
-    return ParsedForm(request, reading.wrong)
+    which = fields.get("which", "range")
+    frames = fields.get("frames", "") if which == "these" else None
+    request = reader.attempt("frames", lambda: replace(request, frames=frames, animation=which == "range"), request)
+    return ParsedForm(request, reader.errors)
 
 
 def field_of(error: RenderctlError) -> str:
-    """Where what the farm says of a submission belongs in the form."""
+    """The field that an error of a submission belongs to."""
     kinds = {BadFrames: "frames", MissingFiles: "allow_missing"}
     return next((field for kind, field in kinds.items() if isinstance(error, kind)), "")
 
 
 def form_message(error: RenderctlError) -> RenderctlError:
-    """What the farm says of a submission, where a form has other means than a command line."""
+    """The error of a submission, with a hint for users of the form."""
     if isinstance(error, MissingFiles):
-        return MissingFiles("The scene needs files that are missing.", hint="Say so if it is to be rendered without.")
+        return MissingFiles("The scene needs files that are missing.", hint="Check the box to render without them.")
     if type(error) is Conflict:
-        hint = "Submit it again to make another job."
-        return Conflict("A job was made of this form already, as it was before.", hint=hint)
+        hint = "Submit it again to create another job."
+        return Conflict("This form has created a job already, with other values.", hint=hint)
     return error
 
 
-class _Reading:
-    """Reads fields, and remembers what is wrong with them."""
+class _FieldReader:
+    """Reads fields, and collects their errors."""
 
-    def __init__(self, said: Mapping[str, str]) -> None:
-        self._said = said
-        self.wrong: dict[str, RenderctlError] = {}
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self._fields = fields
+        self.errors: dict[str, RenderctlError] = {}
 
     def text(self, name: str) -> str | None:
-        return self._said.get(name, "").strip() or None
+        return self._fields.get(name, "").strip() or None
 
     def number(self, name: str) -> int | None:
         text = self.text(name)
         if text is None or (text.lstrip("+-").isdecimal() and len(text) <= 12):
             return int(text) if text else None
-        self.wrong[name] = InvalidInput(f"{text[:40]!r} is not a whole number.")
+        self.errors[name] = InvalidInput(f"{text[:40]!r} is not a whole number.")
         return None
 
-    def tried(self, name: str, make: Callable[[], Any], otherwise: Any) -> Any:
-        """What is made, or what is there otherwise when that field is wrong."""
+    def attempt(self, name: str, make: Callable[[], Any], otherwise: Any) -> Any:
+        """The result of `make`; `otherwise`, where it raises an error of the field."""
         try:
             return make()
         except InvalidInput as error:
-            self.wrong[name] = error
+            self.errors[name] = error
             return otherwise
 
 
-def _options(reading: _Reading, scene: SceneFacts) -> RenderOptions:
-    wanted: dict[str, Any] = {name: reading.text(name) for name in _OPTIONS}
-    wanted |= {name: reading.number(name) for name in _NUMBERS}
-    wanted["resolution"] = _resolution(reading, scene)
-    wanted["denoise"] = {"on": True, "off": False}.get(reading.text("denoise") or "")
-    wanted |= {name: reading.text(name) is not None for name in ("allow_missing", "trust_scripts")}
+def _options(reader: _FieldReader, scene: SceneFacts) -> RenderOptions:
+    values: dict[str, Any] = {name: reader.text(name) for name in _OPTIONS}
+    values |= {name: reader.number(name) for name in _NUMBERS}
+    values["resolution"] = _resolution(reader, scene)
+    values["denoise"] = {"on": True, "off": False}.get(reader.text("denoise") or "")
+    values |= {name: reader.text(name) is not None for name in ("allow_missing", "trust_scripts")}
     options = RenderOptions(scene=scene.name)
-    for name, value in wanted.items():
-        options = reading.tried(name, partial(replace, options, **{name: value}), options)
+    for name, value in values.items():
+        options = reader.attempt(name, partial(replace, options, **{name: value}), options)
     return options
 
 
-def _resolution(reading: _Reading, scene: SceneFacts) -> tuple[int, int] | None:
-    """Of a side that is not given, the scene's own."""
-    width, height = reading.number("width"), reading.number("height")
+def _resolution(reader: _FieldReader, scene: SceneFacts) -> tuple[int, int] | None:
+    """A side that is not given is the scene's own."""
+    width, height = reader.number("width"), reader.number("height")
     if width is None and height is None:
         return None
     return (scene.resolution[0] if width is None else width, scene.resolution[1] if height is None else height)
 
 
-def _cameras(said: Mapping[str, str], scene: SceneFacts) -> tuple[str, ...]:
-    """In the order of the scene; one that it does not have is for the farm to refuse."""
-    wanted = [name.removeprefix(CAMERA) for name in said if name.startswith(CAMERA)]
-    return tuple(sorted(wanted, key=lambda name: scene.cameras.index(name) if name in scene.cameras else -1))
+def _cameras(fields: Mapping[str, str], scene: SceneFacts) -> tuple[str, ...]:
+    """In the order of the scene; the farm refuses one that the scene does not have."""
+    names = [name.removeprefix(CAMERA) for name in fields if name.startswith(CAMERA)]
+    return tuple(sorted(names, key=lambda name: scene.cameras.index(name) if name in scene.cameras else -1))

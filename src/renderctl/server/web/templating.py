@@ -27,10 +27,10 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "duration": duration,
-        "moment": to_datetime,
-        "size": file_size,
-        "engine": engine_name,
-        "place": model_path,
+        "datetime": to_datetime,
+        "file_size": file_size,
+        "engine_name": engine_name,
+        "model_path": model_path,
     }
     return environment
 

@@ -1,62 +1,62 @@
-// Forms that send a document: `data-do="POST /api/v1/…"`. A field's `data-as` says what its text is; then the parts
-// that `data-refresh` names are put anew, `data-said` is said, and what `data-told` names (one part of the answer, or
-// several for fields of these names) is shown, this once.
-import { ask } from "./actions.js";
-import { refresh } from "./live.js";
-import { say } from "./said.js";
+// Forms that send a document: `data-action="POST /api/v1/…"`. `data-type` of a field says how its text is parsed. After
+// the request, the elements of `data-refresh` are replaced, `data-toast` is shown, and the fields of the response that
+// `data-reveal` names are shown in the element `.result`, this once.
+import { sendRequest } from "./api.js";
+import { refresh } from "./refresh.js";
+import { showToast } from "./toast.js";
 
-const AS = { list: (text) => text.split(/[\s,]+/).filter(Boolean), json: JSON.parse };
+const PARSERS = { list: (text) => text.split(/[\s,]+/).filter(Boolean), json: JSON.parse };
 
-function documentOf(form) {
-  const told = {};
+function formDocument(form) {
+  const values = {};
   for (const { name, value, dataset } of form.elements) {
     if (!name) continue;
-    if (dataset.as) told[name] = AS[dataset.as](value);
-    else if (value !== "") told[name] = value;
+    if (dataset.type) values[name] = PARSERS[dataset.type](value);
+    else if (value !== "") values[name] = value;
   }
-  return told;
+  return values;
 }
 
-// What is wrong stands in the form, and is read out.
-function complain(form, text) {
-  let place = form.querySelector(".trouble");
-  if (!place) {
-    place = document.createElement("p");
-    place.className = "trouble";
-    place.setAttribute("role", "alert");
-    form.append(place);
+// The error stands in the form, and screen readers read it aloud.
+function showError(form, text) {
+  let element = form.querySelector(".error");
+  if (!element) {
+    element = document.createElement("p");
+    element.className = "error";
+    element.setAttribute("role", "alert");
+    form.append(element);
   }
-  place.textContent = text;
+  element.textContent = text;
 }
 
-function show(form, answer, names) {
-  const place = form.parentElement.querySelector(".told"), fields = place.querySelectorAll("[readonly]");
-  names.forEach((name, at) => {
-    const secret = [].concat(answer[name]).join("\n");
-    fields[at].value = form.dataset.link ? location.origin + form.dataset.link + encodeURIComponent(secret) : secret;
+function reveal(form, result, names) {
+  const element = form.parentElement.querySelector(".result"), fields = element.querySelectorAll("[readonly]");
+  names.forEach((name, index) => {
+    const secret = [].concat(result[name]).join("\n");
+    fields[index].value = form.dataset.link ? location.origin + form.dataset.link + encodeURIComponent(secret) : secret;
   });
-  place.hidden = false;
+  element.hidden = false;
   fields[0].select();
 }
 
 document.addEventListener("submit", async (event) => {
-  const form = event.target, { do: deed, then, told, said, refresh: parts } = form.dataset;
-  if (!deed) return;
+  const form = event.target, { action, redirect, reveal: names, toast, refresh: ids } = form.dataset;
+  if (!action) return;
   event.preventDefault();
   if (form.ariaBusy === "true") return;
-  const [method, address] = deed.split(" ");
+  const [method, url] = action.split(" ");
   form.ariaBusy = "true";
   try {
-    const answer = await ask(method, address, documentOf(form));
-    complain(form, "");
-    if (then) return location.assign(then);
-    if (told) show(form, answer, told.split(" "));
-    if (said) say(said);
+    const result = await sendRequest(method, url, formDocument(form));
+    showError(form, "");
+    if (redirect) return location.assign(redirect);
+    if (names) reveal(form, result, names.split(" "));
+    if (toast) showToast(toast);
     if ("clear" in form.dataset) form.reset();
-    for (const each of form.querySelectorAll('[type="password"]')) each.value = "";
-    if (parts) refresh(...parts.split(" "));
+    for (const field of form.querySelectorAll('[type="password"]')) field.value = "";
+    if (ids) refresh(...ids.split(" "));
   } catch (error) {
-    complain(form, error.message);
+    showError(form, error.message);
   } finally {
     form.ariaBusy = "false";
   }
@@ -68,13 +68,13 @@ document.addEventListener("click", async ({ target }) => {
   field.select();
   try {
     await navigator.clipboard.writeText(field.value);
-    say("Copied.");
+    showToast("Copied.");
   } catch {
-    say("It is selected: copy it with the keyboard.");
+    showToast("It is selected: copy it with the keyboard.");
   }
 });
 
-document.addEventListener("done", ({ detail }) => {
-  const parts = detail.dataset.refresh ?? detail.closest("[id]")?.id;
-  if (parts) refresh(...parts.split(" "));
+document.addEventListener("action-done", ({ detail: button }) => {
+  const ids = button.dataset.refresh ?? button.closest("[id]")?.id;
+  if (ids) refresh(...ids.split(" "));
 });

@@ -1,31 +1,32 @@
-// One frame, while it is being rendered: its log as it is printed, and what has come of it at the end.
-import { follow, refresh } from "./live.js";
+// The page of one frame: its log while Blender prints, and its images when they are published.
+import { subscribe } from "./event_stream.js";
+import { refresh } from "./refresh.js";
 
 const log = document.getElementById("log");
-const parts = ["standing", "images", "attempts"];
+const ids = ["status", "images", "attempts"];
 
 if (log) log.scrollTop = log.scrollHeight;
 if (log && "live" in log.dataset) {
   const { job, number, attempt } = log.dataset;
-  let fresh = true;
-  const source = follow(`/api/v1/jobs/${job}/logs/live?task=${number}`, {
+  let isFirst = true;
+  const source = subscribe(`/api/v1/jobs/${job}/logs/live?task=${number}`, {
     log(part) {
       if (part.attempt.id !== attempt) return;
-      if (fresh) log.textContent = "";
-      fresh = false;
-      const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+      if (isFirst) log.textContent = "";
+      isFirst = false;
+      const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
       log.append(part.text);
-      if (atEnd) log.scrollTop = log.scrollHeight;
+      if (isAtEnd) log.scrollTop = log.scrollHeight;
     },
     end() { source.close(); },
-  }, () => { fresh = true; });
+  }, () => { isFirst = true; });
 }
 
-const place = location.pathname.split("/");
-follow(`/api/v1/events?job=${place[2]}`, {
+const segments = location.pathname.split("/");
+subscribe(`/api/v1/events?job=${segments[2]}`, {
   task({ number }) {
-    if (number !== Number(place[4])) return;
-    if (log) refresh(...parts);
+    if (number !== Number(segments[4])) return;
+    if (log) refresh(...ids);
     else location.reload();
   },
-}, () => refresh(...parts));
+}, () => refresh(...ids));

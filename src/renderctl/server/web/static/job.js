@@ -1,56 +1,60 @@
-// One job, as it changes.
-import { ask } from "./actions.js";
-import { showJob } from "./fields.js";
-import { Glance } from "./glance.js";
-import { follow, refresh } from "./live.js";
+// The page of one job, updated as the job changes.
+import { sendRequest } from "./api.js";
+import { subscribe } from "./event_stream.js";
+import { FrameGrid } from "./frame_grid.js";
+import { showJob } from "./job_fields.js";
 import { plot } from "./plot.js";
-import { say } from "./said.js";
+import { refresh } from "./refresh.js";
+import { showToast } from "./toast.js";
 
-const job = document.getElementById("job").dataset.job;
-const glance = new Glance(document.getElementById("glance"), document.getElementById("pointed"), job);
-let later = null;
+const section = document.getElementById("job"), job = section.dataset.job;
+const grid = new FrameGrid(document.getElementById("frame-grid"), document.getElementById("frame-label"), job);
+let timer = null;
 
-// What an event does not say, or said while nobody listened.
-function again() {
-  later ??= setTimeout(async () => {
-    later = null;
-    await glance.load();
-    if (glance.told) plot(document.getElementById("plot"), glance.told);
+async function loadGrid() {
+  await grid.load();
+  if (grid.frames) plot(document.getElementById("plot"), grid.frames);
+}
+
+// For what events do not say, or what they said before the page listened.
+function loadGridSoon() {
+  timer ??= setTimeout(() => {
+    timer = null;
+    loadGrid();
   }, 1500);
 }
 
-function both() {
-  refresh("deeds", "latest", "list");
-  again();
+function refreshAll() {
+  refresh("actions", "latest", "list");
+  loadGridSoon();
 }
 
-await glance.load();
-if (glance.told) plot(document.getElementById("plot"), glance.told);
+await loadGrid();
 
-let state = document.getElementById("job").dataset.state;
-follow(`/api/v1/events?job=${job}`, {
-  job(told) {
-    showJob(document, told);
-    if (told.state !== state) both();
-    state = told.state;
+let state = section.dataset.state;
+subscribe(`/api/v1/events?job=${job}`, {
+  job(jobDocument) {
+    showJob(document, jobDocument);
+    if (jobDocument.state !== state) refreshAll();
+    state = jobDocument.state;
   },
-  task({ number, state: became }) {
-    if (became === "running") glance.set(number, "r");
-    else if (became === "succeeded") glance.set(number, "s");
-    else glance.set(number, "q");
-    if (became !== "running") again();
+  task({ number, state: attemptState }) {
+    if (attemptState === "running") grid.setState(number, "r");
+    else if (attemptState === "succeeded") grid.setState(number, "s");
+    else grid.setState(number, "q");
+    if (attemptState !== "running") loadGridSoon();
   },
   output() { refresh("latest", "list"); },
   removed() { location.assign("/"); },
-}, both);
+}, refreshAll);
 
-document.addEventListener("done", both);
+document.addEventListener("action-done", refreshAll);
 document.addEventListener("change", async ({ target }) => {
   if (!target.dataset.priority) return;
   try {
-    await ask("PUT", target.dataset.priority, { priority: Number(target.value) });
-    say(`Priority ${target.value} from the next turn on.`);
+    await sendRequest("PUT", target.dataset.priority, { priority: Number(target.value) });
+    showToast(`The priority is ${target.value} for the next frames.`);
   } catch (error) {
-    say(error.message, true);
+    showToast(error.message, true);
   }
 });

@@ -1,17 +1,18 @@
-// The list of jobs, as it changes.
-import { showJob } from "./fields.js";
-import { follow, refresh } from "./live.js";
+// The list of jobs, updated as they change.
+import { subscribe } from "./event_stream.js";
+import { showJob } from "./job_fields.js";
+import { refresh } from "./refresh.js";
 
 const list = () => document.getElementById("jobs");
-const anew = () => (list() ? refresh("jobs") : location.reload());
+const refreshList = () => (list() ? refresh("jobs") : location.reload());
 
-follow("/api/v1/events", {
+subscribe("/api/v1/events", {
   job(job) {
     const row = list()?.querySelector(`[data-job="${job.id}"]`);
     if (row) showJob(row, job);
-    else if (!list() || "newest" in list().dataset) anew();
+    else if (!list() || "newest" in list().dataset) refreshList();
   },
   removed({ id }) {
     list()?.querySelector(`[data-job="${id}"]`)?.remove();
   },
-}, anew);
+}, refreshList);

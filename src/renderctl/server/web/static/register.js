@@ -1,6 +1,6 @@
-// The code of an invitation stands behind the `#` of its address: no server, log or other site is sent it.
+// The code of an invitation is behind the `#` of its address: browsers send that to no server.
 const code = new URLSearchParams(location.hash.slice(1)).get("code");
 if (code) {
   document.querySelector('[name="code"]').value = code;
-  history.replaceState(null, "", location.pathname); // nor is it left in the history
+  history.replaceState(null, "", location.pathname); // keep it out of the history
 }

@@ -1,4 +1,4 @@
-// A form that is sent once, however often its button is pressed.
+// A form that is submitted once, however often its button is pressed.
 for (const form of document.querySelectorAll("form[data-once]")) {
   const button = form.querySelector("button.primary");
   form.addEventListener("submit", () => setTimeout(() => { button.disabled = true; }));

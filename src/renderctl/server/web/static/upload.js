@@ -1,172 +1,172 @@
-// A scene from this browser becomes a model: chosen, hashed, sent, looked at by a Blender of the server.
-import { ask } from "./actions.js";
-import { fromDrop, fromInput } from "./choosing.js";
-import { duration, size } from "./said.js";
-import { hashed, passes, rest, send } from "./sending.js";
+// Makes a model of a scene in this browser: pick its files, hash and upload them, and have a Blender inspect the scene.
+import { sendRequest } from "./api.js";
+import { delay, hashFiles, isTransient, uploadFiles } from "./chunked_upload.js";
+import { filesOfDrop, filesOfInput } from "./file_picker.js";
+import { duration, fileSize } from "./format.js";
 
-const PARTS = ["drop", "chosen", "sending", "lacking"], BUSY_S = 2;
+const STEPS = ["drop", "picked", "uploading", "missing"], BUSY_S = 2;
 const $ = (id) => document.getElementById(id);
 let items = [], running = null, model = null;
 
-function show(part) {
-  for (const each of PARTS) $(each).hidden = each !== part;
-  $("trouble").textContent = "";
+function showStep(step) {
+  for (const id of STEPS) $(id).hidden = id !== step;
+  showError("");
 }
 
-function trouble(text) {
-  $("trouble").textContent = text;
+function showError(text) {
+  $("error").textContent = text;
 }
 
-// What is going on, for eyes and for a screen reader.
-function tell(phase) {
-  $("phase").textContent = $("told").textContent = phase;
-  $("of").textContent = $("pace").textContent = "";
+// Show the phase, also to screen readers.
+function showPhase(text) {
+  $("phase").textContent = $("upload-status").textContent = text;
+  $("transferred").textContent = $("speed").textContent = "";
 }
 
-function choose(found) {
-  items = found;
+function pick(picked) {
+  items = picked;
   const scenes = items.filter(({ path }) => path.toLowerCase().endsWith(".blend"));
-  if (!scenes.length) return trouble(items.length ? "There is no .blend among these files." : "There is nothing in it.");
+  if (!scenes.length) return showError(items.length ? "There is no .blend among these files." : "There are no files in it.");
   scenes.sort((a, b) => depth(a) - depth(b) || a.path.localeCompare(b.path));
   $("scene").replaceChildren(...scenes.map(({ path }) => new Option(path)));
   $("scenes").hidden = scenes.length < 2;
   const bytes = items.reduce((sum, { file }) => sum + file.size, 0);
   const what = items.length > 1 ? `${items.length} files` : items[0].path;
-  $("counted").textContent = `${what}, ${size(bytes)}.`;
-  name();
-  show("chosen");
-  $("counted").focus();
+  $("summary").textContent = `${what}, ${fileSize(bytes)}.`;
+  suggestName();
+  showStep("picked");
+  $("summary").focus();
 }
 
 const depth = ({ path }) => path.split("/").length;
 
-function name() {
+function suggestName() {
   $("name").value = $("scene").value.split("/").at(-1).replace(/\.blend$/i, "");
 }
 
-// Shows how far some bytes are, and how long the rest takes at the pace of the last seconds.
-function meter(total) {
-  const seen = [];
-  let drawn = 0;
+// Returns a function that shows how many bytes are done, and the time left at the speed of the last ten seconds.
+function progressMeter(total) {
+  const samples = [];
+  let shownAt = 0;
   return (done) => {
     const now = performance.now() / 1000;
-    if (now - drawn < 0.2 && done < total) return;
-    drawn = now;
-    seen.push([now, done]);
-    while (seen.length > 2 && now - seen[0][0] > 10) seen.shift();
-    const [since, before] = seen[0], rate = (done - before) / Math.max(0.001, now - since);
+    if (now - shownAt < 0.2 && done < total) return;
+    shownAt = now;
+    samples.push([now, done]);
+    while (samples.length > 2 && now - samples[0][0] > 10) samples.shift();
+    const [since, before] = samples[0], rate = (done - before) / Math.max(0.001, now - since);
     $("bar").value = total ? done / total : 1;
-    $("of").textContent = `${size(done)} of ${size(total)}`;
+    $("transferred").textContent = `${fileSize(done)} of ${fileSize(total)}`;
     const left = rate > 0 && now - since > 1 ? `, about ${duration((total - done) / rate)} left` : "";
-    $("pace").textContent = rate > 0 ? `${size(rate)}/s${left}` : "";
+    $("speed").textContent = rate > 0 ? `${fileSize(rate)}/s${left}` : "";
   };
 }
 
 async function upload() {
   const signal = (running = new AbortController()).signal, main = $("scene").value, project = $("project").value;
   const total = items.reduce((sum, { file }) => sum + file.size, 0);
-  show("sending");
+  showStep("uploading");
   $("cancel").focus();
   try {
     await hashAll(total, signal);
-    await sendAll(total, project, signal);
-    const found = await look(main, project, signal);
-    model = { name: $("name").value, main, project, facts: found.facts, inputs: found.inputs };
-    if (found.missing.length) lack(found.missing);
-    else await keep();
+    await uploadAll(total, project, signal);
+    const inspected = await inspect(main, project, signal);
+    model = { name: $("name").value, main, project, facts: inspected.facts, inputs: inspected.inputs };
+    if (inspected.missing.length) showMissing(inspected.missing);
+    else await register();
   } catch (error) {
-    show("chosen");
-    const again = passes(error) ? " Upload it again when that is over: what was sent need not be sent once more." : "";
-    trouble(error.name === "AbortError" ? "" : error.message + again);
+    showStep("picked");
+    const advice = isTransient(error) ? " Upload it again later: what was sent need not be sent once more." : "";
+    showError(error.name === "AbortError" ? "" : error.message + advice);
   } finally {
     running = null;
   }
 }
 
 async function hashAll(total, signal) {
-  tell("Reading the files");
-  const count = meter(total), unread = items.filter(({ digest }) => !digest);
+  showPhase("Reading the files");
+  const showProgress = progressMeter(total), unhashed = items.filter(({ digest }) => !digest);
   let read = items.reduce((sum, { digest, file }) => sum + (digest ? file.size : 0), 0);
-  if (!unread.length) return;
-  const digests = await hashed(unread.map(({ file }) => file), (bytes) => count(read += bytes), signal);
-  unread.forEach((item, index) => Object.assign(item, { digest: digests[index], size: item.file.size }));
+  if (!unhashed.length) return;
+  const digests = await hashFiles(unhashed.map(({ file }) => file), (bytes) => showProgress(read += bytes), signal);
+  unhashed.forEach((item, index) => Object.assign(item, { digest: digests[index], size: item.file.size }));
 }
 
-async function sendAll(total, project, signal) {
-  tell("Sending");
-  const count = meter(total), sent = new Map();
+async function uploadAll(total, project, signal) {
+  showPhase("Uploading");
+  const showProgress = progressMeter(total), sent = new Map();
   let sum = 0;
-  await send(items, project, {
+  await uploadFiles(items, project, {
     signal,
     onBytes(item, bytes) {
       sum += Math.min(bytes, item.size) - (sent.get(item) ?? 0);
       sent.set(item, Math.min(bytes, item.size));
-      count(sum);
+      showProgress(sum);
     },
-    onBreak(words) { $("phase").textContent = words || "Sending"; },
+    onRetry(message) { $("phase").textContent = message || "Uploading"; },
   });
 }
 
-async function look(main, project, signal) {
-  tell("A Blender of the farm looks at the scene");
+async function inspect(main, project, signal) {
+  showPhase("Inspecting the scene in Blender");
   $("bar").removeAttribute("value");
-  const files = items.map(({ path, digest, size: bytes }) => ({ path, digest, size: bytes }));
+  const files = items.map(({ path, digest, size }) => ({ path, digest, size }));
   for (;;) {
     if (signal.aborted) throw new DOMException("It was cancelled.", "AbortError");
     try {
-      return await ask("POST", "/api/v1/models/inspect", { main, files, project }, signal);
+      return await sendRequest("POST", "/api/v1/models/inspect", { main, files, project }, signal);
     } catch (error) {
       if (error.code !== "busy") throw error;
-      $("of").textContent = "it looks at another one before";
-      await rest(BUSY_S, signal);
+      $("transferred").textContent = "after another scene";
+      await delay(BUSY_S, signal);
     }
   }
 }
 
-function lack(missing) {
-  show("lacking");
-  $("lacking-title").textContent = missing.length > 1 ? `${missing.length} files are missing` : "A file is missing";
-  $("lacking-files").replaceChildren(...missing.slice(0, 50).map(({ path, kind, owner }) => {
-    const line = document.createElement("li"), code = document.createElement("code"), more = document.createElement("span");
+function showMissing(missing) {
+  showStep("missing");
+  $("missing-title").textContent = missing.length > 1 ? `${missing.length} files are missing` : "A file is missing";
+  $("missing-files").replaceChildren(...missing.slice(0, 50).map(({ path, kind, owner }) => {
+    const line = document.createElement("li"), code = document.createElement("code"), detail = document.createElement("span");
     code.textContent = path;
-    more.textContent = `${kind}, ${owner}`;
-    more.className = "dim";
-    line.append(code, " ", more);
+    detail.textContent = `${kind}, ${owner}`;
+    detail.className = "dim";
+    line.append(code, " ", detail);
     return line;
   }));
-  $("told").textContent = $("lacking-title").textContent;
-  $("lacking").focus();
+  $("upload-status").textContent = $("missing-title").textContent;
+  $("missing").focus();
 }
 
-async function keep(anyway = "") {
-  const added = await ask("POST", "/api/v1/models", model);
+async function register(query = "") {
+  const added = await sendRequest("POST", "/api/v1/models", model);
   running = null;
-  location.assign(`/submit?model=${encodeURIComponent(added.model.id)}${anyway}`);
+  location.assign(`/submit?model=${encodeURIComponent(added.model.id)}${query}`);
 }
 
-function begin() {
+function start() {
   const drop = $("drop");
   $("upload").hidden = false;
-  $("unscripted").hidden = true;
+  $("no-script").hidden = true;
   for (const id of ["file", "folder"]) $(id).addEventListener("change", ({ target }) => {
-    if (target.files.length) choose(fromInput(target));
+    if (target.files.length) pick(filesOfInput(target));
     target.value = "";
   });
-  for (const kind of ["dragover", "dragenter"]) drop.addEventListener(kind, (event) => {
+  for (const type of ["dragover", "dragenter"]) drop.addEventListener(type, (event) => {
     event.preventDefault();
     drop.classList.add("over");
   });
-  for (const kind of ["dragleave", "drop"]) drop.addEventListener(kind, () => drop.classList.remove("over"));
+  for (const type of ["dragleave", "drop"]) drop.addEventListener(type, () => drop.classList.remove("over"));
   drop.addEventListener("drop", async (event) => {
     event.preventDefault();
-    choose(await fromDrop(event.dataTransfer));
+    pick(await filesOfDrop(event.dataTransfer));
   });
-  $("scene").addEventListener("change", name);
-  $("chosen").addEventListener("submit", (event) => { event.preventDefault(); upload(); });
-  for (const id of ["other", "again"]) $(id).addEventListener("click", () => { show("drop"); $("file").focus(); });
+  $("scene").addEventListener("change", suggestName);
+  $("picked").addEventListener("submit", (event) => { event.preventDefault(); upload(); });
+  for (const id of ["pick-other", "pick-again"]) $(id).addEventListener("click", () => { showStep("drop"); $("file").focus(); });
   $("cancel").addEventListener("click", () => running?.abort());
-  $("anyway").addEventListener("click", () => keep("&allow_missing=on").catch((error) => trouble(error.message)));
+  $("continue").addEventListener("click", () => register("&allow_missing=on").catch((error) => showError(error.message)));
   addEventListener("beforeunload", (event) => { if (running) event.preventDefault(); });
 }
 
-if ($("upload")) begin();
+if ($("upload")) start();

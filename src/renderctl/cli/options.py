@@ -66,7 +66,9 @@ def _scene_options(
         allow_missing=allow_missing,
         trust_scripts=trust_scripts,
     )
-    replacements = {each: Path(file) for each, file in _pairs(placed or (), "--replace", "OBJECT=FILE").items()}
+    replacements = {
+        object_name: Path(file) for object_name, file in _pairs(placed or (), "--replace", "OBJECT=FILE").items()
+    }
     return replace(
         request,
         options=options,
@@ -205,9 +207,9 @@ def with_render_options(command: Command) -> Command:
             request = panel(request, **given)
         return command(request=request, **values)
 
-    own = [each for each in inspect.signature(command).parameters.values() if each.name != "request"]
+    own = [parameter for parameter in inspect.signature(command).parameters.values() if parameter.name != "request"]
     called.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
-    called.__annotations__ = {each.name: each.annotation for each in (*own, *shared)}
+    called.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *shared)}
     return called  # type: ignore[return-value]
 
 

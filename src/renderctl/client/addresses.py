@@ -86,4 +86,4 @@ def _addresses(host: str, port: int | None) -> list[IPv4Address | IPv6Address]:
         found = socket.getaddrinfo(host.strip("[]").partition("%")[0], port or 443, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return []
-    return [ip_address(str(each[4][0]).partition("%")[0]) for each in found]
+    return [ip_address(str(info[4][0]).partition("%")[0]) for info in found]

@@ -20,7 +20,7 @@ def audit(server: ServerConnection, wanted: AuditFilter, *, limit: int = 50) -> 
 def follow_audit(server: ServerConnection, wanted: AuditFilter, *, stop: threading.Event) -> Iterator[AuditEntry]:
     """The entries that are wanted as they are written, from now on."""
     latest = typed(list[AuditEntry], server.api.get("/audit", limit=1))
-    after = max((each.seq or 0 for each in latest), default=0)
+    after = max((entry.seq or 0 for entry in latest), default=0)
     patience = OutageGrace(server.local_farm.clock)
     while not server.local_farm.clock.wait(stop, _LOOK_EVERY_S):
         with patience.tolerate():

@@ -20,9 +20,9 @@ def upload(server: ServerConnection, request: UploadRequest, *, on_advance: OnPr
     sent = upload_files(server, prepared.files, on_advance, project=request.project, verify=request.verify)
     new = prepared.new
     body: dict[str, object] = {"name": new.name, "main": new.main, "project": request.project}
-    body |= {"facts": new.facts.as_document(), "inputs": [asdict(each) for each in new.inputs]}
+    body |= {"facts": new.facts.as_document(), "inputs": [asdict(file) for file in new.inputs]}
     kept = fields(server.api.post("/models", body))
-    size = sum(each.size for each in sent)
+    size = sum(file.size for file in sent)
     return Uploaded(typed(Model, kept.get("model")), field_of(kept, "new", bool), len(sent), size, prepared.notes)
 
 

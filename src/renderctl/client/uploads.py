@@ -35,30 +35,30 @@ def upload_files(
     verify: bool = False,
 ) -> list[Input]:
     """Have the server get the files that it lacks; those that had to be sent. Raises FileChanged, ServerUnavailable."""
-    sources = {each.digest: (source, each) for source, each in files.items()}
-    body = {"files": [asdict(each) for _, each in sources.values()], "project": project, "verify": verify}
+    sources = {file.digest: (source, file) for source, file in files.items()}
+    body = {"files": [asdict(file) for _, file in sources.values()], "project": project, "verify": verify}
     wanted = typed(list[WantedFile], server.api.post("/uploads/wanted", body))
-    if not {each.digest for each in wanted} <= sources.keys():
+    if not {file.digest for file in wanted} <= sources.keys():
         raise BadAnswer("The server wants files that are none of these.")
     sent = []
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        puts = pool.map(lambda each: _send(server, *sources[each.digest], each.url), wanted)
-        for done, each in enumerate(puts, 1):
-            sent.append(each)
+        puts = pool.map(lambda file: _send(server, *sources[file.digest], file.url), wanted)
+        for done, file in enumerate(puts, 1):
+            sent.append(file)
             on_advance(Progress("Uploading", done, len(wanted)))
     return sent
 
 
-def _send(server: ServerConnection, source: Path, each: Input, url: str | None) -> Input:
+def _send(server: ServerConnection, source: Path, file: Input, url: str | None) -> Input:
     try:
-        if url is None or not _put_directly(server, source, each, url):
-            _send_pieces(server, source, each)
+        if url is None or not _put_directly(server, source, file, url):
+            _send_pieces(server, source, file)
     except DigestMismatch as error:
         hint = "Try again when nothing writes to it any more."
         raise FileChanged(f"{source} changed while it was uploaded: {error.message}", hint=hint) from error
     except OSError as error:
         raise FileChanged(f"{source} can not be read any more: {error.strerror or error}.") from error
-    return each
+    return file
 
 
 def _put_directly(server: ServerConnection, source: Path, each: Input, url: str) -> bool:
@@ -100,12 +100,12 @@ def _send_pieces(server: ServerConnection, source: Path, each: Input) -> None:
             failed = 0
 
 
-def _patience_s(each: Input) -> float:
+def _patience_s(file: Input) -> float:
     """Seconds until the server has had the store take a file: it reads all of it."""
-    return 60.0 + each.size / _PACE
+    return 60.0 + file.size / _PACE
 
 
-def _there(server: ServerConnection, path: str, each: Input) -> int:
+def _there(server: ServerConnection, path: str, file: Input) -> int:
     """Where to go on; a file of which the last piece may be there is begun anew with it: only then it is verified."""
-    there = received(server.api.get(path), each.size)
-    return there if there < each.size else max(0, each.size - _PIECE)
+    there = received(server.api.get(path), file.size)
+    return there if there < file.size else max(0, file.size - _PIECE)

@@ -42,12 +42,12 @@ def known_blenders(farm: Farm) -> tuple[Blender, ...]:
     images = farm.executor.images()
     if images is None:
         return find_blenders(farm.settings.blender.paths, cache_dir=farm.settings.data_dir)
-    known = [_of_image(each) for each in images]
-    usable = [each for each in known if each is not None and each.version >= OLDEST]
+    known = [_of_image(image) for image in images]
+    usable = [blender for blender in known if blender is not None and blender.version >= OLDEST]
     if not usable:
         hint = "`renderctl images build` makes one."
         raise ImageMissing("The container engine has no image with a Blender.", hint=hint)
-    return tuple(sorted(usable, key=lambda each: each.version, reverse=True))
+    return tuple(sorted(usable, key=lambda blender: blender.version, reverse=True))
 
 
 def _of_image(image: "RenderImage") -> Blender | None:
@@ -63,9 +63,9 @@ def choose_blender(farm: Farm, saved_by: SavedBy, wanted: str | None = None) -> 
     Raises BlenderMissing, SceneTooNew.
     """
     known = known_blenders(farm)
-    fitting = [each for each in known if wanted in (None, format_version(each.version[:2]))]
+    fitting = [blender for blender in known if wanted in (None, format_version(blender.version[:2]))]
     if not fitting:
-        there = ", ".join(dict.fromkeys(format_version(each.version[:2]) for each in known))
+        there = ", ".join(dict.fromkeys(format_version(blender.version[:2]) for blender in known))
         raise BlenderMissing(f"There is no Blender {wanted} here.", hint=f"There is: {there}")
     return BlenderChoice(*pick_blender(fitting, saved_by))
 

@@ -107,13 +107,15 @@ class ChangeFeed:
 
     def _attempts(self, progress: dict[str, str]) -> list[Change]:
         ended = self._progress.keys() - progress.keys()
-        moved = {each for each, _ in progress.items() - self._progress.items()}
+        moved = {attempt_id for attempt_id, _ in progress.items() - self._progress.items()}
         attempts = self._farm.repository.change_feed.attempts(sorted(ended | moved))
         self._progress = progress
         for attempt in attempts:
             self._note_changed(attempt.job_id)
         return [
-            self._about("task", each.job_id, to_json_value(each)) for each in attempts if each.job_id in self._subjects
+            self._about("task", attempt.job_id, to_json_value(attempt))
+            for attempt in attempts
+            if attempt.job_id in self._subjects
         ]
 
     def _outputs(self, numbers: list[int], newest: int) -> list[Change]:

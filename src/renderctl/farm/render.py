@@ -217,7 +217,7 @@ class _RenderRun:
 
     def _interrupted(self, worker: Worker) -> Interrupted:
         """Pause what we have begun; how to go on with it."""
-        paused = [self._farm.repository.jobs.pause(each, actor=self._actor) for each in self._bound_to(worker)]
+        paused = [self._farm.repository.jobs.pause(job_id, actor=self._actor) for job_id in self._bound_to(worker)]
         for job in paused:
             invalidate(self._farm, job.id)
         if not paused:

@@ -85,7 +85,7 @@ def _signing_keys(settings: "Settings") -> Any:
     head = HeadFile(settings.data_dir / "audit.head")
     if settings.audit.key is not None:
         key: bytes | None = settings.audit.key.encode()
-        former = [each.encode() for each in settings.audit.former]
+        former = [key.encode() for key in settings.audit.former]
         return SigningKeys(lambda: key, head, lambda: former)
     if settings.database.url is None:
         file = KeyFile(settings.data_dir / "audit.key")

@@ -81,8 +81,8 @@ def _submitted(connection: "Commands", scene: str, request: SubmitRequest) -> st
         options = UploadOptions(request.options.allow_missing, request.project, request.on_outside)
         model, notes = connection.model_of(scene, options, on_advance=on_advance)
     submitted = connection.submit(model, request)
-    for each in (*notes, *submitted.notes):
-        console.note(each)
+    for text in (*notes, *submitted.notes):
+        console.note(text)
     return submitted.job.id
 
 

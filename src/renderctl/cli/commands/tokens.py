@@ -44,4 +44,4 @@ def create(
 @app.command()
 def revoke(token: Annotated[str, typer.Argument(help="Its id: see `tokens list`.", show_default=False)]) -> None:
     """Make a token good for nothing, from now on."""
-    console.show(connect().revoke_token(token), lambda each: f"Token {each.id} ({each.name}) is revoked.")
+    console.show(connect().revoke_token(token), lambda revoked: f"Token {revoked.id} ({revoked.name}) is revoked.")

@@ -45,4 +45,4 @@ def _approved(done: "ApprovedConfig") -> str:
 
 def _table(configs: "list[TrustedConfig]") -> str:
     words = {"approved": "", "changed": "  (has changed since)", "unknown": "  (is gone)"}
-    return "\n".join(f"{each.config}{words[each.state]}" for each in configs) or "You have approved no config."
+    return "\n".join(f"{config.config}{words[config.state]}" for config in configs) or "You have approved no config."

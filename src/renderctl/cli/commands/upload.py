@@ -39,6 +39,6 @@ def upload(
     request = UploadRequest(scene, name, allow_missing, verify, project, on_outside)
     with advancing() as on_advance:
         uploaded = connect().upload(request, on_advance=on_advance)
-    for each in uploaded.notes:
-        console.note(each)
+    for text in uploaded.notes:
+        console.note(text)
     console.show(uploaded, job_tables.uploaded)

@@ -53,7 +53,7 @@ def add(
 @app.command()
 def rm(webhook: Hook) -> None:
     """Tell a receiver nothing any more, and forget what it was told."""
-    console.show(connect().remove_webhook(webhook), lambda each: f"Webhook {each.id} is removed.")
+    console.show(connect().remove_webhook(webhook), lambda removed: f"Webhook {removed.id} is removed.")
 
 
 @app.command()
@@ -72,7 +72,7 @@ def resend(
     delivery: Annotated[str, typer.Argument(help="Its id: see `webhooks deliveries`.", show_default=False)],
 ) -> None:
     """Send a delivery again, under its own id."""
-    console.show(connect().resend(delivery), lambda each: f"Delivery {each.id} is sent again, within seconds.")
+    console.show(connect().resend(delivery), lambda resent: f"Delivery {resent.id} is sent again, within seconds.")
 
 
 @app.command()

@@ -105,10 +105,10 @@ def list_workers(
 @workers.command()
 def drain(worker: Worker) -> None:
     """Let a worker finish its frames and take no more until it is resumed; it stays with the farm."""
-    console.show(connect().drain_worker(worker), lambda each: f"{each.id} is {each.state}.")
+    console.show(connect().drain_worker(worker), lambda drained: f"{drained.id} is {drained.state}.")
 
 
 @workers.command()
 def resume(worker: Worker) -> None:
     """Let a drained or quarantined worker take work again; what was held against it is forgotten."""
-    console.show(connect().resume_worker(worker), lambda each: f"{each.id} is {each.state}.")
+    console.show(connect().resume_worker(worker), lambda resumed: f"{resumed.id} is {resumed.state}.")

@@ -60,11 +60,11 @@ def jobs(documents: "Sequence[JobStatus]") -> RenderableType:
     if not documents:
         return "There are no jobs."
     table = new_table("id", "name", "state", "done", "pri", "pool", "left")
-    for each in documents:
-        done = f"{each['tasks']['succeeded']}/{each['tasks']['total']}"
-        left = duration(each["eta_seconds"]) or _waits(each)
-        name = Text(escape_line(each["name"]), overflow="ellipsis", no_wrap=True)
-        table.add_row(each["id"], name, state(each["state"]), done, str(each["priority"]), each["pool"], left)
+    for job in documents:
+        done = f"{job['tasks']['succeeded']}/{job['tasks']['total']}"
+        left = duration(job["eta_seconds"]) or _waits(job)
+        name = Text(escape_line(job["name"]), overflow="ellipsis", no_wrap=True)
+        table.add_row(job["id"], name, state(job["state"]), done, str(job["priority"]), job["pool"], left)
     return table
 
 
@@ -91,13 +91,13 @@ def job(each: "JobStatus") -> RenderableType:
     return _grid(rows)
 
 
-def job_line(each: "JobStatus") -> str:
+def job_line(job: "JobStatus") -> str:
     """A job on one line, for those who follow it."""
-    tasks = each["tasks"]
-    parts = [f"{each['id']}  {each['state']}  {tasks['succeeded']}/{tasks['total']}  {each['progress']:.0%}"]
+    tasks = job["tasks"]
+    parts = [f"{job['id']}  {job['state']}  {tasks['succeeded']}/{tasks['total']}  {job['progress']:.0%}"]
     parts += [f"{tasks['failed']} failed"] if tasks["failed"] else []
-    parts += [f"{duration(each['eta_seconds'])} left"] if each["eta_seconds"] is not None else []
-    parts += [_waits(each)] if _waits(each) else []
+    parts += [f"{duration(job['eta_seconds'])} left"] if job["eta_seconds"] is not None else []
+    parts += [_waits(job)] if _waits(job) else []
     return escape_line("  ".join(parts))
 
 
@@ -107,12 +107,12 @@ def models(found: "Iterable[Model]") -> RenderableType:
     if not rows:
         return "There are no models. `renderctl upload SCENE` makes one."
     table = new_table("model", "saved by", "engine", "frames", "files", "size", "uploaded")
-    for each in rows:
-        scene = each.facts.scene(None)
+    for model in rows:
+        scene = model.facts.scene(None)
         frames = f"{scene.frame_start}-{scene.frame_end}"
         engine = scene.engine.removeprefix("BLENDER_").lower()
-        uploaded = moment(each.created_at.isoformat())
-        table.add_row(each.ref, each.facts.saved_by, engine, frames, str(each.files), size(each.size), uploaded)
+        uploaded = moment(model.created_at.isoformat())
+        table.add_row(model.ref, model.facts.saved_by, engine, frames, str(model.files), size(model.size), uploaded)
     return table
 
 
@@ -144,14 +144,14 @@ def workers(found: "Sequence[Worker]") -> RenderableType:
     if not found:
         return "No worker is at work. `renderctl worker` starts one."
     table = new_table("worker", "state", "slots", "pools", "offers", "works on", "seen")
-    for each in found:
-        seen = (datetime.now(UTC) - each.seen_at).total_seconds()
-        stands = state(each.state)
-        if each.reason:
-            stands.append(f": {escape_line(each.reason)}", style="")
-        busy = ", ".join(each.tasks) or "-"
-        pools, offers = ", ".join(each.pools), _offers(each.capabilities)
-        table.add_row(each.id, stands, str(each.slots), pools, offers, busy, f"{duration(max(0.0, seen))} ago")
+    for worker in found:
+        seen = (datetime.now(UTC) - worker.seen_at).total_seconds()
+        stands = state(worker.state)
+        if worker.reason:
+            stands.append(f": {escape_line(worker.reason)}", style="")
+        busy = ", ".join(worker.tasks) or "-"
+        pools, offers = ", ".join(worker.pools), _offers(worker.capabilities)
+        table.add_row(worker.id, stands, str(worker.slots), pools, offers, busy, f"{duration(max(0.0, seen))} ago")
     return table
 
 
@@ -163,14 +163,14 @@ def _offers(capabilities: "Capabilities") -> str:
     return "; ".join(filter(None, parts))
 
 
-def submitted(each: "JobStatus") -> RenderableType:
+def submitted(job: "JobStatus") -> RenderableType:
     """The id alone, for scripts that read it."""
-    return each["id"]
+    return job["id"]
 
 
-def fetched(each: "FetchedStatus") -> RenderableType:
+def fetched(fetched_status: "FetchedStatus") -> RenderableType:
     """The id, and the folder of the images."""
-    return f"{each['id']}  {each['folder']}"
+    return f"{fetched_status['id']}  {fetched_status['folder']}"
 
 
 def uploaded(each: "Uploaded") -> RenderableType:
@@ -180,9 +180,9 @@ def uploaded(each: "Uploaded") -> RenderableType:
     return f"{each.model.ref}  ({counted(each.model.files, 'file')}, {size(each.model.size)}; {each.sent} of them sent)"
 
 
-def rendered(each: "FetchedStatus") -> RenderableType:
+def rendered(fetched_status: "FetchedStatus") -> RenderableType:
     """Where the images are."""
-    return f"{each['folder']}  ({counted(each['files'], 'file')})"
+    return f"{fetched_status['folder']}  ({counted(fetched_status['files'], 'file')})"
 
 
 def downloaded(each: "Downloaded") -> RenderableType:
@@ -191,25 +191,25 @@ def downloaded(each: "Downloaded") -> RenderableType:
 
 def links(found: "Iterable[Link]") -> RenderableType:
     """One address a line: for `wget -i`."""
-    return Text("\n".join(each.url for each in found), no_wrap=True, overflow="ignore")
+    return Text("\n".join(link.url for link in found), no_wrap=True, overflow="ignore")
 
 
-def swept(each: "SweepReport") -> RenderableType:
+def swept(report: "SweepReport") -> RenderableType:
     """What a sweep repaired."""
-    if not each.held:
+    if not report.held:
         return "A worker is sweeping already."
-    lost = f"{counted(len(each.lost_workers), 'worker')} lost, {counted(each.requeued, 'task')} queued again"
-    put = f"{counted(each.tickets, 'ticket')} put, {counted(each.canceled, 'task')} canceled"
-    return f"{lost}, {counted(len(each.ended), 'job')} ended, {put}."
+    lost = f"{counted(len(report.lost_workers), 'worker')} lost, {counted(report.requeued, 'task')} queued again"
+    put = f"{counted(report.tickets, 'ticket')} put, {counted(report.canceled, 'task')} canceled"
+    return f"{lost}, {counted(len(report.ended), 'job')} ended, {put}."
 
 
 def removed(document: RemovedJobs) -> str:
     """Jobs that were removed, and what that frees."""
     done = "Would remove" if document["dry_run"] else "Removed"
     said = [
-        f"{done} job {each.job_id} ({escape_line(each.name)}): {counted(each.tasks, 'task')}, "
-        f"{counted(each.outputs, 'image')} of {size(each.output_bytes)}."
-        for each in document["jobs"]
+        f"{done} job {job.job_id} ({escape_line(job.name)}): {counted(job.tasks, 'task')}, "
+        f"{counted(job.outputs, 'image')} of {size(job.output_bytes)}."
+        for job in document["jobs"]
     ]
     return "\n".join(said or ["No job is that old."])
 
@@ -220,16 +220,18 @@ def images(found: "Iterable[RenderImage]") -> RenderableType:
     if not rows:
         return "There are no render images. `renderctl images build` makes one."
     table = new_table("blender", "image", "digest", "size", "built", "renders")
-    for each in rows:
-        built = each.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        engines = "Cycles" if each.cycles_only else "all engines"
-        table.add_row(each.blender, escape_line(each.reference), _short(each.digest), size(each.size), built, engines)
+    for image in rows:
+        built = image.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        engines = "Cycles" if image.cycles_only else "all engines"
+        table.add_row(
+            image.blender, escape_line(image.reference), _short(image.digest), size(image.size), built, engines
+        )
     return table
 
 
-def image(each: "RenderImage") -> str:
+def image(built: "RenderImage") -> str:
     """A render image in a few words."""
-    return escape_line(f"{each.reference} ({_short(each.digest)}): Blender {each.blender}, {size(each.size)}")
+    return escape_line(f"{built.reference} ({_short(built.digest)}): Blender {built.blender}, {size(built.size)}")
 
 
 def _short(digest: str) -> str:
@@ -262,11 +264,11 @@ def scrubbed(each: "Scrubbed") -> RenderableType:
 def findings(found: "Iterable[Finding]") -> RenderableType:
     """What the doctor says."""
     table = new_table("", "part", "finding")
-    for each in found:
-        said = Text(each.finding, overflow="fold")
-        if each.hint:
-            said.append(f"\n{each.hint}", style="yellow")
-        table.add_row(_mark(each), each.part, said)
+    for found_item in found:
+        said = Text(found_item.finding, overflow="fold")
+        if found_item.hint:
+            said.append(f"\n{found_item.hint}", style="yellow")
+        table.add_row(_mark(found_item), found_item.part, said)
     return table
 
 
@@ -313,10 +315,10 @@ def moment(text: str | None) -> str:
     return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _waits(each: "JobStatus") -> str:
+def _waits(job: "JobStatus") -> str:
     """Why a job waits, unless its state says so."""
-    reason = each["waiting_reason"] or ""
-    return "" if reason == each["state"] else str(reason)
+    reason = job["waiting_reason"] or ""
+    return "" if reason == job["state"] else str(reason)
 
 
 def _scene(scene: "SceneFacts", *, active: bool) -> RenderableType:
@@ -339,9 +341,9 @@ def _scene(scene: "SceneFacts", *, active: bool) -> RenderableType:
 
 def _dependencies(found: "Sequence[Dependency]") -> RenderableType:
     table = new_table("file", "kind", "size", "sha-256")
-    for each in found:
-        held = size(each.size) if each.size is not None else Text("missing", style="red")
-        table.add_row(Text(escape_line(each.path), overflow="fold"), each.kind, held, (each.digest or "")[:12])
+    for finding in found:
+        held = size(finding.size) if finding.size is not None else Text("missing", style="red")
+        table.add_row(Text(escape_line(finding.path), overflow="fold"), finding.kind, held, (finding.digest or "")[:12])
     return table
 
 
@@ -360,7 +362,7 @@ class _Rows(Table):
 
     def add_row(self, *cells: RenderableType | None, **more: Any) -> None:
         """A row; what is in it is neither markup nor an order to the terminal."""
-        super().add_row(*(Text(escape_line(each)) if isinstance(each, str) else each for each in cells), **more)
+        super().add_row(*(Text(escape_line(cell)) if isinstance(cell, str) else cell for cell in cells), **more)
 
 
 def new_table(*columns: str) -> Table:

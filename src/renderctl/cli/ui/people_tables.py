@@ -42,10 +42,12 @@ def users(found: "Sequence[User]") -> RenderableType:
     if not found:
         return "There are no users. `renderctl users add NAME` adds one."
     table = new_table("user", "role", "projects", "password", "since", "")
-    for each in found:
-        password = "yes" if each.has_password else "none"
-        state = "disabled" if each.disabled_at else ""
-        table.add_row(each.name, each.role.value, ", ".join(each.projects), password, _time(each.created_at), state)
+    for person in found:
+        password = "yes" if person.has_password else "none"
+        state = "disabled" if person.disabled_at else ""
+        table.add_row(
+            person.name, person.role.value, ", ".join(person.projects), password, _time(person.created_at), state
+        )
     return table
 
 
@@ -84,8 +86,14 @@ def invitations(found: "Sequence[Invitation]") -> RenderableType:
     if not found:
         return "No invitation is open. `renderctl users invite` makes one."
     table = new_table("id", "role", "projects", "by", "good until")
-    for each in found:
-        table.add_row(each.id, each.role.value, ", ".join(each.projects), each.created_by, _time(each.expires_at))
+    for invitation in found:
+        table.add_row(
+            invitation.id,
+            invitation.role.value,
+            ", ".join(invitation.projects),
+            invitation.created_by,
+            _time(invitation.expires_at),
+        )
     return table
 
 
@@ -94,8 +102,8 @@ def projects(found: "Sequence[Project]") -> RenderableType:
     if not found:
         return "There are no projects. `renderctl projects add NAME` adds one."
     table = new_table("project", "members", "pools")
-    for each in found:
-        table.add_row(each.name, ", ".join(each.members) or "-", ", ".join(each.pools) or "all")
+    for listed in found:
+        table.add_row(listed.name, ", ".join(listed.members) or "-", ", ".join(listed.pools) or "all")
     return table
 
 
@@ -106,10 +114,10 @@ def project(each: "Project") -> str:
 def quotas(found: "Sequence[QuotaReport]") -> RenderableType:
     """One line a user or project: what is used, of what is allowed."""
     table = new_table("", "open jobs", "their tasks", "stored", "on its way", "webhooks")
-    for each in found:
-        counts = [_amount(amount, _number) for amount in (each.jobs, each.tasks)]
-        bytes_ = [_amount(amount, size) if amount else "" for amount in (each.stored_bytes, each.incoming_bytes)]
-        table.add_row(f"{each.kind} {each.name}", *counts, *bytes_, _amount(each.webhooks, _number))
+    for report in found:
+        counts = [_amount(amount, _number) for amount in (report.jobs, report.tasks)]
+        bytes_ = [_amount(amount, size) if amount else "" for amount in (report.stored_bytes, report.incoming_bytes)]
+        table.add_row(f"{report.kind} {report.name}", *counts, *bytes_, _amount(report.webhooks, _number))
     return table
 
 
@@ -127,9 +135,9 @@ def tokens(found: "Sequence[Token]") -> RenderableType:
     if not found:
         return "There are no tokens. `renderctl tokens create NAME` makes one."
     table = new_table("id", "user", "name", "scope", "good until", "last used")
-    for each in found:
-        used = _time(each.used_at) if each.used_at else "never"
-        table.add_row(each.id, each.user, each.name, each.scope.value, _good_until(each), used)
+    for token in found:
+        used = _time(token.used_at) if token.used_at else "never"
+        table.add_row(token.id, token.user, token.name, token.scope.value, _good_until(token), used)
     return table
 
 
@@ -143,16 +151,18 @@ def sessions(found: "Sequence[WebSession]") -> RenderableType:
     if not found:
         return "Nobody is logged in from a browser."
     table = new_table("id", "user", "begun", "from", "last seen", "from", "")
-    for each in found:
-        seen = _time(each.seen_at) if each.seen_at else "never"
-        begun, present = _time(each.created_at), "this one" if each.present else ""
-        table.add_row(each.id, each.user, begun, each.address or "", seen, each.seen_from or "", present)
+    for session in found:
+        seen = _time(session.seen_at) if session.seen_at else "never"
+        begun, present = _time(session.created_at), "this one" if session.present else ""
+        table.add_row(session.id, session.user, begun, session.address or "", seen, session.seen_from or "", present)
     return table
 
 
 def ended_sessions(found: "Sequence[WebSession]") -> str:
     """What is let in no more."""
-    return "\n".join(f"Session {each.id} of {each.user} is ended." for each in found) or "There was none to end."
+    return (
+        "\n".join(f"Session {session.id} of {session.user} is ended." for session in found) or "There was none to end."
+    )
 
 
 def me(document: Identity) -> str:
@@ -166,14 +176,14 @@ def audit_lines(found: "Sequence[AuditEntry]") -> str:
     return "\n".join(map(audit_line, found)) or "Nothing of that kind was done."
 
 
-def audit_line(each: "AuditEntry") -> str:
+def audit_line(entry: "AuditEntry") -> str:
     """When, who, from where, what, to what, to what end, and how."""
-    whence = " ".join(filter(None, [each.via, each.address]))
-    end = "" if each.outcome in (None, "done") else f" {each.outcome.upper()}"
-    told = {key: value for key, value in each.details.items() if value not in (None, [], {})}
+    whence = " ".join(filter(None, [entry.via, entry.address]))
+    end = "" if entry.outcome in (None, "done") else f" {entry.outcome.upper()}"
+    told = {key: value for key, value in entry.details.items() if value not in (None, [], {})}
     how = f"  {json.dumps(told, ensure_ascii=False)}" if told else ""
     return escape_line(
-        f"{_time(each.at)}  {each.actor} ({whence or each.kind})  {each.action} {each.subject}{end}{how}"
+        f"{_time(entry.at)}  {entry.actor} ({whence or entry.kind})  {entry.action} {entry.subject}{end}{how}"
     )
 
 

@@ -65,7 +65,7 @@ def progress_display() -> Iterator[ProgressDisplay]:
 @contextmanager
 def paused() -> Iterator[None]:
     """Nothing is drawn meanwhile: somebody is asked something."""
-    bars = [each for each in _drawn if isinstance(each, BarProgress)]
+    bars = [display for display in _drawn if isinstance(display, BarProgress)]
     for bar in bars:
         bar.pause()
     try:

@@ -18,9 +18,9 @@ def webhooks(found: "Sequence[Webhook]") -> RenderableType:
     if not found:
         return "There are no webhooks. `renderctl webhooks add URL --job JOB` adds one."
     table = new_table("id", "about", "events", "owner", "url")
-    for each in found:
-        events = "all" if set(each.events) == set(Event) else ", ".join(each.events)
-        table.add_row(each.id, about(each), events, each.owner, escape_line(each.url))
+    for webhook in found:
+        events = "all" if set(webhook.events) == set(Event) else ", ".join(webhook.events)
+        table.add_row(webhook.id, about(webhook), events, webhook.owner, escape_line(webhook.url))
     return table
 
 
@@ -39,9 +39,9 @@ def deliveries(found: "Sequence[Delivery]") -> RenderableType:
     if not found:
         return "There are no deliveries."
     table = new_table("id", "webhook", "event", "job", "when", "state", "tries", "")
-    for each in found:
-        row = (each.id, each.webhook, each.event, each.job or "-", moment(each.at.isoformat()))
-        table.add_row(*row, each.state.value, str(each.tries), escape_line(_came_of(each)))
+    for sent in found:
+        row = (sent.id, sent.webhook, sent.event, sent.job or "-", moment(sent.at.isoformat()))
+        table.add_row(*row, sent.state.value, str(sent.tries), escape_line(_came_of(sent)))
     return table
 
 
@@ -50,6 +50,6 @@ def delivery(each: "Delivery") -> str:
     return escape_line(f"{each.event} {each.id} is {each.state.value}: {_came_of(each)}")
 
 
-def _came_of(each: "Delivery") -> str:
-    said = [each.error or (f"answered {each.status}" if each.status else ""), each.answer or ""]
+def _came_of(delivery: "Delivery") -> str:
+    said = [delivery.error or (f"answered {delivery.status}" if delivery.status else ""), delivery.answer or ""]
     return ": ".join(filter(None, said)) or "it was not tried yet"

@@ -23,10 +23,10 @@ def read_env(path: Path) -> str:
         text = path.read_bytes().decode() if path.exists() else ""
     except (OSError, UnicodeDecodeError) as error:
         raise BadSettings(f"{path} can not be read: {getattr(error, 'strerror', None) or 'it is no text'}.") from error
-    for each in parse_stream(io.StringIO(text)):
-        if each.error:
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error:
             hint = "A quote may be open, or `:` stand for `=`."
-            raise BadSettings(f"Line {each.original.line} of {path} is not NAME=VALUE.", hint=hint)
+            raise BadSettings(f"Line {binding.original.line} of {path} is not NAME=VALUE.", hint=hint)
     return text
 
 

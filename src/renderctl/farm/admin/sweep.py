@@ -60,7 +60,7 @@ def sweep(farm: Farm, sweeper: str, *, afresh: bool = False) -> SweepReport:
         job_id for job_id in _list("find jobs to end", farm.repository.recovery.finishable_jobs) if _ended(farm, job_id)
     ]
     hungry = {job.id: job for job in _list("find unserved jobs", farm.repository.recovery.unserved_jobs)}
-    hungry |= _present(farm, {*freed, *(each.job_id for each in attempts)})
+    hungry |= _present(farm, {*freed, *(attempt.job_id for attempt in attempts)})
     for job in hungry.values():
         enqueue_ticket(farm, job)
     corrected = _list("compare counts", farm.repository.count_checks.check_sample)

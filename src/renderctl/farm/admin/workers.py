@@ -15,8 +15,8 @@ def list_workers(farm: Farm, actor: Actor, *, all_of_them: bool = False) -> list
     found, visible = farm.repository.workers.all(include_gone=all_of_them), visibility_of(actor, "job.see")
     if visible is ALL:
         return found
-    seen = farm.repository.jobs.visible_ids({_job_of(task) for each in found for task in each.tasks}, visible)
-    return [replace(each, tasks=tuple(task for task in each.tasks if _job_of(task) in seen)) for each in found]
+    seen = farm.repository.jobs.visible_ids({_job_of(task) for worker in found for task in worker.tasks}, visible)
+    return [replace(worker, tasks=tuple(task for task in worker.tasks if _job_of(task) in seen)) for worker in found]
 
 
 def work_at_hand(farm: Farm, actor: Actor) -> list[CurrentWork]:

@@ -18,7 +18,7 @@ def doctor(farm: Farm, actor: Actor) -> list[Finding]:
     """Check the config, the database, the ports, every Blender, which is started, and who is at work."""
     require(farm, actor, "farm.diagnose")
     findings = [*parts(farm), *blenders(farm)]
-    if all(each.ok for each in findings if each.part == "database"):
+    if all(finding.ok for finding in findings if finding.part == "database"):
         findings += crew(farm)
     return findings
 

@@ -51,7 +51,7 @@ def _in_container(farm: Farm, blender: Blender) -> str:
 
 
 def _look_for(farm: Farm, path: str) -> str:
-    return ", ".join(each.label for each in find_blenders([path], cache_dir=farm.settings.data_dir))
+    return ", ".join(blender.label for blender in find_blenders([path], cache_dir=farm.settings.data_dir))
 
 
 def _sound(farm: Farm, blender: Blender) -> str:

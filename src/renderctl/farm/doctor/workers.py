@@ -23,18 +23,18 @@ def crew(farm: Farm) -> Iterator[Finding]:
 
 def _workers(farm: Farm) -> str:
     known = farm.repository.workers.all()
-    counts = Counter(each.state.value for each in known)
+    counts = Counter(worker.state.value for worker in known)
     if not known:
         return "none at work"
     said = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
-    present = [each for each in known if each.state in PRESENT_WORKER_STATES]
-    slots, busy = sum(each.slots for each in present), sum(len(each.tasks) for each in present)
-    pools = sorted({pool for each in present for pool in each.pools})
+    present = [worker for worker in known if worker.state in PRESENT_WORKER_STATES]
+    slots, busy = sum(worker.slots for worker in present), sum(len(worker.tasks) for worker in present)
+    pools = sorted({pool for worker in present for pool in worker.pools})
     return f"{said}; {busy} of {slots} slots busy" + (f"; pools {', '.join(pools)}" if pools else "")
 
 
 def _workers_advice(farm: Farm) -> list[str]:
-    troubled = [_trouble(each) for each in farm.repository.workers.all() if each.state in _IN_TROUBLE]
+    troubled = [_trouble(worker) for worker in farm.repository.workers.all() if worker.state in _IN_TROUBLE]
     return [*_some(troubled, "workers"), *_some(list(_waiting(farm)), "jobs")]
 
 

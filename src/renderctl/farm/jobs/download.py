@@ -139,7 +139,7 @@ def check_writable(directory: Path) -> None:
     A folder that is not there yet is tried beside its place: others may be making it at this moment.
     """
     directory = directory.expanduser().absolute()
-    there = next(each for each in (directory, *directory.parents) if each.exists())
+    there = next(folder for folder in (directory, *directory.parents) if folder.exists())
     probe = there / f".renderctl-probe-{new_id()}"
     try:
         folder = probe / directory.relative_to(there)

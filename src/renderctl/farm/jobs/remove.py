@@ -67,7 +67,7 @@ def apply_retention(farm: Farm) -> None:
         JobState.CANCELED: kept.canceled_days,
     }
     days = {state: limit for state, limit in limits.items() if limit is not None}
-    wanted = days or any(each is not None for each in (kept.audit_days, kept.worker_days, kept.delivery_days))
+    wanted = days or any(days_kept is not None for days_kept in (kept.audit_days, kept.worker_days, kept.delivery_days))
     if wanted and farm.repository.leases.take_turn("retention", _LOOK_EVERY_S):
         for job_id in reversed(farm.repository.jobs.older_than(days)):
             _remove_if_possible(farm, job_id)

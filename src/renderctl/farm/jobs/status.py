@@ -107,7 +107,7 @@ def jobs(
         visibility=visible,
     )
     floors: dict[str, PoolSnapshot] = {}
-    return [_document(farm, each, floors) for each in found]
+    return [_document(farm, summary, floors) for summary in found]
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def task_status(farm: Farm, actor: Actor, task_id: str) -> TaskStatus:
     number = task_number(farm, job, task_id.removeprefix(f"{job_ref}-"))
     (task,) = farm.repository.tasks.of_job(job.id, after=number - 1, limit=1)
     tried = tuple(farm.repository.attempts.of_job(job.id, number))
-    running = [each.progress for each in tried if each.state is AttemptState.RUNNING]
+    running = [attempt.progress for attempt in tried if attempt.state is AttemptState.RUNNING]
     progress = 1.0 if task.state is TaskState.SUCCEEDED else max(running, default=0.0)
     return TaskStatus(task, progress, tried, tuple(farm.repository.outputs.of_task(job.id, number)))
 

@@ -132,8 +132,8 @@ def _shrink(folder: Path) -> None:
     """Give up the older half where one folder of the 256 holds more than its share."""
     kept = list(folder.iterdir())
     if len(kept) > _MOST_KEPT // 256:
-        for each in sorted(kept, key=_age)[: len(kept) // 2]:
-            each.unlink(missing_ok=True)
+        for file in sorted(kept, key=_age)[: len(kept) // 2]:
+            file.unlink(missing_ok=True)
 
 
 def _age(file: Path) -> float:

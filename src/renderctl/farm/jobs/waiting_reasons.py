@@ -20,11 +20,11 @@ class PoolSnapshot:
     @property
     def shared(self) -> tuple[Worker, ...]:
         """Without every `render`: that works on its own job alone."""
-        return tuple(each for each in self.workers if not each.id.startswith("render-"))
+        return tuple(worker for worker in self.workers if not worker.id.startswith("render-"))
 
     def able(self, job: Job) -> tuple[Worker, ...]:
         """Those that have what a job requires."""
-        return tuple(each for each in self.shared if each.capabilities.lacks(job.requirements) is None)
+        return tuple(worker for worker in self.shared if worker.capabilities.lacks(job.requirements) is None)
 
 
 def waiting_reason(farm: Farm, job: Job, counts: TaskCounts, floors: dict[str, PoolSnapshot]) -> str | None:
@@ -45,7 +45,7 @@ def waiting_reason(farm: Farm, job: Job, counts: TaskCounts, floors: dict[str, P
         return f"paused: {job.pause_reason}" if job.pause_reason else "paused"
     if counts.blocked:
         waits = farm.repository.jobs.dependencies(job.id)
-        named = ", ".join(f"job {each.id} ({each.name}), which is {each.state}" for each in waits)
+        named = ", ".join(f"job {other.id} ({other.name}), which is {other.state}" for other in waits)
         return f"waits for {named}" + _in_vain(waits) if waits else "its turn comes next"
     if not counts.queued:
         return None
@@ -76,7 +76,7 @@ def _floor(farm: Farm, job: Job, floors: dict[str, PoolSnapshot]) -> PoolSnapsho
 
 def _own_worker(job: Job, floor: PoolSnapshot) -> str | None:
     """A job that `render` began is that one's while its heart beats."""
-    own = next((each for each in floor.workers if each.id == job.bound_to), None)
+    own = next((worker for worker in floor.workers if worker.id == job.bound_to), None)
     return f"bound to `render` on host {own.host}" if own is not None else None
 
 
@@ -87,14 +87,14 @@ def _no_worker(job: Job, floor: PoolSnapshot) -> str | None:
     able = floor.able(job)
     if not able:
         return _lacking(job, floor.shared)
-    if any(each.state is WorkerState.ACTIVE for each in able):
+    if any(worker.state is WorkerState.ACTIVE for worker in able):
         return None
     return _held(job, able, all_of_them=len(able) == len(floor.shared))
 
 
 def _lacking(job: Job, there: Sequence[Worker]) -> str:
     for requirement in job.requirements.split():
-        lacks = [each.capabilities.lacks(requirement) for each in there]
+        lacks = [worker.capabilities.lacks(requirement) for worker in there]
         if all(lacks):
             return f"no worker of pool {job.pool} has {lacks[0]}"
     wanted = [*(f"the tag {tag}" for tag in job.requirements.tags), f"Blender {job.requirements.blender} or newer"]
@@ -104,7 +104,7 @@ def _lacking(job: Job, there: Sequence[Worker]) -> str:
 
 def _held(job: Job, able: Sequence[Worker], *, all_of_them: bool) -> str:
     which = f"every worker of pool {job.pool}" + ("" if all_of_them else " that could render it")
-    states = Counter(each.state for each in able)
+    states = Counter(worker.state for worker in able)
     if len(states) > 1:
         listed = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         return f"{which} is held: {listed}"
@@ -117,7 +117,7 @@ def _no_slot(farm: Farm, job: Job, floor: PoolSnapshot) -> str:
     retry_s = farm.repository.tasks.seconds_to_retry(job.id)
     if retry_s is not None:
         return f"tries again in {retry_s:.0f} s"
-    able = [each for each in floor.able(job) if each.state is WorkerState.ACTIVE]
-    if all(floor.busy.get(each.id, 0) >= each.slots for each in able):
-        return f"all {sum(each.slots for each in able)} slots busy"
+    able = [worker for worker in floor.able(job) if worker.state is WorkerState.ACTIVE]
+    if all(floor.busy.get(worker.id, 0) >= worker.slots for worker in able):
+        return f"all {sum(worker.slots for worker in able)} slots busy"
     return "its turn comes next"

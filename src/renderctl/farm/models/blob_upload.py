@@ -22,13 +22,13 @@ def upload_missing(
     One question to the database tells which it may lack. With `verify` the store is asked for all others, too.
     Raises FileChanged, StoreUnavailable, StoreFull, DatabaseUnavailable.
     """
-    sources = {each.digest: (source, each) for source, each in files.items()}
+    sources = {file.digest: (source, file) for source, file in files.items()}
     unknown = farm.repository.blobs.unknown(sources.keys())
     damaged = farm.repository.damaged_blobs.among(sources.keys())
     unknown |= missing_from_store(farm, sources.keys() - unknown, verify) | damaged
     wanted = [sources[digest] for digest in sorted(unknown)]
     sent = []
-    require_space(farm, sum(each.size for _, each in wanted))
+    require_space(farm, sum(file.size for _, file in wanted))
     with ThreadPoolExecutor(farm.store.parallel) as pool:
         puts = pool.map(lambda item: _put(farm, *item, damaged=item[1].digest in damaged), wanted)
         for done, ((_, each), new) in enumerate(zip(wanted, puts, strict=True), 1):

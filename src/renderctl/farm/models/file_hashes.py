@@ -65,15 +65,15 @@ def hash_files(farm: Farm, sources: Collection[Path], on_advance: OnProgress = i
     try:
         found = {source: _look(source) for source in sources}
         hashed = memory.recall(found)
-        unread = {source: each for source, each in found.items() if source not in hashed}
+        unread = {source: stamp for source, stamp in found.items() if source not in hashed}
         settled = farm.clock.now().timestamp() - _TICK_S
         fresh = {}
         with ThreadPoolExecutor(_PARALLEL) as pool:  # hashing lets other threads run
             read = chain.from_iterable(pool.map(_read_row, _rows(unread)))
-            for source, each in zip(unread, read, strict=True):
-                fresh[source] = each
+            for source, hashed_file in zip(unread, read, strict=True):
+                fresh[source] = hashed_file
                 on_advance(Progress("Reading", len(hashed) + len(fresh), len(sources)))
-        memory.keep({source: each for source, each in fresh.items() if each[0].changed < settled})
+        memory.keep({source: entry for source, entry in fresh.items() if entry[0].changed < settled})
         return hashed | {source: Hashed(digest, was.size) for source, (was, digest) in fresh.items()}
     finally:
         memory.close()
@@ -93,12 +93,12 @@ def _look(source: Path) -> _Found:
 def _rows(files: Mapping[Path, _Found]) -> Iterator[list[Path]]:
     row: list[Path] = []
     size = 0
-    for source, each in files.items():
-        if row and (len(row) == _ROW_FILES or size + each.size > _ROW_BYTES):
+    for source, file in files.items():
+        if row and (len(row) == _ROW_FILES or size + file.size > _ROW_BYTES):
             yield row
             row, size = [], 0
         row.append(source)
-        size += each.size
+        size += file.size
     if row:
         yield row
 
@@ -148,11 +148,11 @@ class HashCache:
         hashed: dict[Path, Hashed] = {}
         with self._forgiven(), self._file.connection() as connection:
             stale = []
-            for source, each in found.items():
+            for source, entry in found.items():
                 query = "SELECT identity, digest, used_day FROM file_hash WHERE path = ?"
                 row = connection.execute(query, (os.fsencode(source),)).fetchone()
-                if row is not None and row[0] == each.identity:
-                    hashed[source] = Hashed(row[1], each.size)
+                if row is not None and row[0] == entry.identity:
+                    hashed[source] = Hashed(row[1], entry.size)
                     if row[2] != self._day:
                         stale.append((self._day, os.fsencode(source)))
             if stale:

@@ -56,17 +56,20 @@ def wanted_files(
     """
     _may_send(farm, actor, project)
     require_few("files", files, MAX_FILES)
-    sizes = {_checked(each.digest): each.size for each in files}
+    sizes = {_checked(file.digest): file.size for file in files}
     for size in sizes.values():
         _check_size(farm, size)
     known = farm.repository.blobs.readable(sizes, _reader(actor)).keys()
     lacking = (
         (sizes.keys() - known) | missing_from_store(farm, known, verify) | farm.repository.damaged_blobs.among(known)
     )
-    require_space(farm, sum(sizes[each] for each in lacking), max((sizes[each] for each in lacking), default=0))
-    farm.repository.blobs.announce({each: sizes[each] for each in lacking}, actor.name, quotas_for(farm, actor))
+    require_space(farm, sum(sizes[digest] for digest in lacking), max((sizes[digest] for digest in lacking), default=0))
+    farm.repository.blobs.announce({digest: sizes[digest] for digest in lacking}, actor.name, quotas_for(farm, actor))
     direct = farm.settings.serve.direct
-    return [WantedFile(each, _address(farm, each, sizes[each], actor) if direct else None) for each in sorted(lacking)]
+    return [
+        WantedFile(digest, _address(farm, digest, sizes[digest], actor) if direct else None)
+        for digest in sorted(lacking)
+    ]
 
 
 class PartialUpload:
@@ -170,20 +173,20 @@ def require_uploaded(
 
     Raises MissingFiles, InvalidInput.
     """
-    paths = {each.path for each in inputs}
+    paths = {file.path for file in inputs}
     if len(paths) < len(inputs):
         raise InvalidInput("Two files have the same path.")
-    for each in inputs:
-        _checked(each.digest)
-        validated_path(each.path)
+    for file in inputs:
+        _checked(file.digest)
+        validated_path(file.path)
     in_order = sorted(path.replace("/", "\0") for path in paths)  # what lies in a folder comes right behind it
     if below := next((path for path, after in pairwise(in_order) if after.startswith(f"{path}\0")), None):
         raise InvalidInput(f"{below.replace(chr(0), '/')[:100]!r} is a file and a folder.")
     for wanted in replacements:
         if wanted.file not in paths:
             raise InvalidInput(f"{wanted.file!r} is none of the files of the job.")
-    known = farm.repository.blobs.readable({each.digest for each in inputs}, _reader(actor)) if inputs else {}
-    missing = [each.path for each in inputs if known.get(each.digest) != each.size]
+    known = farm.repository.blobs.readable({file.digest for file in inputs}, _reader(actor)) if inputs else {}
+    missing = [file.path for file in inputs if known.get(file.digest) != file.size]
     if missing:
         raise MissingFiles(f"{len(missing)} files were not sent, such as {missing[0]!r}.", hint="Send them, and again.")
 
@@ -241,10 +244,10 @@ def _address(farm: Farm, digest: str, size: int, actor: Actor) -> str | None:
 def _give_up_old(farm: Farm, folder: Path) -> None:
     now = farm.clock.now().timestamp()
     with _written(folder):
-        for each in folder.glob("*.part"):
+        for part in folder.glob("*.part"):
             with suppress(FileNotFoundError):  # it was kept meanwhile, or given up by another request
-                if now - each.stat().st_mtime > _GIVE_UP_S:
-                    each.unlink()
+                if now - part.stat().st_mtime > _GIVE_UP_S:
+                    part.unlink()
 
 
 @contextmanager

@@ -114,6 +114,6 @@ def _outermost(paths: Iterable[Path]) -> tuple[Path, ...]:
     """Without those that lie in others."""
     kept: list[Path] = []
     for path in sorted(paths):
-        if not any(path.is_relative_to(each) for each in kept):
+        if not any(path.is_relative_to(folder) for folder in kept):
             kept.append(path)
     return tuple(kept)

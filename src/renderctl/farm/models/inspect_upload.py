@@ -58,9 +58,9 @@ def require_inspector(farm: Farm, actor: Actor, *, project: str | None = None) -
     require(farm, actor, "model.upload", subject_of_project(project or actor.default_project))
     with _for_admins():
         require_sandbox(farm)
-        for each in known_blenders(farm):
+        for blender in known_blenders(farm):
             if not farm.executor.isolated:
-                require_libraries(each)
+                require_libraries(blender)
 
 
 def inspect_files(
@@ -72,7 +72,7 @@ def inspect_files(
     """
     require(farm, actor, "model.upload", subject_of_project(project or actor.default_project))
     require_uploaded(farm, actor, files)
-    if main not in {each.path for each in files}:
+    if main not in {file.path for file in files}:
         raise InvalidInput(f"The main file {main!r} is none of those that were sent.")
     with _alone(), scratch_of(farm, "inspect") as scratch:
         folder = scratch.resolve() / "files"
@@ -82,9 +82,9 @@ def inspect_files(
                 chosen = choose_blender(farm, read_header(folder / main))
             known = _looked_at(farm, folder / main, folder, chosen)
             facts = _facts(known, folder, files)
-    needed = {main, *(each.stored for each in facts.dependencies)}
+    needed = {main, *(dependency.stored for dependency in facts.dependencies)}
     notes = tuple(filter(None, [chosen.note]))
-    return Inspected(facts, tuple(each for each in files if each.path in needed), notes)
+    return Inspected(facts, tuple(file for file in files if file.path in needed), notes)
 
 
 def _looked_at(farm: Farm, scene: Path, folder: Path, chosen: BlenderChoice) -> Facts:
@@ -103,7 +103,7 @@ def _looked_at(farm: Farm, scene: Path, folder: Path, chosen: BlenderChoice) -> 
 
 def _facts(known: Facts, folder: Path, files: Sequence[Input]) -> ModelFacts:
     """With no word of where the files lay: they were never there for anybody but us."""
-    hashed = {each.path: each for each in files}
+    hashed = {file.path: file for file in files}
     layout = PathMapping(folder, {folder / path: path for path in hashed})
     return facts_of(known, layout, hashed).published()
 

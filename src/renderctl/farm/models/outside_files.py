@@ -34,7 +34,7 @@ class Outside:
     def lines(self) -> list[str]:
         """What a person is shown: where each file lies, how large it is, and what names it."""
         count = f"{len(self.files)} files" if len(self.files) > 1 else "a file"
-        named = [(printable(str(each.path)), f"{each.size:,} bytes, {printable(each.owner)}") for each in self.files]
+        named = [(printable(str(file.path)), f"{file.size:,} bytes, {printable(file.owner)}") for file in self.files]
         shown = [f"  {path}  ({about})" for path, about in named]
         more = [f"  … and {len(shown) - _SHOWN} more"] if len(shown) > _SHOWN else []
         return [f"The scene names {count} outside its folder {printable(str(self.folder))}:", *shown[:_SHOWN], *more]
@@ -46,7 +46,7 @@ class Outside:
             "Is every one of them meant to go along? Then --include-outside takes them. Files below "
             f"`upload: {{roots: [{root or '~/projects'}]}}` of the config go without a question."
         )
-        files = [{"path": str(each.path), "size": each.size, "owner": each.owner} for each in self.files]
+        files = [{"path": str(file.path), "size": file.size, "owner": file.owner} for file in self.files]
         return OutsideFiles("\n".join(self.lines), hint=hint, files=files)
 
 
@@ -94,7 +94,7 @@ def printable(text: str) -> str:
 
 def _common_root(folder: Path, files: Sequence[OutsideFile]) -> Path | None:
     """The folder that holds a scene and what lies outside; None: it holds much else, too."""
-    common = Path(os.path.commonpath([folder.resolve(), *(each.path.parent for each in files)]))
+    common = Path(os.path.commonpath([folder.resolve(), *(file.path.parent for file in files)]))
     return common if len(common.parts) > 2 and not _holds_a_home(common) else None
 
 

@@ -36,7 +36,7 @@ def add_model(farm: Farm, actor: Actor, offered: UploadedModel, *, project: str 
     _check(offered)
     require_uploaded(farm, actor, offered.inputs)  # leases them
     since = farm.repository.time()
-    inputs = tuple(sorted(offered.inputs, key=lambda each: each.path))
+    inputs = tuple(sorted(offered.inputs, key=lambda file: file.path))
     digest = manifest_digest(offered.main, inputs)
     name = offered.name.strip()[:255]
     facts = offered.facts.without_sources()
@@ -45,7 +45,7 @@ def add_model(farm: Farm, actor: Actor, offered: UploadedModel, *, project: str 
 
 
 def _check(offered: UploadedModel) -> None:
-    paths = {each.path for each in offered.inputs}
+    paths = {file.path for file in offered.inputs}
     if offered.main not in paths:
         raise InvalidInput(f"The main file {offered.main!r} is none of the model's.")
     if not offered.name.strip():
@@ -54,9 +54,9 @@ def _check(offered: UploadedModel) -> None:
     require_text("A model's name", offered.name)
     require_valid_facts(offered.facts)
     _check_relocations(offered.facts.relocations)
-    for each in offered.facts.dependencies:
-        if each.stored is not None and each.stored not in paths:
-            raise InvalidInput(f"{each.stored!r} is none of the model's files.")
+    for dependency in offered.facts.dependencies:
+        if dependency.stored is not None and dependency.stored not in paths:
+            raise InvalidInput(f"{dependency.stored!r} is none of the model's files.")
 
 
 def _check_relocations(found: Mapping[str, str]) -> None:

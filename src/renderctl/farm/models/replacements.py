@@ -32,8 +32,8 @@ def replacing_files(
         folder = f"{JOB_INPUTS}/{number}"
         companions = _companions(path)
         check_outside(farm.settings, path.parent, dict.fromkeys(companions, path.name), on_outside)
-        for each in (path, *companions):
-            sources[f"{folder}/{each.relative_to(path.parent).as_posix()}"] = each
+        for file in (path, *companions):
+            sources[f"{folder}/{file.relative_to(path.parent).as_posix()}"] = file
         found.append(Replacement(name, f"{folder}/{path.name}"))
     return sources, tuple(found)
 
@@ -51,10 +51,10 @@ def _companions(model: Path) -> list[Path]:
     kinds = {".mtl", ".bin", ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".exr"}
     found = [*model.parent.glob("*"), *model.parent.glob("*/*")]
     text = model.read_text(encoding="utf-8", errors="replace") if model.stat().st_size < 1 << 26 else ""
-    return [each for each in found if each.suffix.lower() in kinds and each.is_file() and _named(each, text, found)]
+    return [file for file in found if file.suffix.lower() in kinds and file.is_file() and _named(file, text, found)]
 
 
 def _named(file: Path, text: str, found: Sequence[Path]) -> bool:
     """Whether the model, or a material file beside it, names the file."""
-    texts = [text, *(each.read_text(errors="replace") for each in found if each.suffix.lower() == ".mtl")]
-    return any(file.name in each for each in texts)
+    texts = [text, *(file.read_text(errors="replace") for file in found if file.suffix.lower() == ".mtl")]
+    return any(file.name in content for content in texts)

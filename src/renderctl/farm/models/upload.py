@@ -89,7 +89,7 @@ def upload(
         except BlobCollected:  # before it was leased, or because the upload took longer than its lease
             if last:
                 raise
-    return Uploaded(model, fresh, len(sent), sum(each.size for each in sent), prepared.notes)
+    return Uploaded(model, fresh, len(sent), sum(file.size for file in sent), prepared.notes)
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def as_error(error: SessionFailed) -> RenderctlError:
 
 def missing_files(facts: ModelFacts) -> MissingFiles:
     """The error that lists what a scene names and does not have."""
-    lines = [f"  {each.path}  ({each.kind}, {each.owner})" for each in facts.missing[:20]]
+    lines = [f"  {dependency.path}  ({dependency.kind}, {dependency.owner})" for dependency in facts.missing[:20]]
     more = [f"  … and {len(facts.missing) - 20} more"] if len(facts.missing) > 20 else []
     count = f"{len(facts.missing)} files" if len(facts.missing) > 1 else "a file"
     return MissingFiles(
@@ -204,7 +204,7 @@ def _new_model(
     from renderctl.core.new_model import NewModel
 
     scene = Path(os.path.normpath(request.scene.expanduser().absolute()))
-    inputs = tuple(sorted(hashed.values(), key=lambda each: each.path))
+    inputs = tuple(sorted(hashed.values(), key=lambda file: file.path))
     main = layout.stored[scene]
     name = (request.name or scene.stem).strip()[:255] or "scene"
     return NewModel(name, main, manifest_digest(main, inputs), facts, inputs)
@@ -212,5 +212,5 @@ def _new_model(
 
 def manifest_digest(main: str, inputs: Iterable[Input]) -> str:
     """One digest for a model: equal when the files, their places and the main file are."""
-    rows = [[each.path, each.digest] for each in inputs]
+    rows = [[file.path, file.digest] for file in inputs]
     return hashlib.sha256(json.dumps([main, rows]).encode()).hexdigest()

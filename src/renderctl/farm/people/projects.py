@@ -12,7 +12,11 @@ from renderctl.farm.authorization import require, subject_of_project
 def list_projects(farm: Farm, actor: Actor) -> list[Project]:
     """The projects that the actor may see, by their names."""
     found = farm.repository.projects.all()
-    return [each for each in found if verdict(actor, "project.see", subject_of_project(each.name)) is Verdict.ALLOWED]
+    return [
+        project
+        for project in found
+        if verdict(actor, "project.see", subject_of_project(project.name)) is Verdict.ALLOWED
+    ]
 
 
 def add_project(farm: Farm, actor: Actor, name: str, pools: Sequence[str] = ()) -> Project:

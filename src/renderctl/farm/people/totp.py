@@ -79,7 +79,7 @@ def confirm_totp(farm: Farm, actor: Actor, name: str, code: str) -> RecoveryCode
         farm.repository.login_attempts.record_refusal(actor, "totp.confirm", name, "the code is wrong")
         raise LoginRefused(_WRONG, hint="Is the clock of the phone right?")
     codes = tuple(_recovery_code() for _ in range(_RECOVERY_CODES))
-    digests = [_recovery_digest(each) for each in codes]
+    digests = [_recovery_digest(code) for code in codes]
     farm.repository.second_factors.confirm(name, pending.secret, step, digests=digests, actor=actor)
     forget(farm, counted)
     return RecoveryCodes(name, codes)

@@ -32,7 +32,7 @@ class Invited:
 
 def list_users(farm: Farm, actor: Actor) -> list[User]:
     """The users that the actor may see, by their names."""
-    return [each for each in farm.repository.users.all() if verdict(actor, "user.see", _of(each)) is Verdict.ALLOWED]
+    return [user for user in farm.repository.users.all() if verdict(actor, "user.see", _of(user)) is Verdict.ALLOWED]
 
 
 def add_user(

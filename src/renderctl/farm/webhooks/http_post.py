@@ -122,11 +122,11 @@ def _reason(error: BaseException) -> str:
     while seen is not None:
         causes.append(seen)
         seen = seen.__cause__ or seen.__context__
-    for each in reversed(causes):
-        if isinstance(each, ssl.SSLCertVerificationError):
-            return f"its certificate is not valid: {each.verify_message}"
-        if isinstance(each, OSError) and each.strerror:
-            return each.strerror
-    if any(isinstance(each, TimeoutError) for each in causes):
+    for cause in reversed(causes):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not valid: {cause.verify_message}"
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+    if any(isinstance(cause, TimeoutError) for cause in causes):
         return "no connection in time"
     return f"it does not answer as HTTP does ({type(error).__name__})"

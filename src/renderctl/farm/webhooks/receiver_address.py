@@ -63,11 +63,11 @@ def receiver_of(url: str) -> Receiver:
 def resolved(receiver: Receiver, settings: WebhookSettings) -> list[str]:
     """The addresses of the receiver that may be connected to. Raises NotAllowed, and OSError for an unknown name."""
     found = socket.getaddrinfo(receiver.host, receiver.port, type=socket.SOCK_STREAM)
-    addresses = [ip_address(str(each[4][0]).partition("%")[0]) for each in found]
-    if receiver.host in (each.lower() for each in settings.allow):
+    addresses = [ip_address(str(info[4][0]).partition("%")[0]) for info in found]
+    if receiver.host in (host.lower() for host in settings.allow):
         return list(dict.fromkeys(map(str, addresses)))
     networks = list(_networks(settings.allow))
-    allowed = [each for each in addresses if _may_be_told(each, networks, private=settings.allow_private)]
+    allowed = [address for address in addresses if _may_be_told(address, networks, private=settings.allow_private)]
     if not allowed:
         hint = "An admin allows it with `webhooks.allow` in the config of whoever sends."
         raise NotAllowed("The receiver is inside the farm's own network.", hint=hint)
@@ -77,7 +77,7 @@ def resolved(receiver: Receiver, settings: WebhookSettings) -> list[str]:
 def _may_be_told(address: Address, networks: Sequence[object], *, private: bool) -> bool:
     if any(address in network for network in networks):  # type: ignore[operator]
         return True
-    return all(_is_outside(each) or (private and _is_private(each)) for each in _meant(address))
+    return all(_is_outside(meaning) or (private and _is_private(meaning)) for meaning in _meant(address))
 
 
 def _is_outside(address: Address) -> bool:
@@ -101,13 +101,13 @@ def _meant(address: Address) -> list[Address]:
     if address in _NAT64:
         return [IPv4Address(int(address) & 0xFFFFFFFF)]
     ends = (address.sixtofour, *(address.teredo or ()))
-    return [address, *(each for each in ends if each is not None)]
+    return [address, *(end for end in ends if end is not None)]
 
 
 def _networks(allowed: Sequence[str]) -> Iterator[object]:
-    for each in allowed:
+    for network in allowed:
         try:
-            yield ip_network(each)
+            yield ip_network(network)
         except ValueError:  # the name of a host
             continue
 

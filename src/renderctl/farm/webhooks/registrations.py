@@ -83,7 +83,7 @@ def list_deliveries(
     one = [authorized_webhook(farm, actor, webhook, "webhook.see")] if webhook is not None else None
     seen = list_webhooks(farm, actor) if one is None else one
     states = (DeliveryState.UNDELIVERABLE,) if undeliverable else ()
-    return farm.repository.deliveries.newest([each.id for each in seen], states, before=before, limit=limit)
+    return farm.repository.deliveries.newest([webhook.id for webhook in seen], states, before=before, limit=limit)
 
 
 def resend(farm: Farm, actor: Actor, delivery_ref: str) -> Delivery:

@@ -67,12 +67,12 @@ class AttemptDir:
         if len(written) > _MOST_FILES:
             raise _unexpected_file(f"{len(written)} files")
         self._collected.mkdir(parents=True)
-        return tuple(self._collect(each, number) for number, each in enumerate(written))
+        return tuple(self._collect(file, number) for number, file in enumerate(written))
 
     def clear(self) -> None:
         """Remove all of it."""
-        for each in (self.log, self.printed_to, self.folder, self._collected):
-            clear_away(each)
+        for path in (self.log, self.printed_to, self.folder, self._collected):
+            clear_away(path)
 
     def _collect(self, written: Written, number: int) -> Written:
         parts = PurePosixPath(written.name).parts

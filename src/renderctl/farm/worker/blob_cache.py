@@ -43,13 +43,13 @@ class BlobCache:
         Raises StoreUnavailable, NotStored, BlobDamaged, OutputNotWritable, and SessionStopped soon after `stop`
         was set.
         """
-        lacking = {each.digest: each for each in inputs if not self._sound(each)}
+        lacking = {file.digest: file for file in inputs if not self._sound(file)}
         if lacking:
             self._fetch_all(list(lacking.values()), stop)
-        for parent in {(folder / each.path).parent for each in inputs}:
+        for parent in {(folder / file.path).parent for file in inputs}:
             parent.mkdir(parents=True, exist_ok=True)
-        for each in inputs:
-            self._place(each, folder / each.path, own=own, stop=stop)
+        for file in inputs:
+            self._place(file, folder / file.path, own=own, stop=stop)
         if lacking:
             self.shrink(self._farm.settings.worker.cache_mb << 20)
 
@@ -57,7 +57,7 @@ class BlobCache:
         """Give up the least recently used blobs that nothing links to until `most_bytes` are left; the bytes freed."""
         found = list(self._blobs())
         total, freed = sum(stat.st_size for _, stat in found), 0
-        for file, stat in sorted(found, key=lambda each: each[1].st_atime_ns):
+        for file, stat in sorted(found, key=lambda entry: entry[1].st_atime_ns):
             if total - freed <= most_bytes:
                 break
             if stat.st_nlink == 1:
@@ -70,8 +70,8 @@ class BlobCache:
         total = sum(stat.st_size for _, stat in self._blobs())
         self.shrink(max(0, total - wanted_bytes))
 
-    def _place(self, each: Input, target: Path, *, own: bool, stop: threading.Event) -> None:
-        blob = self._blob(each.digest)
+    def _place(self, file: Input, target: Path, *, own: bool, stop: threading.Event) -> None:
+        blob = self._blob(file.digest)
         while True:
             try:
                 if own or not try_link(blob, target):
@@ -80,24 +80,24 @@ class BlobCache:
                 return
             except FileNotFoundError:  # given up for room a moment ago
                 target.unlink(missing_ok=True)
-                self._fetch_all([each], stop)
+                self._fetch_all([file], stop)
 
     def _fetch_all(self, inputs: Sequence[Input], stop: threading.Event) -> None:
         for dead in abandoned(self.root / "incoming"):
             dead.remove()
         incoming = Scratch.claim_new(self.root / "incoming", "download")
         try:
-            in_parallel(lambda each: self._fetch(each, incoming.path, stop), inputs)
+            in_parallel(lambda file: self._fetch(file, incoming.path, stop), inputs)
         finally:
             incoming.remove()
 
-    def _fetch(self, each: Input, incoming: Path, stop: threading.Event) -> None:
-        blob = self._blob(each.digest)
-        with self._locked(each.digest, stop):
-            if self._sound(each):
+    def _fetch(self, file: Input, incoming: Path, stop: threading.Event) -> None:
+        blob = self._blob(file.digest)
+        with self._locked(file.digest, stop):
+            if self._sound(file):
                 return  # another slot was quicker
-            part = incoming / each.digest
-            self._download(each.digest, part)
+            part = incoming / file.digest
+            self._download(file.digest, part)
             part.chmod(0o444)
             os.utime(part, ns=(self._now_ns(), _SEALED_NS))
             ensure_private_folder(blob.parent)
@@ -116,13 +116,13 @@ class BlobCache:
             self._farm.repository.damaged_blobs.report(digest, host_name())
             raise
 
-    def _sound(self, each: Input) -> bool:
+    def _sound(self, file: Input) -> bool:
         """Whether the blob is here, and nobody has written to it."""
         try:
-            stat = self._blob(each.digest).stat()
+            stat = self._blob(file.digest).stat()
         except FileNotFoundError:
             return False
-        return stat.st_size == each.size and stat.st_mtime_ns == _SEALED_NS
+        return stat.st_size == file.size and stat.st_mtime_ns == _SEALED_NS
 
     @contextmanager
     def _locked(self, digest: str, stop: threading.Event) -> Iterator[None]:

@@ -90,7 +90,7 @@ class Health:
         try:
             self.detect_blenders()
             devices = sessions.devices(self._flags.abort)
-            gpus = tuple(each for each in devices if each != "CPU")
+            gpus = tuple(device for device in devices if device != "CPU")
             self.capabilities = replace(self.capabilities, gpus=gpus)
             self._no_blender = None
         except SessionStopped:
@@ -111,7 +111,7 @@ class Health:
     def detect_blenders(self) -> None:
         """See which Blenders are installed, without starting one. Raises BlenderMissing."""
         found = known_blenders(self._farm)
-        versions = tuple(dict.fromkeys(format_version(each.version) for each in found))
+        versions = tuple(dict.fromkeys(format_version(blender.version) for blender in found))
         self.capabilities = replace(self.capabilities, blenders=versions)
 
     def check_disks(self) -> None:
@@ -155,7 +155,7 @@ class Health:
     def _room(self) -> str | None:
         required_mb = self._farm.settings.worker.min_free_mb
         for folder in self._folders:
-            there = next(each for each in (folder, *folder.parents) if each.exists())
+            there = next(path for path in (folder, *folder.parents) if path.exists())
             free_mb = shutil.disk_usage(there).free >> 20
             if free_mb < required_mb:
                 return f"{free_mb} MB free on {_mount(there)}, {required_mb} needed"
@@ -164,7 +164,7 @@ class Health:
 
 def _mount(folder: Path) -> Path:
     """Where the disk of a folder is mounted."""
-    return next(each for each in (folder, *folder.resolve().parents) if each.is_mount())
+    return next(path for path in (folder, *folder.resolve().parents) if path.is_mount())
 
 
 def _memory_mb() -> int:

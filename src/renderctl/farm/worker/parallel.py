@@ -28,9 +28,9 @@ def in_parallel(deed: Callable[[Item], None], items: Iterable[Item], *, threads:
                 errors.append(error)
 
     started = [threading.Thread(target=work, name="download", daemon=True) for _ in range(min(threads, len(waiting)))]
-    for each in started:
-        each.start()
-    for each in started:
-        each.join()
+    for thread in started:
+        thread.start()
+    for thread in started:
+        thread.join()
     if errors:
         raise errors[0]

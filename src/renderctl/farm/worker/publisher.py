@@ -114,9 +114,9 @@ class Publisher:
         )
         # after the outputs: when they have outwaited a store that was away, the logs seldom have to
         log_keys = self._store_logs(batch, outcomes_in_order)
-        outcomes = dict(zip((each.attempt.id for each in batch), outcomes_in_order, strict=True))
+        outcomes = dict(zip((frame.attempt.id for frame in batch), outcomes_in_order, strict=True))
         superseded = self._complete(outcomes, log_keys, batch)
-        results = [self._report(each, outcomes[each.attempt.id], superseded) for each in batch]
+        results = [self._report(frame, outcomes[frame.attempt.id], superseded) for frame in batch]
         if batch[-1].next_attempt is None:  # else a task of the job is open, and it can not have ended
             self.retries.until_database_is_back(lambda: finish_job_if_done(self._farm, batch[0].attempt.job_id))
         return results
@@ -128,12 +128,14 @@ class Publisher:
     def _store_logs(self, batch: Sequence[RenderedFrame], outcomes_in_order: Sequence[Outcome]) -> Mapping[str, str]:
         """Those of several stored frames together, any other by itself; the log_keys of those: see Attempt.log."""
         together = (
-            [each.finished for each in outcomes_in_order if isinstance(each, StoredFrame)] if len(batch) > 1 else []
+            [outcome.finished for outcome in outcomes_in_order if isinstance(outcome, StoredFrame)]
+            if len(batch) > 1
+            else []
         )
         for finished in batch:
             if finished not in together:
                 self.store_log(finished.attempt, finished.log, finished.stop)
-        logs = {each.attempt.id: each.log for each in together}
+        logs = {frame.attempt.id: frame.log for frame in together}
         try:
             return self.retries.until_store_is_back(lambda: store_together(self._farm, logs), self._halt, _LOG_LIMIT_S)
         except (StoreUnavailable, OSError, SessionStopped) as error:
@@ -145,7 +147,7 @@ class Publisher:
         try:
             files = enumerate(finished.rendered.files)
             return StoredFrame(
-                finished, tuple(self._store_output(finished, each, main=not index) for index, each in files)
+                finished, tuple(self._store_output(finished, written, main=not index) for index, written in files)
             )
         except (BadImage, DecoderUnavailable, DigestMismatch, InvalidInput, StoreUnavailable, SessionStopped) as error:
             return error
@@ -182,10 +184,10 @@ class Publisher:
         Blender has begun with the others, too, and with the attempt after them: that is said in the same transaction.
         """
         repository, since = self._farm.repository, None
-        while stored := [each for each in outcomes.values() if isinstance(each, StoredFrame)]:
+        while stored := [outcome for outcome in outcomes.values() if isinstance(outcome, StoredFrame)]:
             done = [
-                Completion(each.attempt, each.outputs, each.finished.cost, log_keys.get(each.attempt.id))
-                for each in stored
+                Completion(frame.attempt, frame.outputs, frame.finished.cost, log_keys.get(frame.attempt.id))
+                for frame in stored
             ]
             try:
                 return self.retries.until_database_is_back(
@@ -193,10 +195,10 @@ class Publisher:
                 )
             except BlobCollected:
                 logger.warning("a result of job %s was collected: it is stored again", done[0].attempt.job_id)
-            digests = {output.digest for each in stored for output in each.outputs}
+            digests = {output.digest for frame in stored for output in frame.outputs}
             self.retries.until_database_is_back(partial(repository.blobs.unknown, digests))
             since = self.retries.until_database_is_back(repository.time)
-            outcomes |= {each.attempt.id: self._store_frame(each.finished) for each in stored}
+            outcomes |= {frame.attempt.id: self._store_frame(frame.finished) for frame in stored}
         for attempt in _begun(outcomes, batch):
             self.retries.until_database_is_back(partial(repository.attempts.start, attempt))
         return frozenset()

@@ -132,7 +132,9 @@ class SessionSlot:
             options=job.options,
             cameras=tuple(camera for camera in job.cameras if camera is not None),
             relocations={old: str(root / new) for old, new in model.facts.relocations.items()},
-            replacements=tuple((each.object, own / each.file) for each in job.options.replacements),
+            replacements=tuple(
+                (replacement.object, own / replacement.file) for replacement in job.options.replacements
+            ),
             threads=cpu_threads(self._farm),
             in_order=job.in_order,
             trust_scripts=trusted,

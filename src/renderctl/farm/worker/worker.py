@@ -223,7 +223,7 @@ class Worker:
 
     def _part_errors(self) -> list[BaseException | None]:
         parts = (self._heartbeat, self._reporter, self._health, self._dispatcher)
-        return [*(each.error for each in parts), *self._errors]
+        return [*(part.error for part in parts), *self._errors]
 
     def _is_too_late(self) -> bool:
         late = self._leave_by is not None and self._farm.clock.monotonic() >= self._leave_by

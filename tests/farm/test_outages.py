@@ -163,7 +163,7 @@ def test_a_heart_beats_on_while_logs_come_and_go(farm: Farm, executor: FakeExecu
     job = given_job(farm, "1-60")
     with at_work(farm):
         wait_for(farm, lambda: succeeded(farm, job))
-        assert any(thread.name == "heart" for thread in threading.enumerate())
+        assert any(thread.name == "heartbeat" for thread in threading.enumerate())
 
 
 def test_logs_of_a_killed_worker_are_kept_by_the_next_one(farm: Farm) -> None:

@@ -66,7 +66,7 @@ def test_what_is_not_there_is_said(farm: Farm) -> None:
         choose_blender(on(farm, "4.5.15"), SavedBy((4, 2), 0), "4.2")
     with pytest.raises(ImageMissing):
         known_blenders(on(farm))
-    with pytest.raises(InvalidInput, match="no version"):
+    with pytest.raises(InvalidInput, match="not a version"):
         RenderOptions(blender="newest")
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from renderctl.cli.context import connect
-from renderctl.cli.ui import console, job_tables
+from renderctl.cli.ui import console, job_tables, table
 from renderctl.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def retry(
         raise UsageError("--frames and --failed exclude each other.")
     connection = connect()
     again, count = connection.retry(job, frames)
-    console.note(f"Queued again: {job_tables.counted(count, 'task')}.")
+    console.note(f"Queued again: {table.counted(count, 'task')}.")
     console.show(connection.status(again.id, cached=False), job_tables.job_line)
 
 

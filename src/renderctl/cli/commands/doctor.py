@@ -3,7 +3,7 @@
 import typer
 
 from renderctl.cli.context import connect
-from renderctl.cli.ui import console, job_tables
+from renderctl.cli.ui import console, farm_tables
 from renderctl.core.errors import BadSettings
 
 app = typer.Typer(add_completion=False)
@@ -22,6 +22,6 @@ def doctor() -> None:
         findings = connect().doctor()
     except BadSettings as error:
         findings = [Finding("config", False, error.message, error.hint)]
-    console.show(findings, job_tables.findings)
+    console.show(findings, farm_tables.findings)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(8)

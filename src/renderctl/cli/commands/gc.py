@@ -6,7 +6,7 @@ import typer
 
 from renderctl.cli.context import connect
 from renderctl.cli.params import hours
-from renderctl.cli.ui import console, job_tables
+from renderctl.cli.ui import console, farm_tables
 from renderctl.cli.ui.progress import advancing
 from renderctl.core.errors import UsageError
 
@@ -39,7 +39,7 @@ def gc(
         _scrub(dry_run=dry_run, days=1 if every else None)
         return
     found = connect().collect(grace_hours=grace, dry_run=dry_run)
-    console.show(found, job_tables.collected)
+    console.show(found, farm_tables.collected)
     if found.missing:
         console.warn("The files above are lost: upload the models again, render the frames again with `retry`.")
         raise typer.Exit(1)
@@ -50,7 +50,7 @@ def _scrub(*, dry_run: bool, days: int | None) -> None:
         raise UsageError("--scrub removes nothing: --dry-run does not go with it.")
     with advancing() as on_advance:
         found = connect().scrub(days=days, on_advance=on_advance)
-    console.show(found, job_tables.scrubbed)
+    console.show(found, farm_tables.scrubbed)
     if found.damaged:
         console.warn("Upload the models above again, render the frames again with `retry`: both put the files anew.")
         raise typer.Exit(1)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from renderctl.cli.context import connect
-from renderctl.cli.ui import console, job_tables
+from renderctl.cli.ui import console, farm_tables
 from renderctl.cli.ui.progress import counting
 
 app = typer.Typer(
@@ -23,13 +23,13 @@ def _option(flag: str, metavar: str, text: str) -> typer.models.OptionInfo:
 def images(context: typer.Context) -> None:
     """List, build, pull and remove render images: what containers have their Blender from."""
     if context.invoked_subcommand is None:
-        console.show(connect().list_images(), job_tables.images)
+        console.show(connect().list_images(), farm_tables.images)
 
 
 @app.command("list")
 def list_images() -> None:
     """List the render images of the engine, the newest Blender first."""
-    console.show(connect().list_images(), job_tables.images)
+    console.show(connect().list_images(), farm_tables.images)
 
 
 @app.command("build")
@@ -64,7 +64,7 @@ def build_image(
     recipe = BuildRecipe(blender, cycles_only, tag, ca, index, apt_mirror, archive, base, network, sha256, unpinned)
     with counting("Building") as on_step:
         built = connect().build_image(recipe, on_step)
-    console.show(built, lambda image: f"Built {job_tables.image(image)}.")
+    console.show(built, lambda image: f"Built {farm_tables.image(image)}.")
 
 
 @app.command("pull")
@@ -72,10 +72,10 @@ def pull_image(image: Reference) -> None:
     """Fetch a render image from its registry."""
     with counting("Pulling") as on_step:
         pulled = connect().pull_image(image, on_step)
-    console.show(pulled, lambda found: f"Pulled {job_tables.image(found)}.")
+    console.show(pulled, lambda found: f"Pulled {farm_tables.image(found)}.")
 
 
 @app.command("rm")
 def remove_image(image: Reference) -> None:
     """Remove a render image that no container uses."""
-    console.show(connect().remove_image(image), lambda removed: f"Removed {job_tables.image(removed)}.")
+    console.show(connect().remove_image(image), lambda removed: f"Removed {farm_tables.image(removed)}.")

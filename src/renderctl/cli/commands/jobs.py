@@ -10,7 +10,7 @@ import typer
 from renderctl.cli import context
 from renderctl.cli.context import connect
 from renderctl.cli.params import age, seconds
-from renderctl.cli.ui import console, job_tables
+from renderctl.cli.ui import console, job_tables, table
 from renderctl.cli.ui.progress import watch_view
 from renderctl.cli.ui.waiting import exit_like, follow_job
 from renderctl.core.errors import UsageError
@@ -75,7 +75,7 @@ def remove(
 
 def _confirm(connection: "Commands", found: Sequence[str]) -> None:
     if not sys.stdin.isatty():
-        raise UsageError(f"{job_tables.counted(len(found), 'job')} would be removed.", hint="Say so with --yes.")
+        raise UsageError(f"{table.counted(len(found), 'job')} would be removed.", hint="Say so with --yes.")
     sizes = connection.remove_jobs(found, dry_run=True)
     console.warn(job_tables.removed({"dry_run": True, "jobs": sizes}))
     typer.confirm("Remove them?", abort=True, err=True)

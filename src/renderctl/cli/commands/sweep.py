@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from renderctl.cli.context import connect
-from renderctl.cli.ui import console, job_tables
+from renderctl.cli.ui import console, farm_tables
 
 app = typer.Typer(add_completion=False)
 
@@ -21,4 +21,4 @@ def sweep(
     if not now:
         limit = connection.settings.worker.heartbeat_limit
         console.note(f"Workers have {limit:g} s to report before they count as lost.")
-    console.show(connection.sweep_here(wait=not now), job_tables.swept)
+    console.show(connection.sweep_here(wait=not now), farm_tables.swept)

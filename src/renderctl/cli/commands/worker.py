@@ -9,7 +9,7 @@ from renderctl.cli.context import connect
 from renderctl.cli.logging import log_to_stderr
 from renderctl.cli.params import non_empty, seconds
 from renderctl.cli.signals import on_first_and_second_signal, pausable
-from renderctl.cli.ui import console, job_tables
+from renderctl.cli.ui import console, farm_tables
 from renderctl.farm.worker import WorkOptions
 from renderctl.farm.worker.slot_parts import Listeners
 
@@ -91,7 +91,7 @@ def _listeners() -> Listeners:
 def all_workers(context: typer.Context) -> None:
     """List, drain and resume workers."""
     if context.invoked_subcommand is None:
-        console.show(connect().list_workers(), job_tables.workers)
+        console.show(connect().list_workers(), farm_tables.workers)
 
 
 @workers.command("list")
@@ -99,7 +99,7 @@ def list_workers(
     every: Annotated[bool, typer.Option("--all", help="Those that are gone, too.")] = False,
 ) -> None:
     """List workers: their state, what they offer, what they work on."""
-    console.show(connect().list_workers(all_of_them=every), job_tables.workers)
+    console.show(connect().list_workers(all_of_them=every), farm_tables.workers)
 
 
 @workers.command()

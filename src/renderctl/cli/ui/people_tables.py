@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 from rich.console import RenderableType
 
 from renderctl.cli.ui.escaping import escape_line
-from renderctl.cli.ui.job_tables import counted, moment, new_table, size
+from renderctl.cli.ui.table import counted, moment, new_table, size
 
 if TYPE_CHECKING:
     from renderctl.core.actors import Actor

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from renderctl.cli import context
-from renderctl.cli.ui import console, job_tables
+from renderctl.cli.ui import console, job_tables, table
 from renderctl.cli.ui.progress_display import ProgressDisplay, ProgressStep, progress_display
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class RenderView:
         self._earlier = self._done = counts.succeeded
         self._total = counts.total
         self._began = self._now()
-        console.note(f"Job {job.id}: {job_tables.counted(self._total, 'frame')} of {job.model}")
+        console.note(f"Job {job.id}: {table.counted(self._total, 'frame')} of {job.model}")
         self._show()
 
     def opened(self, described: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from renderctl.cli import context
-from renderctl.cli.ui import console, job_tables
+from renderctl.cli.ui import console, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -37,7 +37,7 @@ class ProgressStep:
 
     @property
     def left(self) -> str:
-        return f"{job_tables.duration(self.left_s)} left" if self.left_s else ""
+        return f"{table.duration(self.left_s)} left" if self.left_s else ""
 
 
 #: Those that are shown at this moment.

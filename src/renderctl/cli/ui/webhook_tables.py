@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 
 from renderctl.cli.ui.escaping import escape_line
-from renderctl.cli.ui.job_tables import moment, new_table
+from renderctl.cli.ui.table import moment, new_table
 from renderctl.core.webhooks import Delivery, Event, Webhook
 
 if TYPE_CHECKING:

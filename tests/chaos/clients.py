@@ -30,7 +30,8 @@ from renderctl.core.settings import ServerSettings, Settings
 from renderctl.farm import Farm
 from renderctl.farm.models.file_hashes import hash_file
 from renderctl.farm.people.secrets import token_digest
-from renderctl.wiring import LocalCommands, RemoteCommands
+from renderctl.wiring import LocalCommands
+from renderctl.wiring.remote_commands import RemoteCommands
 from tests.chaos.rounds import Harm
 from tests.nodes import CLOCK, Node, Site, until
 from tests.services.server import free_port

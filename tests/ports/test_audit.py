@@ -343,5 +343,5 @@ def test_keys_that_the_config_has_replaced_verify_what_they_have_signed(sealed: 
 def test_a_later_end_is_never_forgotten_for_an_earlier_one(tmp_path: Path) -> None:
     file = HeadFile(tmp_path / "audit.head")
     for seq in (3, 5, 4):
-        file.keep(ChainHead(seq, str(seq) * 64))
-    assert file.kept() == ChainHead(5, "5" * 64)
+        file.save(ChainHead(seq, str(seq) * 64))
+    assert file.load() == ChainHead(5, "5" * 64)

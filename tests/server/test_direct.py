@@ -22,7 +22,7 @@ from renderctl.core.settings import ServeSettings, StoreSettings
 from renderctl.farm import Farm
 from renderctl.farm.jobs.submit import SubmitRequest
 from renderctl.farm.models.upload import UploadOptions
-from renderctl.wiring import RemoteCommands
+from renderctl.wiring.remote_commands import RemoteCommands
 from tests.fake_blender import FakeExecutor, png, rendered
 from tests.farms import FACTS, close, make_farm, quick_settings, work_off
 from tests.server.conftest import Served

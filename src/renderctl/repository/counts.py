@@ -63,7 +63,7 @@ def shard_of(worker_id: str) -> int:
 def read_counts(connection: Connection, job_ids: Sequence[str]) -> dict[str, JobCounts]:
     """Return the counts of the jobs from a few rows of each, however many tasks they have."""
     counts = dict.fromkeys(job_ids, JobCounts(TaskCounts()))
-    query = sums("outputs", "output_bytes", *_TASK_STATES).where(job_counts.c.job_id.in_(job_ids))
+    query = sum_counts("outputs", "output_bytes", *_TASK_STATES).where(job_counts.c.job_id.in_(job_ids))
     for row in connection.execute(query):
         by_state = {state: int(getattr(row, state)) for state in _TASK_STATES}
         counts[row.job_id] = JobCounts(TaskCounts(**by_state), int(row.outputs), int(row.output_bytes))
@@ -75,7 +75,7 @@ def count_tasks(connection: Connection, job_id: str) -> TaskCounts:
     return read_counts(connection, [job_id])[job_id].tasks
 
 
-def sums(*names: str) -> Select[Any]:
+def sum_counts(*names: str) -> Select[Any]:
     """Return the query of counts of every job, its shards summed up."""
     columns = (func.sum(job_counts.c[name]).label(name) for name in names)
     return select(job_counts.c.job_id, *columns).group_by(job_counts.c.job_id)

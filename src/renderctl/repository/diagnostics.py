@@ -30,7 +30,7 @@ class Diagnostics(Part):
         """Check the database with a write; return what and where it is, in a few words. Raises DatabaseUnavailable."""
         if problem := next(_problems(connection), None):
             raise DatabaseUnavailable(f"The database {_place(self._database.engine)} {problem[0]}.", hint=problem[1])
-        _write_and_forget(connection)
+        _try_writing(connection)
         count = connection.scalar(select(func.count()).select_from(jobs))
         return f"{_server(connection)}, {_place(self._database.engine)}, revision {HEAD}, {count} jobs"
 
@@ -40,7 +40,7 @@ class Diagnostics(Part):
             return []
 
         def looking(connection: Connection) -> list[str]:
-            return [*_of_durability(connection), *_of_connections(connection), *_of_clocks(connection)]
+            return [*_durability_advice(connection), *_connection_advice(connection), *_clock_advice(connection)]
 
         return self._database.read(looking)
 
@@ -68,7 +68,7 @@ class Diagnostics(Part):
         return [to_job(row) for row in connection.execute(query)]
 
 
-def _write_and_forget(connection: Connection) -> None:
+def _try_writing(connection: Connection) -> None:
     """Do what every worker does all day, with a row that nobody else uses."""
     now, name = db_now(connection), f"doctor-{new_token()}"
     own_row = leases.c.name == name
@@ -78,7 +78,7 @@ def _write_and_forget(connection: Connection) -> None:
     connection.execute(leases.delete().where(own_row))
 
 
-def _of_clocks(connection: Connection) -> Iterator[str]:
+def _clock_advice(connection: Connection) -> Iterator[str]:
     """Yield a sentence if the database's clock differs from this machine's by a minute."""
     ahead_s = (db_now(connection) - unit_of(connection).node_clock()).total_seconds()
     if abs(ahead_s) > _CLOCKS_S:
@@ -124,7 +124,7 @@ def _problems(connection: Connection) -> Iterator[tuple[str, str]]:
         yield f"compares the texts of its table {name} by {sort}, which takes some for the same that are not", hint
 
 
-def _of_durability(connection: Connection) -> Iterator[str]:
+def _durability_advice(connection: Connection) -> Iterator[str]:
     if connection.scalar(text("SELECT @@innodb_flush_log_at_trx_commit")) != 1:
         yield (
             "A power cut may take back what people were told is done: "
@@ -132,7 +132,7 @@ def _of_durability(connection: Connection) -> Iterator[str]:
         )
 
 
-def _of_connections(connection: Connection) -> Iterator[str]:
+def _connection_advice(connection: Connection) -> Iterator[str]:
     most = int(connection.scalar(text("SELECT @@max_connections")) or 0)
     present = select(func.count(), func.coalesce(func.sum(workers.c.slots), 0))
     count, slots = connection.execute(present.where(workers.c.state.in_(PRESENT_WORKER_STATES))).one()

@@ -31,7 +31,7 @@ class Leases(Part):
 
         `renew_start`: as if it were just acquired.
         """
-        lease = _lease(name)
+        lease = _lease_query(name)
 
         # Thousands of workers ask at the same time: most find the lease held by another, and then only read.
         def is_held_by_another(connection: Connection) -> bool:
@@ -92,5 +92,5 @@ class Leases(Part):
         return not self._database.read(early) and self._database.write(writing)
 
 
-def _lease(name: str) -> Select[Any]:
+def _lease_query(name: str) -> Select[Any]:
     return select(leases).where(leases.c.name == name)

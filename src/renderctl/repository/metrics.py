@@ -18,7 +18,7 @@ from renderctl.core.states import (
 )
 from renderctl.core.webhooks import UNDELIVERED_STATES
 from renderctl.repository.attempts.claim_query import SERVED
-from renderctl.repository.counts import sums
+from renderctl.repository.counts import sum_counts
 from renderctl.repository.database import Part, db_now, read
 from renderctl.repository.schema.counts import job_counts
 from renderctl.repository.schema.jobs import attempts, jobs, outputs, workers
@@ -98,7 +98,9 @@ class _OpenWork:
 def _open_work(connection: Connection) -> _OpenWork:
     """Sum up the counts of the open jobs."""
     states = [state.value for state in TaskState]
-    per_job = sums(*states).add_columns(jobs.c.state, jobs.c.created_at).join(jobs, jobs.c.id == job_counts.c.job_id)
+    per_job = (
+        sum_counts(*states).add_columns(jobs.c.state, jobs.c.created_at).join(jobs, jobs.c.id == job_counts.c.job_id)
+    )
     per_job = per_job.where(jobs.c.removed_at.is_(None), jobs.c.state.in_(OPEN_JOB))
     job = per_job.group_by(jobs.c.state, jobs.c.created_at).subquery()
     gives = job.c.state.in_(SERVED) & (job.c.queued > 0)

@@ -18,7 +18,7 @@ from renderctl.core.quotas import UNLIMITED, Quotas
 from renderctl.core.states import OPEN_JOB
 from renderctl.repository.blobs.references import require_not_collected
 from renderctl.repository.database import Part, add_audit_entry, db_now, durable_write, read
-from renderctl.repository.quotas import free_uploads, lock_quotas, require_storage, sum_up_ended, use_uploads
+from renderctl.repository.quotas import free_uploads, lock_quotas, require_storage, store_ended_sums, use_uploads
 from renderctl.repository.schema.jobs import jobs, model_inputs, models
 from renderctl.repository.schema.mappers import to_model, visible
 
@@ -69,7 +69,7 @@ class Models(Part):
             require_not_collected(connection, {file.digest for file in new.inputs}, since or db_now(connection))
             use_uploads(connection, actor.name, (file.digest for file in new.inputs))
             lock_quotas(connection, limits)
-            sum_up_ended(connection, limits, db_now(connection))
+            store_ended_sums(connection, limits, db_now(connection))
             require_storage(connection, limits)
             add_audit_entry(connection, actor, "model.upload", str(row["id"]), name=new.name, version=row["version"])
             return to_model(connection.execute(select(models).where(models.c.id == row["id"])).one()), True
@@ -92,7 +92,7 @@ class Models(Part):
     @read
     def get(self, connection: Connection, model_id: str) -> Model:
         """Return the model with this id. Raises NotFound."""
-        return to_model(_the_model(connection, model_id))
+        return to_model(_model_row(connection, model_id))
 
     @read
     def newest(
@@ -129,7 +129,7 @@ class Models(Part):
     @durable_write
     def remove(self, connection: Connection, model_id: str, *, actor: Actor) -> Model:
         """Remove a model that no job uses; the next garbage collection frees its blobs. Raises NotFound, Conflict."""
-        model = to_model(_the_model(connection, model_id, locked=True))  # no job of it is added meanwhile
+        model = to_model(_model_row(connection, model_id, locked=True))  # no job of it is added meanwhile
         columns = (jobs.c.id, jobs.c.state, jobs.c.submitting_until)
         users = connection.execute(select(*columns).where(jobs.c.model_id == model.id)).all()
         if users:
@@ -145,7 +145,7 @@ class Models(Part):
         return model
 
 
-def _the_model(connection: Connection, model_id: str, *, locked: bool = False) -> Any:
+def _model_row(connection: Connection, model_id: str, *, locked: bool = False) -> Any:
     query = select(models).where(models.c.id == model_id)
     row = connection.execute(query.with_for_update() if locked else query).first()
     if row is None:
@@ -171,4 +171,4 @@ def _find_model(connection: Connection, ref: str, visibility: Visibility, projec
         newest = select(models.c.name).where(*visible(models, visibility)).group_by(models.c.name)
         known = list(connection.scalars(newest.order_by(func.max(models.c.id).desc()).limit(100)))
         raise NotFound(f"There is no model {ref!r}.", hint=did_you_mean(ref, known) or "`renderctl upload` makes one.")
-    return _the_model(connection, row.id)
+    return _model_row(connection, row.id)

@@ -104,7 +104,7 @@ def free_uploads(connection: Connection, user: str, digests: Iterable[str]) -> N
         connection.execute(uploads.update().where(these).values(state=UploadState.RECEIVED))
 
 
-def sum_up_ended(connection: Connection, limits: Mapping[Holder, Limits], now: datetime) -> None:
+def store_ended_sums(connection: Connection, limits: Mapping[Holder, Limits], now: datetime) -> None:
     """Store how much ended jobs have rendered, so that it is not counted again and again."""
     for holder in limits:
         query = select(jobs.c.id).where(

@@ -10,7 +10,7 @@ from renderctl.core.workers import SweepLease
 from renderctl.repository.attempts.lifecycle import requeue_attempts
 from renderctl.repository.database import Database, Part, db_now, read, write
 from renderctl.repository.jobs.deletion import delete_removed_batch
-from renderctl.repository.jobs.job_rows import HAS_WORK, OVER, STOPPED, WAITING
+from renderctl.repository.jobs.job_rows import HAS_OPEN_TASK, NOT_AWAITED, STOPPED, WAITING
 from renderctl.repository.jobs.tasks import Tasks
 from renderctl.repository.leases import SWEEP, Leases
 from renderctl.repository.schema.jobs import attempts, by_state, job_dependencies, jobs, tasks, workers
@@ -91,7 +91,7 @@ class Recovery(Part):
     @read
     def finishable_jobs(self, connection: Connection) -> list[str]:
         """Return the ids of open jobs without an open task."""
-        query = select(jobs.c.id).where(jobs.c.state.in_(OPEN_JOB), ~HAS_WORK)
+        query = select(jobs.c.id).where(jobs.c.state.in_(OPEN_JOB), ~HAS_OPEN_TASK)
         return list(connection.scalars(query))
 
     def finish_cancellations(self) -> int:
@@ -117,7 +117,7 @@ class Recovery(Part):
         """Queue the tasks of jobs whose dependencies have succeeded or were removed; return the ids of those jobs."""
         waiter = jobs.alias("waiter")  # an open job: links stay as long as their jobs
         done = select(jobs.c.id).join(job_dependencies, job_dependencies.c.after_id == jobs.c.id)
-        done = done.where(job_dependencies.c.job_id == waiter.c.id, OVER).correlate(waiter)
+        done = done.where(job_dependencies.c.job_id == waiter.c.id, NOT_AWAITED).correlate(waiter)
         waits = by_state.where(tasks.c.job_id == waiter.c.id, tasks.c.state == TaskState.BLOCKED)
         query = select(waiter.c.id).where(waiter.c.state.in_(OPEN_JOB), waits.exists(), done.exists())
         waiting_ids = self._database.read(lambda connection: connection.scalars(query).all())

@@ -83,7 +83,7 @@ class Workers(Part):
             return HeartbeatReply(stop=frozenset(beat.progress), superseded=True)
         hold, reason = (WorkerState(row.held), row.reason) if row.held else (None, beat.problem)
         if beat.drain is not None:
-            hold, reason = _held(connection, beat.worker_id, _NODE, drain=beat.drain)
+            hold, reason = _set_hold(connection, beat.worker_id, _NODE, drain=beat.drain)
         state = effective_state(hold, beat.problem)
         reason = reason if state != WorkerState.ACTIVE else None
         changes = {"seen_at": now, "state": state, "reason": reason, "idle": beat.idle}
@@ -94,7 +94,7 @@ class Workers(Part):
             alike = [attempt_id for attempt_id, reached in beat.progress.items() if reached == progress]
             connection.execute(_SEEN, {"ids": alike, "now": now, "reached": progress})
         idle_workers = connection.execute(_IDLE_WORKERS).scalar_one() if beat.count_idle else None
-        return HeartbeatReply(_to_stop(connection, beat), state, idle_workers=idle_workers)
+        return HeartbeatReply(_attempts_to_stop(connection, beat), state, idle_workers=idle_workers)
 
     @write
     def deregister(self, connection: Connection, worker_id: str, incarnation: str, *, actor: Actor) -> None:
@@ -143,9 +143,9 @@ class Workers(Part):
         """
 
         def writing(connection: Connection) -> str:
-            worker_id = _the_worker(connection, worker_ref)
+            worker_id = _find_worker_id(connection, worker_ref)
             there = connection.scalar(select(workers.c.state).where(workers.c.id == worker_id).with_for_update())
-            hold, reason = _held(connection, worker_id, actor, drain=not resume)
+            hold, reason = _set_hold(connection, worker_id, actor, drain=not resume)
             changes: dict[str, Any] = {"reason": reason}
             if there in PRESENT_WORKER_STATES and (hold is not None or there != WorkerState.UNHEALTHY):
                 changes["state"] = effective_state(hold, None)
@@ -223,7 +223,7 @@ class Workers(Part):
         return len(ids)
 
 
-def _held(
+def _set_hold(
     connection: Connection, worker_id: str, actor: Actor, *, drain: bool
 ) -> tuple[WorkerState | None, str | None]:
     """Drain a worker or resume it; return its hold and the reason."""
@@ -235,7 +235,7 @@ def _held(
     return hold, f"asked for by {actor.name}" if drain else None
 
 
-def _to_stop(connection: Connection, beat: Heartbeat) -> frozenset[str]:
+def _attempts_to_stop(connection: Connection, beat: Heartbeat) -> frozenset[str]:
     """Return the ids of attempts that the worker should stop: those that it lost, and those of stopped jobs."""
     if not beat.progress:
         return frozenset()
@@ -247,7 +247,7 @@ def _to_stop(connection: Connection, beat: Heartbeat) -> frozenset[str]:
     return frozenset(set(beat.progress) - still_owned)
 
 
-def _the_worker(connection: Connection, ref: str) -> str:
+def _find_worker_id(connection: Connection, ref: str) -> str:
     """Return a worker's id by it or a unique prefix; of those that have left only by the whole id. Raises NotFound."""
     rows = connection.execute(select(workers.c.id, workers.c.state)).all()
     present_ids = [row.id for row in rows if row.state != WorkerState.GONE]

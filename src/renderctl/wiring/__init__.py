@@ -10,13 +10,11 @@ from pathlib import Path
 from renderctl.wiring.commands import Commands, LocalCommands
 from renderctl.wiring.config_files import read_settings, trusted_configs, write_compose, write_config
 from renderctl.wiring.ports import open_farm
-from renderctl.wiring.remote_commands import RemoteCommands
 from renderctl.wiring.server_choice import is_unencrypted, kept_server, log_in, log_out
 
 __all__ = [
     "Commands",
     "LocalCommands",
-    "RemoteCommands",
     "connect",
     "connect_locally",
     "is_unencrypted",
@@ -41,6 +39,7 @@ def connect(config: Path | None = None, *, local: LocalCommands | None = None) -
         return local
     from renderctl.client.connection import ServerConnection
     from renderctl.client.http import HttpClient
+    from renderctl.wiring.remote_commands import RemoteCommands
 
     return RemoteCommands(ServerConnection(HttpClient(*login), local.farm), local)
 

@@ -8,7 +8,8 @@ import pytest
 from renderctl.client.connection import ServerConnection
 from renderctl.client.http import HttpClient
 from renderctl.core.actors import local_actor
-from renderctl.wiring import LocalCommands, RemoteCommands
+from renderctl.wiring import LocalCommands
+from renderctl.wiring.remote_commands import RemoteCommands
 from tests.farms import close, make_farm, quick_settings
 from tests.hostile.server.evil import EvilServer, evil_server
 

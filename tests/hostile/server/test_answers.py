@@ -14,7 +14,7 @@ from renderctl.client.sse import events
 from renderctl.client.uploads import upload_files as send_files
 from renderctl.core.errors import BadAnswer, RenderctlError, ServerUnavailable
 from renderctl.core.jobs import Input
-from renderctl.wiring import RemoteCommands
+from renderctl.wiring.remote_commands import RemoteCommands
 from tests.hostile.server.evil import EvilServer, endless, evil_server
 
 

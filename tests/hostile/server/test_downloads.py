@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from renderctl.core.errors import BadAnswer, DigestMismatch, RenderctlError
-from renderctl.wiring import RemoteCommands
+from renderctl.wiring.remote_commands import RemoteCommands
 from tests.hostile.server.conftest import TOKEN
 from tests.hostile.server.evil import EvilServer, endless, evil_server, send
 

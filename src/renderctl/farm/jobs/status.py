@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, cast
 
 from renderctl.core.actors import Actor
 from renderctl.core.errors import DatabaseUnavailable, InvalidInput, did_you_mean
-from renderctl.core.job_status import JobRowStatus, JobStatus, TaskTotals
 from renderctl.core.permissions import Subject, Verdict, verdict, visibility_of
 from renderctl.core.states import ENDED_JOB, JobState
 from renderctl.farm import Farm
 from renderctl.farm.authorization import authorized_job_at
 
 if TYPE_CHECKING:
+    from renderctl.core.job_status import JobRowStatus, JobStatus, TaskTotals
     from renderctl.core.jobs import Job, JobSummary, TaskCounts
     from renderctl.farm.jobs.waiting_reasons import PoolSnapshot
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _FRESH_S, _ENDED_S = 2.0, 86_400.0
 
 
-def status(farm: Farm, actor: Actor, ref: str, *, cached: bool = True) -> JobStatus:
+def status(farm: Farm, actor: Actor, ref: str, *, cached: bool = True) -> "JobStatus":
     """The job document (docs/reference): from the cache when it is there and fresh, else from the database.
 
     Of a job that has ended and whose row has not changed the cached document is used on; any other is replaced.
@@ -39,28 +39,28 @@ def status(farm: Farm, actor: Actor, ref: str, *, cached: bool = True) -> JobSta
     return job_document(farm, job.id)
 
 
-def _cached(farm: Farm, job_id: str, *, younger_than_s: float | None = None) -> JobStatus | None:
+def _cached(farm: Farm, job_id: str, *, younger_than_s: float | None = None) -> "JobStatus | None":
     """The cache's copy of a document, which may be `{}`: see `invalidate`."""
     return cast("JobStatus | None", farm.cache.get(_key(job_id), younger_than_s=younger_than_s))
 
 
-def _may_see(actor: Actor, document: JobStatus) -> bool:
+def _may_see(actor: Actor, document: "JobStatus") -> bool:
     job = Subject("job", document["id"], document["owner"], frozenset([document["project"]]))
     return verdict(actor, "job.see", job) is Verdict.ALLOWED
 
 
-def job_document(farm: Farm, job_id: str) -> JobStatus:
+def job_document(farm: Farm, job_id: str) -> "JobStatus":
     """The document of a job, from the database; the cache gets a copy."""
     return _shown(farm, farm.repository.summaries.get(job_id), {})
 
 
-def job_documents(farm: Farm, job_ids: Sequence[str]) -> dict[str, JobStatus]:
+def job_documents(farm: Farm, job_ids: Sequence[str]) -> "dict[str, JobStatus]":
     """The documents of those of the jobs that there are, as `job_document` has them."""
     floors: dict[str, PoolSnapshot] = {}
     return {summary.job.id: _shown(farm, summary, floors) for summary in farm.repository.summaries.by_ids(job_ids)}
 
 
-def recent_document(farm: Farm, job_id: str) -> JobStatus:
+def recent_document(farm: Farm, job_id: str) -> "JobStatus":
     """As `job_document`, or the cache's copy of two seconds ago: for who asks for one job again and again."""
     return _cached(farm, job_id, younger_than_s=_FRESH_S) or job_document(farm, job_id)
 
@@ -85,7 +85,7 @@ def jobs(
     search: str | None = None,
     model_id: str | None = None,
     limit: int = 50,
-) -> list[JobStatus]:
+) -> "list[JobStatus]":
     """The documents of many jobs, the newest first; of those that are older than job `before`.
 
     `search`: a part of the names of the job or its model, or the beginning of its id. `model_id`: made of that model.
@@ -116,7 +116,7 @@ class _Pace:
     eta_seconds: float | None
 
 
-def _shown(farm: Farm, summary: "JobSummary", floors: "dict[str, PoolSnapshot]") -> JobStatus:
+def _shown(farm: Farm, summary: "JobSummary", floors: "dict[str, PoolSnapshot]") -> "JobStatus":
     document = _document(farm, summary, floors)
     over = summary.job.state in ENDED_JOB and not summary.counts.running
     ttl_s = _ENDED_S if over else _FRESH_S
@@ -124,7 +124,7 @@ def _shown(farm: Farm, summary: "JobSummary", floors: "dict[str, PoolSnapshot]")
     return document
 
 
-def _document(farm: Farm, summary: "JobSummary", floors: "dict[str, PoolSnapshot]") -> JobStatus:
+def _document(farm: Farm, summary: "JobSummary", floors: "dict[str, PoolSnapshot]") -> "JobStatus":
     from renderctl.farm.jobs.waiting_reasons import waiting_reason  # a cached status needs none
 
     pace = _pace(farm, summary)
@@ -140,7 +140,7 @@ def _document(farm: Farm, summary: "JobSummary", floors: "dict[str, PoolSnapshot
     }
 
 
-def _totals(counts: "TaskCounts") -> TaskTotals:
+def _totals(counts: "TaskCounts") -> "TaskTotals":
     return {
         "total": counts.total,
         "blocked": counts.blocked,
@@ -152,7 +152,7 @@ def _totals(counts: "TaskCounts") -> TaskTotals:
     }
 
 
-def _of_the_row(job: "Job") -> JobRowStatus:
+def _of_the_row(job: "Job") -> "JobRowStatus":
     """What stands in the job's own row: a copy that says otherwise is wrong."""
     return {
         "id": job.id,

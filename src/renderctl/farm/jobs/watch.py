@@ -2,22 +2,25 @@
 
 import threading
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from renderctl.core.actors import Actor
 from renderctl.core.errors import GaveUpWaiting, JobCanceled, JobFailed
-from renderctl.core.job_status import JobStatus
 from renderctl.core.outages import OutageGrace
 from renderctl.core.states import ENDED_JOB, JobState
 from renderctl.farm import Farm
 from renderctl.farm.authorization import authorized_job
 from renderctl.farm.jobs.status import job_document
 
+if TYPE_CHECKING:
+    from renderctl.core.job_status import JobStatus
+
 _LOOK_EVERY_S = 0.5
 
 
 def watch(
     farm: Farm, actor: Actor, job_ref: str, *, stop: threading.Event, timeout_s: float | None = None
-) -> Iterator[JobStatus]:
+) -> "Iterator[JobStatus]":
     """The job's document whenever it has changed, until the job has ended and nothing of it runs any more.
 
     A database that goes away meanwhile is waited for. Raises GaveUpWaiting after `timeout_s` seconds.
@@ -39,7 +42,7 @@ def watch(
             document = job_document(farm, job_id)
 
 
-def require_success(document: JobStatus) -> None:
+def require_success(document: "JobStatus") -> None:
     """Raises JobFailed or JobCanceled, with the reason, for a job that has ended otherwise than well."""
     if document["state"] == JobState.FAILED:
         reason = f": {document['error']}" if document["error"] else "."

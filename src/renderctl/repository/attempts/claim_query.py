@@ -118,7 +118,7 @@ def _claimable_task(among: ColumnElement[bool]) -> ColumnElement[bool]:
     )
 
 
-def _wanted(which: ColumnElement[bool]) -> Select[Any]:
+def _claimable_tasks(which: ColumnElement[bool]) -> Select[Any]:
     """Return the query of the first claimable tasks of the job, skipping those that others lock."""
     return (
         by_state.add_columns(tasks.c.frame, tasks.c.camera)
@@ -133,11 +133,11 @@ _EXCLUDED = exists().where(job_exclusions.c.job_id == jobs.c.id, job_exclusions.
 JOB = select(jobs, _claimable_job().label("allowed"), _EXCLUDED.label("excluded")).where(jobs.c.id == bindparam("job"))
 JOB_LOCKED = JOB.with_for_update(of=jobs)
 JOB_UNLESS_LOCKED = JOB.with_for_update(of=jobs, skip_locked=True)
-WANTED = _wanted(_claimable_task(true()))
-WANTED_AMONG = _wanted(_claimable_task(workers.c.id.in_(bindparam("others", expanding=True))))
+CLAIMABLE_TASKS = _claimable_tasks(_claimable_task(true()))
+CLAIMABLE_TASKS_AMONG = _claimable_tasks(_claimable_task(workers.c.id.in_(bindparam("others", expanding=True))))
 
 
-def _waiting() -> Select[Any]:
+def _claimable_jobs() -> Select[Any]:
     """Return the query of jobs with something due, from an index alone."""
     return (
         select(jobs.c.id)
@@ -153,12 +153,12 @@ def _waiting() -> Select[Any]:
     )
 
 
-WAITING = _waiting()
+CLAIMABLE_JOBS = _claimable_jobs()
 
 
 _IN_POOLS = (jobs.c.state.in_(SERVED), jobs.c.pool.in_(bindparam("pools", expanding=True)))
 #: A job for each requirement key; it reads all of the index.
-REQUIRED = (
+REQUIREMENT_KEYS = (
     select(func.min(jobs.c.id).label("id"), jobs.c.requirement_key)
     .with_hint(jobs, "FORCE INDEX (ix_job_claimable)", "mysql")
     .where(*_IN_POOLS)
@@ -167,7 +167,7 @@ REQUIRED = (
 
 
 @cache
-def unknown(count: int) -> Select[Any]:
+def has_unknown_keys(count: int) -> Select[Any]:
     """Return the query whether a job requires anything else than `count` known keys (`key_0`, `key_1` … sorted).
 
     It looks once into each gap between them, however many jobs there are.

@@ -46,10 +46,10 @@ def claim(connection: Connection, context: ClaimContext, ids: list[str], serial:
 def _claim(connection: Connection, context: ClaimContext, turn: _Turn, ids: list[str], *, by_ticket: bool) -> Claim:
     job = turn.job
     if not _may_work(connection, turn.row, job, context):
-        return _turned_away(connection, turn, context.moment, by_ticket=by_ticket)
+        return _refuse(connection, turn, context.moment, by_ticket=by_ticket)
     free_slots = _free_slots(connection, job, context.claimant)
     if free_slots is not None and free_slots <= 0:
-        claim_times.move_on(connection, job.id, context.moment.now + claim_times.FULL)
+        claim_times.defer(connection, job.id, context.moment.now + claim_times.FULL)
         return Claim()
     claimed = _take(connection, job, context, ids[:1] if job.in_order else ids)
     following = job.serial + 1 if by_ticket else job.serial
@@ -93,7 +93,7 @@ def _tried_before(connection: Connection, job: Job) -> bool:
     return connection.execute(by_state.where(tried).limit(1)).first() is not None
 
 
-def _turned_away(connection: Connection, turn: _Turn, moment: DbTime, *, by_ticket: bool) -> Claim:
+def _refuse(connection: Connection, turn: _Turn, moment: DbTime, *, by_ticket: bool) -> Claim:
     """The job has work, but none for this worker: return its ticket with a delay.
 
     The delay grows each time, and the serial changes, so that further copies of the ticket are stale: jobs that no
@@ -117,10 +117,10 @@ def _turned_away(connection: Connection, turn: _Turn, moment: DbTime, *, by_tick
 def _take(connection: Connection, job: Job, context: ClaimContext, ids: list[str]) -> tuple[Attempt, ...]:
     """Give the first tasks that the claimant may have to attempts with these ids."""
     parameters = context.parameters(limit=len(ids))
-    taken = _chosen(connection, claim_query.WANTED, parameters, ids)
+    taken = _new_attempts(connection, claim_query.CLAIMABLE_TASKS, parameters, ids)
     if not taken and job.requirements and _tried_before(connection, job):
         others = _others(connection, job, context)
-        taken = _chosen(connection, claim_query.WANTED_AMONG, {**parameters, "others": others}, ids)
+        taken = _new_attempts(connection, claim_query.CLAIMABLE_TASKS_AMONG, {**parameters, "others": others}, ids)
     if taken:
         rows = _attempt_rows(taken, context.claimant, context.moment.now)
         connection.execute(attempts.insert(), list(rows))
@@ -162,10 +162,10 @@ def _note_due(connection: Connection, turn: _Turn, due: datetime | None, now: da
     known = turn.row.claimable_at
     if full and due is not None:
         if known is None or known < now + claim_times.FULL / 2:
-            claim_times.move_on(connection, turn.row.id, max(due, now + claim_times.FULL))
+            claim_times.defer(connection, turn.row.id, max(due, now + claim_times.FULL))
     elif not claim_times.agrees(known, due, now):
         if turn.locked:
-            claim_times.move_on(connection, turn.row.id, due)
+            claim_times.defer(connection, turn.row.id, due)
         else:
             claim_times.correct(connection, turn.row.id, now)
 
@@ -216,7 +216,7 @@ def _just_served(row: Row[Any], moment: DbTime) -> bool:
     return bool(0 <= (moment.now - row.served_at).total_seconds() < _SERVED_LATELY_S)
 
 
-def _chosen(
+def _new_attempts(
     connection: Connection, query: Executable, parameters: dict[str, Any], ids: list[str]
 ) -> tuple[Attempt, ...]:
     """Return attempts at the tasks that the query finds."""

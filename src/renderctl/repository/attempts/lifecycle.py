@@ -14,7 +14,7 @@ from renderctl.repository.counts import count_ended_attempts
 from renderctl.repository.database import db_now
 from renderctl.repository.jobs.claim_times import bring_forward
 from renderctl.repository.jobs.job_rows import STOPPED
-from renderctl.repository.jobs.task_states import leave_running
+from renderctl.repository.jobs.task_states import move_from_running
 from renderctl.repository.schema.jobs import attempts, jobs, tasks
 from renderctl.repository.schema.mappers import ANY_ATTEMPT, to_attempt
 from renderctl.repository.webhooks.outbox import add_event
@@ -38,7 +38,7 @@ def fail(connection: Connection, attempt: Attempt, failure: Failure, cost: Cost)
     if used is None:  # the job was removed
         return None
     delay_s = retry_delay(failure, used.attempts + 1, used.max_attempts)
-    if not leave_running(connection, attempt, **_after(connection, failure, used, delay_s)):
+    if not move_from_running(connection, attempt, **_after(connection, failure, used, delay_s)):
         return _delay_of_failed(connection, attempt)
     reason = {"fault": failure.fault.value, "error": failure.reason}
     _end(connection, attempt, AttemptState.FAILED, cost, **reason)
@@ -74,7 +74,7 @@ def give_back(
         changes["state"] = TaskState.CANCELED
     elif charge and used >= job.max_attempts:
         changes |= {"state": TaskState.FAILED, "error": reason}
-    left = leave_running(connection, attempt, **changes)
+    left = move_from_running(connection, attempt, **changes)
     _end(connection, attempt, state, Cost(), error=reason)
     if job.state not in STOPPED:  # even if the task has ended: the job may only have lacked a slot
         bring_forward(connection, attempt.job_id, db_now(connection))

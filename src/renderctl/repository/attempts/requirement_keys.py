@@ -26,9 +26,11 @@ class RequirementKeys:
         """Return all known keys while they are few, else those of the open jobs now."""
         in_pools, known = {"pools": list(pools)}, sorted(self._requirements)
         keys = {f"key_{number}": key for number, key in enumerate(known)}
-        if len(known) <= _MANY_KEYS and not connection.scalar(claim_query.unknown(len(known)), in_pools | keys):
+        if len(known) <= _MANY_KEYS and not connection.scalar(
+            claim_query.has_unknown_keys(len(known)), in_pools | keys
+        ):
             return known
-        kinds = connection.execute(claim_query.REQUIRED, in_pools).all()
+        kinds = connection.execute(claim_query.REQUIREMENT_KEYS, in_pools).all()
         unknown = {row.id: row.requirement_key for row in kinds if row.requirement_key not in self._requirements}
         query = select(jobs.c.id, jobs.c.requirements).where(jobs.c.id.in_(unknown))
         for job_id, document in connection.execute(query) if unknown else ():

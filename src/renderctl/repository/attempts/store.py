@@ -53,7 +53,7 @@ class Attempts(Part):
         if not suitable:
             return []
         context = ClaimContext(claimant, claim_time(connection, self._database.heartbeat_limit_s))
-        waiting = connection.execute(claim_query.WAITING, context.parameters(limit=limit, suitable=suitable))
+        waiting = connection.execute(claim_query.CLAIMABLE_JOBS, context.parameters(limit=limit, suitable=suitable))
         return list(waiting.scalars())
 
     @write

@@ -28,10 +28,10 @@ class AuditChain(Part):
         ends = self._database.read(lambda connection: connection.execute(select(audit_heads)).first())
         known_heads = [
             head
-            for head in (seen, self._database.signing_keys.head.kept() if self._database.signing_keys.head else None)
+            for head in (seen, self._database.signing_keys.head.load() if self._database.signing_keys.head else None)
             if head
         ]
-        walk = _Walk(AuditVerdict(), self._keys(ends), {head.seq: head.mac for head in known_heads})
+        walk = _ChainWalk(AuditVerdict(), self._keys(ends), {head.seq: head.mac for head in known_heads})
         for row in self._rows():
             walk.step(row)
         walk.end(ChainHead(ends.seq, ends.mac) if ends else None)
@@ -44,12 +44,12 @@ class AuditChain(Part):
         row = self._database.read(lambda connection: connection.execute(select(audit_heads)).first())
         head = ChainHead(row.seq, row.mac) if row else None
         if self._database.signing_keys.head:
-            seen_here = self._database.signing_keys.head.kept()
+            seen_here = self._database.signing_keys.head.load()
             if seen_here and seen_here.seq > (head.seq if head else 0):
                 text = "the audit log ends before entry %d, which was seen here: `renderctl audit verify`"
                 logger.warning(text, seen_here.seq)
             elif head:
-                self._database.signing_keys.head.keep(head)
+                self._database.signing_keys.head.save(head)
         return head
 
     def _keys(self, ends: Row[Any] | None) -> "_Keys":
@@ -78,7 +78,7 @@ class _Keys:
         self.weak = key_id(in_database) if in_database and in_database not in own else None
 
 
-class _Walk:
+class _ChainWalk:
     """A walk along the chain, entry by entry."""
 
     def __init__(self, verdict: AuditVerdict, keys: _Keys, known_macs: dict[int, str]) -> None:

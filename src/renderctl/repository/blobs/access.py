@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Select, select
 
 from renderctl.core.blobs import BlobReader
 from renderctl.core.quotas import Quotas, UploadState
-from renderctl.repository.blobs.leases import lease_blobs, unneeded
+from renderctl.repository.blobs.leases import lease_blobs, unreferenced
 from renderctl.repository.database import Part, db_now, read, write
 from renderctl.repository.database.batches import batches
 from renderctl.repository.quotas import lock_quotas, require_incoming
@@ -32,7 +32,7 @@ class Blobs(Part):
         DatabaseUnavailable.
         """
         self.lease(digests)
-        return self._database.read(lambda connection: unneeded(connection, digests)) if digests else set()
+        return self._database.read(lambda connection: unreferenced(connection, digests)) if digests else set()
 
     def lease(self, digests: Collection[str]) -> None:
         """Lease the blobs, and wait until none of them is being removed: what is put then stays."""
@@ -54,7 +54,7 @@ class Blobs(Part):
             for some in batches(sorted(set(digests)), _BATCH):
                 own = select(uploads.c.digest, uploads.c.size).where(uploads.c.owner == reader.name)
                 received = own.where(uploads.c.digest.in_(some), uploads.c.until > now, uploads.c.state.in_(_RECEIVED))
-                for query in (received, *_pointing(some, reader)):
+                for query in (received, *_pointer_queries(some, reader)):
                     sizes.update({row.digest: row.size for row in connection.execute(query)})
             return sizes
 
@@ -108,7 +108,7 @@ class Blobs(Part):
         connection.execute(uploads.delete().where(uploads.c.until <= now))
 
 
-def _pointing(digests: Sequence[str], reader: BlobReader) -> Iterator[Select[tuple[str, int]]]:
+def _pointer_queries(digests: Sequence[str], reader: BlobReader) -> Iterator[Select[tuple[str, int]]]:
     """Yield queries of visible rows that point to the blobs."""
     of_models = select(model_inputs.c.digest, model_inputs.c.size).join(models, models.c.id == model_inputs.c.model_id)
     yield of_models.where(model_inputs.c.digest.in_(digests), *visible(models, reader.models))

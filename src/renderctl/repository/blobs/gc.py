@@ -98,7 +98,7 @@ class GarbageCollection(Part):
         self._database.write(lambda connection: _mark(connection, forgotten, owner, 2 * limit_s))
         doomed = self._database.write(lambda connection: _confirm(connection, owner))
         begun: list[str] = []
-        remove(_while_time(doomed, begun, lambda: clock() < ends))
+        remove(_until_deadline(doomed, begun, lambda: clock() < ends))
         self._database.write(lambda connection: _unmark(connection, owner, begun))
         return begun
 
@@ -158,7 +158,7 @@ def _confirm(connection: Connection, owner: str) -> list[str]:
     return [digest for digest in held if digest not in referenced]
 
 
-def _while_time(digests: Iterable[str], begun: list[str], in_time: Callable[[], bool]) -> Iterator[str]:
+def _until_deadline(digests: Iterable[str], begun: list[str], in_time: Callable[[], bool]) -> Iterator[str]:
     """Yield the digests while there is time to begin a removal, and add them to `begun`."""
     for digest in digests:
         if not in_time():

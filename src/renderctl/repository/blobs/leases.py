@@ -26,7 +26,7 @@ def lease_blobs(database: Database, digests: Collection[str]) -> None:
     """Lease the blobs, and wait until none of them is being removed: what is put then stays."""
     waiting, is_logged = sorted(set(digests)), False
     while waiting:
-        waiting, until_s = database.write(partial(_leased, digests=waiting))
+        waiting, until_s = database.write(partial(_take_leases, digests=waiting))
         if waiting:
             if not is_logged:
                 text = "%d files are being removed by the garbage collection: waiting for it, up to %.0f s"
@@ -35,12 +35,12 @@ def lease_blobs(database: Database, digests: Collection[str]) -> None:
             database.pause(min(_LOOK_EVERY_S, until_s))
 
 
-def _leased(connection: Connection, digests: Sequence[str]) -> tuple[list[str], float]:
+def _take_leases(connection: Connection, digests: Sequence[str]) -> tuple[list[str], float]:
     """Take the leases; return the blobs that are being removed, and the seconds until that is over at the latest.
 
     All use the same order, so that no two wait for each other. What a collector that died has marked counts as removed.
     """
-    now, leasing = db_now(connection), _leasing(connection.dialect.name)
+    now, leasing = db_now(connection), _lease_statement(connection.dialect.name)
     live: dict[str, datetime] = {}
     for some in _batches(digests):
         connection.execute(leasing, [{"digest": digest, "until": now + _LEASE} for digest in some])
@@ -55,7 +55,7 @@ def _leased(connection: Connection, digests: Sequence[str]) -> tuple[list[str], 
     return sorted(live), max(((until - now).total_seconds() for until in live.values()), default=0.0)
 
 
-def unneeded(connection: Connection, digests: Collection[str]) -> set[str]:
+def unreferenced(connection: Connection, digests: Collection[str]) -> set[str]:
     """Return the digests that no row points to."""
     needed: set[str] = set()
     for some in _batches(sorted(set(digests))):
@@ -64,7 +64,7 @@ def unneeded(connection: Connection, digests: Collection[str]) -> set[str]:
     return set(digests) - needed
 
 
-def _leasing(dialect: str) -> Insert:
+def _lease_statement(dialect: str) -> Insert:
     """Return the statement that inserts a lease for each digest, or extends it."""
     if dialect == "sqlite":
         insert = sqlite.insert(blob_leases)

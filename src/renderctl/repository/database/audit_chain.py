@@ -40,7 +40,7 @@ class HeadFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def keep(self, head: ChainHead) -> None:
+    def save(self, head: ChainHead) -> None:
         """Store an end, unless a later one is stored. A folder that cannot be written to fails no action."""
         with suppress(OSError, ValueError), self._path.open("a+", encoding="utf-8") as file:
             os.fchmod(file.fileno(), 0o600)
@@ -51,7 +51,7 @@ class HeadFile:
                 file.truncate(0)
                 file.write(f"{head.seq} {head.mac}\n")
 
-    def kept(self) -> ChainHead | None:
+    def load(self) -> ChainHead | None:
         """Return the stored end; None: there is none."""
         with suppress(OSError, ValueError):
             return _parsed(self._path.read_text(encoding="utf-8"))

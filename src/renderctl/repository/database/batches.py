@@ -54,7 +54,7 @@ def write_batch(
     return result
 
 
-def give_way(database: Database, size: BatchSize) -> None:
+def let_others_write(database: Database, size: BatchSize) -> None:
     """Between two batches, let those write who wait for it."""
     if database.engine.dialect.name == "sqlite" and size.held_s >= _GAP_AFTER_S:
         database.pause(_GAP_S)

@@ -36,12 +36,12 @@ class CountChanges:
                 {"job_id": job_id, "shard": shard, **{name: row[name] for name in names}}
                 for (job_id, shard), row in changed.items()
             ]
-            connection.execute(_adding(connection.dialect.name, names), rows)
+            connection.execute(_add_statement(connection.dialect.name, names), rows)
         self.by_row.clear()
 
 
 @cache
-def _adding(dialect: str, names: tuple[str, ...]) -> Any:
+def _add_statement(dialect: str, names: tuple[str, ...]) -> Any:
     """Return the statement that adds to these columns of a row, or inserts it."""
     if dialect == "sqlite":
         into = sqlite.insert(job_counts)

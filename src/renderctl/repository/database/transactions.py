@@ -32,7 +32,7 @@ AnyPart = TypeVar("AnyPart", bound="Part")
 
 
 @dataclass(frozen=True)
-class Happened(Generic[Result]):
+class Recovered(Generic[Result]):
     """A write that was committed although its answer was lost, and its result."""
 
     result: Result
@@ -65,11 +65,11 @@ class Database:
         next try: it returns what `work` has returned if it happened, else None. Work that may be done twice needs none.
         """
 
-        def recovered(connection: Connection) -> Happened[Result] | None:
+        def recovered(connection: Connection) -> Recovered[Result] | None:
             result = recover(connection) if recover else None
-            return Happened(result) if result is not None else None
+            return Recovered(result) if result is not None else None
 
-        return self._writing(work, recovered, None, durable=False)
+        return self._run_write(work, recovered, None, durable=False)
 
     def durable_write(
         self,
@@ -89,13 +89,13 @@ class Database:
             results.append(work(connection))
             return results[-1]
 
-        def recovered(connection: Connection) -> Happened[Result] | None:
+        def recovered(connection: Connection) -> Recovered[Result] | None:
             row = connection.execute(select(audits).where(audits.c.deed == operation_id)).first()
             if row is None:
                 return None
-            return Happened(recover(connection, row) if recover else results[0])
+            return Recovered(recover(connection, row) if recover else results[0])
 
-        return self._writing(working, recovered, operation_id, durable=True)
+        return self._run_write(working, recovered, operation_id, durable=True)
 
     def read(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work`, which changes nothing: on SQLite in one snapshot, on MySQL in one for each statement.
@@ -108,7 +108,7 @@ class Database:
                 connection.info["unit"] = UnitOfWork(self._now)
                 return work(connection)
 
-        return self._retrying(reading)
+        return self._with_retries(reading)
 
     def chain_audit(self, *, once: bool = False) -> None:
         """Append waiting entries of the audit log to its chain, and store its end on this machine.
@@ -116,10 +116,10 @@ class Database:
         `once`: only one batch; if that fails, a later call does it. Raises DatabaseUnavailable.
         """
         try:
-            while extended := self._extended() if once else self._retrying(self._extended):
+            while extended := self._extend_chain() if once else self._with_retries(self._extend_chain):
                 head, more = extended
                 if self.signing_keys.head:
-                    self.signing_keys.head.keep(head)
+                    self.signing_keys.head.save(head)
                 if once or not more:
                     return
         except (DBAPIError, DatabaseUnavailable) as error:
@@ -127,7 +127,7 @@ class Database:
                 raise
             logger.info("the audit log is not chained up to its end: %s", error)
 
-    def _extended(self) -> tuple[ChainHead, bool] | None:
+    def _extend_chain(self) -> tuple[ChainHead, bool] | None:
         with self.engine.begin() as connection:
             return extend(connection, self.signing_keys)
 
@@ -147,10 +147,10 @@ class Database:
         """Close all connections."""
         self.engine.dispose()
 
-    def _writing(
+    def _run_write(
         self,
         work: Callable[[Connection], Result],
-        recovered: Callable[[Connection], "Happened[Result] | None"],
+        recovered: Callable[[Connection], "Recovered[Result] | None"],
         operation_id: str | None,
         *,
         durable: bool,
@@ -178,7 +178,7 @@ class Database:
                 in_doubt = True
                 transaction.commit()
             if head and self.signing_keys.head:
-                self.signing_keys.head.keep(head)
+                self.signing_keys.head.save(head)
             if current.entries and not head:
                 self.chain_audit(once=True)
             return result
@@ -191,9 +191,9 @@ class Database:
                     return earlier.result
                 raise
 
-        return self._retrying(trying)
+        return self._with_retries(trying)
 
-    def _retrying(self, unit: Callable[[], Result]) -> Result:
+    def _with_retries(self, unit: Callable[[], Result]) -> Result:
         for attempt in count(1):
             try:
                 return unit()

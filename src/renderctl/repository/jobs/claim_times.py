@@ -38,7 +38,7 @@ def bring_forward(connection: Connection, job_id: str, at: datetime) -> None:
     connection.execute(_BRING_FORWARD, {"job": job_id, "at": at})
 
 
-def move_on(connection: Connection, job_id: str, at: datetime | None) -> None:
+def defer(connection: Connection, job_id: str, at: datetime | None) -> None:
     """Have idle slots skip a job, which is locked, until then."""
     connection.execute(_SET, {"job": job_id, "at": at})
 
@@ -52,7 +52,7 @@ def correct(connection: Connection, job_id: str, now: datetime) -> None:
         return
     due = due_at(connection, job_id, now)  # under the lock: a task that is queued after this brings the time forward
     if not agrees(row.claimable_at, due, now):
-        move_on(connection, job_id, due)
+        defer(connection, job_id, due)
 
 
 def agrees(claimable_at: datetime | None, due: datetime | None, now: datetime) -> bool:

@@ -50,18 +50,18 @@ class CountChecks(Part):
         per million.
         """
         if job_ids is None:
-            return _named(connection.execute(_differences()))
+            return _to_wrong_counts(connection.execute(_differences()))
         _take_snapshot(connection)
-        return _wrong(connection, job_ids, at_once)
+        return _compare(connection, job_ids, at_once)
 
     @write
     def correct(self, connection: Connection, job_ids: Sequence[str]) -> list[WrongCount]:
         """Correct the counts of the jobs while others change them; return what was wrong."""
         _take_snapshot(connection)
         for job_id in sorted(job_ids):
-            _lock(connection, job_id)
+            _lock_corrections(connection, job_id)
         changes = unit_of(connection).counts
-        wrong = _wrong(connection, job_ids, _PIECE)
+        wrong = _compare(connection, job_ids, _PIECE)
         for job in wrong:  # changes by others at this moment change rows and counts alike
             changes.add(job.job_id, CORRECTIONS, job.missing)
         return wrong
@@ -71,8 +71,8 @@ class CountChecks(Part):
         if self._skipped > 0:
             self._skipped -= 1
             return []
-        open_jobs = self._database.read(lambda connection: _following(connection, self._last_open, open_only=True))
-        any_jobs = self._database.read(lambda connection: _following(connection, self._last_of_all, open_only=False))
+        open_jobs = self._database.read(lambda connection: _next_jobs(connection, self._last_open, open_only=True))
+        any_jobs = self._database.read(lambda connection: _next_jobs(connection, self._last_of_all, open_only=False))
         self._last_open, self._last_of_all = max(open_jobs, default=""), max(any_jobs, default="")
         sizes = any_jobs | open_jobs
         self._skipped = sum(sizes.values()) // _ROWS
@@ -80,7 +80,7 @@ class CountChecks(Part):
         return self.correct([job.job_id for job in wrong]) if wrong else []
 
 
-def _following(connection: Connection, after: str, *, open_only: bool) -> dict[str, int]:
+def _next_jobs(connection: Connection, after: str, *, open_only: bool) -> dict[str, int]:
     """Return the next jobs after this one and their numbers of tasks, few enough for one sample; empty: start again."""
     query = select(jobs.c.id, jobs.c.task_count).where(jobs.c.id > after, jobs.c.removed_at.is_(None))
     query = query.order_by(jobs.c.id).limit(_JOBS)
@@ -96,16 +96,16 @@ def _following(connection: Connection, after: str, *, open_only: bool) -> dict[s
     return sample
 
 
-def _lock(connection: Connection, job_id: str) -> None:
+def _lock_corrections(connection: Connection, job_id: str) -> None:
     """Lock the corrections of a job. Whoever only counts does not wait."""
     if connection.dialect.name == "mysql":
         own_row = (job_counts.c.job_id == job_id) & (job_counts.c.shard == CORRECTIONS)
-        connection.execute(_placing(), {"job_id": job_id, "shard": CORRECTIONS})
+        connection.execute(_insert_corrections(), {"job_id": job_id, "shard": CORRECTIONS})
         connection.execute(select(job_counts.c.shard).where(own_row).with_for_update())
 
 
 @cache
-def _placing() -> Any:
+def _insert_corrections() -> Any:
     return job_counts.insert().prefix_with("IGNORE", dialect="mysql")
 
 
@@ -115,25 +115,25 @@ def _take_snapshot(connection: Connection) -> None:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
 
-def _wrong(connection: Connection, job_ids: Sequence[str], at_once: int) -> list[WrongCount]:
+def _compare(connection: Connection, job_ids: Sequence[str], at_once: int) -> list[WrongCount]:
     """Compare in a snapshot: small jobs together, large ones in pieces."""
     query = select(jobs.c.id, jobs.c.task_count).where(jobs.c.id.in_(job_ids)).order_by(jobs.c.id)
     sizes = {row.id: row.task_count for row in connection.execute(query)}
     small = [job_id for job_id, size in sizes.items() if size <= at_once]
-    wrong = _named(connection.execute(_differences(small))) if small else []
+    wrong = _to_wrong_counts(connection.execute(_differences(small))) if small else []
     for job_id, size in sizes.items():
         if size > at_once:
             missing = Counter[str]()
             for first in range(1, size + 1, at_once):
                 piece = range(first, first + at_once)
-                for part in _named(connection.execute(_differences([job_id], piece))):
+                for part in _to_wrong_counts(connection.execute(_differences([job_id], piece))):
                     missing.update(part.missing)
             if any(missing.values()):
                 wrong.append(WrongCount(job_id, {name: count for name, count in missing.items() if count}))
     return wrong
 
 
-def _named(rows: Iterable[Any]) -> list[WrongCount]:
+def _to_wrong_counts(rows: Iterable[Any]) -> list[WrongCount]:
     return [
         WrongCount(row.job_id, {name: count for name in COUNTED if (count := int(getattr(row, name)))}) for row in rows
     ]

@@ -9,8 +9,8 @@ from renderctl.core.states import ENDED_JOB, OPEN_ATTEMPT, OPEN_JOB, JobState, T
 from renderctl.repository.counts import delete_counts, read_counts
 from renderctl.repository.database import add_audit_entry, db_now
 from renderctl.repository.database.batches import FIRST_ROWS
-from renderctl.repository.jobs.job_rows import locked
-from renderctl.repository.jobs.submission import abandoned
+from renderctl.repository.jobs.job_rows import lock_job
+from renderctl.repository.jobs.submission import is_abandoned
 from renderctl.repository.jobs.task_states import delete_tasks
 from renderctl.repository.quotas import free_uploads
 from renderctl.repository.schema.jobs import (
@@ -30,14 +30,14 @@ _BATCH = 1000
 
 def remove(connection: Connection, job_id: str, actor: Actor, *, dry_run: bool) -> RemovedJob:
     """Do the transaction of `Jobs.remove`. Raises NotFound, IllegalTransition, Conflict."""
-    job = locked(connection, job_id)
+    job = lock_job(connection, job_id)
     if job.state in OPEN_JOB:
         raise IllegalTransition(f"Job {job_id} is {job.state}.", hint="--force cancels it first.")
     _require_idle(connection, job_id)
-    removed = _measured(connection, job_id, job.name)
+    removed = _count_contents(connection, job_id, job.name)
     if dry_run:
         return removed
-    _let_go(connection, job_id, job.state)
+    _unlink(connection, job_id, job.state)
     brought = select(job_inputs.c.digest).where(job_inputs.c.job_id == job_id)
     free_uploads(connection, job.owner, connection.scalars(brought).all())
     hidden = {"removed_at": db_now(connection), "idempotency_key": None, "bound_to": None}
@@ -72,13 +72,13 @@ def delete_unstarted_batch(connection: Connection, job_id: str) -> bool:
 def delete_removed_batch(connection: Connection) -> bool:
     """Delete some rows of removed jobs; return whether there may be more."""
     now = db_now(connection)
-    removed = select(jobs.c.id, jobs.c.submitting_until).where(jobs.c.removed_at.is_not(None), abandoned(now))
+    removed = select(jobs.c.id, jobs.c.submitting_until).where(jobs.c.removed_at.is_not(None), is_abandoned(now))
     job = connection.execute(removed.where(~_awaited()).order_by(jobs.c.id).limit(1)).first()
     if job is None:
         return False
     job_id = job.id
     if job.submitting_until is not None:  # it ran out: a submitter that wakes up finds that it has lost it
-        taken = jobs.update().where(jobs.c.id == job_id, jobs.c.removed_at.is_not(None), abandoned(now))
+        taken = jobs.update().where(jobs.c.id == job_id, jobs.c.removed_at.is_not(None), is_abandoned(now))
         connection.execute(taken.values(submitting_until=None))
         return True
     first = connection.scalar(select(func.min(tasks.c.number)).where(tasks.c.job_id == job_id))
@@ -101,12 +101,12 @@ def _require_idle(connection: Connection, job_id: str) -> None:
         raise IllegalTransition(f"Worker {worker} still renders a frame of job {job_id}.", hint="Try again soon.")
 
 
-def _measured(connection: Connection, job_id: str, name: str) -> RemovedJob:
+def _count_contents(connection: Connection, job_id: str, name: str) -> RemovedJob:
     counts = read_counts(connection, [job_id])[job_id]
     return RemovedJob(job_id, name, counts.tasks.total, counts.outputs, counts.output_bytes)
 
 
-def _let_go(connection: Connection, job_id: str, state: JobState) -> None:
+def _unlink(connection: Connection, job_id: str, state: JobState) -> None:
     """Remove the links between the job and others, with a note where one waited for its success. Raises Conflict."""
     waiting = select(jobs.c.id, jobs.c.state, jobs.c.notes, job_dependencies.c.any_end).join(
         job_dependencies, job_dependencies.c.job_id == jobs.c.id

@@ -19,11 +19,11 @@ STOPPED = (JobState.CANCELED, JobState.FAILED)
 #: States of tasks that wait, and never start once their job is stopped.
 WAITING = (TaskState.QUEUED, TaskState.BLOCKED)
 #: Whether the job has an open task: state by state, as the index serves one value after the other.
-HAS_WORK = or_(
+HAS_OPEN_TASK = or_(
     *(by_state.where(tasks.c.job_id == jobs.c.id, tasks.c.state == state).exists() for state in sorted(OPEN_TASK))
 )
 #: Whether no job waits for a job (joined as `jobs`) any more: it has ended as required, or was removed.
-OVER = or_(
+NOT_AWAITED = or_(
     jobs.c.state == JobState.SUCCEEDED,
     and_(job_dependencies.c.any_end, jobs.c.state.in_(sorted(ENDED_JOB))),
     jobs.c.removed_at.is_not(None),
@@ -49,15 +49,15 @@ def find_row(connection: Connection, table: Any, noun: str, ref: str, visibility
     )
 
 
-def locked(connection: Connection, job_id: str) -> Job:
+def lock_job(connection: Connection, job_id: str) -> Job:
     """Return the job and lock it until the transaction ends. Raises NotFound."""
-    job = locked_or_none(connection, job_id)
+    job = lock_job_if_present(connection, job_id)
     if job is None:
         raise NotFound(f"There is no job {job_id!r}.")
     return job
 
 
-def locked_or_none(connection: Connection, job_id: str) -> Job | None:
+def lock_job_if_present(connection: Connection, job_id: str) -> Job | None:
     """Return the job and lock it until the transaction ends; None: there is none, or it was removed."""
     row = connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).first()
     return to_job(row) if row is not None and row.removed_at is None else None
@@ -68,5 +68,5 @@ def open_dependencies(job_id: str) -> Select[Any]:
     return (
         select(func.count())
         .select_from(job_dependencies.join(jobs, jobs.c.id == job_dependencies.c.after_id))
-        .where(job_dependencies.c.job_id == job_id, ~OVER)
+        .where(job_dependencies.c.job_id == job_id, ~NOT_AWAITED)
     )

@@ -9,13 +9,13 @@ from renderctl.core.jobs import Job
 from renderctl.core.states import ENDED_JOB, JobState, TaskState, predecessors, transition
 from renderctl.core.webhooks import Event
 from renderctl.repository.database import add_audit_entry, db_now
-from renderctl.repository.jobs.job_rows import HAS_WORK, locked
+from renderctl.repository.jobs.job_rows import HAS_OPEN_TASK, lock_job
 from renderctl.repository.schema.jobs import by_state, jobs, tasks
 from renderctl.repository.webhooks.outbox import add_event
 
 _STATE_AND_WORK = select(
     jobs.c.state,
-    HAS_WORK.label("has_work"),
+    HAS_OPEN_TASK.label("has_work"),
 ).where(jobs.c.id == bindparam("job"))
 
 _ENDS = {
@@ -27,7 +27,7 @@ _ENDS = {
 
 def step(connection: Connection, job_id: str, state: JobState, actor: Actor, action: str) -> Job:
     """Move a job to a state, unless it is there already; return the job. Raises NotFound, IllegalTransition."""
-    job = locked(connection, job_id)
+    job = lock_job(connection, job_id)
     if job.state is state:
         return job
     transition(job.state, state)
@@ -38,12 +38,12 @@ def step(connection: Connection, job_id: str, state: JobState, actor: Actor, act
     if state in ENDED_JOB:
         add_event(connection, _ENDS[state], job_id)
     add_audit_entry(connection, actor, action, job_id)
-    return locked(connection, job_id)
+    return lock_job(connection, job_id)
 
 
 def finish(connection: Connection, job_id: str) -> JobState | None:
     """End a job if none of its tasks is open; return its state if it has ended, now or before. Raises NotFound."""
-    locked(connection, job_id)
+    lock_job(connection, job_id)
     state = ending(connection, job_id)
     if state is None or state in ENDED_JOB:
         return state

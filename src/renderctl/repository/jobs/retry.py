@@ -12,9 +12,9 @@ from renderctl.core.jobs import Job
 from renderctl.core.quotas import UNLIMITED, Quotas
 from renderctl.core.states import ENDED_JOB, JobState, TaskState, predecessors, transition
 from renderctl.repository.database import Database, add_audit_entry, db_now
-from renderctl.repository.database.batches import FIRST_ROWS, BatchSize, give_way, write_batch
+from renderctl.repository.database.batches import FIRST_ROWS, BatchSize, let_others_write, write_batch
 from renderctl.repository.jobs.claim_times import bring_forward
-from renderctl.repository.jobs.job_rows import locked, open_dependencies
+from renderctl.repository.jobs.job_rows import lock_job, open_dependencies
 from renderctl.repository.jobs.task_states import move_first, move_tasks
 from renderctl.repository.people.enabled import require_enabled
 from renderctl.repository.quotas import lock_quotas, require_work
@@ -32,7 +32,7 @@ def retry_tasks(
 
     def beginning(connection: Connection) -> tuple[Job, int]:
         require_enabled(connection, actor)
-        job = locked(connection, job_id)
+        job = lock_job(connection, job_id)
         connection.execute(job_exclusions.delete().where(job_exclusions.c.job_id == job_id))
         count = _queue_again(connection, job, chosen, FIRST_ROWS)
         if count and job.state in ENDED_JOB:
@@ -40,29 +40,29 @@ def retry_tasks(
             lock_quotas(connection, limits)
             require_work(connection, limits)
         add_audit_entry(connection, actor, "job.retry", job_id, tasks=count)
-        return locked(connection, job_id), count
+        return lock_job(connection, job_id), count
 
     def going_on(connection: Connection) -> int:
-        job = locked(connection, job_id)
+        job = lock_job(connection, job_id)
         canceled = bool(total) and job.state is JobState.CANCELED  # by somebody, since the first batch
         return 0 if canceled else _queue_again(connection, job, chosen, limit)
 
     size, total, limit = BatchSize(), 0, FIRST_ROWS
     chosen = None if numbers is None else list(islice(numbers, FIRST_ROWS))
     job, count = database.durable_write(
-        beginning, recover=lambda c, audit: (locked(c, job_id), int(audit.details["tasks"]))
+        beginning, recover=lambda c, audit: (lock_job(c, job_id), int(audit.details["tasks"]))
     )
     total += count
     while count >= limit if numbers is None else (chosen := list(islice(numbers, FIRST_ROWS))):
         limit = size.rows
         total += (count := write_batch(database, size, going_on))
-        give_way(database, size)
-    return (database.read(lambda connection: locked(connection, job_id)) if total else job), total
+        let_others_write(database, size)
+    return (database.read(lambda connection: lock_job(connection, job_id)) if total else job), total
 
 
 def _numbers(database: Database, job_id: str, frames: Iterable[int]) -> Iterator[int]:
     """Yield the numbers of the tasks that render the frames."""
-    job = database.read(lambda connection: locked(connection, job_id))
+    job = database.read(lambda connection: lock_job(connection, job_id))
     requested, number = frozenset(frames), 0
     for frame in FrameSet.parse(job.frames):
         for _ in job.cameras:

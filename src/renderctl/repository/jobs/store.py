@@ -16,7 +16,7 @@ from renderctl.core.states import ENDED_JOB, OPEN_JOB, JobState
 from renderctl.repository.database import Database, Part, add_audit_entry, db_now, durable_write, read, write
 from renderctl.repository.jobs import deletion, lifecycle
 from renderctl.repository.jobs.claim_times import bring_forward
-from renderctl.repository.jobs.job_rows import OVER, find_row, locked
+from renderctl.repository.jobs.job_rows import NOT_AWAITED, find_row, lock_job
 from renderctl.repository.jobs.retry import retry_tasks
 from renderctl.repository.jobs.submission import JobSubmission
 from renderctl.repository.jobs.tasks import Tasks
@@ -110,7 +110,7 @@ class Jobs(Part):
     def dependencies(self, connection: Connection, job_id: str) -> list[Job]:
         """Return the jobs that this one still waits for."""
         query = select(jobs).join(job_dependencies, job_dependencies.c.after_id == jobs.c.id)
-        query = query.where(job_dependencies.c.job_id == job_id, ~OVER)
+        query = query.where(job_dependencies.c.job_id == job_id, ~NOT_AWAITED)
         return [to_job(row) for row in connection.execute(query)]
 
     @read
@@ -146,7 +146,7 @@ class Jobs(Part):
 
         def writing(connection: Connection) -> Job:
             require_enabled(connection, actor)
-            job = locked(connection, job_id)
+            job = lock_job(connection, job_id)
             if job.state is not JobState.PAUSED and not (bound_to and job.state in OPEN_JOB):
                 raise IllegalTransition(f"Job {job.id} is {job.state}; only a paused job can be resumed.")
             state = JobState.RUNNING if job.started_at else JobState.QUEUED
@@ -154,9 +154,9 @@ class Jobs(Part):
             connection.execute(jobs.update().where(jobs.c.id == job_id).values(changes))
             bring_forward(connection, job_id, db_now(connection))
             add_audit_entry(connection, actor, "job.resume", job_id)
-            return locked(connection, job_id)
+            return lock_job(connection, job_id)
 
-        return self._database.durable_write(writing, recover=lambda connection, _: locked(connection, job_id))
+        return self._database.durable_write(writing, recover=lambda connection, _: lock_job(connection, job_id))
 
     def cancel(self, job_id: str, *, actor: Actor) -> Job:
         """Cancel a job: queued tasks never start, running ones are told to stop, outputs are kept.
@@ -174,7 +174,7 @@ class Jobs(Part):
         """Set the priority of a job, which counts from its next turn on. Raises NotFound."""
         connection.execute(jobs.update().where(jobs.c.id == job_id).values(priority=priority))
         add_audit_entry(connection, actor, "job.priority", job_id, priority=priority)
-        return locked(connection, job_id)
+        return lock_job(connection, job_id)
 
     def finish_if_done(self, job_id: str) -> JobState | None:
         """End the job if none of its tasks is open; return its state if it has ended, now or before."""
@@ -189,7 +189,7 @@ class Jobs(Part):
     @write
     def add_notes(self, connection: Connection, job_id: str, notes: Iterable[str]) -> None:
         """Add notes for the artist to the job, each sentence once, up to a limit. Raises NotFound."""
-        known = list(locked(connection, job_id).notes)
+        known = list(lock_job(connection, job_id).notes)
         fresh = [note for note in notes if note not in known][: max(MAX_NOTES - len(known), 0)]
         if fresh:
             connection.execute(jobs.update().where(jobs.c.id == job_id).values(notes=known + fresh))

@@ -23,12 +23,12 @@ from renderctl.core.quotas import UNLIMITED, Holder, Limits, Quotas
 from renderctl.core.states import ENDED_JOB, JobState, TaskState
 from renderctl.repository.blobs.references import require_not_collected
 from renderctl.repository.database import Database, Part, add_audit_entry, db_now
-from renderctl.repository.database.batches import FIRST_ROWS, BatchSize, give_way, write_batch
+from renderctl.repository.database.batches import FIRST_ROWS, BatchSize, let_others_write, write_batch
 from renderctl.repository.jobs.task_rows import TaskBatch, TaskBatches, is_inserted
 from renderctl.repository.jobs.task_states import insert_tasks
 from renderctl.repository.jobs.tasks import Tasks
 from renderctl.repository.people.enabled import require_enabled
-from renderctl.repository.quotas import lock_quotas, require_storage, require_work, sum_up_ended, use_uploads
+from renderctl.repository.quotas import lock_quotas, require_storage, require_work, store_ended_sums, use_uploads
 from renderctl.repository.schema.jobs import job_dependencies, job_inputs, jobs, models
 from renderctl.repository.schema.mappers import to_job
 
@@ -96,7 +96,7 @@ class JobSubmission(Part):
             added = self._database.durable_write(lambda connection: _show(connection, submission), recover=_added)
         except BaseException:
             with suppress(Exception):  # else it runs out
-                self._database.write(lambda connection: _let_go(connection, submission.job_id))
+                self._database.write(lambda connection: _give_up(connection, submission.job_id))
             raise
         if added[1] and begun is TaskState.BLOCKED:
             with suppress(DatabaseUnavailable):  # the job is there; a sweep unblocks it then
@@ -110,7 +110,7 @@ class JobSubmission(Part):
         while batch := submission.tasks.take(size.rows):
 
             def inserting(connection: Connection, batch: TaskBatch = batch) -> bool:
-                _keep(connection, job_id)
+                _extend(connection, job_id)
                 insert_tasks(connection, job_id, batch, state)
                 return True
 
@@ -118,7 +118,7 @@ class JobSubmission(Part):
                 return is_inserted(connection, job_id, batch) or None
 
             write_batch(self._database, size, inserting, recover=recover)
-            give_way(self._database, size)
+            let_others_write(self._database, size)
 
 
 def _insert_hidden(connection: Connection, submission: _Submission) -> TaskState | Job:
@@ -129,7 +129,7 @@ def _insert_hidden(connection: Connection, submission: _Submission) -> TaskState
     return _insert_job(connection, submission, hidden)
 
 
-def _keep(connection: Connection, job_id: str) -> None:
+def _extend(connection: Connection, job_id: str) -> None:
     """Extend the time of the submission. Raises SubmissionLost if it ran out."""
     own = (jobs.c.id == job_id) & jobs.c.submitting_until.is_not(None)
     longer = jobs.update().where(own).values(submitting_until=db_now(connection) + _PATIENCE)
@@ -140,9 +140,9 @@ def _keep(connection: Connection, job_id: str) -> None:
 def _show(connection: Connection, submission: _Submission) -> tuple[Job, bool]:
     """Make the job visible to everybody."""
     if earlier := _earlier_job(connection, submission):
-        _let_go(connection, submission.job_id)
+        _give_up(connection, submission.job_id)
         return earlier, False
-    _keep(connection, submission.job_id)
+    _extend(connection, submission.job_id)
     shown = {**submission.visible, "submitting_until": None, "created_at": db_now(connection)}
     connection.execute(jobs.update().where(jobs.c.id == submission.job_id).values(shown))
     return _finish(connection, submission), True
@@ -152,13 +152,13 @@ def _insert_job(connection: Connection, submission: _Submission, visibility: Map
     """Insert its row and its files, which no garbage collection takes from then on; return the state of its tasks."""
     new, limits = submission.new, submission.limits
     require_work(connection, limits, jobs=1, tasks=submission.tasks.count)
-    sum_up_ended(connection, limits, db_now(connection))
+    store_ended_sums(connection, limits, db_now(connection))
     require_storage(connection, limits)
     state = TaskState.BLOCKED if _has_open_dependencies(connection, new) else TaskState.QUEUED
     row = {
         **{key: value for key, value in asdict(new).items() if key in jobs.c and key != "frames"},
         "id": submission.job_id,
-        "model": _model_that_stays(connection, new.model_id),
+        "model": _lock_model(connection, new.model_id),
         "options": new.options.as_document(),
         "frames": str(new.frames),
         "cameras": list(new.cameras),
@@ -187,7 +187,7 @@ def _finish(connection: Connection, submission: _Submission) -> Job:
     """Do what belongs into the transaction that shows the job, after all that others might wait for."""
     new, limits, job_id = submission.new, submission.limits, submission.job_id
     use_uploads(connection, submission.actor.name, (file.digest for file in new.inputs))
-    _link(connection, job_id, new)
+    _add_dependencies(connection, job_id, new)
     job = to_job(connection.execute(select(jobs).where(jobs.c.id == job_id)).one())
     add_audit_entry(connection, submission.actor, "job.submit", job_id, model=job.model, frames=str(new.frames))
     lock_quotas(connection, limits)
@@ -197,7 +197,7 @@ def _finish(connection: Connection, submission: _Submission) -> Job:
     return job
 
 
-def abandoned(now: datetime) -> ColumnElement[bool]:
+def is_abandoned(now: datetime) -> ColumnElement[bool]:
     """Whether nobody is submitting the removed job.
 
     A time further ahead than anybody sets it means that the clock was set back.
@@ -206,7 +206,7 @@ def abandoned(now: datetime) -> ColumnElement[bool]:
     return or_(until.is_(None), until <= now, until > now + 2 * _PATIENCE)
 
 
-def _let_go(connection: Connection, job_id: str) -> None:
+def _give_up(connection: Connection, job_id: str) -> None:
     """Give up a submission: its rows are deleted."""
     own = (jobs.c.id == job_id) & jobs.c.submitting_until.is_not(None)
     connection.execute(jobs.update().where(own).values(submitting_until=None))
@@ -245,7 +245,7 @@ def _has_open_dependencies(connection: Connection, new: NewJob) -> bool:
     return unfinished or any(states.get(job_id) != JobState.SUCCEEDED for job_id in new.after)
 
 
-def _model_that_stays(connection: Connection, model_id: str) -> str:
+def _lock_model(connection: Connection, model_id: str) -> str:
     """Return `NAME@VERSION` of the model, and keep it from removal until the transaction ends. Raises NotFound."""
     query = select(models.c.name, models.c.version).where(models.c.id == model_id)
     row = connection.execute(query.with_for_update(read=True)).first()
@@ -254,7 +254,7 @@ def _model_that_stays(connection: Connection, model_id: str) -> str:
     return f"{row.name}@{row.version}"
 
 
-def _link(connection: Connection, job_id: str, new: NewJob) -> None:
+def _add_dependencies(connection: Connection, job_id: str, new: NewJob) -> None:
     """Have the job wait for others, none of which is removed until the transaction ends. Raises NotFound.
 
     They are locked in the order of their ids, and late: their own ends wait for this transaction.

@@ -86,12 +86,12 @@ class Summaries(Part):
         if model_id is not None:
             query = query.where(jobs.c.model_id == model_id)
         if search:
-            query = query.where(_like(search))
+            query = query.where(_matches(search))
         now = db_now(connection)
         return _summaries(connection, [to_job(row) for row in connection.execute(query)], now)
 
 
-def _like(search: str) -> ColumnElement[bool]:
+def _matches(search: str) -> ColumnElement[bool]:
     """Whether the job's or its model's name contains the text, or its id begins with it."""
     named = (column.icontains(search, autoescape=True) for column in (jobs.c.name, jobs.c.model))
     return or_(*named, jobs.c.id.startswith(search, autoescape=True))

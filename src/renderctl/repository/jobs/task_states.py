@@ -57,7 +57,7 @@ def succeed_tasks(connection: Connection, job_id: str, done: Sequence[Attempt]) 
     return count
 
 
-def leave_running(connection: Connection, attempt: Attempt, state: TaskState, **changes: Any) -> bool:
+def move_from_running(connection: Connection, attempt: Attempt, state: TaskState, **changes: Any) -> bool:
     """Move the task of an attempt to another state, with other changes, if the attempt still owns it; return whether it
     does.
     """

@@ -11,12 +11,12 @@ from renderctl.core.jobs import Task, TaskCounts
 from renderctl.core.states import TaskState
 from renderctl.repository.counts import count_tasks
 from renderctl.repository.database import Part, db_now, read
-from renderctl.repository.database.batches import BatchSize, give_way, write_batch
+from renderctl.repository.database.batches import BatchSize, let_others_write, write_batch
 from renderctl.repository.jobs.claim_times import bring_forward, due_at
 from renderctl.repository.jobs.job_rows import (
     STOPPED,
     WAITING,
-    locked_or_none,
+    lock_job_if_present,
     open_dependencies,
 )
 from renderctl.repository.jobs.task_states import move_first
@@ -62,7 +62,7 @@ class Tasks(Part):
         """Cancel the queued and blocked tasks of a canceled or failed job, `most` of each at most; return how many."""
 
         def stopped(connection: Connection) -> bool:
-            job = locked_or_none(connection, job_id)
+            job = lock_job_if_present(connection, job_id)
             return job is not None and job.state in STOPPED
 
         return sum(self._transition_all(job_id, state, TaskState.CANCELED, stopped, most) for state in WAITING)
@@ -71,7 +71,7 @@ class Tasks(Part):
         """Queue the blocked tasks of a job whose dependencies have all ended; return how many."""
 
         def free(connection: Connection) -> bool:
-            locked_or_none(connection, job_id)  # before its tasks, as all transactions do
+            lock_job_if_present(connection, job_id)  # before its tasks, as all transactions do
             return bool(connection.execute(open_dependencies(job_id)).scalar_one() == 0)
 
         return self._transition_all(job_id, TaskState.BLOCKED, TaskState.QUEUED, free, None)
@@ -106,5 +106,5 @@ class Tasks(Part):
             flipped += count
             if count < asked:
                 break
-            give_way(self._database, size)
+            let_others_write(self._database, size)
         return flipped

@@ -130,7 +130,7 @@ class Deliveries(Part):
         changes["body"] = None if attempt.error is None else body
         this = (deliveries.c.id == prepared.delivery.id) & _WAITING
         connection.execute(deliveries.update().where(this).values(changes))
-        _judge(connection, prepared.delivery.webhook, attempt)
+        _update_failing_since(connection, prepared.delivery.webhook, attempt)
         return state
 
     @write
@@ -148,7 +148,7 @@ class Deliveries(Part):
         return len(ids) + _forget_webhooks(connection)
 
 
-def _judge(connection: Connection, webhook_id: str, attempt: DeliveryAttempt) -> None:
+def _update_failing_since(connection: Connection, webhook_id: str, attempt: DeliveryAttempt) -> None:
     """Note since when the receiver has failed, and give up old deliveries if that is for too long."""
     this = webhooks.c.id == webhook_id
     since = connection.scalar(select(webhooks.c.failing_since).where(this))

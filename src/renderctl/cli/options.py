@@ -29,7 +29,7 @@ def _scene_options(
         str | None,
         _option("--frames", "-f", value="FRAMES", help="1-100,120,200-300x2; default: the current frame.", panel=_WHAT),
     ] = None,
-    animation: Annotated[bool, _option("--animation", "-a", help="The scene's own range.", panel=_WHAT)] = False,
+    animation: Annotated[bool, _option("--animation", "-a", help="Render the scene's own range.", panel=_WHAT)] = False,
     camera: Annotated[
         list[str] | None,
         _option("--camera", "-c", value="NAME", help="A camera's name (repeatable), or all.", panel=_WHAT),
@@ -45,18 +45,18 @@ def _scene_options(
         _option(
             "--replace",
             value="OBJECT=FILE",
-            help="An FBX, glTF, OBJ or .blend takes the object's place (repeatable).",
+            help="Replace an object by an FBX, glTF, OBJ or .blend file (repeatable).",
             panel=_WHAT,
         ),
     ] = None,
     allow_missing: Annotated[
-        bool, _option("--allow-missing", help="Render although files are missing.", panel=_WHAT)
+        bool, _option("--allow-missing", help="Render even if files are missing.", panel=_WHAT)
     ] = False,
     include_outside: Annotated[
-        bool, _option("--include-outside", help="Take files along that lie outside the scene's folder.", panel=_WHAT)
+        bool, _option("--include-outside", help="Include files outside the scene's folder.", panel=_WHAT)
     ] = False,
     trust_scripts: Annotated[
-        bool, _option("--trust-scripts", help="Let scripts inside the scene run.", panel=_WHAT)
+        bool, _option("--trust-scripts", help="Run scripts inside the scene.", panel=_WHAT)
     ] = False,
 ) -> SubmitRequest:
     options = replace(
@@ -85,12 +85,12 @@ def _image_options(
     engine: Annotated[
         str | None, _option("--engine", value="NAME", help="cycles, eevee or workbench.", panel=_IMAGE)
     ] = None,
-    samples: Annotated[int | None, _option("--samples", value="N", help="Samples of a pixel.", panel=_IMAGE)] = None,
+    samples: Annotated[int | None, _option("--samples", value="N", help="Samples per pixel.", panel=_IMAGE)] = None,
     resolution: Annotated[
         str | None, _option("--resolution", value="WxH", help="Such as 1920x1080.", panel=_IMAGE)
     ] = None,
     percentage: Annotated[
-        int | None, _option("--percentage", value="N", help="Of the resolution.", panel=_IMAGE)
+        int | None, _option("--percentage", value="N", help="Percentage of the resolution.", panel=_IMAGE)
     ] = None,
     quality: Annotated[
         str | None,
@@ -106,7 +106,10 @@ def _image_options(
     blender: Annotated[
         str | None,
         _option(
-            "--blender", value="VERSION", help="Such as 4.5. Default: the nearest to the scene's own.", panel=_IMAGE
+            "--blender",
+            value="VERSION",
+            help="Blender version, such as 4.5. Default: the nearest to the scene's own.",
+            panel=_IMAGE,
         ),
     ] = None,
     denoise: Annotated[
@@ -149,7 +152,7 @@ def _queue_options(
         _option("--project", value="NAME", help="Default: yours, if you are in one; else default.", panel=_QUEUE),
     ] = None,
     pool: Annotated[
-        str, _option("--pool", value="NAME", help="Which workers get it. Default: default.", panel=_QUEUE)
+        str, _option("--pool", value="NAME", help="Pool whose workers render it. Default: default.", panel=_QUEUE)
     ] = "default",
     priority: Annotated[int, _option("--priority", value="N", help="0 to 10, 10 first. Default: 5.", panel=_QUEUE)] = 5,
     after: Annotated[
@@ -161,11 +164,13 @@ def _queue_options(
         _option("--after-any", value="JOB", help="A job that has to end first, in any way (repeatable).", panel=_QUEUE),
     ] = None,
     max_slots: Annotated[
-        int | None, _option("--max-slots", value="N", help="At most so many at a time.", panel=_QUEUE)
+        int | None, _option("--max-slots", value="N", help="Maximum number of concurrent frames.", panel=_QUEUE)
     ] = None,
-    attempts: Annotated[int, _option("--attempts", value="N", help="Tries of a frame. Default: 3.", panel=_QUEUE)] = 3,
+    attempts: Annotated[
+        int, _option("--attempts", value="N", help="Maximum attempts for each frame. Default: 3.", panel=_QUEUE)
+    ] = 3,
     frame_timeout: Annotated[
-        float | None, _option("--frame-timeout", value="SECONDS", help="Seconds that a frame may take.", panel=_QUEUE)
+        float | None, _option("--frame-timeout", value="SECONDS", help="Maximum seconds for one frame.", panel=_QUEUE)
     ] = None,
 ) -> SubmitRequest:
     return replace(

@@ -11,29 +11,41 @@ from renderctl.cli.params import when
 from renderctl.cli.ui import console, people_tables
 
 app = typer.Typer(
-    add_completion=False, name="audit", help="Show who did what, and verify that log.", invoke_without_command=True
+    add_completion=False, name="audit", help="Show and verify the audit log.", invoke_without_command=True
 )
 
 
 @app.callback()
 def audit(
     context: typer.Context,
-    by: Annotated[str | None, typer.Option("--by", metavar="USER", help="Only what this one did.")] = None,
+    by: Annotated[str | None, typer.Option("--by", metavar="USER", help="Only actions of this user.")] = None,
     action: Annotated[
-        str | None, typer.Option("--action", metavar="ACTION", help="Only such: job.cancel, or all of job.")
+        str | None,
+        typer.Option("--action", metavar="ACTION", help="Only this action, such as job.cancel, or all of a kind: job."),
     ] = None,
     job: Annotated[
-        str | None, typer.Option("--job", metavar="JOB", help="Only to this job, by its id or a beginning of it.")
+        str | None,
+        typer.Option("--job", metavar="JOB", help="Only actions on this job, by its id or a beginning of it."),
     ] = None,
     since: Annotated[
-        datetime | None, typer.Option("--since", metavar="TIME", parser=when, help="2026-05-01T14:30, or 2h ago.")
+        datetime | None,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            parser=when,
+            help="Only after this time: 2026-05-01T14:30, or 2h ago.",
+        ),
     ] = None,
-    until: Annotated[datetime | None, typer.Option("--until", metavar="TIME", parser=when, help="Before then.")] = None,
-    refused: Annotated[bool, typer.Option("--refused", help="Only what was not allowed.")] = False,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", help="The latest so many.", min=1, max=1_000_000)] = 50,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="What is done from now on, as it happens.")] = False,
+    until: Annotated[
+        datetime | None, typer.Option("--until", metavar="TIME", parser=when, help="Only before this time.")
+    ] = None,
+    refused: Annotated[bool, typer.Option("--refused", help="Only refused actions.")] = False,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", help="Maximum number of entries, the latest.", min=1, max=1_000_000)
+    ] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow new entries.")] = False,
 ) -> None:
-    """Show who did what to what, when, from where and to what end, the refused included. With -f --json: one a line."""
+    """Show who did what, when, from where and with which result, including refusals. With -f --json: one per line."""
     if context.invoked_subcommand is not None:
         return
     from renderctl.core.audit import AuditFilter
@@ -54,10 +66,10 @@ def audit(
 def verify(
     seen: Annotated[
         str | None,
-        typer.Option("--seen", metavar="SEQ:MAC", help="An end that was told earlier, and kept elsewhere."),
+        typer.Option("--seen", metavar="SEQ:MAC", help="The end of the log as an earlier verify printed it."),
     ] = None,
 ) -> None:
-    """Look whether an entry was changed or is missing, or the end is cut off. Exit code 1: something is wrong."""
+    """Check for changed or missing entries, and a cut-off end. Exit code 1: something is wrong."""
     verdict = connect().verify_audit(seen)
     console.show(verdict, people_tables.audit_verdict)
     if verdict.weak:
@@ -83,7 +95,7 @@ def adopt() -> None:
 
 @app.command("rotate-key")
 def rotate_key() -> None:
-    """Sign with a new key from now on, such as when others may know the old one. What that has signed stays verifiable.
+    """Sign with a new key from now on, for example if others may know the old one. Old entries stay verifiable.
 
     For an embedded farm, whose key is in data_dir: the old ones are kept beside it. Where audit.key stands in the
     config, set a new one there, and put the old one first into audit.former.

@@ -21,7 +21,7 @@ JobArgument = Annotated[
 
 @app.command()
 def cancel(job: JobArgument) -> None:
-    """Stop a job: what is queued never starts, what runs is stopped, what is finished is kept."""
+    """Stop a job: queued frames never start, running ones are stopped, finished ones are kept."""
     connection = connect()
     _show(connection, connection.cancel(job))
 
@@ -35,7 +35,7 @@ def pause(job: JobArgument) -> None:
 
 @app.command()
 def resume(job: JobArgument) -> None:
-    """Go on with a paused job, on any worker of its pool."""
+    """Continue a paused job, on any worker of its pool."""
     connection = connect()
     _show(connection, connection.resume(job))
 
@@ -53,11 +53,14 @@ def priority(
 def retry(
     job: JobArgument,
     frames: Annotated[
-        str | None, typer.Option("--frames", "-f", metavar="FRAMES", help="These, even if they succeeded.")
+        str | None,
+        typer.Option("--frames", "-f", metavar="FRAMES", help="Render these frames again, even if they succeeded."),
     ] = None,
-    failed: Annotated[bool, typer.Option("--failed", help="All that failed or were canceled (the default).")] = False,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Retry all failed or canceled frames (the default).")
+    ] = False,
 ) -> None:
-    """Render again: what failed or was canceled, or the given frames."""
+    """Render failed or canceled frames again, or the given ones."""
     if frames is not None and failed:
         raise UsageError("--frames and --failed exclude each other.")
     connection = connect()

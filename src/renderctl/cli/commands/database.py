@@ -15,6 +15,6 @@ def database() -> None:
 
 @app.command()
 def upgrade() -> None:
-    """Bring the database to the revision that this renderctl needs; stop the workers first."""
+    """Upgrade the database to the revision of this renderctl; stop the workers first."""
     revision = connect().upgrade_database()
     console.show({"revision": revision}, lambda done: f"The database is at revision {done['revision']}.")

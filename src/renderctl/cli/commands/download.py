@@ -22,15 +22,17 @@ def download(
             "--output",
             "-o",
             metavar="DIR",
-            help="Where the images go, in a folder of the job's name; default: renders.",
+            help="Folder for the images; they go into a subfolder with the job's name. Default: renders.",
         ),
     ] = None,
     urls: Annotated[
-        bool, typer.Option("--urls", help="Print addresses at which anyone may fetch the images, and fetch nothing.")
+        bool, typer.Option("--urls", help="Print public addresses of the images, and download nothing.")
     ] = False,
     expires: Annotated[
         float | None,
-        typer.Option("--expires", metavar="HOURS", min=0.01, max=168, help="How long they are good; default: 24."),
+        typer.Option(
+            "--expires", metavar="HOURS", min=0.01, max=168, help="How long the addresses are valid; default: 24."
+        ),
     ] = None,
 ) -> None:
     """Fetch a job's images: each whole and verified; those that are there already are kept."""

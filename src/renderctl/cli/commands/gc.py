@@ -15,20 +15,20 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def gc(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
     grace: Annotated[
         float | None,
         typer.Option(
-            "--grace", metavar="HOURS", parser=hours, help="Keep what was stored less long ago.", show_default=False
+            "--grace", metavar="HOURS", parser=hours, help="Keep files stored within this time.", show_default=False
         ),
     ] = None,
     scrub: Annotated[
         bool,
-        typer.Option("--scrub", help="Remove nothing: read a day's share of the blobs, and name the damaged ones."),
+        typer.Option("--scrub", help="Remove nothing: read a day's share of the files, and list damaged ones."),
     ] = False,
-    every: Annotated[bool, typer.Option("--all", help="With --scrub: read every blob.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="With --scrub: read every file.")] = False,
 ) -> None:
-    """Remove from the store what nothing points to. Safe at any time; exit code 1: the store lacks what it should have.
+    """Delete unreferenced files from the store. Safe at any time. Exit code 1: the store lacks files.
 
     What a removed model or job has left goes, and logs of attempts that there are no more. Nothing goes that was stored
     within the grace (retention.grace_hours, 24), or that somebody has asked for in the last day.

@@ -21,7 +21,7 @@ def _option(flag: str, metavar: str, text: str) -> typer.models.OptionInfo:
 
 @app.callback()
 def images(context: typer.Context) -> None:
-    """List, build, pull and remove render images: what containers have their Blender from."""
+    """List, build, pull and remove render images, which contain the Blender for containers."""
     if context.invoked_subcommand is None:
         console.show(connect().list_images(), farm_tables.images)
 
@@ -36,7 +36,7 @@ def list_images() -> None:
 def build_image(
     blender: Annotated[str | None, _option("--blender", "VERSION", "Such as 4.5 or 4.5.15. Else the newest.")] = None,
     cycles_only: Annotated[
-        bool, typer.Option("--cycles-only", help="Without Mesa: smaller, and neither EEVEE nor Workbench.")
+        bool, typer.Option("--cycles-only", help="Without Mesa: smaller, but without EEVEE and Workbench.")
     ] = False,
     ca: Annotated[
         Path | None, _option("--ca", "FILE", "Certificates to trust, too, while it is built: a company's proxy.")
@@ -55,10 +55,10 @@ def build_image(
         str | None, _option("--sha256", "DIGEST", "Of Blender's module or archive, where we do not know it.")
     ] = None,
     unpinned: Annotated[
-        bool, typer.Option("--unpinned", help="Take a base or a Blender without a digest, whatever it is today.")
+        bool, typer.Option("--unpinned", help="Accept a base image or a Blender without a digest.")
     ] = False,
 ) -> None:
-    """Build a render image: Debian, one Blender, the libraries that it needs, and no more."""
+    """Build a render image: Debian, one Blender, the libraries that it needs, and nothing else."""
     from renderctl.executors.images import BuildRecipe
 
     recipe = BuildRecipe(blender, cycles_only, tag, ca, index, apt_mirror, archive, base, network, sha256, unpinned)
@@ -69,7 +69,7 @@ def build_image(
 
 @app.command("pull")
 def pull_image(image: Reference) -> None:
-    """Fetch a render image from its registry."""
+    """Pull a render image from its registry."""
     with counting("Pulling") as on_step:
         pulled = connect().pull_image(image, on_step)
     console.show(pulled, lambda found: f"Pulled {farm_tables.image(found)}.")

@@ -25,13 +25,15 @@ def init(
     ] = None,
     compose: Annotated[
         Path | None,
-        typer.Option("--compose", metavar="DIR", help="Write .env, or what it lacks, and renderctl.yaml there."),
+        typer.Option(
+            "--compose", metavar="DIR", help="Write .env (or what it lacks) and renderctl.yaml into this folder."
+        ),
     ] = None,
     admin: Annotated[
         str | None,
-        typer.Option("--admin", metavar="NAME", help="Add the first admin to the farm that the config names."),
+        typer.Option("--admin", metavar="NAME", help="Add the first admin of the configured farm."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the config that is there; never .env.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing config; never .env.")] = False,
 ) -> None:
     """Write a config file with every setting; or passwords for the services of compose/; or add the first admin.
 

@@ -31,9 +31,9 @@ def jobs(
         list[str] | None, typer.Option("--state", metavar="STATE", help="Only jobs in this state (repeatable).")
     ] = None,
     owner: Annotated[str | None, typer.Option("--owner", metavar="NAME", help="Only this user's.")] = None,
-    mine: Annotated[bool, typer.Option("--mine", help="Only yours.")] = False,
+    mine: Annotated[bool, typer.Option("--mine", help="Only your own.")] = False,
     project: Annotated[str | None, typer.Option("--project", metavar="NAME", help="Only of this project.")] = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", help="At most so many.", min=1, max=1_000_000)] = 50,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", help="Maximum number.", min=1, max=1_000_000)] = 50,
 ) -> None:
     """List jobs, the newest first; remove them."""
     if context.invoked_subcommand is not None:
@@ -50,13 +50,16 @@ def remove(
     refs: Annotated[list[str] | None, typer.Argument(metavar="[JOB]...", show_default=False)] = None,
     older_than: Annotated[
         timedelta | None,
-        typer.Option("--older-than", metavar="AGE", parser=age, help="All that ended so long ago: 30d, 12h."),
+        typer.Option(
+            "--older-than", metavar="AGE", parser=age, help="Jobs that ended at least this long ago: 30d, 12h."
+        ),
     ] = None,
     state: Annotated[
-        list[str] | None, typer.Option("--state", metavar="STATE", help="Of these, those in this state (repeatable).")
+        list[str] | None,
+        typer.Option("--state", metavar="STATE", help="With --older-than: only jobs in this state (repeatable)."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Cancel them first if they have not ended.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Cancel jobs that have not ended first.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
 ) -> None:
     """Remove ended jobs with their images, tasks, attempts and logs. The next `gc` frees the store."""
@@ -83,7 +86,7 @@ def _confirm(connection: "Commands", found: Sequence[str]) -> None:
 
 @app.command()
 def status(job: Job) -> None:
-    """Say where a job stands, and why it waits."""
+    """Show a job's progress, and why it waits."""
     console.show(connect().status(job), job_tables.job)
 
 
@@ -91,10 +94,11 @@ def status(job: Job) -> None:
 def watch(
     job: Job,
     timeout: Annotated[
-        float | None, typer.Option("--timeout", metavar="SECONDS", parser=seconds, help="Watch at most so long.")
+        float | None,
+        typer.Option("--timeout", metavar="SECONDS", parser=seconds, help="Stop watching after this time."),
     ] = None,
 ) -> None:
-    """Follow a job until it ends; the exit code says how it did. With --json: a document a line, at every change."""
+    """Follow a job until it ends; the exit code says how. With --json: one document per line for each change."""
     connection = connect()
     document = connection.status(job, cached=False)
     job_id = document["id"]

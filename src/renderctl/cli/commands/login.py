@@ -19,15 +19,19 @@ def login(
     url: Annotated[str, typer.Argument(help="The address of the server.", show_default=False)],
     user: Annotated[
         str | None,
-        typer.Option("--user", metavar="NAME", help="By a password: asked for, or the first line of standard input."),
+        typer.Option(
+            "--user",
+            metavar="NAME",
+            help="Log in with a password, from a prompt or standard input.",
+        ),
     ] = None,
     token_stdin: Annotated[bool, typer.Option("--token-stdin", help="Read a token from standard input.")] = False,
 ) -> None:
-    """Work through a server from now on, with a token: in the keyring, else in a file that only you can read.
+    """Use a server from now on, with a token in the keyring, else in a file that only you can read.
 
-    Whoever has a second factor is asked for a code of it, too, or it is the next line of standard input.
-    Without --user the token is asked for: `renderctl tokens create` makes one. A config that names the services of a
-    farm goes on using them.
+    With a second factor, its code is prompted for, too, or read from the next line of standard input. Without --user
+    the token is prompted for: `renderctl tokens create` creates one. A config that names the services of a farm keeps
+    using them.
     """
     if token_stdin and user is not None:
         raise UsageError("--token-stdin and --user exclude each other.")
@@ -46,7 +50,7 @@ def login(
 
 @app.command()
 def logout() -> None:
-    """Forget the server, and have it revoke the token."""
+    """Forget the server, and revoke the token there."""
     told = {"url": wiring.log_out()}
     console.show(told, lambda done: f"Logged out of {done['url']}." if done["url"] else "You were not logged in.")
 

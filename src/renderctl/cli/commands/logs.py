@@ -15,7 +15,7 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def logs(
     job: Annotated[str, typer.Argument(help="A job.", show_default=False)],
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Until the job ends.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow until the job ends.")] = False,
     task: Annotated[
         str | None, typer.Option("--task", metavar="TASK", help="A task's id or its number in the job.")
     ] = None,

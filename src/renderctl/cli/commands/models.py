@@ -21,14 +21,14 @@ def models(context: typer.Context) -> None:
 
 
 @app.command("list")
-def list_models(name: Annotated[str | None, typer.Argument(help="Only the versions of this one.")] = None) -> None:
+def list_models(name: Annotated[str | None, typer.Argument(help="Only versions of this model.")] = None) -> None:
     """List models, the newest first."""
     console.show(connect().list_models(name), job_tables.models)
 
 
 @app.command("show")
 def show_model(model: Model) -> None:
-    """Tell what is known of a model: scenes, cameras, frames, engines, every file with size and hash."""
+    """Show a model's facts: scenes, cameras, frames, engines, every file with size and hash."""
     console.show(connect().show_model(model), job_tables.model)
 
 

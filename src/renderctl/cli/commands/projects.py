@@ -11,7 +11,7 @@ from renderctl.cli.ui import console, people_tables
 app = typer.Typer(
     add_completion=False,
     name="projects",
-    help="List projects, and say who is in them.",
+    help="List projects, and manage their members.",
     invoke_without_command=True,
 )
 Project = Annotated[str, typer.Argument(help="A project's name.", show_default=False)]
@@ -20,7 +20,7 @@ Users = Annotated[list[str], typer.Argument(metavar="USER...", show_default=Fals
 
 @app.callback()
 def projects(context: typer.Context) -> None:
-    """List projects, and say who is in them."""
+    """List projects, and manage their members."""
     if context.invoked_subcommand is None:
         console.show(connect().list_projects(), people_tables.projects)
 
@@ -36,10 +36,12 @@ def add(
     name: Project,
     pool: Annotated[
         list[str] | None,
-        typer.Option("--pool", metavar="NAME", parser=non_empty, help="Its artists submit to this one (repeatable)."),
+        typer.Option(
+            "--pool", metavar="NAME", parser=non_empty, help="A pool that its artists may submit to (repeatable)."
+        ),
     ] = None,
 ) -> None:
-    """Add a project; without --pool its artists submit to any."""
+    """Add a project; without --pool its artists may submit to any pool."""
     console.show(connect().add_project(name, tuple(pool or ())), people_tables.project)
 
 
@@ -47,7 +49,7 @@ def add(
 def pools(
     name: Project, pool: Annotated[list[str] | None, typer.Argument(metavar="[POOL]...", show_default=False)] = None
 ) -> None:
-    """Say which pools its artists submit to; none: to any."""
+    """Set the pools that its artists may submit to; none: any pool."""
     console.show(connect().set_pools(name, tuple(pool or ())), people_tables.project)
 
 
@@ -59,5 +61,5 @@ def join(name: Project, users: Users) -> None:
 
 @app.command()
 def leave(name: Project, users: Users) -> None:
-    """They are members no longer; their own jobs they keep."""
+    """Remove users from a project; they keep their own jobs."""
     console.show(connect().leave_project(name, users), people_tables.project)

@@ -13,11 +13,11 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def quota(
-    user: Annotated[str | None, typer.Option(metavar="NAME", parser=non_empty, help="Of this user.")] = None,
-    project: Annotated[str | None, typer.Option(metavar="NAME", parser=non_empty, help="Of this project.")] = None,
+    user: Annotated[str | None, typer.Option(metavar="NAME", parser=non_empty, help="Show this user's.")] = None,
+    project: Annotated[str | None, typer.Option(metavar="NAME", parser=non_empty, help="Show this project's.")] = None,
 ) -> None:
-    """Say what a user or a project uses of the farm, and may use; by default you and your projects.
+    """Show what a user or project uses of the farm, and its limits; by default you and your projects.
 
-    Limits hold for whoever comes through a server; an admin sets them in its config (quota).
+    The limits apply to everybody who uses a server; an admin sets them in its config (quota).
     """
     console.show(connect().quota(user=user, project=project), people_tables.quotas)

@@ -31,11 +31,12 @@ def render(
     request: "SubmitRequest",
     scene: Annotated[str | None, typer.Argument(help="A .blend file, or the name of a model.")] = None,
     directory: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Where the images go, in a folder of the job's name.")
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="Folder for the images; they go into a subfolder with the job's name."
+        ),
     ] = Path("renders"),
-    job: Annotated[
-        str | None, typer.Option("--job", metavar="JOB", help="Go on with a job that was interrupted.")
-    ] = None,
+    job: Annotated[str | None, typer.Option("--job", metavar="JOB", help="Continue an interrupted job.")] = None,
     slots: Annotated[
         int | None, typer.Option("--slots", metavar="N", min=1, help="Frames at a time. Default: 1.")
     ] = None,

@@ -15,16 +15,21 @@ app = typer.Typer(add_completion=False)
 def serve(
     host: Annotated[
         str | None,
-        typer.Option("--host", metavar="HOST", help="Where it listens; default: 127.0.0.1.", show_default=False),
+        typer.Option("--host", metavar="HOST", help="Address to listen on; default: 127.0.0.1.", show_default=False),
     ] = None,
     port: Annotated[
         int | None,
         typer.Option(
-            "--port", metavar="PORT", min=0, max=65535, help="Default: 8650; 0: any free one.", show_default=False
+            "--port",
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="Port to listen on; default: 8650; 0: any free one.",
+            show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Serve the farm over HTTP, an API and pages for a browser, for whoever holds a token or has a password.
+    """Serve the farm over HTTP, an API and pages for a browser, for everybody with a token or a password.
 
     /api/v1/openapi.json describes it. It speaks plain HTTP: put a proxy that speaks TLS in front of it before you let
     others than this machine reach it.

@@ -31,25 +31,25 @@ def submit(
     scene: Annotated[
         str, typer.Argument(help="A .blend file, or MODEL[@VERSION].", parser=non_empty, show_default=False)
     ],
-    wait: Annotated[bool, typer.Option("--wait", help="Until the job ends; the exit code says how.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the job ends; the exit code says how.")] = False,
     timeout: Annotated[
-        float | None, typer.Option("--timeout", metavar="SECONDS", parser=seconds, help="Wait at most so long.")
+        float | None, typer.Option("--timeout", metavar="SECONDS", parser=seconds, help="Stop waiting after this time.")
     ] = None,
     download: Annotated[
-        Path | None, typer.Option("--download", metavar="DIR", help="Wait, and fetch the images into this folder.")
+        Path | None, typer.Option("--download", metavar="DIR", help="Wait, and download the images into this folder.")
     ] = None,
     cancel_on_interrupt: Annotated[
-        bool, typer.Option("--cancel-on-interrupt", help="Ctrl-C while waiting cancels the job.")
+        bool, typer.Option("--cancel-on-interrupt", help="Cancel the job on Ctrl-C while waiting.")
     ] = False,
-    paused: Annotated[bool, typer.Option("--paused", help="Queue it paused.")] = False,
+    paused: Annotated[bool, typer.Option("--paused", help="Queue the job paused.")] = False,
     require: Annotated[
         list[str] | None,
         typer.Option(
-            "--require", metavar="TAG", parser=non_empty, help="Only on workers that have this tag (repeatable)."
+            "--require", metavar="TAG", parser=non_empty, help="Only workers with this tag may render it (repeatable)."
         ),
     ] = None,
     idempotency_key: Annotated[
-        str | None, typer.Option("--idempotency-key", metavar="KEY", help="The same key makes the same job, once.")
+        str | None, typer.Option("--idempotency-key", metavar="KEY", help="Create the job only once for this key.")
     ] = None,
 ) -> None:
     """Queue a scene or a model; workers of its pool render it."""

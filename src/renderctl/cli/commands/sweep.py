@@ -13,10 +13,10 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def sweep(
     now: Annotated[
-        bool, typer.Option("--now", help="One pass: don't wait until silent workers count as lost.")
+        bool, typer.Option("--now", help="Make one pass: don't wait until silent workers count as lost.")
     ] = False,
 ) -> None:
-    """Repair now what crashed. Workers do this all the time; this is for a farm that has none at work."""
+    """Repair what crashed, now. Workers do this all the time; use it on a farm where none is running."""
     connection = connect()
     if not now:
         limit = connection.settings.worker.heartbeat_limit

@@ -9,31 +9,31 @@ from renderctl.cli.context import connect
 from renderctl.cli.ui import console, people_tables
 from renderctl.core.actors import Via
 
-app = typer.Typer(add_completion=False, name="totp", help="Second factors: codes of an app, besides the password.")
+app = typer.Typer(add_completion=False, name="totp", help="Second factors: codes from an app besides the password.")
 User = Annotated[str, typer.Argument(help="A user's name.", show_default=False)]
 
 
 @app.command()
 def status(name: User) -> None:
-    """Say whether a user has a second factor, and how many recovery codes are left."""
+    """Show whether a user has a second factor, and how many recovery codes are left."""
     console.show(connect().totp_status(name), people_tables.totp_status)
 
 
 @app.command()
 def enable(name: User) -> None:
-    """Print the secret of a new second factor for an app; `confirm` makes it count. On a server: your own alone."""
+    """Print the secret of a new second factor for an app; `confirm` activates it. On a server: only your own."""
     console.show(connect().enroll_totp(name, password=_own_password(name)), people_tables.totp_enrollment)
 
 
 @app.command()
 def confirm(name: User) -> None:
-    """Show a code of the new second factor, asked for or the first line of standard input; print recovery codes."""
+    """Enter a code of the new second factor, prompted for or read from standard input; print recovery codes."""
     console.show(connect().confirm_totp(name, prompts.code()), people_tables.recovery_codes)
 
 
 @app.command()
 def disable(name: User) -> None:
-    """Have the password alone let a user in: you yourself, or another one as an admin."""
+    """Remove a second factor: your own, or another user's as an admin."""
     console.show(connect().disable_totp(name, password=_own_password(name)), people_tables.totp_status)
 
 

@@ -21,9 +21,9 @@ def trust(
         Path | None, typer.Argument(help="A config; default: ./renderctl.yaml.", show_default=False)
     ] = None,
     listed: Annotated[bool, typer.Option("--list", help="List the configs that you have approved.")] = False,
-    remove: Annotated[bool, typer.Option("--remove", help="Approve it no longer.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Withdraw the approval.")] = False,
 ) -> None:
-    """Approve the renderctl.yaml of a folder, as it is now: it may name programs and servers that are used there.
+    """Approve the renderctl.yaml of a folder as it is now: it may name programs and servers to use.
 
     Read it first. When it changes it needs your approval again. A config that is named with --config
     or RENDERCTL_CONFIG needs none, nor does the one in your config folder.

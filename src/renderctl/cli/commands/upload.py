@@ -22,19 +22,19 @@ def upload(
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="The model's name; default: the file's.")
     ] = None,
-    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Upload although files are missing.")] = False,
+    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Upload even if files are missing.")] = False,
     project: Annotated[
         str | None,
-        typer.Option("--project", metavar="NAME", help="Whose model it is; default: yours, if you are in one."),
+        typer.Option("--project", metavar="NAME", help="The model's project; default: yours, if you are in one."),
     ] = None,
     include_outside: Annotated[
-        bool, typer.Option("--include-outside", help="Take files along that lie outside the scene's folder.")
+        bool, typer.Option("--include-outside", help="Include files outside the scene's folder.")
     ] = False,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Ask the store for every file, and send again those that it has lost.")
+        bool, typer.Option("--verify", help="Check every file in the store, and resend lost ones.")
     ] = False,
 ) -> None:
-    """Upload a scene with its textures, libraries, fonts, sounds and caches: a model, from which jobs are made."""
+    """Upload a scene with its textures, libraries, fonts, sounds and caches as a model, to render it in jobs."""
     on_outside = prompts.about_outside(include_them if include_outside else refuse_outside)
     request = UploadRequest(scene, name, allow_missing, verify, project, on_outside)
     with advancing() as on_advance:

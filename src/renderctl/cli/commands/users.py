@@ -21,9 +21,9 @@ app.add_typer(totp.app)
 User = Annotated[str, typer.Argument(help="A user's name.", show_default=False)]
 Projects = Annotated[
     list[str] | None,
-    typer.Option("--project", metavar="NAME", parser=non_empty, help="A project of theirs (repeatable)."),
+    typer.Option("--project", metavar="NAME", parser=non_empty, help="A project that they are in (repeatable)."),
 ]
-AsRole = Annotated[Role, typer.Option("--role", help="What they may do: docs/reference/permissions.md.")]
+AsRole = Annotated[Role, typer.Option("--role", help="What they may do: see docs/reference/permissions.md.")]
 
 
 @app.callback()
@@ -45,10 +45,11 @@ def add(
     role: AsRole = Role.ARTIST,
     project: Projects = None,
     password: Annotated[
-        bool, typer.Option("--password", help="With a password: asked for, or the first line of standard input.")
+        bool,
+        typer.Option("--password", help="Set a password, from a prompt or standard input."),
     ] = False,
 ) -> None:
-    """Add a user; in the project `default` unless others are named."""
+    """Add a user; to the project `default` unless you name others."""
     chosen = prompts.new_password(name) if password else None
     added = connect().add_user(name, role, projects=tuple(project or ()), password=chosen)
     console.show(added, people_tables.user)
@@ -59,49 +60,49 @@ def invite(
     role: AsRole = Role.ARTIST,
     project: Projects = None,
     expires: Annotated[
-        float, typer.Option("--expires", metavar="HOURS", parser=hours, help="How long it is good.")
+        float, typer.Option("--expires", metavar="HOURS", parser=hours, help="How long it is valid.")
     ] = 168.0,
 ) -> None:
-    """Print a code with which somebody registers, once."""
+    """Print a code with which one person registers."""
     console.show(connect().invite(role, projects=tuple(project or ()), lasts_s=expires * 3600), people_tables.invited)
 
 
 @app.command()
 def invitations() -> None:
-    """List the invitations that somebody may still use; their codes are not shown again."""
+    """List open invitations; their codes are not shown again."""
     console.show(connect().list_invitations(), people_tables.invitations)
 
 
 @app.command()
 def withdraw(
-    invitation: Annotated[str, typer.Argument(help="Its id: see `users invitations`.", show_default=False)],
+    invitation: Annotated[str, typer.Argument(help="An invitation's id: see `users invitations`.", show_default=False)],
 ) -> None:
-    """Withdraw an invitation: nobody registers by it any more."""
+    """Withdraw an invitation: its code is no longer valid."""
     said = "Invitation {0.id} ({0.role}, by {0.created_by}) is withdrawn."
     console.show(connect().withdraw_invitation(invitation), said.format)
 
 
 @app.command("role")
 def set_role(name: User, role: Annotated[Role, typer.Argument(show_default=False)]) -> None:
-    """Change what a user may do, from the next step on."""
+    """Change a user's role; it takes effect at once."""
     console.show(connect().set_role(name, role), people_tables.user)
 
 
 @app.command()
 def disable(name: User) -> None:
-    """Let a user in no more, by password or token; jobs and models stay."""
+    """Disable a user's password and tokens; jobs and models stay."""
     console.show(connect().disable_user(name), people_tables.user)
 
 
 @app.command()
 def enable(name: User) -> None:
-    """Let a disabled user in again."""
+    """Enable a disabled user."""
     console.show(connect().enable_user(name), people_tables.user)
 
 
 @app.command()
 def password(name: User) -> None:
-    """Set a password: asked for on a terminal, else the first line of standard input.
+    """Set a password: prompted for on a terminal, else read from the first line of standard input.
 
     Through a server, your own takes the old one first.
     """

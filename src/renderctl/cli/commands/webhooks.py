@@ -12,22 +12,24 @@ from renderctl.core.webhooks import DeliveryState, Event
 app = typer.Typer(
     add_completion=False,
     name="webhooks",
-    help="Have receivers told what happens, and see whether they were.",
+    help="Notify receivers of events, and show deliveries.",
     invoke_without_command=True,
 )
-Hook = Annotated[str, typer.Argument(metavar="WEBHOOK", help="Its id: see `webhooks list`.", show_default=False)]
+Hook = Annotated[
+    str, typer.Argument(metavar="WEBHOOK", help="A webhook's id: see `webhooks list`.", show_default=False)
+]
 
 
 @app.callback()
 def webhooks(context: typer.Context) -> None:
-    """Have receivers told what happens, and see whether they were."""
+    """Notify receivers of events, and show deliveries."""
     if context.invoked_subcommand is None:
         console.show(connect().list_webhooks(), webhook_tables.webhooks)
 
 
 @app.command("list")
 def list_webhooks() -> None:
-    """List webhooks: where they lead, and what they are told of."""
+    """List webhooks: their addresses and events."""
     console.show(connect().list_webhooks(), webhook_tables.webhooks)
 
 
@@ -35,16 +37,17 @@ def list_webhooks() -> None:
 def add(
     url: Annotated[str, typer.Argument(metavar="URL", help="https:// or http://.", show_default=False)],
     project: Annotated[
-        str | None, typer.Option("--project", metavar="NAME", parser=non_empty, help="Told of all its jobs.")
+        str | None,
+        typer.Option("--project", metavar="NAME", parser=non_empty, help="Notify of all jobs of this project."),
     ] = None,
     job: Annotated[
-        str | None, typer.Option("--job", metavar="JOB", parser=non_empty, help="Told of this job alone.")
+        str | None, typer.Option("--job", metavar="JOB", parser=non_empty, help="Notify of this job only.")
     ] = None,
     event: Annotated[
-        list[Event] | None, typer.Option("--event", help="Told of this alone (repeatable); default: everything.")
+        list[Event] | None, typer.Option("--event", help="Notify of this event only (repeatable); default: all.")
     ] = None,
 ) -> None:
-    """Have a receiver told of a job or a project, and print the secret that it verifies with, this once."""
+    """Add a webhook for a job or a project, and print the secret that signs its requests, once."""
     added = connect().add_webhook(url, job=job, project=project, events=tuple(event or ()))
     console.note(f"Webhook {added.webhook.id} is told of {webhook_tables.about(added.webhook)}. It is signed with:")
     console.show(added, webhook_tables.new_webhook)
@@ -52,24 +55,26 @@ def add(
 
 @app.command()
 def rm(webhook: Hook) -> None:
-    """Tell a receiver nothing any more, and forget what it was told."""
+    """Remove a webhook with its deliveries."""
     console.show(connect().remove_webhook(webhook), lambda removed: f"Webhook {removed.id} is removed.")
 
 
 @app.command()
 def deliveries(
-    webhook: Annotated[str | None, typer.Argument(metavar="[WEBHOOK]", help="Only this one's.")] = None,
-    undeliverable: Annotated[bool, typer.Option("--undeliverable", help="Only what is not tried again.")] = False,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1000, help="At most so many.")] = 50,
+    webhook: Annotated[str | None, typer.Argument(metavar="[WEBHOOK]", help="Only this webhook's.")] = None,
+    undeliverable: Annotated[
+        bool, typer.Option("--undeliverable", help="Only deliveries that are no longer retried.")
+    ] = False,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1000, help="Maximum number.")] = 50,
 ) -> None:
-    """List what receivers were told, the newest first, and what came of it."""
+    """List deliveries, the newest first, with their results."""
     found = connect().list_deliveries(webhook, undeliverable=undeliverable, limit=limit)
     console.show(found, webhook_tables.deliveries)
 
 
 @app.command()
 def resend(
-    delivery: Annotated[str, typer.Argument(help="Its id: see `webhooks deliveries`.", show_default=False)],
+    delivery: Annotated[str, typer.Argument(help="A delivery's id: see `webhooks deliveries`.", show_default=False)],
 ) -> None:
     """Send a delivery again, under its own id."""
     console.show(connect().resend(delivery), lambda resent: f"Delivery {resent.id} is sent again, within seconds.")
@@ -77,7 +82,7 @@ def resend(
 
 @app.command()
 def test(webhook: Hook) -> None:
-    """Send a `ping` now, and say what came of it; exit code 8 if it was not taken."""
+    """Send a `ping` now, and show the result; exit code 8 if the receiver did not accept it."""
     tried = connect().ping(webhook)
     console.show(tried, webhook_tables.delivery)
     if tried.state is not DeliveryState.DELIVERED:

@@ -10,5 +10,5 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def whoami() -> None:
-    """Say who you are to the farm, what you may do, and how you came."""
+    """Show your user, your role and how you are logged in."""
     console.show(people_tables.whoami_document(connect().whoami()), people_tables.me)

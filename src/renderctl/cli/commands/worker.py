@@ -27,21 +27,27 @@ def worker(
     name: Annotated[
         str | None,
         typer.Option(
-            "--name", metavar="NAME", parser=non_empty, help="Its stable id; default: one that its node keeps."
+            "--name", metavar="NAME", parser=non_empty, help="The worker's stable id; default: the node's own."
         ),
     ] = None,
     slots: Annotated[int | None, typer.Option("--slots", metavar="N", help="Frames at a time.", min=1)] = None,
     pool: Annotated[
         list[str] | None,
-        typer.Option("--pool", metavar="NAME", parser=non_empty, help="A pool that it serves (repeatable)."),
+        typer.Option("--pool", metavar="NAME", parser=non_empty, help="A pool whose jobs it renders (repeatable)."),
     ] = None,
     tag: Annotated[
         list[str] | None,
-        typer.Option("--tag", metavar="TAG", parser=non_empty, help="What it is good for: see --require (repeatable)."),
+        typer.Option(
+            "--tag", metavar="TAG", parser=non_empty, help="A tag that jobs can require with --require (repeatable)."
+        ),
     ] = None,
     allow_scripts: Annotated[
         bool | None,
-        typer.Option("--allow-scripts/--no-allow-scripts", help="Whether --trust-scripts counts.", show_default=False),
+        typer.Option(
+            "--allow-scripts/--no-allow-scripts",
+            help="Run scripts of scenes that were submitted with --trust-scripts.",
+            show_default=False,
+        ),
     ] = None,
     drain_timeout: Annotated[
         float | None,
@@ -49,17 +55,17 @@ def worker(
             "--drain-timeout",
             metavar="SECONDS",
             parser=seconds,
-            help="Give frames up that take longer once it was told to leave.",
+            help="When stopping, give up frames that take longer.",
         ),
     ] = None,
     exit_when_idle: Annotated[
         float | None,
-        typer.Option("--exit-when-idle", metavar="SECONDS", parser=seconds, help="Leave after so long without work."),
+        typer.Option("--exit-when-idle", metavar="SECONDS", parser=seconds, help="Exit after this time without work."),
     ] = None,
 ) -> None:
-    """Work for the farm. SIGTERM or Ctrl-C: finish the frames and leave; once more: leave at once.
+    """Work for the farm. SIGTERM or Ctrl-C: finish running frames and exit; a second one: exit at once.
 
-    SIGUSR1: finish the frames and take no more, as `workers drain` does. SIGUSR2: go on, as `workers resume` does.
+    SIGUSR1: finish running frames and take no more, as `workers drain` does. SIGUSR2: resume, as `workers resume` does.
     """
     log_to_stderr()
     options = WorkOptions(
@@ -96,7 +102,7 @@ def all_workers(context: typer.Context) -> None:
 
 @workers.command("list")
 def list_workers(
-    every: Annotated[bool, typer.Option("--all", help="Those that are gone, too.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Include workers that are gone.")] = False,
 ) -> None:
     """List workers: their state, what they offer, what they work on."""
     console.show(connect().list_workers(all_of_them=every), farm_tables.workers)
@@ -104,11 +110,11 @@ def list_workers(
 
 @workers.command()
 def drain(worker: Worker) -> None:
-    """Let a worker finish its frames and take no more until it is resumed; it stays with the farm."""
+    """Let a worker finish its frames and take no more until it is resumed; it keeps running."""
     console.show(connect().drain_worker(worker), lambda drained: f"{drained.id} is {drained.state}.")
 
 
 @workers.command()
 def resume(worker: Worker) -> None:
-    """Let a drained or quarantined worker take work again; what was held against it is forgotten."""
+    """Let a drained or quarantined worker take work again, with a clean record."""
     console.show(connect().resume_worker(worker), lambda resumed: f"{resumed.id} is {resumed.state}.")

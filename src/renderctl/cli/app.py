@@ -28,9 +28,9 @@ class LazyGroup(TyperGroup):
             return None
         module_name, _ = COMMANDS[cmd_name]
         command: Any = typer.main.get_command(importlib.import_module(f"renderctl.cli.commands.{module_name}").app)
-        found = getattr(command, "commands", {}).get(cmd_name, command)
-        _finish(found, ctx)
-        return found
+        subcommand = getattr(command, "commands", {}).get(cmd_name, command)
+        _finish(subcommand, ctx)
+        return subcommand
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name = args[0]

@@ -83,7 +83,7 @@ def _nearness_of(host: str, port: int | None) -> Nearness:
 def _addresses(host: str, port: int | None) -> list[IPv4Address | IPv6Address]:
     """What the name of a host stands for; nothing if nobody knows: then it can not be asked."""
     try:
-        found = socket.getaddrinfo(host.strip("[]").partition("%")[0], port or 443, type=socket.SOCK_STREAM)
+        infos = socket.getaddrinfo(host.strip("[]").partition("%")[0], port or 443, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return []
-    return [ip_address(str(info[4][0]).partition("%")[0]) for info in found]
+    return [ip_address(str(info[4][0]).partition("%")[0]) for info in infos]

@@ -111,9 +111,9 @@ class HttpClient:
             if answer.status != 307:
                 yield answer
                 return
-            with _released(self._stored(answer.headers.get("location"), headers)) as found:
+            with _released(self._stored(answer.headers.get("location"), headers)) as stored:
                 try:
-                    yield found
+                    yield stored
                 except urllib3.exceptions.HTTPError as error:
                     raise StoreUnavailable(f"The store broke off: {_sentence(error)}.") from error
 
@@ -170,8 +170,8 @@ class HttpClient:
         self._pool.clear()
 
     def _address(self, path: str, query: Mapping[str, object]) -> str:
-        said = [(key, value) for key, value in query.items() if value is not None]
-        words = [(key, str(value).lower() if isinstance(value, bool) else value) for key, value in said]
+        parameters = [(key, value) for key, value in query.items() if value is not None]
+        words = [(key, str(value).lower() if isinstance(value, bool) else value) for key, value in parameters]
         return f"{self.url}{_PREFIX}{path}" + (f"?{urlencode(words, doseq=True)}" if words else "")
 
     @contextmanager
@@ -189,11 +189,11 @@ class HttpClient:
         if status < 300:
             return
         document = self._read(content)
-        said = document.get("error") if isinstance(document, dict) else None
-        if not isinstance(said, dict):
+        error = document.get("error") if isinstance(document, dict) else None
+        if not isinstance(error, dict):
             raise ServerUnavailable(f"The server {self.url} has failed: status {status}.")
-        kind = _KINDS.get(str(said.get("code")), RenderctlError)
-        raise kind(_sentence_in(said, "message"), hint=_sentence_in(said, "hint"))
+        kind = _KINDS.get(str(error.get("code")), RenderctlError)
+        raise kind(_sentence_in(error, "message"), hint=_sentence_in(error, "hint"))
 
     def document(self, content: bytes) -> object:
         """What a line of an answer says. Raises ServerUnavailable."""

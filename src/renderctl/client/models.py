@@ -21,9 +21,11 @@ def upload(server: ServerConnection, request: UploadRequest, *, on_advance: OnPr
     new = prepared.new
     body: dict[str, object] = {"name": new.name, "main": new.main, "project": request.project}
     body |= {"facts": new.facts.as_document(), "inputs": [asdict(file) for file in new.inputs]}
-    kept = fields(server.api.post("/models", body))
+    document = fields(server.api.post("/models", body))
     size = sum(file.size for file in sent)
-    return Uploaded(typed(Model, kept.get("model")), field_of(kept, "new", bool), len(sent), size, prepared.notes)
+    return Uploaded(
+        typed(Model, document.get("model")), field_of(document, "new", bool), len(sent), size, prepared.notes
+    )
 
 
 def model_of(

@@ -37,15 +37,15 @@ def upload_files(
     """Have the server get the files that it lacks; those that had to be sent. Raises FileChanged, ServerUnavailable."""
     sources = {file.digest: (source, file) for source, file in files.items()}
     body = {"files": [asdict(file) for _, file in sources.values()], "project": project, "verify": verify}
-    wanted = typed(list[WantedFile], server.api.post("/uploads/wanted", body))
-    if not {file.digest for file in wanted} <= sources.keys():
+    missing = typed(list[WantedFile], server.api.post("/uploads/wanted", body))
+    if not {file.digest for file in missing} <= sources.keys():
         raise BadAnswer("The server wants files that are none of these.")
     sent = []
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        puts = pool.map(lambda file: _send(server, *sources[file.digest], file.url), wanted)
+        puts = pool.map(lambda file: _send(server, *sources[file.digest], file.url), missing)
         for done, file in enumerate(puts, 1):
             sent.append(file)
-            on_advance(Progress("Uploading", done, len(wanted)))
+            on_advance(Progress("Uploading", done, len(missing)))
     return sent
 
 

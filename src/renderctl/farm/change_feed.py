@@ -83,11 +83,11 @@ class ChangeFeed:
             self._changed.pop(job_id, None)
             if job_id in self._moving:  # from now on it is behind all others
                 self._moving[job_id] = self._moving.pop(job_id)
-            told = documents.get(job_id)
-            if told is not None and told != self._documents.get(job_id):
-                self._documents[job_id] = told
+            document = documents.get(job_id)
+            if document is not None and document != self._documents.get(job_id):
+                self._documents[job_id] = document
                 self._note_moving(job_id)
-                changes.append(Change("job", self._subjects[job_id], told))
+                changes.append(Change("job", self._subjects[job_id], document))
         return changes
 
     def _left(self, job_ids: Sequence[str]) -> list[Change]:
@@ -98,11 +98,11 @@ class ChangeFeed:
             del self._rows[job_id]
             for jobs in (self._changed, self._moving):
                 jobs.pop(job_id, None)
-            told = documents.get(job_id)
-            if told is None:
+            document = documents.get(job_id)
+            if document is None:
                 changes.append(Change("removed", subject, {"id": job_id}))
-            elif told != known:
-                changes.append(Change("job", subject, told))
+            elif document != known:
+                changes.append(Change("job", subject, document))
         return changes
 
     def _attempts(self, progress: dict[str, str]) -> list[Change]:

@@ -48,11 +48,11 @@ def kept_server(settings: "Settings") -> tuple[str, str | None] | None:
         return settings.server.url, settings.server.token
     from renderctl.client.credentials import load_login
 
-    kept = load_login(file)
+    stored = load_login(file)
     if settings.server.url is None:
-        return (kept.url, kept.token) if kept is not None else None
-    same = kept is not None and kept.url == settings.server.url.rstrip("/")
-    return settings.server.url, kept.token if kept is not None and same else None
+        return (stored.url, stored.token) if stored is not None else None
+    same = stored is not None and stored.url == settings.server.url.rstrip("/")
+    return settings.server.url, stored.token if stored is not None and same else None
 
 
 def _login_file() -> Path:

@@ -33,10 +33,10 @@ class LazyPackage:
 
     def __getattr__(self, name: str) -> "LazyPackage | ModuleType":
         package = importlib.import_module(self._name)
-        found = getattr(package, name, None) or importlib.import_module(f"{self._name}.{name}")
-        if not isinstance(found, ModuleType):
-            return found  # type: ignore[no-any-return]  # a function of the package itself
-        named = LazyPackage(found.__name__) if hasattr(found, "__path__") else found
+        value = getattr(package, name, None) or importlib.import_module(f"{self._name}.{name}")
+        if not isinstance(value, ModuleType):
+            return value  # type: ignore[no-any-return]  # a function of the package itself
+        named = LazyPackage(value.__name__) if hasattr(value, "__path__") else value
         setattr(self, name, named)  # the next look finds it at once
         return named
 

@@ -51,11 +51,11 @@ def audit(
     from renderctl.core.audit import AuditFilter
 
     connection = connect()
-    wanted = AuditFilter(by=by, action=action, subject=job, since=since, until=until, refused=refused)
+    entry_filter = AuditFilter(by=by, action=action, subject=job, since=since, until=until, refused=refused)
     if not follow:
-        console.show(connection.audit(wanted, limit=limit), people_tables.audit_lines)
+        console.show(connection.audit(entry_filter, limit=limit), people_tables.audit_lines)
         return
-    for entry in connection.follow_audit(wanted, stop=threading.Event()):
+    for entry in connection.follow_audit(entry_filter, stop=threading.Event()):
         if current.json:
             console.show_line(entry)
         else:

@@ -38,9 +38,9 @@ def gc(
     if scrub:
         _scrub(dry_run=dry_run, days=1 if every else None)
         return
-    found = connect().collect(grace_hours=grace, dry_run=dry_run)
-    console.show(found, farm_tables.collected)
-    if found.missing:
+    collected = connect().collect(grace_hours=grace, dry_run=dry_run)
+    console.show(collected, farm_tables.collected)
+    if collected.missing:
         console.warn("The files above are lost: upload the models again, render the frames again with `retry`.")
         raise typer.Exit(1)
 
@@ -49,8 +49,8 @@ def _scrub(*, dry_run: bool, days: int | None) -> None:
     if dry_run:
         raise UsageError("--scrub removes nothing: --dry-run does not go with it.")
     with advancing() as on_advance:
-        found = connect().scrub(days=days, on_advance=on_advance)
-    console.show(found, farm_tables.scrubbed)
-    if found.damaged:
+        scrubbed = connect().scrub(days=days, on_advance=on_advance)
+    console.show(scrubbed, farm_tables.scrubbed)
+    if scrubbed.damaged:
         console.warn("Upload the models above again, render the frames again with `retry`: both put the files anew.")
         raise typer.Exit(1)

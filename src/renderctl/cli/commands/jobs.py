@@ -66,12 +66,12 @@ def remove(
     if bool(refs) == (older_than is not None) or (state and older_than is None):
         raise UsageError("Name the jobs to remove, or say --older-than (and --state, if you like).")
     connection = connect()
-    found: Sequence[str] = refs or ()
+    selected: Sequence[str] = refs or ()
     if older_than is not None:
-        found = connection.select_jobs(older_than=older_than, states=tuple(state or ()))
-        if found and not (yes or dry_run):
-            _confirm(connection, found)
-    removed = connection.remove_jobs(found, force=force, dry_run=dry_run)
+        selected = connection.select_jobs(older_than=older_than, states=tuple(state or ()))
+        if selected and not (yes or dry_run):
+            _confirm(connection, selected)
+    removed = connection.remove_jobs(selected, force=force, dry_run=dry_run)
     done: job_tables.RemovedJobs = {"dry_run": dry_run, "jobs": removed}
     console.show(done, job_tables.removed)
 

@@ -44,15 +44,17 @@ def login(
     except CodeNeeded:
         code = prompts.code()
         actor, where = wiring.log_in(url, user=user, password=password, code=code)
-    told = {"name": actor.name, "role": actor.role, "url": url, "kept_in": where}
-    console.show(told, lambda done: f"Logged in as {done['name']} ({done['role']}). The token is in {done['kept_in']}.")
+    result = {"name": actor.name, "role": actor.role, "url": url, "kept_in": where}
+    console.show(
+        result, lambda done: f"Logged in as {done['name']} ({done['role']}). The token is in {done['kept_in']}."
+    )
 
 
 @app.command()
 def logout() -> None:
     """Forget the server, and revoke the token there."""
-    told = {"url": wiring.log_out()}
-    console.show(told, lambda done: f"Logged out of {done['url']}." if done["url"] else "You were not logged in.")
+    result = {"url": wiring.log_out()}
+    console.show(result, lambda done: f"Logged out of {done['url']}." if done["url"] else "You were not logged in.")
 
 
 def _token(from_stdin: bool) -> str:

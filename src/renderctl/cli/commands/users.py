@@ -78,8 +78,8 @@ def withdraw(
     invitation: Annotated[str, typer.Argument(help="An invitation's id: see `users invitations`.", show_default=False)],
 ) -> None:
     """Withdraw an invitation: its code is no longer valid."""
-    said = "Invitation {0.id} ({0.role}, by {0.created_by}) is withdrawn."
-    console.show(connect().withdraw_invitation(invitation), said.format)
+    text = "Invitation {0.id} ({0.role}, by {0.created_by}) is withdrawn."
+    console.show(connect().withdraw_invitation(invitation), text.format)
 
 
 @app.command("role")

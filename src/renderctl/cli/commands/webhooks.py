@@ -68,8 +68,8 @@ def deliveries(
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1000, help="Maximum number.")] = 50,
 ) -> None:
     """List deliveries, the newest first, with their results."""
-    found = connect().list_deliveries(webhook, undeliverable=undeliverable, limit=limit)
-    console.show(found, webhook_tables.deliveries)
+    sent = connect().list_deliveries(webhook, undeliverable=undeliverable, limit=limit)
+    console.show(sent, webhook_tables.deliveries)
 
 
 @app.command()

@@ -80,13 +80,13 @@ def collected(each: "Collected") -> RenderableType:
     """What the garbage collection came to, and which rows point to nothing."""
     done = "Would remove" if each.dry_run else "Removed"
     logs = f" and {counted(each.logs, 'log')} ({size(each.logs_bytes)})" if each.logs else ""
-    said = [f"{done} {counted(each.removed, 'blob')} ({size(each.removed_bytes)}){logs}; {each.kept} stay."]
+    lines = [f"{done} {counted(each.removed, 'blob')} ({size(each.removed_bytes)}){logs}; {each.kept} stay."]
     if each.young:
-        said.append(f"Nothing points to {each.young} of these yet: they are young, or somebody has asked for them.")
-    said += [f"The store lacks {escape_line(lost.what)} ({lost.digest[:12]})." for lost in each.missing[:100]]
+        lines.append(f"Nothing points to {each.young} of these yet: they are young, or somebody has asked for them.")
+    lines += [f"The store lacks {escape_line(lost.what)} ({lost.digest[:12]})." for lost in each.missing[:100]]
     if len(each.missing) > 100:
-        said.append(f"The store lacks {len(each.missing) - 100} more; --json names them all.")
-    return "\n".join(said)
+        lines.append(f"The store lacks {len(each.missing) - 100} more; --json names them all.")
+    return "\n".join(lines)
 
 
 def scrubbed(each: "Scrubbed") -> RenderableType:
@@ -103,10 +103,10 @@ def findings(found: "Iterable[Finding]") -> RenderableType:
     """What the doctor says."""
     table = new_table("", "part", "finding")
     for found_item in found:
-        said = Text(found_item.finding, overflow="fold")
+        text = Text(found_item.finding, overflow="fold")
         if found_item.hint:
-            said.append(f"\n{found_item.hint}", style="yellow")
-        table.add_row(_mark(found_item), found_item.part, said)
+            text.append(f"\n{found_item.hint}", style="yellow")
+        table.add_row(_mark(found_item), found_item.part, text)
     return table
 
 

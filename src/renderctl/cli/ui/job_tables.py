@@ -150,12 +150,12 @@ def links(found: "Iterable[Link]") -> RenderableType:
 def removed(document: RemovedJobs) -> str:
     """Jobs that were removed, and what that frees."""
     done = "Would remove" if document["dry_run"] else "Removed"
-    said = [
+    lines = [
         f"{done} job {job.job_id} ({escape_line(job.name)}): {counted(job.tasks, 'task')}, "
         f"{counted(job.outputs, 'image')} of {size(job.output_bytes)}."
         for job in document["jobs"]
     ]
-    return "\n".join(said or ["No job is that old."])
+    return "\n".join(lines or ["No job is that old."])
 
 
 def _waits(job: "JobStatus") -> str:

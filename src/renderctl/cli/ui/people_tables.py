@@ -72,8 +72,8 @@ def totp_enrollment(each: "TotpEnrollment") -> str:
 
 def recovery_codes(each: "RecoveryCodes") -> str:
     """Codes for whoever has lost the app."""
-    said = f"From now on a log-in of {each.user} takes a code. Each of these is good once without the app; keep them:"
-    return "\n".join([said, *each.codes])
+    text = f"From now on a log-in of {each.user} takes a code. Each of these is good once without the app; keep them:"
+    return "\n".join([text, *each.codes])
 
 
 def invited(each: "Invited") -> str:
@@ -180,8 +180,8 @@ def audit_line(entry: "AuditEntry") -> str:
     """When, who, from where, what, to what, to what end, and how."""
     whence = " ".join(filter(None, [entry.via, entry.address]))
     end = "" if entry.outcome in (None, "done") else f" {entry.outcome.upper()}"
-    told = {key: value for key, value in entry.details.items() if value not in (None, [], {})}
-    how = f"  {json.dumps(told, ensure_ascii=False)}" if told else ""
+    details = {key: value for key, value in entry.details.items() if value not in (None, [], {})}
+    how = f"  {json.dumps(details, ensure_ascii=False)}" if details else ""
     return escape_line(
         f"{_time(entry.at)}  {entry.actor} ({whence or entry.kind})  {entry.action} {entry.subject}{end}{how}"
     )
@@ -189,11 +189,13 @@ def audit_line(entry: "AuditEntry") -> str:
 
 def audit_verdict(each: "AuditVerdict") -> str:
     """What the verification has found."""
-    said = [f"Entry {problem.seq}: {problem.what}." if problem.seq else f"{problem.what}." for problem in each.problems]
-    said.append(f"Looked at {counted(each.entries + each.before, 'line')} of the audit log.")
+    lines = [
+        f"Entry {problem.seq}: {problem.what}." if problem.seq else f"{problem.what}." for problem in each.problems
+    ]
+    lines.append(f"Looked at {counted(each.entries + each.before, 'line')} of the audit log.")
     if each.head is not None:
-        said.append(f"It ends at {each.head.seq}:{each.head.mac}")
-    return "\n".join(said)
+        lines.append(f"It ends at {each.head.seq}:{each.head.mac}")
+    return "\n".join(lines)
 
 
 def adopted_entries(document: AdoptedEntries) -> str:

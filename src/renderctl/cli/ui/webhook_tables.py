@@ -51,5 +51,5 @@ def delivery(each: "Delivery") -> str:
 
 
 def _came_of(delivery: "Delivery") -> str:
-    said = [delivery.error or (f"answered {delivery.status}" if delivery.status else ""), delivery.answer or ""]
-    return ": ".join(filter(None, said)) or "it was not tried yet"
+    parts = [delivery.error or (f"answered {delivery.status}" if delivery.status else ""), delivery.answer or ""]
+    return ": ".join(filter(None, parts)) or "it was not tried yet"

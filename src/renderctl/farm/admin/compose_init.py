@@ -170,5 +170,5 @@ def _secrets_in(config: Path) -> dict[str, str | None]:
 
 
 def _password(url: str | None) -> str | None:
-    found = re.match(r"[^:]+://[^:@/]*:(.+)@", url or "")
-    return unquote(found[1]) if found else None
+    match = re.match(r"[^:]+://[^:@/]*:(.+)@", url or "")
+    return unquote(match[1]) if match else None

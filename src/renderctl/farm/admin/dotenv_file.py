@@ -32,8 +32,8 @@ def read_env(path: Path) -> str:
 
 def missing_in(text: str, names: Sequence[str]) -> list[str]:
     """Those that are not set there, or to nothing: Docker Compose refuses both."""
-    found = dotenv_values(stream=io.StringIO(text), interpolate=False)
-    return [name for name in names if not found.get(name)]
+    values = dotenv_values(stream=io.StringIO(text), interpolate=False)
+    return [name for name in names if not values.get(name)]
 
 
 def values_in(text: str) -> dict[str, str]:

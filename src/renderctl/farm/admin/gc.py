@@ -55,8 +55,8 @@ def collect(
         _collect_logs(farm, collected, grace_s)
     finally:
         if not dry_run and (collected.removed or collected.logs):
-            found = {"blobs": collected.removed, "bytes": collected.removed_bytes, "logs": collected.logs}
-            farm.repository.gc.record_collection(actor=actor, **found)
+            totals = {"blobs": collected.removed, "bytes": collected.removed_bytes, "logs": collected.logs}
+            farm.repository.gc.record_collection(actor=actor, **totals)
     return collected
 
 

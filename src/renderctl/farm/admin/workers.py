@@ -12,11 +12,11 @@ from renderctl.farm.authorization import require
 def list_workers(farm: Farm, actor: Actor, *, all_of_them: bool = False) -> list[Worker]:
     """The workers; those that are gone only on request. Of what they work on, that which the actor may see."""
     require(farm, actor, "worker.see")
-    found, visible = farm.repository.workers.all(include_gone=all_of_them), visibility_of(actor, "job.see")
+    workers, visible = farm.repository.workers.all(include_gone=all_of_them), visibility_of(actor, "job.see")
     if visible is ALL:
-        return found
-    seen = farm.repository.jobs.visible_ids({_job_of(task) for worker in found for task in worker.tasks}, visible)
-    return [replace(worker, tasks=tuple(task for task in worker.tasks if _job_of(task) in seen)) for worker in found]
+        return workers
+    seen = farm.repository.jobs.visible_ids({_job_of(task) for worker in workers for task in worker.tasks}, visible)
+    return [replace(worker, tasks=tuple(task for task in worker.tasks if _job_of(task) in seen)) for worker in workers]
 
 
 def work_at_hand(farm: Farm, actor: Actor) -> list[CurrentWork]:

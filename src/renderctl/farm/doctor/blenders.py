@@ -46,8 +46,12 @@ def _of_images(farm: Farm) -> Iterator[Finding]:
 
 
 def _in_container(farm: Farm, blender: Blender) -> str:
-    said = f"{blender.label}; {_devices(farm, blender)}"
-    return said if farm.executor.shares_disk else f"{said}; its engine has another disk: files are carried in and out"
+    finding = f"{blender.label}; {_devices(farm, blender)}"
+    return (
+        finding
+        if farm.executor.shares_disk
+        else f"{finding}; its engine has another disk: files are carried in and out"
+    )
 
 
 def _look_for(farm: Farm, path: str) -> str:
@@ -56,10 +60,10 @@ def _look_for(farm: Farm, path: str) -> str:
 
 def _sound(farm: Farm, blender: Blender) -> str:
     require_libraries(blender)
-    said = [blender.label, _devices(farm, blender)]
+    parts = [blender.label, _devices(farm, blender)]
     if missing := missing_libraries(blender, drawing=True):
-        said.append(f"EEVEE and Workbench need the package {', '.join(missing)}")
-    return "; ".join(said)
+        parts.append(f"EEVEE and Workbench need the package {', '.join(missing)}")
+    return "; ".join(parts)
 
 
 def _devices(farm: Farm, blender: Blender) -> str:

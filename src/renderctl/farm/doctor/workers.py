@@ -26,11 +26,11 @@ def _workers(farm: Farm) -> str:
     counts = Counter(worker.state.value for worker in known)
     if not known:
         return "none at work"
-    said = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+    summary = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
     present = [worker for worker in known if worker.state in PRESENT_WORKER_STATES]
     slots, busy = sum(worker.slots for worker in present), sum(len(worker.tasks) for worker in present)
     pools = sorted({pool for worker in present for pool in worker.pools})
-    return f"{said}; {busy} of {slots} slots busy" + (f"; pools {', '.join(pools)}" if pools else "")
+    return f"{summary}; {busy} of {slots} slots busy" + (f"; pools {', '.join(pools)}" if pools else "")
 
 
 def _workers_advice(farm: Farm) -> list[str]:

@@ -57,10 +57,10 @@ def read_log(farm: Farm, attempt: Attempt, start: int = 0, end: int | None = Non
 
 def log_size(farm: Farm, attempt: Attempt) -> int:
     """Bytes that there are of it at this moment. Raises StoreUnavailable."""
-    kept = kept_size(farm, attempt)
+    stored_bytes = kept_size(farm, attempt)
     if attempt.state not in OPEN_ATTEMPT:
-        return kept
-    return max(kept, farm.cache.tail(f"log:{attempt.id}", 0)[1])
+        return stored_bytes
+    return max(stored_bytes, farm.cache.tail(f"log:{attempt.id}", 0)[1])
 
 
 def _place(log: str) -> tuple[str, int, int]:

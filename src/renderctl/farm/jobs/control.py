@@ -49,12 +49,14 @@ def retry(farm: Farm, actor: Actor, job_ref: str, frames: str | None = None) -> 
     Returns the job and how many tasks were queued. Raises BadFrames, InvalidInput when it has none of the frames,
     QuotaExceeded.
     """
-    wanted = FrameSet.parse_request(frames) if frames is not None else None
+    frame_set = FrameSet.parse_request(frames) if frames is not None else None
     job = authorized_job(farm, actor, job_ref, "job.retry")
-    job, count = farm.repository.jobs.retry(job.id, actor=actor, frames=wanted, quotas=quotas_for(farm, actor))
+    job, count = farm.repository.jobs.retry(job.id, actor=actor, frames=frame_set, quotas=quotas_for(farm, actor))
     invalidate(farm, job.id)
-    if wanted is not None and not count:
-        raise InvalidInput(f"Job {job.id} has no frames {wanted} to render again.", hint=f"Its frames: {job.frames}.")
+    if frame_set is not None and not count:
+        raise InvalidInput(
+            f"Job {job.id} has no frames {frame_set} to render again.", hint=f"Its frames: {job.frames}."
+        )
     if count:
         enqueue_ticket(farm, job)
     return job, count

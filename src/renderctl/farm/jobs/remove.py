@@ -31,10 +31,10 @@ def remove_jobs(
 
     A job that waits for another of them is removed before it. Raises NotFound, IllegalTransition, Conflict.
     """
-    found = {job.id: job for job in (authorized_job(farm, actor, ref, "job.remove") for ref in refs)}
+    jobs = {job.id: job for job in (authorized_job(farm, actor, ref, "job.remove") for ref in refs)}
     removed = []
-    for job_id in sorted(found, reverse=True):  # who waits is younger than what it waits for
-        if force and not dry_run and found[job_id].state in OPEN_JOB:
+    for job_id in sorted(jobs, reverse=True):  # who waits is younger than what it waits for
+        if force and not dry_run and jobs[job_id].state in OPEN_JOB:
             farm.repository.jobs.cancel(job_id, actor=actor)
             invalidate(farm, job_id)
         if not dry_run:
@@ -60,24 +60,26 @@ def select_jobs(farm: Farm, actor: Actor, *, older_than: timedelta, states: Sequ
 
 def apply_retention(farm: Farm) -> None:
     """A part of a sweep: what the settings keep no longer goes, a little at a time."""
-    kept = farm.settings.retention
+    retention = farm.settings.retention
     limits = {
-        JobState.SUCCEEDED: kept.succeeded_days,
-        JobState.FAILED: kept.failed_days,
-        JobState.CANCELED: kept.canceled_days,
+        JobState.SUCCEEDED: retention.succeeded_days,
+        JobState.FAILED: retention.failed_days,
+        JobState.CANCELED: retention.canceled_days,
     }
     days = {state: limit for state, limit in limits.items() if limit is not None}
-    wanted = days or any(days_kept is not None for days_kept in (kept.audit_days, kept.worker_days, kept.delivery_days))
+    wanted = days or any(
+        days_kept is not None for days_kept in (retention.audit_days, retention.worker_days, retention.delivery_days)
+    )
     if wanted and farm.repository.leases.take_turn("retention", _LOOK_EVERY_S):
         for job_id in reversed(farm.repository.jobs.older_than(days)):
             _remove_if_possible(farm, job_id)
-        while kept.audit_days is not None and farm.repository.audit.delete_older_than(
-            kept.audit_days, actor=_RETENTION
+        while retention.audit_days is not None and farm.repository.audit.delete_older_than(
+            retention.audit_days, actor=_RETENTION
         ):
             pass
-        while kept.worker_days is not None and farm.repository.workers.delete_unseen(kept.worker_days):
+        while retention.worker_days is not None and farm.repository.workers.delete_unseen(retention.worker_days):
             pass
-        while kept.delivery_days is not None and farm.repository.deliveries.delete_ended(kept.delivery_days):
+        while retention.delivery_days is not None and farm.repository.deliveries.delete_ended(retention.delivery_days):
             pass
     _erase(farm, _ERASE_S)
 

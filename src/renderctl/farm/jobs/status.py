@@ -95,9 +95,9 @@ def jobs(
         if state not in set(JobState):
             raise InvalidInput(f"Jobs are never {state!r}.", hint=did_you_mean(state, list(JobState)))
     visible = visibility_of(actor, "job.see")
-    wanted = tuple(map(JobState, states))
-    found = farm.repository.summaries.newest(
-        wanted,
+    job_states = tuple(map(JobState, states))
+    summaries = farm.repository.summaries.newest(
+        job_states,
         owner=owner,
         project=project,
         before=before,
@@ -107,7 +107,7 @@ def jobs(
         visibility=visible,
     )
     floors: dict[str, PoolSnapshot] = {}
-    return [_document(farm, summary, floors) for summary in found]
+    return [_document(farm, summary, floors) for summary in summaries]
 
 
 @dataclass(frozen=True)

@@ -130,9 +130,9 @@ def _anew(error: BadImage) -> BadImage:
 
 def _shrink(folder: Path) -> None:
     """Give up the older half where one folder of the 256 holds more than its share."""
-    kept = list(folder.iterdir())
-    if len(kept) > _MOST_KEPT // 256:
-        for file in sorted(kept, key=_age)[: len(kept) // 2]:
+    files = list(folder.iterdir())
+    if len(files) > _MOST_KEPT // 256:
+        for file in sorted(files, key=_age)[: len(files) // 2]:
             file.unlink(missing_ok=True)
 
 

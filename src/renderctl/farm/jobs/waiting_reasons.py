@@ -97,8 +97,11 @@ def _lacking(job: Job, there: Sequence[Worker]) -> str:
         lacks = [worker.capabilities.lacks(requirement) for worker in there]
         if all(lacks):
             return f"no worker of pool {job.pool} has {lacks[0]}"
-    wanted = [*(f"the tag {tag}" for tag in job.requirements.tags), f"Blender {job.requirements.blender} or newer"]
-    named = " and ".join(wanted if job.requirements.blender else wanted[:-1])
+    requirements = [
+        *(f"the tag {tag}" for tag in job.requirements.tags),
+        f"Blender {job.requirements.blender} or newer",
+    ]
+    named = " and ".join(requirements if job.requirements.blender else requirements[:-1])
     return f"no worker of pool {job.pool} has all of {named}"
 
 
@@ -108,8 +111,8 @@ def _held(job: Job, able: Sequence[Worker], *, all_of_them: bool) -> str:
     if len(states) > 1:
         listed = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         return f"{which} is held: {listed}"
-    said = able[0].reason
-    example = f"{said} (worker {able[0].id})" if said and len(able) > 1 else said
+    reason = able[0].reason
+    example = f"{reason} (worker {able[0].id})" if reason and len(able) > 1 else reason
     return f"{which} is {able[0].state}" + (f": {example}" if example else "")
 
 

@@ -26,15 +26,15 @@ def upload_missing(
     unknown = farm.repository.blobs.unknown(sources.keys())
     damaged = farm.repository.damaged_blobs.among(sources.keys())
     unknown |= missing_from_store(farm, sources.keys() - unknown, verify) | damaged
-    wanted = [sources[digest] for digest in sorted(unknown)]
+    missing = [sources[digest] for digest in sorted(unknown)]
     sent = []
-    require_space(farm, sum(file.size for _, file in wanted))
+    require_space(farm, sum(file.size for _, file in missing))
     with ThreadPoolExecutor(farm.store.parallel) as pool:
-        puts = pool.map(lambda item: _put(farm, *item, damaged=item[1].digest in damaged), wanted)
-        for done, ((_, each), new) in enumerate(zip(wanted, puts, strict=True), 1):
+        puts = pool.map(lambda item: _put(farm, *item, damaged=item[1].digest in damaged), missing)
+        for done, ((_, each), new) in enumerate(zip(missing, puts, strict=True), 1):
             if new:
                 sent.append(each)
-            on_advance(Progress("Uploading", done, len(wanted)))
+            on_advance(Progress("Uploading", done, len(missing)))
     return sent
 
 

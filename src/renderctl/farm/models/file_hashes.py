@@ -63,9 +63,9 @@ def hash_files(farm: Farm, sources: Collection[Path], on_advance: OnProgress = i
     """The hash of every file; those that are remembered are not read. Raises SceneNotFound, InvalidInput."""
     memory = HashCache(farm.settings.data_dir / "hashes.db", farm.clock)
     try:
-        found = {source: _look(source) for source in sources}
-        hashed = memory.recall(found)
-        unread = {source: stamp for source, stamp in found.items() if source not in hashed}
+        entries = {source: _look(source) for source in sources}
+        hashed = memory.recall(entries)
+        unread = {source: stamp for source, stamp in entries.items() if source not in hashed}
         settled = farm.clock.now().timestamp() - _TICK_S
         fresh = {}
         with ThreadPoolExecutor(_PARALLEL) as pool:  # hashing lets other threads run
@@ -81,8 +81,8 @@ def hash_files(farm: Farm, sources: Collection[Path], on_advance: OnProgress = i
 
 def hash_file(source: Path) -> Hashed:
     """The hash of one file, read just now. Raises SceneNotFound, FileChanged, InvalidInput."""
-    found, digest = _read(source)
-    return Hashed(digest, found.size)
+    entry, digest = _read(source)
+    return Hashed(digest, entry.size)
 
 
 def _look(source: Path) -> _Found:

@@ -182,9 +182,9 @@ def require_uploaded(
     in_order = sorted(path.replace("/", "\0") for path in paths)  # what lies in a folder comes right behind it
     if below := next((path for path, after in pairwise(in_order) if after.startswith(f"{path}\0")), None):
         raise InvalidInput(f"{below.replace(chr(0), '/')[:100]!r} is a file and a folder.")
-    for wanted in replacements:
-        if wanted.file not in paths:
-            raise InvalidInput(f"{wanted.file!r} is none of the files of the job.")
+    for replacement in replacements:
+        if replacement.file not in paths:
+            raise InvalidInput(f"{replacement.file!r} is none of the files of the job.")
     known = farm.repository.blobs.readable({file.digest for file in inputs}, _reader(actor)) if inputs else {}
     missing = [file.path for file in inputs if known.get(file.digest) != file.size]
     if missing:

@@ -22,7 +22,7 @@ def replacing_files(
     Raises SceneNotFound, InvalidInput, and OutsideFiles for what a model names and a link has led elsewhere.
     """
     sources: dict[str, Path] = {}
-    found = []
+    placed = []
     for number, (name, source) in enumerate(wanted.items(), 1):
         path = source.expanduser().absolute()
         if not path.is_file():
@@ -34,8 +34,8 @@ def replacing_files(
         check_outside(farm.settings, path.parent, dict.fromkeys(companions, path.name), on_outside)
         for file in (path, *companions):
             sources[f"{folder}/{file.relative_to(path.parent).as_posix()}"] = file
-        found.append(Replacement(name, f"{folder}/{path.name}"))
-    return sources, tuple(found)
+        placed.append(Replacement(name, f"{folder}/{path.name}"))
+    return sources, tuple(placed)
 
 
 def hashed_inputs(farm: Farm, sources: Mapping[str, Path]) -> dict[Path, Input]:
@@ -49,9 +49,13 @@ def _companions(model: Path) -> list[Path]:
     if model.suffix.lower() not in (".obj", ".gltf"):
         return []
     kinds = {".mtl", ".bin", ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".exr"}
-    found = [*model.parent.glob("*"), *model.parent.glob("*/*")]
+    candidates = [*model.parent.glob("*"), *model.parent.glob("*/*")]
     text = model.read_text(encoding="utf-8", errors="replace") if model.stat().st_size < 1 << 26 else ""
-    return [file for file in found if file.suffix.lower() in kinds and file.is_file() and _named(file, text, found)]
+    return [
+        file
+        for file in candidates
+        if file.suffix.lower() in kinds and file.is_file() and _named(file, text, candidates)
+    ]
 
 
 def _named(file: Path, text: str, found: Sequence[Path]) -> bool:

@@ -49,12 +49,12 @@ def attempt_password(farm: Farm, name: str, password: str, origin: Origin) -> Lo
     gate = STRANGER_GATE if any(whose.startswith(_SHARED) for whose in counted) else KNOWN_GATE
     with gate.passed(origin.address) as hashing:
         count(farm, counted)
-        kept = farm.repository.users.password_hash(name)
-        is_right = hashing.is_right(password, kept)
-        if is_right and kept is not None and hashing.is_outdated(kept):
-            former, kept = kept, hashing.hashed(password)
-            farm.repository.users.rehash_password(name, former, kept)
-    return LoginAttempt(name, origin, counted, is_right, kept)
+        password_hash = farm.repository.users.password_hash(name)
+        is_right = hashing.is_right(password, password_hash)
+        if is_right and password_hash is not None and hashing.is_outdated(password_hash):
+            former, password_hash = password_hash, hashing.hashed(password)
+            farm.repository.users.rehash_password(name, former, password_hash)
+    return LoginAttempt(name, origin, counted, is_right, password_hash)
 
 
 def succeeded(farm: Farm, attempt: LoginAttempt, *, device: bool = False) -> str | None:

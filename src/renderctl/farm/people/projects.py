@@ -11,10 +11,10 @@ from renderctl.farm.authorization import require, subject_of_project
 
 def list_projects(farm: Farm, actor: Actor) -> list[Project]:
     """The projects that the actor may see, by their names."""
-    found = farm.repository.projects.all()
+    projects = farm.repository.projects.all()
     return [
         project
-        for project in found
+        for project in projects
         if verdict(actor, "project.see", subject_of_project(project.name)) is Verdict.ALLOWED
     ]
 

@@ -37,8 +37,8 @@ def quota(farm: Farm, actor: Actor, *, user: str | None = None, project: str | N
 def _subject(farm: Farm, holder: Holder) -> Subject:
     if holder.kind == "project":
         return subject_of_project(holder.name)
-    found = [user for user in farm.repository.users.all() if user.name == holder.name]
-    return Subject("user", holder.name, holder.name, frozenset(found[0].projects if found else ()))
+    users = [user for user in farm.repository.users.all() if user.name == holder.name]
+    return Subject("user", holder.name, holder.name, frozenset(users[0].projects if users else ()))
 
 
 def _quotas(settings: QuotaSettings) -> Quotas:

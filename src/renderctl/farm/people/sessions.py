@@ -94,11 +94,11 @@ def token_for_login(farm: Farm, logged_in: LoggedIn, label: str) -> NewToken:
 
 def list_sessions(farm: Farm, actor: Actor, user: str | None = None) -> list[WebSession]:
     """The log-ins from browsers of one user, or of all that the actor may see, the newest first."""
-    found = [
+    sessions = [
         replace(session, present=session.id == actor.session)
         for session in farm.repository.sessions.all(user=user, idle_s=idle_limit_s(farm))
     ]
-    return [session for session in found if verdict(actor, "session.see", _of(session)) is Verdict.ALLOWED]
+    return [session for session in sessions if verdict(actor, "session.see", _of(session)) is Verdict.ALLOWED]
 
 
 def end_session(farm: Farm, actor: Actor, session_id: str) -> WebSession:

@@ -45,8 +45,8 @@ def create_token(
 
 def list_tokens(farm: Farm, actor: Actor, user: str | None = None) -> list[Token]:
     """The tokens of one user, or of all that the actor may see, the newest first."""
-    found = farm.repository.tokens.all(user=user)
-    return [token for token in found if verdict(actor, "token.see", _of(token)) is Verdict.ALLOWED]
+    tokens = farm.repository.tokens.all(user=user)
+    return [token for token in tokens if verdict(actor, "token.see", _of(token)) is Verdict.ALLOWED]
 
 
 def revoke_token(farm: Farm, actor: Actor, token_id: str) -> Token:

@@ -46,17 +46,19 @@ def add_user(
 ) -> User:
     """Add a user; without a project he is in `default`. Raises InvalidInput, Conflict, NotFound, NotAllowed."""
     require(farm, actor, "user.add", Subject("user", name))
-    kept = _hash_of(validated_password(password), actor.address) if password is not None else None
+    password_hash = _hash_of(validated_password(password), actor.address) if password is not None else None
     among = tuple(projects) or (DEFAULT_PROJECT,)
-    return farm.repository.users.add(validated_name(name), role, among, password=kept, actor=actor)
+    return farm.repository.users.add(validated_name(name), role, among, password=password_hash, actor=actor)
 
 
 def add_first_admin(farm: Farm, actor: Actor, name: str, password: str) -> User:
     """Add the first admin of a farm. Raises Conflict when it has one."""
     require(farm, actor, "user.add", Subject("user", name))
-    kept = _hash_of(validated_password(password), actor.address)
+    password_hash = _hash_of(validated_password(password), actor.address)
     among = (DEFAULT_PROJECT,)
-    return farm.repository.users.add(validated_name(name), Role.ADMIN, among, password=kept, actor=actor, first=True)
+    return farm.repository.users.add(
+        validated_name(name), Role.ADMIN, among, password=password_hash, actor=actor, first=True
+    )
 
 
 def set_role(farm: Farm, actor: Actor, name: str, role: Role) -> User:
@@ -150,8 +152,8 @@ def register(farm: Farm, code: str, name: str, password: str, *, address: str | 
         )
         raise
     new_name = validated_name(name)
-    kept = _hash_of(validated_password(password), address)
-    actor = farm.repository.invitations.accept(token_digest(code), new_name, kept, address=address)
+    password_hash = _hash_of(validated_password(password), address)
+    actor = farm.repository.invitations.accept(token_digest(code), new_name, password_hash, address=address)
     forget(farm, counted)
     return actor
 

@@ -35,8 +35,8 @@ def post(url: str, body: bytes, headers: Mapping[str, str], settings: WebhookSet
         return DeliveryAttempt(None, None, f"its name is not known: {error.strerror or error}")
     try:
         with _connected(receiver, addresses, settings.timeout) as connection, _within(connection, settings.timeout):
-            said = {**headers, "Host": receiver.named, "Connection": "close"}
-            connection.request("POST", receiver.path, body, said, preload_content=False)
+            request_headers = {**headers, "Host": receiver.named, "Connection": "close"}
+            connection.request("POST", receiver.path, body, request_headers, preload_content=False)
             answer = connection.getresponse()
             return _attempted(answer.status, answer.read(_READ, decode_content=False))
     except TimeoutError:
@@ -108,11 +108,11 @@ def _within(connection: HTTPConnection, seconds: float) -> Iterator[None]:
 
 
 def _attempted(status: int, content: bytes) -> DeliveryAttempt:
-    said = " ".join(content.decode("utf-8", "replace").split())[:_KEPT]
+    excerpt = " ".join(content.decode("utf-8", "replace").split())[:_KEPT]
     if 200 <= status < 300:
-        return DeliveryAttempt(status, said or None, None)
+        return DeliveryAttempt(status, excerpt or None, None)
     more = "; redirects are not followed" if 300 <= status < 400 else ""
-    return DeliveryAttempt(status, said or None, f"answered {status}{more}", final=status == _GONE)
+    return DeliveryAttempt(status, excerpt or None, f"answered {status}{more}", final=status == _GONE)
 
 
 def _reason(error: BaseException) -> str:

@@ -16,9 +16,9 @@ _ON_THE_WAY = (Event.OUTPUT_PUBLISHED, Event.TASK_FAILED)
 
 def body_of(farm: Farm, delivery: Delivery, told: dict[str, Any]) -> str:
     """The body of a delivery: the job's document as of now, and as of the event what was told with it."""
-    said = {"id": delivery.id, "event": delivery.event, "at": to_json_value(delivery.at)}
-    said |= {"farm": farm.settings.webhooks.farm_url, **told, "job": _job(farm, delivery, told)}
-    return json.dumps(said, separators=(",", ":"))
+    payload = {"id": delivery.id, "event": delivery.event, "at": to_json_value(delivery.at)}
+    payload |= {"farm": farm.settings.webhooks.farm_url, **told, "job": _job(farm, delivery, told)}
+    return json.dumps(payload, separators=(",", ":"))
 
 
 def headers_of(delivery: Delivery, body: bytes, secret: str, at: int) -> dict[str, str]:

@@ -62,8 +62,8 @@ def receiver_of(url: str) -> Receiver:
 
 def resolved(receiver: Receiver, settings: WebhookSettings) -> list[str]:
     """The addresses of the receiver that may be connected to. Raises NotAllowed, and OSError for an unknown name."""
-    found = socket.getaddrinfo(receiver.host, receiver.port, type=socket.SOCK_STREAM)
-    addresses = [ip_address(str(info[4][0]).partition("%")[0]) for info in found]
+    infos = socket.getaddrinfo(receiver.host, receiver.port, type=socket.SOCK_STREAM)
+    addresses = [ip_address(str(info[4][0]).partition("%")[0]) for info in infos]
     if receiver.host in (host.lower() for host in settings.allow):
         return list(dict.fromkeys(map(str, addresses)))
     networks = list(_networks(settings.allow))

@@ -48,12 +48,18 @@ def add_webhook(
     """
     if (job is None) == (project is None):
         raise UsageError("A webhook is about one job or one project.", hint="--job JOB or --project NAME.")
-    wanted = tuple(dict.fromkeys(map(_event, events))) or tuple(Event)
+    event_types = tuple(dict.fromkeys(map(_event, events))) or tuple(Event)
     about = _the_job(farm, job, actor) if job is not None else _the_project(farm, str(project), actor)
     _require_outside(farm, url, about, actor)
     secret = new_secret(SIGNING_PREFIX)
     added = farm.repository.webhooks.add(
-        url, secret, wanted, project=about.project, job_id=about.job_id, actor=actor, quotas=quotas_for(farm, actor)
+        url,
+        secret,
+        event_types,
+        project=about.project,
+        job_id=about.job_id,
+        actor=actor,
+        quotas=quotas_for(farm, actor),
     )
     return NewWebhook(added, secret)
 

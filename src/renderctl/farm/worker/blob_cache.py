@@ -55,9 +55,9 @@ class BlobCache:
 
     def shrink(self, most_bytes: int) -> int:
         """Give up the least recently used blobs that nothing links to until `most_bytes` are left; the bytes freed."""
-        found = list(self._blobs())
-        total, freed = sum(stat.st_size for _, stat in found), 0
-        for file, stat in sorted(found, key=lambda entry: entry[1].st_atime_ns):
+        blobs = list(self._blobs())
+        total, freed = sum(stat.st_size for _, stat in blobs), 0
+        for file, stat in sorted(blobs, key=lambda entry: entry[1].st_atime_ns):
             if total - freed <= most_bytes:
                 break
             if stat.st_nlink == 1:

@@ -110,8 +110,8 @@ class Health:
 
     def detect_blenders(self) -> None:
         """See which Blenders are installed, without starting one. Raises BlenderMissing."""
-        found = known_blenders(self._farm)
-        versions = tuple(dict.fromkeys(format_version(blender.version) for blender in found))
+        blenders = known_blenders(self._farm)
+        versions = tuple(dict.fromkeys(format_version(blender.version) for blender in blenders))
         self.capabilities = replace(self.capabilities, blenders=versions)
 
     def check_disks(self) -> None:

@@ -1,4 +1,4 @@
-"""Which server somebody has logged in to, and the token for it: in the system's keyring, else in a file of his own."""
+"""The server that a user is logged in to, and its token: in the system's keyring, else in a private file."""
 
 import json
 from dataclasses import dataclass, field

@@ -1,7 +1,7 @@
-"""Files that come from people who can not reach the store themselves, and what is made of them.
+"""Uploads through the server, for users who can not reach the store themselves.
 
-Whoever may read a blob already need not send it. Everybody else sends all of its bytes, even if the store has it: that
-he knows its digest does not mean that he knows what is in it.
+A user who may read a blob already need not send it. Everybody else sends all of its bytes, even if the store has it: to
+know a digest is not to know the content.
 """
 
 import fcntl
@@ -169,7 +169,7 @@ def promote(farm: Farm, actor: Actor, digest: str, size: int) -> None:
 def require_uploaded(
     farm: Farm, actor: Actor, inputs: Sequence[Input], replacements: Sequence[Replacement] = ()
 ) -> None:
-    """Let nobody make something of files that he may not read, or that lie elsewhere than below its root.
+    """Refuse files that the actor may not read, and paths that leave the root of the model.
 
     Raises MissingFiles, InvalidInput.
     """
@@ -208,7 +208,7 @@ def _reader(actor: Actor) -> "BlobReader":
 
 
 def _may_send(farm: Farm, actor: Actor, project: str | None) -> None:
-    """What is sent belongs to no project yet: where none is said, any of his own will do."""
+    """Files that are sent belong to no project yet: without one, any project of the user will do."""
     own = min(actor.projects, default=actor.default_project)
     require(farm, actor, "model.upload", subject_of_project(project or own))
 
@@ -233,7 +233,7 @@ def _checked(digest: str) -> str:
 
 
 def _staged(digest: str, actor: Actor) -> str:
-    """A name of his own for what he sends: nobody goes on with another's file."""
+    """A name for what a user sends, theirs alone: nobody resumes another user's upload."""
     return f"{hashlib.sha256(actor.name.encode()).hexdigest()[:16]}-{_checked(digest)}"
 
 

@@ -120,7 +120,7 @@ def _alone() -> Iterator[None]:
 
 @contextmanager
 def _for_admins() -> Iterator[None]:
-    """Who uploads can not install a Blender: he is told who can, and what he can do meanwhile."""
+    """Who uploads can not install a Blender: say who can, and what they can do meanwhile."""
     try:
         yield
     except (BlenderMissing, LibraryMissing, SandboxMissing) as error:

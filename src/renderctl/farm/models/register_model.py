@@ -1,4 +1,4 @@
-"""A model that somebody has looked at on his own machine, and whose files he has sent."""
+"""Register a model that was inspected on the user's own machine, and whose files they have sent."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

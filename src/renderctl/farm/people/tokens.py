@@ -34,7 +34,7 @@ def create_token(
 ) -> NewToken:
     """A token for the actor or for another user, good for so many seconds (None: for ever).
 
-    Nobody makes one that is good for more than he himself may do at this moment. Raises NotFound, NotAllowed.
+    A token never allows more than its user may do at this moment. Raises NotFound, NotAllowed.
     """
     whose = user or actor.name
     require(farm, actor, "token.create", Subject("user", whose, owner=whose))

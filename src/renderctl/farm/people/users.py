@@ -44,7 +44,7 @@ def add_user(
     projects: Sequence[str] = (),
     password: str | None = None,
 ) -> User:
-    """Add a user; without a project he is in `default`. Raises InvalidInput, Conflict, NotFound, NotAllowed."""
+    """Add a user; without a project they join `default`. Raises InvalidInput, Conflict, NotFound, NotAllowed."""
     require(farm, actor, "user.add", Subject("user", name))
     password_hash = _hash_of(validated_password(password), actor.address) if password is not None else None
     among = tuple(projects) or (DEFAULT_PROJECT,)
@@ -62,7 +62,7 @@ def add_first_admin(farm: Farm, actor: Actor, name: str, password: str) -> User:
 
 
 def set_role(farm: Farm, actor: Actor, name: str, role: Role) -> User:
-    """Make a user something else, from his next step on. Raises NotFound, Conflict, NotAllowed."""
+    """Give a user another role, which holds from their next request on. Raises NotFound, Conflict, NotAllowed."""
     require(farm, actor, "user.role", Subject("user", name))
     return farm.repository.users.set_role(name, role, actor=actor)
 
@@ -90,10 +90,10 @@ def enable_user(farm: Farm, actor: Actor, name: str) -> User:
 
 
 def set_password(farm: Farm, actor: Actor, name: str, password: str, *, old: str | None = None) -> User:
-    """Give a user a new password; whoever is logged in with the old one is so no longer.
+    """Give a user a new password, which ends their sessions.
 
-    His own one nobody changes who can not tell the `old` one, unless he came locally; guesses at it count as those at
-    a log-in do. Raises NotFound, NotAllowed, LoginRefused, TooManyGuesses, InvalidInput.
+    Users who change their own one must show the `old` one, unless they use the farm's own parts; wrong guesses at it
+    count like those at a log-in. Raises NotFound, NotAllowed, LoginRefused, TooManyGuesses, InvalidInput.
     """
     require(farm, actor, "user.password", Subject("user", name, owner=name))
     validated_password(password)
@@ -114,7 +114,7 @@ def require_own_password(farm: Farm, actor: Actor, password: str, action: str) -
 def invite(
     farm: Farm, actor: Actor, role: Role, *, projects: Sequence[str] = (), lasts_s: float = INVITATION_S
 ) -> Invited:
-    """A code with which somebody registers himself, once, within so many seconds. Raises NotAllowed, NotFound."""
+    """Make a code that registers one user, within so many seconds. Raises NotAllowed, NotFound."""
     require(farm, actor, "user.add")
     for name in projects:
         farm.repository.projects.require(name)

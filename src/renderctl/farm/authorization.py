@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from renderctl.core.actors import Actor
 from renderctl.core.errors import NotAllowed, NotFound
@@ -27,15 +28,23 @@ def require(farm: Farm, actor: Actor, action: str, subject: Subject = FARM) -> N
         raise
 
 
+@dataclass(frozen=True)
+class _Lookup(Generic[Found]):
+    """How something is found, and what the permission table knows it as."""
+
+    see: str  #: the action of seeing it
+    find: Callable[..., Found]
+    subject_of: Callable[[Found], Subject]
+
+
 def authorized_job(farm: Farm, actor: Actor, ref: str, action: str) -> Job:
-    """The job of that reference, if the actor may do this with it. Raises NotFound, NotAllowed."""
-    job = _seen(farm, partial(farm.repository.jobs.find, ref), action, subject_of_job, actor)
-    require(farm, actor, action, subject_of_job(job))
-    return job
+    """Return the job of a reference, if the actor may do this with it. Raises NotFound, NotAllowed."""
+    lookup = _Lookup("job.see", partial(farm.repository.jobs.find, ref), subject_of_job)
+    return _authorized(farm, actor, action, lookup)
 
 
 def authorized_jobs(farm: Farm, actor: Actor, refs: Sequence[str], action: str) -> list[Job]:
-    """The jobs of those references, read at one moment, if the actor may do this with them.
+    """Return the jobs of references, read at one moment, if the actor may do this with them.
 
     Raises NotFound, NotAllowed.
     """
@@ -46,52 +55,52 @@ def authorized_jobs(farm: Farm, actor: Actor, refs: Sequence[str], action: str) 
         for job in jobs:
             require(farm, actor, action, subject_of_job(job))
         return jobs
-    return [authorized_job(farm, actor, ref, action) for ref in refs]  # says which, and notes it
+    return [authorized_job(farm, actor, ref, action) for ref in refs]  # says which, and audits it
 
 
 def authorized_job_at(farm: Farm, actor: Actor, ref: str, action: str) -> tuple[Job, datetime]:
-    """As `the_job`, and when that was, by the database's clock."""
-    job, at = _seen(
-        farm, partial(farm.repository.jobs.find_at, ref), action, lambda found: subject_of_job(found[0]), actor
-    )
-    require(farm, actor, action, subject_of_job(job))
-    return job, at
+    """Return the job as `authorized_job` does, and the database's time of that."""
+    find = partial(farm.repository.jobs.find_at, ref)
+    return _authorized(farm, actor, action, _Lookup("job.see", find, lambda found: subject_of_job(found[0])))
 
 
 def authorized_model(farm: Farm, actor: Actor, ref: str, action: str, *, project: str | None = None) -> Model:
-    """The model of that reference; of several of a name that of the `project`. Raises NotFound, NotAllowed."""
-    model = _seen(farm, partial(farm.repository.models.find, ref, project=project), action, subject_of_model, actor)
-    require(farm, actor, action, subject_of_model(model))
-    return model
+    """Return the model of a reference, if the actor may do this with it; of several of a name that of the `project`.
+
+    Raises NotFound, NotAllowed.
+    """
+    find = partial(farm.repository.models.find, ref, project=project)
+    return _authorized(farm, actor, action, _Lookup("model.see", find, subject_of_model))
 
 
 def authorized_webhook(farm: Farm, actor: Actor, ref: str, action: str) -> Webhook:
-    """The webhook of that reference, if the actor may do this with it. Raises NotFound, NotAllowed."""
-    webhook = _seen(farm, partial(farm.repository.webhooks.find, ref), action, subject_of_webhook, actor)
-    require(farm, actor, action, subject_of_webhook(webhook))
-    return webhook
+    """Return the webhook of a reference, if the actor may do this with it. Raises NotFound, NotAllowed."""
+    lookup = _Lookup("webhook.see", partial(farm.repository.webhooks.find, ref), subject_of_webhook)
+    return _authorized(farm, actor, action, lookup)
 
 
 def authorized_delivery(farm: Farm, actor: Actor, ref: str, action: str) -> Delivery:
-    """The delivery of that reference, if the actor may do this with its webhook. Raises NotFound, NotAllowed."""
+    """Return the delivery of a reference, if the actor may do this with its webhook. Raises NotFound, NotAllowed."""
     find = partial(farm.repository.deliveries.find, ref)
-    delivery, webhook = _seen(farm, find, action, lambda found: subject_of_webhook(found[1]), actor)
-    require(farm, actor, action, subject_of_webhook(webhook))
+    delivery, _ = _authorized(
+        farm, actor, action, _Lookup("webhook.see", find, lambda found: subject_of_webhook(found[1]))
+    )
     return delivery
 
 
-def _seen(
-    farm: Farm, find: Callable[..., Found], action: str, described: Callable[[Found], Subject], actor: Actor
-) -> Found:
-    """What the actor can see of what there is; a look at the rest is told to the audit log, and to nobody else."""
-    visible = visibility_of(actor, f"{action.partition('.')[0]}.see")
+def _authorized(farm: Farm, actor: Actor, action: str, lookup: _Lookup[Found]) -> Found:
+    """Find what the actor can see; a look at the rest goes into the audit log, and to the actor it is not there."""
+    visible = visibility_of(actor, lookup.see)
     try:
-        return find(visibility=visible)
+        found = lookup.find(visibility=visible)
     except NotFound:
         if visible is not ALL:
             with suppress(NotFound):
-                farm.repository.audit.add_refusal(actor, action, described(find(visibility=ALL)), "hidden")
+                hidden = lookup.subject_of(lookup.find(visibility=ALL))
+                farm.repository.audit.add_refusal(actor, action, hidden, "hidden")
         raise
+    require(farm, actor, action, lookup.subject_of(found))
+    return found
 
 
 def subject_of_job(job: Job) -> Subject:

@@ -95,8 +95,8 @@ def babble(_scene):
 
 
 def _say(event, **fields):
-    (wire,) = (each for each in gc.get_objects() if type(each).__name__ == "Wire")
-    wire.emit(event, **fields)
+    (channel,) = (each for each in gc.get_objects() if type(each).__name__ == "ProtocolChannel")
+    channel.emit(event, **fields)
 
 
 def _read(path):

@@ -214,7 +214,7 @@ def test_what_was_sent_for_a_model_that_is_gone_is_on_its_way_again(farm: Farm) 
 def test_numbers_of_files_are_limited_however_small_they_are(farm: Farm) -> None:
     farm = limited(farm, user_incoming_files=10)
     wanted_files(farm, EVE, [Input(f"{number}", f"{number:064x}", 0) for number in range(10)])
-    with pytest.raises(QuotaExceeded, match="11 files"):
+    with pytest.raises(QuotaExceeded, match="11 uploaded files"):
         wanted_files(farm, EVE, [Input("10", f"{10:064x}", 0)])
 
 

@@ -109,6 +109,7 @@ def test_a_browser_ends_the_log_ins_of_others_and_stays_itself(served: Served) -
         others.append({"Cookie": "; ".join(f"{name}={value}" for name, value in served.client.cookies.items())})
         served.client.cookies.clear()
     csrf = logged_in(served)
+    served.client.get(f"{API}/session")
     served.client.app.state.parts.authentication.last_used.write()  # type: ignore[attr-defined]
     listed = served.client.get(f"{API}/sessions").json()
     assert [each["present"] for each in listed].count(True) == 1

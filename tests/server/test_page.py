@@ -92,6 +92,15 @@ def test_a_job_offers_what_the_viewer_may_do_and_nothing_else(client: TestClient
     assert "/retry" not in text
 
 
+@pytest.mark.parametrize(("query", "selected"), [("", []), ("?state=queued", ["queued"])])
+def test_the_list_of_frames_shows_which_state_it_is_filtered_by(
+    client: TestClient, served: Served, query: str, selected: list[str]
+) -> None:
+    job = given_job(served.farm, "1-3")
+    log_in(client, "ada")
+    assert re.findall(r'<option value="(\w+)" selected>', client.get(f"/jobs/{job.id}{query}").text) == selected
+
+
 def test_a_glance_tells_every_frame_and_what_it_took(client: TestClient, served: Served) -> None:
     job = given_job(served.farm, "5-6", cameras=("Camera", "Side"))
     work_off(served.farm)

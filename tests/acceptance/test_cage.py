@@ -39,7 +39,7 @@ TOO_MUCH = {
     "fork": {"docker": "no more processes|Resource temporarily unavailable", "process": "more than 256 processes"},
     "eat": {"docker": "out of memory.*1024 MB", "process": "MemoryError"},
     "fill": {"docker": "more than 64 MB", "process": "more than 64 MB"},
-    "babble": {"docker": "makes no sense", "process": "makes no sense"},
+    "babble": {"docker": "is not valid", "process": "is not valid"},
 }
 HUSH = "what-nobody-may-see"
 

@@ -54,7 +54,7 @@ class Studio:
                 launch
             )
             self._session = Session(self._channel, scratch, log=log)
-            self._session.started(LIMITS)
+            self._session.wait_started(LIMITS)
         return self._session
 
     @property

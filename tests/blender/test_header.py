@@ -35,9 +35,9 @@ def test_a_header_tells_the_version(tmp_path: Path, start: bytes, saved_by: Save
         (b"hello there", "it is a text"),
         (b"\x00\x01\x02\xff" * 20, "it is something else"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a", "a Git LFS pointer"),
-        (b"BLENDER99-77v1", "a kind that renderctl does not know"),
-        (zstandard.compress(b"BLENDER-v405" + bytes(1000))[:9], "is compressed, and cut off"),
-        (gzip.compress(b"BLENDER-v405" + bytes(1000), mtime=0)[:12], "is compressed, and damaged"),
+        (b"BLENDER99-77v1", "an unknown file format"),
+        (zstandard.compress(b"BLENDER-v405" + bytes(1000))[:9], "is compressed and truncated"),
+        (gzip.compress(b"BLENDER-v405" + bytes(1000), mtime=0)[:12], "is compressed and damaged"),
     ],
 )
 def test_what_is_no_scene_is_called_by_its_name(tmp_path: Path, content: bytes, answer: str) -> None:

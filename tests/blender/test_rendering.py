@@ -60,7 +60,7 @@ def test_frames_that_are_ordered_together_are_rendered_one_after_the_other(studi
     studio.open(studio.scene("cube"))
     orders = [studio.order(frame) for frame in (1, 4)]
     for order in orders:
-        studio.session.order(order)
+        studio.session.request_frame(order)
     together = [pixels(studio.render_order(order).files[0].path) for order in orders]
     for order, image in zip(orders, together, strict=True):
         assert np.array_equal(image, pixels(studio.render(order.frame).files[0].path))
@@ -148,7 +148,7 @@ def test_a_session_that_hangs_is_ended(studio: Studio) -> None:
     studio.open(studio.scene("cube"))
     pid = studio.pid
     os.kill(pid, signal.SIGSTOP)
-    with pytest.raises(SessionFailed, match="neither spoke nor used the processor for 1 s"):
+    with pytest.raises(SessionFailed, match="neither sent a message nor used the processor for 1 s"):
         studio.render(1, limits=replace(LIMITS, stall_s=1.0))
     assert not Path(f"/proc/{pid}").exists()
 

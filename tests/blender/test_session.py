@@ -60,7 +60,7 @@ def session_of(tmp_path: Path, blender: ScriptedBlender, clock: FakeClock) -> Se
 
 def test_chatter_is_passed_over(tmp_path: Path, clock: FakeClock) -> None:
     lines: list[object] = ["Blender 5.0.1", None, "@renderct", {"event": "started", "version": "5.0.1"}]
-    assert session_of(tmp_path, ScriptedBlender(clock, lines), clock).started(LIMITS) == "5.0.1"
+    assert session_of(tmp_path, ScriptedBlender(clock, lines), clock).wait_started(LIMITS) == "5.0.1"
 
 
 def test_a_frame_is_opened_ordered_and_reported(tmp_path: Path, clock: FakeClock, order: FrameRequest) -> None:
@@ -96,7 +96,7 @@ def test_a_fault_of_the_scene_leaves_the_session_alive(tmp_path: Path, clock: Fa
 def test_silence_without_work_is_a_stall(tmp_path: Path, clock: FakeClock, order: FrameRequest) -> None:
     blender = ScriptedBlender(clock, [])
     session = session_of(tmp_path, blender, clock)
-    with pytest.raises(SessionFailed, match="neither spoke nor used the processor for 10 s") as error:
+    with pytest.raises(SessionFailed, match="neither sent a message nor used the processor for 10 s") as error:
         session.render(order, limits=LIMITS, stop=threading.Event())
     assert error.value.failure.fault is Fault.MACHINE
     assert 10 <= clock.monotonic() < 12
@@ -121,8 +121,8 @@ def test_a_frame_over_its_time_is_ended(tmp_path: Path, clock: FakeClock, order:
 @pytest.mark.parametrize(
     ("status", "reason"),
     [
-        (ExitStatus(None, signal=11), "Blender crashed (SIGSEGV). It said last: first | last words"),
-        (ExitStatus(134), "Blender crashed (SIGABRT). It said last: first | last words"),
+        (ExitStatus(None, signal=11), "Blender crashed (SIGSEGV). Last output: first | last words"),
+        (ExitStatus(134), "Blender crashed (SIGABRT). Last output: first | last words"),
         (ExitStatus(None, signal=9, out_of_memory=True), "Blender ran out of memory and was killed."),
         (ExitStatus(None, signal=9), "Blender was killed, most likely because memory ran out."),
         (ExitStatus(17), "Blender ended too early, with exit code 17."),
@@ -194,7 +194,7 @@ def test_what_makes_no_sense_ends_the_session_and_the_whole_job(
 ) -> None:
     blender = ScriptedBlender(clock, [{**DONE, "files": 7}])
     session = session_of(tmp_path, blender, clock)
-    with pytest.raises(SessionFailed, match=r"makes no sense \(done.files is no list\)") as error:
+    with pytest.raises(SessionFailed, match=r"is not valid \(done.files is not a list\)") as error:
         session.render(order, limits=LIMITS, stop=threading.Event())
     assert (error.value.failure.fault, error.value.failure.whole_job) == (Fault.SCENE, True)
     assert blender.stopped
@@ -219,7 +219,7 @@ def test_a_session_that_never_stops_talking_runs_out_of_time_all_the_same(
 def test_a_flood_of_lines_is_found_out(tmp_path: Path, clock: FakeClock, order: FrameRequest) -> None:
     chatter = "x" * (1 << 20)
     blender = ScriptedBlender(clock, [chatter] * 200)
-    with pytest.raises(SessionFailed, match="never stops talking"):
+    with pytest.raises(SessionFailed, match="output never ends"):
         session_of(tmp_path, blender, clock).render(order, limits=LIMITS, stop=threading.Event())
 
 

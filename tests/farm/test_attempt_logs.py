@@ -25,8 +25,8 @@ def given_tray(tmp_path: Path, session: Path) -> AttemptDir:
 
 def test_a_log_that_can_not_be_linked_is_collected(tmp_path: Path, session: Path) -> None:
     attempt_dir = given_tray(tmp_path, session)
-    assert attempt_dir.printed_to.parent == session
-    attempt_dir.printed_to.write_text("Saved: 0001.png\n")
+    assert attempt_dir.log_alias.parent == session
+    attempt_dir.log_alias.write_text("Saved: 0001.png\n")
     attempt_dir.collect_log()
     assert attempt_dir.log.read_text() == "$ blender\nSaved: 0001.png\n"
 
@@ -34,10 +34,10 @@ def test_a_log_that_can_not_be_linked_is_collected(tmp_path: Path, session: Path
 def test_a_link_or_a_pipe_in_its_place_brings_nothing(tmp_path: Path, session: Path) -> None:
     attempt_dir = given_tray(tmp_path, session)
     (tmp_path / "secret").write_text("hush")
-    attempt_dir.printed_to.symlink_to(tmp_path / "secret")
+    attempt_dir.log_alias.symlink_to(tmp_path / "secret")
     attempt_dir.collect_log()
-    attempt_dir.printed_to.unlink()
-    os.mkfifo(attempt_dir.printed_to)
+    attempt_dir.log_alias.unlink()
+    os.mkfifo(attempt_dir.log_alias)
     attempt_dir.collect_log()
     assert attempt_dir.log.read_text() == "$ blender\n"
 
@@ -45,7 +45,7 @@ def test_a_link_or_a_pipe_in_its_place_brings_nothing(tmp_path: Path, session: P
 def test_a_log_that_is_linked_has_it_once(tmp_path: Path) -> None:
     (tmp_path / "session").mkdir()
     attempt_dir = given_tray(tmp_path, tmp_path / "session")
-    with attempt_dir.printed_to.open("a") as printed:
+    with attempt_dir.log_alias.open("a") as printed:
         printed.write("Saved: 0001.png\n")
     attempt_dir.collect_log()
     assert attempt_dir.log.read_text() == "$ blender\nSaved: 0001.png\n"

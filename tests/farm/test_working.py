@@ -89,7 +89,7 @@ def test_a_hung_blender_is_ended_and_the_reason_told(farm: Farm, executor: FakeE
     work_off(farm)
     ended = farm.repository.jobs.get(job.id)
     assert ended.state is JobState.FAILED
-    assert ended.error == "Blender neither spoke nor used the processor for 0.5 s."
+    assert ended.error == "Blender neither sent a message nor used the processor for 0.5 s."
     assert executor.started[0].stopped.is_set()
 
 

@@ -269,7 +269,7 @@ def test_a_session_ends_with_the_worker_that_it_listened_to(
 ) -> None:
     session = executor.start(launch("import sys; print(1); sys.stdin.read()"))
     assert session.receive(60) == "1"
-    session._attachment.close()  # type: ignore[attr-defined]  # what the kernel does when the worker is killed
+    session._streams.close()  # type: ignore[attr-defined]  # what the kernel does when the worker is killed
     (container,) = containers(client)
     assert until(lambda: bool(container.reload()) or container.status == "exited", 30)
     assert executor.reap({**LABELS, "renderctl.worker": "another"}) == 0

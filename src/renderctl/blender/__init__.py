@@ -1,1 +1,1 @@
-"""Blender: finding it, the scripts that it runs, and speaking with a session of it."""
+"""Blender: finding installations, generating scripts, and the protocol of sessions."""

@@ -1,7 +1,7 @@
-"""What a session says, as typed messages: see `templates/session_lib/protocol.py` for the other end.
+"""The events of a session as typed messages; `templates/session_lib/protocol.py` is the other end.
 
-Scripts of a scene may say what they like instead. So a line is read here and nowhere else: what comes out is a message
-whose every field has its type and its bounds, or InvalidEvent is raised, whatever the line was.
+A scene's scripts can forge lines. So all lines are parsed here: the result is a message whose fields all have checked
+types and bounds, or InvalidEvent is raised, whatever the line was.
 """
 
 import json
@@ -17,59 +17,59 @@ from renderctl.blender.fields import Fields
 from renderctl.core.jobs import Failure, Fault
 from renderctl.core.limits import MAX_NAME, MAX_NOTE, MAX_NOTES
 
-#: Every line of ours begins with it; what a `blender` prints before the script starts does not.
+#: Prefix of every event line, which tells it from other output.
 PREFIX = "@renderctl "
 
-#: Characters of an event: the facts of a scene with 100,000 files fit in.
+#: Characters of an event: enough for the facts of a scene with 100,000 files.
 MAX_EVENT_CHARS = 48 << 20
-#: Lists and objects of an event, all together: each takes up to 30 times its characters in memory.
+#: Lists and objects of an event in total: each takes up to 30 times its characters in memory.
 MAX_EVENT_NODES = 500_000
-#: Files of a frame, devices of a machine.
+#: Files of a frame; devices of a machine.
 MAX_FILES, MAX_DEVICES = 10_000, 256
-#: What a session can know of: that a part of the farm was away is not for it to say.
+#: Faults that a session may report; it cannot know of the farm's.
 _FAULTS = frozenset({Fault.SCENE, Fault.MACHINE})
-#: Pixels of a side of an image: twice what Blender can render, for a stereo pair.
+#: Pixels of an image's side: twice Blender's maximum, for stereo pairs.
 MAX_SIDE = 1 << 17
 
 
 @dataclass(frozen=True)
 class Started:
-    """Blender is up."""
+    """Blender has started."""
 
     version: str  #: such as `5.0.1`
 
 
 @dataclass(frozen=True)
 class Devices:
-    """What Cycles can render on."""
+    """The devices that Cycles can render on."""
 
     names: tuple[str, ...]  #: `CPU`, and each GPU, such as `OPTIX: NVIDIA L4`
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A scene that is ready to be rendered, as the session has it."""
+    """A scene that is open and ready to render."""
 
-    version: str  #: of the Blender
+    version: str  #: of Blender
     engine: str  #: Blender's identifier
-    device: str  #: what it really renders on: `CPU`, `OPTIX: NVIDIA …`, `OpenGL`
+    device: str  #: the device that actually renders: `CPU`, `OPTIX: NVIDIA …`, `OpenGL`
     width: int  #: pixels of the images
     height: int
     extension: str  #: of the images, without a dot
-    notes: tuple[str, ...] = ()  #: what the artist should know
-    image: str | None = None  #: digest of the image that the Blender comes from; None: it is installed here
+    notes: tuple[str, ...] = ()  #: notes for the artist
+    image: str | None = None  #: ID of the container image of Blender; None: it is installed here
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a frame is."""
+    """The progress of a frame."""
 
-    fraction: float | None = None  #: 0 to 1; None: not known in this phase
+    fraction: float | None = None  #: 0 to 1; None: unknown in this phase
     sample: int | None = None
     samples: int | None = None
     tile: int | None = None
     tiles: int | None = None
-    remaining_s: float | None = None  #: as Blender estimates
+    remaining_s: float | None = None  #: Blender's estimate
     memory_mb: float | None = None  #: of the render device
     phase: str = ""
     task_id: str | None = None
@@ -77,7 +77,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Written:
-    """A file that a frame left."""
+    """An output file of a frame."""
 
     path: Path
     name: str  #: relative to the task's folder
@@ -85,17 +85,17 @@ class Written:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A frame that is finished, as far as Blender knows: whether the files are whole is for `images.verify` to say."""
+    """A frame that Blender has finished; whether its files are complete is verified by the decoder."""
 
-    files: tuple[Written, ...]  #: the image first, then what the compositor wrote
+    files: tuple[Written, ...]  #: the image first, then the compositor's files
     seconds: float
-    memory_mb: float  #: the most that Blender has used so far
+    memory_mb: float  #: peak memory of Blender so far
     task_id: str | None = None
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A task, or (without one) whatever the script was asked for, came to nothing."""
+    """A task failed, or without a task id, the script."""
 
     failure: Failure
     task_id: str | None = None
@@ -103,21 +103,21 @@ class Failed:
 
 @dataclass(frozen=True)
 class Left:
-    """The script has ended; the session waits for another one."""
+    """The script has ended; the session accepts another one."""
 
 
 Message = Started | Devices | Facts | Opened | Progress | Rendered | Failed | Left
 
 
 def parse_message(line: str) -> Message | None:
-    """The message in a line; None: the line is Blender's chatter. Raises InvalidEvent, and nothing else."""
+    """Parse a line; None for Blender's other output. Raises InvalidEvent, and nothing else."""
     if not line.startswith(PREFIX):
         return None
     event = _parse_json(line.removeprefix(PREFIX))
     kind = event.get("event")
     parse = _PARSERS.get(kind) if isinstance(kind, str) else None
     if parse is None:
-        raise InvalidEvent("there is no such event")
+        raise InvalidEvent("the event is unknown")
     return parse(Fields({name: value for name, value in event.items() if name != "event"}, str(kind)))
 
 
@@ -129,14 +129,14 @@ def _parse_json(text: str) -> Mapping[str, Any]:
     try:
         event = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise InvalidEvent("an event is no JSON") from error
+        raise InvalidEvent("an event is not JSON") from error
     if not isinstance(event, dict):
-        raise InvalidEvent("an event is no JSON object")
+        raise InvalidEvent("an event is not a JSON object")
     return event
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON.")
+    raise ValueError(f"{name} is not JSON.")
 
 
 def _started(fields: Fields) -> Started:
@@ -150,7 +150,7 @@ def _devices(fields: Fields) -> Devices:
 def _ready(fields: Fields) -> Opened:
     extension = fields.name("extension")
     if not re.fullmatch(r"[A-Za-z0-9]{1,8}", extension):
-        raise InvalidEvent("ready.extension is none")
+        raise InvalidEvent("ready.extension is not a file extension")
     return Opened(
         version=fields.name("version"),
         engine=fields.name("engine"),
@@ -179,7 +179,7 @@ def _done(fields: Fields) -> Rendered:
 def _failed(fields: Fields) -> Failed:
     fault = fields.name("fault")
     if fault not in _FAULTS:
-        raise InvalidEvent("failed.fault is none of a session's")
+        raise InvalidEvent("failed.fault is not a fault of a session")
     whole_job = fields.flag("whole_job") if fields.has("whole_job") else False
     return Failed(Failure(Fault(fault), fields.sentence("reason"), whole_job), _task(fields))
 

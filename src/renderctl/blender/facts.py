@@ -1,4 +1,4 @@
-"""The facts of a scene, as a session reports them (`templates/session_lib/facts.py`), within limits."""
+"""Parsing the facts of a scene, as reported by `templates/session_lib/facts.py`, within limits."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from renderctl.core.limits import (
 )
 from renderctl.core.models import ModelFacts, SceneFacts
 
-#: Pixels that Blender renders at most on a side.
+#: The most pixels of a side that Blender renders.
 MAX_SIDE = 1 << 16
 
 _MODEL_FIELDS = frozenset(
@@ -30,26 +30,26 @@ _VERSION = re.compile(r"\d{1,3}\.\d{1,3}(\.\d{1,5})?")
 
 @dataclass(frozen=True)
 class SceneFile:
-    """A file that a scene names."""
+    """A file that a scene uses."""
 
-    path: str  #: as it is stored
+    path: str  #: as stored in the .blend
     absolute: str
     kind: str  #: image, sequence, udim, movie, library, …
-    owner: str  #: what uses it, such as `Image: wood`
+    owner: str  #: the datablock that uses it, such as `Image: wood`
     exists: bool
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a scene, and the files that it names, each once."""
+    """The facts of a scene, and the files that it uses, without duplicates."""
 
-    model: ModelFacts  #: without dependencies and relocations: nobody has looked for the files yet
+    model: ModelFacts  #: without dependencies and relocations, which are added later
     files: tuple[SceneFile, ...]
-    hidden: tuple[str, ...] = ()  #: folders and libraries that are there, and that the session was not let read
+    hidden: tuple[str, ...] = ()  #: existing folders and libraries that the session may not read
 
 
 def parse_facts(fields: Fields) -> Facts:
-    """The facts in the fields of an event. Raises InvalidEvent."""
+    """Parse the fields of a `facts` event. Raises InvalidEvent."""
     fields.require_known(_MODEL_FIELDS)
     scenes = tuple(_scene(scene) for scene in fields.objects("scenes", most=MAX_SCENES))
     model = ModelFacts(
@@ -104,5 +104,5 @@ def _file(fields: Fields) -> SceneFile:
 def _version(fields: Fields, name: str) -> str:
     version = fields.name(name)
     if not _VERSION.fullmatch(version):
-        raise InvalidEvent(f"facts.{name} is no version")
+        raise InvalidEvent(f"facts.{name} is not a version")
     return version

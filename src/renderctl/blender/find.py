@@ -1,4 +1,4 @@
-"""Finding the Blenders of this machine, and picking the one for a scene."""
+"""Finding the Blender installations of this machine, and selecting one for a scene."""
 
 import json
 import os
@@ -15,12 +15,12 @@ from renderctl.blender.templates import templates_dir
 from renderctl.core.errors import BlenderMissing, SceneTooNew
 from renderctl.core.private_files import make_private_folder, restrict_to_owner
 
-#: The oldest Blender whose scripts we speak, and the oldest that reads what 5.0 and later save.
+#: The oldest supported Blender, and the oldest that reads files of 5.0 and later.
 OLDEST = (4, 2, 0)
 READS_NEW_FORMAT = (4, 5, 0)
-INSTALL_HINT = "`pip install 'renderctl[blender]'` brings one along; or name yours in blender.paths of the config."
+INSTALL_HINT = "Install one with `pip install 'renderctl[blender]'`, or name yours in blender.paths of the config."
 
-#: Variables that a program hears which is asked for its version: no passwords.
+#: Variables that are passed to `blender --version`: no secrets.
 _VERSION_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "HOME", "TMPDIR")
 
 Version = tuple[int, int, int]
@@ -28,16 +28,16 @@ Version = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Blender:
-    """A Blender of this machine or of an image: a `blender` program, or a Python that has the bpy module."""
+    """A Blender of this machine or of a container image: a `blender` program, or a Python with the bpy module."""
 
     version: Version
     program: Path
     module: bool
-    image: str | None = None  #: digest of the image in which it is, for an executor that starts it there
+    image: str | None = None  #: ID of its container image; None: it is installed here
     image_name: str | None = None
 
     def argv(self) -> tuple[str, ...]:
-        """The command that starts a session with it."""
+        """Return the command that starts a session."""
         session = str(templates_dir() / "session.py")
         if self.module:
             return (str(self.program), session)
@@ -45,18 +45,19 @@ class Blender:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables that a session of it needs."""
+        """The environment variables of a session."""
         return {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
 
     @property
     def label(self) -> str:
+        """Version and location, for people."""
         kind = f"bpy module, {self.program}" if self.module else str(self.program)
         kind = f"image {self.image_name}, {self.image}" if self.image else kind
         return f"Blender {format_version(self.version)} ({kind})"
 
 
 def version_of(text: str) -> Version | None:
-    """The version that a text says, such as `5.0.1`; None: it says none."""
+    """Parse the version in a text, such as `5.0.1`; None if there is none."""
     numbers = [int(number) for number in re.findall(r"\d+", text)[:3]]
     if len(numbers) < 2:
         return None
@@ -64,53 +65,53 @@ def version_of(text: str) -> Version | None:
 
 
 def format_version(version: Sequence[int]) -> str:
+    """Return the version as text, such as `5.0.1`."""
     return ".".join(map(str, version))
 
 
 def find_blenders(paths: Sequence[str], *, cache_dir: Path) -> tuple[Blender, ...]:
-    """Every Blender of this machine, newest first: those at `paths`, on PATH, and the bpy module beside us.
+    """Return the Blenders of this machine, newest first: those at `paths`, on PATH, and this Python's bpy module.
 
-    A path is a `blender` program, a Python that has bpy, or a folder with one of them. What programs answer to
-    `--version` is remembered in `cache_dir`. Raises BlenderMissing for a path where there is none, and when there is
-    no Blender at all.
+    A path is a `blender` program, a Python that has bpy, or a folder with one of them. Versions of programs are cached
+    in `cache_dir`. Raises BlenderMissing for a path without a Blender, and if there is none at all.
     """
     found: list[Blender | None] = [_blender_at_path(Path(path).expanduser(), cache_dir) for path in paths]
     on_path = shutil.which("blender")
     found += [_blender_of_program(Path(on_path), cache_dir) if on_path else None]
     found += [_blender_of_module(Path(sys.executable))]
-    blenders = {each.program: each for each in found if each is not None}
-    usable = [each for each in blenders.values() if each.version >= OLDEST]
+    blenders = {blender.program: blender for blender in found if blender is not None}
+    usable = [blender for blender in blenders.values() if blender.version >= OLDEST]
     if not usable:
         raise BlenderMissing(_none_message(list(blenders.values())), hint=INSTALL_HINT)
-    return tuple(sorted(usable, key=lambda each: (each.version, each.module), reverse=True))
+    return tuple(sorted(usable, key=lambda blender: (blender.version, blender.module), reverse=True))
 
 
 def _none_message(too_old: list[Blender]) -> str:
     if too_old:
-        return f"{too_old[0].label} is too old: {format_version(OLDEST[:2])} or newer is needed."
+        return f"{too_old[0].label} is too old: {format_version(OLDEST[:2])} or newer is required."
     return "No Blender was found on this machine."
 
 
 def pick_blender(blenders: Sequence[Blender], saved_by: SavedBy) -> tuple[Blender, str | None]:
-    """The Blender that is nearest to the one that saved the scene, and a warning when it is an older one.
+    """Return the Blender closest to the one that saved the scene, and a warning if it is older.
 
-    The same major and minor version is best, then the oldest of the newer ones, then the newest of the older ones.
-    Raises SceneTooNew when none of them can open it.
+    The same minor version is best, then the oldest newer one, then the newest older one.
+    Raises SceneTooNew if none can open the scene.
     """
-    same = [each for each in blenders if each.version[:2] == saved_by.version]
+    same = [blender for blender in blenders if blender.version[:2] == saved_by.version]
     if same:
-        return max(same, key=lambda each: each.version), None
-    newer = [each for each in blenders if each.version[:2] > saved_by.version]
+        return max(same, key=lambda blender: blender.version), None
+    newer = [blender for blender in blenders if blender.version[:2] > saved_by.version]
     if newer:
-        return min(newer, key=lambda each: (each.version[:2], -each.version[2])), None
-    able = [each for each in blenders if each.version >= min_version_for(saved_by)]
+        return min(newer, key=lambda blender: (blender.version[:2], -blender.version[2])), None
+    able = [blender for blender in blenders if blender.version >= min_version_for(saved_by)]
     if not able:
-        newest = max(blenders, key=lambda each: each.version)
+        newest = max(blenders, key=lambda blender: blender.version)
         raise SceneTooNew(
-            f"The scene was saved by Blender {saved_by}, and {newest.label} can not open it.",
+            f"The scene was saved by Blender {saved_by}, and {newest.label} cannot open it.",
             hint=f"Install Blender {saved_by} or newer, and name it in blender.paths of the config.",
         )
-    best = max(able, key=lambda each: each.version)
+    best = max(able, key=lambda blender: blender.version)
     return (
         best,
         f"The scene was saved by Blender {saved_by}; Blender {format_version(best.version)} may lose parts of it.",
@@ -118,7 +119,7 @@ def pick_blender(blenders: Sequence[Blender], saved_by: SavedBy) -> tuple[Blende
 
 
 def min_version_for(saved_by: SavedBy) -> Version:
-    """The oldest Blender that `pick_blender` would open the scene with."""
+    """Return the oldest Blender version that can open the scene."""
     if saved_by.file_format > 1:
         return (*saved_by.version, 0)
     return READS_NEW_FORMAT if saved_by.file_format else OLDEST
@@ -131,7 +132,7 @@ def _blender_at_path(path: Path, cache_dir: Path) -> Blender:
             return blender
     raise BlenderMissing(
         f"There is no Blender at {path}.",
-        hint="A path in blender.paths is a `blender` program, a Python that has bpy, or a folder with one.",
+        hint="A path in blender.paths must be a `blender` program, a Python that has bpy, or a folder with one.",
     )
 
 
@@ -151,7 +152,7 @@ def _blender_at(program: Path, cache_dir: Path) -> Blender | None:
 
 
 def _blender_of_module(python: Path) -> Blender | None:
-    """The bpy module of a Python, by its installed metadata: importing it would take half a second."""
+    """Find the bpy module of a Python by its package metadata: importing it takes half a second."""
     for folder in _site_packages(python):
         for installed in folder.glob("bpy-*.dist-info"):
             if version := version_of(installed.name.removeprefix("bpy-")):
@@ -172,32 +173,32 @@ def _blender_of_program(program: Path, cache_dir: Path) -> Blender | None:
 
 
 def _cached_version(program: Path, cache_dir: Path) -> Version | None:
-    """The program's version, asked once for each state of its file."""
+    """Return the program's version, cached by its modification time and size."""
     stat = program.stat()
     key = f"{program}:{stat.st_mtime_ns}:{stat.st_size}"
-    known_file = cache_dir / "blenders.json"
-    known = _read_known(known_file)
-    if key not in known:
-        known[key] = _query_version(program)
+    cache_file = cache_dir / "blenders.json"
+    versions = _read_cache(cache_file)
+    if key not in versions:
+        versions[key] = _query_version(program)
         make_private_folder(cache_dir)
-        written = known_file.with_suffix(f".{os.getpid()}")
-        written.write_text(json.dumps(known), encoding="utf-8")
-        restrict_to_owner(written)
-        written.replace(known_file)
-    return version_of(known[key])
+        temporary = cache_file.with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps(versions), encoding="utf-8")
+        restrict_to_owner(temporary)
+        temporary.replace(cache_file)
+    return version_of(versions[key])
 
 
-def _read_known(path: Path) -> dict[str, str]:
+def _read_cache(path: Path) -> dict[str, str]:
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+        versions = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return known if isinstance(known, dict) else {}
+    return versions if isinstance(versions, dict) else {}
 
 
 def _query_version(program: Path) -> str:
     try:
-        answer = subprocess.run(
+        result = subprocess.run(
             [program, "--version"],
             capture_output=True,
             text=True,
@@ -206,6 +207,6 @@ def _query_version(program: Path) -> str:
             env={name: os.environ[name] for name in _VERSION_ENVIRONMENT if name in os.environ},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise BlenderMissing(f"{program} does not answer: {error}.") from error
-    match = re.search(r"^Blender (\d+\.\d+(?:\.\d+)?)", answer.stdout, re.MULTILINE)
+        raise BlenderMissing(f"{program} --version failed: {error}.") from error
+    match = re.search(r"^Blender (\d+\.\d+(?:\.\d+)?)", result.stdout, re.MULTILINE)
     return match[1] if match else ""

@@ -1,4 +1,4 @@
-"""The first bytes of a .blend: which Blender saved it, without opening it."""
+"""Reading the header of a .blend: which Blender saved it."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _OLD = re.compile(rb"BLENDER[-_][vV](\d)(\d\d)")
 _NEW = re.compile(rb"BLENDER(\d\d)-(\d\d)v(\d\d)(\d\d)")
 _ZSTANDARD, _GZIP = b"\x28\xb5\x2f\xfd", b"\x1f\x8b"
 
-#: What else is found under the name of a scene.
+#: Signatures of other files, for errors.
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
@@ -35,25 +35,25 @@ _SIGNATURES = (
 
 @dataclass(frozen=True)
 class SavedBy:
-    """Which Blender saved a scene."""
+    """The Blender that saved a scene."""
 
     version: tuple[int, int]  #: major, minor
-    file_format: int  #: 0 up to 4.5, 1 from 5.0 on: what 4.4 and older can not read
+    file_format: int  #: 0 up to 4.5, 1 from 5.0 on, which 4.4 and older cannot read
 
     def __str__(self) -> str:
         return f"{self.version[0]}.{self.version[1]}"
 
 
 def names_a_file(scene: str) -> bool:
-    """Whether a scene is named by its file, rather than a model by its name."""
+    """Return whether the argument is a path of a scene file, rather than a model's name."""
     path = Path(scene)
     return path.suffix.lower() == ".blend" or "/" in scene or path.exists()
 
 
 def read_header(path: Path) -> SavedBy:
-    """Which Blender saved the scene at `path`, plain or compressed. Reads its first bytes only.
+    """Return the Blender that saved the scene at `path`, which may be compressed. Reads only its first bytes.
 
-    Raises SceneNotFound, or SceneUnreadable with what the file is instead.
+    Raises SceneNotFound, or SceneUnreadable with the kind of file that it is instead.
     """
     start = _first_bytes(path)
     if match := _NEW.match(start):
@@ -61,9 +61,7 @@ def read_header(path: Path) -> SavedBy:
     if match := _OLD.match(start):
         return SavedBy((int(match[1]), int(match[2])), 0)
     if start.startswith(b"BLENDER"):
-        raise SceneUnreadable(
-            f"{path} is a scene of a kind that renderctl does not know.", hint="Is renderctl up to date?"
-        )
+        raise SceneUnreadable(f"{path} is a scene in an unknown file format.", hint="Is renderctl up to date?")
     raise SceneUnreadable(f"{path} is not a Blender scene: it is {_describe(start)}.")
 
 
@@ -76,7 +74,7 @@ def _first_bytes(path: Path) -> bytes:
     except FileNotFoundError as error:
         raise SceneNotFound(f"There is no scene file {path}.") from error
     except (OSError, ValueError) as error:
-        raise SceneUnreadable(f"{path} can not be read: {getattr(error, 'strerror', None) or error}.") from error
+        raise SceneUnreadable(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
     if not start:
         raise SceneUnreadable(f"{path} is empty.")
     if start.startswith((_ZSTANDARD, _GZIP)):
@@ -85,16 +83,16 @@ def _first_bytes(path: Path) -> bytes:
 
 
 def _decompressed(path: Path, start: bytes) -> bytes:
-    import zlib  # most scenes are not compressed, and those that are need one of the two
+    import zlib  # imported here: most scenes are not compressed
 
     import zstandard
 
     try:
         unpacked = _gunzipped(path) if start.startswith(_GZIP) else _unzstandard(path)
     except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
-        raise SceneUnreadable(f"{path} is compressed, and damaged: {error}.") from error
+        raise SceneUnreadable(f"{path} is compressed and damaged: {error}.") from error
     if not unpacked:
-        raise SceneUnreadable(f"{path} is compressed, and cut off.")
+        raise SceneUnreadable(f"{path} is compressed and truncated.")
     return unpacked
 
 

@@ -1,4 +1,4 @@
-"""The system libraries that the bpy module needs, and the packages that bring them."""
+"""The system libraries that the bpy module needs, and their Debian packages."""
 
 import ctypes
 import sys
@@ -6,7 +6,7 @@ import sys
 from renderctl.blender.find import Blender
 from renderctl.core.errors import LibraryMissing
 
-#: Libraries that the bpy wheel does not bring (found by adding one at a time to a bare system), by Debian package.
+#: Libraries that the bpy wheel does not include (found by adding one at a time to a minimal system) -> package.
 BPY_LIBRARIES = {
     "libX11.so.6": "libx11-6",
     "libXrender.so.1": "libxrender1",
@@ -18,20 +18,20 @@ BPY_LIBRARIES = {
     "libXext.so.6": "libxext6",
     "libGL.so.1": "libgl1",
 }
-#: What EEVEE and Workbench need besides.
+#: Libraries that EEVEE and Workbench need in addition.
 OPENGL_LIBRARIES = {"libEGL.so.1": "libegl1"}
 
 
-def missing_libraries(blender: Blender, *, drawing: bool = False) -> tuple[str, ...]:
-    """The Debian packages that are missing for `blender` (`drawing`: to render with EEVEE and Workbench, too)."""
+def missing_libraries(blender: Blender, *, opengl: bool = False) -> tuple[str, ...]:
+    """Return the Debian packages that are missing for `blender` (`opengl`: also for EEVEE and Workbench)."""
     if not sys.platform.startswith("linux"):
         return ()
-    wanted = {**(BPY_LIBRARIES if blender.module else {}), **(OPENGL_LIBRARIES if drawing else {})}
-    return tuple(package for library, package in wanted.items() if not _can_load(library))
+    required = {**(BPY_LIBRARIES if blender.module else {}), **(OPENGL_LIBRARIES if opengl else {})}
+    return tuple(package for library, package in required.items() if not _can_load(library))
 
 
 def require_libraries(blender: Blender) -> None:
-    """Raise LibraryMissing, naming the packages, unless `blender` can be started."""
+    """Raise LibraryMissing with the packages unless `blender` can be started."""
     missing = missing_libraries(blender)
     if missing:
         raise LibraryMissing(

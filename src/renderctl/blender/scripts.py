@@ -1,7 +1,7 @@
-"""The scripts that sessions run, rendered from the templates. Only this module knows Jinja.
+"""Generating the scripts of sessions from Jinja templates. Only this module uses Jinja.
 
-A value enters a script in one way: as the Python literal that the filter `literal` writes. An object may be called
-`"); import os` and stays a name.
+Values enter a script only as Python literals, by the filter `literal`: an object called `"); import os` stays a
+name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,52 +14,52 @@ from renderctl.blender.templates import templates_dir
 from renderctl.core.jobs import QUALITIES, RenderOptions
 from renderctl.core.limits import MAX_DEPENDENCIES
 
-if TYPE_CHECKING:  # a Blender that is started ahead starts while this is imported
+if TYPE_CHECKING:  # a prewarmed Blender starts while this is imported
     import jinja2
 
-#: Characters of an event that are not its facts, at most.
+#: The most characters of an event beside its facts.
 _ENVELOPE_CHARS = 1000
 
 
 @dataclass(frozen=True)
 class RenderPlan:
-    """What a session is to open, and how."""
+    """What a session opens and how it renders."""
 
     scene: Path  #: absolute
     options: RenderOptions = field(default_factory=RenderOptions)
-    cameras: tuple[str, ...] = ()  #: those that tasks will name: checked when the scene is opened
-    relocations: dict[str, str] = field(default_factory=dict)  #: absolute folder of the submitter -> folder here
-    replacements: tuple[tuple[str, Path], ...] = ()  #: object, absolute path of the model that takes its place
-    threads: int = 0  #: 0: as many as there are cores
-    in_order: bool = False  #: play the frames before a frame, too: a simulation is not baked
-    trust_scripts: bool = False  #: what the job asks for and this machine allows
-    template: Path | None = None  #: of a user, in place of ours
+    cameras: tuple[str, ...] = ()  #: cameras of the tasks, checked when the scene is opened
+    relocations: dict[str, str] = field(default_factory=dict)  #: absolute folder of the uploader -> folder here
+    replacements: tuple[tuple[str, Path], ...] = ()  #: object -> absolute path of the model that replaces it
+    threads: int = 0  #: 0: one per core
+    in_order: bool = False  #: step through earlier frames: a simulation is not baked
+    trust_scripts: bool = False  #: requested by the job and allowed by the worker
+    template: Path | None = None  #: a user's template, instead of render.py.j2
 
 
 def inspect_script(scene: Path, within: Path | None = None, names: Mapping[Path, Sequence[str]] | None = None) -> str:
-    """The script that says what is known of a scene, for which there are no files but those below `within`.
+    """Return the script that reports the facts of a scene; files outside `within` count as missing.
 
-    `names`: the files of folders that it will not be able to list.
+    `names`: the files of folders that the session cannot list.
     """
     folder = str(within) if within is not None else None
-    listed = {str(path): list(files) for path, files in (names or {}).items()}
+    listings = {str(path): list(files) for path, files in (names or {}).items()}
     template = _environment(templates_dir()).get_template("inspect.py.j2")
     return template.render(
         scene=str(scene),
         within=folder,
-        names=listed,
+        names=listings,
         most_files=MAX_DEPENDENCIES,
         most_chars=MAX_EVENT_CHARS - _ENVELOPE_CHARS,
     )
 
 
 def devices_script() -> str:
-    """The script that says what a Blender can render on."""
+    """Return the script that reports Blender's devices."""
     return _environment(templates_dir()).get_template("devices.py.j2").render()
 
 
 def render_script(plan: RenderPlan) -> str:
-    """The script that renders the tasks of a job."""
+    """Return the script that renders the tasks of a job."""
     path = plan.template or templates_dir() / "render.py.j2"
     options = asdict(plan.options)
     options["quality"] = QUALITIES[plan.options.quality] if plan.options.quality else None
@@ -82,7 +82,7 @@ def render_script(plan: RenderPlan) -> str:
 
 
 def literal(value: Any) -> str:
-    """The value as Python source that means just this value, in one line of ASCII. Raises TypeError for others."""
+    """Return the value as a Python literal on one line of ASCII. Raises TypeError for other types."""
     if value is None or isinstance(value, bool | int | float):
         return repr(value)
     if isinstance(value, str):
@@ -90,8 +90,8 @@ def literal(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(literal, value)) + "]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{literal(key)}: {literal(each)}" for key, each in value.items()) + "}"
-    raise TypeError(f"A {type(value).__name__} can not be put into a script.")
+        return "{" + ", ".join(f"{literal(key)}: {literal(item)}" for key, item in value.items()) + "}"
+    raise TypeError(f"A {type(value).__name__} cannot be put into a script.")
 
 
 def _environment(folder: Path) -> "jinja2.Environment":
@@ -110,7 +110,7 @@ def _environment(folder: Path) -> "jinja2.Environment":
 
 
 class _Literal(str):
-    """Source that the filter has written."""
+    """Source text written by the filter."""
 
 
 def _marked_literal(value: Any) -> _Literal:
@@ -118,7 +118,7 @@ def _marked_literal(value: Any) -> _Literal:
 
 
 def _only_literals(value: Any) -> Any:
-    """Refuse to write a value that did not pass the filter, in users' templates too."""
+    """Refuse values that did not pass the filter, in users' templates, too."""
     import jinja2
 
     if isinstance(value, _Literal | jinja2.Undefined):

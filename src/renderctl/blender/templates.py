@@ -1,4 +1,4 @@
-"""Where the templates of the scripts lie that sessions run."""
+"""The location of the script templates."""
 
 from functools import cache
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 
 @cache
 def templates_dir() -> Path:
-    """Where the templates lie: inside the installed package, or at the top of the source tree."""
+    """Return the folder of the templates: in the installed package, or at the top of the source tree."""
     package = Path(__file__).resolve().parent.parent
     for folder in (package / "templates", package.parent.parent / "templates"):
         if (folder / "session.py").is_file():

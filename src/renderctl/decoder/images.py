@@ -1,14 +1,14 @@
-"""What is known of a decoded image."""
+"""The facts of a decoded image."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What an image file holds."""
+    """Size, channels and format of an image file."""
 
     width: int  #: pixels
     height: int
-    channels: int  #: of all parts together
-    parts: int  #: layers that are kept apart in the file; 1 but for multi-part EXR
+    channels: int  #: of all parts in total
+    parts: int  #: parts of a multi-part EXR; 1 for all others
     format: str  #: png, jpeg, openexr, …

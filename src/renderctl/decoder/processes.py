@@ -1,4 +1,4 @@
-"""The fork server and the decoding processes that it makes, as seen from here. Nothing that they say is believed."""
+"""Clients of the fork server and its decoding processes, whose responses are not trusted."""
 
 import json
 import os
@@ -12,40 +12,40 @@ from typing import Any
 
 from renderctl.core.errors import DecoderUnavailable
 
-_MESSAGE = 1 << 16
-#: What keeps messages apart, where there is such a thing.
+_MAX_MESSAGE_BYTES = 1 << 16
+#: A socket type with message boundaries, where the system has one.
 _SOCKET_TYPE = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_STREAM
-#: Seconds in which a process has to be there; Python and OpenImageIO may have to come from a slow disk.
-_START_S = 60.0
-#: Seconds in which one that has just been started notices that nobody wants it.
-_END_S = 2.0
+#: Seconds for a process to start; Python and OpenImageIO may be on a slow disk.
+_START_TIMEOUT_S = 60.0
+#: Seconds for a starting server to notice that its socket is closed.
+_EXIT_TIMEOUT_S = 2.0
 
 
 class ProcessEnded(Exception):
-    """A decoding process has ended, or says what makes no sense, before it has answered."""
+    """A decoding process ended, or sent an invalid response."""
 
 
 class DecodeTimeout(Exception):
-    """A decoding process has not answered in time."""
+    """A decoding process did not respond in time."""
 
 
 class DecodingProcess:
-    """One process that decodes. For one thread at a time; `kill` from any."""
+    """A decoding process. For one thread at a time; `kill` is safe from any."""
 
-    def __init__(self, requests: socket.socket, handle: int | None, pid: int, *, shut: bool = False) -> None:
-        self.decoded = 0  #: images so far
-        self.shut = shut  #: whether files and the network are out of its reach
+    def __init__(self, requests: socket.socket, pidfd: int | None, pid: int, *, sandboxed: bool = False) -> None:
+        self.decoded = 0  #: number of images so far
+        self.sandboxed = sandboxed  #: whether files and the network are restricted
         self.pid = pid
         self._requests = requests
-        self._handle = handle
+        self._pidfd = pidfd
 
     def ask(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-        """Its answer. Raises ProcessEnded, TookTooLong; then it is of no more use."""
+        """Send a request and return the response. Raises ProcessEnded, DecodeTimeout; then it must be killed."""
         self.decoded += 1
         self._requests.settimeout(timeout_s)
         try:
             self._requests.sendall(json.dumps(request).encode())
-            message = self._requests.recv(_MESSAGE)
+            message = self._requests.recv(_MAX_MESSAGE_BYTES)
         except TimeoutError as error:
             raise DecodeTimeout from error
         except OSError as error:
@@ -53,77 +53,77 @@ class DecodingProcess:
         return _parse(message)
 
     def kill(self) -> None:
-        """End it, whatever it does."""
+        """Kill the process."""
         self._requests.close()
         with suppress(ProcessLookupError, PermissionError):
-            if self._handle is None:
+            if self._pidfd is None:
                 os.kill(self.pid, signal.SIGKILL)
             else:
-                signal.pidfd_send_signal(self._handle, signal.SIGKILL)
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
 
 
 class ForkServer:
-    """Makes decoding processes, from any thread. It ends with this process, since then its socket does."""
+    """Starts decoding processes, from any thread. It ends with this process, which holds its socket."""
 
     def __init__(self) -> None:
-        control, others = socket.socketpair(socket.AF_UNIX, _SOCKET_TYPE)
+        control, child_end = socket.socketpair(socket.AF_UNIX, _SOCKET_TYPE)
         environment = {"PATH": os.defpath, "LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-        with others:
+        with child_end:
             try:
                 self._process = subprocess.Popen(
                     (sys.executable, "-I", "-m", "renderctl.decoder.fork_server"),
-                    stdin=others.fileno(),
+                    stdin=child_end.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     cwd="/",
                     env=environment,
-                    start_new_session=True,  # Ctrl-C is for us
+                    start_new_session=True,  # Ctrl-C is for the parent only
                 )
             except OSError as error:
                 control.close()
-                raise DecoderUnavailable(f"What decodes images can not be started: {error}.") from error
+                raise DecoderUnavailable(f"The image decoder cannot be started: {error}.") from error
         self._control = control
         self._lock = threading.Lock()
-        self._has_forked = False  # so it is past its start, of which it would leave a folder behind
+        self._has_forked = False  # then its start is over, and its temporary folder removed
 
-    def fork(self, order: dict[str, Any]) -> DecodingProcess:
-        """A process within the sandbox that the order describes. Raises ProcessEnded when the server is dead."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, _SOCKET_TYPE)
-        with theirs:
+    def fork(self, options: dict[str, Any]) -> DecodingProcess:
+        """Fork a process with the sandbox of the options. Raises ProcessEnded if the server is dead."""
+        own_end, child_end = socket.socketpair(socket.AF_UNIX, _SOCKET_TYPE)
+        with child_end:
             try:
                 with self._lock:
-                    socket.send_fds(self._control, [json.dumps(order).encode()], [theirs.fileno()])
+                    socket.send_fds(self._control, [json.dumps(options).encode()], [child_end.fileno()])
             except OSError as error:
-                ours.close()
+                own_end.close()
                 raise ProcessEnded from error
-        ours.settimeout(_START_S)
-        handles: list[int] = []
+        own_end.settimeout(_START_TIMEOUT_S)
+        pidfds: list[int] = []
         try:
-            message, handles, _, _ = socket.recv_fds(ours, _MESSAGE, 1)
-            started = _parse(message)
-            pid, shut = int(started["pid"]), bool(started["shut"])
+            message, pidfds, _, _ = socket.recv_fds(own_end, _MAX_MESSAGE_BYTES, 1)
+            response = _parse(message)
+            pid, sandboxed = int(response["pid"]), bool(response["sandboxed"])
             self._has_forked = True
         except (OSError, KeyError, ProcessEnded) as error:
-            ours.close()
-            for handle in handles:
-                os.close(handle)
+            own_end.close()
+            for pidfd in pidfds:
+                os.close(pidfd)
             raise ProcessEnded from error
-        return DecodingProcess(ours, handles[0] if handles else None, pid, shut=shut)
+        return DecodingProcess(own_end, pidfds[0] if pidfds else None, pid, sandboxed=sandboxed)
 
     def close(self) -> None:
-        """End it, and with it every process that it has made."""
+        """End the server and all its processes."""
         self._control.close()
-        if self._has_forked or not self._ends_by_itself():
+        if self._has_forked or not self._exits():
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
-    def _ends_by_itself(self) -> bool:
+    def _exits(self) -> bool:
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_END_S)
+            self._process.wait(_EXIT_TIMEOUT_S)
             return True
         return False
 

@@ -71,7 +71,7 @@ def test_more_pixels_than_the_farm_decodes_are_refused_by_their_header(tmp_path:
     decoder = Decoder(DecoderSettings(image_mb=100))
     for use in (
         lambda: decoder.verify(image, within=tmp_path),
-        lambda: decoder.write_small(image, tmp_path / "out" / "small.webp", 160),
+        lambda: decoder.write_thumbnail(image, tmp_path / "out" / "small.webp", 160),
     ):
         with pytest.raises(ImageRefused, match="4000x4000 pixels of 4 channels: too much to decode"):
             use()
@@ -114,7 +114,7 @@ def test_an_image_that_ends_its_decoder_is_tried_twice_and_ends_nothing_else(dec
     killer = threading.Thread(target=kill)
     killer.start()
     try:
-        with pytest.raises(ImageRefused, match="does not survive it"):
+        with pytest.raises(ImageRefused, match="crashes the decoder"):
             decoder.verify(image, within=tmp_path)
     finally:
         done.set()
@@ -138,13 +138,13 @@ def test_what_decodes_sees_its_own_folder_alone(decoder: Decoder, tmp_path: Path
     (own / "link.png").symlink_to(others / "0001.png")
     assert decoder.verify(write_png(own / "0001.png"), within=own).width == 4
     for path in (others / "0001.png", own / "link.png"):
-        with pytest.raises(BadImage, match="not a whole image"):
+        with pytest.raises(BadImage, match="not a complete image"):
             decoder.verify(path, within=own)
-    with pytest.raises(BadImage, match="can not be shown"):
+    with pytest.raises(BadImage, match="cannot be shown"):
         decoder._ask(  # where it may write nothing
             {"path": str(own / "0001.png"), "target": str(own / "0002.webp"), "side": 160},
             next(confines for confines, _ in decoder._idle),
-            keep=False,
+            reuse=False,
         )
     assert not (own / "0002.webp").exists()
 
@@ -174,7 +174,7 @@ def test_an_answer_that_makes_no_sense_is_a_refused_image(decoder: Decoder, tmp_
     process = DecodingProcess(ours, os.pidfd_open(taken_over.pid), taken_over.pid)
     decoder._idle.append((_Sandbox(tmp_path), process))
     if b'"facts"' in answer or answer == b"{}":
-        with pytest.raises(ImageRefused, match="makes no sense"):
+        with pytest.raises(ImageRefused, match="is not valid"):
             decoder.verify(image, within=tmp_path)
     else:
         assert decoder.verify(image, within=tmp_path).width == 4  # by a fresh process

@@ -104,18 +104,18 @@ def test_whatever_is_said_the_session_fails_or_goes_on(tmp_path: Path, data: st.
         ScriptedBlender(clock, data.draw(lines(AWAITED[asked]))), tmp_path, log=tmp_path / "log", clock=clock.monotonic
     )
     operations: dict[str, Callable[[], object]] = {
-        "started": lambda: session.started(LIMITS),
+        "started": lambda: session.wait_started(LIMITS),
         "inspect": lambda: session.inspect(Path("/a.blend"), LIMITS),
         "devices": lambda: session.devices(LIMITS),
         "open": lambda: session.open(RenderPlan(Path("/a.blend")), LIMITS),
         "render": lambda: session.render(
             FrameRequest("t", 1, None, tmp_path, tmp_path / "log"), limits=LIMITS, stop=threading.Event()
         ),
-        "leave": lambda: session.leave(LIMITS),
+        "leave": lambda: session.end_script(LIMITS),
     }
     try:
         operations[asked]()
-        session.leave(LIMITS)
+        session.end_script(LIMITS)
     except (SessionFailed, SessionStopped):
         pass
     session.close()

@@ -61,7 +61,7 @@ def _look_for(farm: Farm, path: str) -> str:
 def _sound(farm: Farm, blender: Blender) -> str:
     require_libraries(blender)
     parts = [blender.label, _devices(farm, blender)]
-    if missing := missing_libraries(blender, drawing=True):
+    if missing := missing_libraries(blender, opengl=True):
         parts.append(f"EEVEE and Workbench need the package {', '.join(missing)}")
     return "; ".join(parts)
 
@@ -70,7 +70,7 @@ def _devices(farm: Farm, blender: Blender) -> str:
     """What it can render on, as it says itself."""
     with scratch_of(farm, "doctor") as scratch, closing(start_session(farm, blender, scratch / "session")) as session:
         try:
-            session.started(limits(farm))
+            session.wait_started(limits(farm))
             return f"renders on {', '.join(session.devices(limits(farm)))}"
         except SessionFailed as error:
             raise Unreachable(f"{blender.label} does not work: {error.failure.reason}") from error

@@ -116,7 +116,7 @@ class Thumbnails:
             whole, written = scratch / f"whole{Path(wanted.output.name).suffix}", scratch / "small"
             written.mkdir()
             self._farm.store.get(wanted.output.digest, whole)
-            self._farm.decoder.write_small(whole, written / "small.webp", side)
+            self._farm.decoder.write_thumbnail(whole, written / "small.webp", side)
             ensure_private_folder(self._folder)
             ensure_private_folder(place.parent)
             (written / "small.webp").replace(place)

@@ -95,7 +95,7 @@ def _looked_at(farm: Farm, scene: Path, folder: Path, chosen: BlenderChoice) -> 
     launch = session_launch(farm, chosen.blender, folder.with_name("session"), (folder,))
     with closing(launch_session(farm, replace(launch, sandbox_mb=farm.settings.serve.inspect_mb))) as session:
         try:
-            session.started(limits(farm))
+            session.wait_started(limits(farm))
         except SessionFailed as error:
             raise BlenderMissing(f"The Blender of this server does not start: {error.message}") from error
         return session.inspect(scene, limits(farm), within=folder)

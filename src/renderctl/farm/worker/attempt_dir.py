@@ -32,7 +32,7 @@ class AttemptDir:
         self._session = slot_dir  # until we know it
         self._name = name
         self._is_linked = False
-        self.log = self.printed_to = slot_dir / "logs" / f"{name}.log"  #: ours, and by the name that the session sees
+        self.log = self.log_alias = slot_dir / "logs" / f"{name}.log"  #: ours, and by the name that the session sees
         self.collected = collected_within(
             slot_dir
         )  #: the folder of what was taken out, of this attempt and of those beside it
@@ -49,15 +49,15 @@ class AttemptDir:
         self.folder.mkdir()
         self.log.parent.mkdir(exist_ok=True)
         self.log.write_text(header, encoding="utf-8")
-        self.printed_to = session / self.log.name
-        self._is_linked = try_link(self.log, self.printed_to)
+        self.log_alias = session / self.log.name
+        self._is_linked = try_link(self.log, self.log_alias)
 
     def collect_log(self) -> None:
         """On a disk without hard links, have in the log what was printed; elsewhere it is there already."""
-        if self._is_linked or self.printed_to == self.log:
+        if self._is_linked or self.log_alias == self.log:
             return
         with suppress(OSError), _opened(self._session, ()) as folder:
-            printed = os.open(self.printed_to.name, _FILE, dir_fd=folder)
+            printed = os.open(self.log_alias.name, _FILE, dir_fd=folder)
             with open(printed, "rb") as source, self.log.open("ab") as log:  # noqa: PTH123
                 if S_ISREG(os.fstat(printed).st_mode):
                     log.write(source.read(_MOST_LOG))
@@ -71,7 +71,7 @@ class AttemptDir:
 
     def clear(self) -> None:
         """Remove all of it."""
-        for path in (self.log, self.printed_to, self.folder, self._collected):
+        for path in (self.log, self.log_alias, self.folder, self._collected):
             clear_away(path)
 
     def _collect(self, written: Written, number: int) -> Written:

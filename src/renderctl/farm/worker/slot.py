@@ -249,9 +249,9 @@ class Slot:
     def _request(self, attempt: Attempt, ready: OpenSession, attempt_dir: AttemptDir) -> RequestedFrame:
         attempt_dir.create(ready.scratch, f"$ {ready.command}\n# {attempt.task_id}: frame {attempt.frame}\n")
         request = FrameRequest(
-            attempt.task_id, attempt.frame, attempt.camera, attempt_dir.folder, attempt_dir.log, attempt_dir.printed_to
+            attempt.task_id, attempt.frame, attempt.camera, attempt_dir.folder, attempt_dir.log, attempt_dir.log_alias
         )
-        ready.session.order(request)
+        ready.session.request_frame(request)
         return RequestedFrame(ready, attempt_dir, request)
 
     def _open_session(self, job: Job, stop: threading.Event) -> OpenSession:

@@ -8,6 +8,7 @@ from sqlalchemy import Column, Connection, Table, and_, case, func, or_, select
 
 from renderctl.core.metrics import Cursor, Measures, Since
 from renderctl.core.states import (
+    CLAIMABLE_JOB,
     ENDED_JOB,
     OPEN_ATTEMPT,
     OPEN_JOB,
@@ -17,7 +18,6 @@ from renderctl.core.states import (
     TaskState,
 )
 from renderctl.core.webhooks import UNDELIVERED_STATES
-from renderctl.repository.attempts.claim_query import SERVED
 from renderctl.repository.counts import sum_counts
 from renderctl.repository.database import Part, db_now, read
 from renderctl.repository.schema.counts import job_counts
@@ -103,7 +103,7 @@ def _open_work(connection: Connection) -> _OpenWork:
     )
     per_job = per_job.where(jobs.c.removed_at.is_(None), jobs.c.state.in_(OPEN_JOB))
     job = per_job.group_by(jobs.c.state, jobs.c.created_at).subquery()
-    gives = job.c.state.in_(SERVED) & (job.c.queued > 0)
+    gives = job.c.state.in_(sorted(CLAIMABLE_JOB)) & (job.c.queued > 0)
     query = select(
         *(func.sum(job.c[state]).label(state) for state in states),
         func.count(case((gives, 1))).label("giving"),

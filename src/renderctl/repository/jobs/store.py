@@ -1,6 +1,6 @@
 """Jobs: found, listed, added, controlled, removed. What they consist of is in `tasks` and `outputs`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -60,7 +60,7 @@ class Jobs(Part):
         return to_job(row)
 
     @read
-    def visible_ids(self, connection: Connection, ids: Iterable[str], visibility: Visibility) -> set[str]:
+    def visible_ids(self, connection: Connection, ids: Collection[str], visibility: Visibility) -> set[str]:
         """Return those of the ids whose jobs are visible."""
         query = select(jobs.c.id).where(jobs.c.id.in_(list(ids)), *visible(jobs, visibility))
         return set(connection.scalars(query))
@@ -187,7 +187,7 @@ class Jobs(Part):
         return state
 
     @write
-    def add_notes(self, connection: Connection, job_id: str, notes: Iterable[str]) -> None:
+    def add_notes(self, connection: Connection, job_id: str, notes: Collection[str]) -> None:
         """Add notes for the artist to the job, each sentence once, up to a limit. Raises NotFound."""
         known = list(lock_job(connection, job_id).notes)
         fresh = [note for note in notes if note not in known][: max(MAX_NOTES - len(known), 0)]

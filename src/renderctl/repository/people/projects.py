@@ -1,6 +1,6 @@
 """Projects and their members."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, select
 
@@ -61,7 +61,7 @@ class Projects(Part):
         return find_project(connection, name)
 
     @durable_write
-    def add_members(self, connection: Connection, name: str, user_names: Iterable[str], *, actor: Actor) -> Project:
+    def add_members(self, connection: Connection, name: str, user_names: Collection[str], *, actor: Actor) -> Project:
         """Make users members of a project. Raises NotFound."""
         for user in user_names:
             add_member(connection, name, user)
@@ -69,7 +69,9 @@ class Projects(Part):
         return find_project(connection, name)
 
     @durable_write
-    def remove_members(self, connection: Connection, name: str, user_names: Iterable[str], *, actor: Actor) -> Project:
+    def remove_members(
+        self, connection: Connection, name: str, user_names: Collection[str], *, actor: Actor
+    ) -> Project:
         """Remove members from a project; what they own stays theirs. Raises NotFound."""
         project = find_project(connection, name)
         for user in user_names:

@@ -113,7 +113,7 @@ def _kill_container(engine: DockerEngine, farm: Farm, job_id: str) -> None:
 
     def is_told() -> bool:
         failed = [row for row in rows(farm, attempts, job_id) if row.state == AttemptState.FAILED]
-        return any("Somebody" in str(row.error) for row in failed)
+        return any("Another client" in str(row.error) for row in failed)
 
     with closing(docker.DockerClient(engine.url)) as client:
         client.containers.list()[-1].kill()

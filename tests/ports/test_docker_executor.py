@@ -231,7 +231,7 @@ def test_a_container_that_somebody_ended_is_said_to_be_so(
         container.kill() if how == "kill" else container.remove(force=True)
         failure = failure_of_exit(end_of(session), "")
     assert failure.fault is Fault.MACHINE
-    assert "Somebody" in failure.reason
+    assert "Another client" in failure.reason
     assert not containers(client)
 
 

@@ -129,7 +129,7 @@ def test_nonsense_ends_its_job_and_the_worker_renders_the_next(farm: Farm, execu
             executor.behaviours[frame] = saying(text)
             job = given_job(farm, str(frame), model=hostile)
             wait_for(farm, partial(_has_failed, farm, job))
-            assert "scripts of the scene have disturbed it" in (farm.repository.jobs.get(job.id).error or ""), text
+            assert "scripts have interfered" in (farm.repository.jobs.get(job.id).error or ""), text
         last = given_job(farm, "100", model=honest)
         wait_for(farm, lambda: farm.repository.jobs.get(last.id).state is JobState.SUCCEEDED)
         assert not worker.wait(0.0)

@@ -182,7 +182,7 @@ def test_running_out_of_memory_is_told_from_being_killed(
     with running(executor, launch("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")) as session:
         status = end_of(session)
     assert not status.out_of_memory
-    assert "memory enough" in failure_of_exit(status, "").reason
+    assert "not for memory" in failure_of_exit(status, "").reason
 
 
 FILLS = {

@@ -25,7 +25,7 @@ def blenders() -> tuple[Blender, ...]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "blender" in metafunc.fixturenames:
         found: list[Blender | None] = list(blenders()) or [None]
-        names = [".".join(map(str, each.version)) if each else "none" for each in found]
+        names = [".".join(map(str, item.version)) if item else "none" for item in found]
         metafunc.parametrize("blender", found, ids=names, scope="session", indirect=True)
 
 

@@ -33,7 +33,7 @@ def test_a_named_program_is_asked_once(tmp_path: Path) -> None:
         assert Blender((4, 3, 2), program, module=False) in found
     assert (program.parent / "asked").read_text().count("asked") == 1
     given_program(program.parent, "Blender 4.4.1 and it is another file")
-    assert any(each.version == (4, 4, 1) for each in find_blenders([str(program)], cache_dir=tmp_path / "cache"))
+    assert any(item.version == (4, 4, 1) for item in find_blenders([str(program)], cache_dir=tmp_path / "cache"))
 
 
 def test_a_python_with_the_module_is_found_by_its_metadata(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_python_with_the_module_is_found_by_its_metadata(tmp_path: Path) -> No
     python.parent.mkdir()
     python.touch()
     found = find_blenders([str(tmp_path / "env")], cache_dir=tmp_path / "cache")
-    (module,) = [each for each in found if each.program == python]
+    (module,) = [item for item in found if item.program == python]
     assert module.version == (4, 5, 15)
     assert module.argv()[0] == str(python)
     assert module.argv()[-1].endswith("session.py")

@@ -38,7 +38,7 @@ os._exit(0)
 @pytest.fixture(scope="session")
 def module() -> Blender:
     """The bpy beside us: the image has the same."""
-    found = [each for each in blenders() if each.module]
+    found = [blender for blender in blenders() if blender.module]
     if not found:
         lacking("There is no bpy beside us: pip install 'renderctl[blender]'")
     return found[0]

@@ -41,7 +41,7 @@ def test_progress_ends_with_every_sample(studio: Studio) -> None:
     studio.open(studio.scene("cube"), samples=32, resolution=(400, 300))
     studio.progress.clear()
     studio.render(1)
-    fractions = [each.fraction for each in studio.progress if each.fraction is not None]
+    fractions = [item.fraction for item in studio.progress if item.fraction is not None]
     assert fractions == sorted(fractions)
     assert studio.progress[-1].phase
 

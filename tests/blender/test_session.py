@@ -70,7 +70,7 @@ def test_a_frame_is_opened_ordered_and_reported(tmp_path: Path, clock: FakeClock
     opened = session.open(RenderPlan(Path("/scene.blend")), LIMITS)
     rendered = session.render(order, limits=LIMITS, on_progress=seen.append, stop=threading.Event())
     assert (opened.device, opened.notes) == ("CPU", ("One note.",))
-    assert [each.fraction for each in seen] == [0.5]
+    assert [item.fraction for item in seen] == [0.5]
     assert rendered.files[0].path == Path("/out/0001.png")
     assert blender.sent[0] == {"run": str(tmp_path / "render.py")}
     assert blender.sent[1] == {"task": "t", "frame": 1, "camera": None, "folder": str(tmp_path), "log": str(order.log)}

@@ -179,7 +179,7 @@ def test_all_verify_with_the_keys_that_were_replaced(tmp_path: Path) -> None:
     _, config = write_compose(tmp_path, force=False).files
     known = [settings_in_compose(tmp_path, name) for name in OURS]
     known.append(load_settings(config, {}, default_data_dir=tmp_path))
-    assert [each.audit.former for each in known] == [("b" * 32, "a" * 32)] * 3
+    assert [item.audit.former for item in known] == [("b" * 32, "a" * 32)] * 3
 
 
 def test_prometheus_asks_the_server_with_the_token_that_it_knows(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_prometheus_asks_the_server_with_the_token_that_it_knows(tmp_path: Path)
 
 
 def test_grafana_finds_its_dashboard_and_prometheus() -> None:
-    mounts = dict(each.split(":")[:2] for each in SERVICES["grafana"]["volumes"])
+    mounts = dict(service.split(":")[:2] for service in SERVICES["grafana"]["volumes"])
     provisioning = FOLDER / "grafana" / "provisioning"
     assert mounts["./grafana/provisioning"] == "/etc/grafana/provisioning"
     (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yaml").read_text())["datasources"]
@@ -202,7 +202,7 @@ def test_grafana_finds_its_dashboard_and_prometheus() -> None:
     (provider,) = yaml.safe_load((provisioning / "dashboards" / "renderctl.yaml").read_text())["providers"]
     assert mounts["./grafana/dashboards"] == provider["options"]["path"]
     panels = json.loads((FOLDER / "grafana" / "dashboards" / "renderctl.json").read_text())["panels"]
-    sources = [each["datasource"] for panel in panels for each in (panel, *panel["targets"])]
+    sources = [item["datasource"] for panel in panels for item in (panel, *panel["targets"])]
     assert sources == [{"type": source["type"], "uid": source["uid"]}] * len(sources)
     assert len({panel["id"] for panel in panels}) == len(panels)
 

@@ -66,4 +66,4 @@ def test_an_unknown_scene_is_answered_with_what_there_is(facts: ModelFacts) -> N
 
 
 def test_missing_are_the_files_that_were_not_stored(facts: ModelFacts) -> None:
-    assert [each.path for each in facts.missing] == ["//gone.png"]
+    assert [item.path for item in facts.missing] == ["//gone.png"]

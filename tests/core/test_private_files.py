@@ -58,10 +58,10 @@ def test_a_database_that_others_could_read_is_closed_to_them_and_its_folder_left
         old.execute("CREATE TABLE note (id INTEGER)")
         old.commit()
         files = [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm")]
-        assert {mode(each) for each in files} == {0o644}
+        assert {mode(file) for file in files} == {0o644}
         engine = open_engine(f"sqlite:///{path}")
         engine.connect().close()
-        assert {mode(each) for each in files} == {0o600}
+        assert {mode(item) for item in files} == {0o600}
         engine.dispose()
     old.close()
     assert mode(tmp_path) == 0o755

@@ -101,7 +101,7 @@ def test_the_config_is_looked_for_where_it_may_be(tmp_path: Path, monkeypatch: p
     )
     (tmp_path / "renderctl.yaml").unlink()
     of_user = load_settings(None, {}, default_data_dir=DEFAULT, user_config=user)
-    assert [each.worker.slots for each in (named, by_variable, here, of_user)] == [1, 2, 3, 4]
+    assert [item.worker.slots for item in (named, by_variable, here, of_user)] == [1, 2, 3, 4]
     assert of_user.source == user
 
 

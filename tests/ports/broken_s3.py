@@ -68,7 +68,7 @@ class BrokenS3:
 
     def answer(self, asked: Asked) -> Answer:
         self.asked.append(asked)
-        return next((found for each in self.answers if (found := each(asked)) is not None), fine(asked))
+        return next((found for answer in self.answers if (found := answer(asked)) is not None), fine(asked))
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def given_deeds(farm: Farm) -> str:
 
 
 def problems(farm: Farm, seen: ChainHead | None = None) -> list[str]:
-    return [f"{each.seq}: {each.what}" for each in farm.repository.audit_chain.verify(seen).problems]
+    return [f"{problem.seq}: {problem.what}" for problem in farm.repository.audit_chain.verify(seen).problems]
 
 
 def test_what_was_written_verifies_and_the_end_is_told(sealed: Farm) -> None:
@@ -218,7 +218,7 @@ def test_entries_from_before_the_chain_are_a_problem_until_they_are_adopted(seal
     assert (verdict.problems, verdict.entries, verdict.before) == ([], 5 + 2 + 1, 0)
     with sealed.repository.database.engine.begin() as connection:
         connection.execute(audits.update().where(audits.c.subject == "1").values(actor="mona"))
-    assert {each.split(": ")[1] for each in problems(sealed)} == {"it was changed"}
+    assert {problem.split(": ")[1] for problem in problems(sealed)} == {"it was changed"}
     assert sealed.repository.audit.adopt_unsigned(actor=ACTOR) == 0
 
 
@@ -249,11 +249,11 @@ def test_the_log_is_filtered(sealed: Farm) -> None:
     job_id = given_deeds(sealed)
 
     def actions(**wanted: object) -> list[str]:
-        return [each.action for each in sealed.repository.audit.newest(entry_filter=AuditFilter(**wanted))]  # type: ignore[arg-type]
+        return [item.action for item in sealed.repository.audit.newest(entry_filter=AuditFilter(**wanted))]  # type: ignore[arg-type]
 
     assert actions(subject=job_id[:10], action="job.p") == ["job.pause", "job.priority"]
     assert actions(by="nobody") == actions(refused=True) == actions(since=sealed.clock.now().replace(year=2900)) == []
-    assert [each.seq for each in sealed.repository.audit.after(AuditFilter(after=3))] == [4, 5]
+    assert [entry.seq for entry in sealed.repository.audit.after(AuditFilter(after=3))] == [4, 5]
 
 
 @pytest.mark.parametrize("action", ["worker.control", "worker"])
@@ -295,7 +295,7 @@ def test_what_a_replaced_key_has_signed_still_verifies_and_who_replaced_it_is_to
     verdict = filed.repository.audit_chain.verify()
     assert (verdict.problems, verdict.weak, verdict.waiting) == ([], 0, 0)
     told = filed.repository.audit.newest(entry_filter=AuditFilter(action="audit.rotate"))
-    assert [(each.actor, each.details["former"]) for each in told] == [
+    assert [(item.actor, item.details["former"]) for item in told] == [
         ("mona", key_id(keys[1])),
         ("mona", key_id(keys[0])),
     ]

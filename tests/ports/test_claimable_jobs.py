@@ -232,8 +232,8 @@ def test_no_task_is_hidden_whoever_queues_and_claims_at_the_same_time(tmp_path: 
             wait_for(farm, lambda: all(claims[job_id] > 20 for job_id in made), within_s=60.0)
         finally:
             stop.set()
-    for each in working:
-        each.result()
+    for item in working:
+        item.result()
     assert hidden(farm) == set()
     assert sorted(farm.repository.attempts.claimable_jobs(given_worker(farm, "last"))) == sorted(made)
     close(farm)

@@ -62,7 +62,7 @@ class Operators:
         if not self.held:
             return []
         attempt = self.random.choice(self.held)
-        return [each for each in self.held if each.job_id == attempt.job_id and self.random.random() < 0.5]
+        return [item for item in self.held if item.job_id == attempt.job_id and self.random.random() < 0.5]
 
     def start(self, _job: Job) -> None:
         for attempt in self.some():
@@ -73,7 +73,7 @@ class Operators:
             count = self.random.randint(1, 2)
             images = [Output(f"{number}.png", "a" * 64, self.random.randint(1, 99)) for number in range(count)]
             self.farm.repository.attempts.complete_all(
-                [Completion(each, tuple(images), Cost(1.0)) for each in attempts]
+                [Completion(attempt, tuple(images), Cost(1.0)) for attempt in attempts]
             )
 
     def fail(self, _job: Job) -> None:
@@ -257,7 +257,7 @@ def test_at_work_at_the_same_time_they_count_right(tmp_path: Path, database_url:
 
     def work(seed: int) -> None:
         operators = Operators(farm, seed, jobs)
-        operators.actions = tuple(each for each in operators.actions if each.__name__ != "remove")
+        operators.actions = tuple(action for action in operators.actions if action.__name__ != "remove")
         try:
             for _ in range(25):
                 operators.act()
@@ -321,7 +321,7 @@ def test_many_jobs_are_summed_up_with_as_many_questions_as_one(farm: Farm) -> No
     one = statements_of(farm, lambda: farm.repository.summaries.newest(limit=1))
     many = statements_of(farm, farm.repository.summaries.newest)
     assert len(many) == len(one)
-    shown = {each.job.id: (each.frame_seconds, each.image) for each in farm.repository.summaries.newest()}
+    shown = {item.job.id: (item.frame_seconds, item.image) for item in farm.repository.summaries.newest()}
     assert shown == {job.id: (1.0 + number, f"i{number}") for number, job in enumerate(jobs)}
 
 
@@ -329,7 +329,7 @@ def test_a_transaction_writes_its_counts_with_one_statement_its_last(farm: Farm)
     job, slot = given_job(farm, "1-6"), given_worker(farm)
     claim = statements_of(farm, lambda: farm.repository.attempts.claim(job.id, slot, limit=4))
     attempts = farm.repository.attempts.of_job(job.id)
-    images = [Completion(each, (Output(f"{each.frame}.png", "a" * 64, 10),), Cost(1.0)) for each in attempts]
+    images = [Completion(attempt, (Output(f"{attempt.frame}.png", "a" * 64, 10),), Cost(1.0)) for attempt in attempts]
     complete = statements_of(farm, lambda: farm.repository.attempts.complete_all(images))
     for statements in (claim, complete):
         counting = [statement for statement in statements if "INTO job_count" in statement]
@@ -352,7 +352,7 @@ def test_each_worker_counts_in_its_own_shard(tmp_path: Path, ready_mysql_url: st
 def test_an_older_database_is_counted_when_it_is_upgraded(tmp_path: Path, new_database_url: str) -> None:
     farm = farm_on(new_database_url, tmp_path)
     operators = Operators(farm, 3, given_jobs(farm))
-    operators.actions = tuple(each for each in operators.actions if each.__name__ != "remove")
+    operators.actions = tuple(action for action in operators.actions if action.__name__ != "remove")
     for _ in range(60):
         operators.act()
     counts = [farm.repository.tasks.counts(job.id) for job in operators.jobs]

@@ -189,7 +189,7 @@ def test_a_process_makes_no_more_connections_than_the_url_allows_and_the_rest_wa
         assert not waiting.done()
         free.set()
         assert waiting.result(30) == []
-        assert [each.result(30) for each in holding] == [None, None]
+        assert [item.result(30) for item in holding] == [None, None]
     assert engine.pool.checkedin() <= 2  # type: ignore[attr-defined]
     repository.close()
 

@@ -53,8 +53,8 @@ def black_hole() -> Iterator[str]:
                 waiting[-1].connect_ex(listener.getsockname())
             yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
         finally:
-            for each in waiting:
-                each.close()
+            for item in waiting:
+                item.close()
 
 
 def test_a_server_that_is_gone_costs_nothing_and_is_used_again_when_it_is_back(
@@ -121,7 +121,7 @@ def test_of_many_threads_one_finds_out_whether_a_frozen_server_is_back(
         thread.start()
     for thread in threads:
         thread.join()
-    assert sum(each > 0.2 for each in seconds) == 1
+    assert sum(second > 0.2 for second in seconds) == 1
 
 
 def test_a_black_hole_costs_no_more(clock: FakeClock) -> None:

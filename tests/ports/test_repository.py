@@ -112,14 +112,14 @@ def test_of_frames_that_are_published_together_one_that_was_taken_away_is_left_o
     farm.repository.attempts.complete(first, [IMAGE], Cost(1.0))
     farm.repository.attempts.release([zombie])
     (heir,) = farm.repository.attempts.claim(job.id, given_worker(farm, "w2")).attempts
-    done = [Completion(each, (replace(IMAGE, name=f"{each.number}.png"),), Cost(each.number)) for each in claimed]
+    done = [Completion(item, (replace(IMAGE, name=f"{item.number}.png"),), Cost(item.number)) for item in claimed]
     for _ in range(2):
         assert farm.repository.attempts.complete_all(done) == {zombie.id}
     farm.repository.attempts.complete(heir, [replace(IMAGE, name="heir.png")], Cost(2.0))
     outputs, _ = farm.repository.outputs.of_job(job.id)
     assert sorted(output.name for output in outputs) == ["0001.png", "3.png", "heir.png"]
     ended = {attempt.id: attempt.state for attempt in farm.repository.attempts.of_job(job.id)}
-    assert [ended[each.id] for each in claimed] == ["succeeded", "released", "succeeded"]
+    assert [ended[entry.id] for entry in claimed] == ["succeeded", "released", "succeeded"]
     assert farm.repository.jobs.finish_if_done(job.id) is JobState.SUCCEEDED
 
 
@@ -314,7 +314,7 @@ def test_who_is_logged_in_stays_so_when_log_ins_get_names(new_database_url: str,
     engine.dispose()
     repository = open_repository(new_database_url, now=clock.now, heartbeat_limit_s=1.0)
     actor, other = (repository.sessions.authenticate(digest, "192.0.2.7").actor for digest in ("d1", "d2"))
-    assert {each.id for each in repository.sessions.all(user="bob")} == {actor.session, other.session}
+    assert {session.id for session in repository.sessions.all(user="bob")} == {actor.session, other.session}
     assert len({actor.session, other.session, None}) == 3
     repository.close()
 
@@ -348,7 +348,7 @@ def test_eight_processes_claim_two_thousand_tasks_each_exactly_once(tmp_path: Pa
     spawn = multiprocessing.get_context("spawn")
     taken: multiprocessing.Queue[list[int]] = spawn.Queue()
     given = [(database_url, tmp_path, job.id, f"w{n}", taken) for n in range(8)]
-    processes = [spawn.Process(target=_claim_all, args=each) for each in given]
+    processes = [spawn.Process(target=_claim_all, args=item) for item in given]
     for process in processes:
         process.start()
     claimed = sorted(number for _ in processes for number in taken.get(timeout=300))

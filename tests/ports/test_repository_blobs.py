@@ -55,7 +55,7 @@ def test_the_inputs_of_models_and_of_jobs_and_outputs_are_known(farm: Farm) -> N
     (attempt,) = farm.repository.attempts.claim(job.id, given_worker(farm)).attempts
     farm.repository.attempts.start(attempt)
     farm.repository.attempts.complete(attempt, [Output("0001.png", digest("output"), 1)], Cost())
-    asked = [digest(each) for each in ("model", "job", "output", "new")]
+    asked = [digest(item) for item in ("model", "job", "output", "new")]
     assert farm.repository.blobs.unknown(asked) == {digest("new")}
 
 
@@ -69,12 +69,12 @@ def test_whoever_asks_holds_a_lease_for_a_day_and_asking_again_makes_it_last(far
     farm.repository.blobs.unknown([digest(1), digest(2)])
     leases = leased_for(farm)
     assert set(leases) == {digest(1), digest(2)}
-    assert all(timedelta(hours=23, minutes=59) < each <= timedelta(hours=24) for each in leases.values())
+    assert all(timedelta(hours=23, minutes=59) < lease <= timedelta(hours=24) for lease in leases.values())
 
 
 def test_thousands_are_asked_for_at_once(farm: Farm) -> None:
     job = given_job(farm)
-    known = {each.digest for each in farm.repository.models.inputs(job.model_id)}
+    known = {item.digest for item in farm.repository.models.inputs(job.model_id)}
     asked = {digest(number) for number in range(2500)}
     assert farm.repository.blobs.unknown(asked | known) == asked
     assert len(leased_for(farm)) == 2501

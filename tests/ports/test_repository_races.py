@@ -157,8 +157,8 @@ def test_who_upgrades_next_finds_the_revision_of_the_one_before(new_database_url
     assert current_revision(other) == HEAD
     assert set(revisions) <= {HEAD}
     assert bool(revisions) is (engine.dialect.name != "sqlite")
-    for each in (engine, other):
-        each.dispose()
+    for item in (engine, other):
+        item.dispose()
 
 
 def test_who_has_seen_the_database_fail_expires_nobody_for_a_heartbeat_limit(farm: Farm, clock: FakeClock) -> None:
@@ -293,7 +293,7 @@ def require_consistent(farm: Farm) -> None:
     assert done.items() <= by.items(), "what has succeeded is published, by the attempt that did it"
     winners = {row.id for row in all_attempts if row.state == AttemptState.SUCCEEDED}
     assert set(by.values()) <= winners
-    for job in (each.job for each in farm.repository.summaries.newest(limit=1000)):
+    for job in (item.job for item in farm.repository.summaries.newest(limit=1000)):
         open_tasks = Counter(row.state for row in all_tasks if row.job_id == job.id)
         if job.state in ENDED_JOB:
             assert not open_tasks[TaskState.QUEUED] + open_tasks[TaskState.BLOCKED], job

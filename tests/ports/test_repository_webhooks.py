@@ -51,7 +51,7 @@ def outbox(farm: Farm, webhook: Webhook) -> list[Delivery]:
 
 
 def events(farm: Farm, webhook: Webhook) -> list[str]:
-    return [each.event for each in outbox(farm, webhook)]
+    return [item.event for item in outbox(farm, webhook)]
 
 
 def next_of(farm: Farm, webhook: Webhook) -> PreparedDelivery:
@@ -78,7 +78,7 @@ def test_frames_that_are_published_together_are_told_in_their_order(farm: Farm) 
     webhook, slot = given_webhook(farm, job, Event.OUTPUT_PUBLISHED), given_worker(farm)
     claimed = farm.repository.attempts.claim(job.id, slot, limit=30).attempts
     farm.repository.attempts.complete_all(
-        [Completion(each, (replace(IMAGE, name=f"{each.number}.png"),), Cost()) for each in claimed]
+        [Completion(item, (replace(IMAGE, name=f"{item.number}.png"),), Cost()) for item in claimed]
     )
     told = []
     while parcel := farm.repository.deliveries.next_due(webhook.id):
@@ -195,8 +195,8 @@ def test_who_listens_to_a_project_hears_of_its_jobs_and_of_no_others(farm: Farm)
     job, other = given_job(farm, "1"), given_job(farm, "1")
     of_other, nothing = given_webhook(farm, other), given_webhook(farm, job, Event.JOB_FAILED)
     farm.repository.jobs.cancel(job.id, actor=ACTOR)
-    assert [each.job for each in outbox(farm, here)] == [job.id]
-    assert [outbox(farm, each) for each in (there, of_other, nothing)] == [[], [], []]
+    assert [item.job for item in outbox(farm, here)] == [job.id]
+    assert [outbox(farm, entry) for entry in (there, of_other, nothing)] == [[], [], []]
 
 
 def test_a_secret_and_the_rest_of_an_address_are_in_no_audit_row(farm: Farm) -> None:
@@ -283,7 +283,7 @@ def test_a_success_between_makes_a_receiver_one_that_works(farm: Farm, clock: Fa
         farm.repository.jobs.cancel(job.id, actor=ACTOR)
         farm.repository.deliveries.record_attempt(next_of(farm, webhook), "", tried, chance=0.5)
         clock.advance(seconds=43_200)
-    assert [each.state for each in outbox(farm, webhook)] != ["undeliverable"] * 3
+    assert [item.state for item in outbox(farm, webhook)] != ["undeliverable"] * 3
     assert outbox(farm, webhook)[2].state == "waiting"
 
 
@@ -322,19 +322,19 @@ def test_what_a_disabled_user_has_set_up_is_told_when_he_is_let_in_again(farm: F
 def test_old_deliveries_are_forgotten_and_webhooks_of_removed_jobs_with_them(farm: Farm, clock: FakeClock) -> None:
     job, other = given_job(farm, "1"), given_job(farm, "1")
     of_job, of_other, all_of_them = given_webhook(farm, job), given_webhook(farm, other), given_webhook(farm)
-    for each in (job, other):
-        farm.repository.jobs.cancel(each.id, actor=ACTOR)
+    for item in (job, other):
+        farm.repository.jobs.cancel(item.id, actor=ACTOR)
     for webhook in (of_job, all_of_them):
         farm.repository.deliveries.record_attempt(next_of(farm, webhook), "", TAKEN, chance=0.5)
-    for each in (job, other):
-        farm.repository.jobs.remove(each.id, actor=ACTOR)
+    for entry in (job, other):
+        farm.repository.jobs.remove(entry.id, actor=ACTOR)
     while farm.repository.recovery.delete_removed_batch():
         pass
     clock.advance(seconds=8 * 86_400)
     while farm.repository.deliveries.delete_ended(7):
         pass
-    assert {each.id for each in farm.repository.webhooks.all()} == {of_other.id, all_of_them.id}
-    assert [each.state for each in outbox(farm, of_other)] == ["waiting"]
+    assert {element.id for element in farm.repository.webhooks.all()} == {of_other.id, all_of_them.id}
+    assert [current.state for current in outbox(farm, of_other)] == ["waiting"]
     assert [each.state for each in outbox(farm, all_of_them)] == ["waiting"]
 
 

@@ -146,7 +146,7 @@ def test_a_get_leaves_nothing_but_its_file(store: Store, given_file: Given, tmp_
     store.put(path, digest)
     (tmp_path / "out").mkdir()
     store.get(digest, tmp_path / "out" / "got")
-    assert [each.name for each in (tmp_path / "out").iterdir()] == ["got"]
+    assert [item.name for item in (tmp_path / "out").iterdir()] == ["got"]
 
 
 @pytest.mark.parametrize(("start", "end"), [(0, None), (5, 9), (20 << 20, (20 << 20) + 3), ((32 << 20), None), (7, 7)])
@@ -257,9 +257,9 @@ def test_every_blob_is_listed_in_the_order_of_the_digests(store: Store, given_fi
         store.put(path, digest)
         sizes[digest] = number * 7
     listed = list(store.blobs())
-    assert [each.digest for each in listed] == sorted(sizes)
-    assert {each.digest: each.size for each in listed} == sizes
-    assert all(0 <= each.age_s < 600 for each in listed)
+    assert [item.digest for item in listed] == sorted(sizes)
+    assert {entry.digest: entry.size for entry in listed} == sizes
+    assert all(0 <= element.age_s < 600 for element in listed)
 
 
 def test_an_empty_store_lists_nothing(store: Store) -> None:
@@ -303,11 +303,11 @@ def test_a_name_that_is_no_digest_is_not_removed(store: Store) -> None:
 def test_logs_are_listed_and_removed(store: Store) -> None:
     for name in ("attempt-1", "../../escape", "attempt-3"):
         store.put_log(name, [b"Fra:1\n"])
-    listed = {each.attempt_id: each for each in store.logs()}
+    listed = {log.attempt_id: log for log in store.logs()}
     assert set(listed) == {"attempt-1", "../../escape", "attempt-3"}
-    assert all(each.size == 6 and 0 <= each.age_s < 600 for each in listed.values())
+    assert all(item.size == 6 and 0 <= item.age_s < 600 for item in listed.values())
     store.remove_logs({"attempt-1", "../../escape", "attempt-4"})
-    assert [each.attempt_id for each in store.logs()] == ["attempt-3"]
+    assert [entry.attempt_id for entry in store.logs()] == ["attempt-3"]
     assert log_of(store, "attempt-1") is None
 
 

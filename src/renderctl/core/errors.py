@@ -246,6 +246,7 @@ class OutsideFiles(InvalidInput):
 
     @property
     def details(self) -> Mapping[str, object]:
+        """The files, for programs."""
         return {"files": self.files}
 
 

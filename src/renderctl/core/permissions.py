@@ -40,6 +40,7 @@ class Rule:
     admin: str = "+++"
 
     def verdict(self, role: Role, relation: Relation) -> Verdict:
+        """Return the row's verdict for a role and a relation."""
         return _VERDICTS[getattr(self, role.value)[list(Relation).index(relation)]]
 
 
@@ -126,6 +127,7 @@ class Subject:
         return cls(kind, id, owner, frozenset([project]))
 
     def relation(self, actor: Actor) -> Relation:
+        """Return how the actor is related to the subject."""
         if self.owner is not None and self.owner == actor.name:
             return Relation.OWN
         return Relation.PROJECT if self.projects & actor.projects else Relation.OTHER

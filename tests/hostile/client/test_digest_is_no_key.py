@@ -46,7 +46,7 @@ def test_zeros_under_the_digest_of_somebody_elses_file_make_nobody_its_reader(fa
     send(farm, ADA, file, content)
     with pytest.raises(DigestMismatch):
         send(farm, EVE, file, bytes(size))
-    assert [each.digest for each in wanted_files(farm, EVE, [file])] == [file.digest]
+    assert [wanted_file.digest for wanted_file in wanted_files(farm, EVE, [file])] == [file.digest]
     with pytest.raises(MissingFiles):
         steal(farm, file)
 
@@ -57,8 +57,8 @@ def test_asking_what_to_send_tells_nobody_which_files_the_farm_has(farm: Farm) -
     send(farm, ADA, file, content)
     for verify in (False, True):
         answer = wanted_files(farm, EVE, [file, unknown], verify=verify)
-        assert {each.digest for each in answer} == {file.digest, unknown.digest}
-        assert {each.url for each in answer} == {None}
+        assert {item.digest for item in answer} == {file.digest, unknown.digest}
+        assert {entry.url for entry in answer} == {None}
 
 
 def test_part_of_a_file_makes_nobody_its_reader(farm: Farm) -> None:

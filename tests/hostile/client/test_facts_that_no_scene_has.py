@@ -24,7 +24,7 @@ def offer(served: Served, who: dict[str, str], facts: dict[str, Any]) -> Any:
 
 def facts_with(scene: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
     document = FACTS.as_document() | changes
-    document["scenes"] = [{**each, **(scene or {})} for each in document["scenes"]]
+    document["scenes"] = [{**item, **(scene or {})} for item in document["scenes"]]
     return document
 
 
@@ -137,6 +137,6 @@ def test_a_name_is_looked_up_without_the_facts_of_all_its_versions(served: Serve
     event.listen(served.farm.repository.database.engine, "before_cursor_execute", note)
     served.farm.repository.models.find("odd")
     event.remove(served.farm.repository.database.engine, "before_cursor_execute", note)
-    by_name, by_id = (each for each in asked if "FROM model" in each)
+    by_name, by_id = (request for request in asked if "FROM model" in request)
     assert "facts" not in by_name
     assert "facts" in by_id

@@ -52,7 +52,7 @@ def test_a_scene_with_absolute_paths_tells_the_one_folder_with_which_they_begin(
     """A session finds the files by it; the .blend, which is sent, has it in each of its paths."""
     facts = facts_sent(str(HOME / "textures/wood.png"))
     assert facts.relocations == {str(HOME): "."}
-    assert [each.source for each in facts.dependencies] == ["textures/wood.png"]
+    assert [dependency.source for dependency in facts.dependencies] == ["textures/wood.png"]
 
 
 OLD = {
@@ -71,14 +71,14 @@ def test_what_an_older_client_sends_too_much_is_not_kept(served: Served) -> None
     assert "/home" not in json.dumps(model)
     stored = served.farm.repository.models.get(model["id"]).facts
     assert "/home" not in json.dumps(stored.as_document())
-    assert FILE["path"] in {each.source for each in stored.dependencies}
+    assert FILE["path"] in {dependency.source for dependency in stored.dependencies}
 
 
 def test_what_is_kept_of_older_uploads_is_not_told(served: Served) -> None:
     bob = served.person("bob", Role.ARTIST, "default")
     facts = replace(
         FACTS,
-        dependencies=tuple(Dependency(**each) for each in OLD["dependencies"]),  # type: ignore[arg-type]
+        dependencies=tuple(Dependency(**item) for item in OLD["dependencies"]),  # type: ignore[arg-type]
         relocations={"/home/ada": "."},
     )
     given_model(served.farm, "old", facts)
@@ -102,7 +102,7 @@ def test_an_error_of_the_server_names_no_folder_of_it(served: Served) -> None:
         served.client.put(f"/api/v1/uploads/{FILE['digest']}?size=13", content=b"BLENDER-v500 ", headers=ada),
         served.client.get("/readyz"),
     ]
-    assert {each.status_code for each in answers} == {503}
+    assert {item.status_code for item in answers} == {503}
     for answer in answers:
         assert str(data) not in answer.text
         assert str(data.parent) not in answer.text
@@ -113,7 +113,7 @@ def test_addresses_of_images_in_a_folder_of_the_server_lead_to_the_server(served
     job = given_job(served.farm, "1-2")
     work_off(served.farm)
     links: list[dict[str, Any]] = served.client.get(f"/api/v1/jobs/{job.id}/links", headers=ada).json()
-    assert [each["url"] for each in links] == [
+    assert [link["url"] for link in links] == [
         f"http://farm.test/api/v1/jobs/{job.id}/outputs/{number}/{number:04d}.png" for number in (1, 2)
     ]
     assert served.client.get(links[0]["url"], headers=ada).status_code == 200

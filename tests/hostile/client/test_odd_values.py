@@ -114,7 +114,7 @@ def test_no_body_makes_the_server_fail(served: Served, method: str, path: str) -
     headers = ada | {"content-type": "application/json", "transfer-encoding": "chunked"}
     failed = []
     for field, value in product(BODIES[method, path], VALUES):
-        rest = "".join(f", {each}" for each in WELL.get(path, "").split(", ") if each and f'"{field}"' not in each)
+        rest = "".join(f", {part}" for part in WELL.get(path, "").split(", ") if part and f'"{field}"' not in part)
         body = f'{{"{field}": {value}{rest}}}'.encode()
         answer = ask(served.client.app, method, f"{API}{path}".replace("{job}", job), headers, [body])
         if answer.status >= 500:

@@ -185,7 +185,7 @@ def test_what_jobs_have_rendered_counts_until_they_are_removed(farm: Farm) -> No
     job = ask(farm, frames="1-2", model=model)
     work_off(farm)
     (report,) = quota(farm, EVE, user="eve")
-    rendered = sum(each.size for each in farm.repository.outputs.of_job(job.id)[0])
+    rendered = sum(item.size for item in farm.repository.outputs.of_job(job.id)[0])
     assert report.stored_bytes.used == rendered > 0
     farm.repository.jobs.remove(job.id, actor=ACTOR)
     assert quota(farm, EVE, user="eve")[0].stored_bytes.used == 0
@@ -267,7 +267,7 @@ def test_everybody_is_told_what_they_use_and_may_use(served: Served) -> None:
     given_model(served.farm)
     served.client.post("/api/v1/jobs", json={"model": "shot", "frames": "1-7"}, headers=eve)
     reports: list[dict[str, Any]] = served.client.get("/api/v1/quota", headers=eve).json()
-    assert [(each["kind"], each["name"]) for each in reports] == [("user", "eve"), ("project", "default")]
+    assert [(report["kind"], report["name"]) for report in reports] == [("user", "eve"), ("project", "default")]
     assert reports[0]["jobs"] == {"used": 1, "allowed": 1000}
     assert reports[0]["tasks"] == {"used": 7, "allowed": 2_000_000}
 
@@ -282,9 +282,9 @@ def test_files_are_not_made_smaller_by_announcing_them_again(farm: Farm) -> None
     made = send(farm, 3, 4)
     make_model(farm, made)
     wanted_files(farm, EVE, [replace(begun, size=0)])
-    for each in (received, begun):
+    for item in (received, begun):
         with suppress(RenderctlError):
-            partial_upload(farm, EVE, each.digest, 0)
+            partial_upload(farm, EVE, item.digest, 0)
     assert quota(farm, EVE)[0].incoming_bytes == Amount(2 * MB, 3 * MB)
     with pytest.raises(QuotaExceeded):
         send(farm, 4, 2 * MB)

@@ -72,9 +72,9 @@ def test_a_crowd_that_waits_for_one_small_copy_stops_nobody_else(farm: Farm, wan
         for _ in range(5):
             assert http.request("GET", f"{url}/api/v1/jobs?limit=1", timeout=10.0).status == 200
         store.gate.set()
-        answers = [each.result() for each in asked]
-    assert [each.status for each in answers] == [200] * CROWD
-    assert {each.data[:4] for each in answers} == {b"RIFF"}
+        answers = [request.result() for request in asked]
+    assert [answer.status for answer in answers] == [200] * CROWD
+    assert {item.data[:4] for item in answers} == {b"RIFF"}
     assert len(store.fetched) == 1
 
 

@@ -33,7 +33,7 @@ def forge(farm: Farm, **values: Any) -> None:
 def test_a_row_with_a_number_below_the_chain_is_told(farm: Farm, seq: int) -> None:
     assert farm.repository.audit_chain.verify().problems == []
     forge(farm, seq=seq)
-    assert [each.seq for each in farm.repository.audit_chain.verify().problems] == [None]
+    assert [problem.seq for problem in farm.repository.audit_chain.verify().problems] == [None]
 
 
 def test_a_row_below_the_cut_of_what_was_forgotten_is_told(farm: Farm, clock: FakeClock) -> None:
@@ -46,4 +46,4 @@ def test_a_row_below_the_cut_of_what_was_forgotten_is_told(farm: Farm, clock: Fa
 
 def test_a_row_with_an_id_before_the_first_entry_and_no_place_is_told(farm: Farm) -> None:
     forge(farm, id=-5, seq=None)
-    assert [each.seq for each in farm.repository.audit_chain.verify().problems] == [None]
+    assert [problem.seq for problem in farm.repository.audit_chain.verify().problems] == [None]

@@ -79,13 +79,13 @@ def test_pings_that_hang_take_no_thread_that_others_requests_wait_for(farm: Farm
             return client.post(f"/api/v1/webhooks/{webhook}/ping", headers=eve)
 
         pings = [pool.submit(ping, number) for number in range(45)]
-        wait_for(farm, lambda: sum(each.done() for each in pings) == 43)
-        refused = [each.result() for each in pings if each.done()]
-        assert {(each.status_code, each.headers["retry-after"]) for each in refused} == {(429, "2")}
+        wait_for(farm, lambda: sum(current.done() for current in pings) == 43)
+        refused = [item.result() for item in pings if item.done()]
+        assert {(entry.status_code, entry.headers["retry-after"]) for entry in refused} == {(429, "2")}
         assert client.get("/api/v1/jobs?limit=1", headers=bob).status_code == 200
         assert receiver.most == 2
         receiver.go.set()
-        assert [each.result().status_code for each in pings if each.result() not in refused] == [200, 200]
+        assert [element.result().status_code for element in pings if element.result() not in refused] == [200, 200]
         assert ping(1).status_code == 200
 
 
@@ -113,4 +113,4 @@ def test_deliveries_of_one_user_that_hang_leave_threads_for_those_of_others(farm
 
 def waiting(farm: Farm) -> list[str]:
     found = list_deliveries(farm, ACTOR, limit=100)
-    return [each.id for each in found if each.state is DeliveryState.WAITING]
+    return [item.id for item in found if item.state is DeliveryState.WAITING]

@@ -25,7 +25,7 @@ EITHER_WAY = True
 
 def orders_in(text: str) -> set[str]:
     """The characters of a text that no line of a terminal should have."""
-    return {each for each in text if each != "\n" and unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
+    return {item for item in text if item != "\n" and unicodedata.category(item) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def test_approval_is_of_that_place_alone(ctl: Ctl, evil: Path, tmp_path: Path, m
 def test_approval_is_taken_back(ctl: Ctl, evil: Path, tmp_path: Path) -> None:
     ctl("trust")
     path = str(tmp_path / "renderctl.yaml")
-    assert [(each["config"], each["state"]) for each in ctl("trust", "--list", "--json").document] == [
+    assert [(item["config"], item["state"]) for item in ctl("trust", "--list", "--json").document] == [
         (path, "approved")
     ]
     assert ctl("trust", "--remove").code == 0
@@ -95,7 +95,7 @@ def test_init_approves_the_config_of_compose_when_it_writes_it(
     (tmp_path / "farm").mkdir()
     ctl("init", "--compose", "farm")
     approved = ctl("trust", "--list", "--json").document
-    assert [each["config"] for each in approved] == [str(tmp_path / "farm" / "renderctl.yaml")]
+    assert [item["config"] for item in approved] == [str(tmp_path / "farm" / "renderctl.yaml")]
     config = tmp_path / "farm" / "renderctl.yaml"
     config.write_text(config.read_text() + "blender: {paths: [evil/blender]}\n")
     ctl("init", "--compose", "farm")  # leaves it as it is

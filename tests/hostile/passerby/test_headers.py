@@ -69,9 +69,9 @@ def test_behind_tls_a_browser_comes_back_by_tls_alone(served: Served, tls: TestC
 def test_behind_tls_no_other_host_can_set_the_cookie(tls: TestClient) -> None:
     cookie = tls.post("/login", data=LOGIN).headers["set-cookie"]
     assert cookie.startswith("__Host-renderctl_session=")
-    attributes = {each.strip().lower() for each in cookie.split(";")[1:]}
+    attributes = {part.strip().lower() for part in cookie.split(";")[1:]}
     assert {"secure", "httponly", "path=/", "samesite=strict"} <= attributes
-    assert not any(each.startswith("domain") for each in attributes)
+    assert not any(attribute.startswith("domain") for attribute in attributes)
     assert tls.get("/account").status_code == 200
     secret = cookie.partition("=")[2].partition(";")[0]
     tls.cookies.clear()

@@ -117,7 +117,7 @@ def test_no_more_wait_than_may_and_of_one_network_fewer() -> None:
             outcomes[address] += 1
 
     with gate.passed(THERE):
-        waiting = [threading.Thread(target=ask, args=(each,)) for each in ("2001:db8::1", ELSEWHERE)]
+        waiting = [threading.Thread(target=ask, args=(item,)) for item in ("2001:db8::1", ELSEWHERE)]
         for number, thread in enumerate(waiting, 1):
             thread.start()
             while gate.waiting < number:

@@ -163,7 +163,7 @@ def test_neither_secrets_nor_codes_are_told_or_shown_again(farm: Farm) -> None:
         + repr(codes)
         + repr(farm.repository.second_factors.get("ada"))
     )
-    assert not any(each in told + kept for each in (*codes.codes, codes.codes[0].replace("-", "")))
+    assert not any(item in told + kept for item in (*codes.codes, codes.codes[0].replace("-", "")))
     assert enrollment.secret not in told
     assert enrollment.uri == f"otpauth://totp/renderctl:ada?secret={enrollment.secret}&issuer=renderctl"
 

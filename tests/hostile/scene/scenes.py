@@ -82,7 +82,7 @@ def _file_output(tree: Any, where: Path, item: str, name: str = "File Output") -
         node.base_path = str(where)
         node.file_slots[0].path = item
     node.format.file_format = "PNG"
-    source = next((each for each in tree.nodes if each.bl_idname == "CompositorNodeRLayers"), None)
+    source = next((entry for entry in tree.nodes if entry.bl_idname == "CompositorNodeRLayers"), None)
     if source is not None:
         tree.links.new(source.outputs["Image"], node.inputs[0])
     return node

@@ -30,7 +30,7 @@ def test_a_script_is_told_which_files_and_how_to_go_on(ctl: Ctl, scene: Path, wo
     error = said.document["error"]
     assert error["code"] == "outside_files"
     root = scene.parents[1]
-    assert [each["path"] for each in error["files"]] == [
+    assert [item["path"] for item in error["files"]] == [
         str(root / name) for name in ("libs/set.blend", "libs/tex/set.png", "tex/wood.png")
     ]
     assert "--include-outside" in error["hint"]

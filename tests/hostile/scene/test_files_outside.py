@@ -49,7 +49,7 @@ class Disk:
     def upload(self, **more: Any) -> list[str]:
         """The paths of what was taken along."""
         model = upload(self.farm, ACTOR, UploadRequest(self.scene, **more)).model
-        return sorted(each.stored or "" for each in model.facts.dependencies)
+        return sorted(dependency.stored or "" for dependency in model.facts.dependencies)
 
     def stored(self) -> int:
         return sum(1 for _ in self.farm.store.blobs())
@@ -148,7 +148,7 @@ def test_whoever_was_shown_the_list_may_take_them_along(disk: Disk) -> None:
     shown: list[Outside] = []
     disk.names(("//../textures/wood.png", disk.wood))
     assert disk.upload(on_outside=shown.append) == ["scenes/shot.blend", "textures/wood.png"]
-    assert [each.path for each in shown[0].files] == [disk.wood]
+    assert [file.path for file in shown[0].files] == [disk.wood]
 
 
 def test_folders_of_the_config_go_along_by_themselves(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:

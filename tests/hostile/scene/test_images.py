@@ -235,6 +235,6 @@ def test_another_jobs_frames_are_decoded_by_other_processes(tmp_path: Path) -> N
         work_until(farm, given_job(farm, "1-3", name=name))
         wait_for(farm, lambda: not decoder._idle)
         seen.append(decoder)
-    assert not [each for each in processes_of(decoder) if each.status() != psutil.STATUS_ZOMBIE]
+    assert not [item for item in processes_of(decoder) if item.status() != psutil.STATUS_ZOMBIE]
     close(farm)
     decoder.close()

@@ -39,7 +39,7 @@ class EvilServer:
         self.answers[route] = lambda handler, _request: send(handler, content, status, **headers)
 
     def asked(self, route: str) -> list[Request]:
-        return [each for each in self.requests if f"{each.method} {urlsplit(each.path).path}" == route]
+        return [request for request in self.requests if f"{request.method} {urlsplit(request.path).path}" == route]
 
 
 def send(handler: BaseHTTPRequestHandler, content: bytes, status: int = 200, **headers: str) -> None:

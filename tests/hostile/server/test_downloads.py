@@ -33,8 +33,8 @@ def tells(
         send(handler, json.dumps({"outputs": outputs if first else [], "next": 1, "total": len(outputs)}).encode())
 
     evil.answers[f"GET /api/v1/jobs/{job}/outputs"] = page
-    for each in outputs:
-        evil.sends(f"GET /api/v1/jobs/{job}/outputs/{each['number']}/{each['name']}", IMAGE)
+    for item in outputs:
+        evil.sends(f"GET /api/v1/jobs/{job}/outputs/{item['number']}/{item['name']}", IMAGE)
 
 
 def written(folder: Path) -> set[str]:
@@ -61,12 +61,12 @@ def test_the_name_of_an_output_leads_nowhere_else(
 ) -> None:
     tells(evil, output(name))
     evil.answers |= {
-        f"GET /api/v1/jobs/{JOB}/outputs/1/{each}": lambda handler, _request: send(handler, IMAGE)
-        for each in (name, *[name.replace("~", "%7E"), name.lstrip("/")])
+        f"GET /api/v1/jobs/{JOB}/outputs/1/{item}": lambda handler, _request: send(handler, IMAGE)
+        for item in (name, *[name.replace("~", "%7E"), name.lstrip("/")])
     }
     with suppress(RenderctlError):
         victim.download("shot", tmp_path / "out")
-    assert all(each.startswith("out/shot/") for each in written(tmp_path))
+    assert all(entry.startswith("out/shot/") for entry in written(tmp_path))
     assert JOB in (tmp_path / "out/shot/.renderctl-job").read_text()
 
 
@@ -77,7 +77,7 @@ def test_the_name_of_a_camera_leads_nowhere_else(
     tells(evil, output(camera=camera), cameras=(camera, "other"))
     victim.download("shot", tmp_path / "out")
     assert len(written(tmp_path)) == 2
-    assert all(each.startswith("out/shot/") for each in written(tmp_path))
+    assert all(item.startswith("out/shot/") for item in written(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["../evil", "/evil", "..", "", "evil\0", "e" * 4000])
@@ -87,7 +87,7 @@ def test_the_name_of_a_job_leads_nowhere_else(
     tells(evil, output(), name=name)
     victim.download("shot", tmp_path / "out")
     (folder,) = (tmp_path / "out").iterdir()
-    assert {each.split("/")[0] for each in written(tmp_path)} == {"out"}
+    assert {item.split("/")[0] for item in written(tmp_path)} == {"out"}
     assert len(os.fsencode(folder.name)) < 256
 
 

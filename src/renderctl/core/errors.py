@@ -133,7 +133,6 @@ class BadAnswer(RenderctlError):
     """The server's response is not valid."""
 
     exit_code = 8
-
     default_hint = "Is it a renderctl server of this version, and one that you trust?"
 
 

@@ -105,4 +105,4 @@ class DeliveryAttempt:
     status: int | None  #: of the answer; None: there was none
     answer: str | None  #: how it began
     error: str | None
-    final: bool = False  #: trying again can not help
+    final: bool = False  #: a retry cannot help

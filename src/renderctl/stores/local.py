@@ -301,7 +301,7 @@ def _touch(blob: Path) -> bool:
     """Reset the blob's age to zero; returns False if it is gone or not ours to touch."""
     try:
         os.utime(blob)
-    except (FileNotFoundError, PermissionError):  # another user's can not be refreshed: it is replaced by ours
+    except (FileNotFoundError, PermissionError):  # another user's file cannot be touched: it is replaced
         return False
     return True
 

@@ -6,6 +6,7 @@ They are run from their commit, with the packages that are installed here.
 import os
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,7 +53,16 @@ def old_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["git", "-C", str(_ROOT), "archive", commit, "src", "tests", "templates"], check=True, capture_output=True
     )
     subprocess.run(["tar", "-x", "-C", str(tree)], input=archive.stdout, check=True)
+    _make_environment(tree)
     return tree
+
+
+def _make_environment(tree: Path) -> None:
+    """Make an environment of our packages with the release in place of renderctl, for `python -I`, too."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tree / "venv")], check=True)
+    packages = sysconfig.get_path("purelib", vars={"base": str(tree / "venv")})
+    paths = (tree / "src", tree, sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+    (Path(packages) / "release.pth").write_text("\n".join(dict.fromkeys(map(str, paths))))
 
 
 @pytest.fixture(params=["embedded", pytest.param("services", marks=pytest.mark.services)])
@@ -63,8 +73,7 @@ def old_site(request: pytest.FixtureRequest, tmp_path: Path, old_release: Path) 
         url: str = request.getfixturevalue("mysql_url")
         services = {"RENDERCTL_DATABASE__URL": url}
     site = OldSite(tmp_path / "data", tmp_path / "logs", services=services)
-    path = os.pathsep.join((str(old_release / "src"), str(old_release)))
-    site.old = {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}  # and not the working directory, which is ours
+    site.python = str(old_release / "venv" / "bin" / "python")
     site.data.mkdir()
     yield site
     site.end_all()
@@ -73,19 +82,21 @@ def old_site(request: pytest.FixtureRequest, tmp_path: Path, old_release: Path) 
 class OldSite(Site):
     """Where nodes named `old-…` run the old release."""
 
-    old: dict[str, str]
+    python: str
 
     def variables(self, name: str) -> dict[str, str]:
         ours = {"PYTHONPATH": os.pathsep.join((str(_ROOT / "src"), str(_ROOT)))}
         patient = {"RENDERCTL_WORKER__HEARTBEAT_LIMIT": str(_LIMIT_S)}
-        return super().variables(name) | patient | (self.old if name.startswith("old-") else ours)
+        old = {"PYTHONSAFEPATH": "1"}  # nothing of the working directory, which is ours
+        return super().variables(name) | patient | (old if name.startswith("old-") else ours)
 
     def start_fake(self, name: str, *options: str) -> Node:
-        return self.start(name, "--name", name, "--frame-s", "0.2", *options, program=FAKE)
+        python = self.python if name.startswith("old-") else FAKE[0]
+        return self.start(name, "--name", name, "--frame-s", "0.2", *options, program=(python, *FAKE[1:]))
 
     def run_old(self, code: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-c", code], env=self._environment("old-desk"), check=True, capture_output=True, text=True
+            [self.python, "-c", code], env=self._environment("old-desk"), check=True, capture_output=True, text=True
         )
         return done.stdout.strip()
 

@@ -132,9 +132,11 @@ class Publisher:
             if len(batch) > 1
             else []
         )
-        for finished in batch:
+        for finished, outcome in zip(batch, outcomes_in_order, strict=True):
             if finished not in together:
-                self.store_log(finished.attempt, finished.log, finished.stop)
+                # a frame that is published has a log, even if its job was canceled a moment ago
+                stop = self._halt if isinstance(outcome, StoredFrame) else finished.stop
+                self.store_log(finished.attempt, finished.log, stop)
         logs = {frame.attempt.id: frame.log for frame in together}
         try:
             return self.retries.until_store_is_back(lambda: store_together(self._farm, logs), self._halt, _LOG_LIMIT_S)

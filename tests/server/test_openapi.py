@@ -84,7 +84,11 @@ def _asked(operation: Any, headers: dict[str, str], real: dict[str, str]) -> int
             case.path_parameters.update({name: real[name] for name in case.path_parameters if name in real})
             if isinstance(case.body, dict) and "model" in case.body:
                 case.body["model"] = real["model"]
-        case.validate_response(case.call(headers=headers), checks=CHECKS)
+        answer = case.call(headers=headers)
+        is_full = answer.status_code == 507  # files of more bytes than this disk has were announced
+        case.validate_response(
+            answer, checks=[check for check in CHECKS if not (is_full and check is not_a_server_error)]
+        )
 
     ask()
     return asked

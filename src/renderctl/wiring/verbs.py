@@ -5,6 +5,7 @@ mypy checks every call of one. What a verb is made of is imported when it is fir
 """
 
 import importlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 from types import ModuleType
@@ -41,29 +42,29 @@ class LazyPackage:
         return named
 
 
-class FarmBinding:
+class FarmBinding(ABC):
     """Verbs are bound to a farm and to who uses it."""
 
     @property
+    @abstractmethod
     def actor(self) -> "Actor":
         """Who uses the farm."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def farm(self) -> "Farm":
         """The farm of the settings."""
-        raise NotImplementedError
 
 
-class ServerBinding:
+class ServerBinding(ABC):
     """Verbs are bound to a server, and to a farm of this machine for what is done here."""
 
     server: "ServerConnection"
 
     @property
+    @abstractmethod
     def local(self) -> FarmBinding:
         """The verbs of this machine's own farm."""
-        raise NotImplementedError
 
 
 class FarmVerb(Generic[P, Result]):

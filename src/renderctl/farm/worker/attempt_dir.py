@@ -33,9 +33,8 @@ class AttemptDir:
         self._name = name
         self._is_linked = False
         self.log = self.log_alias = slot_dir / "logs" / f"{name}.log"  #: ours, and by the name that the session sees
-        self.collected = collected_within(
-            slot_dir
-        )  #: the folder of what was taken out, of this attempt and of those beside it
+        #: The folder of collected files, of this attempt and of those beside it.
+        self.collected = collected_within(slot_dir)
         self._collected = self.collected / name
 
     @property

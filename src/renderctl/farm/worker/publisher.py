@@ -121,17 +121,17 @@ class Publisher:
             self.retries.until_database_is_back(lambda: finish_job_if_done(self._farm, batch[0].attempt.job_id))
         return results
 
-    def release_decoders(self, own: Path) -> None:
-        """Have the frames of another job decoded by processes that have seen none of this one's."""
-        self._farm.decoder.release(collected_within(own))
+    def release_decoders(self, slot_dir: Path) -> None:
+        """End the decoders that have seen frames of this job, before those of another one are decoded."""
+        self._farm.decoder.release(collected_within(slot_dir))
 
     def _store_logs(self, batch: Sequence[RenderedFrame], outcomes_in_order: Sequence[Outcome]) -> Mapping[str, str]:
-        """Those of several stored frames together, any other by itself; the log_keys of those: see Attempt.log."""
-        together = (
-            [outcome.finished for outcome in outcomes_in_order if isinstance(outcome, StoredFrame)]
-            if len(batch) > 1
-            else []
-        )
+        """Store the logs of several stored frames together, any other by itself; return the keys of the former.
+
+        For the form of a key see `Attempt.log`.
+        """
+        stored = [outcome.finished for outcome in outcomes_in_order if isinstance(outcome, StoredFrame)]
+        together = stored if len(batch) > 1 else []
         for finished, outcome in zip(batch, outcomes_in_order, strict=True):
             if finished not in together:
                 # a frame that is published has a log, even if its job was canceled a moment ago

@@ -11,13 +11,13 @@ from types import ModuleType
 from typing import Any
 
 #: What ends (or, for the first, begins) a phase: module, function, and the name of the event.
-_AT_ITS_END = {
+AT_ITS_END = {
     "renderctl.executors.process": {"spawn": "blender started"},
     "renderctl.farm.worker.worker": {"Worker.start": "registered"},
     "renderctl.blender.session": {"Session.inspect": "inspected", "Session.render": "rendered"},
-    "renderctl.farm.worker.session_slot": {"Sessions.for_job": "opened"},
+    "renderctl.farm.worker.session_slot": {"SessionSlot.for_job": "opened"},
     "renderctl.farm.worker.publisher": {"Publisher.publish": "published"},
-    "renderctl.farm.render": {"submit": "submitted", "_Rendering._rendered": "downloaded"},
+    "renderctl.farm.render": {"submit_reserved": "submitted", "_RenderRun._rendered": "downloaded"},
 }
 _IMPORTED = "renderctl.farm.render"
 stamps: dict[str, float] = {}
@@ -35,7 +35,7 @@ def _stamped(function: Any, event: str) -> Any:
 
 
 def _stamp(module: ModuleType) -> None:
-    for path, event in _AT_ITS_END[module.__name__].items():
+    for path, event in AT_ITS_END[module.__name__].items():
         *holders, name = path.split(".")
         holder: Any = functools.reduce(getattr, holders, module)
         setattr(holder, name, _stamped(getattr(holder, name), event))
@@ -49,7 +49,7 @@ class _Stamping(importlib.machinery.PathFinder):
     @classmethod
     def find_spec(cls, fullname: str, path: Any = None, target: Any = None) -> Any:
         spec = super().find_spec(fullname, path, target)
-        if spec is not None and spec.loader is not None and fullname in _AT_ITS_END:
+        if spec is not None and spec.loader is not None and fullname in AT_ITS_END:
             execute = spec.loader.exec_module
 
             def executing(module: ModuleType) -> None:
